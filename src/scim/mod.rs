@@ -1,0 +1,27 @@
+//! The pure core: text and values in, values and [`ScimError`] out.
+//!
+//! It does no IO, reads no clock and draws no random number, and must not know actix, diesel, tokio,
+//! the configuration or the clock.
+
+pub mod admit;
+pub mod diff;
+pub mod document;
+pub mod error;
+pub mod eval;
+pub mod filter;
+pub mod leaves;
+pub mod members;
+pub mod message;
+pub mod name;
+pub mod patch;
+pub mod project;
+pub mod registry;
+pub mod render;
+pub mod schema;
+
+pub use document::Document;
+pub use error::{ErrorKind, ScimError};
+pub use filter::Filter;
+pub use members::{Member, MemberEdit};
+pub use name::Folded;
+pub use registry::{Registry, ResourceType};
