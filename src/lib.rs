@@ -1,0 +1,3 @@
+//! Rollcall: a SCIM 2.0 provisioning service. ARCHITECTURE.md has the map.
+
+pub mod scim;

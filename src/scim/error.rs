@@ -68,7 +68,10 @@ impl ErrorKind {
 
 impl ScimError {
     pub fn new(kind: ErrorKind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into() }
+        Self {
+            kind,
+            detail: detail.into(),
+        }
     }
 
     pub fn invalid_filter(detail: impl Into<String>) -> Self {

@@ -12,10 +12,17 @@ pub enum Filter {
     Or(Vec<Filter>),
     Not(Box<Filter>),
     Present(AttrRef),
-    Compare { path: AttrRef, op: CompareOp, value: Operand },
+    Compare {
+        path: AttrRef,
+        op: CompareOp,
+        value: Operand,
+    },
     /// `emails[type eq "work"]`: one element satisfies the whole inner filter.
     /// The paths inside are complete (`emails.type`), and are looked up in the one element.
-    Element { path: AttrRef, filter: Box<Filter> },
+    Element {
+        path: AttrRef,
+        filter: Box<Filter>,
+    },
 }
 
 pub use scim_filter_parser::CompareOp;
