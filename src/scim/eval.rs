@@ -71,7 +71,7 @@ fn assumed(path: &AttrRef, element: &Value) -> Option<&'static Value> {
 }
 
 /// One comparison with one value; `None` and an empty value are unassigned.
-fn compare(path: &AttrRef, op: CompareOp, operand: &Operand, found: Option<&Value>) -> bool {
+pub fn compare(path: &AttrRef, op: CompareOp, operand: &Operand, found: Option<&Value>) -> bool {
     let found = found.filter(|value| assigned(value));
     match (op, operand) {
         (CompareOp::Eq, Operand::Null) => found.is_none(),

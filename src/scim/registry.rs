@@ -2,7 +2,9 @@
 //!
 //! Types and extensions come from schema files, the built-in ones too. Knows nothing of where they are stored.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
+use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, LazyLock};
 
@@ -358,6 +360,25 @@ impl AttrRef {
     /// The attribute that holds the value: the sub-attribute where the path names one.
     pub fn leaf(&self) -> &Attribute {
         self.0.sub.as_deref().unwrap_or(&self.0.attribute)
+    }
+
+    /// A text value of this path as it is compared and indexed: as it is where case counts, else folded.
+    ///
+    /// Operands of filters, rows of the index and stored values must all go through here.
+    pub fn comparable<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        if self.leaf().case_exact {
+            Cow::Borrowed(text)
+        } else if self.0.key == "userName" {
+            Cow::Owned(name::fold_user_name(text).into_string())
+        } else {
+            Cow::Owned(name::fold(text).into_string())
+        }
+    }
+}
+
+impl fmt::Display for AttrRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.key())
     }
 }
 

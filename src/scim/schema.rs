@@ -171,6 +171,26 @@ pub enum Type {
     Complex,
 }
 
+/// Reads the text of a `dateTime` value (RFC 7643 section 2.3.5: date and time of xsd:dateTime) as microseconds since
+/// the epoch; a text without a time zone is read as UTC.
+pub fn instant(text: &str) -> Option<i64> {
+    let bytes = text.as_bytes();
+    let has = |index: usize, wanted: u8| bytes.get(index) == Some(&wanted);
+    // The parser below also reads other forms of ISO 8601, which xsd:dateTime does not have.
+    if !(has(4, b'-') && has(7, b'-') && has(10, b'T') && has(13, b':') && has(16, b':')) {
+        return None;
+    }
+    let rest = text.get(19..)?;
+    let timestamp: jiff::Timestamp = if rest.contains('[') {
+        return None;
+    } else if rest.contains(['Z', '+', '-']) {
+        text.parse().ok()?
+    } else {
+        format!("{text}Z").parse().ok()?
+    };
+    Some(timestamp.as_microsecond())
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Mutability {
@@ -233,6 +253,24 @@ mod tests {
         check_error("{}", "not a schema");
         let error = Schema::parse(r#"{"id":"Y","name":"Y","attributes":[]}"#).unwrap_err();
         assert!(error.contains("must be a URN"), "{error}");
+    }
+
+    #[test]
+    fn instants() {
+        let check =
+            |text: &str, expected: Option<i64>| assert_eq!(instant(text), expected, "{text}");
+        check("1970-01-01T00:00:00Z", Some(0));
+        check("1970-01-01T00:00:00", Some(0));
+        check("1970-01-01T00:00:01.5Z", Some(1_500_000));
+        check("1970-01-01T02:00:00+02:00", Some(0));
+        check("1969-12-31T23:59:59.0000001-00:00", Some(-999_999));
+        check("2011-05-13", None);
+        check("2011-05-13T04:42Z", None);
+        check("20110513T044234Z", None);
+        check("2011-13-13T04:42:34Z", None);
+        check("2011-05-13T04:42:34+01:00[Europe/Paris]", None);
+        check("2011-05-13T04:42:34é", None);
+        check("", None);
     }
 
     #[test]

@@ -7,6 +7,7 @@ pub mod conn;
 pub mod error;
 pub mod ids;
 pub mod migrate;
+pub mod predicate;
 pub mod schema;
 
 pub use conn::{Backend, Conn, DatabaseUrl};
