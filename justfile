@@ -47,8 +47,7 @@ shear:
 clippy:
     cargo clippy --workspace --all-targets -- -D warnings
 
-# The tests, on SQLite and on a throw-away PostgreSQL (its programs installed, or ROLLCALL_TEST_POSTGRES set),
-# then no snapshot that none of them reads.
+# The tests, on SQLite and on a throw-away PostgreSQL; then that each committed snapshot was read.
 test:
     .ci/snapshots cargo test
 
