@@ -39,7 +39,7 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         name: "http",
-        may_use: &["service", "scim", "auth"],
+        may_use: &["service", "scim", "auth", "telemetry"],
         must_not: &["diesel"],
     },
     Layer {
