@@ -44,12 +44,12 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         name: "config",
-        may_use: &["store"],
+        may_use: &["service", "store"],
         must_not: &["actix_web", "diesel"],
     },
     Layer {
         name: "telemetry",
-        may_use: &["config"],
+        may_use: &[],
         must_not: &["actix_web", "diesel"],
     },
     Layer {
