@@ -29,21 +29,20 @@ pub struct App {
     pub base_url: String,
     /// The token that was made because there was none; to be shown once.
     pub first_token: Option<String>,
-    store: Store,
+    store: Arc<Store>,
 }
 
 /// Opens the database: connects and brings its tables up to date.
 ///
 /// # Errors
 /// Where it cannot be reached or is newer than this program.
-pub fn open_store(config: &DatabaseConfig) -> anyhow::Result<Store> {
-    Ok(Store::open(&crate::store::Config {
-        url: config.url.clone(),
+pub fn open_store(config: &DatabaseConfig) -> anyhow::Result<Arc<Store>> {
+    Ok(Arc::new(Store::open(&crate::store::Config {
         readers: config.readers,
         queue: config.queue,
         wait: config.queue_wait,
-        ..crate::store::Config::default()
-    })?)
+        ..crate::store::Config::new(config.url.clone())
+    })?))
 }
 
 impl App {
@@ -68,7 +67,7 @@ impl App {
         let shared = Data::new(Shared {
             openapi: openapi::document(&registry).to_pretty_json()?,
             service: Service {
-                store: store.clone(),
+                store: Arc::clone(&store),
                 registry,
                 clock,
                 options: Arc::new(options(config, base_url.clone())),

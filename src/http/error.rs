@@ -7,7 +7,7 @@ use actix_web::http::header::{ALLOW, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpRequest, HttpResponse, ResponseError, Route, web};
 
 use crate::http::respond::SCIM_JSON;
-use crate::scim::message;
+use crate::scim::{ErrorKind, message};
 use crate::service;
 use crate::service::error::Unauthenticated;
 
@@ -69,6 +69,7 @@ impl ApiError {
                 format!("This token lacks the scope `{scope}`. Use a token that was made with it.")
             }
             Self::Service(E::Conflict(text) | E::BadRequest(text)) => text.clone(),
+            Self::Service(E::Taken(what)) => format!("{what} is taken. Choose another one."),
             Self::Service(E::Busy) => "The service is busy; try again in a moment.".to_owned(),
             Self::Service(E::Unavailable(_)) => "The database does not answer at the moment; try again.".to_owned(),
             Self::Service(E::Internal(_)) | Self::Panic => {
@@ -88,6 +89,7 @@ impl ApiError {
     fn scim_type(&self) -> Option<&'static str> {
         match self {
             Self::Service(service::Error::Scim(error)) => Some(error.kind.scim_type()),
+            Self::Service(service::Error::Taken(_)) => Some(ErrorKind::Uniqueness.scim_type()),
             _ => None,
         }
     }
@@ -109,7 +111,7 @@ impl ResponseError for ApiError {
             Self::Service(E::NotFound(_)) | Self::NoSuchPath => StatusCode::NOT_FOUND,
             Self::Service(E::Unauthenticated(_)) => StatusCode::UNAUTHORIZED,
             Self::Service(E::Forbidden(_)) | Self::FilterForbidden => StatusCode::FORBIDDEN,
-            Self::Service(E::Conflict(_)) => StatusCode::CONFLICT,
+            Self::Service(E::Conflict(_) | E::Taken(_)) => StatusCode::CONFLICT,
             Self::Service(E::BadRequest(_)) => StatusCode::BAD_REQUEST,
             Self::Service(E::Busy | E::Unavailable(_)) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Service(E::Internal(_)) | Self::Panic => StatusCode::INTERNAL_SERVER_ERROR,

@@ -9,7 +9,7 @@ use crate::scim::{Filter, ResourceType, filter};
 use crate::service::provision::require;
 use crate::service::walk::{Note, WalkKey};
 use crate::service::{Context, Error, Service, present};
-use crate::store::ids::ResourceId;
+use crate::store::ResourceId;
 use crate::store::page::{self, PageQuery, Start};
 use crate::store::{counts, walks};
 
@@ -99,7 +99,7 @@ async fn read_page(service: &Service, context: &Context, asked: Asked) -> Result
                 scan_limit: options.scan_limit,
             };
             let page = page::page(conn, tenant, &page_query)?;
-            let deleted = counts::of_type(conn, tenant, &asked.rt.name)?.deleted;
+            let deleted = counts::of(conn, tenant, &asked.rt.name)?.deleted;
             let returned = u64::try_from(page.rows.len()).unwrap_or(u64::MAX);
             let deleted_at_start = note.as_ref().map_or(deleted, |note| note.deleted_at_start);
             let total = match &note {

@@ -9,7 +9,7 @@ use crate::scim::registry::AttrRef;
 use crate::scim::{ScimError, eval};
 use crate::service::{Error, UnknownMembers};
 use crate::store::changes::ChangeKind;
-use crate::store::ids::ResourceId;
+use crate::store::ResourceId;
 use crate::store::{Tx, members};
 
 /// A change's payload names at most this many members; a longer list becomes several changes.

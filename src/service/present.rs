@@ -6,7 +6,7 @@ use crate::scim::ResourceType;
 use crate::scim::project::Selection;
 use crate::scim::render::{self, GroupView, MemberView, Meta};
 use crate::service::Error;
-use crate::store::ids::{ResourceId, TenantId};
+use crate::store::{ResourceId, TenantId};
 use crate::store::resources::Stored;
 use crate::store::{Conn, members};
 

@@ -14,10 +14,8 @@ use crate::service::membership::{self, Effect};
 use crate::service::present::{self, Resource};
 use crate::service::{Context, Error, Options, PasswordSync, Service, passwords};
 use crate::store::changes::{Change, ChangeKind};
-use crate::store::error::{StoreError, Unique};
-use crate::store::ids::ResourceId;
 use crate::store::resources::{Content, NewResource, Stored};
-use crate::store::{Tx, attributes, members, resources};
+use crate::store::{ResourceId, Tx, Unique, attributes, members, resources};
 
 /// What a PATCH answers: the resource, or nothing where the whole list of a large group would be the answer.
 #[derive(Debug, Clone)]
@@ -54,25 +52,27 @@ pub async fn create(
         .store
         .write(context.tenant(), move |tx| {
             let document = admitted.document;
+            let content = content(&rt, &document, hot);
+            let doc = content.doc.clone();
             resources::insert(
                 tx,
                 &NewResource {
                     id: writer.id.clone(),
                     resource_type: rt.name.clone(),
                     at: writer.at,
-                    content: content(&rt, &document, hot),
+                    content,
                     password_hash,
                 },
             )?;
             attributes::replace(tx, &writer.id, &leaves::index_rows(&rt, &document))?;
-            writer.append(tx, ChangeKind::Created, &Value::Object(document.0));
+            writer.append(tx, ChangeKind::Created, doc);
             let edits = admitted.members.map(MemberEdit::Add).into_iter().collect();
             writer.edit_members(tx, edits, &options)?;
             writer.read_back(tx, &options, &selection)
         })
         .await;
     match created {
-        Err(Error::Internal(source)) if is_taken(source.as_ref()) => {
+        Err(Error::Taken(Unique::UserName)) => {
             Err(taken(service, context, user_name).await)
         }
         other => other,
@@ -136,7 +136,7 @@ pub async fn replace(
         })
         .await;
     match replaced {
-        Err(Error::Internal(source)) if is_taken(source.as_ref()) => {
+        Err(Error::Taken(Unique::UserName)) => {
             Err(taken(service, context, user_name).await)
         }
         other => other,
@@ -175,7 +175,7 @@ pub async fn patch(
         })
         .await;
     match patched {
-        Err(Error::Internal(source)) if is_taken(source.as_ref()) => Err(taken(service, context, None).await),
+        Err(Error::Taken(Unique::UserName)) => Err(taken(service, context, None).await),
         other => other,
     }
 }
@@ -205,11 +205,10 @@ pub async fn delete(
                     kind: ChangeKind::MemberRemoved,
                     at: writer.at,
                     actor: writer.actor.clone(),
-                    payload: json!({ "members": [{ "value": writer.id.as_str() }] }),
+                    payload: json!({ "members": [{ "value": writer.id.as_str() }] }).to_string(),
                 });
             }
-            let before = serde_json::from_str(&stored.doc).map_err(Error::internal)?;
-            writer.append(tx, ChangeKind::Deleted, &before);
+            writer.append(tx, ChangeKind::Deleted, stored.doc);
             Ok(())
         })
         .await
@@ -234,14 +233,14 @@ impl Writer {
             .ok_or_else(|| not_found(&self.rt, &self.id))
     }
 
-    fn append(&self, tx: &mut Tx<'_>, kind: ChangeKind, payload: &Value) {
+    fn append(&self, tx: &mut Tx<'_>, kind: ChangeKind, payload: String) {
         tx.append(Change {
             resource_id: self.id.clone(),
             resource_type: self.rt.name.clone(),
             kind,
             at: self.at,
             actor: self.actor.clone(),
-            payload: payload.clone(),
+            payload,
         });
     }
 
@@ -306,7 +305,7 @@ impl Writer {
         let attr = self.rt.attr_by_key("members");
         let effect = membership::apply(tx, &self.id, attr.as_ref(), edits, options.unknown_members)?;
         for (kind, payload) in effect.changes() {
-            self.append(tx, kind, &payload);
+            self.append(tx, kind, payload.to_string());
         }
         Ok(effect)
     }
@@ -325,10 +324,10 @@ impl Writer {
             } else {
                 ChangeKind::Deactivated
             };
-            self.append(tx, kind, &json!({ "attributes": [flip] }));
+            self.append(tx, kind, json!({ "attributes": [flip] }).to_string());
         }
         if !rest.is_empty() {
-            self.append(tx, ChangeKind::Updated, &json!({ "attributes": rest }));
+            self.append(tx, ChangeKind::Updated, json!({ "attributes": rest }).to_string());
         }
     }
 
@@ -401,10 +400,6 @@ fn not_found(rt: &ResourceType, id: &ResourceId) -> Error {
     Error::NotFound(format!("{} {}", rt.name, id.as_str()))
 }
 
-fn is_taken(source: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
-    matches!(source.downcast_ref::<StoreError>(), Some(StoreError::Duplicate(Unique::UserName)))
-}
-
 /// The 409 for a user name that is taken. Okta shows the text to the admin, who wants to know which user it is.
 async fn taken(service: &Service, context: &Context, user_name: Option<String>) -> Error {
     let tenant = context.tenant();
@@ -428,4 +423,12 @@ async fn taken(service: &Service, context: &Context, user_name: Option<String>) 
         None => "A user with this userName exists. Choose another userName, or link the existing user.".to_owned(),
     };
     ScimError::uniqueness(detail).into()
+}
+
+/// Whether the database answers.
+///
+/// # Errors
+/// Where it does not.
+pub async fn ready(service: &Service) -> Result<(), Error> {
+    Ok(service.store.ready().await?)
 }

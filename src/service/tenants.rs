@@ -34,3 +34,15 @@ pub async fn create(store: &Store, name: String, now_us: i64) -> Result<TenantRo
 pub async fn list(store: &Store) -> Result<Vec<TenantRow>, Error> {
     store.read(|conn| Ok(tenants::list(conn)?)).await
 }
+
+/// The tenant with this name.
+///
+/// # Errors
+/// [`Error::NotFound`].
+pub async fn by_name(store: &Store, name: String) -> Result<TenantRow, Error> {
+    store
+        .read(move |conn| {
+            tenants::by_name(conn, &name)?.ok_or_else(|| Error::NotFound(format!("The tenant `{name}`")))
+        })
+        .await
+}

@@ -1,5 +1,6 @@
 //! Tokens: making, listing and revoking them, and finding out who a credential is.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -9,7 +10,7 @@ use crate::auth::{Credential, Principal, Scopes, jwt, token};
 use crate::clock::Clock;
 use crate::service::error::Unauthenticated;
 use crate::service::{Error, Service};
-use crate::store::ids::TenantId;
+use crate::store::TenantId;
 use crate::store::tokens::{NewToken, TokenRow};
 use crate::store::{Store, tenants, tokens};
 
@@ -123,6 +124,14 @@ pub async fn create(store: &Store, wish: Wish, clock: &dyn Clock) -> Result<Stri
     Ok(secret)
 }
 
+/// Whether any token was ever made.
+///
+/// # Errors
+/// Where the database does not answer.
+pub async fn any(store: &Store) -> Result<bool, Error> {
+    store.read(|conn| Ok(tokens::any(conn)?)).await
+}
+
 /// All tokens of a tenant, newest first, without their secrets.
 ///
 /// # Errors
@@ -160,12 +169,12 @@ fn is_live(row: &TokenRow, now_us: i64) -> bool {
 }
 
 /// Writes `last_used` in the background: no request waits for it or fails over it.
-fn note_use(store: &Store, row: &TokenRow, now_us: i64) {
+fn note_use(store: &Arc<Store>, row: &TokenRow, now_us: i64) {
     let step = i64::try_from(LAST_USED_STEP.as_micros()).unwrap_or(i64::MAX);
     if row.last_used.is_some_and(|last| now_us.saturating_sub(last) < step) {
         return;
     }
-    let (store, id) = (store.clone(), row.id.clone());
+    let (store, id) = (Arc::clone(store), row.id.clone());
     tokio::spawn(async move {
         let written = store
             .admin(move |conn| Ok::<_, Error>(tokens::touch_last_used(conn, &id, now_us)?))
