@@ -170,8 +170,7 @@ fn open_sqlite(path: &Path, role: Role) -> Result<SqliteConnection, StoreError> 
         }
         Role::Reader => "PRAGMA cache_size = -16384; PRAGMA query_only = ON;",
     };
-    conn.batch_execute(shared)
-        .and_then(|()| conn.batch_execute(own))
+    conn.batch_execute(&format!("{shared} {own}"))
         .map_err(|error| fault(Arc::new(error)))?;
     Ok(conn)
 }
@@ -196,8 +195,7 @@ fn open_postgres(url: &str, role: Role) -> Result<PgConnection, StoreError> {
             "SET statement_timeout = '30s'; SET idle_in_transaction_session_timeout = '60s';"
         }
     };
-    conn.batch_execute(shared)?;
-    conn.batch_execute(own)?;
+    conn.batch_execute(&format!("{shared} {own}"))?;
     Ok(conn)
 }
 

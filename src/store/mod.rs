@@ -3,18 +3,26 @@
 //! It must not know actix, HTTP statuses, tokens' secrets or the clock: times and ids are arguments.
 //! Functions take the connection (or [`Tx`]) first and the tenant second, and never begin a transaction.
 
+pub mod attributes;
 pub mod changes;
 pub mod conn;
 pub mod counts;
 pub mod error;
 pub mod ids;
 mod job;
+pub mod members;
 pub mod migrate;
 mod pool;
 pub mod predicate;
+pub mod resources;
 pub mod schema;
 mod session;
 mod sql;
+pub mod tenants;
+#[cfg(test)]
+mod testing;
+pub mod tokens;
+pub mod walks;
 mod writer;
 
 use std::sync::{Mutex, PoisonError};
