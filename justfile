@@ -63,4 +63,4 @@ parser:
 # The steps before left nothing changed and nothing new: the lock file, the OpenAPI document, snapshots.
 clean-tree:
     git diff --exit-code
-    test -z "$(git status --porcelain | tee /dev/stderr)"
+    left="$(git status --porcelain)"; echo "$left"; test -z "$left"
