@@ -88,8 +88,8 @@ fn members_of(
     Ok(rows
         .into_iter()
         .map(|row| MemberView {
-            reference: format!("{base_url}/{}s/{}", row.kind, row.value),
-            value: row.value,
+            reference: format!("{base_url}/{}s/{}", row.kind, row.value.as_str()),
+            value: row.value.0,
             display: row.display,
             kind: row.kind,
         })
@@ -105,9 +105,9 @@ fn groups_of(
     let ids: Vec<ResourceId> = rows.iter().map(|row| row.id.clone()).collect();
     let mut groups: HashMap<String, Vec<GroupView>> = HashMap::new();
     for row in members::groups_of(conn, tenant, &ids)? {
-        groups.entry(row.member).or_default().push(GroupView {
-            reference: format!("{base_url}/Groups/{}", row.group_id),
-            value: row.group_id,
+        groups.entry(row.member.0).or_default().push(GroupView {
+            reference: format!("{base_url}/Groups/{}", row.group.as_str()),
+            value: row.group.0,
             display: row.display,
             direct: row.direct,
         });

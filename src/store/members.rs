@@ -122,6 +122,24 @@ pub fn replace(
     })
 }
 
+/// Whether the group has more than `limit` members, without reading them all.
+pub fn has_more_than(
+    conn: &mut Conn,
+    tenant: TenantId,
+    group: &ResourceId,
+    limit: u32,
+) -> Result<bool, StoreError> {
+    let beyond: Option<String> = members::table
+        .filter(members::tenant_id.eq(tenant.0))
+        .filter(members::group_id.eq(group.as_str()))
+        .order(members::member_id)
+        .select(members::member_id)
+        .offset(i64::from(limit))
+        .first(conn)
+        .optional()?;
+    Ok(beyond.is_some())
+}
+
 /// The members of a group, by id.
 pub fn of_group(
     conn: &mut Conn,

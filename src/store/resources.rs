@@ -77,7 +77,8 @@ pub struct Update {
     pub label: Option<String>,
     pub password: Password,
     pub doc: String,
-    pub rows: Vec<IndexRow>,
+    /// `None` where the index rows stay as they are.
+    pub rows: Option<Vec<IndexRow>>,
 }
 
 /// What an update does to the password's hash.
@@ -238,7 +239,9 @@ pub fn update(tx: &mut Tx<'_>, new: &Update) -> Result<Option<Stamp>, StoreError
             .set(resources::password_hash.eq(hash))
             .execute(tx.conn())?;
     }
-    attributes::replace(tx, &new.id, &new.rows)?;
+    if let Some(rows) = &new.rows {
+        attributes::replace(tx, &new.id, rows)?;
+    }
     Ok(Some(Stamp {
         version,
         modified: new.at,

@@ -134,3 +134,8 @@ pub fn touch_last_used(
     .execute(conn)?;
     Ok(())
 }
+
+/// Whether there is any, live or not.
+pub fn any(conn: &mut Conn) -> Result<bool, StoreError> {
+    Ok(diesel::select(diesel::dsl::exists(tokens::table)).get_result(conn)?)
+}
