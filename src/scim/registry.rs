@@ -9,7 +9,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::{Arc, LazyLock};
 
 use crate::scim::name;
-use crate::scim::schema::{Attribute, Schema};
+use crate::scim::schema::{Attribute, Returned, Schema};
 
 /// All resource types of the service.
 #[derive(Debug)]
@@ -89,6 +89,7 @@ pub struct ResourceType {
     pub extensions: Vec<Extension>,
     /// The paths that have rows in the store's `attributes` table.
     pub indexed: Vec<AttrRef>,
+    returned_whole: bool,
     /// By key in lower case and by key as it is; core keys also with the URN.
     lookup: HashMap<String, AttrRef>,
 }
@@ -142,6 +143,11 @@ impl ResourceType {
             }
         }
         let lookup = lookup(&schema, &extensions).map_err(blame)?;
+        // Documents hold no password, so that one attribute does not count.
+        let returned_whole = lookup.values().all(|path| {
+            matches!(path.leaf().returned, Returned::Always | Returned::Default)
+                || path.key() == "password"
+        });
         Ok(Self {
             name: name.to_owned(),
             endpoint: endpoint.to_owned(),
@@ -149,6 +155,7 @@ impl ResourceType {
             schema,
             extensions,
             indexed: Vec::new(),
+            returned_whole,
             lookup,
         })
     }
@@ -215,6 +222,12 @@ impl ResourceType {
             _ => return false,
         };
         attribute.eq_ignore_ascii_case(name)
+    }
+
+    /// Whether a client that asks for nothing in particular gets whole documents: no attribute is
+    /// returned on request only, or never.
+    pub fn is_returned_whole(&self) -> bool {
+        self.returned_whole
     }
 
     /// The core schema, then the extensions.
@@ -443,6 +456,7 @@ mod tests {
         );
         let user = registry.by_endpoint("/Users").unwrap();
         assert_eq!(user.indexed.len(), 8);
+        assert!(user.is_returned_whole());
         assert!(user.is_relational("Groups") && !user.is_relational("members"));
         assert!(registry.by_name("Group").unwrap().is_relational("members"));
         assert!(registry.schema(&name::USER.to_uppercase()).is_some());
