@@ -13,6 +13,7 @@ mod job;
 pub mod members;
 pub mod migrate;
 mod pool;
+pub mod predicate;
 pub mod resources;
 pub mod schema;
 mod session;
