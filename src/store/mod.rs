@@ -20,7 +20,7 @@ mod session;
 mod sql;
 pub mod tenants;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 pub mod tokens;
 pub mod walks;
 mod writer;
@@ -30,7 +30,6 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use async_channel::{Receiver, Sender, TrySendError};
-use tokio::sync::oneshot;
 
 pub use conn::{Backend, Conn, DatabaseUrl};
 pub use error::{StoreError, Unique};
@@ -235,7 +234,7 @@ fn send<J>(queue: &Sender<J>, job: J) -> Result<(), StoreError> {
     })
 }
 
-async fn receive<T, E: From<StoreError>>(result: oneshot::Receiver<Result<T, E>>) -> Result<T, E> {
+async fn receive<T, E: From<StoreError>>(result: job::Arrival<T, E>) -> Result<T, E> {
     match result.await {
         Ok(result) => result,
         Err(_) => Err(StoreError::internal("a database job was lost").into()),

@@ -55,7 +55,7 @@ pub fn recall(conn: &mut Conn, tenant: TenantId, key: &str) -> Result<Option<Wal
         .first(conn)
         .optional()?;
     Ok(row.map(|(last_id, handed, deleted_at_start, at)| Walk {
-        last_id: ResourceId::stored(last_id),
+        last_id: ResourceId(last_id),
         handed,
         deleted_at_start,
         at,
@@ -65,4 +65,46 @@ pub fn recall(conn: &mut Conn, tenant: TenantId, key: &str) -> Result<Option<Wal
 /// Forgets every tenant's walks that stood still since before `at`.
 pub fn forget_before(conn: &mut Conn, at: i64) -> Result<usize, StoreError> {
     Ok(diesel::delete(walks::table.filter(walks::at.lt(at))).execute(conn)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::testing::{TENANT, id, with_store};
+
+    #[test]
+    fn remembers_the_last() {
+        with_store(|store| async move {
+            let walk = |handed| Walk {
+                last_id: id("x"),
+                handed,
+                deleted_at_start: 2,
+                at: handed,
+            };
+            for handed in [100, 200] {
+                store
+                    .admin(move |conn| remember(conn, TENANT, "key", &walk(handed)))
+                    .await
+                    .unwrap();
+            }
+            let found = store
+                .read(|conn| recall(conn, TENANT, "key"))
+                .await
+                .unwrap();
+            assert_eq!(found, Some(walk(200)));
+            let other = store
+                .read(|conn| recall(conn, TenantId(2), "key"))
+                .await
+                .unwrap();
+            assert_eq!(other, None);
+            assert_eq!(
+                store.admin(|conn| forget_before(conn, 200)).await.unwrap(),
+                0
+            );
+            assert_eq!(
+                store.admin(|conn| forget_before(conn, 201)).await.unwrap(),
+                1
+            );
+        });
+    }
 }
