@@ -1,0 +1,7 @@
+//! Holds SQL to `eval`, to the SQL texts that were agreed on, and to the indexes.
+
+mod agreement;
+mod paging;
+mod plans;
+mod population;
+mod texts;
