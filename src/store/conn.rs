@@ -128,6 +128,7 @@ impl fmt::Display for DatabaseUrl {
 /// What a connection is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
+    Migrator,
     Writer,
     Reader,
 }
@@ -164,11 +165,12 @@ fn open_sqlite(path: &Path, role: Role) -> Result<SqliteConnection, StoreError> 
                   PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA mmap_size = 0; \
                   PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF;";
     let own = match role {
-        Role::Writer => "PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 16000;",
+        Role::Writer | Role::Migrator => {
+            "PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 16000;"
+        }
         Role::Reader => "PRAGMA cache_size = -16384; PRAGMA query_only = ON;",
     };
-    conn.batch_execute(shared)
-        .and_then(|()| conn.batch_execute(own))
+    conn.batch_execute(&format!("{shared} {own}"))
         .map_err(|error| fault(Arc::new(error)))?;
     Ok(conn)
 }
@@ -184,13 +186,16 @@ fn open_postgres(url: &str, role: Role) -> Result<PgConnection, StoreError> {
     })?;
     let shared = "SET application_name = 'rollcall'; SET timezone = 'UTC'; SET client_min_messages = warning;";
     let own = match role {
-        Role::Writer => "SET idle_in_transaction_session_timeout = '60s';",
+        Role::Migrator => "",
+        // lock_timeout: another node that hangs must not hang this one.
+        Role::Writer => {
+            "SET statement_timeout = '60s'; SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '60s';"
+        }
         Role::Reader => {
             "SET statement_timeout = '30s'; SET idle_in_transaction_session_timeout = '60s';"
         }
     };
-    conn.batch_execute(shared)?;
-    conn.batch_execute(own)?;
+    conn.batch_execute(&format!("{shared} {own}"))?;
     Ok(conn)
 }
 

@@ -277,16 +277,12 @@ impl<'a> Search<'a> {
         if needs("members") {
             for (group, member) in members::of_groups(conn, self.tenant, &ids)? {
                 let endpoint = format!("/{}s", member.kind);
-                related
-                    .members
-                    .entry(group)
-                    .or_default()
-                    .push(MemberView {
-                        reference: self.url(&endpoint, member.value.as_str()),
-                        value: member.value.into_string(),
-                        display: member.display,
-                        kind: member.kind,
-                    });
+                related.members.entry(group).or_default().push(MemberView {
+                    reference: self.url(&endpoint, member.value.as_str()),
+                    value: member.value.into_string(),
+                    display: member.display,
+                    kind: member.kind,
+                });
             }
         }
         if needs("groups") {
@@ -400,8 +396,9 @@ fn count_of(rows: &[Stored]) -> u64 {
 }
 
 fn time(micros: i64) -> Result<Timestamp, StoreError> {
-    Timestamp::from_microsecond(micros)
-        .map_err(|error| StoreError::internal(format!("a resource has an impossible time: {error}")))
+    Timestamp::from_microsecond(micros).map_err(|error| {
+        StoreError::internal(format!("a resource has an impossible time: {error}"))
+    })
 }
 
 #[cfg(test)]

@@ -8,8 +8,8 @@
 //! alternatives by `id IN (SELECT .. UNION SELECT ..)`. No condition is ever NULL, so each can be negated.
 
 mod element;
-mod relation;
 mod fragment;
+mod relation;
 mod term;
 
 use serde_json::Value;
@@ -275,9 +275,7 @@ impl Compiler<'_> {
             "meta.lastModified" => Some(Column::plain("modified")),
             "externalId" => Some(Column::indexed("external_id").nullable()),
             "userName" if is(Type::String) => Some(Column::indexed("user_name").nullable()),
-            "displayName" if is(Type::String) && !path.leaf().case_exact => {
-                Some(Column::indexed("display_name").nullable())
-            }
+            "displayName" if is(Type::String) => Some(Column::indexed("display_name").nullable()),
             "active" if is(Type::Boolean) => Some(Column::plain("active").nullable()),
             _ => None,
         }

@@ -136,7 +136,9 @@ impl Compiler<'_> {
     fn same_element(&self, driver: &Row, term: &Term<Row>) -> Fragment {
         let join = |terms: &[Term<Row>], separator| {
             let terms = terms.iter().map(|term| self.same_element(driver, term));
-            Fragment::text("(").append(Fragment::join(terms, separator)).push(")")
+            Fragment::text("(")
+                .append(Fragment::join(terms, separator))
+                .push(")")
         };
         match term {
             Term::Always(true) => Fragment::text("TRUE"),

@@ -189,7 +189,10 @@ fn part_sql(
     let not = if negated { "NOT (" } else { "(" };
     let condition = match op {
         CompareOp::Sw => {
-            let low = Fragment::text(not).push(column).push(" >= ").bind_text(value);
+            let low = Fragment::text(not)
+                .push(column)
+                .push(" >= ")
+                .bind_text(value);
             match successor(value) {
                 Some(high) => low.push(" AND ").push(column).push(" < ").bind_text(&high),
                 None => low,

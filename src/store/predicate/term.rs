@@ -149,7 +149,9 @@ fn single<A>(mut terms: Vec<Term<A>>, empty: bool, many: fn(Vec<Term<A>>) -> Ter
 pub fn render_row(term: &Term<Condition>, backend: Backend) -> Fragment {
     render(term, backend, &|terms| {
         let terms = terms.iter().map(|term| render_row(term, backend));
-        Fragment::text("(").append(Fragment::join(terms, " OR ")).push(")")
+        Fragment::text("(")
+            .append(Fragment::join(terms, " OR "))
+            .push(")")
     })
 }
 
@@ -163,7 +165,9 @@ fn render(
         Term::Always(false) => Fragment::text("FALSE"),
         Term::And(terms) => {
             let terms = terms.iter().map(|term| render(term, backend, either));
-            Fragment::text("(").append(Fragment::join(terms, " AND ")).push(")")
+            Fragment::text("(")
+                .append(Fragment::join(terms, " AND "))
+                .push(")")
         }
         Term::Or(terms) => either(terms),
         Term::Atom { atom, negated } => match atom {
@@ -203,7 +207,9 @@ impl Compiler<'_> {
                 .push(")");
         }
         let terms = terms.iter().map(|term| self.render(term));
-        Fragment::text("(").append(Fragment::join(terms, " OR ")).push(")")
+        Fragment::text("(")
+            .append(Fragment::join(terms, " OR "))
+            .push(")")
     }
 
     fn select_ids(&self, term: &Term<Condition>) -> Fragment {

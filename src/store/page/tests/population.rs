@@ -24,10 +24,51 @@ pub const BASE_URL: &str = "https://scim.example.com/scim/v2";
 
 /// Texts that differ in case, in form, or in how databases like to treat them.
 pub const TEXTS: &[&str] = &[
-    "Ann", "ann", "ANN", "Anna", "Bob", "b%b", "b_b", "bxb", "a\\b", "O'Hara", "\"q\"", "Ärger",
-    "ärger", "A\u{30a}sa", "Åsa", "åsa", "ΣΑΣ", "σας", "😀x", "x\u{10ffff}", "x\u{10ffff}y",
-    "\u{d7ff}a", "\u{e000}z", "ﬀ", "İstanbul", "ａｂｃ", "abc", "ab c", " lead", "trail ", "x", "xy",
-    "xyz", "%", "_", "\\", "\u{7f}", "K", "k", "work", "Work", "home", "0", "10", "9",
+    "Ann",
+    "ann",
+    "ANN",
+    "Anna",
+    "Bob",
+    "b%b",
+    "b_b",
+    "bxb",
+    "a\\b",
+    "O'Hara",
+    "\"q\"",
+    "Ärger",
+    "ärger",
+    "A\u{30a}sa",
+    "Åsa",
+    "åsa",
+    "ΣΑΣ",
+    "σας",
+    "😀x",
+    "x\u{10ffff}",
+    "x\u{10ffff}y",
+    "\u{d7ff}a",
+    "\u{e000}z",
+    "ﬀ",
+    "İstanbul",
+    "ａｂｃ",
+    "abc",
+    "ab c",
+    " lead",
+    "trail ",
+    "x",
+    "xy",
+    "xyz",
+    "%",
+    "_",
+    "\\",
+    "\u{7f}",
+    "K",
+    "k",
+    "work",
+    "Work",
+    "home",
+    "0",
+    "10",
+    "9",
 ];
 
 /// A resource and what eval sees of it.
@@ -38,6 +79,9 @@ pub struct Someone {
     pub document: Document,
     pub at: i64,
     pub members: Vec<(String, Option<String>)>,
+    location: String,
+    member_views: Vec<MemberView>,
+    group_views: Vec<GroupView>,
 }
 
 impl Someone {
@@ -47,6 +91,26 @@ impl Someone {
             _ => "displayName",
         };
         self.document.0.get(key)?.as_str().map(str::to_owned)
+    }
+}
+
+impl Someone {
+    fn satisfies(&self, filter: &Filter) -> bool {
+        let at = Timestamp::from_microsecond(self.at).unwrap();
+        let meta = Meta {
+            resource_type: self.kind,
+            created: at,
+            modified: at,
+            location: &self.location,
+            version: 1,
+        };
+        let view = View {
+            document: &self.document,
+            meta: &meta,
+            members: &self.member_views,
+            groups: &self.group_views,
+        };
+        matches(filter, &view)
     }
 }
 
@@ -61,9 +125,8 @@ impl Population {
     pub fn new(users: usize, groups: usize) -> Self {
         let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
         let mut runner = TestRunner::new_with_rng(ProptestConfig::default(), rng);
-        let mut one = |strategy: BoxedStrategy<Value>| {
-            strategy.new_tree(&mut runner).unwrap().current()
-        };
+        let mut one =
+            |strategy: BoxedStrategy<Value>| strategy.new_tree(&mut runner).unwrap().current();
         let mut all = BTreeMap::new();
         let mut names = BTreeSet::new();
         let id = |number: usize| format!("0190a8f2-7c1b-7e53-b9a4-{number:012x}");
@@ -83,14 +146,24 @@ impl Population {
             let members = content.as_object_mut().unwrap().remove("members").unwrap();
             let own = id(number);
             add(&mut all, own.clone(), "Group", content);
-            let members: BTreeMap<String, Option<String>> = serde_json::from_value(members).unwrap();
+            let members: BTreeMap<String, Option<String>> =
+                serde_json::from_value(members).unwrap();
             all.get_mut(&own).unwrap().members =
                 members.into_iter().filter(|(id, _)| *id != own).collect();
         }
-        Self {
+        let mut population = Self {
             registry: Registry::standard(),
             all,
+        };
+        let view = |one: &Someone| (population.members_of(one), population.groups_of(one));
+        let views: Vec<_> = population.all.values().map(view).collect();
+        for (one, (members, groups)) in population.all.values_mut().zip(views) {
+            one.member_views = members;
+            if one.kind == "User" {
+                one.group_views = groups;
+            }
         }
+        population
     }
 
     pub fn rt(&self, kind: &str) -> Arc<ResourceType> {
@@ -132,28 +205,9 @@ impl Population {
     pub fn matching(&self, kind: &str, filter: &Filter) -> Vec<String> {
         self.all
             .values()
-            .filter(|one| one.kind == kind && self.satisfies(one, filter))
+            .filter(|one| one.kind == kind && one.satisfies(filter))
             .map(|one| one.id.clone())
             .collect()
-    }
-
-    fn satisfies(&self, one: &Someone, filter: &Filter) -> bool {
-        let at = Timestamp::from_microsecond(one.at).unwrap();
-        matches(
-            filter,
-            &View {
-                document: &one.document,
-                meta: &Meta {
-                    resource_type: one.kind,
-                    created: at,
-                    modified: at,
-                    location: &url(one),
-                    version: 1,
-                },
-                members: &self.members_of(one),
-                groups: &self.groups_of(one),
-            },
-        )
     }
 
     fn members_of(&self, group: &Someone) -> Vec<MemberView> {
@@ -163,39 +217,36 @@ impl Population {
                 value: id.clone(),
                 display: display.clone().or_else(|| member.label()),
                 kind: member.kind.to_owned(),
-                reference: url(member),
+                reference: member.location.clone(),
             }
         };
         group.members.iter().map(view).collect()
     }
 
+    /// The groups that have this member themselves.
+    fn holders<'a>(&'a self, member: &'a str) -> impl Iterator<Item = &'a str> {
+        let holds = move |one: &&Someone| one.members.iter().any(|(id, _)| id == member);
+        self.all.values().filter(holds).map(|one| one.id.as_str())
+    }
+
     fn groups_of(&self, user: &Someone) -> Vec<GroupView> {
-        let holds = |id: &str| {
-            self.all
-                .values()
-                .filter(move |one| one.members.iter().any(|(member, _)| member == id))
-        };
-        let direct: BTreeSet<&str> = holds(&user.id).map(|group| group.id.as_str()).collect();
+        let direct: BTreeSet<&str> = self.holders(&user.id).collect();
         let mut found = direct.clone();
         let mut todo: Vec<&str> = direct.iter().copied().collect();
         while let Some(group) = todo.pop() {
-            todo.extend(holds(group).map(|one| one.id.as_str()).filter(|id| found.insert(id)));
+            todo.extend(self.holders(group).filter(|id| found.insert(id)));
         }
         let view = |id: &&str| {
             let group = &self.all[*id];
             GroupView {
                 value: group.id.clone(),
                 display: group.label(),
-                reference: url(group),
+                reference: group.location.clone(),
                 direct: direct.contains(id),
             }
         };
         found.iter().map(view).collect()
     }
-}
-
-fn url(one: &Someone) -> String {
-    format!("{BASE_URL}/{}s/{}", one.kind, one.id)
 }
 
 fn add(all: &mut BTreeMap<String, Someone>, id: String, kind: &'static str, content: Value) {
@@ -206,7 +257,11 @@ fn add(all: &mut BTreeMap<String, Someone>, id: String, kind: &'static str, cont
     content.retain(|_, value| !is_nothing(value));
     let extended = content.contains_key(name::ENTERPRISE_USER);
     let mut document = Map::new();
-    let core = if kind == "User" { name::USER } else { name::GROUP };
+    let core = if kind == "User" {
+        name::USER
+    } else {
+        name::GROUP
+    };
     document.insert(
         "schemas".to_owned(),
         if extended {
@@ -223,6 +278,9 @@ fn add(all: &mut BTreeMap<String, Someone>, id: String, kind: &'static str, cont
         document: Document(document),
         at,
         members: Vec::new(),
+        location: format!("{BASE_URL}/{kind}s/{id}"),
+        member_views: Vec::new(),
+        group_views: Vec::new(),
     };
     all.insert(id, someone);
 }
@@ -241,8 +299,14 @@ pub fn text() -> BoxedStrategy<String> {
 }
 
 pub fn at() -> BoxedStrategy<i64> {
-    select(vec![0, -1_500_000, 1_700_000_000_000_000, 1_700_000_000_000_001, 1_800_000_000_123_456])
-        .boxed()
+    select(vec![
+        0,
+        -1_500_000,
+        1_700_000_000_000_000,
+        1_700_000_000_000_001,
+        1_800_000_000_123_456,
+    ])
+    .boxed()
 }
 
 /// An object with some of the fields.
@@ -276,12 +340,21 @@ fn boolean() -> BoxedStrategy<Value> {
 fn list(value: BoxedStrategy<Value>) -> BoxedStrategy<Value> {
     let element = object(vec![
         ("value", value),
-        ("type", select(vec!["work", "Work", "home", "other"]).prop_map(Value::from).boxed()),
+        (
+            "type",
+            select(vec!["work", "Work", "home", "other"])
+                .prop_map(Value::from)
+                .boxed(),
+        ),
         ("display", string()),
         ("primary", boolean()),
     ]);
     vec(element, 0..4)
-        .prop_map(|list| list.into_iter().filter(|element| !element.is_null()).collect())
+        .prop_map(|list| {
+            list.into_iter()
+                .filter(|element| !element.is_null())
+                .collect()
+        })
         .boxed()
 }
 
@@ -300,7 +373,11 @@ fn user() -> BoxedStrategy<Value> {
         if let Value::Object(attributes) = &mut extension {
             attributes.retain(|_, value| !value.is_null());
         }
-        if is_nothing(&extension) { Value::Null } else { extension }
+        if is_nothing(&extension) {
+            Value::Null
+        } else {
+            extension
+        }
     });
     let optional = object(vec![
         ("externalId", string()),
