@@ -17,10 +17,12 @@ pub enum ChangeKind {
     Deleted,
     MemberAdded,
     MemberRemoved,
+    /// Member ids that are not known here were left out of a group.
+    MemberSkipped,
 }
 
 impl ChangeKind {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Created,
         Self::Updated,
         Self::Activated,
@@ -28,6 +30,7 @@ impl ChangeKind {
         Self::Deleted,
         Self::MemberAdded,
         Self::MemberRemoved,
+        Self::MemberSkipped,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -39,6 +42,7 @@ impl ChangeKind {
             Self::Deleted => "deleted",
             Self::MemberAdded => "member_added",
             Self::MemberRemoved => "member_removed",
+            Self::MemberSkipped => "member_skipped",
         }
     }
 

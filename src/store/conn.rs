@@ -20,17 +20,6 @@ pub enum Conn {
     Postgres(PgConnection),
 }
 
-/// Runs one body with the connection of the backend at hand, where something doesn't compile for the enum.
-macro_rules! per_backend {
-    ($conn:expr, $inner:ident => $body:expr) => {
-        match $conn {
-            $crate::store::conn::Conn::Sqlite($inner) => $body,
-            $crate::store::conn::Conn::Postgres($inner) => $body,
-        }
-    };
-}
-pub(crate) use per_backend;
-
 /// Which database it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Backend {

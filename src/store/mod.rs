@@ -21,7 +21,7 @@ mod session;
 mod sql;
 pub mod tenants;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 pub mod tokens;
 pub mod walks;
 mod writer;

@@ -323,3 +323,147 @@ pub(super) fn list_of(ids: &[ResourceId]) -> Result<String, StoreError> {
     let list: Vec<Item> = ids.iter().map(|id| Item { id: id.as_str() }).collect();
     Ok(serde_json::to_string(&list)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::testing::{TENANT, group, id, ids, user, with_store};
+    use crate::store::{Store, Unique, counts};
+
+    async fn version(store: &Store, of: &'static str) -> Option<(i64, i64)> {
+        let found = store
+            .read(move |conn| get_many(conn, TENANT, &[id(of)]))
+            .await
+            .unwrap();
+        found.first().map(|one| (one.version, one.modified))
+    }
+
+    fn update_of(new: NewResource, at: i64) -> Update {
+        Update {
+            id: new.id,
+            at,
+            hot: new.hot,
+            label: new.label,
+            password: Password::Keep,
+            doc: new.doc,
+            rows: new.rows,
+        }
+    }
+
+    #[test]
+    fn a_life() {
+        with_store(|store| async move {
+            let mut first = user("a");
+            first.password_hash = Some("hash".into());
+            store.put(vec![first]).await;
+            let stored = store
+                .read(|conn| get(conn, TENANT, "User", &id("a")))
+                .await
+                .unwrap()
+                .unwrap();
+            assert_eq!((stored.version, stored.created, stored.modified), (1, 1, 1));
+            assert_eq!(stored.doc, r#"{"id":"a","userName":"a"}"#);
+            let other_type = store
+                .read(|conn| get(conn, TENANT, "Group", &id("a")))
+                .await
+                .unwrap();
+            assert_eq!(other_type, None);
+
+            let mut next = user("a");
+            next.doc = r#"{"id":"a","userName":"a","title":"x"}"#.into();
+            let stamp = store
+                .tx(move |tx| update(tx, &update_of(next, 7)))
+                .await
+                .unwrap();
+            assert_eq!(
+                stamp,
+                Some(Stamp {
+                    version: 2,
+                    modified: 7
+                })
+            );
+            let hash = store
+                .read(|conn| password_hash(conn, TENANT, &id("a")))
+                .await
+                .unwrap();
+            assert_eq!(hash.as_deref(), Some("hash"));
+
+            let mut cleared = update_of(user("a"), 8);
+            cleared.password = Password::Clear;
+            store.tx(move |tx| update(tx, &cleared)).await.unwrap();
+            let hash = store
+                .read(|conn| password_hash(conn, TENANT, &id("a")))
+                .await
+                .unwrap();
+            assert_eq!(hash, None);
+
+            let touched = store.tx(|tx| touch(tx, &id("a"), 9)).await.unwrap();
+            assert_eq!(
+                touched,
+                Some(Stamp {
+                    version: 4,
+                    modified: 9
+                })
+            );
+            store
+                .tx(|tx| touch_many(tx, &ids(&["a", "nobody"]), 10))
+                .await
+                .unwrap();
+            assert_eq!(version(&store, "a").await, Some((5, 10)));
+
+            assert_eq!(
+                store.tx(|tx| touch(tx, &id("nobody"), 9)).await.unwrap(),
+                None
+            );
+            assert_eq!(
+                store
+                    .tx(|tx| update(tx, &update_of(user("nobody"), 9)))
+                    .await
+                    .unwrap(),
+                None
+            );
+
+            let gone = store.tx(|tx| delete(tx, "User", &id("a"))).await.unwrap();
+            assert_eq!(gone, Some(Deleted { groups: vec![] }));
+            assert_eq!(version(&store, "a").await, None);
+            let count = store
+                .read(|conn| counts::of(conn, TENANT, "User"))
+                .await
+                .unwrap();
+            assert_eq!((count.live, count.deleted), (0, 1));
+            assert_eq!(
+                store.tx(|tx| delete(tx, "User", &id("a"))).await.unwrap(),
+                None
+            );
+        });
+    }
+
+    #[test]
+    fn names_and_ids_are_unique() {
+        with_store(|store| async move {
+            store.put(vec![user("a"), group("b"), group("c")]).await;
+            let mut taken = user("x");
+            taken.hot.user_name = Some("a".into());
+            let error = store.tx(move |tx| insert(tx, &taken)).await.unwrap_err();
+            assert!(
+                matches!(error, StoreError::Duplicate(Unique::UserName)),
+                "{error:?}"
+            );
+            let mut taken = user("a");
+            taken.hot.user_name = Some("x".into());
+            let error = store.tx(move |tx| insert(tx, &taken)).await.unwrap_err();
+            assert!(
+                matches!(error, StoreError::Duplicate(Unique::Id)),
+                "{error:?}"
+            );
+            store.put(vec![user("y")]).await;
+            let mut taken = update_of(user("y"), 3);
+            taken.hot.user_name = Some("a".into());
+            let error = store.tx(move |tx| update(tx, &taken)).await.unwrap_err();
+            assert!(
+                matches!(error, StoreError::Duplicate(Unique::UserName)),
+                "{error:?}"
+            );
+        });
+    }
+}

@@ -1,9 +1,6 @@
 //! Tenants. Tenant 1, `default`, is there from the start.
 
-use diesel::{
-    ExpressionMethods, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable,
-    SelectableHelper,
-};
+use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, Queryable, RunQueryDsl};
 
 use crate::store::schema::tenants;
 use crate::store::{Conn, StoreError, TenantId};

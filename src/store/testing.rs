@@ -12,7 +12,7 @@ use crate::store::resources::{self, NewResource};
 use crate::store::{Config, DatabaseUrl, ResourceId, Store, StoreError, TenantId, Tx};
 
 /// A database that goes with the test.
-pub(super) struct Fresh {
+pub(crate) struct Fresh {
     pub config: Config,
     _dir: Option<TempDir>,
     server: Option<(String, String)>,
@@ -64,7 +64,7 @@ fn on_postgres() -> Option<Fresh> {
 }
 
 /// Runs a test on a fresh database of each kind.
-pub(super) fn on_each(test: impl Fn(&Fresh)) {
+pub(crate) fn on_each(test: impl Fn(&Fresh)) {
     test(&on_sqlite());
     if let Some(fresh) = on_postgres() {
         test(&fresh);
@@ -72,7 +72,7 @@ pub(super) fn on_each(test: impl Fn(&Fresh)) {
 }
 
 /// [`on_each`] with the store open.
-pub(super) fn with_store<F: Future<Output = ()>>(test: impl Fn(std::sync::Arc<Store>) -> F) {
+pub(crate) fn with_store<F: Future<Output = ()>>(test: impl Fn(std::sync::Arc<Store>) -> F) {
     on_each(|fresh| {
         let store = std::sync::Arc::new(Store::open(&fresh.config).unwrap());
         block_on(test(store.clone()));
@@ -80,7 +80,7 @@ pub(super) fn with_store<F: Future<Output = ()>>(test: impl Fn(std::sync::Arc<St
     });
 }
 
-pub(super) fn block_on<T>(future: impl Future<Output = T>) -> T {
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -88,18 +88,18 @@ pub(super) fn block_on<T>(future: impl Future<Output = T>) -> T {
         .block_on(future)
 }
 
-pub(super) const TENANT: TenantId = TenantId::DEFAULT;
+pub(crate) const TENANT: TenantId = TenantId::DEFAULT;
 
-pub(super) fn id(text: &str) -> ResourceId {
+pub(crate) fn id(text: &str) -> ResourceId {
     ResourceId::parse(text).unwrap()
 }
 
-pub(super) fn ids(texts: &[&str]) -> Vec<ResourceId> {
+pub(crate) fn ids(texts: &[&str]) -> Vec<ResourceId> {
     texts.iter().map(|text| id(text)).collect()
 }
 
 /// A user called after its id.
-pub(super) fn user(name: &str) -> NewResource {
+pub(crate) fn user(name: &str) -> NewResource {
     NewResource {
         id: id(name),
         resource_type: "User".into(),
@@ -118,7 +118,7 @@ pub(super) fn user(name: &str) -> NewResource {
 }
 
 /// A group called after its id.
-pub(super) fn group(name: &str) -> NewResource {
+pub(crate) fn group(name: &str) -> NewResource {
     NewResource {
         id: id(name),
         resource_type: "Group".into(),
@@ -135,7 +135,7 @@ pub(super) fn group(name: &str) -> NewResource {
 }
 
 impl Store {
-    pub(super) async fn put(&self, new: Vec<NewResource>) {
+    pub(crate) async fn put(&self, new: Vec<NewResource>) {
         self.tx(move |tx| {
             for one in &new {
                 resources::insert(tx, one)?;
@@ -146,7 +146,7 @@ impl Store {
         .unwrap();
     }
 
-    pub(super) async fn tx<T: Send + 'static>(
+    pub(crate) async fn tx<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Tx<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {

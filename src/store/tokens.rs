@@ -1,9 +1,7 @@
 //! Tokens as rows. It must not know a token's secret, only a hash of it, nor what a scope means.
 
 use diesel::BoolExpressionMethods;
-use diesel::{
-    ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable,
-};
+use diesel::{ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, RunQueryDsl};
 
 use crate::store::schema::tokens;
 use crate::store::{Conn, StoreError, TenantId};
@@ -133,4 +131,77 @@ pub fn touch_last_used(
     .set(tokens::last_used.eq(at))
     .execute(conn)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Unique;
+    use crate::store::testing::{TENANT, with_store};
+
+    fn token(id: &str, name: &str) -> Token {
+        Token {
+            id: id.into(),
+            tenant: TENANT,
+            name: name.into(),
+            hash: format!("hash of {id}"),
+            scopes: "scim".into(),
+            created: 1,
+            expires: Some(100),
+            last_used: None,
+            revoked: None,
+        }
+    }
+
+    #[test]
+    fn a_life() {
+        with_store(|store| async move {
+            store
+                .admin(|conn| insert(conn, token("1", "okta")))
+                .await
+                .unwrap();
+            let taken = store.admin(|conn| insert(conn, token("2", "okta"))).await;
+            assert!(
+                matches!(taken, Err(StoreError::Duplicate(Unique::TokenName))),
+                "{taken:?}"
+            );
+            let found = store.read(|conn| by_hash(conn, "hash of 1")).await.unwrap();
+            assert_eq!(found, Some(token("1", "okta")));
+            for at in [5, 9, 7] {
+                store
+                    .admin(move |conn| touch_last_used(conn, TENANT, "1", at))
+                    .await
+                    .unwrap();
+            }
+            let revoked = store
+                .admin(|conn| revoke(conn, TENANT, "okta", 20))
+                .await
+                .unwrap()
+                .unwrap();
+            assert_eq!((revoked.last_used, revoked.revoked), (Some(9), Some(20)));
+            assert_eq!(
+                store
+                    .admin(|conn| revoke(conn, TENANT, "1", 30))
+                    .await
+                    .unwrap(),
+                None
+            );
+            store
+                .admin(|conn| insert(conn, token("3", "okta")))
+                .await
+                .unwrap();
+            let all = store.read(|conn| list(conn, TENANT)).await.unwrap();
+            assert_eq!(
+                all.iter().map(|one| one.id.as_str()).collect::<Vec<_>>(),
+                ["1", "3"]
+            );
+            let mut stray = token("4", "x");
+            stray.tenant = TenantId(99);
+            let unknown = store.admin(move |conn| insert(conn, stray)).await;
+            assert!(
+                matches!(unknown, Err(StoreError::UnknownTenant(_))),
+                "{unknown:?}"
+            );
+        });
+    }
 }

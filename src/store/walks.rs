@@ -66,3 +66,45 @@ pub fn recall(conn: &mut Conn, tenant: TenantId, key: &str) -> Result<Option<Wal
 pub fn forget_before(conn: &mut Conn, at: i64) -> Result<usize, StoreError> {
     Ok(diesel::delete(walks::table.filter(walks::at.lt(at))).execute(conn)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::testing::{TENANT, id, with_store};
+
+    #[test]
+    fn remembers_the_last() {
+        with_store(|store| async move {
+            let walk = |handed| Walk {
+                last_id: id("x"),
+                handed,
+                deleted_at_start: 2,
+                at: handed,
+            };
+            for handed in [100, 200] {
+                store
+                    .admin(move |conn| remember(conn, TENANT, "key", &walk(handed)))
+                    .await
+                    .unwrap();
+            }
+            let found = store
+                .read(|conn| recall(conn, TENANT, "key"))
+                .await
+                .unwrap();
+            assert_eq!(found, Some(walk(200)));
+            let other = store
+                .read(|conn| recall(conn, TenantId(2), "key"))
+                .await
+                .unwrap();
+            assert_eq!(other, None);
+            assert_eq!(
+                store.admin(|conn| forget_before(conn, 200)).await.unwrap(),
+                0
+            );
+            assert_eq!(
+                store.admin(|conn| forget_before(conn, 201)).await.unwrap(),
+                1
+            );
+        });
+    }
+}

@@ -119,7 +119,7 @@ impl<'t> Parser<'t> {
         let message = match self.peek() {
             None => format!("expected {what}"),
             Some(c) if token.is_empty() => {
-                format!("expected {what}, found `{}`", c.escape_debug())
+                format!("expected {what}, found `{}`", printable(c))
             }
             Some(_) => format!("expected {what}, found `{}`", quote(token)),
         };
@@ -146,5 +146,13 @@ pub(crate) fn quote(token: &str) -> String {
     match token.char_indices().nth(QUOTED_CHARS) {
         Some((end, _)) => format!("{}…", token.get(..end).unwrap_or_default()),
         None => token.to_owned(),
+    }
+}
+
+/// A character for an error message: quotes as they are, what cannot be seen escaped.
+pub(crate) fn printable(c: char) -> String {
+    match c {
+        '"' | '\'' | '\\' => c.to_string(),
+        _ => c.escape_debug().to_string(),
     }
 }

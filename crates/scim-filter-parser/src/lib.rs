@@ -73,3 +73,11 @@ pub use ast::*;
 pub use error::{ErrorKind, ParseError};
 pub use options::{DEPTH_CEILING, Dialect, Options};
 pub use parse::{parse_attr_path_with, parse_filter_with, parse_path_with};
+
+#[cfg(test)]
+mod tests;
+
+/// Runs the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,7 +1,7 @@
 //! The values on the right side of a comparison: JSON literals and, in the tolerant dialect, what clients send instead.
 
 use crate::Value;
-use crate::lexer::{Parser, Result, quote};
+use crate::lexer::{Parser, Result, printable, quote};
 
 impl Parser<'_> {
     /// Reads the value that starts here. `op` is the operator before it, for the message.
@@ -108,10 +108,7 @@ impl Parser<'_> {
             'r' => Ok('\r'),
             't' => Ok('\t'),
             'u' => self.unicode_escape(at),
-            _ => Err(self.defect(
-                at,
-                format!("`\\{}` is not an escape of JSON", c.escape_debug()),
-            )),
+            _ => Err(self.defect(at, format!("`\\{}` is not an escape of JSON", printable(c)))),
         }
     }
 

@@ -17,7 +17,7 @@ pub enum Dialect {
     /// * tab, line feed and carriage return as blanks;
     /// * no blank where a quote, bracket or parenthesis already separates: `(a pr)and(b pr)`;
     /// * a schema URN alone as a PATCH path, even where its last segment is no attribute name (`urn:example:ext:2.0`);
-    /// * any text without blanks before the last colon of an attribute path, not just a URI with its scheme.
+    /// * a prefix before the last colon of an attribute path that lacks the scheme of a URI (`acme:badge`).
     #[default]
     Tolerant,
 }

@@ -1,7 +1,7 @@
 //! Attribute paths: `[URN ":"] name ["." sub]`.
 
 use crate::AttrPath;
-use crate::lexer::{Parser, Result, quote};
+use crate::lexer::{Parser, Result, printable, quote};
 
 /// Where an attribute path stands; a PATCH path may name a whole extension.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -41,7 +41,7 @@ impl Parser<'_> {
                 name: name.to_owned(),
                 sub: sub.map(str::to_owned),
             },
-            // RFC 7644 3.10 lets a schema URN end in anything, `2.0` for one.
+            // A schema's URN may end in what is no attribute name, `2.0` for one.
             Err(_)
                 if self.is_tolerant()
                     && place == Place::Path
@@ -72,7 +72,7 @@ impl Parser<'_> {
         self.check_name(start, sub, "a sub-attribute name after `.`")
     }
 
-    /// ATTRNAME = ALPHA *(nameChar), or `$ref` (RFC 7643 2.1, 2.3.7).
+    /// ATTRNAME = ALPHA *(nameChar), or `$ref` (RFC 7643 2.1, 2.4).
     fn check_name(&self, start: usize, name: &str, what: &str) -> Result<()> {
         if name.eq_ignore_ascii_case("$ref") {
             return Ok(());
@@ -94,7 +94,7 @@ impl Parser<'_> {
                 start + at,
                 format!(
                     "`{}` cannot stand in the attribute name `{}`",
-                    c.escape_debug(),
+                    printable(c),
                     quote(name)
                 ),
             )),
@@ -108,7 +108,7 @@ impl Parser<'_> {
         if let Some((at, c)) = urn.char_indices().find(|(_, c)| !is_uri_char(*c)) {
             return Err(self.defect(
                 start + at,
-                format!("`{}` cannot stand in a schema URN", c.escape_debug()),
+                format!("`{}` cannot stand in a schema URN", printable(c)),
             ));
         }
         let has_scheme = urn.split_once(':').is_some_and(|(scheme, rest)| {

@@ -1,0 +1,13 @@
+//! Integration tests: stories told to the real binary over HTTP, on SQLite and on PostgreSQL.
+
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
+mod harness;
+
+mod users;
