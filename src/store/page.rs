@@ -21,7 +21,7 @@ use crate::store::{Conn, ResourceId, StoreError, TenantId, counts, members};
 pub const SCAN_LIMIT: u64 = 200_000;
 
 /// How many documents are read at a time.
-const CHUNK: u32 = 500;
+const CHUNK: u64 = 500;
 
 /// Which resources are asked for.
 #[derive(Debug, Clone)]
@@ -31,8 +31,6 @@ pub struct PageQuery {
     pub start: Start,
     /// At most so many rows; 0 asks for the total only.
     pub limit: u32,
-    /// Whether the total is needed; it may cost more than the page.
-    pub count_total: bool,
     /// How many documents may be read to evaluate what SQL cannot: see [`SCAN_LIMIT`].
     pub scan_limit: u64,
     /// The URL that endpoints follow, without a slash at its end; filters on `meta.location` and `$ref` need it.
@@ -43,7 +41,7 @@ pub struct PageQuery {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Start {
     /// After so many matches. Its cost grows with the number.
-    Skip(u64),
+    Index(u64),
     /// After this id, whether or not it is there.
     After(ResourceId),
 }
@@ -53,17 +51,8 @@ pub enum Start {
 pub struct Page {
     /// In the order of their ids.
     pub rows: Vec<Stored>,
-    /// How many resources match, on this page or not; where it was asked for.
-    pub total: Option<u64>,
-    /// Whether there are matches after the last row; false for a page of 0 rows.
-    pub more: bool,
-}
-
-impl Page {
-    /// Where the next page begins.
-    pub fn last_id(&self) -> Option<&ResourceId> {
-        self.rows.last().map(|row| &row.id)
-    }
+    /// How many resources match, on this page or not; with [`Start::After`] only those after the id.
+    pub total: u64,
 }
 
 /// Why there is no page.
@@ -92,37 +81,11 @@ pub fn page(conn: &mut Conn, tenant: TenantId, query: &PageQuery) -> Result<Page
     }
 }
 
-/// How many matches have an id after this one, whatever page the query asks for.
-pub fn count_after(
-    conn: &mut Conn,
-    tenant: TenantId,
-    query: &PageQuery,
-    after: &ResourceId,
-) -> Result<u64, PageError> {
-    let search = Search::new(conn, tenant, query);
-    if search.plan.exact {
-        return search.count(conn, Some(after));
-    }
-    let mut count = 0;
-    search.scan(conn, Some(after), |_| {
-        count += 1;
-        Next::Go
-    })?;
-    Ok(count)
-}
-
 /// A query and how to answer it.
 struct Search<'a> {
     tenant: TenantId,
     query: &'a PageQuery,
     plan: Plan,
-}
-
-/// Whether a scan goes on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Next {
-    Go,
-    Stop,
 }
 
 impl<'a> Search<'a> {
@@ -139,98 +102,50 @@ impl<'a> Search<'a> {
     }
 
     fn exact_page(&self, conn: &mut Conn) -> Result<Page, PageError> {
+        let limit = u64::from(self.query.limit);
         let (after, skip) = match &self.query.start {
-            Start::Skip(skip) => (None, *skip),
+            Start::Index(skip) => (None, *skip),
             Start::After(id) => (Some(id), 0),
         };
-        // One row more tells whether that is all.
-        let mut rows = match self.query.limit {
+        // One row more tells whether that is all, and mostly it is: then nothing needs to be counted.
+        let mut rows = match limit {
             0 => Vec::new(),
-            limit => self.select(conn, after, u64::from(limit) + 1, skip)?,
+            limit => self.select(conn, after, limit + 1, skip)?,
         };
-        let more = self.cut(&mut rows);
-        let total = if self.query.count_total {
-            Some(match &self.query.start {
-                Start::Skip(skip)
-                    if self.query.limit > 0 && !more && (*skip == 0 || !rows.is_empty()) =>
-                {
-                    skip + count_of(&rows)
-                }
-                _ => self.count(conn, None)?,
-            })
+        let found = count_of(&rows);
+        let is_all = limit > 0 && found <= limit && (found > 0 || skip == 0);
+        let total = if is_all {
+            skip + found
         } else {
-            None
+            self.count(conn, after)?
         };
-        Ok(Page { rows, total, more })
+        rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        Ok(Page { rows, total })
     }
 
     fn scanned_page(&self, conn: &mut Conn) -> Result<Page, PageError> {
-        let query = self.query;
-        let wanted = u64::from(query.limit) + 1;
-        let mut rows = Vec::new();
-        let mut total = 0;
-        let from = match &query.start {
-            Start::After(id) if !query.count_total => Some(id),
-            _ => None,
+        let (mut after, skip) = match &self.query.start {
+            Start::Index(skip) => (None, *skip),
+            Start::After(id) => (Some(id.clone()), 0),
         };
-        self.scan(conn, from, |row| {
-            total += 1;
-            let is_past = match &query.start {
-                Start::Skip(skip) => total > *skip,
-                Start::After(id) => row.id > *id,
-            };
-            if is_past && count_of(&rows) < wanted {
-                rows.push(row);
-            }
-            if !query.count_total && count_of(&rows) == wanted {
-                Next::Stop
-            } else {
-                Next::Go
-            }
-        })?;
-        let more = self.cut(&mut rows);
-        Ok(Page {
-            rows,
-            total: query.count_total.then_some(total),
-            more: more && query.limit > 0,
-        })
-    }
-
-    /// Drops what is beyond the limit, and tells whether there was something.
-    fn cut(&self, rows: &mut Vec<Stored>) -> bool {
-        let limit = usize::try_from(self.query.limit).unwrap_or(usize::MAX);
-        let more = rows.len() > limit;
-        rows.truncate(limit);
-        more
-    }
-
-    /// Hands every match to `each`, in the order of ids.
-    fn scan(
-        &self,
-        conn: &mut Conn,
-        after: Option<&ResourceId>,
-        mut each: impl FnMut(Stored) -> Next,
-    ) -> Result<(), PageError> {
-        let mut after = after.cloned();
-        let mut read = 0;
+        let limit = u64::from(self.query.limit);
+        let (mut rows, mut total, mut read) = (Vec::new(), 0, 0);
         loop {
-            let rows = self.select(conn, after.as_ref(), u64::from(CHUNK), 0)?;
-            let Some(last) = rows.last() else {
-                return Ok(());
-            };
-            after = Some(last.id.clone());
-            read += count_of(&rows);
+            let chunk = self.select(conn, after.as_ref(), CHUNK, 0)?;
+            let length = count_of(&chunk);
+            read += length;
             if read > self.query.scan_limit {
                 return Err(self.too_many().into());
             }
-            let is_last = count_of(&rows) < u64::from(CHUNK);
-            for row in self.matching(conn, rows)? {
-                if each(row) == Next::Stop {
-                    return Ok(());
+            after = chunk.last().map(|row| row.id.clone());
+            for row in self.matching(conn, chunk)? {
+                if total >= skip && count_of(&rows) < limit {
+                    rows.push(row);
                 }
+                total += 1;
             }
-            if is_last {
-                return Ok(());
+            if length < CHUNK {
+                return Ok(Page { rows, total });
             }
         }
     }
