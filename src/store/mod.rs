@@ -12,6 +12,7 @@ pub mod ids;
 mod job;
 pub mod members;
 pub mod migrate;
+pub mod page;
 mod pool;
 pub mod predicate;
 pub mod resources;
