@@ -10,4 +10,8 @@
 
 mod harness;
 
+mod groups;
+mod okta_replay;
+mod okta_spec;
+mod okta_suite;
 mod users;
