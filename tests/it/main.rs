@@ -10,8 +10,12 @@
 
 mod harness;
 
+mod discovery;
+mod errors;
+mod filters;
 mod groups;
 mod okta_replay;
 mod okta_spec;
 mod okta_suite;
+mod patch;
 mod users;
