@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::json;
 
-pub use client::{Client, Page, Reply, SCIM, id, member_ids, percent_encode, texts, with_query};
+pub use client::{Client, Reply, SCIM, id, member_ids, percent_encode, texts, with_query};
 pub use server::{Database, Server};
 
 /// Tells a story on both databases: `name::sqlite` and `name::postgres`.
