@@ -1,3 +1,12 @@
 //! Rollcall: a SCIM 2.0 provisioning service. ARCHITECTURE.md has the map.
 
+pub mod app;
+pub mod auth;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod http;
 pub mod scim;
+pub mod service;
+pub mod store;
+pub mod telemetry;

@@ -1,1 +1,19 @@
-fn main() {}
+//! The command `rollcall`.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use rollcall::cli;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    match cli::run(cli::Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("rollcall: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

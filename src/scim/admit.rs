@@ -1,1 +1,439 @@
+//! Outside JSON -> [`Document`], for create and replace.
+//!
+//! The one place where names are matched ignoring case and types are made right; what comes out is trusted
+//! everywhere else. Tolerant, because a refusal stops a customer's provisioning (RFC 7644 section 3.3 and 3.5.1).
+//! It must not know what is stored, but for what [`replace`] is given.
 
+pub(super) mod coerce;
+
+use std::collections::HashSet;
+
+use serde_json::{Map, Value};
+
+use self::coerce::{Nulls, Place};
+use crate::scim::document::into_object;
+use crate::scim::members::{self, Member};
+use crate::scim::name;
+use crate::scim::registry::{self, AttrRef, Extension, ResourceType};
+use crate::scim::schema::{Attribute, Mutability};
+use crate::scim::{Document, ScimError};
+
+/// What a create or replace asks for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Admitted {
+    /// Without an `id`, whatever the client sent.
+    pub document: Document,
+    /// `None` where the body does not mention `members`.
+    pub members: Option<Vec<Member>>,
+    /// In clear, not checked against any policy; `None` where there is none or it is empty.
+    pub password: Option<String>,
+}
+
+/// Reads a resource as a client sends it with POST or PUT.
+///
+/// Unknown attributes are dropped without error, readOnly ones are ignored, and unknown extensions are kept as
+/// they are. The result is complete and valid but for uniqueness.
+pub fn admit(rt: &ResourceType, body: &Value) -> Result<Admitted, ScimError> {
+    let Value::Object(body) = body else {
+        return Err(ScimError::invalid_syntax(format!(
+            "the body must be a JSON object with the attributes of a {}, not {}",
+            rt.name,
+            coerce::kind_of(body)
+        )));
+    };
+    let mut draft = Draft {
+        rt,
+        seen: HashSet::with_capacity(body.len()),
+        admitted: Admitted {
+            document: Document(Map::with_capacity(body.len())),
+            members: None,
+            password: None,
+        },
+    };
+    for (name, value) in body {
+        if name.contains(':') {
+            draft.container(name, value)?;
+        } else {
+            draft.attribute(name, value)?;
+        }
+    }
+    let mut admitted = draft.admitted;
+    admitted.document.arrange(rt);
+    validate(rt, &admitted.document)?;
+    Ok(admitted)
+}
+
+/// The document that a PUT of `incoming` makes of `current` (RFC 7644 section 3.5.1).
+///
+/// Attributes that `incoming` lacks become unassigned, but for readOnly and immutable ones. Where nothing changes
+/// the result is `current` to the letter.
+pub fn replace(
+    rt: &ResourceType,
+    current: &Document,
+    incoming: &Document,
+) -> Result<Document, ScimError> {
+    let mut document = incoming.clone();
+    match current.0.get("id") {
+        Some(id) => document.0.insert("id".to_owned(), id.clone()),
+        None => document.0.shift_remove("id"),
+    };
+    let core = rt.schema.attributes.iter().map(|a| (None, a));
+    let extended = rt.extensions.iter().flat_map(|extension| {
+        let attributes = extension.schema.attributes.iter();
+        attributes.map(|a| (Some(extension.schema.id.as_str()), a))
+    });
+    for (urn, attribute) in core.chain(extended).filter(|(_, a)| is_guarded(a)) {
+        let before = current
+            .container(urn)
+            .and_then(|holder| holder.get(&attribute.name));
+        let at = Place::root(&attribute.name);
+        document.change(urn, &attribute.name, |after| {
+            guarded(attribute, before, after, &at)
+        })?;
+    }
+    document.arrange(rt);
+    validate(rt, &document)?;
+    // Objects are equal whatever their order, so an echo in another order gives the same text.
+    Ok(if document == *current {
+        current.clone()
+    } else {
+        document
+    })
+}
+
+/// Fills in what a new resource has where the client says nothing: a user is active.
+pub fn defaults(rt: &ResourceType, document: &mut Document) {
+    if rt.schema.id == name::USER && !document.0.contains_key("active") {
+        document.0.insert("active".to_owned(), Value::Bool(true));
+        document.arrange(rt);
+    }
+}
+
+/// Holds a whole document to what the schema demands: required attributes, one primary value at most, and
+/// lengths that an index can take.
+pub(super) fn validate(rt: &ResourceType, document: &Document) -> Result<(), ScimError> {
+    required(&rt.schema.attributes, &document.0, None)?;
+    for extension in &rt.extensions {
+        let urn = extension.schema.id.as_str();
+        match document.container(Some(urn)) {
+            Some(attributes) => {
+                let at = Place::root(urn);
+                required(&extension.schema.attributes, attributes, Some(&at))?;
+            }
+            None if extension.required => return Err(missing(&Place::root(urn))),
+            None => {}
+        }
+    }
+    lengths(rt, document)
+}
+
+struct Draft<'a> {
+    rt: &'a ResourceType,
+    /// Names in the schema's spelling, URNs in lower case.
+    seen: HashSet<String>,
+    admitted: Admitted,
+}
+
+impl Draft<'_> {
+    fn attribute(&mut self, name: &str, value: &Value) -> Result<(), ScimError> {
+        let common = || registry::common().attribute(name);
+        let Some(attribute) = self.rt.schema.attribute(name).or_else(common) else {
+            return Ok(());
+        };
+        let name = attribute.name.as_str();
+        let at = Place::root(name);
+        if !self.seen.insert(name.to_owned()) {
+            return Err(coerce::twice(&at));
+        }
+        if name == "schemas" {
+            return check_schemas(self.rt, value);
+        }
+        match attribute.mutability {
+            Mutability::ReadOnly => {}
+            _ if self.rt.is_relational(name) => {
+                self.admitted.members = Some(members::parse(value, &at)?);
+            }
+            Mutability::WriteOnly => {
+                let password = coerce::attribute(attribute, value, &at)?;
+                self.admitted.password = password.and_then(into_text);
+            }
+            Mutability::ReadWrite | Mutability::Immutable => {
+                if let Some(value) = coerce::attribute(attribute, value, &at)? {
+                    self.admitted.document.0.insert(name.to_owned(), value);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn container(&mut self, urn: &str, value: &Value) -> Result<(), ScimError> {
+        if self.rt.is_core(urn) {
+            return Ok(());
+        }
+        let at = Place::root(urn);
+        coerce::no_nul(urn, &at)?;
+        if !self.seen.insert(urn.to_ascii_lowercase()) {
+            return Err(coerce::twice(&at));
+        }
+        let (urn, attributes) = match self.rt.extension(urn) {
+            Some(extension) => (
+                extension.schema.id.as_str(),
+                extension_attributes(extension, value, &at)?,
+            ),
+            None => (urn, unknown_attributes(value, &at)?),
+        };
+        if !attributes.is_empty() {
+            let document = &mut self.admitted.document.0;
+            document.insert(urn.to_owned(), Value::Object(attributes));
+        }
+        Ok(())
+    }
+}
+
+fn extension_attributes(
+    extension: &Extension,
+    value: &Value,
+    at: &Place,
+) -> Result<Map<String, Value>, ScimError> {
+    match value {
+        Value::Object(members) => {
+            let attributes = &extension.schema.attributes;
+            let named = coerce::named(attributes, members, Nulls::Unassign, at)?;
+            Ok(named
+                .into_iter()
+                .filter_map(|(attribute, value)| Some((attribute.name.clone(), value?)))
+                .collect())
+        }
+        Value::Null => Ok(Map::new()),
+        Value::String(text) if text.is_empty() => Ok(Map::new()),
+        Value::Array(elements) if elements.is_empty() => Ok(Map::new()),
+        other => Err(ScimError::invalid_value(format!(
+            "{at} must be an object with the attributes of the extension, not {}",
+            coerce::kind_of(other)
+        ))),
+    }
+}
+
+/// An extension that no schema describes is kept as it is: Okta sends custom attributes under any URN.
+pub(super) fn unknown_attributes(
+    value: &Value,
+    at: &Place,
+) -> Result<Map<String, Value>, ScimError> {
+    coerce::no_nul_inside(value, at)?;
+    let mut attributes = into_object(Some(value.clone()));
+    attributes.retain(|_, value| !coerce::is_nothing(value));
+    Ok(attributes)
+}
+
+pub(super) fn into_text(value: Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text),
+        _ => None,
+    }
+}
+
+/// `schemas` follows from what a document holds; the client's list only tells whether it means this type.
+fn check_schemas(rt: &ResourceType, value: &Value) -> Result<(), ScimError> {
+    let fault = |found: &str| {
+        ScimError::invalid_syntax(format!(
+            "schemas must hold \"{}\" for a {}, {found}",
+            rt.schema.id, rt.name
+        ))
+    };
+    let urns = match value {
+        Value::Null => return Ok(()),
+        Value::Array(urns) if urns.is_empty() => return Ok(()),
+        Value::Array(urns) => urns.as_slice(),
+        Value::String(_) => std::slice::from_ref(value),
+        _ => return Err(fault("as a list of text")),
+    };
+    let mut names_core = false;
+    for urn in urns {
+        let urn = urn.as_str().ok_or_else(|| fault("as a list of text"))?;
+        if rt.is_core(urn) {
+            names_core = true;
+        } else if is_other_core(urn) {
+            return Err(fault("not that of another resource type"));
+        }
+    }
+    if names_core {
+        Ok(())
+    } else {
+        Err(fault("which is missing"))
+    }
+}
+
+/// Whether the URN belongs to another resource type of the standard.
+pub(super) fn is_other_core(urn: &str) -> bool {
+    const CORE: &str = "urn:ietf:params:scim:schemas:core:";
+    urn.get(..CORE.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(CORE))
+}
+
+/// Whether a replace has to look at the old value.
+fn is_guarded(attribute: &Attribute) -> bool {
+    let is_guarded =
+        |a: &Attribute| matches!(a.mutability, Mutability::ReadOnly | Mutability::Immutable);
+    is_guarded(attribute)
+        || (!attribute.multi_valued && attribute.sub_attributes.iter().any(|sub| is_guarded(sub)))
+}
+
+fn guarded(
+    attribute: &Attribute,
+    before: Option<&Value>,
+    after: Option<Value>,
+    at: &Place,
+) -> Result<Option<Value>, ScimError> {
+    match (attribute.mutability, before, after) {
+        (Mutability::ReadOnly, before, _) => Ok(before.cloned()),
+        (Mutability::Immutable, Some(before), Some(after)) if *before != after => Err(set_once(at)),
+        (Mutability::Immutable, Some(before), None) => Ok(Some(before.clone())),
+        (_, Some(Value::Object(before)), Some(Value::Object(mut after))) => {
+            for sub in attribute.sub_attributes.iter().filter(|sub| is_guarded(sub)) {
+                let old = before.get(&sub.name);
+                let new = after.shift_remove(&sub.name);
+                if let Some(value) = guarded(sub, old, new, &at.name(&sub.name))? {
+                    after.insert(sub.name.clone(), value);
+                }
+            }
+            Ok(Some(Value::Object(after)))
+        }
+        (_, _, after) => Ok(after),
+    }
+}
+
+pub(super) fn set_once(at: &Place) -> ScimError {
+    ScimError::mutability(format!("{at} is immutable: once set it cannot be changed"))
+}
+
+fn missing(at: &Place) -> ScimError {
+    ScimError::invalid_value(format!(
+        "{at} is required and must not be empty; map it in the identity provider"
+    ))
+}
+
+fn required(
+    attributes: &[std::sync::Arc<Attribute>],
+    values: &Map<String, Value>,
+    parent: Option<&Place>,
+) -> Result<(), ScimError> {
+    for attribute in attributes {
+        let at = match parent {
+            Some(parent) => parent.name(&attribute.name),
+            None => Place::root(&attribute.name),
+        };
+        let value = values.get(&attribute.name);
+        // The service sets readOnly attributes, and a password is never in a document.
+        let is_ours = matches!(
+            attribute.mutability,
+            Mutability::ReadOnly | Mutability::WriteOnly
+        );
+        if attribute.required && !is_ours && value.is_none_or(is_blank) {
+            return Err(missing(&at));
+        }
+        match value {
+            Some(Value::Object(members)) => {
+                required(&attribute.sub_attributes, members, Some(&at))?;
+            }
+            Some(Value::Array(elements)) => {
+                if elements.iter().filter(|e| coerce::is_primary(e)).count() > 1 {
+                    return Err(coerce::two_primaries(&at));
+                }
+                for (index, element) in elements.iter().enumerate() {
+                    if let Value::Object(members) = element {
+                        required(&attribute.sub_attributes, members, Some(&at.index(index)))?;
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn is_blank(value: &Value) -> bool {
+    value.as_str().is_some_and(|text| text.trim().is_empty())
+}
+
+/// PostgreSQL refuses index rows of more than about 2,700 bytes.
+const MAX_INDEXED_BYTES: usize = 2_000;
+
+fn lengths(rt: &ResourceType, document: &Document) -> Result<(), ScimError> {
+    if let Some(Value::String(user_name)) = document.0.get("userName") {
+        if user_name.contains(char::is_control) {
+            return Err(ScimError::invalid_value(
+                "userName holds a control character; correct it in the identity provider",
+            ));
+        }
+        if is_too_long(user_name, |text| name::fold_user_name(text).as_str().len()) {
+            return Err(too_long(&Place::root("userName")));
+        }
+    }
+    for (name, fold) in [("externalId", Fold::Not), ("displayName", Fold::Case)] {
+        if let Some(Value::String(text)) = document.0.get(name) {
+            check_length(text, fold, &Place::root(name))?;
+        }
+    }
+    rt.indexed
+        .iter()
+        .try_for_each(|path| check_indexed(path, document))
+}
+
+fn check_indexed(path: &AttrRef, document: &Document) -> Result<(), ScimError> {
+    let Some(value) = document
+        .container(path.container.as_deref())
+        .and_then(|holder| holder.get(&path.attribute.name))
+    else {
+        return Ok(());
+    };
+    let fold = if path.leaf().case_exact {
+        Fold::Not
+    } else {
+        Fold::Case
+    };
+    let leaf = |value: &Value| -> Result<(), ScimError> {
+        let value = match &path.sub {
+            Some(sub) => value.get(&sub.name),
+            None => Some(value),
+        };
+        match value {
+            Some(Value::String(text)) => check_length(text, fold, &Place::root(path.key())),
+            _ => Ok(()),
+        }
+    };
+    match value {
+        Value::Array(elements) => elements.iter().try_for_each(leaf),
+        other => leaf(other),
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Fold {
+    Not,
+    Case,
+}
+
+fn check_length(text: &str, fold: Fold, at: &Place) -> Result<(), ScimError> {
+    let length = |text: &str| match fold {
+        Fold::Not => text.len(),
+        Fold::Case => name::fold(text).as_str().len(),
+    };
+    if is_too_long(text, length) {
+        return Err(too_long(at));
+    }
+    Ok(())
+}
+
+/// Folding costs time and makes a text at most three times as long.
+fn is_too_long(text: &str, folded_length: impl Fn(&str) -> usize) -> bool {
+    text.len() > MAX_INDEXED_BYTES / 3 && folded_length(text) > MAX_INDEXED_BYTES
+}
+
+fn too_long(at: &Place) -> ScimError {
+    ScimError::invalid_value(format!(
+        "{at} is longer than {MAX_INDEXED_BYTES} bytes; shorten it in the identity provider"
+    ))
+}
+
+#[cfg(test)]
+mod tests;

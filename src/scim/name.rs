@@ -1,4 +1,17 @@
 //! Names and the folding of case: what counts as the same text.
+//!
+//! Knows nothing of schemas; [`crate::scim::registry`] resolves names to attributes.
+
+use precis_profiles::UsernameCaseMapped;
+use precis_profiles::precis_core::profile::Rules;
+use unicode_normalization::UnicodeNormalization;
+
+/// The core schema of users.
+pub const USER: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
+/// The core schema of groups.
+pub const GROUP: &str = "urn:ietf:params:scim:schemas:core:2.0:Group";
+/// The enterprise extension of users.
+pub const ENTERPRISE_USER: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
 
 /// A text prepared for comparison; two texts are equal ignoring case when their folded forms are equal.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -11,5 +24,125 @@ impl Folded {
 
     pub fn into_string(self) -> String {
         self.0
+    }
+}
+
+impl AsRef<str> for Folded {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Prepares the text of a `caseExact: false` attribute: NFC and lower case. Idempotent.
+pub fn fold(text: &str) -> Folded {
+    if text.is_ascii() {
+        return Folded(text.to_ascii_lowercase());
+    }
+    // Letter by letter, not `str::to_lowercase`: that looks at a letter's neighbours (final sigma), so that
+    // the fold of a prefix would not be a prefix of the fold and `sw` would miss.
+    let lower = text
+        .nfc()
+        .flat_map(char::to_lowercase)
+        .map(|letter| if letter == 'ς' { 'σ' } else { letter });
+    Folded(lower.nfc().collect())
+}
+
+/// Prepares a `userName` (RFC 7643 section 4.1.1, RFC 8265 section 3.3): full-width and half-width letters
+/// become ordinary ones, then NFC and lower case. Idempotent.
+///
+/// This is what the PRECIS profile `UsernameCaseMapped` gives for every name that it accepts, but for
+/// the Greek final sigma, which counts as a sigma here. Names that the profile refuses (with a blank for
+/// instance) exist in directories, so they are prepared in the same way instead of being refused.
+pub fn fold_user_name(text: &str) -> Folded {
+    if text.is_ascii() {
+        return Folded(text.to_ascii_lowercase());
+    }
+    match UsernameCaseMapped::new().width_mapping_rule(text) {
+        Ok(mapped) => fold(&mapped),
+        Err(_) => fold(text),
+    }
+}
+
+/// Whether an attribute may be called so: RFC 7643 section 2.1, and `$ref`, which its grammar forgot.
+pub fn is_attribute_name(name: &str) -> bool {
+    let mut bytes = name.bytes();
+    let starts_well = bytes
+        .next()
+        .is_some_and(|first| first.is_ascii_alphabetic());
+    let goes_on_well =
+        bytes.all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'$' | b'-' | b'_'));
+    (starts_well && goes_on_well) || name == "$ref"
+}
+
+#[cfg(test)]
+mod tests {
+    use precis_profiles::precis_core::profile::Profile;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn folding() {
+        let check =
+            |text: &str, expected: &str| assert_eq!(fold(text).as_str(), expected, "{text}");
+        check("", "");
+        check("BJensen@Example.COM", "bjensen@example.com");
+        check("ÅSA", "åsa");
+        check("A\u{30a}SA", "åsa");
+        check("ΣΑΣ", "σασ");
+        check("σας", "σασ");
+        check("\u{212a}", "k");
+        check("İ", "i\u{307}");
+    }
+
+    #[test]
+    fn folding_user_names() {
+        let check = |text: &str, expected: &str| {
+            assert_eq!(fold_user_name(text).as_str(), expected, "{text}");
+        };
+        check("BJensen", "bjensen");
+        check("ｂＪensen", "bjensen");
+        check("Jane Doe", "jane doe");
+        check("Jane\u{3000}Doé", "jane doé");
+        check("ｶﾞ", "ガ");
+        check("Ju\u{308}rgen", "jürgen");
+    }
+
+    #[test]
+    fn folding_is_idempotent_for_every_letter() {
+        for letter in '\0'..='\u{1ffff}' {
+            let text = letter.to_string();
+            for folding in [fold, fold_user_name] {
+                let once = folding(&text);
+                assert_eq!(folding(once.as_str()), once, "{letter:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn attribute_names() {
+        for good in ["userName", "a", "x509Certificates", "a-b_c$d", "$ref"] {
+            assert!(is_attribute_name(good), "{good}");
+        }
+        for bad in ["", "1x", "a b", "$value", "a.b", "a:b", "é"] {
+            assert!(!is_attribute_name(bad), "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn folding_is_idempotent(text in "\\PC{0,12}") {
+            for folding in [fold, fold_user_name] {
+                let once = folding(&text);
+                prop_assert_eq!(folding(once.as_str()), once);
+            }
+        }
+
+        #[test]
+        fn folding_of_user_names_agrees_with_precis(text in "[\\p{L}\\p{M}0-9@.+]{1,8}") {
+            if let Ok(expected) = UsernameCaseMapped::new().enforce(text.as_str()) {
+                prop_assert_eq!(fold_user_name(&text), fold(&expected));
+            }
+        }
     }
 }

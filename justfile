@@ -1,0 +1,66 @@
+# What CI runs, one recipe a step, for a person to run the same.
+# deny, shear, typos, shell and docker use the pinned tools: `PATH="$(.ci/tools):$PATH" just ci`.
+
+set shell := ["bash", "-euo", "pipefail", "-c"]
+
+# List the recipes.
+default:
+    @just --list
+
+# Everything that CI runs, in its order.
+ci: fmt typos shell docker deny shear clippy test doc parser clean-tree
+
+# Run the service on an embedded database in the current folder.
+run *args:
+    cargo run -- serve {{ args }}
+
+# The form of the code.
+fmt:
+    cargo fmt --all -- --check
+
+# Spelling.
+typos:
+    typos
+
+# The scripts.
+shell:
+    bash -n .ci/run .ci/tools .ci/snapshots
+    shellcheck .ci/run .ci/tools .ci/snapshots
+
+# The Dockerfile.
+docker:
+    hadolint Dockerfile
+
+# Licences, banned crates and sources of the dependencies.
+deny:
+    cargo deny --log-level error check --hide-inclusion-graph bans licenses sources
+
+# Known faults in the dependencies. Fetches the advisory database, so it is a recipe of its own.
+advisories:
+    cargo deny check advisories
+
+# Dependencies and files that nothing uses.
+shear:
+    cargo shear
+
+# Lints, every target of every package.
+clippy:
+    cargo clippy --workspace --all-targets -- -D warnings
+
+# The tests, on SQLite and on a throw-away PostgreSQL; then that each committed snapshot was read.
+test:
+    .ci/snapshots cargo test
+
+# The documentation builds without a broken link.
+doc:
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
+
+# The parser package stands by itself: it packs and builds alone, and its fuzz targets still compile.
+parser:
+    cargo package --package scim-filter-parser --locked --allow-dirty --quiet
+    cargo check --locked --manifest-path crates/scim-filter-parser/fuzz/Cargo.toml
+
+# The steps before left nothing changed and nothing new: the lock file, the OpenAPI document, snapshots.
+clean-tree:
+    git diff --exit-code
+    left="$(git status --porcelain)"; echo "$left"; test -z "$left"

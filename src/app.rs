@@ -1,0 +1,170 @@
+//! The whole service, built in one place from the settings.
+
+use std::fs::File;
+use std::io::BufReader;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use actix_web::web::Data;
+use anyhow::Context as _;
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+
+use crate::auth::jwt::Issuer;
+use crate::clock::{Clock, SystemClock};
+use crate::config::{Config, DatabaseConfig, IssuerSettings, TlsFiles};
+use crate::http::body::BodyLimits;
+use crate::http::server::{self, Bound, Listen, Shared};
+use crate::http::{SCIM_ROOT, openapi};
+use crate::scim::Registry;
+use crate::service::tokens::{self, Bootstrap, DEFAULT_TENANT, Wish};
+use crate::service::walk::Walks;
+use crate::service::{Options, Service, tenants};
+use crate::store::Store;
+use crate::telemetry::Metrics;
+
+/// A bound server and what must outlive it.
+pub struct App {
+    pub bound: Bound,
+    pub base_url: String,
+    /// The token that was made because there was none; to be shown once.
+    pub first_token: Option<String>,
+    store: Arc<Store>,
+}
+
+/// Opens the database: connects and brings its tables up to date.
+///
+/// # Errors
+/// Where it cannot be reached or is newer than this program.
+pub fn open_store(config: &DatabaseConfig) -> anyhow::Result<Arc<Store>> {
+    Ok(Arc::new(Store::open(&crate::store::Config {
+        readers: config.readers,
+        queue: config.queue,
+        wait: config.queue_wait,
+        ..crate::store::Config::new(config.url.clone())
+    })?))
+}
+
+impl App {
+    /// Builds everything and binds the port. Requests are answered once [`App::run`] is awaited.
+    ///
+    /// # Errors
+    /// The database, the port, the TLS files or an issuer's key set cannot be used.
+    pub async fn build(config: &Config) -> anyhow::Result<Self> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+        let store = open_store(&config.database)?;
+        let issuers = issuers(&store, &config.issuers).await?;
+        let (bootstrap, first_token) = first_access(&store, config, clock.as_ref()).await?;
+        let tls = config.tls.as_ref().map(tls).transpose()?;
+        let listener = std::net::TcpListener::bind(config.listen)
+            .with_context(|| format!("cannot listen on {}", config.listen))?;
+        listener.set_nonblocking(true)?;
+        let base_url = match &config.base_url {
+            Some(url) => url.clone(),
+            None => own_url(listener.local_addr()?, tls.is_some()),
+        };
+        let registry = Arc::new(Registry::standard());
+        let shared = Data::new(Shared {
+            openapi: openapi::document(&registry).to_pretty_json()?,
+            service: Service {
+                store: Arc::clone(&store),
+                registry,
+                clock,
+                options: Arc::new(options(config, base_url.clone())),
+                issuers,
+                walks: Walks::default(),
+                bootstrap,
+            },
+            body_limits: BodyLimits { size_bytes: config.body_limit_bytes, time: config.body_timeout },
+            metrics: Metrics::new()?,
+        });
+        let listen = Listen { workers: config.workers, tls, shutdown_timeout: config.shutdown_timeout };
+        let bound = server::start(listener, shared, &listen)?;
+        Ok(Self { bound, base_url, first_token, store })
+    }
+
+    /// Serves until SIGTERM or SIGINT; requests in flight finish, then the database is closed in order.
+    ///
+    /// # Errors
+    /// Where the server fails.
+    pub async fn run(self) -> anyhow::Result<()> {
+        self.bound.server.await?;
+        let store = self.store;
+        tokio::task::spawn_blocking(move || store.close()).await?;
+        Ok(())
+    }
+}
+
+fn options(config: &Config, base_url: String) -> Options {
+    Options {
+        base_url,
+        unknown_members: config.unknown_members,
+        password_sync: config.password_sync,
+        default_page_size: config.default_page_size,
+        max_page_size: config.max_page_size,
+        scan_limit: config.scan_limit,
+        patch_answer_members: config.patch_answer_members,
+    }
+}
+
+fn own_url(address: SocketAddr, with_tls: bool) -> String {
+    let scheme = if with_tls { "https" } else { "http" };
+    format!("{scheme}://{address}{SCIM_ROOT}")
+}
+
+/// The bootstrap token of the environment, or a first token where the database has none.
+async fn first_access(
+    store: &Store,
+    config: &Config,
+    clock: &dyn Clock,
+) -> anyhow::Result<(Option<Bootstrap>, Option<String>)> {
+    if let Some(secret) = &config.bootstrap_token {
+        let tenant = tenants::by_name(store, DEFAULT_TENANT.to_owned()).await?.id;
+        return Ok((Some(Bootstrap::new(secret.expose(), tenant)), None));
+    }
+    if tokens::any(store).await? {
+        return Ok((None, None));
+    }
+    let wish = Wish {
+        tenant: DEFAULT_TENANT.to_owned(),
+        name: "first".to_owned(),
+        scopes: crate::auth::Scopes::every(),
+        expires: None,
+    };
+    Ok((None, Some(tokens::create(store, wish, clock).await?)))
+}
+
+async fn issuers(store: &Store, settings: &[IssuerSettings]) -> anyhow::Result<Vec<Issuer>> {
+    let mut issuers = Vec::with_capacity(settings.len());
+    for setting in settings {
+        let path = &setting.jwks_file;
+        let file = File::open(path).with_context(|| format!("issuers: cannot open {}", path.display()))?;
+        let keys = serde_json::from_reader(BufReader::new(file))
+            .with_context(|| format!("issuers: {} is no JSON Web Key Set", path.display()))?;
+        let tenant = tenants::by_name(store, setting.tenant.clone())
+            .await
+            .with_context(|| format!("issuers: the tenant of {}", setting.issuer))?;
+        issuers.push(Issuer {
+            issuer: setting.issuer.clone(),
+            audience: setting.audience.clone(),
+            tenant: tenant.id.0,
+            keys,
+        });
+    }
+    Ok(issuers)
+}
+
+fn tls(files: &TlsFiles) -> anyhow::Result<Arc<rustls::ServerConfig>> {
+    let chain = CertificateDer::pem_file_iter(&files.certificate)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .with_context(|| format!("tls_certificate: cannot read {}", files.certificate.display()))?;
+    let key = PrivateKeyDer::from_pem_file(&files.key)
+        .with_context(|| format!("tls_key: cannot read {}", files.key.display()))?;
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .context("tls_certificate and tls_key do not fit together")?;
+    Ok(Arc::new(config))
+}

@@ -1,0 +1,88 @@
+//! The `Authorization` header, in every form that Okta's authentication modes send.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+/// The secret that a request carries. It has no `Debug`, so that it cannot reach a log.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credential(String);
+
+/// Why a header holds no credential.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Malformed {
+    #[error("the Authorization header is empty")]
+    Empty,
+    #[error("the Authorization header is not readable text")]
+    NotText,
+    #[error("the Basic credential is not base64 of user:password")]
+    Basic,
+}
+
+impl Credential {
+    /// Reads `Bearer TOKEN`, a bare `TOKEN` (Okta's header authentication sends what was typed), or
+    /// `Basic base64(user:TOKEN)`. The scheme's letter case does not matter (RFC 9110 section 11.1).
+    ///
+    /// # Errors
+    /// See [`Malformed`]; each is answered with 401.
+    pub fn parse(header: &[u8]) -> Result<Self, Malformed> {
+        let text = std::str::from_utf8(header).map_err(|_| Malformed::NotText)?.trim();
+        let (scheme, rest) = match text.split_once(' ') {
+            Some((scheme, rest)) => (scheme, rest.trim()),
+            None => ("", text),
+        };
+        let secret = if scheme.eq_ignore_ascii_case("basic") {
+            basic_password(rest).ok_or(Malformed::Basic)?
+        } else if scheme.is_empty() || scheme.eq_ignore_ascii_case("bearer") {
+            rest.to_owned()
+        } else {
+            // An unknown scheme is answered like an unknown token.
+            text.to_owned()
+        };
+        if secret.is_empty() || secret.eq_ignore_ascii_case("bearer") {
+            return Err(Malformed::Empty);
+        }
+        Ok(Self(secret))
+    }
+
+    /// The secret itself, to be hashed or verified and never kept.
+    pub fn secret(&self) -> &str {
+        &self.0
+    }
+}
+
+fn basic_password(encoded: &str) -> Option<String> {
+    let decoded = String::from_utf8(STANDARD.decode(encoded).ok()?).ok()?;
+    let (_user, password) = decoded.split_once(':')?;
+    Some(password.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(header: &str, expected: Result<&str, Malformed>) {
+        let parsed = Credential::parse(header.as_bytes());
+        assert_eq!(parsed.as_ref().map(Credential::secret).map_err(|e| *e), expected, "{header}");
+    }
+
+    #[test]
+    fn headers() {
+        check("Bearer abc", Ok("abc"));
+        check("bearer  abc ", Ok("abc"));
+        check("BEARER abc", Ok("abc"));
+        check("abc", Ok("abc"));
+        check("Basic dXNlcjphYmM=", Ok("abc"));
+        check("basic dXNlcjphOmI=", Ok("a:b"));
+        check("Basic ###", Err(Malformed::Basic));
+        check("Basic dXNlcg==", Err(Malformed::Basic));
+        check("Digest abc", Ok("Digest abc"));
+        check("", Err(Malformed::Empty));
+        check("Bearer ", Err(Malformed::Empty));
+        check("Bearer", Err(Malformed::Empty));
+    }
+
+    #[test]
+    fn bytes_that_are_no_text() {
+        assert!(matches!(Credential::parse(b"Bearer \xff"), Err(Malformed::NotText)));
+    }
+}

@@ -1,0 +1,42 @@
+//! Rollcall's own tokens: how they look and how they are stored.
+
+use std::fmt::Write as _;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sha2::{Digest, Sha256};
+
+/// Every token starts with this, so that a secret scanner can know one.
+pub const PREFIX: &str = "rct_";
+
+/// The token's text from 32 random bytes: 256 bits, far above the 128 that RFC 7644 section 7.4 asks for.
+pub fn format(random: [u8; 32]) -> String {
+    format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(random))
+}
+
+/// What is stored of a token: its SHA-256 in hexadecimal. A plain digest is enough for a secret of full entropy,
+/// and lets the lookup be by index, which leaks nothing by its time.
+pub fn hash(secret: &str) -> String {
+    let digest = Sha256::digest(secret.as_bytes());
+    digest.iter().fold(String::with_capacity(64), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hash_is_sha256_in_hex() {
+        assert_eq!(hash("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    }
+
+    #[test]
+    fn a_token_has_the_prefix_and_no_blank() {
+        let token = format([7; 32]);
+        assert!(token.starts_with(PREFIX) && !token.contains(' ') && token.len() == 47);
+    }
+}

@@ -1,0 +1,73 @@
+//! The command line: one enum, one file a subcommand.
+
+mod healthcheck;
+mod migrate;
+mod openapi;
+mod serve;
+mod tenant;
+mod token;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{DatabaseArgs, ServeArgs};
+
+/// A SCIM 2.0 provisioning service: Okta pushes people and groups in, internal apps read who is there.
+#[derive(Debug, Parser)]
+#[command(name = "rollcall", version, propagate_version = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the service
+    Serve(Box<ServeArgs>),
+    /// Bring the database's tables up to date and stop
+    Migrate(migrate::MigrateArgs),
+    /// Make, list and revoke tokens
+    #[command(subcommand)]
+    Token(token::TokenCommand),
+    /// Make and list tenants
+    #[command(subcommand)]
+    Tenant(tenant::TenantCommand),
+    /// Print the OpenAPI document
+    Openapi,
+    /// Ask a running service whether it is well; exits with 0 when it is
+    Healthcheck(healthcheck::HealthcheckArgs),
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// Whatever stopped it, told for the operator.
+pub fn run(cli: Cli) -> anyhow::Result<()> {
+    match cli.command {
+        Command::Serve(args) => serve::run(&args),
+        Command::Migrate(args) => migrate::run(&args),
+        Command::Token(command) => wait(token::run(command)),
+        Command::Tenant(command) => wait(tenant::run(command)),
+        Command::Openapi => openapi::run(),
+        Command::Healthcheck(args) => healthcheck::run(&args),
+    }
+}
+
+fn wait<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
+}
+
+fn store_of(args: &DatabaseArgs) -> anyhow::Result<std::sync::Arc<crate::store::Store>> {
+    let mut config = crate::config::DatabaseConfig::load(args)?;
+    config.readers = 1;
+    crate::app::open_store(&config)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,32 @@
+//! `rollcall serve`.
+
+use std::io::Write as _;
+
+use crate::app::App;
+use crate::config::{Config, ServeArgs};
+use crate::http::SCIM_ROOT;
+use crate::telemetry;
+
+pub fn run(args: &ServeArgs) -> anyhow::Result<()> {
+    telemetry::start_log();
+    let config = Config::load(args)?;
+    actix_web::rt::System::new().block_on(async {
+        let app = App::build(&config).await?;
+        announce(&app, config.tls.is_some())?;
+        app.run().await
+    })
+}
+
+/// Standard output carries these lines and nothing else; the log goes to standard error.
+fn announce(app: &App, with_tls: bool) -> std::io::Result<()> {
+    let scheme = if with_tls { "https" } else { "http" };
+    let address = app.bound.address;
+    let mut out = std::io::stdout().lock();
+    if let Some(token) = &app.first_token {
+        writeln!(out, "first token (shown once, keep it): {token}")?;
+    }
+    writeln!(out, "listening on {scheme}://{address}")?;
+    out.flush()?;
+    tracing::info!(address = %address, scim = %format!("{scheme}://{address}{SCIM_ROOT}"), base_url = app.base_url, "listening");
+    Ok(())
+}

@@ -1,0 +1,180 @@
+//! The settings: flags over environment over file over defaults, checked once.
+//!
+//! It is the only reader of the environment. Every fault names the setting and the place that set it.
+
+mod file;
+mod sources;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use file::IssuerSettings;
+pub use sources::{DatabaseArgs, ServeArgs};
+
+use crate::config::sources::Sources;
+use crate::service::{PasswordSync, UnknownMembers};
+use crate::store::DatabaseUrl;
+
+/// A setting that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{setting} ({place}): {problem}")]
+pub struct ConfigError {
+    pub setting: String,
+    /// `--listen`, `environment ROLLCALL_LISTEN`, `rollcall.toml line 3`.
+    pub place: String,
+    pub problem: String,
+}
+
+/// Where the data is.
+#[derive(Debug, Clone)]
+pub struct DatabaseConfig {
+    pub url: DatabaseUrl,
+    /// Connections that read.
+    pub readers: usize,
+    /// Requests that may wait for the database before the answer is 503.
+    pub queue: usize,
+    /// How long one may wait.
+    pub queue_wait: Duration,
+}
+
+/// All settings of `rollcall serve`.
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub listen: SocketAddr,
+    pub database: DatabaseConfig,
+    /// `None`: the address that is listened on.
+    pub base_url: Option<String>,
+    pub tls: Option<TlsFiles>,
+    pub workers: usize,
+    pub body_limit_bytes: usize,
+    pub body_timeout: Duration,
+    pub shutdown_timeout: Duration,
+    pub unknown_members: UnknownMembers,
+    pub password_sync: PasswordSync,
+    pub default_page_size: u32,
+    pub max_page_size: u32,
+    pub scan_limit: u32,
+    pub patch_answer_members: u32,
+    pub issuers: Vec<IssuerSettings>,
+    pub bootstrap_token: Option<Secret>,
+}
+
+/// Certificate chain and key in PEM.
+#[derive(Debug, Clone)]
+pub struct TlsFiles {
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+}
+
+/// A text that never shows itself.
+#[derive(Clone)]
+pub struct Secret(String);
+
+impl Secret {
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+/// Okta asks for pages of 100 and steps by 100 whatever it gets, so a lower limit would lose users.
+const SMALLEST_PAGE_LIMIT: u64 = 100;
+
+impl DatabaseConfig {
+    /// The database part alone, for commands that need no server.
+    ///
+    /// # Errors
+    /// See [`ConfigError`].
+    pub fn load(args: &DatabaseArgs) -> Result<Self, ConfigError> {
+        database(&Sources::of_database(args)?)
+    }
+}
+
+impl Config {
+    /// Puts the sources together and checks every value.
+    ///
+    /// # Errors
+    /// See [`ConfigError`].
+    pub fn load(args: &ServeArgs) -> Result<Self, ConfigError> {
+        let sources = Sources::of_serve(args)?;
+        let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+        let max_page_size = sources.number("max_page_size", 1000, SMALLEST_PAGE_LIMIT..=10_000)?;
+        Ok(Self {
+            listen: sources.parse("listen", "127.0.0.1:8080", |text| {
+                text.parse().map_err(|_| "an address with a port was expected, such as 127.0.0.1:8080".to_owned())
+            })?,
+            database: database(&sources)?,
+            base_url: sources.optional("base_url", |text| base_url(text))?,
+            tls: tls(&sources)?,
+            workers: to_usize(sources.number("workers", to_u64(cores), 1..=1024)?),
+            body_limit_bytes: to_usize(sources.number("body_limit_bytes", 16 << 20, 1024..=1 << 30)?),
+            body_timeout: Duration::from_secs(sources.number("body_timeout_s", 30, 1..=3600)?),
+            shutdown_timeout: Duration::from_secs(sources.number("shutdown_timeout_s", 30, 1..=3600)?),
+            unknown_members: sources.parse("unknown_members", "skip", |text| match text {
+                "skip" => Ok(UnknownMembers::Skip),
+                "refuse" => Ok(UnknownMembers::Refuse),
+                _ => Err("`skip` or `refuse` was expected".to_owned()),
+            })?,
+            password_sync: sources.parse("password_sync", "off", |text| match text {
+                "on" => Ok(PasswordSync::On),
+                "off" => Ok(PasswordSync::Off),
+                _ => Err("`on` or `off` was expected".to_owned()),
+            })?,
+            default_page_size: to_u32(sources.number("default_page_size", 100, 1..=max_page_size)?),
+            max_page_size: to_u32(max_page_size),
+            scan_limit: to_u32(sources.number("scan_limit", 100_000, 1..=100_000_000)?),
+            patch_answer_members: to_u32(sources.number("patch_answer_members", 1000, 0..=100_000_000)?),
+            issuers: sources.issuers(),
+            bootstrap_token: sources.bootstrap_token().map(Secret),
+        })
+    }
+}
+
+fn database(sources: &Sources) -> Result<DatabaseConfig, ConfigError> {
+    Ok(DatabaseConfig {
+        url: sources.parse("database", "sqlite:rollcall.sqlite", |text| {
+            DatabaseUrl::parse(text).map_err(|error| error.to_string())
+        })?,
+        readers: to_usize(sources.number("database_readers", 4, 1..=256)?),
+        queue: to_usize(sources.number("database_queue", 1024, 1..=1_000_000)?),
+        queue_wait: Duration::from_millis(sources.number("database_queue_wait_ms", 5000, 1..=600_000)?),
+    })
+}
+
+fn base_url(text: &str) -> Result<String, String> {
+    let fits = (text.starts_with("https://") || text.starts_with("http://"))
+        && text.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'?' | b'#' | b'"' | b'\\'));
+    if fits {
+        Ok(text.trim_end_matches('/').to_owned())
+    } else {
+        Err("a URL was expected, such as https://scim.example.com/scim/v2, without query or fragment".to_owned())
+    }
+}
+
+fn tls(sources: &Sources) -> Result<Option<TlsFiles>, ConfigError> {
+    let path = |text: &str| Ok(PathBuf::from(text));
+    match (sources.optional("tls_certificate", path)?, sources.optional("tls_key", path)?) {
+        (None, None) => Ok(None),
+        (Some(certificate), Some(key)) => Ok(Some(TlsFiles { certificate, key })),
+        (Some(_), None) => Err(sources.error("tls_certificate", "`tls_key` must be set too")),
+        (None, Some(_)) => Err(sources.error("tls_key", "`tls_certificate` must be set too")),
+    }
+}
+
+fn to_usize(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+fn to_u32(number: u64) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+fn to_u64(number: usize) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,117 @@
+//! `rollcall.toml`.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use toml::{Spanned, Value};
+
+use crate::config::ConfigError;
+
+/// An issuer whose access tokens are taken (`[[issuers]]`).
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IssuerSettings {
+    /// The exact `iss`.
+    pub issuer: String,
+    /// The `aud` that the tokens must name.
+    pub audience: String,
+    /// The tenant that they speak for.
+    #[serde(default = "default_tenant")]
+    pub tenant: String,
+    /// A file with the issuer's JSON Web Key Set (RFC 7517).
+    pub jwks_file: PathBuf,
+}
+
+fn default_tenant() -> String {
+    crate::service::tokens::DEFAULT_TENANT.to_owned()
+}
+
+/// One value of the file and its line.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Line {
+    pub text: String,
+    pub number: usize,
+}
+
+/// The file's content: plain settings by name, and the issuers.
+#[derive(Debug, Clone, Default)]
+pub struct File {
+    pub path: PathBuf,
+    pub settings: BTreeMap<String, Line>,
+    pub issuers: Vec<IssuerSettings>,
+}
+
+/// Reads and checks the file's form; `known` are the settings that there are.
+pub fn read(path: &Path, known: &[&str]) -> Result<File, ConfigError> {
+    let text = std::fs::read_to_string(path).map_err(|error| ConfigError {
+        setting: "config".to_owned(),
+        place: path.display().to_string(),
+        problem: error.to_string(),
+    })?;
+    parse(path, &text, known)
+}
+
+fn parse(path: &Path, text: &str, known: &[&str]) -> Result<File, ConfigError> {
+    let fault = |setting: &str, offset: usize, problem: String| ConfigError {
+        setting: setting.to_owned(),
+        place: format!("{} line {}", path.display(), line_of(text, offset)),
+        problem,
+    };
+    let table: BTreeMap<Spanned<String>, Value> = toml::from_str(text).map_err(|error| {
+        let offset = error.span().map_or(0, |span| span.start);
+        fault("the file", offset, error.message().to_owned())
+    })?;
+    let mut file = File { path: path.to_owned(), ..File::default() };
+    for (key, value) in table {
+        let offset = key.span().start;
+        let name = key.into_inner();
+        if name == "issuers" {
+            file.issuers = value.try_into().map_err(|error: toml::de::Error| fault(&name, offset, error.message().to_owned()))?;
+            continue;
+        }
+        if !known.contains(&name.as_str()) {
+            return Err(fault(&name, offset, "there is no such setting".to_owned()));
+        }
+        let text_value = match value {
+            Value::String(text) => text,
+            Value::Integer(number) => number.to_string(),
+            Value::Boolean(true) => "on".to_owned(),
+            Value::Boolean(false) => "off".to_owned(),
+            _ => return Err(fault(&name, offset, "a text, a whole number or a boolean was expected".to_owned())),
+        };
+        file.settings.insert(name, Line { text: text_value, number: line_of(text, offset) });
+    }
+    Ok(file)
+}
+
+fn line_of(text: &str, offset: usize) -> usize {
+    text.bytes().take(offset).filter(|byte| *byte == b'\n').count().saturating_add(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, expected: Result<&[(&str, &str)], &str>) {
+        let found = parse(Path::new("rollcall.toml"), text, &["listen", "workers", "password_sync"]);
+        match (found, expected) {
+            (Ok(file), Ok(pairs)) => {
+                let found: Vec<_> = file.settings.iter().map(|(k, v)| (k.as_str(), v.text.as_str())).collect();
+                assert_eq!(found, pairs);
+            }
+            (Err(error), Err(part)) => assert!(error.to_string().contains(part), "{error}"),
+            (found, expected) => panic!("{found:?}, expected {expected:?}"),
+        }
+    }
+
+    #[test]
+    fn files() {
+        check("", Ok(&[]));
+        check("listen = \"a\"\nworkers = 2\npassword_sync = true", Ok(&[("listen", "a"), ("password_sync", "on"), ("workers", "2")]));
+        check("\n\nlisten = ", Err("rollcall.toml line 3"));
+        check("listen = \"a\"\nlistne = \"b\"", Err("listne (rollcall.toml line 2): there is no such setting"));
+        check("workers = 1.5", Err("workers (rollcall.toml line 1)"));
+        check("[[issuers]]\nissuer = \"x\"", Err("issuers (rollcall.toml line 1)"));
+    }
+}

@@ -1,0 +1,276 @@
+//! The three places that a setting can come from, and which one won.
+
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+
+use crate::config::ConfigError;
+use crate::config::file::{self, File, IssuerSettings};
+
+/// Where the data is: the flags that every command takes.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct DatabaseArgs {
+    /// The configuration file [environment: ROLLCALL_CONFIG] [default: rollcall.toml, where it exists]
+    #[arg(long, value_name = "FILE", global = true)]
+    pub config: Option<PathBuf>,
+    /// `sqlite:PATH` or `postgres://USER:PASSWORD@HOST/NAME` [environment: ROLLCALL_DATABASE]
+    /// [default: sqlite:rollcall.sqlite]
+    #[arg(long, value_name = "URL", global = true)]
+    pub database: Option<String>,
+}
+
+/// The flags of `rollcall serve`. Every one has an environment variable: `--body-limit-bytes` is
+/// `ROLLCALL_BODY_LIMIT_BYTES`.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct ServeArgs {
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+    /// Address and port to listen on; port 0 takes a free one [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Option<String>,
+    /// What clients reach the service by, such as `https://scim.example.com/scim/v2`
+    /// [default: the address listened on]
+    #[arg(long, value_name = "URL")]
+    pub base_url: Option<String>,
+    /// Certificate chain in PEM, to serve HTTPS directly
+    #[arg(long, value_name = "FILE")]
+    pub tls_certificate: Option<String>,
+    /// Private key in PEM
+    #[arg(long, value_name = "FILE")]
+    pub tls_key: Option<String>,
+    /// Threads that serve HTTP [default: one a core]
+    #[arg(long, value_name = "N")]
+    pub workers: Option<String>,
+    /// Largest request body [default: 16777216]
+    #[arg(long, value_name = "BYTES")]
+    pub body_limit_bytes: Option<String>,
+    /// Longest time that a request body may take to arrive [default: 30]
+    #[arg(long, value_name = "SECONDS")]
+    pub body_timeout_s: Option<String>,
+    /// How long requests in flight may take after SIGTERM [default: 30]
+    #[arg(long, value_name = "SECONDS")]
+    pub shutdown_timeout_s: Option<String>,
+    /// What to do with member ids that are not known: `skip` or `refuse` [default: skip]
+    #[arg(long, value_name = "WHAT")]
+    pub unknown_members: Option<String>,
+    /// Whether passwords are kept, hashed: `on` or `off` [default: off]
+    #[arg(long, value_name = "ON|OFF")]
+    pub password_sync: Option<String>,
+    /// Resources on a page where the client names no count [default: 100]
+    #[arg(long, value_name = "N")]
+    pub default_page_size: Option<String>,
+    /// Most resources on a page [default: 1000]
+    #[arg(long, value_name = "N")]
+    pub max_page_size: Option<String>,
+    /// Most resources that a filter without an index may read [default: 100000]
+    #[arg(long, value_name = "N")]
+    pub scan_limit: Option<String>,
+    /// A PATCH of a group with more members than this answers 204 [default: 1000]
+    #[arg(long, value_name = "N")]
+    pub patch_answer_members: Option<String>,
+    /// Connections that read [default: 4]
+    #[arg(long, value_name = "N")]
+    pub database_readers: Option<String>,
+    /// Requests that may wait for the database; more are answered 503 [default: 1024]
+    #[arg(long, value_name = "N")]
+    pub database_queue: Option<String>,
+    /// How long a request may wait for the database [default: 5000]
+    #[arg(long, value_name = "MILLISECONDS")]
+    pub database_queue_wait_ms: Option<String>,
+}
+
+const KNOWN: [&str; 18] = [
+    "listen",
+    "database",
+    "base_url",
+    "tls_certificate",
+    "tls_key",
+    "workers",
+    "body_limit_bytes",
+    "body_timeout_s",
+    "shutdown_timeout_s",
+    "unknown_members",
+    "password_sync",
+    "default_page_size",
+    "max_page_size",
+    "scan_limit",
+    "patch_answer_members",
+    "database_readers",
+    "database_queue",
+    "database_queue_wait_ms",
+];
+
+const DEFAULT_FILE: &str = "rollcall.toml";
+
+/// The sources, read once.
+pub struct Sources {
+    flags: Vec<(&'static str, Option<String>)>,
+    file: File,
+}
+
+/// A value and where it stands.
+struct Found<'s> {
+    text: &'s str,
+    place: String,
+}
+
+impl Sources {
+    pub fn of_database(args: &DatabaseArgs) -> Result<Self, ConfigError> {
+        Self::new(args, Vec::new())
+    }
+
+    pub fn of_serve(args: &ServeArgs) -> Result<Self, ConfigError> {
+        let flags = vec![
+            ("listen", args.listen.clone()),
+            ("base_url", args.base_url.clone()),
+            ("tls_certificate", args.tls_certificate.clone()),
+            ("tls_key", args.tls_key.clone()),
+            ("workers", args.workers.clone()),
+            ("body_limit_bytes", args.body_limit_bytes.clone()),
+            ("body_timeout_s", args.body_timeout_s.clone()),
+            ("shutdown_timeout_s", args.shutdown_timeout_s.clone()),
+            ("unknown_members", args.unknown_members.clone()),
+            ("password_sync", args.password_sync.clone()),
+            ("default_page_size", args.default_page_size.clone()),
+            ("max_page_size", args.max_page_size.clone()),
+            ("scan_limit", args.scan_limit.clone()),
+            ("patch_answer_members", args.patch_answer_members.clone()),
+            ("database_readers", args.database_readers.clone()),
+            ("database_queue", args.database_queue.clone()),
+            ("database_queue_wait_ms", args.database_queue_wait_ms.clone()),
+        ];
+        Self::new(&args.database, flags)
+    }
+
+    fn new(args: &DatabaseArgs, mut flags: Vec<(&'static str, Option<String>)>) -> Result<Self, ConfigError> {
+        flags.push(("database", args.database.clone()));
+        let named = args.config.clone().or_else(|| environment("config").map(PathBuf::from));
+        let file = match named {
+            Some(path) => file::read(&path, &KNOWN)?,
+            None if PathBuf::from(DEFAULT_FILE).exists() => file::read(&PathBuf::from(DEFAULT_FILE), &KNOWN)?,
+            None => File::default(),
+        };
+        Ok(Self { flags, file })
+    }
+
+    /// The value of a setting, parsed, or its default.
+    pub fn parse<T>(
+        &self,
+        setting: &str,
+        default: &str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Result<T, ConfigError> {
+        match self.optional(setting, &parse)? {
+            Some(value) => Ok(value),
+            None => parse(default).map_err(|problem| self.error(setting, &problem)),
+        }
+    }
+
+    /// The value of a setting that may be absent.
+    pub fn optional<T>(
+        &self,
+        setting: &str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Result<Option<T>, ConfigError> {
+        let from_environment = environment(setting);
+        self.find(setting, from_environment.as_deref())
+            .map(|found| {
+                parse(found.text).map_err(|problem| ConfigError {
+                    setting: setting.to_owned(),
+                    place: found.place,
+                    problem,
+                })
+            })
+            .transpose()
+    }
+
+    /// A whole number within a range.
+    pub fn number(&self, setting: &str, default: u64, range: RangeInclusive<u64>) -> Result<u64, ConfigError> {
+        self.parse(setting, &default.to_string(), |text| {
+            text.parse().ok().filter(|number| range.contains(number)).ok_or_else(|| {
+                format!("a whole number from {} to {} was expected, and not `{text}`", range.start(), range.end())
+            })
+        })
+    }
+
+    pub fn issuers(&self) -> Vec<IssuerSettings> {
+        self.file.issuers.clone()
+    }
+
+    /// Only the environment can hold it: a flag would show it to everybody on the machine.
+    pub fn bootstrap_token(&self) -> Option<String> {
+        environment("bootstrap_token")
+    }
+
+    pub fn error(&self, setting: &str, problem: &str) -> ConfigError {
+        let from_environment = environment(setting);
+        let place = self
+            .find(setting, from_environment.as_deref())
+            .map_or_else(|| "default".to_owned(), |found| found.place);
+        ConfigError { setting: setting.to_owned(), place, problem: problem.to_owned() }
+    }
+
+    fn find<'s>(&'s self, setting: &str, from_environment: Option<&'s str>) -> Option<Found<'s>> {
+        let flag = self.flags.iter().find(|(name, _)| *name == setting).and_then(|(_, value)| value.as_deref());
+        if let Some(text) = flag {
+            return Some(Found { text, place: format!("--{}", setting.replace('_', "-")) });
+        }
+        if let Some(text) = from_environment {
+            return Some(Found { text, place: format!("environment {}", variable(setting)) });
+        }
+        self.file.settings.get(setting).map(|line| Found {
+            text: &line.text,
+            place: format!("{} line {}", self.file.path.display(), line.number),
+        })
+    }
+}
+
+fn variable(setting: &str) -> String {
+    format!("ROLLCALL_{}", setting.to_ascii_uppercase())
+}
+
+/// An empty variable counts as none, so that a container can blank one.
+#[expect(clippy::disallowed_methods, reason = "this is the one reader of the environment")]
+fn environment(setting: &str) -> Option<String> {
+    std::env::var(variable(setting)).ok().filter(|text| !text.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    fn check(args: &ServeArgs, expected: &str) {
+        assert_eq!(Config::load(args).unwrap_err().to_string(), expected);
+    }
+
+    #[test]
+    fn a_wrong_flag_is_named() {
+        check(
+            &ServeArgs { workers: Some("many".into()), ..ServeArgs::default() },
+            "workers (--workers): a whole number from 1 to 1024 was expected, and not `many`",
+        );
+        check(
+            &ServeArgs { max_page_size: Some("50".into()), ..ServeArgs::default() },
+            "max_page_size (--max-page-size): a whole number from 100 to 10000 was expected, and not `50`",
+        );
+        check(
+            &ServeArgs { tls_key: Some("k.pem".into()), ..ServeArgs::default() },
+            "tls_key (--tls-key): `tls_certificate` must be set too",
+        );
+    }
+
+    #[test]
+    fn a_flag_wins_over_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("settings.toml");
+        std::fs::write(&path, "workers = 3\nunknown_members = \"refuse\"\n").unwrap();
+        let args = ServeArgs {
+            database: DatabaseArgs { config: Some(path), ..DatabaseArgs::default() },
+            workers: Some("7".into()),
+            ..ServeArgs::default()
+        };
+        let config = Config::load(&args).unwrap();
+        assert_eq!(config.workers, 7);
+        assert_eq!(config.unknown_members, crate::service::UnknownMembers::Refuse);
+    }
+}

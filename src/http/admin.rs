@@ -1,0 +1,150 @@
+//! Tenants and tokens over HTTP, for `admin` tokens: those of the default tenant manage every tenant, any other its own.
+
+use actix_web::http::StatusCode;
+use actix_web::web::{Data, Path, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::auth::{Scope, Scopes};
+use crate::http::body;
+use crate::http::error::ApiError;
+use crate::http::query::Query;
+use crate::http::server::{Caller, Shared};
+use crate::service::{self, admin};
+
+type Answer = Result<HttpResponse, ApiError>;
+
+/// A tenant to make.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewTenant {
+    /// 1 to 63 characters out of `a-z`, `0-9`, `-` and `_`.
+    pub name: String,
+}
+
+/// A tenant.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct Tenant {
+    pub name: String,
+    /// RFC 3339.
+    #[schema(value_type = String, format = DateTime)]
+    pub created: Timestamp,
+}
+
+/// A token to make.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewToken {
+    /// The caller's own tenant where it is left out.
+    pub tenant: Option<String>,
+    /// Unique among the live tokens of the tenant; it stands as the actor in every change.
+    pub name: String,
+    /// Out of `scim`, `read` and `admin`.
+    pub scopes: Vec<String>,
+    /// RFC 3339; never where it is left out.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub expires: Option<Timestamp>,
+}
+
+/// A token without its secret.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct Token {
+    pub name: String,
+    pub scopes: String,
+    #[schema(value_type = String, format = DateTime)]
+    pub created: Timestamp,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub expires: Option<Timestamp>,
+    /// Exact to a minute.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub last_used: Option<Timestamp>,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub revoked: Option<Timestamp>,
+}
+
+/// A new token's secret, shown this once.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct Secret {
+    pub token: String,
+}
+
+/// `GET /admin/v1/tenants`: for `admin`; outside the default tenant the list holds only the caller's own.
+pub async fn list_tenants(caller: Caller, shared: Data<Shared>) -> Answer {
+    let rows = admin::list_tenants(&shared.service, &caller.context).await?;
+    let tenants: Vec<Tenant> =
+        rows.into_iter().map(|row| Tenant { name: row.name, created: time(row.created) }).collect();
+    Ok(HttpResponse::Ok().json(tenants))
+}
+
+/// `POST /admin/v1/tenants`: for `admin` of the default tenant.
+pub async fn create_tenant(
+    request: HttpRequest,
+    caller: Caller,
+    shared: Data<Shared>,
+    payload: Payload,
+) -> Answer {
+    let wish: NewTenant = typed(body::read(&request, payload, shared.body_limits).await?)?;
+    let row = admin::create_tenant(&shared.service, &caller.context, wish.name).await?;
+    Ok(HttpResponse::build(StatusCode::CREATED).json(Tenant { name: row.name, created: time(row.created) }))
+}
+
+/// `GET /admin/v1/tokens?tenant=`: for `admin`.
+pub async fn list_tokens(request: HttpRequest, caller: Caller, shared: Data<Shared>) -> Answer {
+    let tenant = Query::of(&request).get("tenant").map(str::to_owned);
+    let rows = admin::list_tokens(&shared.service, &caller.context, tenant).await?;
+    let tokens: Vec<Token> = rows
+        .into_iter()
+        .map(|row| Token {
+            name: row.name,
+            scopes: row.scopes,
+            created: time(row.created),
+            expires: row.expires.map(time),
+            last_used: row.last_used.map(time),
+            revoked: row.revoked.map(time),
+        })
+        .collect();
+    Ok(HttpResponse::Ok().json(tokens))
+}
+
+/// `POST /admin/v1/tokens`: for `admin`.
+pub async fn create_token(
+    request: HttpRequest,
+    caller: Caller,
+    shared: Data<Shared>,
+    payload: Payload,
+) -> Answer {
+    let wish: NewToken = typed(body::read(&request, payload, shared.body_limits).await?)?;
+    let scopes = wish
+        .scopes
+        .iter()
+        .map(|word| word.parse::<Scope>())
+        .collect::<Result<Scopes, _>>()
+        .map_err(|error| service::Error::BadRequest(error.to_string()))?;
+    let token =
+        admin::create_token(&shared.service, &caller.context, wish.tenant, wish.name, scopes, wish.expires)
+            .await?;
+    Ok(HttpResponse::build(StatusCode::CREATED).json(Secret { token }))
+}
+
+/// `DELETE /admin/v1/tokens/{name}?tenant=`: for `admin`. The token stops working with the next request.
+pub async fn revoke_token(
+    request: HttpRequest,
+    caller: Caller,
+    shared: Data<Shared>,
+    name: Path<String>,
+) -> Answer {
+    let tenant = Query::of(&request).get("tenant").map(str::to_owned);
+    admin::revoke_token(&shared.service, &caller.context, tenant, name.into_inner()).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+fn typed<T: DeserializeOwned>(body: Value) -> Result<T, service::Error> {
+    serde_json::from_value(body).map_err(|error| service::Error::BadRequest(format!("The body does not fit: {error}.")))
+}
+
+fn time(microseconds: i64) -> Timestamp {
+    Timestamp::from_microsecond(microseconds).unwrap_or(Timestamp::UNIX_EPOCH)
+}

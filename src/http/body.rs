@@ -1,0 +1,184 @@
+//! Reading a JSON body: media type, size, time, syntax.
+
+use std::fmt;
+use std::time::Duration;
+
+use actix_web::HttpRequest;
+use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use actix_web::web::{BytesMut, Payload};
+use futures_util::StreamExt as _;
+use serde::Deserializer as _;
+use serde::de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value};
+
+use crate::http::error::ApiError;
+use crate::scim::ScimError;
+
+/// How large a body may be and how long it may take.
+#[derive(Debug, Clone, Copy)]
+pub struct BodyLimits {
+    pub size_bytes: usize,
+    pub time: Duration,
+}
+
+/// Reads the whole body as one JSON object.
+///
+/// # Errors
+/// 415 for another media type, 413 over the limit, 408 when it comes too slowly, 400 `invalidSyntax` for what is no
+/// JSON object.
+pub async fn read(request: &HttpRequest, payload: Payload, limits: BodyLimits) -> Result<Value, ApiError> {
+    check_media_type(request)?;
+    let bytes = tokio::time::timeout(limits.time, collect(request, payload, limits.size_bytes))
+        .await
+        .map_err(|_| ApiError::SlowBody)??;
+    Ok(parse(&bytes)?)
+}
+
+fn check_media_type(request: &HttpRequest) -> Result<(), ApiError> {
+    // A body without a Content-Type is taken for JSON.
+    let Some(value) = request.headers().get(CONTENT_TYPE) else { return Ok(()) };
+    let text = value.to_str().map_err(|_| ApiError::MediaType)?;
+    let kind = text.split(';').next().unwrap_or_default().trim();
+    if kind.is_empty()
+        || kind.eq_ignore_ascii_case("application/scim+json")
+        || kind.eq_ignore_ascii_case("application/json")
+    {
+        Ok(())
+    } else {
+        Err(ApiError::MediaType)
+    }
+}
+
+async fn collect(request: &HttpRequest, mut payload: Payload, limit_bytes: usize) -> Result<BytesMut, ApiError> {
+    let announced = request
+        .headers()
+        .get(CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|text| text.parse::<usize>().ok());
+    if announced.is_some_and(|size| size > limit_bytes) {
+        return Err(ApiError::TooLarge { limit_bytes });
+    }
+    let mut bytes = BytesMut::with_capacity(announced.unwrap_or(0).min(64 * 1024));
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|_| ScimError::invalid_syntax("The body broke off before its end."))?;
+        if bytes.len().saturating_add(chunk.len()) > limit_bytes {
+            return Err(ApiError::TooLarge { limit_bytes });
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
+}
+
+fn parse(bytes: &[u8]) -> Result<Value, ScimError> {
+    // RFC 8259 section 8.1: a byte order mark may be ignored.
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return Err(ScimError::invalid_syntax("The body is empty; a JSON object was expected."));
+    }
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let value = UniqueNames
+        .deserialize(&mut deserializer)
+        .and_then(|value| deserializer.end().map(|()| value))
+        .map_err(|error| ScimError::invalid_syntax(format!("The body is not valid JSON: {error}.")))?;
+    if value.is_object() {
+        Ok(value)
+    } else {
+        Err(ScimError::invalid_syntax("The body must be a JSON object."))
+    }
+}
+
+/// Builds a [`Value`] and refuses an object that has one name twice: which of the two counts would be a guess.
+#[derive(Clone, Copy)]
+struct UniqueNames;
+
+impl<'de> DeserializeSeed<'de> for UniqueNames {
+    type Value = Value;
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for UniqueNames {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(Value::Number(value.into()))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(Value::Number(value.into()))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(Number::from_f64(value).map_or(Value::Null, Value::Number))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(Value::String(value.to_owned()))
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Value, E> {
+        Ok(Value::String(value))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
+        let mut items = Vec::new();
+        while let Some(item) = seq.next_element_seed(self)? {
+            items.push(item);
+        }
+        Ok(Value::Array(items))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+        let mut object = Map::new();
+        while let Some(name) = map.next_key::<String>()? {
+            let value = map.next_value_seed(self)?;
+            if object.contains_key(&name) {
+                return Err(A::Error::custom(format_args!("the name `{name}` stands twice in one object")));
+            }
+            object.insert(name, value);
+        }
+        Ok(Value::Object(object))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(bytes: &[u8], expected: Result<&str, &str>) {
+        match (parse(bytes), expected) {
+            (Ok(value), Ok(text)) => assert_eq!(value.to_string(), text),
+            (Err(error), Err(part)) => assert!(error.detail.contains(part), "{}", error.detail),
+            (found, expected) => panic!("{found:?}, expected {expected:?}"),
+        }
+    }
+
+    #[test]
+    fn bodies() {
+        check(br#"{"a":[1,-2,2.5,"x",null,true,{"b":{}}]}"#, Ok(r#"{"a":[1,-2,2.5,"x",null,true,{"b":{}}]}"#));
+        check(b"\xef\xbb\xbf{}", Ok("{}"));
+        check(b"", Err("empty"));
+        check(b" \n", Err("empty"));
+        check(b"[]", Err("object"));
+        check(b"{} x", Err("trailing"));
+        check(br#"{"a":1,"a":2}"#, Err("twice"));
+        check(br#"{"a":{"b":1,"b":2}}"#, Err("twice"));
+        check(b"{\"a\":\"\xff\"}", Err("not valid JSON"));
+        check(br#"{"a":"\ud800"}"#, Err("not valid JSON"));
+        check("[".repeat(100_000).as_bytes(), Err("not valid JSON"));
+    }
+}

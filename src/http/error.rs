@@ -1,0 +1,183 @@
+//! Errors as SCIM answers them: the only place that chooses a status.
+
+use std::fmt;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{ALLOW, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::{HttpRequest, HttpResponse, ResponseError, Route, web};
+
+use crate::http::respond::SCIM_JSON;
+use crate::scim::{ErrorKind, message};
+use crate::service;
+use crate::service::error::Unauthenticated;
+
+/// How long a client should wait after 503; Okta reads whole seconds only.
+const RETRY_AFTER_S: &str = "1";
+const REALM: &str = r#"Bearer realm="rollcall""#;
+
+/// Whatever a request can end in other than success.
+#[derive(Debug)]
+pub enum ApiError {
+    Service(service::Error),
+    /// The text names the path that is no endpoint.
+    NoSuchPath,
+    MethodNotAllowed {
+        allow: &'static str,
+    },
+    /// `filter` on a discovery endpoint (RFC 7644 section 4).
+    FilterForbidden,
+    MediaType,
+    TooLarge {
+        limit_bytes: usize,
+    },
+    SlowBody,
+    /// A handler panicked; the panic itself is in the log.
+    Panic,
+}
+
+impl From<service::Error> for ApiError {
+    fn from(error: service::Error) -> Self {
+        Self::Service(error)
+    }
+}
+
+impl From<crate::scim::ScimError> for ApiError {
+    fn from(error: crate::scim::ScimError) -> Self {
+        Self::Service(error.into())
+    }
+}
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.detail())
+    }
+}
+
+impl ApiError {
+    fn detail(&self) -> String {
+        use service::Error as E;
+        match self {
+            Self::Service(E::Scim(error)) => error.detail.clone(),
+            Self::Service(E::NotFound(what)) => format!("{what} was not found. It may have been deleted, or it belongs to another tenant."),
+            Self::Service(E::Unauthenticated(Unauthenticated::Missing)) => {
+                "The Authorization header is missing. Enter the token of this service in the provisioning settings of the app.".to_owned()
+            }
+            Self::Service(E::Unauthenticated(Unauthenticated::Invalid)) => {
+                "The token is unknown, expired or revoked. Make a new one with `rollcall token create` and enter it in the provisioning settings of the app.".to_owned()
+            }
+            Self::Service(E::Forbidden(scope)) => {
+                format!("This token lacks the scope `{scope}`. Use a token that was made with it.")
+            }
+            Self::Service(E::Conflict(text) | E::BadRequest(text)) => text.clone(),
+            Self::Service(E::Taken(what)) => format!("{what} is taken. Choose another one."),
+            Self::Service(E::Busy) => "The service is busy; try again in a moment.".to_owned(),
+            Self::Service(E::Unavailable(_)) => "The database does not answer at the moment; try again.".to_owned(),
+            Self::Service(E::Internal(_)) | Self::Panic => {
+                "Something went wrong in the service. Its log has the reason under the id in the X-Request-Id header.".to_owned()
+            }
+            Self::NoSuchPath => "There is no such endpoint. The SCIM base URL ends in /scim/v2; check the base URL in the provisioning settings.".to_owned(),
+            Self::MethodNotAllowed { allow } => format!("This endpoint only knows {allow}."),
+            Self::FilterForbidden => "Discovery endpoints cannot be filtered (RFC 7644 section 4).".to_owned(),
+            Self::MediaType => "The body must be sent as application/scim+json or application/json.".to_owned(),
+            Self::TooLarge { limit_bytes } => format!(
+                "The body is larger than {limit_bytes} bytes. Send less at once, or raise `body_limit_bytes` in the service's configuration."
+            ),
+            Self::SlowBody => "The body did not arrive in time.".to_owned(),
+        }
+    }
+
+    fn scim_type(&self) -> Option<&'static str> {
+        match self {
+            Self::Service(service::Error::Scim(error)) => Some(error.kind.scim_type()),
+            Self::Service(service::Error::Taken(_)) => Some(ErrorKind::Uniqueness.scim_type()),
+            _ => None,
+        }
+    }
+
+    fn log(&self) {
+        if let Self::Service(error @ (service::Error::Internal(_) | service::Error::Unavailable(_))) = self {
+            tracing::error!(error = %chain(error), "a request failed");
+        }
+    }
+}
+
+impl ResponseError for ApiError {
+    fn status_code(&self) -> StatusCode {
+        use service::Error as E;
+        match self {
+            Self::Service(E::Scim(error)) => {
+                StatusCode::from_u16(error.kind.status()).unwrap_or(StatusCode::BAD_REQUEST)
+            }
+            Self::Service(E::NotFound(_)) | Self::NoSuchPath => StatusCode::NOT_FOUND,
+            Self::Service(E::Unauthenticated(_)) => StatusCode::UNAUTHORIZED,
+            Self::Service(E::Forbidden(_)) | Self::FilterForbidden => StatusCode::FORBIDDEN,
+            Self::Service(E::Conflict(_) | E::Taken(_)) => StatusCode::CONFLICT,
+            Self::Service(E::BadRequest(_)) => StatusCode::BAD_REQUEST,
+            Self::Service(E::Busy | E::Unavailable(_)) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Service(E::Internal(_)) | Self::Panic => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
+            Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::SlowBody => StatusCode::REQUEST_TIMEOUT,
+        }
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        self.log();
+        let status = self.status_code();
+        let mut response = HttpResponse::build(status);
+        response.content_type(SCIM_JSON);
+        match self {
+            // RFC 6750 section 3.1: no error code where no credential was sent.
+            Self::Service(service::Error::Unauthenticated(Unauthenticated::Missing)) => {
+                response.append_header((WWW_AUTHENTICATE, REALM));
+                response.append_header((WWW_AUTHENTICATE, r#"Basic realm="rollcall""#));
+            }
+            Self::Service(service::Error::Unauthenticated(Unauthenticated::Invalid)) => {
+                response.append_header((WWW_AUTHENTICATE, format!(r#"{REALM}, error="invalid_token""#)));
+                response.append_header((WWW_AUTHENTICATE, r#"Basic realm="rollcall""#));
+            }
+            Self::Service(service::Error::Forbidden(scope)) => {
+                let challenge = format!(r#"{REALM}, error="insufficient_scope", scope="{scope}""#);
+                response.append_header((WWW_AUTHENTICATE, challenge));
+            }
+            Self::Service(service::Error::Busy | service::Error::Unavailable(_)) => {
+                response.append_header((RETRY_AFTER, RETRY_AFTER_S));
+            }
+            Self::MethodNotAllowed { allow } => {
+                response.append_header((ALLOW, *allow));
+            }
+            Self::TooLarge { .. } | Self::SlowBody => {
+                // The rest of the body is not worth reading.
+                response.force_close();
+            }
+            _ => {}
+        }
+        response.body(message::error_body(status.as_u16(), self.scim_type(), &self.detail()))
+    }
+}
+
+/// The error with everything that caused it, for the log.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
+
+/// The answer for every method that an endpoint does not have.
+pub fn method_not_allowed(allow: &'static str) -> Route {
+    web::to(move || async move { Err::<HttpResponse, _>(ApiError::MethodNotAllowed { allow }) })
+}
+
+/// The answer for every path that is no endpoint.
+///
+/// # Errors
+/// Always.
+pub async fn no_such_path(_request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    Err(ApiError::NoSuchPath)
+}

@@ -1,0 +1,124 @@
+//! The thin layer over HTTP: routes, extractors, responses. Every route stands in [`routes`].
+//!
+//! It must not know the store, diesel or SQL; a status is chosen only in [`error`].
+
+pub mod admin;
+pub mod body;
+pub mod discovery;
+pub mod docs;
+pub mod error;
+pub mod health;
+pub mod observe;
+pub mod openapi;
+pub mod query;
+pub mod resources;
+pub mod respond;
+pub mod server;
+
+use std::sync::Arc;
+
+use actix_web::web::{self, ServiceConfig};
+
+use crate::http::error::{method_not_allowed, no_such_path};
+use crate::scim::Registry;
+
+/// Where SCIM lives.
+pub const SCIM_ROOT: &str = "/scim/v2";
+
+/// Every route of the service. A wrong method answers 405 with `Allow`, an unknown path 404, both as SCIM errors.
+pub fn routes(config: &mut ServiceConfig, registry: &Arc<Registry>) {
+    config
+        .service(
+            web::resource("/healthz")
+                .route(web::get().to(health::live))
+                .route(web::head().to(health::live))
+                .default_service(method_not_allowed("GET, HEAD")),
+        )
+        .service(
+            web::resource("/readyz")
+                .route(web::get().to(health::ready))
+                .route(web::head().to(health::ready))
+                .default_service(method_not_allowed("GET, HEAD")),
+        )
+        .service(
+            web::resource("/metrics")
+                .route(web::get().to(health::metrics))
+                .default_service(method_not_allowed("GET")),
+        )
+        .service(
+            web::resource("/openapi.json")
+                .route(web::get().to(docs::document))
+                .default_service(method_not_allowed("GET")),
+        )
+        .service(web::resource("/docs").route(web::get().to(docs::redirect)))
+        .service(web::resource("/docs/{file:.*}").route(web::get().to(docs::page)))
+        .service(
+            web::resource("/admin/v1/tenants")
+                .route(web::get().to(admin::list_tenants))
+                .route(web::post().to(admin::create_tenant))
+                .default_service(method_not_allowed("GET, POST")),
+        )
+        .service(
+            web::resource("/admin/v1/tokens")
+                .route(web::get().to(admin::list_tokens))
+                .route(web::post().to(admin::create_token))
+                .default_service(method_not_allowed("GET, POST")),
+        )
+        .service(
+            web::resource("/admin/v1/tokens/{name}")
+                .route(web::delete().to(admin::revoke_token))
+                .default_service(method_not_allowed("DELETE")),
+        )
+        .service(scim(registry))
+        .default_service(web::to(no_such_path));
+}
+
+fn scim(registry: &Arc<Registry>) -> actix_web::Scope {
+    let mut scope = web::scope(SCIM_ROOT)
+        .service(
+            web::resource("/ServiceProviderConfig")
+                .route(web::get().to(discovery::service_provider_config))
+                .default_service(method_not_allowed("GET")),
+        )
+        .service(
+            web::resource("/ResourceTypes")
+                .route(web::get().to(discovery::resource_types))
+                .default_service(method_not_allowed("GET")),
+        )
+        .service(
+            web::resource("/ResourceTypes/{name}")
+                .route(web::get().to(discovery::resource_type))
+                .default_service(method_not_allowed("GET")),
+        )
+        .service(
+            web::resource("/Schemas")
+                .route(web::get().to(discovery::schemas))
+                .default_service(method_not_allowed("GET")),
+        )
+        .service(
+            web::resource("/Schemas/{urn}")
+                .route(web::get().to(discovery::schema))
+                .default_service(method_not_allowed("GET")),
+        );
+    for rt in registry.types() {
+        let rt_data = web::Data::from(Arc::clone(rt));
+        scope = scope
+            .service(
+                web::resource(&rt.endpoint)
+                    .app_data(rt_data.clone())
+                    .route(web::get().to(resources::list))
+                    .route(web::post().to(resources::create))
+                    .default_service(method_not_allowed("GET, POST")),
+            )
+            .service(
+                web::resource(format!("{}/{{id}}", rt.endpoint))
+                    .app_data(rt_data)
+                    .route(web::get().to(resources::get))
+                    .route(web::put().to(resources::replace))
+                    .route(web::patch().to(resources::patch))
+                    .route(web::delete().to(resources::delete))
+                    .default_service(method_not_allowed("GET, PUT, PATCH, DELETE")),
+            );
+    }
+    scope.default_service(web::to(no_such_path))
+}

@@ -1,0 +1,470 @@
+//! One JSON value from outside -> the value that an attribute of the schema may hold.
+//!
+//! Lenient where a client's meaning is plain (RFC 7643 section 2.3 is the strict word): identity providers send
+//! numbers for text, text for booleans and single values for lists. Knows attributes, not resources.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use serde_json::{Map, Number, Value};
+
+use crate::scim::ScimError;
+use crate::scim::schema::{Attribute, Mutability, Type};
+
+/// Where in the request a value stands, for error details: `emails[1].value`.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::scim) struct Place<'a> {
+    parent: Option<&'a Place<'a>>,
+    step: Step<'a>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Step<'a> {
+    Name(&'a str),
+    Index(usize),
+}
+
+impl<'a> Place<'a> {
+    pub(in crate::scim) fn root(name: &'a str) -> Self {
+        Self {
+            parent: None,
+            step: Step::Name(name),
+        }
+    }
+
+    pub(in crate::scim) fn name(&'a self, name: &'a str) -> Self {
+        Self {
+            parent: Some(self),
+            step: Step::Name(name),
+        }
+    }
+
+    pub(in crate::scim) fn index(&'a self, index: usize) -> Self {
+        Self {
+            parent: Some(self),
+            step: Step::Index(index),
+        }
+    }
+}
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(parent) = self.parent {
+            parent.fmt(f)?;
+        }
+        match (self.step, self.parent.map(|parent| parent.step)) {
+            (Step::Index(index), _) => write!(f, "[{index}]"),
+            (Step::Name(name), None) => f.write_str(name),
+            // An extension's container and its attribute.
+            (Step::Name(name), Some(Step::Name(parent))) if parent.contains(':') => {
+                write!(f, ":{name}")
+            }
+            (Step::Name(name), Some(_)) => write!(f, ".{name}"),
+        }
+    }
+}
+
+/// What null and `[]` mean in an object that is merged into what is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::scim) enum Nulls {
+    /// The attribute becomes unassigned (RFC 7643 section 2.5).
+    Unassign,
+    /// Nothing: an `add` of nothing.
+    Skip,
+}
+
+/// An attribute that an object names, with its value; `None` unassigns it.
+pub(in crate::scim) type Named = (Arc<Attribute>, Option<Value>);
+
+/// The value for the whole attribute; `None` is unassigned (null, `""`, `[]`, or nothing left in it).
+pub(in crate::scim) fn attribute(
+    attribute: &Attribute,
+    value: &Value,
+    at: &Place,
+) -> Result<Option<Value>, ScimError> {
+    if attribute.multi_valued {
+        let elements = elements(attribute, value, at)?;
+        Ok((!elements.is_empty()).then_some(Value::Array(elements)))
+    } else {
+        single(attribute, value, at)
+    }
+}
+
+/// The elements of a multi-valued attribute, exact duplicates once; a single value is a list of one.
+pub(in crate::scim) fn elements(
+    attribute: &Attribute,
+    value: &Value,
+    at: &Place,
+) -> Result<Vec<Value>, ScimError> {
+    let given = match value {
+        Value::Null => &[],
+        Value::Array(given) => given.as_slice(),
+        other => std::slice::from_ref(other),
+    };
+    let mut elements = Vec::with_capacity(given.len());
+    for (index, value) in given.iter().enumerate() {
+        elements.extend(element(attribute, value, &at.index(index))?);
+    }
+    dedupe(&mut elements);
+    let primaries = elements.iter().filter(|element| is_primary(element));
+    if primaries.count() > 1 {
+        return Err(two_primaries(at));
+    }
+    Ok(elements)
+}
+
+/// One element of a multi-valued attribute.
+pub(in crate::scim) fn element(
+    attribute: &Attribute,
+    value: &Value,
+    at: &Place,
+) -> Result<Option<Value>, ScimError> {
+    if let (true, Value::Object(members)) = (attribute.is_complex(), value) {
+        let named = named(&attribute.sub_attributes, members, Nulls::Unassign, at)?;
+        // Okta pushes the whole profile, empty fields too: an element whose value is sent empty is none.
+        let is_empty = |(sub, value): &Named| sub.name == "value" && value.is_none();
+        let says_more = |(sub, value): &Named| {
+            value.is_some() && !matches!(sub.name.as_str(), "type" | "primary" | "display")
+        };
+        if named.iter().any(is_empty) && !named.iter().any(says_more) {
+            return Ok(None);
+        }
+        return Ok(object(named));
+    }
+    single(attribute, value, at)
+}
+
+/// The value of a singular attribute, or of a simple element.
+pub(in crate::scim) fn single(
+    attribute: &Attribute,
+    value: &Value,
+    at: &Place,
+) -> Result<Option<Value>, ScimError> {
+    if attribute.is_complex() {
+        return Ok(match complex(attribute, value, Nulls::Unassign, at)? {
+            Some(named) => object(named),
+            None => None,
+        });
+    }
+    match value {
+        Value::Array(elements) => match elements.as_slice() {
+            [] => Ok(None),
+            // Entra sends singular values as [{"value": ..}].
+            [Value::Object(members)] => match only_value(members) {
+                Some(inner) => scalar(attribute, inner, at),
+                None => Err(wrong(attribute, value, at)),
+            },
+            _ => Err(wrong(attribute, value, at)),
+        },
+        other => scalar(attribute, other, at),
+    }
+}
+
+/// The sub-attributes that the value of a singular complex attribute names; `None` where it is unassigned as a
+/// whole. Text alone, or a list of one object, is taken where the meaning is plain (`manager`).
+pub(in crate::scim) fn complex(
+    attribute: &Attribute,
+    value: &Value,
+    nulls: Nulls,
+    at: &Place,
+) -> Result<Option<Vec<Named>>, ScimError> {
+    match value {
+        Value::Null => Ok(None),
+        Value::String(text) if text.is_empty() => Ok(None),
+        Value::Object(members) => {
+            named(&attribute.sub_attributes, members, nulls, at).map(Some)
+        }
+        Value::Array(elements) => match elements.as_slice() {
+            [] => Ok(None),
+            [Value::Object(members)] => {
+                named(&attribute.sub_attributes, members, nulls, at).map(Some)
+            }
+            _ => Err(wrong(attribute, value, at)),
+        },
+        Value::String(_) | Value::Number(_) if !attribute.multi_valued => {
+            match attribute.sub_attribute("value") {
+                Some(sub) => {
+                    let value = scalar(sub, value, at)?;
+                    Ok(Some(vec![(Arc::clone(sub), value)]))
+                }
+                None => Err(wrong(attribute, value, at)),
+            }
+        }
+        Value::Bool(_) | Value::Number(_) | Value::String(_) => Err(wrong(attribute, value, at)),
+    }
+}
+
+/// The attributes that an object names, in the order of `attributes`. Names are matched ignoring case; unknown
+/// ones and those that a client cannot set are left out.
+pub(in crate::scim) fn named(
+    attributes: &[Arc<Attribute>],
+    members: &Map<String, Value>,
+    nulls: Nulls,
+    at: &Place,
+) -> Result<Vec<Named>, ScimError> {
+    let mut slots: Vec<Option<Named>> = vec![None; attributes.len()];
+    for (name, value) in members {
+        let mut known = attributes.iter().zip(&mut slots);
+        let Some((attribute, slot)) = known.find(|(a, _)| a.name.eq_ignore_ascii_case(name)) else {
+            continue;
+        };
+        let at = at.name(&attribute.name);
+        if slot.is_some() {
+            return Err(twice(&at));
+        }
+        if attribute.mutability == Mutability::ReadOnly
+            || (nulls == Nulls::Skip && is_nothing(value))
+        {
+            continue;
+        }
+        *slot = Some((Arc::clone(attribute), self::attribute(attribute, value, &at)?));
+    }
+    Ok(slots.into_iter().flatten().collect())
+}
+
+/// The text of a string attribute; `None` where it is unassigned.
+pub(in crate::scim) fn text(value: &Value, at: &Place) -> Result<Option<String>, ScimError> {
+    match value {
+        Value::Null => Ok(None),
+        Value::String(text) => {
+            no_nul(text, at)?;
+            Ok((!text.is_empty()).then(|| text.clone()))
+        }
+        // Okta's own samples hold numbers where text is due.
+        Value::Number(number) => number_text(number, at).map(Some),
+        Value::Bool(_) | Value::Array(_) | Value::Object(_) => Err(ScimError::invalid_value(
+            format!("{at} must be text, not {}", kind_of(value)),
+        )),
+    }
+}
+
+/// Refuses U+0000 anywhere inside, in names too: not every database can hold it.
+pub(in crate::scim) fn no_nul_inside(value: &Value, at: &Place) -> Result<(), ScimError> {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => Ok(()),
+        Value::String(text) => no_nul(text, at),
+        Value::Array(elements) => elements.iter().try_for_each(|value| no_nul_inside(value, at)),
+        Value::Object(members) => members.iter().try_for_each(|(name, value)| {
+            no_nul(name, at)?;
+            no_nul_inside(value, at)
+        }),
+    }
+}
+
+pub(in crate::scim) fn no_nul(text: &str, at: &Place) -> Result<(), ScimError> {
+    if text.contains('\0') {
+        return Err(ScimError::invalid_value(format!(
+            "{at} holds the character U+0000, which cannot be stored"
+        )));
+    }
+    Ok(())
+}
+
+/// Null and `[]`: the ways to write nothing that cannot be a slip for an empty text.
+pub(in crate::scim) fn is_nothing(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Array(elements) => elements.is_empty(),
+        _ => false,
+    }
+}
+
+pub(in crate::scim) fn is_primary(element: &Value) -> bool {
+    matches!(element.get("primary"), Some(Value::Bool(true)))
+}
+
+pub(in crate::scim) fn two_primaries(at: &Place) -> ScimError {
+    ScimError::invalid_value(format!(
+        "{at} marks more than one value as primary; only one can be"
+    ))
+}
+
+pub(in crate::scim) fn twice(at: &Place) -> ScimError {
+    ScimError::invalid_syntax(format!(
+        "{at} is given twice; names that differ only in letter case are one name"
+    ))
+}
+
+/// Keeps the first of equal elements.
+pub(in crate::scim) fn dedupe(elements: &mut Vec<Value>) {
+    if elements.len() < 2 {
+        return;
+    }
+    let mut seen = HashSet::with_capacity(elements.len());
+    let keep: Vec<bool> = elements
+        .iter()
+        .map(|element| seen.insert(Same(element)))
+        .collect();
+    let mut keep = keep.into_iter();
+    elements.retain(|_| keep.next().unwrap_or(true));
+}
+
+/// An element as it is compared with others: `primary: false` says no more than no `primary` (RFC 7643
+/// section 2.4). Both sides have their sub-attributes in the schema's order.
+#[derive(Debug)]
+pub(in crate::scim) struct Same<'a>(pub(in crate::scim) &'a Value);
+
+impl Same<'_> {
+    fn members(&self) -> Option<impl Iterator<Item = (&String, &Value)>> {
+        let says_nothing =
+            |name: &str, value: &Value| name == "primary" && *value == Value::Bool(false);
+        let members = self.0.as_object()?;
+        Some(members.iter().filter(move |(name, value)| !says_nothing(name, value)))
+    }
+}
+
+impl PartialEq for Same<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        match (self.members(), other.members()) {
+            (Some(left), Some(right)) => left.eq(right),
+            (None, None) => self.0 == other.0,
+            _ => false,
+        }
+    }
+}
+
+impl Eq for Same<'_> {}
+
+impl Hash for Same<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match self.members() {
+            Some(members) => members.for_each(|member| member.hash(state)),
+            None => self.0.hash(state),
+        }
+    }
+}
+
+/// "an object", "text": what a client sent, for error details.
+pub(in crate::scim) fn kind_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}
+
+fn object(named: Vec<Named>) -> Option<Value> {
+    let members: Map<String, Value> = named
+        .into_iter()
+        .filter_map(|(attribute, value)| value.map(|value| (attribute.name.clone(), value)))
+        .collect();
+    (!members.is_empty()).then_some(Value::Object(members))
+}
+
+/// The `value` of an object that has nothing else.
+fn only_value(members: &Map<String, Value>) -> Option<&Value> {
+    let mut members = members.iter();
+    match (members.next(), members.next()) {
+        (Some((name, value)), None) if name.eq_ignore_ascii_case("value") => Some(value),
+        _ => None,
+    }
+}
+
+/// One simple value.
+pub(in crate::scim) fn scalar(
+    attribute: &Attribute,
+    value: &Value,
+    at: &Place,
+) -> Result<Option<Value>, ScimError> {
+    match value {
+        Value::Null => return Ok(None),
+        Value::String(text) if text.is_empty() => return Ok(None),
+        _ => {}
+    }
+    let fault = || wrong(attribute, value, at);
+    let admitted = match (attribute.kind, value) {
+        (Type::String | Type::Reference, value) => {
+            return Ok(text(value, at)?.map(Value::String));
+        }
+        (Type::Boolean, Value::Bool(_)) => value.clone(),
+        // Entra sends "True" and "False".
+        (Type::Boolean, Value::String(text)) if text.eq_ignore_ascii_case("true") => {
+            Value::Bool(true)
+        }
+        (Type::Boolean, Value::String(text)) if text.eq_ignore_ascii_case("false") => {
+            Value::Bool(false)
+        }
+        (Type::Integer, Value::Number(number)) if number.is_i64() => value.clone(),
+        (Type::Integer, Value::String(text)) => {
+            Value::from(text.trim().parse::<i64>().map_err(|_| fault())?)
+        }
+        (Type::Decimal, Value::Number(_)) => value.clone(),
+        (Type::Decimal, Value::String(text)) => {
+            let number = text.trim().parse::<f64>().map_err(|_| fault())?;
+            Value::Number(Number::from_f64(number).ok_or_else(fault)?)
+        }
+        (Type::DateTime, Value::String(text)) => {
+            Value::from(date_time(text).ok_or_else(fault)?)
+        }
+        (Type::Binary, Value::String(text)) if is_base64(text) => value.clone(),
+        _ => return Err(fault()),
+    };
+    Ok(Some(admitted))
+}
+
+fn wrong(attribute: &Attribute, value: &Value, at: &Place) -> ScimError {
+    let due = match attribute.kind {
+        Type::String | Type::Reference => "text",
+        Type::Boolean => "true or false",
+        Type::Integer => "a whole number",
+        Type::Decimal => "a number",
+        Type::DateTime => "a date with a time, such as \"2026-01-31T12:00:00Z\"",
+        Type::Binary => "text in base64",
+        Type::Complex => "an object",
+    };
+    ScimError::invalid_value(format!("{at} must be {due}, not {}", found(value)))
+}
+
+/// The value itself where it is short and cannot be a secret, else its kind.
+fn found(value: &Value) -> String {
+    match value {
+        Value::Bool(_) | Value::Number(_) => value.to_string(),
+        _ => kind_of(value).to_owned(),
+    }
+}
+
+fn number_text(number: &Number, at: &Place) -> Result<String, ScimError> {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    let is_exact =
+        number.is_i64() || number.is_u64() || number.as_f64().is_some_and(|n| n.abs() < EXACT);
+    if !is_exact {
+        // The JSON reader has rounded it already.
+        return Err(ScimError::invalid_value(format!(
+            "{at} is too large for a number; send it as text"
+        )));
+    }
+    Ok(number.to_string())
+}
+
+/// The text of an xsd:dateTime as it is stored: with an offset, Z where the client gave none.
+fn date_time(text: &str) -> Option<String> {
+    if text.as_bytes().get(10) != Some(&b'T') {
+        return None;
+    }
+    if text.parse::<jiff::Timestamp>().is_ok() {
+        return Some(text.to_owned());
+    }
+    let with_zone = format!("{text}Z");
+    with_zone.parse::<jiff::Timestamp>().ok().map(|_| with_zone)
+}
+
+/// RFC 4648 section 4; padding may be left out (RFC 7643 section 2.3.6), and certificates come with line breaks.
+fn is_base64(text: &str) -> bool {
+    const CONFIG: GeneralPurposeConfig = GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true);
+    const ENGINE: GeneralPurpose = GeneralPurpose::new(&STANDARD, CONFIG);
+    if text.contains(|letter: char| letter.is_ascii_whitespace()) {
+        let joined: String = text.split_ascii_whitespace().collect();
+        return ENGINE.decode(joined).is_ok_and(|bytes| !bytes.is_empty());
+    }
+    ENGINE.decode(text).is_ok()
+}

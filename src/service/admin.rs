@@ -1,0 +1,97 @@
+//! Tenants and tokens for a caller: what it may manage, and then [`tenants`] and [`tokens`].
+
+use jiff::Timestamp;
+
+use crate::auth::{Scope, Scopes};
+use crate::service::tokens::{DEFAULT_TENANT, Wish};
+use crate::service::{Context, Error, Service, tenants, tokens};
+use crate::store::tenants::TenantRow;
+use crate::store::tokens::TokenRow;
+
+/// The tenants that the caller may manage.
+///
+/// # Errors
+/// [`Error::Forbidden`] without the scope `admin`.
+pub async fn list_tenants(service: &Service, context: &Context) -> Result<Vec<TenantRow>, Error> {
+    let own = own_tenant(service, context).await?;
+    let mut rows = tenants::list(&service.store).await?;
+    if own.name != DEFAULT_TENANT {
+        rows.retain(|row| row.id == own.id);
+    }
+    Ok(rows)
+}
+
+/// Makes a tenant; only the default tenant's admins may.
+///
+/// # Errors
+/// [`Error::Forbidden`], or what [`tenants::create`] refuses.
+pub async fn create_tenant(service: &Service, context: &Context, name: String) -> Result<TenantRow, Error> {
+    if own_tenant(service, context).await?.name != DEFAULT_TENANT {
+        return Err(Error::Forbidden(Scope::Admin));
+    }
+    tenants::create(&service.store, name, context.at_us()).await
+}
+
+/// The tokens of a tenant, the caller's own where none is named.
+///
+/// # Errors
+/// As [`managed`].
+pub async fn list_tokens(
+    service: &Service,
+    context: &Context,
+    tenant: Option<String>,
+) -> Result<Vec<TokenRow>, Error> {
+    let tenant = managed(service, context, tenant).await?;
+    tokens::list(&service.store, tenant).await
+}
+
+/// Makes a token in a tenant and answers its secret.
+///
+/// # Errors
+/// As [`managed`] and [`tokens::create`].
+pub async fn create_token(
+    service: &Service,
+    context: &Context,
+    tenant: Option<String>,
+    name: String,
+    scopes: Scopes,
+    expires: Option<Timestamp>,
+) -> Result<String, Error> {
+    let tenant = managed(service, context, tenant).await?;
+    tokens::create(&service.store, Wish { tenant, name, scopes, expires }, service.clock.as_ref()).await
+}
+
+/// Revokes a token by name.
+///
+/// # Errors
+/// As [`managed`] and [`tokens::revoke`].
+pub async fn revoke_token(
+    service: &Service,
+    context: &Context,
+    tenant: Option<String>,
+    name: String,
+) -> Result<(), Error> {
+    let tenant = managed(service, context, tenant).await?;
+    tokens::revoke(&service.store, tenant, name, context.at_us()).await
+}
+
+/// The name of the tenant to act on. Another's tenant is answered as if it did not exist.
+async fn managed(service: &Service, context: &Context, tenant: Option<String>) -> Result<String, Error> {
+    let own = own_tenant(service, context).await?;
+    match tenant {
+        None => Ok(own.name),
+        Some(name) if name == own.name || own.name == DEFAULT_TENANT => Ok(name),
+        Some(name) => Err(Error::NotFound(format!("The tenant `{name}`"))),
+    }
+}
+
+async fn own_tenant(service: &Service, context: &Context) -> Result<TenantRow, Error> {
+    if !context.principal.scopes.allow(Scope::Admin) {
+        return Err(Error::Forbidden(Scope::Admin));
+    }
+    tenants::list(&service.store)
+        .await?
+        .into_iter()
+        .find(|row| row.id == context.tenant())
+        .ok_or_else(|| Error::NotFound("The tenant of this token".to_owned()))
+}

@@ -1,0 +1,58 @@
+//! Why a use case could not be done, in the service's own words; HTTP picks the status.
+
+use crate::scim::ScimError;
+use crate::store::{StoreError, Unique};
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Scim(#[from] ScimError),
+    /// The text names the resource as the admin would: `User 123`.
+    #[error("{0} was not found")]
+    NotFound(String),
+    #[error("no valid credential")]
+    Unauthenticated(Unauthenticated),
+    #[error("this token lacks the scope {0}")]
+    Forbidden(crate::auth::Scope),
+    /// A name that is taken, outside SCIM: a tenant's or a token's.
+    #[error("{0}")]
+    Conflict(String),
+    #[error("{0}")]
+    BadRequest(String),
+    /// The store refused a value that must be unique, where no better text was at hand.
+    #[error("{0} is taken")]
+    Taken(Unique),
+    #[error("the service is busy")]
+    Busy,
+    #[error("the database does not answer")]
+    Unavailable(#[source] StoreError),
+    #[error("internal error")]
+    Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// The two faces of a 401 (RFC 6750 section 3.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unauthenticated {
+    /// No credential was sent.
+    Missing,
+    /// One was sent, and it is unknown, malformed, expired or revoked.
+    Invalid,
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Busy => Self::Busy,
+            StoreError::Duplicate(unique) => Self::Taken(unique),
+            StoreError::Unavailable(_) | StoreError::Full(_) => Self::Unavailable(error),
+            other => Self::Internal(Box::new(other)),
+        }
+    }
+}
+
+impl Error {
+    /// A fault of ours that is no database fault.
+    pub fn internal(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Internal(error.into())
+    }
+}

@@ -1,0 +1,178 @@
+//! Group members: edits become set-based statements, and what they changed becomes changes.
+
+use std::collections::HashSet;
+
+use serde_json::{Value, json};
+
+use crate::scim::members::{Member, MemberEdit};
+use crate::scim::registry::AttrRef;
+use crate::scim::{ScimError, eval};
+use crate::service::{Error, UnknownMembers};
+use crate::store::changes::ChangeKind;
+use crate::store::ResourceId;
+use crate::store::{Tx, members};
+
+/// A change's payload names at most this many members; a longer list becomes several changes.
+const MEMBERS_IN_A_CHANGE: usize = 1000;
+/// How many unknown ids an error or a log line names.
+const UNKNOWN_NAMED: usize = 20;
+
+/// What a write did to the members of one group.
+#[derive(Debug, Default)]
+pub struct Effect {
+    added: Vec<Member>,
+    removed: Vec<Member>,
+    /// Members whose `display` was replaced.
+    relabelled: Vec<Member>,
+    skipped: Vec<String>,
+}
+
+impl Effect {
+    /// Whether the group looks different from before.
+    pub fn is_change(&self) -> bool {
+        !(self.added.is_empty() && self.removed.is_empty() && self.relabelled.is_empty())
+    }
+
+    /// The changes to append: kind and payload, in order.
+    pub fn changes(&self) -> Vec<(ChangeKind, Value)> {
+        let mut changes = Vec::new();
+        let lists = [
+            (ChangeKind::MemberRemoved, &self.removed),
+            (ChangeKind::MemberAdded, &self.added),
+            (ChangeKind::Updated, &self.relabelled),
+        ];
+        for (kind, list) in lists {
+            for chunk in list.chunks(MEMBERS_IN_A_CHANGE) {
+                let members: Vec<Value> = chunk.iter().map(as_json).collect();
+                changes.push((kind, json!({ "members": members })));
+            }
+        }
+        for chunk in self.skipped.chunks(MEMBERS_IN_A_CHANGE) {
+            changes.push((ChangeKind::MemberSkipped, json!({ "members": chunk })));
+        }
+        changes
+    }
+
+    fn absorb(&mut self, added: Vec<Member>, removed: Vec<Member>) {
+        // A member that leaves and comes back within one request has not changed.
+        let leaving: HashSet<&str> = removed.iter().map(|m| m.value.as_str()).collect();
+        let was_added: HashSet<String> =
+            self.added.iter().filter(|m| leaving.contains(m.value.as_str())).map(|m| m.value.clone()).collect();
+        let coming: HashSet<&str> = added.iter().map(|m| m.value.as_str()).collect();
+        let was_removed: HashSet<String> =
+            self.removed.iter().filter(|m| coming.contains(m.value.as_str())).map(|m| m.value.clone()).collect();
+        let new_removed: Vec<Member> =
+            removed.iter().filter(|m| !was_added.contains(&m.value)).cloned().collect();
+        let new_added: Vec<Member> = added.iter().filter(|m| !was_removed.contains(&m.value)).cloned().collect();
+        self.added.retain(|m| !was_added.contains(&m.value));
+        self.removed.retain(|m| !was_removed.contains(&m.value));
+        self.removed.extend(new_removed);
+        self.added.extend(new_added);
+    }
+}
+
+/// Applies the edits in order. Only the rows that they name are touched.
+///
+/// # Errors
+/// Unknown ids, where the setting refuses them.
+pub fn apply(
+    tx: &mut Tx<'_>,
+    group: &ResourceId,
+    members_attr: Option<&AttrRef>,
+    edits: Vec<MemberEdit>,
+    unknown: UnknownMembers,
+) -> Result<Effect, Error> {
+    let mut effect = Effect::default();
+    for edit in edits {
+        match edit {
+            MemberEdit::Add(list) => {
+                let done = members::add(tx, group, &list)?;
+                effect.absorb(done.added, Vec::new());
+                skip_or_refuse(&mut effect, done.unknown, unknown)?;
+            }
+            MemberEdit::Remove(ids) => {
+                let removed = members::remove(tx, group, &ids)?;
+                effect.absorb(Vec::new(), removed);
+            }
+            MemberEdit::RemoveWhere(filter) => {
+                let tenant = tx.tenant();
+                let Some(attr) = members_attr else { continue };
+                let ids: Vec<String> = members::of_group(tx.conn(), tenant, group)?
+                    .into_iter()
+                    .filter(|row| {
+                        let element = json!({ "value": row.value, "display": row.display, "type": row.kind });
+                        eval::element_matches(&filter, attr, &element)
+                    })
+                    .map(|row| row.value)
+                    .collect();
+                let removed = members::remove(tx, group, &ids)?;
+                effect.absorb(Vec::new(), removed);
+            }
+            MemberEdit::RemoveAll => {
+                let removed = members::remove_all(tx, group)?;
+                effect.absorb(Vec::new(), removed);
+            }
+            MemberEdit::Replace(list) => {
+                let done = members::replace(tx, group, &list)?;
+                effect.absorb(done.added, done.removed);
+                effect.relabelled.extend(done.relabelled);
+                skip_or_refuse(&mut effect, done.unknown, unknown)?;
+            }
+        }
+    }
+    Ok(effect)
+}
+
+fn skip_or_refuse(effect: &mut Effect, ids: Vec<String>, unknown: UnknownMembers) -> Result<(), Error> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let named = ids.iter().take(UNKNOWN_NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match unknown {
+        UnknownMembers::Skip => {
+            tracing::warn!(count = ids.len(), ids = named, "unknown members were left out of a group");
+            effect.skipped.extend(ids);
+            Ok(())
+        }
+        UnknownMembers::Refuse => Err(ScimError::invalid_value(format!(
+            "{} of the members are neither users nor groups here: {named}. Assign them to the app first, then push the group again.",
+            ids.len()
+        ))
+        .into()),
+    }
+}
+
+fn as_json(member: &Member) -> Value {
+    match &member.display {
+        Some(display) => json!({ "value": member.value, "display": display }),
+        None => json!({ "value": member.value }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn member(value: &str) -> Member {
+        Member { value: value.to_owned(), display: None }
+    }
+
+    #[test]
+    fn what_is_undone_within_a_request_is_no_change() {
+        let mut effect = Effect::default();
+        effect.absorb(Vec::new(), vec![member("a"), member("b")]);
+        effect.absorb(vec![member("a"), member("c")], Vec::new());
+        effect.absorb(Vec::new(), vec![member("c")]);
+        assert_eq!(effect.removed, [member("b")]);
+        assert!(effect.added.is_empty());
+    }
+
+    #[test]
+    fn long_lists_become_several_changes() {
+        let mut effect = Effect::default();
+        effect.absorb((0..2500).map(|n| member(&n.to_string())).collect(), Vec::new());
+        let changes = effect.changes();
+        assert_eq!(changes.len(), 3);
+        assert!(changes.iter().all(|(kind, _)| *kind == ChangeKind::MemberAdded));
+    }
+}

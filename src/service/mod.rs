@@ -1,0 +1,98 @@
+//! The use cases: one function each, each inside one unit of work of the store.
+//!
+//! They know the core, the store, the clock and who calls; they must not know actix or the query builder.
+
+pub mod admin;
+pub mod error;
+pub mod list;
+pub mod membership;
+pub mod passwords;
+pub mod present;
+pub mod provision;
+pub mod tenants;
+pub mod tokens;
+pub mod walk;
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::auth::Principal;
+use crate::auth::jwt::Issuer;
+use crate::clock::Clock;
+use crate::scim::Registry;
+use crate::store::Store;
+
+pub use crate::store::{ResourceId, TenantId};
+pub use error::Error;
+
+/// Everything that the use cases need, built once by [`crate::app`].
+pub struct Service {
+    pub store: Arc<Store>,
+    pub registry: Arc<Registry>,
+    pub clock: Arc<dyn Clock>,
+    pub options: Arc<Options>,
+    pub issuers: Vec<Issuer>,
+    pub walks: walk::Walks,
+    pub bootstrap: Option<tokens::Bootstrap>,
+}
+
+/// The settings that change what a use case does.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// `https://scim.example.com/scim/v2`, without a slash at the end: what `meta.location` and `$ref` start with.
+    pub base_url: String,
+    pub unknown_members: UnknownMembers,
+    pub password_sync: PasswordSync,
+    pub default_page_size: u32,
+    pub max_page_size: u32,
+    /// How many documents a filter that no index serves may read.
+    pub scan_limit: u32,
+    /// A PATCH of a group with more members than this answers 204 instead of the whole list.
+    pub patch_answer_members: u32,
+}
+
+/// What to do with a member id that the tenant does not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnknownMembers {
+    /// Leave it out, apply the rest, tell the log and the change (the default: Okta loses a whole push over one error).
+    Skip,
+    /// Answer 400 naming the ids.
+    Refuse,
+}
+
+/// Whether passwords are kept, as argon2id hashes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PasswordSync {
+    On,
+    Off,
+}
+
+/// Who asks, and when.
+#[derive(Debug, Clone)]
+pub struct Context {
+    pub principal: Principal,
+    pub at: Timestamp,
+}
+
+impl Context {
+    pub fn tenant(&self) -> TenantId {
+        TenantId(self.principal.tenant)
+    }
+
+    /// The time as the store keeps it: microseconds since the epoch.
+    pub fn at_us(&self) -> i64 {
+        self.at.as_microsecond()
+    }
+}
+
+impl Options {
+    /// What `/ServiceProviderConfig` tells.
+    pub fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            change_password: self.password_sync == PasswordSync::On,
+            default_page_size: self.default_page_size,
+            max_page_size: self.max_page_size,
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! Tokens: making, listing and revoking them, and finding out who a credential is.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use subtle::ConstantTimeEq as _;
+
+use crate::auth::{Credential, Principal, Scopes, jwt, token};
+use crate::clock::Clock;
+use crate::service::error::Unauthenticated;
+use crate::service::{Error, Service};
+use crate::store::TenantId;
+use crate::store::tokens::{NewToken, TokenRow};
+use crate::store::{Store, tenants, tokens};
+
+/// `last_used` is written at most this often for one token: it is for people, and a write costs a disk flush.
+const LAST_USED_STEP: Duration = Duration::from_secs(60);
+
+/// The name of the tenant that exists from the start; its admins are the operators.
+pub const DEFAULT_TENANT: &str = "default";
+
+/// The token that the environment gave. Only its hash is kept, and never in the database.
+pub struct Bootstrap {
+    hash: String,
+    tenant: TenantId,
+}
+
+impl Bootstrap {
+    pub fn new(secret: &str, tenant: TenantId) -> Self {
+        Self { hash: token::hash(secret), tenant }
+    }
+
+    fn principal_of(&self, hash: &str) -> Option<Principal> {
+        bool::from(self.hash.as_bytes().ct_eq(hash.as_bytes())).then(|| Principal {
+            tenant: self.tenant.0,
+            name: "token:bootstrap".to_owned(),
+            scopes: Scopes::every(),
+        })
+    }
+}
+
+/// What a new token shall be.
+#[derive(Debug, Clone)]
+pub struct Wish {
+    pub tenant: String,
+    pub name: String,
+    pub scopes: Scopes,
+    pub expires: Option<Timestamp>,
+}
+
+/// Finds the caller of a credential.
+///
+/// # Errors
+/// [`Error::Unauthenticated`] for whatever is not a live token; a database that does not answer stays what it is.
+pub async fn authenticate(service: &Service, credential: &Credential) -> Result<Principal, Error> {
+    let secret = credential.secret();
+    let now = service.clock.now();
+    if jwt::looks_like_jwt(secret) {
+        return jwt::verify(secret, &service.issuers, now).map_err(|rejected| {
+            tracing::info!(reason = %rejected, "a JWT was refused");
+            Error::Unauthenticated(Unauthenticated::Invalid)
+        });
+    }
+    let hash = token::hash(secret);
+    if let Some(principal) = service.bootstrap.as_ref().and_then(|bootstrap| bootstrap.principal_of(&hash)) {
+        return Ok(principal);
+    }
+    let found: Option<TokenRow> =
+        service.store.read(move |conn| Ok::<_, Error>(tokens::by_hash(conn, &hash)?)).await?;
+    let row = found
+        .filter(|row| is_live(row, now.as_microsecond()))
+        .ok_or(Error::Unauthenticated(Unauthenticated::Invalid))?;
+    note_use(&service.store, &row, now.as_microsecond());
+    Ok(Principal {
+        tenant: row.tenant_id.0,
+        name: format!("token:{}", row.name),
+        scopes: Scopes::parse_known(&row.scopes),
+    })
+}
+
+/// Makes a token and answers its text, which is nowhere else.
+///
+/// # Errors
+/// An unknown tenant, a name that is taken in it, an empty name or no scope.
+pub async fn create(store: &Store, wish: Wish, clock: &dyn Clock) -> Result<String, Error> {
+    let (id, now_us) = (clock.new_id(), clock.now().as_microsecond());
+    if wish.name.trim().is_empty() || wish.name.len() > 200 || wish.name.contains(char::is_control) {
+        return Err(Error::BadRequest("a token's name has 1 to 200 characters and none of them is a control character".into()));
+    }
+    if wish.scopes == Scopes::default() {
+        return Err(Error::BadRequest("a token needs at least one of the scopes scim, read and admin".into()));
+    }
+    if wish.expires.is_some_and(|expires| expires.as_microsecond() <= now_us) {
+        return Err(Error::BadRequest("the token would be expired already".into()));
+    }
+    let secret = token::format(crate::clock::random_bytes().map_err(Error::internal)?);
+    let hash = token::hash(&secret);
+    store
+        .admin(move |conn| {
+            let tenant = tenants::by_name(conn, &wish.tenant)?
+                .ok_or_else(|| Error::NotFound(format!("The tenant `{}`", wish.tenant)))?;
+            let name = wish.name.clone();
+            tokens::insert(
+                conn,
+                tenant.id,
+                &NewToken {
+                    id,
+                    name: wish.name,
+                    hash,
+                    scopes: wish.scopes.to_string(),
+                    created: now_us,
+                    expires: wish.expires.map(Timestamp::as_microsecond),
+                },
+            )
+            .map_err(|error| match error {
+                error if error.is_duplicate() => Error::Conflict(format!(
+                    "a token named `{name}` exists in this tenant; choose another name or revoke that one first"
+                )),
+                other => other.into(),
+            })
+        })
+        .await?;
+    Ok(secret)
+}
+
+/// Whether any token was ever made.
+///
+/// # Errors
+/// Where the database does not answer.
+pub async fn any(store: &Store) -> Result<bool, Error> {
+    store.read(|conn| Ok(tokens::any(conn)?)).await
+}
+
+/// All tokens of a tenant, newest first, without their secrets.
+///
+/// # Errors
+/// An unknown tenant.
+pub async fn list(store: &Store, tenant: String) -> Result<Vec<TokenRow>, Error> {
+    store
+        .read(move |conn| {
+            let tenant = tenants::by_name(conn, &tenant)?
+                .ok_or_else(|| Error::NotFound(format!("The tenant `{tenant}`")))?;
+            Ok(tokens::list(conn, tenant.id)?)
+        })
+        .await
+}
+
+/// Revokes a token by its name; it stops working with the next request.
+///
+/// # Errors
+/// An unknown tenant or name.
+pub async fn revoke(store: &Store, tenant: String, name: String, now_us: i64) -> Result<(), Error> {
+    store
+        .admin(move |conn| {
+            let row = tenants::by_name(conn, &tenant)?
+                .ok_or_else(|| Error::NotFound(format!("The tenant `{tenant}`")))?;
+            if tokens::revoke(conn, row.id, &name, now_us)? {
+                Ok(())
+            } else {
+                Err(Error::NotFound(format!("A live token named `{name}` in The tenant `{tenant}`")))
+            }
+        })
+        .await
+}
+
+fn is_live(row: &TokenRow, now_us: i64) -> bool {
+    row.revoked.is_none() && row.expires.is_none_or(|expires| expires > now_us)
+}
+
+/// Writes `last_used` in the background: no request waits for it or fails over it.
+fn note_use(store: &Arc<Store>, row: &TokenRow, now_us: i64) {
+    let step = i64::try_from(LAST_USED_STEP.as_micros()).unwrap_or(i64::MAX);
+    if row.last_used.is_some_and(|last| now_us.saturating_sub(last) < step) {
+        return;
+    }
+    let (store, id) = (Arc::clone(store), row.id.clone());
+    tokio::spawn(async move {
+        let written = store
+            .admin(move |conn| Ok::<_, Error>(tokens::touch_last_used(conn, &id, now_us)?))
+            .await;
+        if let Err(error) = written {
+            tracing::debug!(%error, "last_used was not written");
+        }
+    });
+}

@@ -1,0 +1,128 @@
+//! The memory of `startIndex` walks.
+//!
+//! Okta imports by `startIndex=1, 101, 201, ..`. Read by position, such a walk loses a user for each one that is
+//! deleted behind it. So each page leaves a note of the key where it ended, and the page that follows resumes there.
+//! docs/decisions has the reasoning.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use moka::sync::Cache;
+use sha2::{Digest, Sha256};
+
+/// How long a client may take between two pages.
+const PATIENCE: Duration = Duration::from_secs(15 * 60);
+/// A note this young belongs to a walk that is probably still under way.
+const FRESH_US: i64 = 60 * 1_000_000;
+const MAX_NOTES: u64 = 100_000;
+
+/// What identifies the next page of one client's one query.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct WalkKey(String);
+
+/// Where a walk stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note {
+    /// The key of the last resource that was handed out.
+    pub last_id: String,
+    /// The tenant's count of deletions of this type when the walk began.
+    pub deleted_at_start: i64,
+    /// When the note was written, in microseconds.
+    pub at_us: i64,
+    /// Whether the walk has gone on from here.
+    pub used: bool,
+}
+
+/// The notes of this node.
+#[derive(Debug, Clone)]
+pub struct Walks {
+    notes: Cache<WalkKey, Arc<Note>>,
+}
+
+impl Default for Walks {
+    fn default() -> Self {
+        Self { notes: Cache::builder().max_capacity(MAX_NOTES).time_to_live(PATIENCE).build() }
+    }
+}
+
+impl WalkKey {
+    /// The key for the page that starts at `start_index` of the query that `parts` describe: tenant, caller, type,
+    /// filter. Only its digest is kept, for a filter may name a person.
+    pub fn new(parts: &[&str], start_index: u64) -> Self {
+        let mut digest = Sha256::new();
+        for part in parts {
+            digest.update(part.len().to_le_bytes());
+            digest.update(part.as_bytes());
+        }
+        digest.update(start_index.to_le_bytes());
+        Self(digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Walks {
+    pub fn recall(&self, key: &WalkKey) -> Option<Arc<Note>> {
+        let note = self.notes.get(key)?;
+        if !note.used {
+            self.notes.insert(key.clone(), Arc::new(Note { used: true, ..Note::clone(&note) }));
+        }
+        Some(note)
+    }
+
+    /// Keeps where the walk stands. Where another walk of the same client waits at the same place, the one that is
+    /// further behind wins: a resource seen twice does no harm, a lost one does.
+    pub fn remember(&self, key: WalkKey, note: Note) {
+        if let Some(other) = self.notes.get(&key)
+            && !other.used
+            && note.at_us.saturating_sub(other.at_us) < FRESH_US
+            && other.last_id < note.last_id
+        {
+            return;
+        }
+        self.notes.insert(key, Arc::new(note));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn note(last_id: &str, at_us: i64) -> Note {
+        Note { last_id: last_id.to_owned(), deleted_at_start: 0, at_us, used: false }
+    }
+
+    fn last(walks: &Walks, key: &WalkKey) -> String {
+        walks.recall(key).unwrap().last_id.clone()
+    }
+
+    #[test]
+    fn of_two_walks_at_one_place_the_one_behind_wins() {
+        let walks = Walks::default();
+        let key = WalkKey::new(&["1", "okta", "User", ""], 101);
+        walks.remember(key.clone(), note("b", 0));
+        walks.remember(key.clone(), note("c", 1));
+        assert_eq!(last(&walks, &key), "b");
+    }
+
+    #[test]
+    fn a_note_that_was_used_or_is_old_gives_way() {
+        let walks = Walks::default();
+        let key = WalkKey::new(&["1", "okta", "User", ""], 101);
+        walks.remember(key.clone(), note("b", 0));
+        assert_eq!(last(&walks, &key), "b");
+        walks.remember(key.clone(), note("c", 1));
+        assert_eq!(last(&walks, &key), "c");
+        let other = WalkKey::new(&["1", "okta", "Group", ""], 101);
+        walks.remember(other.clone(), note("b", 0));
+        walks.remember(other.clone(), note("c", FRESH_US));
+        assert_eq!(last(&walks, &other), "c");
+    }
+
+    #[test]
+    fn parts_do_not_run_together() {
+        assert_ne!(WalkKey::new(&["ab", "c"], 1), WalkKey::new(&["a", "bc"], 1));
+    }
+}

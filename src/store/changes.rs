@@ -1,0 +1,223 @@
+//! The change log: one numbered row for each thing that happened to a resource. Rows never change.
+
+use diesel::{ExpressionMethods, QueryDsl, Queryable, RunQueryDsl};
+use serde::Serialize;
+
+use crate::store::schema::changes;
+use crate::store::sql::{Column, Sql, rows};
+use crate::store::{Conn, ResourceId, StoreError, TenantId};
+
+/// What happened. The text is the column's value and must not change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ChangeKind {
+    Created,
+    Updated,
+    Activated,
+    Deactivated,
+    Deleted,
+    MemberAdded,
+    MemberRemoved,
+    /// Member ids that are not known here were left out of a group.
+    MemberSkipped,
+}
+
+impl ChangeKind {
+    const ALL: [Self; 8] = [
+        Self::Created,
+        Self::Updated,
+        Self::Activated,
+        Self::Deactivated,
+        Self::Deleted,
+        Self::MemberAdded,
+        Self::MemberRemoved,
+        Self::MemberSkipped,
+    ];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Updated => "updated",
+            Self::Activated => "activated",
+            Self::Deactivated => "deactivated",
+            Self::Deleted => "deleted",
+            Self::MemberAdded => "member_added",
+            Self::MemberRemoved => "member_removed",
+            Self::MemberSkipped => "member_skipped",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
+    }
+}
+
+/// A change to record with [`crate::store::Tx::append`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    pub resource_id: ResourceId,
+    pub resource_type: String,
+    pub kind: ChangeKind,
+    /// Microseconds since the epoch.
+    pub at: i64,
+    /// Who did it: the name of a token, or of a command.
+    pub actor: String,
+    /// JSON text.
+    pub payload: String,
+}
+
+/// A change as it is recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recorded {
+    pub seq: i64,
+    pub change: Change,
+}
+
+#[derive(Queryable)]
+struct Row {
+    seq: i64,
+    resource_id: String,
+    resource_type: String,
+    kind: String,
+    at: i64,
+    actor: String,
+    payload: String,
+}
+
+impl TryFrom<Row> for Recorded {
+    type Error = StoreError;
+
+    fn try_from(row: Row) -> Result<Self, StoreError> {
+        let kind = ChangeKind::parse(&row.kind).ok_or_else(|| {
+            StoreError::internal(format!(
+                "change {} has the unknown kind {}",
+                row.seq, row.kind
+            ))
+        })?;
+        Ok(Self {
+            seq: row.seq,
+            change: Change {
+                resource_id: ResourceId::stored(row.resource_id),
+                resource_type: row.resource_type,
+                kind,
+                at: row.at,
+                actor: row.actor,
+                payload: row.payload,
+            },
+        })
+    }
+}
+
+type Columns = (
+    changes::seq,
+    changes::resource_id,
+    changes::resource_type,
+    changes::kind,
+    changes::at,
+    changes::actor,
+    changes::payload,
+);
+
+const COLUMNS: Columns = (
+    changes::seq,
+    changes::resource_id,
+    changes::resource_type,
+    changes::kind,
+    changes::at,
+    changes::actor,
+    changes::payload,
+);
+
+/// The changes numbered higher than `seq`, in order.
+pub fn after(
+    conn: &mut Conn,
+    tenant: TenantId,
+    seq: i64,
+    limit: u32,
+) -> Result<Vec<Recorded>, StoreError> {
+    let rows: Vec<Row> = changes::table
+        .filter(changes::tenant_id.eq(tenant.0))
+        .filter(changes::seq.gt(seq))
+        .order(changes::seq)
+        .limit(limit.into())
+        .select(COLUMNS)
+        .load(conn)?;
+    rows.into_iter().map(Recorded::try_from).collect()
+}
+
+/// What happened to one resource before the change numbered `before` (or at all), the latest first.
+pub fn of_resource(
+    conn: &mut Conn,
+    tenant: TenantId,
+    resource: &ResourceId,
+    before: Option<i64>,
+    limit: u32,
+) -> Result<Vec<Recorded>, StoreError> {
+    let rows: Vec<Row> = changes::table
+        .filter(changes::tenant_id.eq(tenant.0))
+        .filter(changes::resource_id.eq(resource.as_str()))
+        .filter(changes::seq.lt(before.unwrap_or(i64::MAX)))
+        .order(changes::seq.desc())
+        .limit(limit.into())
+        .select(COLUMNS)
+        .load(conn)?;
+    rows.into_iter().map(Recorded::try_from).collect()
+}
+
+/// How many rows one statement inserts, so that its parameter stays small.
+const CHUNK: usize = 2000;
+
+#[derive(Serialize)]
+struct NewRow<'a> {
+    seq: i64,
+    resource_id: &'a str,
+    resource_type: &'a str,
+    kind: &'a str,
+    at: i64,
+    actor: &'a str,
+    payload: &'a str,
+}
+
+pub(super) fn insert(
+    conn: &mut Conn,
+    tenant: TenantId,
+    changes: &[(i64, Change)],
+) -> Result<(), StoreError> {
+    let source = rows(
+        conn.backend(),
+        "$2",
+        "c",
+        &[
+            ("seq", Column::Int),
+            ("resource_id", Column::Text),
+            ("resource_type", Column::Text),
+            ("kind", Column::Text),
+            ("at", Column::Int),
+            ("actor", Column::Text),
+            ("payload", Column::Text),
+        ],
+    );
+    let sql = format!(
+        "INSERT INTO changes (tenant_id, seq, resource_id, resource_type, kind, at, actor, payload) \
+         SELECT $1, c.seq, c.resource_id, c.resource_type, c.kind, c.at, c.actor, c.payload FROM {source}"
+    );
+    for chunk in changes.chunks(CHUNK) {
+        let list: Vec<NewRow> = chunk
+            .iter()
+            .map(|(seq, change)| NewRow {
+                seq: *seq,
+                resource_id: change.resource_id.as_str(),
+                resource_type: &change.resource_type,
+                kind: change.kind.as_str(),
+                at: change.at,
+                actor: &change.actor,
+                payload: &change.payload,
+            })
+            .collect();
+        let list = serde_json::to_string(&list)?;
+        Sql::new(sql.as_str())
+            .int(tenant.0)
+            .text(&list)
+            .execute(conn)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,271 @@
+//! The connection: one enum over both databases, and how a fresh one is set up.
+//!
+//! What differs between SQLite and PostgreSQL is here and in `sql.rs`, each with a comment saying what.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::Arc;
+
+use diesel::connection::SimpleConnection;
+use diesel::{Connection, ConnectionError, PgConnection, SqliteConnection};
+
+use crate::store::StoreError;
+use crate::store::error::Fault;
+
+/// A connection to either database.
+#[derive(diesel::MultiConnection)]
+pub enum Conn {
+    Sqlite(SqliteConnection),
+    Postgres(PgConnection),
+}
+
+/// Runs one body with the connection of the backend at hand, where something doesn't compile for the enum.
+macro_rules! per_backend {
+    ($conn:expr, $inner:ident => $body:expr) => {
+        match $conn {
+            $crate::store::conn::Conn::Sqlite($inner) => $body,
+            $crate::store::conn::Conn::Postgres($inner) => $body,
+        }
+    };
+}
+pub(crate) use per_backend;
+
+/// Which database it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Backend {
+    Sqlite,
+    Postgres,
+}
+
+impl Conn {
+    pub fn backend(&self) -> Backend {
+        match self {
+            Self::Sqlite(_) => Backend::Sqlite,
+            Self::Postgres(_) => Backend::Postgres,
+        }
+    }
+
+    /// Statements without parameters or rows.
+    pub(super) fn batch(&mut self, sql: &str) -> Result<(), StoreError> {
+        Ok(self.batch_execute(sql)?)
+    }
+}
+
+/// Where the data is.
+#[derive(Clone, PartialEq, Eq)]
+pub enum DatabaseUrl {
+    /// A file, created where it is missing.
+    Sqlite(PathBuf),
+    /// A libpq URL: `sslmode` and the like work as in `psql`. Never printed, as it may hold a password.
+    Postgres(String),
+}
+
+/// The text names no database that the store can open.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct UrlError(String);
+
+impl DatabaseUrl {
+    pub fn backend(&self) -> Backend {
+        match self {
+            Self::Sqlite(_) => Backend::Sqlite,
+            Self::Postgres(_) => Backend::Postgres,
+        }
+    }
+}
+
+impl FromStr for DatabaseUrl {
+    type Err = UrlError;
+
+    /// `sqlite:PATH`, `postgres://..` or `postgresql://..`.
+    fn from_str(text: &str) -> Result<Self, UrlError> {
+        let text = text.trim();
+        if let Some(path) = text.strip_prefix("sqlite:") {
+            let path = path.strip_prefix("//").unwrap_or(path);
+            return match path {
+                "" => Err(UrlError(
+                    "sqlite: needs a file, as in sqlite:rollcall.db".into(),
+                )),
+                // Each connection would see a database of its own.
+                ":memory:" => Err(UrlError(
+                    "sqlite::memory: is not supported, name a file instead".into(),
+                )),
+                path => Ok(Self::Sqlite(path.into())),
+            };
+        }
+        if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            return Ok(Self::Postgres(text.into()));
+        }
+        // Not echoed: it may hold a password.
+        Err(UrlError(
+            "the database URL must start with sqlite: or postgres://".into(),
+        ))
+    }
+}
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DatabaseUrl({self})")
+    }
+}
+
+impl fmt::Display for DatabaseUrl {
+    /// Without user, password and parameters.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+            Self::Postgres(url) => {
+                let rest = url.split_once("://").map_or("", |(_, rest)| rest);
+                let place = rest.rsplit_once('@').map_or(rest, |(_, place)| place);
+                let place = place.split('?').next().unwrap_or_default();
+                write!(f, "postgres://{place}")
+            }
+        }
+    }
+}
+
+/// What a connection is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    Migrator,
+    Writer,
+    Reader,
+}
+
+/// Opens a connection and sets the session up for its role.
+pub(super) fn open(url: &DatabaseUrl, role: Role) -> Result<Conn, StoreError> {
+    match url {
+        DatabaseUrl::Sqlite(path) => open_sqlite(path, role).map(Conn::Sqlite),
+        DatabaseUrl::Postgres(url) => open_postgres(url, role).map(Conn::Postgres),
+    }
+}
+
+fn open_sqlite(path: &Path, role: Role) -> Result<SqliteConnection, StoreError> {
+    let fault = |cause: Arc<dyn std::error::Error + Send + Sync>| StoreError::Open {
+        message: format!("cannot open {}: {cause}", path.display()),
+        cause,
+    };
+    if let Some(parent) = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+        && !parent.is_dir()
+    {
+        return Err(fault(Arc::new(Fault(
+            "its directory does not exist".into(),
+        ))));
+    }
+    let text = path
+        .to_str()
+        .ok_or_else(|| fault(Arc::new(Fault("the path is not UTF-8".into()))))?;
+    let mut conn = SqliteConnection::establish(text).map_err(|error| fault(Arc::new(error)))?;
+    // busy_timeout comes first, for switching to WAL takes a lock. page_size works before the first write only.
+    // synchronous=FULL: an acknowledged write is on disk; group commit pays for it.
+    let shared = "PRAGMA busy_timeout = 10000; PRAGMA page_size = 8192; PRAGMA journal_mode = WAL; \
+                  PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA mmap_size = 0; \
+                  PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF;";
+    let own = match role {
+        Role::Writer | Role::Migrator => {
+            "PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 16000;"
+        }
+        Role::Reader => "PRAGMA cache_size = -16384; PRAGMA query_only = ON;",
+    };
+    conn.batch_execute(&format!("{shared} {own}"))
+        .map_err(|error| fault(Arc::new(error)))?;
+    Ok(conn)
+}
+
+fn open_postgres(url: &str, role: Role) -> Result<PgConnection, StoreError> {
+    let mut conn = PgConnection::establish(&with_timeouts(url)).map_err(|error| match error {
+        // The message names host and user, never the password.
+        error @ ConnectionError::BadConnection(_) => StoreError::Unavailable(Arc::new(error)),
+        error => StoreError::Open {
+            message: format!("cannot connect to PostgreSQL: {error}"),
+            cause: Arc::new(error),
+        },
+    })?;
+    let shared = "SET application_name = 'rollcall'; SET timezone = 'UTC'; SET client_min_messages = warning;";
+    let own = match role {
+        Role::Migrator => "",
+        // lock_timeout: another node that hangs must not hang this one.
+        Role::Writer => {
+            "SET statement_timeout = '60s'; SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '60s';"
+        }
+        Role::Reader => {
+            "SET statement_timeout = '30s'; SET idle_in_transaction_session_timeout = '60s';"
+        }
+    };
+    conn.batch_execute(&format!("{shared} {own}"))?;
+    Ok(conn)
+}
+
+/// Adds what libpq lacks by default: without these a silent network hangs a connection for many minutes.
+fn with_timeouts(url: &str) -> String {
+    let mut url = url.to_owned();
+    for (name, value) in [
+        ("connect_timeout", "10"),
+        ("keepalives_idle", "15"),
+        ("keepalives_interval", "5"),
+        ("keepalives_count", "3"),
+        ("tcp_user_timeout", "30000"),
+    ] {
+        let named = url.split_once('?').is_some_and(|(_, query)| {
+            query
+                .split('&')
+                .any(|pair| pair.split('=').next() == Some(name))
+        });
+        if !named {
+            let glue = if url.contains('?') { '&' } else { '?' };
+            url.push(glue);
+            url.push_str(name);
+            url.push('=');
+            url.push_str(value);
+        }
+    }
+    url
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{DatabaseUrl, with_timeouts};
+
+    #[test]
+    fn urls() {
+        let check = |text: &str, expected: Result<&str, ()>| {
+            let parsed = text.parse::<DatabaseUrl>().map(|url| format!("{url:?}"));
+            assert_eq!(parsed.as_deref().map_err(|_| ()), expected, "{text}");
+        };
+        check("sqlite:rollcall.db", Ok("DatabaseUrl(sqlite:rollcall.db)"));
+        check(
+            "sqlite:/var/lib/a.db",
+            Ok("DatabaseUrl(sqlite:/var/lib/a.db)"),
+        );
+        check(
+            "sqlite:///var/lib/a.db",
+            Ok("DatabaseUrl(sqlite:/var/lib/a.db)"),
+        );
+        check("sqlite::memory:", Err(()));
+        check("sqlite:", Err(()));
+        check("mysql://x", Err(()));
+        check("", Err(()));
+        check(
+            "postgres://u:p@ss@host:5432/db?sslmode=require&password=x",
+            Ok("DatabaseUrl(postgres://host:5432/db)"),
+        );
+        check("postgresql:///db", Ok("DatabaseUrl(postgres:///db)"));
+    }
+
+    #[test]
+    fn timeouts_are_added_once() {
+        assert_eq!(
+            with_timeouts(
+                "postgres://h/db?connect_timeout=3&keepalives_idle=1&keepalives_interval=1&keepalives_count=1"
+            ),
+            "postgres://h/db?connect_timeout=3&keepalives_idle=1&keepalives_interval=1&keepalives_count=1\
+             &tcp_user_timeout=30000"
+        );
+        assert!(
+            with_timeouts("postgres://h/db").starts_with("postgres://h/db?connect_timeout=10&")
+        );
+    }
+}

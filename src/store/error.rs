@@ -1,0 +1,167 @@
+//! What can go wrong in the store, and how the two databases' errors become it.
+//!
+//! It must not know HTTP: the answer's status is chosen at the door.
+
+use std::fmt;
+use std::sync::Arc;
+
+use diesel::result::{DatabaseErrorInformation, DatabaseErrorKind, Error};
+
+use crate::store::TenantId;
+
+/// The reason behind a fault, for the log. Shared, because one failed commit fails many writes.
+pub type Cause = Arc<dyn std::error::Error + Send + Sync>;
+
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    /// Too much is waiting, or it waited too long. Trying again later may succeed.
+    #[error("the database is busy")]
+    Busy,
+    /// The database does not answer, or the store is closed. Nothing of the write is kept, unless the
+    /// connection broke within the commit itself.
+    #[error("the database cannot be reached")]
+    Unavailable(#[source] Cause),
+    /// The disk is full; nothing of the write is kept.
+    #[error("the database's disk is full")]
+    Full(#[source] Cause),
+    /// Another row holds a value that must be unique.
+    #[error("{0} is taken")]
+    Duplicate(Unique),
+    #[error("tenant {0} does not exist")]
+    UnknownTenant(TenantId),
+    /// The database cannot be opened or brought up to date; the text tells the operator what to look at.
+    #[error("{message}")]
+    Open {
+        message: String,
+        #[source]
+        cause: Cause,
+    },
+    /// A fault of this program or of the database's content.
+    #[error("internal database error")]
+    Internal(#[source] Cause),
+}
+
+/// The values that must be unique.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Unique {
+    /// `userName` among the resources of one type in one tenant, folded.
+    UserName,
+    TenantName,
+    /// The name of a live token in one tenant.
+    TokenName,
+    /// A key that this program made.
+    Id,
+}
+
+impl fmt::Display for Unique {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::UserName => "the userName",
+            Self::TenantName => "the tenant's name",
+            Self::TokenName => "the token's name",
+            Self::Id => "the id",
+        })
+    }
+}
+
+/// A fault that has no error of its own beneath.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Fault(pub String);
+
+impl StoreError {
+    pub(super) fn unavailable(why: impl Into<String>) -> Self {
+        Self::Unavailable(Arc::new(Fault(why.into())))
+    }
+
+    pub(super) fn internal(why: impl Into<String>) -> Self {
+        Self::Internal(Arc::new(Fault(why.into())))
+    }
+
+    /// Whether the connection is of no more use.
+    pub(super) fn is_connection_lost(&self) -> bool {
+        matches!(self, Self::Unavailable(_))
+    }
+}
+
+impl From<Error> for StoreError {
+    fn from(error: Error) -> Self {
+        match &error {
+            Error::DatabaseError(kind, info) => match kind {
+                DatabaseErrorKind::UniqueViolation => match unique(info.as_ref()) {
+                    Some(which) => Self::Duplicate(which),
+                    None => Self::Internal(Arc::new(error)),
+                },
+                DatabaseErrorKind::ClosedConnection
+                | DatabaseErrorKind::UnableToSendCommand
+                | DatabaseErrorKind::ReadOnlyTransaction => Self::Unavailable(Arc::new(error)),
+                DatabaseErrorKind::SerializationFailure => Self::Busy,
+                _ => by_message(error),
+            },
+            Error::BrokenTransactionManager => Self::Unavailable(Arc::new(error)),
+            _ => Self::Internal(Arc::new(error)),
+        }
+    }
+}
+
+impl From<serde_json::Error> for StoreError {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Internal(Arc::new(error))
+    }
+}
+
+/// Which value is taken. PostgreSQL names the constraint; SQLite lists columns in its message, and of
+/// those the last tells: "UNIQUE constraint failed: resources.tenant_id, .., resources.user_name".
+fn unique(info: &dyn DatabaseErrorInformation) -> Option<Unique> {
+    let name = match info.constraint_name() {
+        Some(constraint) => constraint,
+        None => info.message().rsplit([' ', ',']).next()?,
+    };
+    Some(match name {
+        "resources_user_name_key" | "resources.user_name" => Unique::UserName,
+        "tenants_name_key" | "tenants.name" => Unique::TenantName,
+        "tokens_name_key" | "tokens.name" => Unique::TokenName,
+        "resources_pkey" | "resources.id" | "tokens_pkey" | "tokens.id" | "tokens_hash_key"
+        | "tokens.hash" => Unique::Id,
+        _ => return None,
+    })
+}
+
+/// diesel keeps neither SQLite's result code nor PostgreSQL's SQLSTATE for the rest, only the message.
+fn by_message(error: Error) -> StoreError {
+    let text = error.to_string();
+    let says = |needles: &[&str]| needles.iter().any(|needle| text.contains(needle));
+    if says(&["database or disk is full", "No space left on device"]) {
+        StoreError::Full(Arc::new(error))
+    } else if says(&[
+        "database is locked",
+        "database table is locked",
+        "statement timeout",
+        "lock timeout",
+        "deadlock",
+    ]) {
+        StoreError::Busy
+    } else if says(&[
+        // SQLite
+        "disk I/O error",
+        "unable to open database file",
+        "readonly database",
+        // PostgreSQL
+        "terminating connection",
+        "server closed the connection",
+        "connection to server",
+        "no connection to the server",
+        "could not connect",
+        "could not receive data",
+        "could not send data",
+        "SSL connection has been closed",
+        "SSL SYSCALL error",
+        "the database system is",
+        "too many clients",
+        "read-only transaction",
+    ]) {
+        StoreError::Unavailable(Arc::new(error))
+    } else {
+        StoreError::Internal(Arc::new(error))
+    }
+}

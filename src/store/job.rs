@@ -1,0 +1,110 @@
+//! Work on its way to a database thread and back: a closure, its result and the one who waits.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+use crate::store::StoreError;
+
+/// The part of a job that does not depend on what it works on.
+pub(super) trait Answer: Send {
+    /// Nobody waits any more.
+    fn is_abandoned(&self) -> bool;
+    /// Puts this fault in the place of whatever the work returned.
+    fn fail(&mut self, fault: StoreError);
+    /// Sends the result.
+    fn answer(self: Box<Self>);
+}
+
+/// Work on an `A`: a connection or a transaction.
+pub(super) trait Job<A>: Answer {
+    /// Runs the work, once, and keeps its result. False: what it did must be undone.
+    fn run(&mut self, on: &mut A) -> bool;
+}
+
+pub(super) struct Pending<F, T, E> {
+    work: Option<F>,
+    result: Option<Result<T, E>>,
+    reply: oneshot::Sender<Result<T, E>>,
+}
+
+/// A job and where its result will arrive.
+pub(super) fn pending<F, T, E>(
+    work: F,
+) -> (Box<Pending<F, T, E>>, oneshot::Receiver<Result<T, E>>) {
+    let (reply, result) = oneshot::channel();
+    let job = Pending {
+        work: Some(work),
+        result: None,
+        reply,
+    };
+    (Box::new(job), result)
+}
+
+impl<F: Send, T: Send, E: From<StoreError> + Send> Answer for Pending<F, T, E> {
+    fn is_abandoned(&self) -> bool {
+        self.reply.is_closed()
+    }
+
+    fn fail(&mut self, fault: StoreError) {
+        self.result = Some(Err(fault.into()));
+    }
+
+    fn answer(self: Box<Self>) {
+        if let Some(result) = self.result {
+            // The one who asked may have gone.
+            let _ = self.reply.send(result);
+        }
+    }
+}
+
+impl<A, F, T, E> Job<A> for Pending<F, T, E>
+where
+    F: FnOnce(&mut A) -> Result<T, E> + Send,
+    T: Send,
+    E: From<StoreError> + Send,
+{
+    fn run(&mut self, on: &mut A) -> bool {
+        let Some(work) = self.work.take() else {
+            return false;
+        };
+        // Safe to go on after a panic: the caller undoes what the work did in the database, and its own
+        // state is gone with the closure.
+        let result = catch_unwind(AssertUnwindSafe(|| work(on)))
+            .unwrap_or_else(|panic| Err(panicked(&*panic).into()));
+        let good = result.is_ok();
+        self.result = Some(result);
+        good
+    }
+}
+
+/// The fault that a caught panic becomes.
+pub(super) fn panicked(panic: &(dyn Any + Send)) -> StoreError {
+    let text = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message");
+    StoreError::internal(format!("a panic in a database job: {text}"))
+}
+
+/// A job in a queue.
+pub(super) struct Waiting<J> {
+    pub job: J,
+    since: Instant,
+}
+
+impl<J> Waiting<J> {
+    pub fn new(job: J) -> Self {
+        Self {
+            job,
+            since: Instant::now(),
+        }
+    }
+
+    pub fn is_late(&self, wait: Duration) -> bool {
+        self.since.elapsed() > wait
+    }
+}

@@ -1,0 +1,243 @@
+//! All SQL is here. Two databases behind one [`Conn`]; writes go through a writer that commits in groups.
+//!
+//! It must not know actix, HTTP statuses, tokens' secrets or the clock: times and ids are arguments.
+//! Functions take the connection (or [`Tx`]) first and the tenant second, and never begin a transaction.
+
+pub mod attributes;
+pub mod changes;
+pub mod conn;
+pub mod counts;
+pub mod error;
+pub mod ids;
+mod job;
+pub mod members;
+pub mod migrate;
+mod pool;
+pub mod predicate;
+pub mod resources;
+pub mod schema;
+mod session;
+mod sql;
+pub mod tenants;
+#[cfg(test)]
+mod testing;
+pub mod tokens;
+pub mod walks;
+mod writer;
+
+use std::sync::{Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use async_channel::{Receiver, Sender, TrySendError};
+use tokio::sync::oneshot;
+
+pub use conn::{Backend, Conn, DatabaseUrl};
+pub use error::{StoreError, Unique};
+pub use ids::{ResourceId, TenantId};
+pub use writer::Tx;
+
+use conn::Role;
+use job::Waiting;
+use pool::ReadJob;
+use session::Session;
+use writer::WriteJob;
+
+/// How to open a [`Store`].
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub url: DatabaseUrl,
+    /// Threads that read, each with a connection.
+    pub readers: usize,
+    /// Threads that write, each with a connection; a tenant always has the same one. SQLite takes one only.
+    pub writers: usize,
+    /// How many jobs may wait for the readers, and how many for each writer, before callers are told `Busy`.
+    pub queue: usize,
+    /// How long a job may wait before its caller is told `Busy`.
+    pub wait: Duration,
+}
+
+impl Config {
+    pub fn new(url: DatabaseUrl) -> Self {
+        Self {
+            url,
+            readers: 4,
+            writers: 2,
+            queue: 1024,
+            wait: Duration::from_secs(5),
+        }
+    }
+}
+
+/// The database: give it work, it runs the work on a thread of its own.
+#[derive(Debug)]
+pub struct Store {
+    backend: Backend,
+    reads: Sender<Waiting<ReadJob>>,
+    writes: Vec<Sender<Waiting<WriteJob>>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Store {
+    /// Connects, brings the tables up to date and starts the threads. Blocks.
+    pub fn open(config: &Config) -> Result<Self, StoreError> {
+        let url = &config.url;
+        migrate::up(&mut conn::open(url, Role::Migrator)?)?;
+        let writers = match url.backend() {
+            Backend::Sqlite => 1,
+            Backend::Postgres => config.writers.max(1),
+        };
+        let mut store = Self {
+            backend: url.backend(),
+            reads: async_channel::bounded(1).0,
+            writes: Vec::new(),
+            threads: Mutex::new(Vec::new()),
+        };
+        let wait = config.wait;
+        // Readers come first, so that they are gone before the writer writes the log back.
+        let (reads, read_queue) = async_channel::bounded(config.queue.max(1));
+        store.reads = reads;
+        for number in 0..config.readers.max(1) {
+            let session = Session::open(url, Role::Reader)?;
+            let queue: Receiver<_> = read_queue.clone();
+            store.start(format!("db-read-{number}"), move || {
+                pool::serve(session, &queue, wait)
+            })?;
+        }
+        for number in 0..writers {
+            let session = Session::open(url, Role::Writer)?;
+            let (writes, queue) = async_channel::bounded(config.queue.max(1));
+            store.writes.push(writes);
+            store.start(format!("db-write-{number}"), move || {
+                writer::serve(session, &queue, wait)
+            })?;
+        }
+        Ok(store)
+    }
+
+    fn start(
+        &mut self,
+        name: String,
+        body: impl FnOnce() + Send + 'static,
+    ) -> Result<(), StoreError> {
+        let thread = std::thread::Builder::new()
+            .name(name)
+            .spawn(body)
+            .map_err(|error| StoreError::unavailable(format!("cannot start a thread: {error}")))?;
+        self.threads
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(thread);
+        Ok(())
+    }
+
+    /// Runs `work` in a read-only transaction: all its statements see one state of the database, which holds
+    /// every write that was answered before.
+    pub async fn read<T, E>(
+        &self,
+        work: impl FnOnce(&mut Conn) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let (job, result) = job::pending(work);
+        send(&self.reads, Waiting::new(job))?;
+        receive(result).await
+    }
+
+    /// Runs `work` as one write: all of it is kept, or nothing where it returns an error. When this returns
+    /// `Ok`, the write is on disk. Work whose caller has gone before it began is not done.
+    pub async fn write<T, E>(
+        &self,
+        tenant: TenantId,
+        work: impl FnOnce(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let (job, result) = job::pending(work);
+        send(
+            self.writer_of(tenant)?,
+            Waiting::new(WriteJob::Tenant(tenant, job)),
+        )?;
+        receive(result).await
+    }
+
+    /// A write outside any tenant: tenants, tokens, walks. Kept or undone like [`Store::write`].
+    pub async fn admin<T, E>(
+        &self,
+        work: impl FnOnce(&mut Conn) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let (job, result) = job::pending(work);
+        send(
+            self.writer_of(TenantId(0))?,
+            Waiting::new(WriteJob::Admin(job)),
+        )?;
+        receive(result).await
+    }
+
+    pub fn backend(&self) -> Backend {
+        self.backend
+    }
+
+    /// Whether the database answers.
+    pub async fn ready(&self) -> Result<(), StoreError> {
+        self.read(|conn| conn.batch("SELECT 1")).await
+    }
+
+    /// How many jobs wait for a reader and for a writer.
+    pub fn waiting(&self) -> (usize, usize) {
+        (self.reads.len(), self.writes.iter().map(Sender::len).sum())
+    }
+
+    /// Takes no more work, finishes what waits and ends the threads. Blocks. Later calls find the store
+    /// `Unavailable`.
+    pub fn close(&self) {
+        self.reads.close();
+        for writes in &self.writes {
+            writes.close();
+        }
+        let threads =
+            std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        for thread in threads {
+            // The last owner may be a job on one of the threads.
+            if thread.thread().id() != std::thread::current().id() && thread.join().is_err() {
+                tracing::error!("a database thread ended with a panic");
+            }
+        }
+    }
+
+    fn writer_of(&self, tenant: TenantId) -> Result<&Sender<Waiting<WriteJob>>, StoreError> {
+        let count = i64::try_from(self.writes.len()).unwrap_or(1).max(1);
+        let index = usize::try_from(tenant.0.rem_euclid(count)).unwrap_or_default();
+        self.writes
+            .get(index)
+            .ok_or_else(|| StoreError::internal("no writer"))
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+fn send<J>(queue: &Sender<J>, job: J) -> Result<(), StoreError> {
+    queue.try_send(job).map_err(|error| match error {
+        TrySendError::Full(_) => StoreError::Busy,
+        TrySendError::Closed(_) => StoreError::unavailable("the store is closed"),
+    })
+}
+
+async fn receive<T, E: From<StoreError>>(result: oneshot::Receiver<Result<T, E>>) -> Result<T, E> {
+    match result.await {
+        Ok(result) => result,
+        Err(_) => Err(StoreError::internal("a database job was lost").into()),
+    }
+}

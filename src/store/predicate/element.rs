@@ -1,0 +1,198 @@
+//! Value filters over the index: `emails[type eq "work" and value eq "x"]` holds for one element.
+//!
+//! An element is known by the `position` of its rows in `attributes`. The table has rows for values only, so an
+//! element without any indexed value cannot be seen: a filter is compiled where each of its alternatives asks
+//! for at least one value, the *driver*. The rest of the alternative is looked up at the driver's position.
+
+use std::cmp::Reverse;
+
+use crate::scim::filter::{CompareOp, Filter, Operand};
+use crate::scim::registry::AttrRef;
+use crate::store::predicate::sql::{Sql, Test};
+use crate::store::predicate::term::{Condition, Term};
+use crate::store::predicate::{
+    Compiler, Found, Sign, combine, is_assumed, row_test, set, value_column,
+};
+
+/// More alternatives than this are evaluated on the documents instead.
+const MOST_ALTERNATIVES: usize = 64;
+
+/// The element has a value at the path, and it passes the test.
+#[derive(Debug, Clone, PartialEq)]
+struct Row {
+    path: AttrRef,
+    test: Option<Test>,
+}
+
+impl Compiler<'_> {
+    /// Some element of the attribute satisfies the whole filter.
+    pub(super) fn any_element(&self, path: &AttrRef, filter: &Filter) -> Option<Found<Condition>> {
+        if self.relation(path).is_some() {
+            return self.related_element(path, filter);
+        }
+        let found = combine(filter, Sign::Plain, &|filter, sign| {
+            Some(Found::signed(self.row(filter)?, sign))
+        })?;
+        let mut selects = Vec::new();
+        self.alternatives(vec![found.term.simplified()], &mut selects)?;
+        Some(Found {
+            term: Term::Or(selects.into_iter().map(set).collect()),
+            exact: found.exact,
+        })
+    }
+
+    /// One test of one element.
+    fn row(&self, filter: &Filter) -> Option<Term<Row>> {
+        let row = |path: &AttrRef, test: Option<Test>| {
+            let path = path.clone();
+            self.is_indexed(&path)
+                .then(|| Term::atom(Row { path, test }))
+        };
+        match filter {
+            Filter::Present(path) => row(path, None),
+            Filter::Compare { path, op, value } => match (op, value) {
+                (CompareOp::Eq, Operand::Null) => row(path, None).map(Term::negated),
+                (CompareOp::Ne, Operand::Null) => row(path, None),
+                (_, Operand::Null) => Some(Term::Always(false)),
+                (CompareOp::Eq, Operand::Bool(truth)) | (CompareOp::Ne, Operand::Bool(truth))
+                    if is_assumed(path) =>
+                {
+                    // Missing is false, so every element that is not primary is "false".
+                    let primary = row_test(path, CompareOp::Eq, &Operand::Bool(true))?;
+                    let primary = row(path, Some(primary))?;
+                    Some(if *truth == (*op == CompareOp::Eq) {
+                        primary
+                    } else {
+                        primary.negated()
+                    })
+                }
+                (CompareOp::Ne, _) => {
+                    row(path, Some(row_test(path, CompareOp::Eq, value)?)).map(Term::negated)
+                }
+                _ => row(path, Some(row_test(path, *op, value)?)),
+            },
+            _ => None,
+        }
+    }
+
+    /// Adds a select for each alternative of the conjunction; `None` where one of them has no driver.
+    fn alternatives(&self, terms: Vec<Term<Row>>, selects: &mut Vec<Sql>) -> Option<()> {
+        let mut all = Vec::new();
+        for term in terms {
+            match term {
+                Term::And(inner) => all.extend(inner),
+                Term::Always(true) => {}
+                Term::Always(false) => return Some(()),
+                other => all.push(other),
+            }
+        }
+        let best = all
+            .iter()
+            .enumerate()
+            .filter_map(|(index, term)| Some((worth(term)?, Reverse(index))))
+            .max()?;
+        let (_, Reverse(index)) = best;
+        match all.remove(index) {
+            Term::Or(branches) => {
+                for branch in branches {
+                    let mut terms = all.clone();
+                    terms.insert(index, branch);
+                    self.alternatives(terms, selects)?;
+                }
+            }
+            Term::Atom { atom, .. } => {
+                if selects.len() == MOST_ALTERNATIVES {
+                    return None;
+                }
+                selects.push(self.select(&atom, &all));
+            }
+            Term::And(_) | Term::Always(_) => return None,
+        }
+        Some(())
+    }
+
+    fn select(&self, driver: &Row, rest: &[Term<Row>]) -> Sql {
+        if rest.is_empty() {
+            return self.attribute_rows(driver.path.key(), driver.test.as_ref());
+        }
+        let mut sql = Sql::text(
+            "SELECT driver.resource_id FROM attributes AS driver WHERE driver.tenant_id = ",
+        )
+        .bind(self.tenant())
+        .push(" AND driver.path = ")
+        .bind_text(driver.path.key());
+        if let Some(test) = &driver.test {
+            sql = sql
+                .push(" AND ")
+                .append(test.sql(driver_column(test), false, self.backend));
+        }
+        for term in rest {
+            sql = sql.push(" AND ").append(self.same_element(driver, term));
+        }
+        sql
+    }
+
+    /// A condition on the element that the driver's row belongs to.
+    fn same_element(&self, driver: &Row, term: &Term<Row>) -> Sql {
+        let join = |terms: &[Term<Row>], separator| {
+            let terms = terms.iter().map(|term| self.same_element(driver, term));
+            Sql::text("(").append(Sql::join(terms, separator)).push(")")
+        };
+        match term {
+            Term::Always(true) => Sql::text("TRUE"),
+            Term::Always(false) => Sql::text("FALSE"),
+            Term::And(terms) => join(terms, " AND "),
+            Term::Or(terms) => join(terms, " OR "),
+            Term::Atom { atom, negated } if atom.path == driver.path => match &atom.test {
+                Some(test) => test.sql(driver_column(test), *negated, self.backend),
+                None => Sql::text(if *negated { "FALSE" } else { "TRUE" }),
+            },
+            Term::Atom { atom, negated } => {
+                let rows = Sql::text(if *negated { "NOT EXISTS (" } else { "EXISTS (" })
+                    .push(
+                        "SELECT 1 FROM attributes WHERE tenant_id = driver.tenant_id \
+                         AND resource_id = driver.resource_id AND position = driver.position \
+                         AND path = ",
+                    )
+                    .bind_text(atom.path.key());
+                let rows = match &atom.test {
+                    Some(test) => {
+                        rows.push(" AND ")
+                            .append(test.sql(value_column(test), false, self.backend))
+                    }
+                    None => rows,
+                };
+                rows.push(")")
+            }
+        }
+    }
+}
+
+fn driver_column(test: &Test) -> &'static str {
+    match value_column(test) {
+        "num" => "driver.num",
+        _ => "driver.text",
+    }
+}
+
+/// How few rows the term is likely to leave; `None` where it cannot drive. A guess: SQLite without statistics
+/// takes the driver that is written, PostgreSQL decides by itself.
+fn worth(term: &Term<Row>) -> Option<u8> {
+    match term {
+        Term::Always(_) | Term::Atom { negated: true, .. } => None,
+        Term::And(terms) => terms.iter().filter_map(worth).max(),
+        Term::Or(terms) => terms
+            .iter()
+            .map(worth)
+            .collect::<Option<Vec<u8>>>()?
+            .into_iter()
+            .min(),
+        Term::Atom { atom, .. } => Some(match &atom.test {
+            Some(Test::Text(CompareOp::Eq, _)) if atom.path.leaf().name == "value" => 4,
+            Some(Test::Text(CompareOp::Eq, _)) => 3,
+            Some(test) if test.is_range() => 2,
+            Some(_) => 1,
+            None => 0,
+        }),
+    }
+}

@@ -1,0 +1,145 @@
+//! Filters on what is no document: `members` of groups and the derived `groups` of users.
+
+use serde_json::Value;
+
+use crate::scim::eval;
+use crate::scim::filter::{CompareOp, Filter, Operand};
+use crate::scim::registry::AttrRef;
+use crate::store::predicate::sql::{Sql, Test};
+use crate::store::predicate::term::{Column, Condition, Term, render_row};
+use crate::store::predicate::{Compiler, Found, Sign, combine, set, test};
+
+/// The kinds of members that the table knows.
+const KINDS: [&str; 2] = ["User", "Group"];
+
+/// Which of the two an attribute is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Relation {
+    Members,
+    Groups,
+}
+
+impl Compiler<'_> {
+    pub(super) fn relation(&self, path: &AttrRef) -> Option<Relation> {
+        let name = path.attribute.name.as_str();
+        if path.container.is_some() || !self.rt.is_relational(name) {
+            return None;
+        }
+        match name {
+            "members" => Some(Relation::Members),
+            "groups" => Some(Relation::Groups),
+            _ => None,
+        }
+    }
+
+    /// Some row of `members` satisfies `row`: one of the group's own, or for `groups` one by which the user
+    /// or a group around the user is in a group.
+    pub(super) fn related(&self, path: &AttrRef, row: Term<Condition>) -> Option<Term<Condition>> {
+        let row = row.simplified();
+        if row == Term::Always(false) {
+            return Some(row);
+        }
+        let rows = |start: &'static str| {
+            let rows = Sql::text(start).bind(self.tenant());
+            match &row {
+                Term::Always(_) => rows,
+                row => rows.push(" AND ").append(render_row(row, self.backend)),
+            }
+        };
+        Some(set(match self.relation(path)? {
+            Relation::Members => rows("SELECT group_id FROM members WHERE tenant_id = "),
+            // Whoever is in any group is in one directly.
+            Relation::Groups if row == Term::Always(true) => {
+                rows("SELECT member_id FROM members WHERE tenant_id = ")
+            }
+            // The members of the groups meant, the members of those of them that are groups, and so on. UNION
+            // drops what was seen before, so groups in a circle come to an end. The outer SELECT is there
+            // because SQLite wants no WITH after a UNION.
+            Relation::Groups => rows(
+                "SELECT id FROM (WITH RECURSIVE below(id) AS (\
+                 SELECT member_id FROM members WHERE tenant_id = ",
+            )
+            .push(
+                " UNION SELECT members.member_id FROM below \
+                 JOIN members ON members.group_id = below.id WHERE members.tenant_id = ",
+            )
+            .bind(self.tenant())
+            .push(") SELECT id FROM below) AS reached"),
+        }))
+    }
+
+    /// `members[..]` and `groups[..]`.
+    pub(super) fn related_element(
+        &self,
+        path: &AttrRef,
+        filter: &Filter,
+    ) -> Option<Found<Condition>> {
+        let found = combine(filter, Sign::Plain, &|filter, sign| match filter {
+            Filter::Present(path) => {
+                let row = self.row_present(path)?;
+                Some(Found::signed(row, sign))
+            }
+            Filter::Compare { path, op, value } => {
+                Some(Found::exact(self.row_compare(path, *op, value, sign)?))
+            }
+            _ => None,
+        })?;
+        Some(Found {
+            term: self.related(path, found.term)?,
+            exact: found.exact,
+        })
+    }
+
+    /// What each row has.
+    fn row_present(&self, path: &AttrRef) -> Option<Term<Condition>> {
+        match path.sub.as_deref().map(|sub| sub.name.as_str()) {
+            None | Some("value" | "type") => Some(Term::Always(true)),
+            Some(_) => None,
+        }
+    }
+
+    /// One comparison as a condition on a row of `members`.
+    pub(super) fn row_compare(
+        &self,
+        path: &AttrRef,
+        op: CompareOp,
+        operand: &Operand,
+        sign: Sign,
+    ) -> Option<Term<Condition>> {
+        let signed = |term: Term<Condition>| Found::signed(term, sign).term;
+        match (op, operand) {
+            (CompareOp::Eq, Operand::Null) => {
+                return Some(signed(self.row_present(path)?.negated()));
+            }
+            (CompareOp::Ne, Operand::Null) => return Some(signed(self.row_present(path)?)),
+            (CompareOp::Ne, _) => {
+                return self.row_compare(path, CompareOp::Eq, operand, sign.flip());
+            }
+            _ => {}
+        }
+        let sub = path.sub.as_deref()?;
+        match (self.relation(path)?, sub.name.as_str()) {
+            (Relation::Members, "value") => Some(signed(
+                Column::plain("member_id").passes(test(path, op, operand)?),
+            )),
+            (Relation::Groups, "value") => Some(signed(
+                Column::plain("group_id").passes(test(path, op, operand)?),
+            )),
+            (Relation::Members, "type") => {
+                let meant = KINDS
+                    .iter()
+                    .filter(|kind| eval::compare(path, op, operand, Some(&Value::from(**kind))));
+                let meant = meant.map(|kind| {
+                    Column::plain("kind").passes(Test::Text(CompareOp::Eq, (*kind).to_owned()))
+                });
+                let meant: Vec<_> = meant.collect();
+                Some(signed(if meant.len() == KINDS.len() {
+                    Term::Always(true)
+                } else {
+                    Term::Or(meant)
+                }))
+            }
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! The tables as diesel sees them; `migrations/` makes them. One declaration serves both databases.
+
+diesel::table! {
+    tenants (id) {
+        id -> BigInt,
+        name -> Text,
+        created -> BigInt,
+        change_seq -> BigInt,
+    }
+}
+
+diesel::table! {
+    resources (tenant_id, id) {
+        tenant_id -> BigInt,
+        id -> Text,
+        resource_type -> Text,
+        version -> BigInt,
+        created -> BigInt,
+        modified -> BigInt,
+        active -> Nullable<Bool>,
+        user_name -> Nullable<Text>,
+        external_id -> Nullable<Text>,
+        display_name -> Nullable<Text>,
+        label -> Nullable<Text>,
+        password_hash -> Nullable<Text>,
+        doc -> Text,
+    }
+}
+
+diesel::table! {
+    attributes (tenant_id, resource_id, path, position) {
+        tenant_id -> BigInt,
+        resource_id -> Text,
+        path -> Text,
+        position -> Integer,
+        text -> Nullable<Text>,
+        num -> Nullable<Double>,
+    }
+}
+
+diesel::table! {
+    members (tenant_id, group_id, member_id) {
+        tenant_id -> BigInt,
+        group_id -> Text,
+        member_id -> Text,
+        kind -> Text,
+        display -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    changes (tenant_id, seq) {
+        tenant_id -> BigInt,
+        seq -> BigInt,
+        resource_id -> Text,
+        resource_type -> Text,
+        kind -> Text,
+        at -> BigInt,
+        actor -> Text,
+        payload -> Text,
+    }
+}
+
+diesel::table! {
+    counts (tenant_id, resource_type) {
+        tenant_id -> BigInt,
+        resource_type -> Text,
+        live -> BigInt,
+        deleted -> BigInt,
+    }
+}
+
+diesel::table! {
+    tokens (id) {
+        id -> Text,
+        tenant_id -> BigInt,
+        name -> Text,
+        hash -> Text,
+        scopes -> Text,
+        created -> BigInt,
+        expires -> Nullable<BigInt>,
+        last_used -> Nullable<BigInt>,
+        revoked -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    walks (tenant_id, key) {
+        tenant_id -> BigInt,
+        key -> Text,
+        last_id -> Text,
+        handed -> BigInt,
+        deleted_at_start -> BigInt,
+        at -> BigInt,
+    }
+}
+
+diesel::allow_tables_to_appear_in_same_query!(
+    tenants, resources, attributes, members, changes, counts, tokens, walks,
+);

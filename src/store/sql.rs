@@ -1,0 +1,154 @@
+//! Statements written as text, the same for both databases, and the one way to hand a list to them.
+//!
+//! diesel's own `sql_query` is never prepared ahead. [`Sql`] is, so its text must come from this program
+//! alone: what a client sends is always a parameter.
+
+use std::borrow::Cow;
+use std::fmt::Write;
+
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::sql_types::{BigInt, Nullable, Text, Untyped};
+use diesel::{QueryResult, RunQueryDsl};
+
+use crate::store::Backend;
+use crate::store::conn::{Conn, MultiBackend};
+
+/// A statement with parameters `$1`, `$2`, .. of which each may be used several times.
+#[derive(Debug, Clone)]
+pub(super) struct Sql<'a> {
+    text: Cow<'a, str>,
+    binds: Vec<Bind<'a>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Bind<'a> {
+    Int(i64),
+    OptInt(Option<i64>),
+    Text(&'a str),
+}
+
+impl<'a> Sql<'a> {
+    pub fn new(text: impl Into<Cow<'a, str>>) -> Self {
+        Self {
+            text: text.into(),
+            binds: Vec::new(),
+        }
+    }
+
+    /// The next parameter.
+    pub fn int(mut self, value: i64) -> Self {
+        self.binds.push(Bind::Int(value));
+        self
+    }
+
+    /// The next parameter.
+    pub fn opt_int(mut self, value: Option<i64>) -> Self {
+        self.binds.push(Bind::OptInt(value));
+        self
+    }
+
+    /// The next parameter.
+    pub fn text(mut self, value: &'a str) -> Self {
+        self.binds.push(Bind::Text(value));
+        self
+    }
+}
+
+impl QueryFragment<MultiBackend> for Sql<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, MultiBackend>) -> QueryResult<()> {
+        let mut parts = self.text.split('$');
+        out.push_sql(parts.next().unwrap_or_default());
+        for part in parts {
+            let digits = part
+                .find(|c: char| !c.is_ascii_digit())
+                .unwrap_or(part.len());
+            let (number, rest) = part.split_at(digits);
+            let bind = number
+                .parse::<usize>()
+                .ok()
+                .and_then(|number| self.binds.get(number.checked_sub(1)?))
+                .ok_or_else(|| {
+                    diesel::result::Error::QueryBuilderError("a parameter without a value".into())
+                })?;
+            match bind {
+                Bind::Int(value) => out.push_bind_param::<BigInt, _>(value)?,
+                Bind::OptInt(value) => out.push_bind_param::<Nullable<BigInt>, _>(value)?,
+                Bind::Text(value) => out.push_bind_param::<Text, _>(*value)?,
+            }
+            out.push_sql(rest);
+        }
+        Ok(())
+    }
+}
+
+impl QueryId for Sql<'_> {
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl Query for Sql<'_> {
+    type SqlType = Untyped;
+}
+
+impl RunQueryDsl<Conn> for Sql<'_> {}
+
+/// The type of a column in [`rows`].
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Column {
+    Text,
+    Int,
+    Double,
+}
+
+/// The source of a FROM: the objects of a JSON array as rows of a table called `name`.
+/// `parameter` is the array's text.
+///
+/// SQLite has `json_each` over text, PostgreSQL `jsonb_to_recordset` over its own type.
+pub(super) fn rows(
+    backend: Backend,
+    parameter: &str,
+    name: &str,
+    columns: &[(&str, Column)],
+) -> String {
+    let mut sql = String::new();
+    let written = match backend {
+        Backend::Sqlite => write_sqlite_rows(&mut sql, parameter, name, columns),
+        Backend::Postgres => write_postgres_rows(&mut sql, parameter, name, columns),
+    };
+    debug_assert!(written.is_ok(), "writing to a String cannot fail");
+    sql
+}
+
+fn write_sqlite_rows(
+    sql: &mut String,
+    parameter: &str,
+    name: &str,
+    columns: &[(&str, Column)],
+) -> std::fmt::Result {
+    sql.push_str("(SELECT ");
+    for (index, (column, _)) in columns.iter().enumerate() {
+        let comma = if index == 0 { "" } else { ", " };
+        write!(sql, "{comma}value ->> '{column}' AS {column}")?;
+    }
+    write!(sql, " FROM json_each({parameter})) AS {name}")
+}
+
+fn write_postgres_rows(
+    sql: &mut String,
+    parameter: &str,
+    name: &str,
+    columns: &[(&str, Column)],
+) -> std::fmt::Result {
+    write!(sql, "jsonb_to_recordset({parameter}::JSONB) AS {name}(")?;
+    for (index, (column, kind)) in columns.iter().enumerate() {
+        let comma = if index == 0 { "" } else { ", " };
+        let kind = match kind {
+            Column::Text => "TEXT COLLATE \"C\"",
+            Column::Int => "BIGINT",
+            Column::Double => "DOUBLE PRECISION",
+        };
+        write!(sql, "{comma}{column} {kind}")?;
+    }
+    sql.push(')');
+    Ok(())
+}

@@ -1,0 +1,294 @@
+//! The writer: one thread that runs waiting jobs in one transaction, each in a savepoint of its own, commits
+//! once and only then answers them all. That makes durable writes cheap.
+//!
+//! All writes of one tenant are serial, so change numbers are counted in memory and no write meets a deadlock.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use async_channel::Receiver;
+use diesel::sql_types::BigInt;
+use diesel::{OptionalExtension, QueryableByName, RunQueryDsl};
+
+use crate::store::changes::{self, Change};
+use crate::store::counts::{self, Count};
+use crate::store::job::{Answer, Job, Waiting, panicked};
+use crate::store::session::Session;
+use crate::store::sql::Sql;
+use crate::store::{Backend, Conn, StoreError, TenantId};
+
+/// The most jobs in one transaction.
+const BATCH: usize = 256;
+
+/// The transaction of one job: what a write works on.
+pub struct Tx<'c> {
+    conn: &'c mut Conn,
+    ledger: &'c mut Ledger,
+}
+
+impl Tx<'_> {
+    pub fn conn(&mut self) -> &mut Conn {
+        self.conn
+    }
+
+    pub fn tenant(&self) -> TenantId {
+        self.ledger.tenant
+    }
+
+    /// Records a change and returns its number. Numbers have no gaps, also where other writes fail.
+    /// The row is written with the batch, before its commit.
+    pub fn append(&mut self, change: Change) -> i64 {
+        self.ledger.seq += 1;
+        self.ledger.changes.push((self.ledger.seq, change));
+        self.ledger.seq
+    }
+
+    /// Moves the numbers of [`counts`].
+    pub(super) fn count(&mut self, resource_type: &str, live: i64, deleted: i64) {
+        let counts = &mut self.ledger.counts;
+        match counts
+            .iter_mut()
+            .find(|count| count.resource_type == resource_type)
+        {
+            Some(count) => {
+                count.live += live;
+                count.deleted += deleted;
+            }
+            None => counts.push(Count {
+                resource_type: resource_type.to_owned(),
+                live,
+                deleted,
+            }),
+        }
+    }
+}
+
+/// What a batch writes at its end for all of its jobs.
+struct Ledger {
+    tenant: TenantId,
+    /// The last number that is in the database.
+    flushed: i64,
+    /// The last number handed out.
+    seq: i64,
+    changes: Vec<(i64, Change)>,
+    counts: Vec<Count>,
+}
+
+/// A point that a failed job goes back to.
+struct Mark {
+    seq: i64,
+    changes: usize,
+    counts: Vec<Count>,
+}
+
+#[derive(QueryableByName)]
+struct Sequence {
+    #[diesel(sql_type = BigInt)]
+    change_seq: i64,
+}
+
+impl Ledger {
+    /// Locks the tenant. SQLite's writer already has the whole database and knows no FOR UPDATE.
+    fn open(conn: &mut Conn, tenant: TenantId) -> Result<Self, StoreError> {
+        let sql = match conn.backend() {
+            Backend::Sqlite => "SELECT change_seq FROM tenants WHERE id = $1",
+            Backend::Postgres => "SELECT change_seq FROM tenants WHERE id = $1 FOR UPDATE",
+        };
+        let row: Option<Sequence> = Sql::new(sql).int(tenant.0).get_result(conn).optional()?;
+        let seq = row.ok_or(StoreError::UnknownTenant(tenant))?.change_seq;
+        Ok(Self {
+            tenant,
+            flushed: seq,
+            seq,
+            changes: Vec::new(),
+            counts: Vec::new(),
+        })
+    }
+
+    fn mark(&self) -> Mark {
+        Mark {
+            seq: self.seq,
+            changes: self.changes.len(),
+            counts: self.counts.clone(),
+        }
+    }
+
+    fn go_back(&mut self, mark: Mark) {
+        self.seq = mark.seq;
+        self.changes.truncate(mark.changes);
+        self.counts = mark.counts;
+    }
+
+    fn flush(&self, conn: &mut Conn) -> Result<(), StoreError> {
+        counts::add(conn, self.tenant, &self.counts)?;
+        if self.seq == self.flushed {
+            return Ok(());
+        }
+        changes::insert(conn, self.tenant, &self.changes)?;
+        Sql::new("UPDATE tenants SET change_seq = $1 WHERE id = $2")
+            .int(self.seq)
+            .int(self.tenant.0)
+            .execute(conn)?;
+        Ok(())
+    }
+}
+
+/// Work for the writer.
+pub(super) enum WriteJob {
+    Tenant(TenantId, Box<dyn for<'c> Job<Tx<'c>>>),
+    /// Outside any tenant.
+    Admin(Box<dyn Job<Conn>>),
+}
+
+impl WriteJob {
+    /// Jobs with the same target may share a transaction.
+    fn target(&self) -> Option<TenantId> {
+        match self {
+            Self::Tenant(tenant, _) => Some(*tenant),
+            Self::Admin(_) => None,
+        }
+    }
+
+    fn as_answer(&mut self) -> &mut dyn Answer {
+        match self {
+            Self::Tenant(_, job) => job.as_mut(),
+            Self::Admin(job) => job.as_mut(),
+        }
+    }
+
+    fn answer(self) {
+        match self {
+            Self::Tenant(_, job) => job.answer(),
+            Self::Admin(job) => job.answer(),
+        }
+    }
+}
+
+type Queue = Receiver<Waiting<WriteJob>>;
+
+/// Works until the queue is closed and empty.
+pub(super) fn serve(mut session: Session, queue: &Queue, wait: Duration) {
+    let mut backlog = VecDeque::new();
+    while let Some((target, mut jobs)) = next_batch(queue, &mut backlog, wait) {
+        let run = catch_unwind(AssertUnwindSafe(|| {
+            run_batch(&mut session, target, &mut jobs)
+        }));
+        let fault = match run {
+            Ok(Ok(())) => None,
+            Ok(Err(fault)) => {
+                session.rollback();
+                Some(fault)
+            }
+            Err(panic) => {
+                session.discard();
+                Some(panicked(&*panic))
+            }
+        };
+        for mut job in jobs {
+            if let Some(fault) = &fault {
+                job.as_answer().fail(fault.clone());
+            }
+            job.answer();
+        }
+    }
+    tidy(&mut session);
+}
+
+/// Waits for work, then takes what waits for the same target as the first job, in order of arrival.
+fn next_batch(
+    queue: &Queue,
+    backlog: &mut VecDeque<Waiting<WriteJob>>,
+    wait: Duration,
+) -> Option<(Option<TenantId>, Vec<WriteJob>)> {
+    loop {
+        if backlog.is_empty() {
+            backlog.push_back(queue.recv_blocking().ok()?);
+        }
+        while backlog.len() < BATCH
+            && let Ok(waiting) = queue.try_recv()
+        {
+            backlog.push_back(waiting);
+        }
+        let target = backlog.front()?.job.target();
+        let mut jobs = Vec::new();
+        for waiting in std::mem::take(backlog) {
+            if waiting.job.target() != target {
+                backlog.push_back(waiting);
+                continue;
+            }
+            let late = waiting.is_late(wait);
+            let mut job = waiting.job;
+            if job.as_answer().is_abandoned() {
+                continue;
+            }
+            if late {
+                job.as_answer().fail(StoreError::Busy);
+                job.answer();
+                continue;
+            }
+            jobs.push(job);
+        }
+        if !jobs.is_empty() {
+            return Some((target, jobs));
+        }
+    }
+}
+
+/// An error means that nothing of the batch is kept.
+fn run_batch(
+    session: &mut Session,
+    target: Option<TenantId>,
+    jobs: &mut [WriteJob],
+) -> Result<(), StoreError> {
+    let conn = session.begin()?;
+    let mut ledger = target
+        .map(|tenant| Ledger::open(conn, tenant))
+        .transpose()?;
+    for job in jobs {
+        run_one(conn, ledger.as_mut(), job)?;
+    }
+    if let Some(ledger) = &ledger {
+        ledger.flush(conn)?;
+    }
+    conn.batch("COMMIT")
+}
+
+/// Runs a job in its savepoint; a job that fails is undone alone. An error means that the transaction is lost:
+/// SQLite ends it by itself when the disk is full, PostgreSQL when the connection breaks.
+fn run_one(
+    conn: &mut Conn,
+    mut ledger: Option<&mut Ledger>,
+    job: &mut WriteJob,
+) -> Result<(), StoreError> {
+    let mark = ledger.as_ref().map(|ledger| ledger.mark());
+    conn.batch("SAVEPOINT job")?;
+    let good = match (&mut *job, ledger.as_deref_mut()) {
+        (WriteJob::Tenant(_, job), Some(ledger)) => job.run(&mut Tx { conn, ledger }),
+        (WriteJob::Admin(job), None) => job.run(conn),
+        (WriteJob::Tenant(..), None) | (WriteJob::Admin(_), Some(_)) => {
+            return Err(StoreError::internal("a job in a batch of another kind"));
+        }
+    };
+    if good {
+        match conn.batch("RELEASE SAVEPOINT job") {
+            Ok(()) => return Ok(()),
+            // The job went on after a failed statement. PostgreSQL notices here.
+            Err(fault) => job.as_answer().fail(fault),
+        }
+    }
+    conn.batch("ROLLBACK TO SAVEPOINT job; RELEASE SAVEPOINT job")?;
+    if let (Some(ledger), Some(mark)) = (ledger, mark) {
+        ledger.go_back(mark);
+    }
+    Ok(())
+}
+
+/// Leaves an SQLite file without its log and with fresh statistics. PostgreSQL does both by itself.
+fn tidy(session: &mut Session) {
+    if let Some(conn @ Conn::Sqlite(_)) = session.idle()
+        && let Err(error) = conn.batch("PRAGMA optimize; PRAGMA wal_checkpoint(TRUNCATE)")
+    {
+        tracing::warn!(%error, "cannot write the log back into the database file");
+    }
+}
