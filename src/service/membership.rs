@@ -8,8 +8,8 @@ use crate::scim::members::{Member, MemberEdit};
 use crate::scim::registry::AttrRef;
 use crate::scim::{ScimError, eval};
 use crate::service::{Error, UnknownMembers};
-use crate::store::changes::ChangeKind;
 use crate::store::ResourceId;
+use crate::store::changes::ChangeKind;
 use crate::store::{Tx, members};
 
 /// A change's payload names at most this many members; a longer list becomes several changes.
@@ -56,14 +56,29 @@ impl Effect {
     fn absorb(&mut self, added: Vec<Member>, removed: Vec<Member>) {
         // A member that leaves and comes back within one request has not changed.
         let leaving: HashSet<&str> = removed.iter().map(|m| m.value.as_str()).collect();
-        let was_added: HashSet<String> =
-            self.added.iter().filter(|m| leaving.contains(m.value.as_str())).map(|m| m.value.clone()).collect();
+        let was_added: HashSet<String> = self
+            .added
+            .iter()
+            .filter(|m| leaving.contains(m.value.as_str()))
+            .map(|m| m.value.clone())
+            .collect();
         let coming: HashSet<&str> = added.iter().map(|m| m.value.as_str()).collect();
-        let was_removed: HashSet<String> =
-            self.removed.iter().filter(|m| coming.contains(m.value.as_str())).map(|m| m.value.clone()).collect();
-        let new_removed: Vec<Member> =
-            removed.iter().filter(|m| !was_added.contains(&m.value)).cloned().collect();
-        let new_added: Vec<Member> = added.iter().filter(|m| !was_removed.contains(&m.value)).cloned().collect();
+        let was_removed: HashSet<String> = self
+            .removed
+            .iter()
+            .filter(|m| coming.contains(m.value.as_str()))
+            .map(|m| m.value.clone())
+            .collect();
+        let new_removed: Vec<Member> = removed
+            .iter()
+            .filter(|m| !was_added.contains(&m.value))
+            .cloned()
+            .collect();
+        let new_added: Vec<Member> = added
+            .iter()
+            .filter(|m| !was_removed.contains(&m.value))
+            .cloned()
+            .collect();
         self.added.retain(|m| !was_added.contains(&m.value));
         self.removed.retain(|m| !was_removed.contains(&m.value));
         self.removed.extend(new_removed);
@@ -100,7 +115,8 @@ pub fn apply(
                 let ids: Vec<String> = members::of_group(tx.conn(), tenant, group)?
                     .into_iter()
                     .filter(|row| {
-                        let element = json!({ "value": row.value, "display": row.display, "type": row.kind });
+                        let element =
+                            json!({ "value": row.value, "display": row.display, "type": row.kind });
                         eval::element_matches(&filter, attr, &element)
                     })
                     .map(|row| row.value)
@@ -123,11 +139,20 @@ pub fn apply(
     Ok(effect)
 }
 
-fn skip_or_refuse(effect: &mut Effect, ids: Vec<String>, unknown: UnknownMembers) -> Result<(), Error> {
+fn skip_or_refuse(
+    effect: &mut Effect,
+    ids: Vec<String>,
+    unknown: UnknownMembers,
+) -> Result<(), Error> {
     if ids.is_empty() {
         return Ok(());
     }
-    let named = ids.iter().take(UNKNOWN_NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+    let named = ids
+        .iter()
+        .take(UNKNOWN_NAMED)
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .join(", ");
     match unknown {
         UnknownMembers::Skip => {
             tracing::warn!(count = ids.len(), ids = named, "unknown members were left out of a group");
@@ -154,7 +179,10 @@ mod tests {
     use super::*;
 
     fn member(value: &str) -> Member {
-        Member { value: value.to_owned(), display: None }
+        Member {
+            value: value.to_owned(),
+            display: None,
+        }
     }
 
     #[test]
@@ -170,9 +198,16 @@ mod tests {
     #[test]
     fn long_lists_become_several_changes() {
         let mut effect = Effect::default();
-        effect.absorb((0..2500).map(|n| member(&n.to_string())).collect(), Vec::new());
+        effect.absorb(
+            (0..2500).map(|n| member(&n.to_string())).collect(),
+            Vec::new(),
+        );
         let changes = effect.changes();
         assert_eq!(changes.len(), 3);
-        assert!(changes.iter().all(|(kind, _)| *kind == ChangeKind::MemberAdded));
+        assert!(
+            changes
+                .iter()
+                .all(|(kind, _)| *kind == ChangeKind::MemberAdded)
+        );
     }
 }

@@ -72,9 +72,7 @@ pub async fn create(
         })
         .await;
     match created {
-        Err(Error::Taken(Unique::UserName)) => {
-            Err(taken(service, context, user_name).await)
-        }
+        Err(Error::Taken(Unique::UserName)) => Err(taken(service, context, user_name).await),
         other => other,
     }
 }
@@ -91,11 +89,16 @@ pub async fn get(
     selection: Selection,
 ) -> Result<Resource, Error> {
     require(context, Scope::Read)?;
-    let (tenant, rt, options) = (context.tenant(), Arc::clone(rt), Arc::clone(&service.options));
+    let (tenant, rt, options) = (
+        context.tenant(),
+        Arc::clone(rt),
+        Arc::clone(&service.options),
+    );
     service
         .store
         .read(move |conn| {
-            let row = resources::get(conn, tenant, &rt.name, &id)?.ok_or_else(|| not_found(&rt, &id))?;
+            let row =
+                resources::get(conn, tenant, &rt.name, &id)?.ok_or_else(|| not_found(&rt, &id))?;
             present::one(conn, tenant, &options.base_url, &rt, row, &selection)
         })
         .await
@@ -136,9 +139,7 @@ pub async fn replace(
         })
         .await;
     match replaced {
-        Err(Error::Taken(Unique::UserName)) => {
-            Err(taken(service, context, user_name).await)
-        }
+        Err(Error::Taken(Unique::UserName)) => Err(taken(service, context, user_name).await),
         other => other,
     }
 }
@@ -167,7 +168,15 @@ pub async fn patch(
             if patch.touches_document() {
                 let before = Document::parse(&stored.doc).map_err(Error::internal)?;
                 let after = patch.apply(&rt, &before)?.document;
-                writer.update(tx, &stored, &before, after, password, patch.member_edits(), &options)?;
+                writer.update(
+                    tx,
+                    &stored,
+                    &before,
+                    after,
+                    password,
+                    patch.member_edits(),
+                    &options,
+                )?;
             } else {
                 writer.update_members(tx, &stored, patch.member_edits(), &options)?;
             }
@@ -224,7 +233,12 @@ struct Writer {
 
 impl Writer {
     fn new(context: &Context, rt: &Arc<ResourceType>, id: ResourceId) -> Self {
-        Self { rt: Arc::clone(rt), id, at: context.at_us(), actor: context.principal.name.clone() }
+        Self {
+            rt: Arc::clone(rt),
+            id,
+            at: context.at_us(),
+            actor: context.principal.name.clone(),
+        }
     }
 
     fn current(&self, tx: &mut Tx<'_>) -> Result<Stored, Error> {
@@ -245,7 +259,10 @@ impl Writer {
     }
 
     /// Writes what differs between `before` and `after`, and the members; one new version for all of it.
-    #[expect(clippy::too_many_arguments, reason = "the parts of one update, each used once")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the parts of one update, each used once"
+    )]
     fn update(
         &self,
         tx: &mut Tx<'_>,
@@ -259,7 +276,11 @@ impl Writer {
         let mut differences = diff::diff(&self.rt, before, &after);
         if password != Password::Unchanged {
             // A secret is named and never shown.
-            differences.push(diff::AttrChange { path: "password".to_owned(), before: None, after: None });
+            differences.push(diff::AttrChange {
+                path: "password".to_owned(),
+                before: None,
+                after: None,
+            });
         }
         let effect = self.edit_members(tx, edits, options)?;
         if differences.is_empty() {
@@ -270,7 +291,12 @@ impl Writer {
         }
         let hot = leaves::hot_columns(&self.rt, &after);
         let rows = leaves::index_rows(&self.rt, &after);
-        resources::update(tx, &self.id, self.modified(stored), &content(&self.rt, &after, hot))?;
+        resources::update(
+            tx,
+            &self.id,
+            self.modified(stored),
+            &content(&self.rt, &after, hot),
+        )?;
         if rows != leaves::index_rows(&self.rt, before) {
             attributes::replace(tx, &self.id, &rows)?;
         }
@@ -303,7 +329,8 @@ impl Writer {
         options: &Options,
     ) -> Result<Effect, Error> {
         let attr = self.rt.attr_by_key("members");
-        let effect = membership::apply(tx, &self.id, attr.as_ref(), edits, options.unknown_members)?;
+        let effect =
+            membership::apply(tx, &self.id, attr.as_ref(), edits, options.unknown_members)?;
         for (kind, payload) in effect.changes() {
             self.append(tx, kind, payload.to_string());
         }
@@ -316,8 +343,9 @@ impl Writer {
     }
 
     fn append_differences(&self, tx: &mut Tx<'_>, differences: Vec<diff::AttrChange>) {
-        let (flips, rest): (Vec<_>, Vec<_>) =
-            differences.into_iter().partition(|change| change.path == "active");
+        let (flips, rest): (Vec<_>, Vec<_>) = differences
+            .into_iter()
+            .partition(|change| change.path == "active");
         for flip in flips {
             let kind = if flip.after == Some(Value::Bool(true)) {
                 ChangeKind::Activated
@@ -327,17 +355,38 @@ impl Writer {
             self.append(tx, kind, json!({ "attributes": [flip] }).to_string());
         }
         if !rest.is_empty() {
-            self.append(tx, ChangeKind::Updated, json!({ "attributes": rest }).to_string());
+            self.append(
+                tx,
+                ChangeKind::Updated,
+                json!({ "attributes": rest }).to_string(),
+            );
         }
     }
 
-    fn read_back(&self, tx: &mut Tx<'_>, options: &Options, selection: &Selection) -> Result<Resource, Error> {
+    fn read_back(
+        &self,
+        tx: &mut Tx<'_>,
+        options: &Options,
+        selection: &Selection,
+    ) -> Result<Resource, Error> {
         let stored = self.current(tx)?;
         let tenant = tx.tenant();
-        present::one(tx.conn(), tenant, &options.base_url, &self.rt, stored, selection)
+        present::one(
+            tx.conn(),
+            tenant,
+            &options.base_url,
+            &self.rt,
+            stored,
+            selection,
+        )
     }
 
-    fn answer_patch(&self, tx: &mut Tx<'_>, options: &Options, selection: &Selection) -> Result<Patched, Error> {
+    fn answer_patch(
+        &self,
+        tx: &mut Tx<'_>,
+        options: &Options,
+        selection: &Selection,
+    ) -> Result<Patched, Error> {
         let tenant = tx.tenant();
         // A selection is a wish for content (RFC 7644 section 3.5.2), so only the plain answer may be left out.
         if self.rt.is_relational("members")
@@ -346,7 +395,10 @@ impl Writer {
         {
             let stored = self.current(tx)?;
             let location = present::location(&options.base_url, &self.rt, &self.id);
-            return Ok(Patched::Quiet { location, version: stored.version });
+            return Ok(Patched::Quiet {
+                location,
+                version: stored.version,
+            });
         }
         self.read_back(tx, options, selection).map(Patched::Whole)
     }
@@ -389,11 +441,19 @@ async fn new_password(
 
 /// Stops a caller whose token does not allow what it asks for.
 pub(super) fn require(context: &Context, scope: Scope) -> Result<(), Error> {
-    if context.principal.scopes.allow(scope) { Ok(()) } else { Err(Error::Forbidden(scope)) }
+    if context.principal.scopes.allow(scope) {
+        Ok(())
+    } else {
+        Err(Error::Forbidden(scope))
+    }
 }
 
 fn content(rt: &ResourceType, document: &Document, hot: HotColumns) -> Content {
-    Content { hot, label: leaves::label(rt, document), doc: document.to_text() }
+    Content {
+        hot,
+        label: leaves::label(rt, document),
+        doc: document.to_text(),
+    }
 }
 
 fn not_found(rt: &ResourceType, id: &ResourceId) -> Error {
@@ -414,13 +474,20 @@ async fn taken(service: &Service, context: &Context, user_name: Option<String>) 
     };
     let detail = match holder {
         Some(row) => {
-            let state = if row.active == Some(false) { "inactive" } else { "active" };
+            let state = if row.active == Some(false) {
+                "inactive"
+            } else {
+                "active"
+            };
             format!(
                 "A user with this userName exists: id {} ({state}). Assign that user again or link it, instead of creating a second one.",
                 row.id.as_str()
             )
         }
-        None => "A user with this userName exists. Choose another userName, or link the existing user.".to_owned(),
+        None => {
+            "A user with this userName exists. Choose another userName, or link the existing user."
+                .to_owned()
+        }
     };
     ScimError::uniqueness(detail).into()
 }

@@ -4,7 +4,9 @@ use reqwest::Method;
 use serde_json::json;
 
 use crate::harness::raw::Raw;
-use crate::harness::{Client, Reply, SCIM, both, id, percent_encode, sample};
+use crate::harness::{
+    Client, Database, Reply, SCIM, Server, both, both_alone, id, percent_encode, sample,
+};
 
 async fn post_bytes(client: &Client, content_type: &str, body: &[u8]) -> Reply {
     let headers = [("content-type", content_type)];
@@ -304,3 +306,20 @@ both!(head_answers_like_get_without_a_body, |app| async move {
         assert!(reply.bytes.is_empty());
     }
 });
+
+both_alone!(
+    a_body_that_does_not_come_is_a_scim_error,
+    |database: Database| async move {
+        let server = Server::start_with(&database, &["--body-timeout-s", "1"], &[]);
+        let client = server.admin();
+        let mut raw = Raw::connect(&client);
+        let head = format!(
+            "POST /scim/v2/Users HTTP/1.1\r\nHost: x\r\nAuthorization: {}\r\nContent-Length: 100\r\n\r\n{{",
+            client.credentials()
+        );
+        raw.write(head.as_bytes());
+        let reply = raw.read_reply();
+        assert_eq!(reply.status, 408, "{}", reply.head);
+        assert!(reply.body.contains(r#""status":"408""#), "{}", reply.body);
+    }
+);

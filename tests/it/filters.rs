@@ -3,7 +3,9 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Client, both, id, percent_encode, sample, texts, with_query};
+use crate::harness::{
+    Client, Database, Server, both, both_alone, id, percent_encode, sample, texts, with_query,
+};
 
 /// Five people who differ in what filters ask for.
 async fn staff(client: &Client) {
@@ -202,10 +204,12 @@ both!(
 both!(
     queries_that_are_no_queries_are_refused_or_ignored,
     |app| async move {
-        for query in ["filter=%FF", "filter=userName%20eq%20%22%C3%28%22"] {
-            let reply = app.get(&format!("/Users?{query}")).await;
-            assert_eq!(reply.status, 400, "{query}: {reply:?}");
-        }
+        app.get("/Users?filter=%FF")
+            .await
+            .expect_error(400, "invalidFilter");
+        let bad_utf8 = "filter=userName%20eq%20%22%C3%28%22";
+        let nobody = app.get(&format!("/Users?{bad_utf8}")).await;
+        assert_eq!(nobody.page().total, 0);
         for query in ["", "&", "foo=1", "foo", "=", "count=", "startIndex="] {
             app.get(&format!("/Users?{query}")).await.page();
         }
@@ -328,3 +332,22 @@ both!(a_page_may_hold_a_hundred, |app| async move {
         .collect();
     assert_eq!(names, ["g007"]);
 });
+
+both_alone!(
+    a_filter_without_an_index_reads_so_much_and_no_more,
+    |database: Database| async move {
+        let server = Server::start_with(&database, &["--scan-limit", "10"], &[]);
+        let client = server.admin();
+        for number in 0..15 {
+            let mut user = sample::user(&format!("p{number}@example.com"));
+            user["title"] = json!("Dr.");
+            client.post("/Users", &user).await.expect(201);
+        }
+        let scan = with_query("/Users", &[("filter", r#"title eq "dr.""#)]);
+        client.get(&scan).await.expect_error(400, "tooMany");
+        // An index narrows it down.
+        let both = r#"title eq "dr." and userName eq "p3@example.com""#;
+        assert_eq!(client.find_users(both).await, ["p3@example.com"]);
+        assert_eq!(client.find_users(r#"userName sw "p1""#).await.len(), 6);
+    }
+);

@@ -10,7 +10,7 @@ use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
-use crate::harness::{Backend, Reply, SCIM, TestApp, block_on, id, percent_encode, sample};
+use crate::harness::{Backend, Reply, SCIM, TestApp, id, percent_encode, runtime, sample};
 
 /// The tenant that is shot at: two users and two groups, their ids at hand.
 struct Range {
@@ -82,16 +82,17 @@ fn shoot_at<S: Strategy>(
         max_shrink_iters: 200,
         ..Config::default()
     };
-    let opened = block_on(async {
+    let runtime = runtime();
+    let opened = runtime.block_on(async {
         let app = TestApp::start(backend).await?;
         Some(Range::open(app).await)
     });
     let Some(range) = opened else {
         return;
     };
-    let before = RefCell::new(block_on(range.contents()));
+    let before = RefCell::new(runtime.block_on(range.contents()));
     let result = TestRunner::new(config).run(strategy, |case| {
-        block_on(check(&range, &mut before.borrow_mut(), case))
+        runtime.block_on(check(&range, &mut before.borrow_mut(), case))
     });
     if let Err(error) = result {
         panic!("{error}\n{}", range.app.server.log_tail());
@@ -504,7 +505,8 @@ mod arbitrary_requests {
     use crate::harness::raw::Raw;
 
     fn survive(backend: Backend) {
-        let Some(app) = block_on(TestApp::start(backend)) else {
+        let runtime = runtime();
+        let Some(app) = runtime.block_on(TestApp::start(backend)) else {
             return;
         };
         let config = Config {
@@ -527,7 +529,7 @@ mod arbitrary_requests {
             raw.write_or_closed(&bytes);
             sent.fetch_add(1, Ordering::Relaxed);
             drop(raw);
-            let alive = block_on(app.get("/Users"));
+            let alive = runtime.block_on(app.get("/Users"));
             prop_assert_eq!(alive.status, 200);
             Ok(())
         });

@@ -404,9 +404,56 @@ both_alone!(
         // Its echo changes nothing, and one fewer is one fewer.
         let echoed = app.put(&path, &replaced).await.expect(200);
         assert_eq!(echoed["meta"], replaced["meta"]);
-        let removed = app.edit(&path, remove(&ids[7])).await.expect(200);
-        assert_eq!(removed["members"].as_array().unwrap().len(), COUNT - 1);
+        // The answer to a PATCH spares us the long list.
+        app.edit(&path, remove(&ids[7])).await.expect(204);
+        let one_fewer = member_ids(&app.group(id(&group)).await);
+        assert_eq!(one_fewer.len(), COUNT - 1);
+        assert!(!one_fewer.contains(&ids[7]));
         let emptied = app.put(&path, &sample::group("Everyone", &[])).await;
         assert_eq!(emptied.expect(200)["members"], json!([]));
+    }
+);
+
+both_alone!(
+    an_answer_to_a_patch_leaves_out_a_long_list,
+    |database: Database| async move {
+        let server = Server::start_with(&database, &["--patch-answer-members", "2"], &[]);
+        let app = server.admin();
+        let ids = people(&app, 3).await;
+        let group = app.create_group("A", &as_strs(&ids[..1])).await;
+        let path = format!("/Groups/{}", id(&group));
+        let short = app.edit(&path, add(&[&ids[1]])).await.expect(200);
+        assert_eq!(short["members"].as_array().unwrap().len(), 2);
+        let quiet = app.edit(&path, add(&[&ids[2]])).await;
+        assert_eq!(quiet.header("location"), group["meta"]["location"]);
+        quiet.expect(204);
+        // A selection is a wish for content (RFC 7644 section 3.5.2).
+        let asked = format!("{path}?attributes=members");
+        let whole = app.edit(&asked, remove(&ids[0])).await.expect(200);
+        assert_eq!(member_ids(&whole), sorted(&ids[1..]));
+    }
+);
+
+both_alone!(
+    unknown_members_are_refused_where_it_is_so_set,
+    |database: Database| async move {
+        let server = Server::start_with(&database, &["--unknown-members", "refuse"], &[]);
+        let app = server.admin();
+        let ids = people(&app, 2).await;
+        let group = app.create_group("A", &as_strs(&ids[..1])).await;
+        let path = format!("/Groups/{}", id(&group));
+        for reply in [
+            app.post("/Groups", &sample::group("B", &["nobody-1"]))
+                .await,
+            app.put(&path, &sample::group("B", &[&ids[1], "nobody-1"]))
+                .await,
+            app.edit(&path, add(&[&ids[1], "nobody-1"])).await,
+        ] {
+            let error = reply.expect_error(400, "invalidValue");
+            let detail = error["detail"].as_str().unwrap();
+            assert!(detail.contains("nobody-1"), "{detail}");
+        }
+        assert_eq!(app.group(id(&group)).await, group);
+        assert_eq!(app.list("/Groups", &[]).await.total, 1);
     }
 );

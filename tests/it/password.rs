@@ -66,7 +66,7 @@ both_alone!(
 both_alone!(
     with_sync_only_its_hash_is_kept,
     |database: Database| async move {
-        let on = [("ROLLCALL_PASSWORD_SYNC", "true")];
+        let on = [("ROLLCALL_PASSWORD_SYNC", "on")];
         let server = Server::start_with(&database, &[], &on);
         send_everywhere(&server.admin()).await;
         assert_eq!(kept(&database), (0, 1));

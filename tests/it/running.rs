@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::harness::{Backend, Client, Database, Server, both, both_alone, sample};
+use crate::harness::{Backend, Client, Database, Server, both, both_alone, id, sample, together};
 
 both!(the_server_tells_how_it_is, |app| async move {
     let site = app.anonymous().site();
@@ -161,7 +161,7 @@ both_alone!(
         for number in 0..20 {
             let client = if number % 2 == 0 { &here } else { &there };
             let user = client.create_user(&format!("p{number}@example.com")).await;
-            ids.push(crate::harness::id(&user).to_owned());
+            ids.push(id(&user).to_owned());
         }
         there
             .post("/Users", &sample::user("P0@example.com"))
@@ -183,5 +183,73 @@ both_alone!(
         ids.sort();
         seen.sort();
         assert_eq!(seen, ids, "everybody was seen before they went");
+    }
+);
+
+both!(the_api_describes_itself, |app| async move {
+    let site = app.anonymous().site();
+    let document = site.get("/openapi.json").await;
+    assert_eq!(document.status, 200);
+    assert_eq!(document.body["openapi"], "3.1.0");
+    let paths = document.body["paths"].as_object().unwrap();
+    for path in ["/scim/v2/Users", "/scim/v2/Groups/{id}", "/admin/v1/tokens"] {
+        assert!(paths.contains_key(path), "{path}");
+    }
+    let page = site.get("/docs/").await;
+    assert_eq!(page.status, 200);
+    let html = String::from_utf8(page.bytes).unwrap();
+    for elsewhere in ["src=\"http", "href=\"http", "src=\"//", "href=\"//"] {
+        assert!(!html.contains(elsewhere), "{html}");
+    }
+});
+
+both!(answers_are_compressed_for_who_wants_it, |app| async move {
+    for number in 0..20 {
+        app.create_user(&format!("p{number}@example.com")).await;
+    }
+    let headers = [("accept-encoding", "gzip,deflate")];
+    let packed = app
+        .send(reqwest::Method::GET, "/Users", &headers, Vec::new())
+        .await;
+    assert_eq!(packed.status, 200);
+    assert_eq!(packed.header("content-encoding"), "gzip");
+    assert!(packed.bytes.starts_with(&[0x1f, 0x8b]));
+    assert!(packed.bytes.len() * 3 < app.get("/Users").await.bytes.len());
+});
+
+both_alone!(
+    locations_name_the_address_that_clients_see,
+    |database: Database| async move {
+        let arguments = ["--base-url", "https://scim.example.com/scim/v2"];
+        let server = Server::start_with(&database, &arguments, &[]);
+        let user = server.admin().create_user("ada@example.com").await;
+        let expected = format!("https://scim.example.com/scim/v2/Users/{}", id(&user));
+        assert_eq!(user["meta"]["location"], expected);
+    }
+);
+
+both_alone!(
+    overload_is_told_and_nothing_is_lost,
+    |database: Database| async move {
+        let narrow = ["--database-queue", "2", "--database-readers", "1"];
+        let server = Server::start_with(&database, &narrow, &[]);
+        let client = server.admin();
+        let creates = (0..300).map(|number| {
+            let client = client.clone();
+            let body = sample::user(&format!("p{number}@example.com"));
+            async move { client.post("/Users", &body).await }
+        });
+        let replies = together(creates).await;
+        let (done, refused): (Vec<_>, Vec<_>) =
+            replies.into_iter().partition(|reply| reply.status == 201);
+        for reply in refused {
+            let after = reply.header("retry-after").to_owned();
+            assert!(after.parse::<u32>().is_ok(), "Retry-After is {after:?}");
+            assert!([429, 503].contains(&reply.status), "{reply:?}");
+            let status = reply.status;
+            reply.expect_error(status, "");
+        }
+        let total = client.list("/Users", &[("count", "0")]).await.total;
+        assert_eq!(total, u64::try_from(done.len()).unwrap());
     }
 );

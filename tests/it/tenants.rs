@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::{both, id, member_ids, sample};
+use crate::harness::{both, id, member_ids, sample, texts};
 
 both!(nothing_of_a_neighbour_can_be_reached, |app| async move {
     let neighbour = app.neighbour().await;
@@ -149,4 +149,44 @@ both!(a_tenant_is_made_once, |app| async move {
     let rootly = json!({ "tenant": app.tenant, "name": "x", "scopes": ["root"] });
     let refused = admin.post("/admin/v1/tokens", &rootly).await;
     assert_eq!(refused.status, 400, "{refused:?}");
+});
+
+both!(an_admin_of_one_tenant_manages_that_one, |app| async move {
+    let neighbour = app.neighbour().await;
+    let admin = app.client_with_scopes(&["admin"]).await.site();
+    let own = json!({ "tenant": app.tenant, "name": "own", "scopes": ["read"] });
+    let made = admin.post("/admin/v1/tokens", &own).await;
+    assert_eq!(made.status, 201, "{made:?}");
+    let twice = admin.post("/admin/v1/tokens", &own).await;
+    assert_eq!(twice.status, 409, "{twice:?}");
+
+    let foreign = json!({ "tenant": neighbour.tenant, "name": "spy", "scopes": ["read"] });
+    let refused = admin.post("/admin/v1/tokens", &foreign).await;
+    assert!([403, 404].contains(&refused.status), "{refused:?}");
+    let listed = admin
+        .get(&format!("/admin/v1/tokens?tenant={}", neighbour.tenant))
+        .await;
+    assert!([403, 404].contains(&listed.status), "{listed:?}");
+    neighbour.token("theirs", &["scim"]).await;
+    let path = format!("/admin/v1/tokens/theirs?tenant={}", neighbour.tenant);
+    let revoked = admin.delete(&path).await;
+    assert!([403, 404].contains(&revoked.status), "{revoked:?}");
+    let tenant = json!({ "name": "one-more" });
+    let refused = admin.post("/admin/v1/tenants", &tenant).await;
+    assert_eq!(refused.status, 403, "{refused:?}");
+    let tenants = admin.get("/admin/v1/tenants").await;
+    let listed = tenants
+        .body
+        .as_array()
+        .map(|tenants| texts(tenants, "name"));
+    assert_eq!(listed, Some(vec![app.tenant.clone()]), "{tenants:?}");
+
+    let tokens = admin.get("/admin/v1/tokens").await;
+    let names = texts(tokens.body.as_array().unwrap(), "name");
+    assert!(names.contains(&"own".to_owned()) && !names.contains(&"theirs".to_owned()));
+    assert!(!tokens.body.to_string().contains("hash"));
+    let revoked = admin.delete("/admin/v1/tokens/own").await;
+    assert_eq!(revoked.status, 204);
+    let client = app.authorization(&format!("Bearer {}", made.body["token"].as_str().unwrap()));
+    client.get("/Users").await.expect_error(401, "");
 });

@@ -153,9 +153,7 @@ fn apply_miss(
         OnMiss::Ignore => Ok(()),
         // RFC 7644 section 3.5.2.3: no match on replace is noTarget.
         OnMiss::Refuse => Err(no_match(at)),
-        OnMiss::Create(element) => {
-            append(attribute, elements, std::slice::from_ref(element), at)
-        }
+        OnMiss::Create(element) => append(attribute, elements, std::slice::from_ref(element), at),
     }
 }
 
@@ -290,7 +288,11 @@ fn merge_each(
         // RFC 7644 section 3.5.2: the new primary takes the mark from the old one.
         demote(elements, last);
     }
-    elements.retain(|element| element.as_object().is_none_or(|members| !members.is_empty()));
+    elements.retain(|element| {
+        element
+            .as_object()
+            .is_none_or(|members| !members.is_empty())
+    });
     coerce::dedupe(elements);
     Ok(())
 }

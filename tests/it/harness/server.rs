@@ -130,6 +130,8 @@ impl Database {
 pub struct Server {
     pub address: String,
     pub bootstrap: String,
+    /// What it printed before it said where it listens.
+    pub printed: Vec<String>,
     child: Child,
     log: PathBuf,
     keeper: Option<(Child, ChildStdin)>,
@@ -165,27 +167,30 @@ impl Server {
             .expect("starts the binary");
         let keeper = keep(child.id(), database);
         let stdout = child.stdout.take().expect("a pipe");
-        let (lines, first_line) = mpsc::channel();
+        let (lines, lines_read) = mpsc::channel();
         std::thread::spawn(move || {
             for line in BufReader::new(stdout).lines().map_while(Result::ok) {
                 lines.send(line).ok();
             }
         });
-        let line = first_line.recv_timeout(PATIENCE).unwrap_or_default();
         let mut server = Self {
             address: String::new(),
             bootstrap,
+            printed: Vec::new(),
             child,
             log,
             keeper: Some(keeper),
         };
-        let address = line.strip_prefix("listening on ").unwrap_or_else(|| {
-            panic!(
-                "the server did not start: stdout {line:?}, log:\n{}",
-                server.log_tail()
-            )
-        });
-        server.address = address.to_owned();
+        loop {
+            let Ok(line) = lines_read.recv_timeout(PATIENCE) else {
+                panic!("the server did not start:\n{}", server.log_tail());
+            };
+            if let Some(address) = line.strip_prefix("listening on ") {
+                server.address = address.to_owned();
+                break;
+            }
+            server.printed.push(line);
+        }
         server
     }
 
