@@ -6,9 +6,9 @@ use crate::scim::ResourceType;
 use crate::scim::project::Selection;
 use crate::scim::render::{self, GroupView, MemberView, Meta};
 use crate::service::Error;
-use crate::store::{ResourceId, TenantId};
 use crate::store::resources::Stored;
 use crate::store::{Conn, members};
+use crate::store::{ResourceId, TenantId};
 
 /// A resource as it is answered.
 #[derive(Debug, Clone)]
@@ -38,8 +38,15 @@ pub fn one(
 ) -> Result<Resource, Error> {
     let location = location(base_url, rt, &row.id);
     let (id, version) = (row.id.clone(), row.version);
-    let body = many(conn, tenant, base_url, rt, &[row], selection)?.pop().unwrap_or_default();
-    Ok(Resource { id, version, location, body })
+    let body = many(conn, tenant, base_url, rt, &[row], selection)?
+        .pop()
+        .unwrap_or_default();
+    Ok(Resource {
+        id,
+        version,
+        location,
+        body,
+    })
 }
 
 /// Renders a page, with one query for all its memberships.
@@ -56,10 +63,18 @@ pub fn many(
 ) -> Result<Vec<String>, Error> {
     let with_members = rt.is_relational("members") && selection.wants(rt, "members");
     let with_groups = rt.is_relational("groups") && selection.wants(rt, "groups");
-    let mut groups = if with_groups { groups_of(conn, tenant, base_url, rows)? } else { HashMap::new() };
+    let mut groups = if with_groups {
+        groups_of(conn, tenant, base_url, rows)?
+    } else {
+        HashMap::new()
+    };
     let mut bodies = Vec::with_capacity(rows.len());
     for row in rows {
-        let members = if with_members { Some(members_of(conn, tenant, base_url, &row.id)?) } else { None };
+        let members = if with_members {
+            Some(members_of(conn, tenant, base_url, &row.id)?)
+        } else {
+            None
+        };
         let groups = with_groups.then(|| groups.remove(row.id.as_str()).unwrap_or_default());
         let meta = Meta {
             resource_type: &rt.name,
@@ -68,7 +83,14 @@ pub fn many(
             location: &location(base_url, rt, &row.id),
             version: row.version,
         };
-        bodies.push(render::render(rt, &row.doc, &meta, members.as_deref(), groups.as_deref(), selection));
+        bodies.push(render::render(
+            rt,
+            &row.doc,
+            &meta,
+            members.as_deref(),
+            groups.as_deref(),
+            selection,
+        ));
     }
     Ok(bodies)
 }
