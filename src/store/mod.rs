@@ -12,6 +12,8 @@ pub mod ids;
 mod job;
 pub mod members;
 pub mod migrate;
+#[cfg(test)]
+mod plans;
 mod pool;
 pub mod predicate;
 pub mod resources;
