@@ -12,6 +12,7 @@ pub mod ids;
 mod job;
 pub mod members;
 pub mod migrate;
+pub mod page;
 #[cfg(test)]
 mod plans;
 mod pool;

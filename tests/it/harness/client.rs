@@ -211,11 +211,7 @@ impl Reply {
     pub fn expect(self, status: u16) -> Value {
         assert_eq!(self.status, status, "{}", self.shown());
         if status == 204 {
-            assert!(
-                self.bytes.is_empty(),
-                "204 with a body: {}",
-                self.request
-            );
+            assert!(self.bytes.is_empty(), "204 with a body: {}", self.request);
         } else {
             assert_eq!(self.header("content-type"), SCIM, "{}", self.request);
             assert!(self.body.is_object(), "no object: {}", self.shown());
@@ -231,7 +227,12 @@ impl Reply {
         assert_eq!(self.header("content-type"), SCIM, "{}", self.shown());
         let body = &self.body;
         assert_eq!(body["schemas"], json!([ERROR_URN]), "{}", self.shown());
-        assert_eq!(body["status"], json!(status.to_string()), "{}", self.shown());
+        assert_eq!(
+            body["status"],
+            json!(status.to_string()),
+            "{}",
+            self.shown()
+        );
         let expected = match scim_type {
             "" => Value::Null,
             name => json!(name),
