@@ -13,6 +13,8 @@ mod job;
 pub mod members;
 pub mod migrate;
 pub mod page;
+#[cfg(test)]
+mod plans;
 mod pool;
 pub mod predicate;
 pub mod resources;

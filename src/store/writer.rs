@@ -263,13 +263,14 @@ fn run_batch(
     let mut ledger = target
         .map(|tenant| Ledger::open(conn, tenant))
         .transpose()?;
+    conn.batch("SAVEPOINT job")?;
     for (index, job) in jobs.iter_mut().enumerate() {
         let mark = ledger.as_ref().map(Ledger::mark);
-        conn.batch("SAVEPOINT job")?;
         if run_one(conn, ledger.as_mut(), job)? {
             continue;
         }
-        if let Err(error) = conn.batch("ROLLBACK TO SAVEPOINT job; RELEASE SAVEPOINT job") {
+        // The savepoint stays, for the next job.
+        if let Err(error) = conn.batch("ROLLBACK TO SAVEPOINT job") {
             // SQLite ends the whole transaction by itself when the disk is full or broken.
             let fault = match error {
                 error @ StoreError::Unavailable(_) => error,
@@ -290,7 +291,7 @@ fn run_batch(
     Ok(conn.batch("COMMIT")?)
 }
 
-/// Runs a job in the savepoint at hand. False: it failed and must be undone.
+/// Runs a job in the savepoint at hand and sets the next one. False: it failed and must be undone.
 fn run_one(
     conn: &mut Conn,
     ledger: Option<&mut Ledger>,
@@ -306,7 +307,8 @@ fn run_one(
     if !good {
         return Ok(false);
     }
-    match conn.batch("RELEASE SAVEPOINT job") {
+    // One round trip for both.
+    match conn.batch("RELEASE SAVEPOINT job; SAVEPOINT job") {
         Ok(()) => Ok(true),
         Err(fault) => {
             // The job went on after a failed statement. PostgreSQL notices here.

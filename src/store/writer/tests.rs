@@ -197,7 +197,7 @@ fn change_numbers_have_no_gaps() {
                             (0..n % 4).map(|_| tx.append(change("a"))).collect();
                         match n % 3 {
                             0 => Err(StoreError::Busy),
-                            1 if n % 5 == 0 => panic!("on purpose"),
+                            1 if n % 50 == 0 => panic!("on purpose"),
                             _ => Ok(numbers),
                         }
                     })
