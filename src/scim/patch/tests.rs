@@ -1,5 +1,7 @@
 //! PATCH as tables: document, operations, document.
 
+use std::sync::LazyLock;
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -11,12 +13,14 @@ use crate::scim::{Member, Registry};
 const ID: &str = "2819c223";
 const ACME: &str = "urn:example:params:scim:schemas:extension:acme:2.0:User";
 
-fn user() -> std::sync::Arc<ResourceType> {
-    Registry::standard().by_name("User").unwrap().clone()
+static REGISTRY: LazyLock<Registry> = LazyLock::new(Registry::standard);
+
+fn user() -> Arc<ResourceType> {
+    REGISTRY.by_name("User").unwrap().clone()
 }
 
-fn group() -> std::sync::Arc<ResourceType> {
-    Registry::standard().by_name("Group").unwrap().clone()
+fn group() -> Arc<ResourceType> {
+    REGISTRY.by_name("Group").unwrap().clone()
 }
 
 fn patch_op(operations: Value) -> Value {
