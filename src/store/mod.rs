@@ -31,7 +31,6 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use async_channel::{Receiver, Sender, TrySendError};
-use tokio::sync::oneshot;
 
 pub use conn::{Backend, Conn, DatabaseUrl};
 pub use error::{StoreError, Unique};
@@ -236,7 +235,7 @@ fn send<J>(queue: &Sender<J>, job: J) -> Result<(), StoreError> {
     })
 }
 
-async fn receive<T, E: From<StoreError>>(result: oneshot::Receiver<Result<T, E>>) -> Result<T, E> {
+async fn receive<T, E: From<StoreError>>(result: job::Arrival<T, E>) -> Result<T, E> {
     match result.await {
         Ok(result) => result,
         Err(_) => Err(StoreError::internal("a database job was lost").into()),
