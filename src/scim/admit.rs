@@ -203,7 +203,7 @@ pub(super) fn unknown_attributes(
     value: &Value,
     at: &Place,
 ) -> Result<Map<String, Value>, ScimError> {
-    coerce::no_nul_inside(value, at)?;
+    coerce::storable(value, at)?;
     let mut attributes = into_object(Some(value.clone()));
     attributes.retain(|_, value| !coerce::is_nothing(value));
     Ok(attributes)

@@ -422,6 +422,9 @@ fn texts_that_cannot_be_stored() {
     check_invalid(json!({ACME: {"a\u{0}": 1}}), "U+0000");
     check_invalid(json!({"urn:x\u{0}:y": {"a": 1}}), "U+0000");
     check_invalid(json!({"userName": "a\u{1b}"}), "control character");
+    let nested = |levels: usize| (0..levels).fold(json!(1), |inner, _| json!([inner]));
+    check_invalid(json!({ACME: {"a": nested(49)}}), "deeper than 50 levels");
+    assert!(admit_user(&json!({ACME: {"a": nested(48)}})).is_ok());
     let long = "é".repeat(1_001);
     for body in [
         json!({"userName": long}),
