@@ -209,10 +209,9 @@ fn operations(body: &Value) -> Result<&[Value], ScimError> {
         )));
     }
     match operations {
-        // Entra's validator sends an empty list; it asks for nothing and gets it.
-        Some(Value::Array(operations)) => Ok(operations),
+        Some(Value::Array(operations)) if !operations.is_empty() => Ok(operations),
         _ => Err(ScimError::invalid_syntax(
-            "Operations of a PATCH must be a list of operations",
+            "Operations of a PATCH must be a list of at least one operation",
         )),
     }
 }

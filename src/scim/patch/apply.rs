@@ -244,6 +244,9 @@ fn pair(element: &Value) -> Option<(&str, Option<&str>)> {
 
 /// Removes the elements that hold all that one of `listed` holds.
 fn remove_listed(elements: &mut Vec<Value>, listed: &[Value]) {
+    if listed.is_empty() {
+        return;
+    }
     let simple: HashSet<Same> = listed.iter().map(Same).collect();
     let mut by_value: HashMap<&str, Vec<&Map<String, Value>>> = HashMap::new();
     let mut others: Vec<&Map<String, Value>> = Vec::new();
