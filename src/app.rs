@@ -75,12 +75,24 @@ impl App {
                 walks: Walks::default(),
                 bootstrap,
             },
-            body_limits: BodyLimits { size_bytes: config.body_limit_bytes, time: config.body_timeout },
+            body_limits: BodyLimits {
+                size_bytes: config.body_limit_bytes,
+                time: config.body_timeout,
+            },
             metrics: Metrics::new()?,
         });
-        let listen = Listen { workers: config.workers, tls, shutdown_timeout: config.shutdown_timeout };
+        let listen = Listen {
+            workers: config.workers,
+            tls,
+            shutdown_timeout: config.shutdown_timeout,
+        };
         let bound = server::start(listener, shared, &listen)?;
-        Ok(Self { bound, base_url, first_token, store })
+        Ok(Self {
+            bound,
+            base_url,
+            first_token,
+            store,
+        })
     }
 
     /// Serves until SIGTERM or SIGINT; requests in flight finish, then the database is closed in order.
@@ -138,7 +150,8 @@ async fn issuers(store: &Store, settings: &[IssuerSettings]) -> anyhow::Result<V
     let mut issuers = Vec::with_capacity(settings.len());
     for setting in settings {
         let path = &setting.jwks_file;
-        let file = File::open(path).with_context(|| format!("issuers: cannot open {}", path.display()))?;
+        let file =
+            File::open(path).with_context(|| format!("issuers: cannot open {}", path.display()))?;
         let keys = serde_json::from_reader(BufReader::new(file))
             .with_context(|| format!("issuers: {} is no JSON Web Key Set", path.display()))?;
         let tenant = tenants::by_name(store, setting.tenant.clone())
@@ -157,7 +170,12 @@ async fn issuers(store: &Store, settings: &[IssuerSettings]) -> anyhow::Result<V
 fn tls(files: &TlsFiles) -> anyhow::Result<Arc<rustls::ServerConfig>> {
     let chain = CertificateDer::pem_file_iter(&files.certificate)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .with_context(|| format!("tls_certificate: cannot read {}", files.certificate.display()))?;
+        .with_context(|| {
+            format!(
+                "tls_certificate: cannot read {}",
+                files.certificate.display()
+            )
+        })?;
     let key = PrivateKeyDer::from_pem_file(&files.key)
         .with_context(|| format!("tls_key: cannot read {}", files.key.display()))?;
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());

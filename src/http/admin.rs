@@ -74,8 +74,13 @@ pub struct Secret {
 /// `GET /admin/v1/tenants`: for `admin`; outside the default tenant the list holds only the caller's own.
 pub async fn list_tenants(caller: Caller, shared: Data<Shared>) -> Answer {
     let rows = admin::list_tenants(&shared.service, &caller.context).await?;
-    let tenants: Vec<Tenant> =
-        rows.into_iter().map(|row| Tenant { name: row.name, created: time(row.created) }).collect();
+    let tenants: Vec<Tenant> = rows
+        .into_iter()
+        .map(|row| Tenant {
+            name: row.name,
+            created: time(row.created),
+        })
+        .collect();
     Ok(HttpResponse::Ok().json(tenants))
 }
 
@@ -88,7 +93,10 @@ pub async fn create_tenant(
 ) -> Answer {
     let wish: NewTenant = typed(body::read(&request, payload, shared.body_limits).await?)?;
     let row = admin::create_tenant(&shared.service, &caller.context, wish.name).await?;
-    Ok(HttpResponse::build(StatusCode::CREATED).json(Tenant { name: row.name, created: time(row.created) }))
+    Ok(HttpResponse::build(StatusCode::CREATED).json(Tenant {
+        name: row.name,
+        created: time(row.created),
+    }))
 }
 
 /// `GET /admin/v1/tokens?tenant=`: for `admin`.
@@ -123,9 +131,15 @@ pub async fn create_token(
         .map(|word| word.parse::<Scope>())
         .collect::<Result<Scopes, _>>()
         .map_err(|error| service::Error::BadRequest(error.to_string()))?;
-    let token =
-        admin::create_token(&shared.service, &caller.context, wish.tenant, wish.name, scopes, wish.expires)
-            .await?;
+    let token = admin::create_token(
+        &shared.service,
+        &caller.context,
+        wish.tenant,
+        wish.name,
+        scopes,
+        wish.expires,
+    )
+    .await?;
     Ok(HttpResponse::build(StatusCode::CREATED).json(Secret { token }))
 }
 
@@ -142,7 +156,8 @@ pub async fn revoke_token(
 }
 
 fn typed<T: DeserializeOwned>(body: Value) -> Result<T, service::Error> {
-    serde_json::from_value(body).map_err(|error| service::Error::BadRequest(format!("The body does not fit: {error}.")))
+    serde_json::from_value(body)
+        .map_err(|error| service::Error::BadRequest(format!("The body does not fit: {error}.")))
 }
 
 fn time(microseconds: i64) -> Timestamp {

@@ -95,7 +95,10 @@ impl ApiError {
     }
 
     fn log(&self) {
-        if let Self::Service(error @ (service::Error::Internal(_) | service::Error::Unavailable(_))) = self {
+        if let Self::Service(
+            error @ (service::Error::Internal(_) | service::Error::Unavailable(_)),
+        ) = self
+        {
             tracing::error!(error = %chain(error), "a request failed");
         }
     }
@@ -134,7 +137,10 @@ impl ResponseError for ApiError {
                 response.append_header((WWW_AUTHENTICATE, r#"Basic realm="rollcall""#));
             }
             Self::Service(service::Error::Unauthenticated(Unauthenticated::Invalid)) => {
-                response.append_header((WWW_AUTHENTICATE, format!(r#"{REALM}, error="invalid_token""#)));
+                response.append_header((
+                    WWW_AUTHENTICATE,
+                    format!(r#"{REALM}, error="invalid_token""#),
+                ));
                 response.append_header((WWW_AUTHENTICATE, r#"Basic realm="rollcall""#));
             }
             Self::Service(service::Error::Forbidden(scope)) => {
@@ -153,7 +159,11 @@ impl ResponseError for ApiError {
             }
             _ => {}
         }
-        response.body(message::error_body(status.as_u16(), self.scim_type(), &self.detail()))
+        response.body(message::error_body(
+            status.as_u16(),
+            self.scim_type(),
+            &self.detail(),
+        ))
     }
 }
 

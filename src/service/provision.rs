@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::auth::Scope;
-use crate::scim::leaves::{self, HotColumns};
+use crate::scim::leaves;
 use crate::scim::members::MemberEdit;
 use crate::scim::patch::Patch;
 use crate::scim::project::Selection;
@@ -14,8 +14,8 @@ use crate::service::membership::{self, Effect};
 use crate::service::present::{self, Resource};
 use crate::service::{Context, Error, Options, PasswordSync, Service, passwords};
 use crate::store::changes::{Change, ChangeKind};
-use crate::store::resources::{Content, NewResource, Stored};
-use crate::store::{ResourceId, Tx, Unique, attributes, members, resources};
+use crate::store::resources::{NewResource, Password, Stored, Update};
+use crate::store::{ResourceId, Tx, Unique, members, resources};
 
 /// What a PATCH answers: the resource, or nothing where the whole list of a large group would be the answer.
 #[derive(Debug, Clone)]
@@ -52,20 +52,18 @@ pub async fn create(
         .store
         .write(context.tenant(), move |tx| {
             let document = admitted.document;
-            let content = content(&rt, &document, hot);
-            let doc = content.doc.clone();
-            resources::insert(
-                tx,
-                &NewResource {
-                    id: writer.id.clone(),
-                    resource_type: rt.name.clone(),
-                    at: writer.at,
-                    content,
-                    password_hash,
-                },
-            )?;
-            attributes::replace(tx, &writer.id, &leaves::index_rows(&rt, &document))?;
-            writer.append(tx, ChangeKind::Created, doc);
+            let new = NewResource {
+                id: writer.id.clone(),
+                resource_type: rt.name.clone(),
+                at: writer.at,
+                hot,
+                label: leaves::label(&rt, &document),
+                password_hash,
+                doc: document.to_text(),
+                rows: leaves::index_rows(&rt, &document),
+            };
+            resources::insert(tx, &new)?;
+            writer.append(tx, ChangeKind::Created, new.doc);
             let edits = admitted.members.map(MemberEdit::Add).into_iter().collect();
             writer.edit_members(tx, edits, &options)?;
             writer.read_back(tx, &options, &selection)
@@ -115,7 +113,7 @@ pub async fn replace(
 ) -> Result<Resource, Error> {
     require(context, Scope::Scim)?;
     let admitted = admit::admit(rt, body)?;
-    let password = new_password(service, context, rt, &id, admitted.password.map(Some)).await?;
+    let password = new_password(service, context, &id, admitted.password.map(Some)).await?;
     let user_name = leaves::hot_columns(rt, &admitted.document).user_name;
     let options = Arc::clone(&service.options);
     let (rt, writer) = (Arc::clone(rt), Writer::new(context, rt, id));
@@ -157,7 +155,7 @@ pub async fn patch(
 ) -> Result<Patched, Error> {
     require(context, Scope::Scim)?;
     let patch = patch::parse(rt, body)?;
-    let password = new_password(service, context, rt, &id, patch.password()).await?;
+    let password = new_password(service, context, &id, patch.password()).await?;
     let options = Arc::clone(&service.options);
     let (rt, writer) = (Arc::clone(rt), Writer::new(context, rt, id));
     let patched = service
@@ -196,7 +194,7 @@ pub async fn delete(
         .store
         .write(context.tenant(), move |tx| {
             let stored = writer.current(tx)?;
-            let left = resources::delete(tx, &rt.name, &writer.id)?;
+            let left = resources::delete(tx, &rt.name, &writer.id)?.map_or_else(Vec::new, |deleted| deleted.groups);
             resources::touch_many(tx, &left, writer.at)?;
             for group in left {
                 tx.append(Change {
@@ -257,28 +255,29 @@ impl Writer {
         options: &Options,
     ) -> Result<(), Error> {
         let mut differences = diff::diff(&self.rt, before, &after);
-        if password != Password::Unchanged {
+        if password != Password::Keep {
             // A secret is named and never shown.
             differences.push(diff::AttrChange { path: "password".to_owned(), before: None, after: None });
         }
         let effect = self.edit_members(tx, edits, options)?;
         if differences.is_empty() {
             if effect.is_change() {
-                resources::touch(tx, &self.id, stored.modified.max(self.at))?;
+                resources::touch(tx, &self.id, self.modified(stored))?;
             }
             return Ok(());
         }
-        let hot = leaves::hot_columns(&self.rt, &after);
         let rows = leaves::index_rows(&self.rt, &after);
-        resources::update(tx, &self.id, self.modified(stored), &content(&self.rt, &after, hot))?;
-        if rows != leaves::index_rows(&self.rt, before) {
-            attributes::replace(tx, &self.id, &rows)?;
-        }
-        match password {
-            Password::Unchanged => {}
-            Password::Cleared => resources::set_password(tx, &self.id, None)?,
-            Password::Set(hash) => resources::set_password(tx, &self.id, Some(&hash))?,
-        }
+        let rows = (rows != leaves::index_rows(&self.rt, before)).then_some(rows);
+        let new = Update {
+            id: self.id.clone(),
+            at: self.modified(stored),
+            hot: leaves::hot_columns(&self.rt, &after),
+            label: leaves::label(&self.rt, &after),
+            password,
+            doc: after.to_text(),
+            rows,
+        };
+        resources::update(tx, &new)?;
         self.append_differences(tx, differences);
         Ok(())
     }
@@ -352,36 +351,27 @@ impl Writer {
     }
 }
 
-/// What a write does to the stored password.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Password {
-    Unchanged,
-    Cleared,
-    Set(String),
-}
-
 /// The hash to store for a password of the request, where passwords are synced and it is not the stored one already.
 /// `wish` is `None` where the request names no password and `Some(None)` where it clears it.
 async fn new_password(
     service: &Service,
     context: &Context,
-    rt: &Arc<ResourceType>,
     id: &ResourceId,
     wish: Option<Option<String>>,
 ) -> Result<Password, Error> {
     let (PasswordSync::On, Some(wish)) = (service.options.password_sync, wish) else {
-        return Ok(Password::Unchanged);
+        return Ok(Password::Keep);
     };
-    let (tenant, name, id) = (context.tenant(), rt.name.clone(), id.clone());
+    let (tenant, id) = (context.tenant(), id.clone());
     let stored = service
         .store
-        .read(move |conn| Ok::<_, Error>(resources::password_hash(conn, tenant, &name, &id)?))
+        .read(move |conn| Ok::<_, Error>(resources::password_hash(conn, tenant, &id)?))
         .await?;
     match (wish, stored) {
-        (None, None) => Ok(Password::Unchanged),
-        (None, Some(_)) => Ok(Password::Cleared),
+        (None, None) => Ok(Password::Keep),
+        (None, Some(_)) => Ok(Password::Clear),
         (Some(password), Some(hash)) if passwords::matches(password.clone(), hash).await? => {
-            Ok(Password::Unchanged)
+            Ok(Password::Keep)
         }
         (Some(password), _) => Ok(Password::Set(passwords::hash(password).await?)),
     }
@@ -390,10 +380,6 @@ async fn new_password(
 /// Stops a caller whose token does not allow what it asks for.
 pub(super) fn require(context: &Context, scope: Scope) -> Result<(), Error> {
     if context.principal.scopes.allow(scope) { Ok(()) } else { Err(Error::Forbidden(scope)) }
-}
-
-fn content(rt: &ResourceType, document: &Document, hot: HotColumns) -> Content {
-    Content { hot, label: leaves::label(rt, document), doc: document.to_text() }
 }
 
 fn not_found(rt: &ResourceType, id: &ResourceId) -> Error {

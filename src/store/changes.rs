@@ -72,6 +72,7 @@ pub struct Recorded {
     pub change: Change,
 }
 
+/// In the order of [`COLUMNS`].
 #[derive(Queryable)]
 struct Row {
     seq: i64,
@@ -96,7 +97,7 @@ impl TryFrom<Row> for Recorded {
         Ok(Self {
             seq: row.seq,
             change: Change {
-                resource_id: ResourceId::stored(row.resource_id),
+                resource_id: ResourceId(row.resource_id),
                 resource_type: row.resource_type,
                 kind,
                 at: row.at,

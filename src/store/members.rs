@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use diesel::sql_types::{Bool, Nullable, Text};
-use diesel::{ExpressionMethods, QueryDsl, QueryableByName, RunQueryDsl};
+use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, QueryableByName, RunQueryDsl};
 use serde::Serialize;
 
 use crate::scim::Member;
@@ -122,6 +122,24 @@ pub fn replace(
     })
 }
 
+/// Whether the group has more than `limit` members, without reading them all.
+pub fn has_more_than(
+    conn: &mut Conn,
+    tenant: TenantId,
+    group: &ResourceId,
+    limit: u32,
+) -> Result<bool, StoreError> {
+    let beyond: Option<String> = members::table
+        .filter(members::tenant_id.eq(tenant.0))
+        .filter(members::group_id.eq(group.as_str()))
+        .order(members::member_id)
+        .select(members::member_id)
+        .offset(i64::from(limit))
+        .first(conn)
+        .optional()?;
+    Ok(beyond.is_some())
+}
+
 /// The members of a group, by id.
 pub fn of_group(
     conn: &mut Conn,
@@ -165,11 +183,11 @@ pub fn of_groups(
     .load(conn)?;
     let rows = found.into_iter().map(|found| {
         let row = MemberRow {
-            value: ResourceId::stored(found.member_id),
+            value: ResourceId(found.member_id),
             kind: found.kind,
             display: found.display,
         };
-        (ResourceId::stored(found.group_id), row)
+        (ResourceId(found.group_id), row)
     });
     Ok(rows.collect())
 }
@@ -216,8 +234,8 @@ pub fn groups_of(
     .text(&list)
     .load(conn)?;
     let rows = found.into_iter().map(|found| GroupRow {
-        member: ResourceId::stored(found.member),
-        group: ResourceId::stored(found.group_id),
+        member: ResourceId(found.member),
+        group: ResourceId(found.group_id),
         display: found.display,
         direct: found.direct,
     });
@@ -388,7 +406,7 @@ fn load_ids(conn: &mut Conn, sql: Sql<'_>) -> Result<Vec<ResourceId>, StoreError
     let found: Vec<Found> = sql.load(conn)?;
     let mut ids: Vec<ResourceId> = found
         .into_iter()
-        .map(|found| ResourceId::stored(found.id))
+        .map(|found| ResourceId(found.id))
         .collect();
     ids.sort_unstable();
     Ok(ids)

@@ -13,6 +13,8 @@ mod job;
 pub mod members;
 pub mod migrate;
 pub mod page;
+#[cfg(test)]
+mod plans;
 mod pool;
 pub mod predicate;
 pub mod resources;
@@ -31,7 +33,6 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use async_channel::{Receiver, Sender, TrySendError};
-use tokio::sync::oneshot;
 
 pub use conn::{Backend, Conn, DatabaseUrl};
 pub use error::{StoreError, Unique};
@@ -236,7 +237,7 @@ fn send<J>(queue: &Sender<J>, job: J) -> Result<(), StoreError> {
     })
 }
 
-async fn receive<T, E: From<StoreError>>(result: oneshot::Receiver<Result<T, E>>) -> Result<T, E> {
+async fn receive<T, E: From<StoreError>>(result: job::Arrival<T, E>) -> Result<T, E> {
     match result.await {
         Ok(result) => result,
         Err(_) => Err(StoreError::internal("a database job was lost").into()),

@@ -1,5 +1,6 @@
 //! The readers: threads with a connection each, fed from one queue.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use async_channel::Receiver;
@@ -24,16 +25,23 @@ pub(super) fn serve(mut session: Session, queue: &Receiver<Waiting<ReadJob>>, wa
             job.answer();
             continue;
         }
-        match session.begin() {
-            Ok(conn) => {
-                job.run(conn);
-                job.answer();
-                session.rollback();
-            }
-            Err(error) => {
-                job.fail(error);
-                job.answer();
-            }
+        // A job catches its own panics. One of the driver must not cost the thread.
+        if catch_unwind(AssertUnwindSafe(|| run(&mut session, job))).is_err() {
+            session.discard();
+        }
+    }
+}
+
+fn run(session: &mut Session, mut job: ReadJob) {
+    match session.begin() {
+        Ok(conn) => {
+            job.run(conn);
+            job.answer();
+            session.rollback();
+        }
+        Err(error) => {
+            job.fail(error);
+            job.answer();
         }
     }
 }

@@ -42,7 +42,7 @@ pub(super) struct StoredRow {
 impl From<StoredRow> for Stored {
     fn from(row: StoredRow) -> Self {
         Self {
-            id: ResourceId::stored(row.id),
+            id: ResourceId(row.id),
             resource_type: row.resource_type,
             version: row.version,
             created: row.created,
@@ -77,7 +77,8 @@ pub struct Update {
     pub label: Option<String>,
     pub password: Password,
     pub doc: String,
-    pub rows: Vec<IndexRow>,
+    /// `None` where the index rows stay as they are.
+    pub rows: Option<Vec<IndexRow>>,
 }
 
 /// What an update does to the password's hash.
@@ -190,6 +191,33 @@ pub fn get_many(
     Ok(found.into_iter().map(Stored::from).collect())
 }
 
+/// Who bears a user name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    pub id: ResourceId,
+    pub active: Option<bool>,
+}
+
+/// The resource of the type with this folded `userName`.
+pub fn by_user_name(
+    conn: &mut Conn,
+    tenant: TenantId,
+    resource_type: &str,
+    user_name: &str,
+) -> Result<Option<Holder>, StoreError> {
+    let row: Option<(String, Option<bool>)> = resources::table
+        .filter(resources::tenant_id.eq(tenant.0))
+        .filter(resources::resource_type.eq(resource_type))
+        .filter(resources::user_name.eq(user_name))
+        .select((resources::id, resources::active))
+        .first(conn)
+        .optional()?;
+    Ok(row.map(|(id, active)| Holder {
+        id: ResourceId(id),
+        active,
+    }))
+}
+
 /// The hash of the password, where the resource is there and has one.
 pub fn password_hash(
     conn: &mut Conn,
@@ -238,7 +266,9 @@ pub fn update(tx: &mut Tx<'_>, new: &Update) -> Result<Option<Stamp>, StoreError
             .set(resources::password_hash.eq(hash))
             .execute(tx.conn())?;
     }
-    attributes::replace(tx, &new.id, &new.rows)?;
+    if let Some(rows) = &new.rows {
+        attributes::replace(tx, &new.id, rows)?;
+    }
     Ok(Some(Stamp {
         version,
         modified: new.at,
@@ -346,7 +376,7 @@ mod tests {
             label: new.label,
             password: Password::Keep,
             doc: new.doc,
-            rows: new.rows,
+            rows: Some(new.rows),
         }
     }
 
@@ -456,6 +486,16 @@ mod tests {
                 matches!(error, StoreError::Duplicate(Unique::Id)),
                 "{error:?}"
             );
+            let holder = store
+                .read(|conn| by_user_name(conn, TENANT, "User", "a"))
+                .await
+                .unwrap();
+            assert_eq!(holder.unwrap().id, id("a"));
+            let nobody = store
+                .read(|conn| by_user_name(conn, TENANT, "Group", "a"))
+                .await
+                .unwrap();
+            assert_eq!(nobody, None);
             store.put(vec![user("y")]).await;
             let mut taken = update_of(user("y"), 3);
             taken.hot.user_name = Some("a".into());

@@ -133,6 +133,12 @@ pub fn touch_last_used(
     Ok(())
 }
 
+/// Whether there is any, live or not.
+pub fn any(conn: &mut Conn) -> Result<bool, StoreError> {
+    let first: Option<String> = tokens::table.select(tokens::id).first(conn).optional()?;
+    Ok(first.is_some())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -156,6 +162,7 @@ mod tests {
     #[test]
     fn a_life() {
         with_store(|store| async move {
+            assert!(!store.read(any).await.unwrap());
             store
                 .admin(|conn| insert(conn, token("1", "okta")))
                 .await
@@ -195,6 +202,7 @@ mod tests {
                 all.iter().map(|one| one.id.as_str()).collect::<Vec<_>>(),
                 ["1", "3"]
             );
+            assert!(store.read(any).await.unwrap());
             let mut stray = token("4", "x");
             stray.tenant = TenantId(99);
             let unknown = store.admin(move |conn| insert(conn, stray)).await;

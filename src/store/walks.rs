@@ -55,7 +55,7 @@ pub fn recall(conn: &mut Conn, tenant: TenantId, key: &str) -> Result<Option<Wal
         .first(conn)
         .optional()?;
     Ok(row.map(|(last_id, handed, deleted_at_start, at)| Walk {
-        last_id: ResourceId::stored(last_id),
+        last_id: ResourceId(last_id),
         handed,
         deleted_at_start,
         at,

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::json;
 
-pub use client::{Client, Page, Reply, SCIM, id, member_ids, percent_encode, texts, with_query};
+pub use client::{Client, Reply, SCIM, id, member_ids, percent_encode, texts, with_query};
 pub use server::{Database, Server};
 
 /// Tells a story on both databases: `name::sqlite` and `name::postgres`.
@@ -109,7 +109,9 @@ impl TestApp {
 
     /// Another client of this tenant, with a token of these scopes.
     pub async fn client_with_scopes(&self, scopes: &[&str]) -> Client {
-        Client::new(&self.server.address, &self.token("test", scopes).await)
+        static NEXT: AtomicU32 = AtomicU32::new(1);
+        let name = format!("token-{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        Client::new(&self.server.address, &self.token(&name, scopes).await)
     }
 
     /// A new token of this tenant.
@@ -136,7 +138,7 @@ pub fn tell<F>(backend: Backend, story: impl FnOnce(TestApp) -> F)
 where
     F: Future<Output = ()>,
 {
-    block_on(async {
+    runtime().block_on(async {
         let Some(app) = TestApp::start(backend).await else {
             return;
         };
@@ -151,16 +153,16 @@ where
     F: Future<Output = ()>,
 {
     if let Some(database) = Database::fresh(backend) {
-        block_on(story(database));
+        runtime().block_on(story(database));
     }
 }
 
-pub fn block_on<T>(work: impl Future<Output = T>) -> T {
+/// Connections live and die with the runtime that they were opened on: one for each test.
+pub fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .expect("builds a runtime")
-        .block_on(work)
 }
 
 /// Tasks that run at the same time, to the end of all; answers in the order of the tasks.

@@ -10,4 +10,20 @@
 
 mod harness;
 
+mod auth;
+mod discovery;
+mod errors;
+mod filters;
+mod fuzz;
+mod graceful;
+mod groups;
+mod kill;
+mod noop;
+mod okta_replay;
+mod okta_spec;
+mod okta_suite;
+mod password;
+mod patch;
+mod running;
+mod tenants;
 mod users;

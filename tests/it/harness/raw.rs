@@ -33,6 +33,11 @@ impl Raw {
         self.stream.write_all(bytes).expect("writes");
     }
 
+    /// Writes what the server may refuse to read.
+    pub fn write_or_closed(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).ok();
+    }
+
     /// Reads one head: status line and headers up to the empty line.
     pub fn read_head(&mut self) -> String {
         let mut head = Vec::new();

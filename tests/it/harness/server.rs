@@ -61,6 +61,50 @@ impl Database {
         counted.n
     }
 
+    /// Users in the default tenant, put there behind the server's back: thousands by HTTP take too long.
+    pub fn plant_users(&self, count: usize) {
+        let numbers = match self.backend {
+            Backend::Sqlite => format!(
+                "WITH RECURSIVE numbers(n) AS \
+                 (SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n + 1 < {count}) \
+                 SELECT n, printf('%012d', n) AS digits FROM numbers"
+            ),
+            Backend::Postgres => format!(
+                "SELECT n, lpad(n::text, 12, '0') AS digits FROM generate_series(0, {count} - 1) AS n"
+            ),
+        };
+        self.execute(&format!(
+            "INSERT INTO resources (tenant_id, id, resource_type, version, created, modified, active, user_name, doc) \
+             SELECT 1, '01890000-0000-7000-8000-' || digits, 'User', 1, 1, 1, TRUE, 'planted' || digits, \
+             '{{\"schemas\":[\"urn:ietf:params:scim:schemas:core:2.0:User\"],\"id\":\"01890000-0000-7000-8000-' || digits \
+             || '\",\"userName\":\"planted' || digits || '\",\"active\":true}}' \
+             FROM ({numbers}) AS planted"
+        ));
+    }
+
+    /// The id of a planted user.
+    pub fn planted_id(number: usize) -> String {
+        format!("01890000-0000-7000-8000-{number:012}")
+    }
+
+    /// One statement behind the server's back.
+    pub fn execute(&self, sql: &str) {
+        let query = diesel::sql_query(sql);
+        match self.backend {
+            Backend::Sqlite => {
+                let file = self.url.trim_start_matches("sqlite:");
+                let mut connection = SqliteConnection::establish(file).expect("opens the database");
+                let patient = diesel::sql_query("PRAGMA busy_timeout = 30000");
+                patient.execute(&mut connection).expect("sets the time-out");
+                query.execute(&mut connection).expect("executes");
+            }
+            Backend::Postgres => {
+                let mut connection = PgConnection::establish(&self.url).expect("connects");
+                query.execute(&mut connection).expect("executes");
+            }
+        }
+    }
+
     /// One command of the command line on this database, to its end.
     pub fn cli(&self, arguments: &[&str]) -> Output {
         Command::new(env!("CARGO_BIN_EXE_rollcall"))
@@ -86,6 +130,8 @@ impl Database {
 pub struct Server {
     pub address: String,
     pub bootstrap: String,
+    /// What it printed before it said where it listens.
+    pub printed: Vec<String>,
     child: Child,
     log: PathBuf,
     keeper: Option<(Child, ChildStdin)>,
@@ -121,27 +167,30 @@ impl Server {
             .expect("starts the binary");
         let keeper = keep(child.id(), database);
         let stdout = child.stdout.take().expect("a pipe");
-        let (lines, first_line) = mpsc::channel();
+        let (lines, lines_read) = mpsc::channel();
         std::thread::spawn(move || {
             for line in BufReader::new(stdout).lines().map_while(Result::ok) {
                 lines.send(line).ok();
             }
         });
-        let line = first_line.recv_timeout(PATIENCE).unwrap_or_default();
         let mut server = Self {
             address: String::new(),
             bootstrap,
+            printed: Vec::new(),
             child,
             log,
             keeper: Some(keeper),
         };
-        let address = line.strip_prefix("listening on ").unwrap_or_else(|| {
-            panic!(
-                "the server did not start: stdout {line:?}, log:\n{}",
-                server.log_tail()
-            )
-        });
-        server.address = address.to_owned();
+        loop {
+            let Ok(line) = lines_read.recv_timeout(PATIENCE) else {
+                panic!("the server did not start:\n{}", server.log_tail());
+            };
+            if let Some(address) = line.strip_prefix("listening on ") {
+                server.address = address.to_owned();
+                break;
+            }
+            server.printed.push(line);
+        }
         server
     }
 

@@ -1,0 +1,143 @@
+//! Holds every statement of the store to its index: each is recorded as it runs and explained by SQLite.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+
+use diesel::connection::{Connection, Instrumentation, InstrumentationEvent};
+use diesel::sql_types::Text;
+use diesel::{QueryableByName, RunQueryDsl, sql_query};
+
+use crate::scim::Member;
+use crate::store::changes::{self, Change, ChangeKind};
+use crate::store::resources::{self, Password, Update};
+use crate::store::testing::{TENANT, group, id, ids, user, with_store};
+use crate::store::{
+    Backend, Conn, StoreError, attributes, counts, members, tenants, tokens, walks,
+};
+
+/// These are small, or all of one is wanted.
+const MAY_BE_SCANNED: [&str; 4] = ["SCAN tenants", "SCAN json_each", "SCAN up", "SCAN w"];
+
+#[derive(Clone, Default)]
+struct Recorder(Arc<Mutex<BTreeSet<String>>>);
+
+impl Instrumentation for Recorder {
+    fn on_connection_event(&mut self, event: InstrumentationEvent<'_>) {
+        if let InstrumentationEvent::StartQuery { query, .. } = event {
+            let text = query.to_string();
+            let text = text.split(" -- binds").next().unwrap();
+            self.0.lock().unwrap().insert(text.to_owned());
+        }
+    }
+}
+
+#[derive(QueryableByName)]
+struct Step {
+    #[diesel(sql_type = Text)]
+    detail: String,
+}
+
+fn read_all(conn: &mut Conn) -> Result<(), StoreError> {
+    resources::get(conn, TENANT, "User", &id("a"))?;
+    resources::get_many(conn, TENANT, &ids(&["a", "b"]))?;
+    resources::by_user_name(conn, TENANT, "User", "a")?;
+    resources::password_hash(conn, TENANT, &id("a"))?;
+    members::of_groups(conn, TENANT, &ids(&["g"]))?;
+    members::has_more_than(conn, TENANT, &id("g"), 3)?;
+    members::groups_of(conn, TENANT, &ids(&["a"]))?;
+    changes::after(conn, TENANT, 0, 10)?;
+    changes::of_resource(conn, TENANT, &id("a"), None, 10)?;
+    counts::of(conn, TENANT, "User")?;
+    tenants::get(conn, TENANT)?;
+    tenants::by_name(conn, "default")?;
+    tokens::by_hash(conn, "x")?;
+    walks::recall(conn, TENANT, "x")?;
+    Ok(())
+}
+
+#[test]
+fn no_statement_reads_a_whole_table() {
+    with_store(|store| async move {
+        if store.backend() != Backend::Sqlite {
+            return;
+        }
+        let recorder = Recorder::default();
+        let listen = recorder.clone();
+        store
+            .admin(move |conn| -> Result<(), StoreError> {
+                conn.set_instrumentation(listen);
+                read_all(conn)?;
+                tokens::revoke(conn, TENANT, "x", 1)?;
+                tokens::touch_last_used(conn, TENANT, "x", 1)?;
+                walks::forget_before(conn, 1)?;
+                Ok(())
+            })
+            .await
+            .unwrap();
+        store.put(vec![user("a"), user("b"), group("g")]).await;
+        store
+            .tx(|tx| {
+                let wanted = [Member {
+                    value: "a".into(),
+                    display: None,
+                }];
+                members::add(tx, &id("g"), &wanted)?;
+                members::remove(tx, &id("g"), &["a".into()])?;
+                members::replace(tx, &id("g"), &wanted)?;
+                members::remove_all(tx, &id("g"))?;
+                attributes::replace(tx, &id("a"), &[])?;
+                let new = user("a");
+                let update = Update {
+                    id: new.id,
+                    at: 2,
+                    hot: new.hot,
+                    label: new.label,
+                    password: Password::Set("x".into()),
+                    doc: new.doc,
+                    rows: None,
+                };
+                resources::update(tx, &update)?;
+                resources::touch(tx, &id("a"), 3)?;
+                resources::touch_many(tx, &ids(&["a", "b"]), 3)?;
+                resources::delete(tx, "User", &id("a"))?;
+                tx.append(Change {
+                    resource_id: id("a"),
+                    resource_type: "User".into(),
+                    kind: ChangeKind::Deleted,
+                    at: 3,
+                    actor: "test".into(),
+                    payload: "{}".into(),
+                });
+                Ok(())
+            })
+            .await
+            .unwrap();
+        let texts = std::mem::take(&mut *recorder.0.lock().unwrap());
+        store.read(move |conn| explain(conn, &texts)).await.unwrap();
+    });
+}
+
+fn explain(conn: &mut Conn, texts: &BTreeSet<String>) -> Result<(), StoreError> {
+    let mut explained = 0;
+    for text in texts {
+        let is_query = ["SELECT", "INSERT", "UPDATE", "DELETE", "WITH"]
+            .iter()
+            .any(|word| text.trim_start().starts_with(word));
+        if !is_query {
+            continue;
+        }
+        let steps: Vec<Step> = sql_query(format!("EXPLAIN QUERY PLAN {text}")).load(conn)?;
+        for step in steps {
+            let scan = step.detail.starts_with("SCAN")
+                && !step.detail.contains("VIRTUAL TABLE")
+                && step.detail != "SCAN CONSTANT ROW"
+                && !MAY_BE_SCANNED
+                    .iter()
+                    .any(|allowed| step.detail.starts_with(allowed));
+            assert!(!scan, "{}\n{text}", step.detail);
+        }
+        explained += 1;
+    }
+    assert!(explained > 30, "{explained}");
+    Ok(())
+}
