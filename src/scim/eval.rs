@@ -77,8 +77,14 @@ pub fn mentions(filter: &Filter, attribute: &str) -> bool {
 /// Whether one element of `attribute` satisfies the filter of the brackets: `type eq "work"` in
 /// `emails[type eq "work"]`.
 ///
-/// The paths of the filter are complete (`emails.type`). An element of a simple attribute is its own `value`.
+/// The paths of the filter are complete (`emails.type`); what is not of `attribute` counts as unassigned. An element
+/// of a simple attribute is its own `value`.
 pub fn element_matches(filter: &Filter, attribute: &AttrRef, element: &Value) -> bool {
+    let own = |path: &AttrRef| {
+        let is_own = path.container == attribute.container
+            && path.attribute.name == attribute.attribute.name;
+        if is_own { leaf(path, element) } else { None }
+    };
     match filter {
         Filter::And(terms) => terms
             .iter()
@@ -87,9 +93,12 @@ pub fn element_matches(filter: &Filter, attribute: &AttrRef, element: &Value) ->
             .iter()
             .any(|term| element_matches(term, attribute, element)),
         Filter::Not(term) => !element_matches(term, attribute, element),
-        Filter::Present(path) => leaf(path, element).is_some_and(assigned),
+        Filter::Present(path) => own(path).is_some_and(assigned),
         Filter::Compare { path, op, value } => {
-            let found = leaf(path, element).or_else(|| assumed(path, element));
+            let found = match value {
+                Operand::Bool(_) => own(path).or_else(|| assumed(path, element)),
+                _ => own(path),
+            };
             compare(path, *op, value, found)
         }
         Filter::Element { filter, .. } => element_matches(filter, attribute, element),

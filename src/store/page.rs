@@ -11,6 +11,7 @@ use diesel::sql_types::{BigInt, Text};
 use jiff::Timestamp;
 
 use crate::scim::eval::{View, matches, mentions};
+use crate::scim::registry::AttrRef;
 use crate::scim::render::{GroupView, MemberView, Meta};
 use crate::scim::{Document, ErrorKind, Filter, ResourceType, ScimError};
 use crate::store::predicate::{Bind, Fragment, Plan, Statement, plan};
@@ -225,7 +226,7 @@ impl<'a> Search<'a> {
         let rt = &self.query.rt;
         let always = ["userName", "displayName", "externalId", "id"];
         let always = always.iter().filter(|key| rt.attr_by_key(key).is_some());
-        let indexed = rt.indexed.iter().map(|path| path.key());
+        let indexed = rt.indexed.iter().map(AttrRef::key);
         let usable: Vec<&str> = always.copied().chain(indexed).collect();
         ScimError::new(
             ErrorKind::TooMany,
@@ -278,8 +279,8 @@ impl<'a> Search<'a> {
 
     fn condition(&self, start: &'static str, after: Option<&ResourceId>) -> Fragment {
         let mut sql = match &self.plan.predicate {
-            Some(predicate) if !predicate.is_kept() => Fragment::new(),
-            _ => Fragment::new().kept(),
+            Some(predicate) if !predicate.is_kept() => Fragment::default(),
+            _ => Fragment::default().kept(),
         };
         sql = sql
             .push(start)

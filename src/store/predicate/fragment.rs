@@ -15,7 +15,9 @@ use crate::scim::filter::CompareOp;
 use crate::store::{Backend, Conn};
 
 /// A piece of SQL, safe to put into diesel statements: all that comes from outside is a parameter.
-#[derive(Debug, Clone, PartialEq)]
+///
+/// The text of an empty one may become one of very many, until [`Fragment::kept`] says otherwise.
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Fragment {
     parts: Vec<Part>,
     /// Whether the text is one of a fixed few, so that the connection may keep it prepared.
@@ -38,16 +40,8 @@ pub enum Bind {
 }
 
 impl Fragment {
-    /// An empty piece whose text may be one of very many.
-    pub fn new() -> Self {
-        Self {
-            parts: Vec::new(),
-            kept: false,
-        }
-    }
-
     pub fn text(text: &'static str) -> Self {
-        Self::new().push(text)
+        Self::default().push(text)
     }
 
     #[must_use]
@@ -86,7 +80,7 @@ impl Fragment {
 
     /// The pieces with a separator between them.
     pub fn join(pieces: impl IntoIterator<Item = Self>, separator: &'static str) -> Self {
-        let mut all = Self::new();
+        let mut all = Self::default();
         for (index, piece) in pieces.into_iter().enumerate() {
             if index > 0 {
                 all = all.push(separator);

@@ -45,7 +45,10 @@ pub fn filters(rt: &ResourceType, ids: Vec<String>) -> BoxedStrategy<String> {
         .cloned()
         .collect();
     // The lists that SQL knows come up more often.
-    let known = |target: &&Target| ["emails", "members", "groups"].contains(&target.name.as_str());
+    let known = |target: &&Target| {
+        let name = target.name.as_str();
+        ["emails", "members", "groups"].contains(&name) || name.ends_with(":places")
+    };
     let usual: Vec<Target> = lists.iter().filter(known).cloned().collect();
     lists.extend(usual.iter().cycle().take(lists.len()).cloned());
     let test = prop_oneof![3 => select(hot), 2 => select(plain)]
@@ -112,7 +115,9 @@ fn subs_of(attribute: &Attribute) -> Vec<Target> {
     // Those that are looked up come up more often.
     let usual = all
         .iter()
-        .filter(|target| ["value", "type", "primary"].contains(&target.name.as_str()))
+        .filter(|target| {
+            ["value", "type", "primary", "rank", "open"].contains(&target.name.as_str())
+        })
         .cloned();
     all.iter().cloned().chain(usual).collect()
 }

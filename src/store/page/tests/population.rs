@@ -15,7 +15,9 @@ use serde_json::{Map, Value, json};
 use crate::scim::eval::{View, matches};
 use crate::scim::leaves::{hot_columns, index_rows};
 use crate::scim::name::{self, fold_user_name};
+use crate::scim::registry::{AttrRef, Extension};
 use crate::scim::render::{GroupView, MemberView, Meta};
+use crate::scim::schema::Schema;
 use crate::scim::{Document, Filter, Member, Registry, ResourceType};
 use crate::store::resources::{self, NewResource};
 use crate::store::{ResourceId, StoreError, Tx, members};
@@ -114,6 +116,54 @@ impl Someone {
     }
 }
 
+/// An extension with the kinds of attributes that the standard schemas lack.
+const MORE: &str = r#"{
+    "id": "urn:example:More", "name": "More", "attributes": [
+        {"name": "level", "type": "integer"},
+        {"name": "score", "type": "decimal"},
+        {"name": "since", "type": "dateTime"},
+        {"name": "flag", "type": "boolean"},
+        {"name": "tags", "multiValued": true},
+        {"name": "codes", "multiValued": true, "caseExact": true},
+        {"name": "key", "type": "binary", "caseExact": true},
+        {"name": "places", "type": "complex", "multiValued": true, "subAttributes": [
+            {"name": "value"}, {"name": "rank", "type": "integer"}, {"name": "open", "type": "boolean"}
+        ]}
+    ]
+}"#;
+const MORE_URN: &str = "urn:example:More";
+
+/// The standard types, but users have more attributes and more of them indexed.
+fn registry() -> Registry {
+    let standard = Registry::standard();
+    let user = standard.by_name("User").unwrap();
+    let more = Extension {
+        schema: Arc::new(Schema::parse(MORE).unwrap()),
+        required: false,
+    };
+    let mut extensions = user.extensions.clone();
+    extensions.push(more);
+    let more = [
+        "level",
+        "since",
+        "flag",
+        "tags",
+        "places.value",
+        "places.rank",
+        "places.open",
+    ]
+    .map(|name| format!("{MORE_URN}:{name}"));
+    let mut indexed: Vec<&str> = user.indexed.iter().map(AttrRef::key).collect();
+    indexed.push("emails.primary");
+    indexed.extend(more.iter().map(String::as_str));
+    let schema = user.schema.clone();
+    let user = ResourceType::new("User", "/Users", "", schema, extensions).unwrap();
+    let user = user.index(&indexed).unwrap();
+    let schema = standard.by_name("Group").unwrap().schema.clone();
+    let group = ResourceType::new("Group", "/Groups", "", schema, Vec::new()).unwrap();
+    Registry::new(vec![user, group]).unwrap()
+}
+
 #[derive(Debug)]
 pub struct Population {
     pub registry: Registry,
@@ -152,7 +202,7 @@ impl Population {
                 members.into_iter().filter(|(id, _)| *id != own).collect();
         }
         let mut population = Self {
-            registry: Registry::standard(),
+            registry: registry(),
             all,
         };
         let view = |one: &Someone| (population.members_of(one), population.groups_of(one));
@@ -255,21 +305,17 @@ fn add(all: &mut BTreeMap<String, Someone>, id: String, kind: &'static str, cont
     };
     let at = content.remove("at").unwrap().as_i64().unwrap();
     content.retain(|_, value| !is_nothing(value));
-    let extended = content.contains_key(name::ENTERPRISE_USER);
-    let mut document = Map::new();
     let core = if kind == "User" {
         name::USER
     } else {
         name::GROUP
     };
-    document.insert(
-        "schemas".to_owned(),
-        if extended {
-            json!([core, name::ENTERPRISE_USER])
-        } else {
-            json!([core])
-        },
-    );
+    let extensions = content.keys().filter(|key| key.contains(':'));
+    let schemas: Value = std::iter::once(core)
+        .chain(extensions.map(String::as_str))
+        .collect();
+    let mut document = Map::new();
+    document.insert("schemas".to_owned(), schemas);
     document.insert("id".to_owned(), id.clone().into());
     document.append(&mut content);
     let someone = Someone {
@@ -319,7 +365,8 @@ fn object(fields: Vec<(&'static str, BoxedStrategy<Value>)>) -> BoxedStrategy<Va
         .prop_map(move |values| {
             let present = names.iter().zip(values);
             let present = present.filter_map(|(name, value)| Some(((*name).to_owned(), value?)));
-            let present: Map<String, Value> = present.collect();
+            let present: Map<String, Value> =
+                present.filter(|(_, value)| !is_nothing(value)).collect();
             if present.is_empty() {
                 Value::Null
             } else {
@@ -368,17 +415,7 @@ fn user() -> BoxedStrategy<Value> {
         ("department", string()),
         ("costCenter", string()),
         ("manager", manager),
-    ])
-    .prop_map(|mut extension| {
-        if let Value::Object(attributes) = &mut extension {
-            attributes.retain(|_, value| !value.is_null());
-        }
-        if is_nothing(&extension) {
-            Value::Null
-        } else {
-            extension
-        }
-    });
+    ]);
     let optional = object(vec![
         ("externalId", string()),
         ("displayName", string()),
@@ -396,11 +433,44 @@ fn user() -> BoxedStrategy<Value> {
         ("emails", list(prop_oneof![mail, string()].boxed())),
         ("phoneNumbers", list(string())),
         ("roles", list(string())),
-        (name::ENTERPRISE_USER, enterprise.boxed()),
+        (name::ENTERPRISE_USER, enterprise),
+        (MORE_URN, more()),
     ]);
     (text(), at(), optional)
         .prop_map(|(user_name, at, rest)| with(rest, json!({"userName": user_name, "at": at})))
         .boxed()
+}
+
+fn more() -> BoxedStrategy<Value> {
+    let number = || select(vec![json!(-1), json!(0), json!(1), json!(2)]).boxed();
+    let score = select(vec![json!(1), json!(1.5), json!(-0.5), json!(1e300)]);
+    // Two ways to write one instant, and two that are apart.
+    let since = select(vec![
+        "2023-11-14T22:13:20Z",
+        "2023-11-14T23:13:20.000+01:00",
+        "1970-01-01T00:00:00Z",
+        "2027-01-15T08:00:00.123456Z",
+    ]);
+    let place = object(vec![
+        ("value", string()),
+        ("rank", number()),
+        ("open", boolean()),
+    ]);
+    let several = |one: BoxedStrategy<Value>| {
+        vec(one, 0..3)
+            .prop_map(|all| all.into_iter().filter(|one| !one.is_null()).collect())
+            .boxed()
+    };
+    object(vec![
+        ("level", number()),
+        ("score", score.boxed()),
+        ("since", since.prop_map(Value::from).boxed()),
+        ("flag", boolean()),
+        ("tags", several(string())),
+        ("codes", several(string())),
+        ("key", select(vec![json!("AQ=="), json!("aq==")]).boxed()),
+        ("places", several(place)),
+    ])
 }
 
 fn group(ids: Vec<String>) -> BoxedStrategy<Value> {
