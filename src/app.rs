@@ -29,21 +29,20 @@ pub struct App {
     pub base_url: String,
     /// The token that was made because there was none; to be shown once.
     pub first_token: Option<String>,
-    store: Store,
+    store: Arc<Store>,
 }
 
 /// Opens the database: connects and brings its tables up to date.
 ///
 /// # Errors
 /// Where it cannot be reached or is newer than this program.
-pub fn open_store(config: &DatabaseConfig) -> anyhow::Result<Store> {
-    Ok(Store::open(&crate::store::Config {
-        url: config.url.clone(),
+pub fn open_store(config: &DatabaseConfig) -> anyhow::Result<Arc<Store>> {
+    Ok(Arc::new(Store::open(&crate::store::Config {
         readers: config.readers,
         queue: config.queue,
         wait: config.queue_wait,
-        ..crate::store::Config::default()
-    })?)
+        ..crate::store::Config::new(config.url.clone())
+    })?))
 }
 
 impl App {
@@ -68,7 +67,7 @@ impl App {
         let shared = Data::new(Shared {
             openapi: openapi::document(&registry).to_pretty_json()?,
             service: Service {
-                store: store.clone(),
+                store: Arc::clone(&store),
                 registry,
                 clock,
                 options: Arc::new(options(config, base_url.clone())),
@@ -76,12 +75,24 @@ impl App {
                 walks: Walks::default(),
                 bootstrap,
             },
-            body_limits: BodyLimits { size_bytes: config.body_limit_bytes, time: config.body_timeout },
+            body_limits: BodyLimits {
+                size_bytes: config.body_limit_bytes,
+                time: config.body_timeout,
+            },
             metrics: Metrics::new()?,
         });
-        let listen = Listen { workers: config.workers, tls, shutdown_timeout: config.shutdown_timeout };
+        let listen = Listen {
+            workers: config.workers,
+            tls,
+            shutdown_timeout: config.shutdown_timeout,
+        };
         let bound = server::start(listener, shared, &listen)?;
-        Ok(Self { bound, base_url, first_token, store })
+        Ok(Self {
+            bound,
+            base_url,
+            first_token,
+            store,
+        })
     }
 
     /// Serves until SIGTERM or SIGINT; requests in flight finish, then the database is closed in order.
@@ -139,7 +150,8 @@ async fn issuers(store: &Store, settings: &[IssuerSettings]) -> anyhow::Result<V
     let mut issuers = Vec::with_capacity(settings.len());
     for setting in settings {
         let path = &setting.jwks_file;
-        let file = File::open(path).with_context(|| format!("issuers: cannot open {}", path.display()))?;
+        let file =
+            File::open(path).with_context(|| format!("issuers: cannot open {}", path.display()))?;
         let keys = serde_json::from_reader(BufReader::new(file))
             .with_context(|| format!("issuers: {} is no JSON Web Key Set", path.display()))?;
         let tenant = tenants::by_name(store, setting.tenant.clone())
@@ -158,7 +170,12 @@ async fn issuers(store: &Store, settings: &[IssuerSettings]) -> anyhow::Result<V
 fn tls(files: &TlsFiles) -> anyhow::Result<Arc<rustls::ServerConfig>> {
     let chain = CertificateDer::pem_file_iter(&files.certificate)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .with_context(|| format!("tls_certificate: cannot read {}", files.certificate.display()))?;
+        .with_context(|| {
+            format!(
+                "tls_certificate: cannot read {}",
+                files.certificate.display()
+            )
+        })?;
     let key = PrivateKeyDer::from_pem_file(&files.key)
         .with_context(|| format!("tls_key: cannot read {}", files.key.display()))?;
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());

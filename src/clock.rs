@@ -39,7 +39,10 @@ pub struct TestClock {
 
 impl TestClock {
     pub fn at(now: Timestamp) -> Self {
-        Self { now: Mutex::new(now), ids: Mutex::default() }
+        Self {
+            now: Mutex::new(now),
+            ids: Mutex::default(),
+        }
     }
 
     pub fn set(&self, now: Timestamp) {
@@ -65,7 +68,9 @@ fn new_id_at(now: Timestamp, ids: &Mutex<ContextV7>) -> String {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    mutex
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 /// Bytes from the operating system's random source.

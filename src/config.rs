@@ -107,15 +107,25 @@ impl Config {
         let max_page_size = sources.number("max_page_size", 1000, SMALLEST_PAGE_LIMIT..=10_000)?;
         Ok(Self {
             listen: sources.parse("listen", "127.0.0.1:8080", |text| {
-                text.parse().map_err(|_| "an address with a port was expected, such as 127.0.0.1:8080".to_owned())
+                text.parse().map_err(|_| {
+                    "an address with a port was expected, such as 127.0.0.1:8080".to_owned()
+                })
             })?,
             database: database(&sources)?,
             base_url: sources.optional("base_url", |text| base_url(text))?,
             tls: tls(&sources)?,
             workers: to_usize(sources.number("workers", to_u64(cores), 1..=1024)?),
-            body_limit_bytes: to_usize(sources.number("body_limit_bytes", 16 << 20, 1024..=1 << 30)?),
+            body_limit_bytes: to_usize(sources.number(
+                "body_limit_bytes",
+                16 << 20,
+                1024..=1 << 30,
+            )?),
             body_timeout: Duration::from_secs(sources.number("body_timeout_s", 30, 1..=3600)?),
-            shutdown_timeout: Duration::from_secs(sources.number("shutdown_timeout_s", 30, 1..=3600)?),
+            shutdown_timeout: Duration::from_secs(sources.number(
+                "shutdown_timeout_s",
+                30,
+                1..=3600,
+            )?),
             unknown_members: sources.parse("unknown_members", "skip", |text| match text {
                 "skip" => Ok(UnknownMembers::Skip),
                 "refuse" => Ok(UnknownMembers::Refuse),
@@ -126,10 +136,18 @@ impl Config {
                 "off" => Ok(PasswordSync::Off),
                 _ => Err("`on` or `off` was expected".to_owned()),
             })?,
-            default_page_size: to_u32(sources.number("default_page_size", 100, 1..=max_page_size)?),
+            default_page_size: to_u32(sources.number(
+                "default_page_size",
+                100,
+                1..=max_page_size,
+            )?),
             max_page_size: to_u32(max_page_size),
             scan_limit: to_u32(sources.number("scan_limit", 100_000, 1..=100_000_000)?),
-            patch_answer_members: to_u32(sources.number("patch_answer_members", 1000, 0..=100_000_000)?),
+            patch_answer_members: to_u32(sources.number(
+                "patch_answer_members",
+                1000,
+                0..=100_000_000,
+            )?),
             issuers: sources.issuers(),
             bootstrap_token: sources.bootstrap_token().map(Secret),
         })
@@ -143,13 +161,19 @@ fn database(sources: &Sources) -> Result<DatabaseConfig, ConfigError> {
         })?,
         readers: to_usize(sources.number("database_readers", 4, 1..=256)?),
         queue: to_usize(sources.number("database_queue", 1024, 1..=1_000_000)?),
-        queue_wait: Duration::from_millis(sources.number("database_queue_wait_ms", 5000, 1..=600_000)?),
+        queue_wait: Duration::from_millis(sources.number(
+            "database_queue_wait_ms",
+            5000,
+            1..=600_000,
+        )?),
     })
 }
 
 fn base_url(text: &str) -> Result<String, String> {
     let fits = (text.starts_with("https://") || text.starts_with("http://"))
-        && text.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'?' | b'#' | b'"' | b'\\'));
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_graphic() && !matches!(b, b'?' | b'#' | b'"' | b'\\'));
     if fits {
         Ok(text.trim_end_matches('/').to_owned())
     } else {
@@ -159,7 +183,10 @@ fn base_url(text: &str) -> Result<String, String> {
 
 fn tls(sources: &Sources) -> Result<Option<TlsFiles>, ConfigError> {
     let path = |text: &str| Ok(PathBuf::from(text));
-    match (sources.optional("tls_certificate", path)?, sources.optional("tls_key", path)?) {
+    match (
+        sources.optional("tls_certificate", path)?,
+        sources.optional("tls_key", path)?,
+    ) {
         (None, None) => Ok(None),
         (Some(certificate), Some(key)) => Ok(Some(TlsFiles { certificate, key })),
         (Some(_), None) => Err(sources.error("tls_certificate", "`tls_key` must be set too")),

@@ -3,23 +3,34 @@
 use std::io::IsTerminal as _;
 use std::time::Duration;
 
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use metrics::{Key, Label, Level, Metadata, Recorder as _};
+use metrics_exporter_prometheus::{
+    Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
+};
 use tracing_subscriber::EnvFilter;
 
 /// Upper bounds of the latency buckets, in seconds.
-const BUCKETS_S: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0];
+const BUCKETS_S: [f64; 12] = [
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0,
+];
 
 /// Starts the log on standard error: text on a terminal, JSON lines otherwise. `ROLLCALL_LOG` sets what is logged,
 /// by default `info`.
 pub fn start_log() {
     let filter = EnvFilter::try_from_env("ROLLCALL_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     // A second start, as in tests, keeps the first log.
     let _ = if std::io::stderr().is_terminal() {
         builder.try_init()
     } else {
-        builder.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init()
+        builder
+            .json()
+            .flatten_event(true)
+            .with_current_span(true)
+            .with_span_list(false)
+            .try_init()
     };
 }
 
@@ -36,7 +47,10 @@ impl Metrics {
     /// Where the recorder cannot be built.
     pub fn new() -> Result<Self, metrics_exporter_prometheus::BuildError> {
         let recorder = PrometheusBuilder::new()
-            .set_buckets_for_metric(Matcher::Full("rollcall_http_request_duration_seconds".to_owned()), &BUCKETS_S)?
+            .set_buckets_for_metric(
+                Matcher::Full("rollcall_http_request_duration_seconds".to_owned()),
+                &BUCKETS_S,
+            )?
             .build_recorder();
         let handle = recorder.handle();
         recorder.describe_counter(
@@ -54,14 +68,23 @@ impl Metrics {
 
     /// Counts one answered request.
     pub fn request(&self, method: &str, route: &str, status: u16, elapsed: Duration) {
-        let labels = vec![Label::new("method", known_method(method)), Label::new("route", route.to_owned())];
+        let labels = vec![
+            Label::new("method", known_method(method)),
+            Label::new("route", route.to_owned()),
+        ];
         let mut counted = labels.clone();
         counted.push(Label::new("status", status.to_string()));
         self.recorder
-            .register_counter(&Key::from_parts("rollcall_http_requests_total", counted), &METADATA)
+            .register_counter(
+                &Key::from_parts("rollcall_http_requests_total", counted),
+                &METADATA,
+            )
             .increment(1);
         self.recorder
-            .register_histogram(&Key::from_parts("rollcall_http_request_duration_seconds", labels), &METADATA)
+            .register_histogram(
+                &Key::from_parts("rollcall_http_request_duration_seconds", labels),
+                &METADATA,
+            )
             .record(elapsed.as_secs_f64());
     }
 

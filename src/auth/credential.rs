@@ -25,7 +25,9 @@ impl Credential {
     /// # Errors
     /// See [`Malformed`]; each is answered with 401.
     pub fn parse(header: &[u8]) -> Result<Self, Malformed> {
-        let text = std::str::from_utf8(header).map_err(|_| Malformed::NotText)?.trim();
+        let text = std::str::from_utf8(header)
+            .map_err(|_| Malformed::NotText)?
+            .trim();
         let (scheme, rest) = match text.split_once(' ') {
             Some((scheme, rest)) => (scheme, rest.trim()),
             None => ("", text),
@@ -62,7 +64,11 @@ mod tests {
 
     fn check(header: &str, expected: Result<&str, Malformed>) {
         let parsed = Credential::parse(header.as_bytes());
-        assert_eq!(parsed.as_ref().map(Credential::secret).map_err(|e| *e), expected, "{header}");
+        assert_eq!(
+            parsed.as_ref().map(Credential::secret).map_err(|e| *e),
+            expected,
+            "{header}"
+        );
     }
 
     #[test]
@@ -83,6 +89,9 @@ mod tests {
 
     #[test]
     fn bytes_that_are_no_text() {
-        assert!(matches!(Credential::parse(b"Bearer \xff"), Err(Malformed::NotText)));
+        assert!(matches!(
+            Credential::parse(b"Bearer \xff"),
+            Err(Malformed::NotText)
+        ));
     }
 }

@@ -87,7 +87,9 @@ pub fn verify(token: &str, issuers: &[Issuer], now: Timestamp) -> Result<Princip
     // Two issuers may use the same `kid`: every one that has it is asked, each with its own issuer and audience.
     let mut reason = Rejected::Key;
     for issuer in issuers {
-        let Some(jwk) = issuer.keys.find(kid) else { continue };
+        let Some(jwk) = issuer.keys.find(kid) else {
+            continue;
+        };
         match verify_with(token, header.alg, jwk, issuer, now) {
             Ok(principal) => return Ok(principal),
             Err(rejected) => reason = rejected,
@@ -167,7 +169,10 @@ mod tests {
 
     fn issuer(kid: &str, issuer: &str, tenant: i64) -> Issuer {
         let mut jwk = Jwk::from_encoding_key(&key(), Algorithm::EdDSA).unwrap();
-        jwk.common = CommonParameters { key_id: Some(kid.to_owned()), ..Default::default() };
+        jwk.common = CommonParameters {
+            key_id: Some(kid.to_owned()),
+            ..Default::default()
+        };
         Issuer {
             issuer: issuer.to_owned(),
             audience: "rollcall".to_owned(),
@@ -185,7 +190,10 @@ mod tests {
     }
 
     fn header(kid: Option<&str>) -> Header {
-        Header { kid: kid.map(str::to_owned), ..Header::new(Algorithm::EdDSA) }
+        Header {
+            kid: kid.map(str::to_owned),
+            ..Header::new(Algorithm::EdDSA)
+        }
     }
 
     fn with(name: &str, value: Value) -> Value {
@@ -196,9 +204,17 @@ mod tests {
 
     fn check(claims: &Value, expected: &Result<&str, Rejected>) {
         let issuers = [issuer("k1", "https://a.example.com", 7)];
-        let found = verify(&token(&header(Some("k1")), claims), &issuers, Timestamp::from_second(NOW).unwrap());
+        let found = verify(
+            &token(&header(Some("k1")), claims),
+            &issuers,
+            Timestamp::from_second(NOW).unwrap(),
+        );
         let found = found.map(|principal| principal.name);
-        assert_eq!(found.as_deref().map_err(Clone::clone), *expected, "{claims}");
+        assert_eq!(
+            found.as_deref().map_err(Clone::clone),
+            *expected,
+            "{claims}"
+        );
     }
 
     #[test]
@@ -209,15 +225,25 @@ mod tests {
         check(&with("nbf", json!(NOW + 31)), &Err(Rejected::NotYetValid));
         check(&with("iat", json!(NOW + 31)), &Err(Rejected::NotYetValid));
         check(&with("nbf", json!(NOW + 30)), &Ok("jwt:app"));
-        check(&with("iss", json!("https://b.example.com")), &Err(Rejected::Issuer));
+        check(
+            &with("iss", json!("https://b.example.com")),
+            &Err(Rejected::Issuer),
+        );
         check(&with("aud", json!("other")), &Err(Rejected::Issuer));
     }
 
     #[test]
     fn a_key_id_that_two_issuers_share_leads_to_the_right_tenant() {
-        let issuers = [issuer("k1", "https://b.example.com", 1), issuer("k1", "https://a.example.com", 2)];
-        let principal =
-            verify(&token(&header(Some("k1")), &claims()), &issuers, Timestamp::from_second(NOW).unwrap()).unwrap();
+        let issuers = [
+            issuer("k1", "https://b.example.com", 1),
+            issuer("k1", "https://a.example.com", 2),
+        ];
+        let principal = verify(
+            &token(&header(Some("k1")), &claims()),
+            &issuers,
+            Timestamp::from_second(NOW).unwrap(),
+        )
+        .unwrap();
         assert_eq!(principal.tenant, 2);
         assert!(principal.scopes.allow(crate::auth::Scope::Read));
         assert!(!principal.scopes.allow(crate::auth::Scope::Scim));
@@ -227,15 +253,31 @@ mod tests {
     fn unsigned_and_symmetric_tokens_are_refused() {
         let issuers = [issuer("k1", "https://a.example.com", 1)];
         let now = Timestamp::from_second(NOW).unwrap();
-        let AlgorithmParameters::OctetKeyPair(public) = &issuers[0].keys.keys[0].algorithm else { unreachable!() };
+        let AlgorithmParameters::OctetKeyPair(public) = &issuers[0].keys.keys[0].algorithm else {
+            unreachable!()
+        };
         let mut hs = Header::new(Algorithm::HS256);
         hs.kid = Some("k1".to_owned());
-        let forged = encode(&hs, &claims(), &EncodingKey::from_secret(public.x.as_bytes())).unwrap();
+        let forged = encode(
+            &hs,
+            &claims(),
+            &EncodingKey::from_secret(public.x.as_bytes()),
+        )
+        .unwrap();
         assert_eq!(verify(&forged, &issuers, now), Err(Rejected::Algorithm));
         let none = "eyJhbGciOiJub25lIiwia2lkIjoiazEifQ.e30.";
         assert_eq!(verify(none, &issuers, now), Err(Rejected::Malformed));
-        assert_eq!(verify(&token(&header(None), &claims()), &issuers, now), Err(Rejected::Malformed));
-        assert_eq!(verify(&token(&header(Some("k9")), &claims()), &issuers, now), Err(Rejected::Key));
-        assert_eq!(verify("e30.e30.e30", &issuers, now), Err(Rejected::Malformed));
+        assert_eq!(
+            verify(&token(&header(None), &claims()), &issuers, now),
+            Err(Rejected::Malformed)
+        );
+        assert_eq!(
+            verify(&token(&header(Some("k9")), &claims()), &issuers, now),
+            Err(Rejected::Key)
+        );
+        assert_eq!(
+            verify("e30.e30.e30", &issuers, now),
+            Err(Rejected::Malformed)
+        );
     }
 }

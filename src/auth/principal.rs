@@ -31,7 +31,11 @@ pub struct Scopes {
 
 impl Scopes {
     pub fn every() -> Self {
-        Self { scim: true, read: true, admin: true }
+        Self {
+            scim: true,
+            read: true,
+            admin: true,
+        }
     }
 
     #[must_use]
@@ -128,7 +132,11 @@ mod tests {
 
     #[test]
     fn printed_scopes_parse_to_themselves() {
-        for scopes in [Scopes::every(), Scopes::default(), Scopes::default().with(Scope::Read)] {
+        for scopes in [
+            Scopes::every(),
+            Scopes::default(),
+            Scopes::default().with(Scope::Read),
+        ] {
             assert_eq!(Scopes::parse_known(&scopes.to_string()), scopes);
         }
     }

@@ -53,10 +53,13 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
 }
 
 fn wait<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(work)
 }
 
-fn store_of(args: &DatabaseArgs) -> anyhow::Result<crate::store::Store> {
+fn store_of(args: &DatabaseArgs) -> anyhow::Result<std::sync::Arc<crate::store::Store>> {
     let mut config = crate::config::DatabaseConfig::load(args)?;
     config.readers = 1;
     crate::app::open_store(&config)

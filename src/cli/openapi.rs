@@ -4,6 +4,9 @@ use crate::http::openapi;
 use crate::scim::Registry;
 
 pub fn run() -> anyhow::Result<()> {
-    println!("{}", openapi::document(&Registry::standard()).to_pretty_json()?);
+    println!(
+        "{}",
+        openapi::document(&Registry::standard()).to_pretty_json()?
+    );
     Ok(())
 }

@@ -46,9 +46,22 @@ pub enum TokenCommand {
 pub async fn run(command: TokenCommand) -> anyhow::Result<()> {
     let clock = SystemClock::default();
     match command {
-        TokenCommand::Create { name, scopes, expires, tenant, database } => {
-            let expires = expires.map(|span| clock.now().checked_add(span)).transpose()?;
-            let wish = Wish { tenant, name, scopes: scopes.into_iter().collect(), expires };
+        TokenCommand::Create {
+            name,
+            scopes,
+            expires,
+            tenant,
+            database,
+        } => {
+            let expires = expires
+                .map(|span| clock.now().checked_add(span))
+                .transpose()?;
+            let wish = Wish {
+                tenant,
+                name,
+                scopes: scopes.into_iter().collect(),
+                expires,
+            };
             let store = super::store_of(&database)?;
             let made = tokens::create(&store, wish, &clock).await;
             store.close();
@@ -58,7 +71,10 @@ pub async fn run(command: TokenCommand) -> anyhow::Result<()> {
             let store = super::store_of(&database)?;
             let rows = tokens::list(&store, tenant).await;
             store.close();
-            println!("{:<24} {:<16} {:<28} {:<28} {:<28} STATE", "NAME", "SCOPES", "CREATED", "EXPIRES", "LAST USED");
+            println!(
+                "{:<24} {:<16} {:<28} {:<28} {:<28} STATE",
+                "NAME", "SCOPES", "CREATED", "EXPIRES", "LAST USED"
+            );
             let now_us = clock.now().as_microsecond();
             for row in rows? {
                 let state = match (row.revoked, row.expires) {
@@ -76,9 +92,14 @@ pub async fn run(command: TokenCommand) -> anyhow::Result<()> {
                 );
             }
         }
-        TokenCommand::Revoke { name, tenant, database } => {
+        TokenCommand::Revoke {
+            name,
+            tenant,
+            database,
+        } => {
             let store = super::store_of(&database)?;
-            let done = tokens::revoke(&store, tenant, name.clone(), clock.now().as_microsecond()).await;
+            let done =
+                tokens::revoke(&store, tenant, name.clone(), clock.now().as_microsecond()).await;
             store.close();
             done?;
             println!("revoked {name}");
@@ -110,7 +131,10 @@ mod tests {
 
     #[test]
     fn durations() {
-        assert_eq!(duration("90d").unwrap(), SignedDuration::from_hours(90 * 24));
+        assert_eq!(
+            duration("90d").unwrap(),
+            SignedDuration::from_hours(90 * 24)
+        );
         assert_eq!(duration("12h").unwrap(), SignedDuration::from_hours(12));
         assert!(duration("0d").is_err() && duration("soon").is_err() && duration("-1h").is_err());
     }

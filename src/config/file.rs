@@ -62,12 +62,17 @@ fn parse(path: &Path, text: &str, known: &[&str]) -> Result<File, ConfigError> {
         let offset = error.span().map_or(0, |span| span.start);
         fault("the file", offset, error.message().to_owned())
     })?;
-    let mut file = File { path: path.to_owned(), ..File::default() };
+    let mut file = File {
+        path: path.to_owned(),
+        ..File::default()
+    };
     for (key, value) in table {
         let offset = key.span().start;
         let name = key.into_inner();
         if name == "issuers" {
-            file.issuers = value.try_into().map_err(|error: toml::de::Error| fault(&name, offset, error.message().to_owned()))?;
+            file.issuers = value.try_into().map_err(|error: toml::de::Error| {
+                fault(&name, offset, error.message().to_owned())
+            })?;
             continue;
         }
         if !known.contains(&name.as_str()) {
@@ -78,15 +83,31 @@ fn parse(path: &Path, text: &str, known: &[&str]) -> Result<File, ConfigError> {
             Value::Integer(number) => number.to_string(),
             Value::Boolean(true) => "on".to_owned(),
             Value::Boolean(false) => "off".to_owned(),
-            _ => return Err(fault(&name, offset, "a text, a whole number or a boolean was expected".to_owned())),
+            _ => {
+                return Err(fault(
+                    &name,
+                    offset,
+                    "a text, a whole number or a boolean was expected".to_owned(),
+                ));
+            }
         };
-        file.settings.insert(name, Line { text: text_value, number: line_of(text, offset) });
+        file.settings.insert(
+            name,
+            Line {
+                text: text_value,
+                number: line_of(text, offset),
+            },
+        );
     }
     Ok(file)
 }
 
 fn line_of(text: &str, offset: usize) -> usize {
-    text.bytes().take(offset).filter(|byte| *byte == b'\n').count().saturating_add(1)
+    text.bytes()
+        .take(offset)
+        .filter(|byte| *byte == b'\n')
+        .count()
+        .saturating_add(1)
 }
 
 #[cfg(test)]
@@ -94,10 +115,18 @@ mod tests {
     use super::*;
 
     fn check(text: &str, expected: Result<&[(&str, &str)], &str>) {
-        let found = parse(Path::new("rollcall.toml"), text, &["listen", "workers", "password_sync"]);
+        let found = parse(
+            Path::new("rollcall.toml"),
+            text,
+            &["listen", "workers", "password_sync"],
+        );
         match (found, expected) {
             (Ok(file), Ok(pairs)) => {
-                let found: Vec<_> = file.settings.iter().map(|(k, v)| (k.as_str(), v.text.as_str())).collect();
+                let found: Vec<_> = file
+                    .settings
+                    .iter()
+                    .map(|(k, v)| (k.as_str(), v.text.as_str()))
+                    .collect();
                 assert_eq!(found, pairs);
             }
             (Err(error), Err(part)) => assert!(error.to_string().contains(part), "{error}"),
@@ -108,10 +137,19 @@ mod tests {
     #[test]
     fn files() {
         check("", Ok(&[]));
-        check("listen = \"a\"\nworkers = 2\npassword_sync = true", Ok(&[("listen", "a"), ("password_sync", "on"), ("workers", "2")]));
+        check(
+            "listen = \"a\"\nworkers = 2\npassword_sync = true",
+            Ok(&[("listen", "a"), ("password_sync", "on"), ("workers", "2")]),
+        );
         check("\n\nlisten = ", Err("rollcall.toml line 3"));
-        check("listen = \"a\"\nlistne = \"b\"", Err("listne (rollcall.toml line 2): there is no such setting"));
+        check(
+            "listen = \"a\"\nlistne = \"b\"",
+            Err("listne (rollcall.toml line 2): there is no such setting"),
+        );
         check("workers = 1.5", Err("workers (rollcall.toml line 1)"));
-        check("[[issuers]]\nissuer = \"x\"", Err("issuers (rollcall.toml line 1)"));
+        check(
+            "[[issuers]]\nissuer = \"x\"",
+            Err("issuers (rollcall.toml line 1)"),
+        );
     }
 }

@@ -136,17 +136,28 @@ impl Sources {
             ("patch_answer_members", args.patch_answer_members.clone()),
             ("database_readers", args.database_readers.clone()),
             ("database_queue", args.database_queue.clone()),
-            ("database_queue_wait_ms", args.database_queue_wait_ms.clone()),
+            (
+                "database_queue_wait_ms",
+                args.database_queue_wait_ms.clone(),
+            ),
         ];
         Self::new(&args.database, flags)
     }
 
-    fn new(args: &DatabaseArgs, mut flags: Vec<(&'static str, Option<String>)>) -> Result<Self, ConfigError> {
+    fn new(
+        args: &DatabaseArgs,
+        mut flags: Vec<(&'static str, Option<String>)>,
+    ) -> Result<Self, ConfigError> {
         flags.push(("database", args.database.clone()));
-        let named = args.config.clone().or_else(|| environment("config").map(PathBuf::from));
+        let named = args
+            .config
+            .clone()
+            .or_else(|| environment("config").map(PathBuf::from));
         let file = match named {
             Some(path) => file::read(&path, &KNOWN)?,
-            None if PathBuf::from(DEFAULT_FILE).exists() => file::read(&PathBuf::from(DEFAULT_FILE), &KNOWN)?,
+            None if PathBuf::from(DEFAULT_FILE).exists() => {
+                file::read(&PathBuf::from(DEFAULT_FILE), &KNOWN)?
+            }
             None => File::default(),
         };
         Ok(Self { flags, file })
@@ -184,11 +195,23 @@ impl Sources {
     }
 
     /// A whole number within a range.
-    pub fn number(&self, setting: &str, default: u64, range: RangeInclusive<u64>) -> Result<u64, ConfigError> {
+    pub fn number(
+        &self,
+        setting: &str,
+        default: u64,
+        range: RangeInclusive<u64>,
+    ) -> Result<u64, ConfigError> {
         self.parse(setting, &default.to_string(), |text| {
-            text.parse().ok().filter(|number| range.contains(number)).ok_or_else(|| {
-                format!("a whole number from {} to {} was expected, and not `{text}`", range.start(), range.end())
-            })
+            text.parse()
+                .ok()
+                .filter(|number| range.contains(number))
+                .ok_or_else(|| {
+                    format!(
+                        "a whole number from {} to {} was expected, and not `{text}`",
+                        range.start(),
+                        range.end()
+                    )
+                })
         })
     }
 
@@ -206,16 +229,30 @@ impl Sources {
         let place = self
             .find(setting, from_environment.as_deref())
             .map_or_else(|| "default".to_owned(), |found| found.place);
-        ConfigError { setting: setting.to_owned(), place, problem: problem.to_owned() }
+        ConfigError {
+            setting: setting.to_owned(),
+            place,
+            problem: problem.to_owned(),
+        }
     }
 
     fn find<'s>(&'s self, setting: &str, from_environment: Option<&'s str>) -> Option<Found<'s>> {
-        let flag = self.flags.iter().find(|(name, _)| *name == setting).and_then(|(_, value)| value.as_deref());
+        let flag = self
+            .flags
+            .iter()
+            .find(|(name, _)| *name == setting)
+            .and_then(|(_, value)| value.as_deref());
         if let Some(text) = flag {
-            return Some(Found { text, place: format!("--{}", setting.replace('_', "-")) });
+            return Some(Found {
+                text,
+                place: format!("--{}", setting.replace('_', "-")),
+            });
         }
         if let Some(text) = from_environment {
-            return Some(Found { text, place: format!("environment {}", variable(setting)) });
+            return Some(Found {
+                text,
+                place: format!("environment {}", variable(setting)),
+            });
         }
         self.file.settings.get(setting).map(|line| Found {
             text: &line.text,
@@ -229,9 +266,14 @@ fn variable(setting: &str) -> String {
 }
 
 /// An empty variable counts as none, so that a container can blank one.
-#[expect(clippy::disallowed_methods, reason = "this is the one reader of the environment")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the one reader of the environment"
+)]
 fn environment(setting: &str) -> Option<String> {
-    std::env::var(variable(setting)).ok().filter(|text| !text.is_empty())
+    std::env::var(variable(setting))
+        .ok()
+        .filter(|text| !text.is_empty())
 }
 
 #[cfg(test)]
@@ -246,15 +288,24 @@ mod tests {
     #[test]
     fn a_wrong_flag_is_named() {
         check(
-            &ServeArgs { workers: Some("many".into()), ..ServeArgs::default() },
+            &ServeArgs {
+                workers: Some("many".into()),
+                ..ServeArgs::default()
+            },
             "workers (--workers): a whole number from 1 to 1024 was expected, and not `many`",
         );
         check(
-            &ServeArgs { max_page_size: Some("50".into()), ..ServeArgs::default() },
+            &ServeArgs {
+                max_page_size: Some("50".into()),
+                ..ServeArgs::default()
+            },
             "max_page_size (--max-page-size): a whole number from 100 to 10000 was expected, and not `50`",
         );
         check(
-            &ServeArgs { tls_key: Some("k.pem".into()), ..ServeArgs::default() },
+            &ServeArgs {
+                tls_key: Some("k.pem".into()),
+                ..ServeArgs::default()
+            },
             "tls_key (--tls-key): `tls_certificate` must be set too",
         );
     }
@@ -265,12 +316,18 @@ mod tests {
         let path = folder.path().join("settings.toml");
         std::fs::write(&path, "workers = 3\nunknown_members = \"refuse\"\n").unwrap();
         let args = ServeArgs {
-            database: DatabaseArgs { config: Some(path), ..DatabaseArgs::default() },
+            database: DatabaseArgs {
+                config: Some(path),
+                ..DatabaseArgs::default()
+            },
             workers: Some("7".into()),
             ..ServeArgs::default()
         };
         let config = Config::load(&args).unwrap();
         assert_eq!(config.workers, 7);
-        assert_eq!(config.unknown_members, crate::service::UnknownMembers::Refuse);
+        assert_eq!(
+            config.unknown_members,
+            crate::service::UnknownMembers::Refuse
+        );
     }
 }

@@ -26,7 +26,11 @@ pub struct BodyLimits {
 /// # Errors
 /// 415 for another media type, 413 over the limit, 408 when it comes too slowly, 400 `invalidSyntax` for what is no
 /// JSON object.
-pub async fn read(request: &HttpRequest, payload: Payload, limits: BodyLimits) -> Result<Value, ApiError> {
+pub async fn read(
+    request: &HttpRequest,
+    payload: Payload,
+    limits: BodyLimits,
+) -> Result<Value, ApiError> {
     check_media_type(request)?;
     let bytes = tokio::time::timeout(limits.time, collect(request, payload, limits.size_bytes))
         .await
@@ -36,7 +40,9 @@ pub async fn read(request: &HttpRequest, payload: Payload, limits: BodyLimits) -
 
 fn check_media_type(request: &HttpRequest) -> Result<(), ApiError> {
     // A body without a Content-Type is taken for JSON.
-    let Some(value) = request.headers().get(CONTENT_TYPE) else { return Ok(()) };
+    let Some(value) = request.headers().get(CONTENT_TYPE) else {
+        return Ok(());
+    };
     let text = value.to_str().map_err(|_| ApiError::MediaType)?;
     let kind = text.split(';').next().unwrap_or_default().trim();
     if kind.is_empty()
@@ -49,7 +55,11 @@ fn check_media_type(request: &HttpRequest) -> Result<(), ApiError> {
     }
 }
 
-async fn collect(request: &HttpRequest, mut payload: Payload, limit_bytes: usize) -> Result<BytesMut, ApiError> {
+async fn collect(
+    request: &HttpRequest,
+    mut payload: Payload,
+    limit_bytes: usize,
+) -> Result<BytesMut, ApiError> {
     let announced = request
         .headers()
         .get(CONTENT_LENGTH)
@@ -60,7 +70,8 @@ async fn collect(request: &HttpRequest, mut payload: Payload, limit_bytes: usize
     }
     let mut bytes = BytesMut::with_capacity(announced.unwrap_or(0).min(64 * 1024));
     while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|_| ScimError::invalid_syntax("The body broke off before its end."))?;
+        let chunk =
+            chunk.map_err(|_| ScimError::invalid_syntax("The body broke off before its end."))?;
         if bytes.len().saturating_add(chunk.len()) > limit_bytes {
             return Err(ApiError::TooLarge { limit_bytes });
         }
@@ -73,13 +84,17 @@ fn parse(bytes: &[u8]) -> Result<Value, ScimError> {
     // RFC 8259 section 8.1: a byte order mark may be ignored.
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     if bytes.iter().all(u8::is_ascii_whitespace) {
-        return Err(ScimError::invalid_syntax("The body is empty; a JSON object was expected."));
+        return Err(ScimError::invalid_syntax(
+            "The body is empty; a JSON object was expected.",
+        ));
     }
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = UniqueNames
         .deserialize(&mut deserializer)
         .and_then(|value| deserializer.end().map(|()| value))
-        .map_err(|error| ScimError::invalid_syntax(format!("The body is not valid JSON: {error}.")))?;
+        .map_err(|error| {
+            ScimError::invalid_syntax(format!("The body is not valid JSON: {error}."))
+        })?;
     if value.is_object() {
         Ok(value)
     } else {
@@ -147,7 +162,9 @@ impl<'de> Visitor<'de> for UniqueNames {
         while let Some(name) = map.next_key::<String>()? {
             let value = map.next_value_seed(self)?;
             if object.contains_key(&name) {
-                return Err(A::Error::custom(format_args!("the name `{name}` stands twice in one object")));
+                return Err(A::Error::custom(format_args!(
+                    "the name `{name}` stands twice in one object"
+                )));
             }
             object.insert(name, value);
         }
@@ -169,7 +186,10 @@ mod tests {
 
     #[test]
     fn bodies() {
-        check(br#"{"a":[1,-2,2.5,"x",null,true,{"b":{}}]}"#, Ok(r#"{"a":[1,-2,2.5,"x",null,true,{"b":{}}]}"#));
+        check(
+            br#"{"a":[1,-2,2.5,"x",null,true,{"b":{}}]}"#,
+            Ok(r#"{"a":[1,-2,2.5,"x",null,true,{"b":{}}]}"#),
+        );
         check(b"\xef\xbb\xbf{}", Ok("{}"));
         check(b"", Err("empty"));
         check(b" \n", Err("empty"));

@@ -19,32 +19,55 @@ type Answer = Result<HttpResponse, ApiError>;
 pub async fn service_provider_config(request: HttpRequest, shared: Data<Shared>) -> Answer {
     refuse_filter(&request)?;
     let options = &shared.service.options;
-    Ok(one(&message::service_provider_config(&options.base_url, &options.capabilities())))
+    Ok(one(&message::service_provider_config(
+        &options.base_url,
+        &options.capabilities(),
+    )))
 }
 
 /// `GET /ResourceTypes`.
 pub async fn resource_types(request: HttpRequest, shared: Data<Shared>) -> Answer {
     refuse_filter(&request)?;
     let base_url = &shared.service.options.base_url;
-    Ok(many(shared.service.registry.types().iter().map(|rt| message::resource_type_resource(base_url, rt))))
+    Ok(many(
+        shared
+            .service
+            .registry
+            .types()
+            .iter()
+            .map(|rt| message::resource_type_resource(base_url, rt)),
+    ))
 }
 
 /// `GET /ResourceTypes/{name}`.
-pub async fn resource_type(request: HttpRequest, shared: Data<Shared>, name: Path<String>) -> Answer {
+pub async fn resource_type(
+    request: HttpRequest,
+    shared: Data<Shared>,
+    name: Path<String>,
+) -> Answer {
     refuse_filter(&request)?;
     let rt = shared
         .service
         .registry
         .by_name(&name)
         .ok_or_else(|| service::Error::NotFound(format!("The resource type {name}")))?;
-    Ok(one(&message::resource_type_resource(&shared.service.options.base_url, rt)))
+    Ok(one(&message::resource_type_resource(
+        &shared.service.options.base_url,
+        rt,
+    )))
 }
 
 /// `GET /Schemas`.
 pub async fn schemas(request: HttpRequest, shared: Data<Shared>) -> Answer {
     refuse_filter(&request)?;
     let base_url = &shared.service.options.base_url;
-    Ok(many(shared.service.registry.schemas().map(|schema| message::schema_resource(base_url, schema))))
+    Ok(many(
+        shared
+            .service
+            .registry
+            .schemas()
+            .map(|schema| message::schema_resource(base_url, schema)),
+    ))
 }
 
 /// `GET /Schemas/{urn}`.
@@ -55,12 +78,19 @@ pub async fn schema(request: HttpRequest, shared: Data<Shared>, urn: Path<String
         .registry
         .schema(&urn)
         .ok_or_else(|| service::Error::NotFound(format!("The schema {urn}")))?;
-    Ok(one(&message::schema_resource(&shared.service.options.base_url, schema)))
+    Ok(one(&message::schema_resource(
+        &shared.service.options.base_url,
+        schema,
+    )))
 }
 
 /// RFC 7644 section 4: a filter on these endpoints is answered with 403.
 fn refuse_filter(request: &HttpRequest) -> Result<(), ApiError> {
-    if Query::of(request).has("filter") { Err(ApiError::FilterForbidden) } else { Ok(()) }
+    if Query::of(request).has("filter") {
+        Err(ApiError::FilterForbidden)
+    } else {
+        Ok(())
+    }
 }
 
 fn one(resource: &Value) -> HttpResponse {

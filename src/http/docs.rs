@@ -10,12 +10,16 @@ use crate::http::server::Shared;
 
 /// `GET /openapi.json`: for anybody.
 pub async fn document(shared: Data<Shared>) -> HttpResponse {
-    HttpResponse::Ok().content_type("application/json").body(shared.openapi.clone())
+    HttpResponse::Ok()
+        .content_type("application/json")
+        .body(shared.openapi.clone())
 }
 
 /// `GET /docs`: for anybody.
 pub async fn redirect() -> HttpResponse {
-    HttpResponse::PermanentRedirect().insert_header((LOCATION, "/docs/")).finish()
+    HttpResponse::PermanentRedirect()
+        .insert_header((LOCATION, "/docs/"))
+        .finish()
 }
 
 /// `GET /docs/{file}`: for anybody.
@@ -25,7 +29,9 @@ pub async fn redirect() -> HttpResponse {
 pub async fn page(request: HttpRequest, file: Path<String>) -> Result<HttpResponse, ApiError> {
     let config = std::sync::Arc::new(Config::from("/openapi.json"));
     match utoipa_swagger_ui::serve(&file, config) {
-        Ok(Some(file)) => Ok(HttpResponse::Ok().content_type(file.content_type).body(file.bytes.to_vec())),
+        Ok(Some(file)) => Ok(HttpResponse::Ok()
+            .content_type(file.content_type)
+            .body(file.bytes.to_vec())),
         Ok(None) | Err(_) => no_such_path(request).await,
     }
 }

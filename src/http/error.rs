@@ -7,7 +7,7 @@ use actix_web::http::header::{ALLOW, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpRequest, HttpResponse, ResponseError, Route, web};
 
 use crate::http::respond::SCIM_JSON;
-use crate::scim::message;
+use crate::scim::{ErrorKind, message};
 use crate::service;
 use crate::service::error::Unauthenticated;
 
@@ -69,6 +69,7 @@ impl ApiError {
                 format!("This token lacks the scope `{scope}`. Use a token that was made with it.")
             }
             Self::Service(E::Conflict(text) | E::BadRequest(text)) => text.clone(),
+            Self::Service(E::Taken(what)) => format!("{what} is taken. Choose another one."),
             Self::Service(E::Busy) => "The service is busy; try again in a moment.".to_owned(),
             Self::Service(E::Unavailable(_)) => "The database does not answer at the moment; try again.".to_owned(),
             Self::Service(E::Internal(_)) | Self::Panic => {
@@ -88,12 +89,16 @@ impl ApiError {
     fn scim_type(&self) -> Option<&'static str> {
         match self {
             Self::Service(service::Error::Scim(error)) => Some(error.kind.scim_type()),
+            Self::Service(service::Error::Taken(_)) => Some(ErrorKind::Uniqueness.scim_type()),
             _ => None,
         }
     }
 
     fn log(&self) {
-        if let Self::Service(error @ (service::Error::Internal(_) | service::Error::Unavailable(_))) = self {
+        if let Self::Service(
+            error @ (service::Error::Internal(_) | service::Error::Unavailable(_)),
+        ) = self
+        {
             tracing::error!(error = %chain(error), "a request failed");
         }
     }
@@ -109,7 +114,7 @@ impl ResponseError for ApiError {
             Self::Service(E::NotFound(_)) | Self::NoSuchPath => StatusCode::NOT_FOUND,
             Self::Service(E::Unauthenticated(_)) => StatusCode::UNAUTHORIZED,
             Self::Service(E::Forbidden(_)) | Self::FilterForbidden => StatusCode::FORBIDDEN,
-            Self::Service(E::Conflict(_)) => StatusCode::CONFLICT,
+            Self::Service(E::Conflict(_) | E::Taken(_)) => StatusCode::CONFLICT,
             Self::Service(E::BadRequest(_)) => StatusCode::BAD_REQUEST,
             Self::Service(E::Busy | E::Unavailable(_)) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Service(E::Internal(_)) | Self::Panic => StatusCode::INTERNAL_SERVER_ERROR,
@@ -132,7 +137,10 @@ impl ResponseError for ApiError {
                 response.append_header((WWW_AUTHENTICATE, r#"Basic realm="rollcall""#));
             }
             Self::Service(service::Error::Unauthenticated(Unauthenticated::Invalid)) => {
-                response.append_header((WWW_AUTHENTICATE, format!(r#"{REALM}, error="invalid_token""#)));
+                response.append_header((
+                    WWW_AUTHENTICATE,
+                    format!(r#"{REALM}, error="invalid_token""#),
+                ));
                 response.append_header((WWW_AUTHENTICATE, r#"Basic realm="rollcall""#));
             }
             Self::Service(service::Error::Forbidden(scope)) => {
@@ -151,7 +159,11 @@ impl ResponseError for ApiError {
             }
             _ => {}
         }
-        response.body(message::error_body(status.as_u16(), self.scim_type(), &self.detail()))
+        response.body(message::error_body(
+            status.as_u16(),
+            self.scim_type(),
+            &self.detail(),
+        ))
     }
 }
 

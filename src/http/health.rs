@@ -9,7 +9,9 @@ use crate::service::provision;
 
 /// `GET /healthz`: for anybody. The process answers.
 pub async fn live() -> HttpResponse {
-    HttpResponse::Ok().content_type("text/plain; charset=utf-8").body("ok\n")
+    HttpResponse::Ok()
+        .content_type("text/plain; charset=utf-8")
+        .body("ok\n")
 }
 
 /// `GET /readyz`: for anybody. The database answers too.
@@ -18,10 +20,14 @@ pub async fn live() -> HttpResponse {
 /// 503 where it does not.
 pub async fn ready(shared: Data<Shared>) -> Result<HttpResponse, ApiError> {
     provision::ready(&shared.service).await?;
-    Ok(HttpResponse::Ok().content_type("text/plain; charset=utf-8").body("ready\n"))
+    Ok(HttpResponse::Ok()
+        .content_type("text/plain; charset=utf-8")
+        .body("ready\n"))
 }
 
 /// `GET /metrics`: for anybody who can reach the port, in Prometheus' text format.
 pub async fn metrics(shared: Data<Shared>) -> HttpResponse {
-    HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(shared.metrics.render())
+    HttpResponse::Ok()
+        .content_type("text/plain; version=0.0.4; charset=utf-8")
+        .body(shared.metrics.render())
 }

@@ -32,7 +32,10 @@ pub async fn observe(
     let span = tracing::info_span!("request", request.id = %id, http.method = %method);
     let shared = request.app_data::<Data<Shared>>().cloned();
     let http_request = request.request().clone();
-    let outcome = AssertUnwindSafe(next.call(request)).catch_unwind().instrument(span.clone()).await;
+    let outcome = AssertUnwindSafe(next.call(request))
+        .catch_unwind()
+        .instrument(span.clone())
+        .await;
     let mut response = match outcome {
         Ok(result) => result?.map_into_left_body(),
         Err(_panic) => {
@@ -40,18 +43,33 @@ pub async fn observe(
             ServiceResponse::new(http_request, error).map_into_right_body()
         }
     };
-    let route = response.request().match_pattern().unwrap_or_else(|| "none".to_owned());
+    let route = response
+        .request()
+        .match_pattern()
+        .unwrap_or_else(|| "none".to_owned());
     let status = response.status().as_u16();
     let elapsed = started.elapsed();
     if let Some(shared) = shared {
-        shared.metrics.request(method.as_str(), &route, status, elapsed);
+        shared
+            .metrics
+            .request(method.as_str(), &route, status, elapsed);
     }
     let duration_ms = elapsed.as_secs_f64() * 1000.0;
     span.in_scope(|| {
         if status >= 500 {
-            tracing::error!(http.route = route, http.status = status, duration_ms, "answered");
+            tracing::error!(
+                http.route = route,
+                http.status = status,
+                duration_ms,
+                "answered"
+            );
         } else {
-            tracing::info!(http.route = route, http.status = status, duration_ms, "answered");
+            tracing::info!(
+                http.route = route,
+                http.status = status,
+                duration_ms,
+                "answered"
+            );
         }
     });
     if let Ok(value) = HeaderValue::from_str(&id) {
@@ -62,11 +80,17 @@ pub async fn observe(
 
 /// The caller's own id where it is a plain word, so that a trace can cross services; a new one otherwise.
 fn request_id(request: &ServiceRequest) -> String {
-    let given = request.headers().get(&REQUEST_ID).and_then(|value| value.to_str().ok()).filter(|text| {
-        !text.is_empty()
-            && text.len() <= MAX_REQUEST_ID_LENGTH
-            && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
-    });
+    let given = request
+        .headers()
+        .get(&REQUEST_ID)
+        .and_then(|value| value.to_str().ok())
+        .filter(|text| {
+            !text.is_empty()
+                && text.len() <= MAX_REQUEST_ID_LENGTH
+                && text
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+        });
     match (given, request.app_data::<Data<Shared>>()) {
         (Some(text), _) => text.to_owned(),
         (None, Some(shared)) => shared.service.clock.new_id(),

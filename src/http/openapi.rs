@@ -34,7 +34,9 @@ mod tag {
 
 /// Describes the service with these resource types. The same registry gives the same document to the letter.
 pub fn document(registry: &Registry) -> OpenApi {
-    let license = LicenseBuilder::new().name(env!("CARGO_PKG_LICENSE")).identifier(Some(env!("CARGO_PKG_LICENSE")));
+    let license = LicenseBuilder::new()
+        .name(env!("CARGO_PKG_LICENSE"))
+        .identifier(Some(env!("CARGO_PKG_LICENSE")));
     let info = InfoBuilder::new()
         .title("Rollcall")
         .version(env!("CARGO_PKG_VERSION"))
@@ -46,14 +48,19 @@ pub fn document(registry: &Registry) -> OpenApi {
         .tags(Some(tags(registry)))
         .paths(paths(registry))
         .components(Some(components(registry)))
-        .security(Some(["bearer", "basic"].map(|name| SecurityRequirement::new(name, Vec::<String>::new()))))
+        .security(Some(
+            ["bearer", "basic"].map(|name| SecurityRequirement::new(name, Vec::<String>::new())),
+        ))
         .build()
 }
 
 fn tags(registry: &Registry) -> Vec<Tag> {
     let tag = |name: &str, text: &str| TagBuilder::new().name(name).description(Some(text)).build();
-    let mut tags: Vec<Tag> =
-        registry.types().iter().map(|rt| tag(resources::plural(rt), &rt.description)).collect();
+    let mut tags: Vec<Tag> = registry
+        .types()
+        .iter()
+        .map(|rt| tag(resources::plural(rt), &rt.description))
+        .collect();
     tags.push(tag(tag::DISCOVERY, "What the service supports and knows."));
     tags.push(tag(tag::ADMINISTRATION, "Tenants and tokens."));
     tags.push(tag(tag::OPERATIONS, "For whoever runs the service."));
@@ -64,7 +71,9 @@ fn paths(registry: &Registry) -> Paths {
     let mut paths = Paths::new();
     for rt in registry.types() {
         let endpoint = format!("{SCIM_ROOT}{}", rt.endpoint);
-        paths.paths.insert(format!("{endpoint}/{{id}}"), resources::single(rt));
+        paths
+            .paths
+            .insert(format!("{endpoint}/{{id}}"), resources::single(rt));
         paths.paths.insert(endpoint, resources::collection(rt));
     }
     paths.paths.extend(service::paths());
@@ -83,9 +92,15 @@ fn components(registry: &Registry) -> Components {
         schemas.push((resources::input(rt), schema::sent(rt)));
         schemas.push((resources::page(rt), message::list(&rt.name)));
     }
-    components.schemas.extend(schemas.into_iter().map(|(name, schema)| (name, schema.into())));
+    components.schemas.extend(
+        schemas
+            .into_iter()
+            .map(|(name, schema)| (name, schema.into())),
+    );
     for (name, parameter) in resources::parameters() {
-        components.parameters.insert(name.to_owned(), parameter.into());
+        components
+            .parameters
+            .insert(name.to_owned(), parameter.into());
     }
     for (name, scheme) in security_schemes() {
         components.add_security_scheme(name, scheme);
@@ -95,7 +110,12 @@ fn components(registry: &Registry) -> Components {
 
 fn security_schemes() -> [(&'static str, SecurityScheme); 2] {
     let scheme = |scheme, text: &str| {
-        SecurityScheme::Http(HttpBuilder::new().scheme(scheme).description(Some(text)).build())
+        SecurityScheme::Http(
+            HttpBuilder::new()
+                .scheme(scheme)
+                .description(Some(text))
+                .build(),
+        )
     };
     [
         (
@@ -105,6 +125,12 @@ fn security_schemes() -> [(&'static str, SecurityScheme); 2] {
                 "A token of this service (`rollcall token create`), or a JWT of an issuer that the service trusts.",
             ),
         ),
-        ("basic", scheme(HttpAuthScheme::Basic, "A token of this service as the password; the user name is not read.")),
+        (
+            "basic",
+            scheme(
+                HttpAuthScheme::Basic,
+                "A token of this service as the password; the user name is not read.",
+            ),
+        ),
     ]
 }

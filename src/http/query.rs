@@ -21,7 +21,11 @@ impl Query {
 
     /// The first value under a name; an empty one counts as none.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str()).filter(|v| !v.is_empty())
+        self.0
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
+            .filter(|v| !v.is_empty())
     }
 
     /// Whether the name stands in the query, even without a value.
@@ -57,7 +61,10 @@ impl Query {
         self.get(name)
             .map(|text| {
                 text.trim().parse().map_err(|_| {
-                    ScimError::new(ErrorKind::InvalidValue, format!("`{name}` must be a whole number."))
+                    ScimError::new(
+                        ErrorKind::InvalidValue,
+                        format!("`{name}` must be a whole number."),
+                    )
                 })
             })
             .transpose()

@@ -12,14 +12,19 @@ use crate::http::server::{Caller, Shared};
 use crate::http::{body, respond};
 use crate::scim::ResourceType;
 use crate::service;
+use crate::service::ResourceId;
 use crate::service::provision::Patched;
 use crate::service::{list as queries, provision};
-use crate::service::ResourceId;
 
 type Answer = Result<HttpResponse, ApiError>;
 
 /// `GET /Users`: for `read` and `scim`.
-pub async fn list(request: HttpRequest, caller: Caller, rt: Data<ResourceType>, shared: Data<Shared>) -> Answer {
+pub async fn list(
+    request: HttpRequest,
+    caller: Caller,
+    rt: Data<ResourceType>,
+    shared: Data<Shared>,
+) -> Answer {
     let query = Query::of(&request).list()?;
     let body = queries::list(&shared.service, &caller.context, &rt.into_inner(), query).await?;
     Ok(respond::scim(StatusCode::OK, body))
@@ -35,8 +40,14 @@ pub async fn create(
 ) -> Answer {
     let selection = Query::of(&request).selection()?;
     let body = body::read(&request, payload, shared.body_limits).await?;
-    let created =
-        provision::create(&shared.service, &caller.context, &rt.into_inner(), &body, selection).await?;
+    let created = provision::create(
+        &shared.service,
+        &caller.context,
+        &rt.into_inner(),
+        &body,
+        selection,
+    )
+    .await?;
     Ok(respond::resource(StatusCode::CREATED, created))
 }
 
@@ -68,7 +79,8 @@ pub async fn replace(
     let (rt, id) = (rt.into_inner(), id.into_inner());
     let id = parse_id(&rt, id)?;
     let body = body::read(&request, payload, shared.body_limits).await?;
-    let replaced = provision::replace(&shared.service, &caller.context, &rt, id, &body, selection).await?;
+    let replaced =
+        provision::replace(&shared.service, &caller.context, &rt, id, &body, selection).await?;
     Ok(respond::resource(StatusCode::OK, replaced))
 }
 
@@ -85,14 +97,21 @@ pub async fn patch(
     let (rt, id) = (rt.into_inner(), id.into_inner());
     let id = parse_id(&rt, id)?;
     let body = body::read(&request, payload, shared.body_limits).await?;
-    Ok(match provision::patch(&shared.service, &caller.context, &rt, id, &body, selection).await? {
-        Patched::Whole(resource) => respond::resource(StatusCode::OK, resource),
-        Patched::Quiet { location, .. } => respond::no_content(Some(&location)),
-    })
+    Ok(
+        match provision::patch(&shared.service, &caller.context, &rt, id, &body, selection).await? {
+            Patched::Whole(resource) => respond::resource(StatusCode::OK, resource),
+            Patched::Quiet { location, .. } => respond::no_content(Some(&location)),
+        },
+    )
 }
 
 /// `DELETE /Users/{id}`: for `scim`.
-pub async fn delete(caller: Caller, rt: Data<ResourceType>, shared: Data<Shared>, id: Path<String>) -> Answer {
+pub async fn delete(
+    caller: Caller,
+    rt: Data<ResourceType>,
+    shared: Data<Shared>,
+    id: Path<String>,
+) -> Answer {
     let (rt, id) = (rt.into_inner(), id.into_inner());
     let id = parse_id(&rt, id)?;
     provision::delete(&shared.service, &caller.context, &rt, id).await?;

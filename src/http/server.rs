@@ -40,16 +40,22 @@ impl FromRequest for Caller {
     type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
 
     fn from_request(request: &HttpRequest, _payload: &mut Payload) -> Self::Future {
-        let header = request.headers().get(AUTHORIZATION).map(|value| value.as_bytes().to_vec());
+        let header = request
+            .headers()
+            .get(AUTHORIZATION)
+            .map(|value| value.as_bytes().to_vec());
         let shared = request.app_data::<Data<Shared>>().cloned();
         Box::pin(async move {
-            let shared = shared.ok_or_else(|| service::Error::internal("the handler has no shared data"))?;
+            let shared =
+                shared.ok_or_else(|| service::Error::internal("the handler has no shared data"))?;
             let header = header.ok_or(service::Error::Unauthenticated(Unauthenticated::Missing))?;
             let credential = Credential::parse(&header)
                 .map_err(|_| service::Error::Unauthenticated(Unauthenticated::Invalid))?;
             let principal = tokens::authenticate(&shared.service, &credential).await?;
             let at = shared.service.clock.now();
-            Ok(Self { context: Context { principal, at } })
+            Ok(Self {
+                context: Context { principal, at },
+            })
         })
     }
 }
@@ -73,7 +79,11 @@ pub struct Bound {
 ///
 /// # Errors
 /// Where the listener cannot be used.
-pub fn start(listener: std::net::TcpListener, shared: Data<Shared>, listen: &Listen) -> io::Result<Bound> {
+pub fn start(
+    listener: std::net::TcpListener,
+    shared: Data<Shared>,
+    listen: &Listen,
+) -> io::Result<Bound> {
     let address = listener.local_addr()?;
     let mut server = HttpServer::new(move || {
         let registry = Arc::clone(&shared.service.registry);
@@ -91,5 +101,8 @@ pub fn start(listener: std::net::TcpListener, shared: Data<Shared>, listen: &Lis
         None => server.listen(listener)?,
         Some(tls) => server.listen_rustls_0_23(listener, rustls::ServerConfig::clone(tls))?,
     };
-    Ok(Bound { server: server.run(), address })
+    Ok(Bound {
+        server: server.run(),
+        address,
+    })
 }

@@ -289,7 +289,11 @@ fn guarded(
         (Mutability::Immutable, Some(before), Some(after)) if *before != after => Err(set_once(at)),
         (Mutability::Immutable, Some(before), None) => Ok(Some(before.clone())),
         (_, Some(Value::Object(before)), Some(Value::Object(mut after))) => {
-            for sub in attribute.sub_attributes.iter().filter(|sub| is_guarded(sub)) {
+            for sub in attribute
+                .sub_attributes
+                .iter()
+                .filter(|sub| is_guarded(sub))
+            {
                 let old = before.get(&sub.name);
                 let new = after.shift_remove(&sub.name);
                 if let Some(value) = guarded(sub, old, new, &at.name(&sub.name))? {
@@ -355,7 +359,7 @@ fn is_blank(value: &Value) -> bool {
     value.as_str().is_some_and(|text| text.trim().is_empty())
 }
 
-/// PostgreSQL refuses index rows of more than about 2,700 bytes.
+/// `PostgreSQL` refuses index rows of more than about 2,700 bytes.
 pub const MAX_INDEXED_BYTES: usize = 2_000;
 
 fn lengths(rt: &ResourceType, document: &Document) -> Result<(), ScimError> {

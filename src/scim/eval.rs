@@ -10,12 +10,69 @@
 
 use std::borrow::Cow;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use crate::scim::Document;
 use crate::scim::filter::{CompareOp, Filter, Operand};
-use crate::scim::name::{fold, fold_user_name};
 use crate::scim::registry::AttrRef;
-use crate::scim::schema::Type;
+use crate::scim::render::{GroupView, MemberView, Meta};
+use crate::scim::schema::{Type, instant};
+
+/// A resource with everything that a filter may ask for.
+#[derive(Debug, Clone, Copy)]
+pub struct View<'a> {
+    pub document: &'a Document,
+    pub meta: &'a Meta<'a>,
+    /// Of a group; may be left empty where the filter does not [mention](mentions) them.
+    pub members: &'a [MemberView],
+    /// Of a user, direct and nested; may be left empty where the filter does not [mention](mentions) them.
+    pub groups: &'a [GroupView],
+}
+
+/// Whether the resource satisfies the filter.
+pub fn matches(filter: &Filter, view: &View) -> bool {
+    match filter {
+        Filter::And(terms) => terms.iter().all(|term| matches(term, view)),
+        Filter::Or(terms) => terms.iter().any(|term| matches(term, view)),
+        Filter::Not(term) => !matches(term, view),
+        Filter::Present(path) => {
+            let value = attribute(path, view);
+            elements(value.as_deref())
+                .iter()
+                .any(|element| leaf(path, element).is_some_and(assigned))
+        }
+        Filter::Compare { path, op, value } => {
+            let found = attribute(path, view);
+            let found = elements(found.as_deref());
+            if path.attribute.multi_valued {
+                compare_any(path, *op, value, found)
+            } else {
+                let leaf = found.first().and_then(|element| leaf(path, element));
+                compare(path, *op, value, leaf)
+            }
+        }
+        Filter::Element { path, filter } => {
+            let value = attribute(path, view);
+            elements(value.as_deref())
+                .iter()
+                .filter(|element| assigned(element))
+                .any(|element| element_matches(filter, path, element))
+        }
+    }
+}
+
+/// Whether the filter asks for the top-level attribute: `members`, for instance.
+pub fn mentions(filter: &Filter, attribute: &str) -> bool {
+    let is_named = |path: &AttrRef| path.container.is_none() && path.attribute.name == attribute;
+    match filter {
+        Filter::And(terms) | Filter::Or(terms) => {
+            terms.iter().any(|term| mentions(term, attribute))
+        }
+        Filter::Not(term) => mentions(term, attribute),
+        Filter::Present(path) | Filter::Compare { path, .. } => is_named(path),
+        Filter::Element { path, filter } => is_named(path) || mentions(filter, attribute),
+    }
+}
 
 /// Whether one element of `attribute` satisfies the filter of the brackets: `type eq "work"` in
 /// `emails[type eq "work"]`.
@@ -36,6 +93,19 @@ pub fn element_matches(filter: &Filter, attribute: &AttrRef, element: &Value) ->
             compare(path, *op, value, found)
         }
         Filter::Element { filter, .. } => element_matches(filter, attribute, element),
+    }
+}
+
+/// One comparison with one value, which is unassigned where it is `None` or empty.
+pub fn compare(path: &AttrRef, op: CompareOp, operand: &Operand, found: Option<&Value>) -> bool {
+    let found = found.filter(|value| assigned(value));
+    match (op, operand) {
+        (CompareOp::Eq, Operand::Null) => found.is_none(),
+        (CompareOp::Ne, Operand::Null) => found.is_some(),
+        (CompareOp::Ne, _) => {
+            !found.is_some_and(|value| holds(path, CompareOp::Eq, operand, value))
+        }
+        _ => found.is_some_and(|value| holds(path, op, operand, value)),
     }
 }
 
@@ -70,16 +140,79 @@ fn assumed(path: &AttrRef, element: &Value) -> Option<&'static Value> {
     (is_primary && assigned(element)).then_some(&FALSE)
 }
 
-/// One comparison with one value; `None` and an empty value are unassigned.
-pub fn compare(path: &AttrRef, op: CompareOp, operand: &Operand, found: Option<&Value>) -> bool {
-    let found = found.filter(|value| assigned(value));
+/// One comparison with the values of a multi-valued attribute: those of the sub-attribute that are assigned.
+fn compare_any(path: &AttrRef, op: CompareOp, operand: &Operand, elements: &[Value]) -> bool {
+    let mut values = elements
+        .iter()
+        .filter_map(|element| {
+            let value = leaf(path, element).filter(|value| assigned(value));
+            match operand {
+                Operand::Bool(_) => value.or_else(|| assumed(path, element)),
+                _ => value,
+            }
+        })
+        .peekable();
     match (op, operand) {
-        (CompareOp::Eq, Operand::Null) => found.is_none(),
-        (CompareOp::Ne, Operand::Null) => found.is_some(),
-        (CompareOp::Ne, _) => {
-            !found.is_some_and(|value| holds(path, CompareOp::Eq, operand, value))
+        (CompareOp::Eq, Operand::Null) => values.peek().is_none(),
+        (CompareOp::Ne, Operand::Null) => values.peek().is_some(),
+        (CompareOp::Ne, _) if values.peek().is_none() => true,
+        _ => values.any(|value| compare(path, op, operand, Some(value))),
+    }
+}
+
+/// The top-level attribute of the path, with its sub-attributes.
+fn attribute<'v>(path: &AttrRef, view: &View<'v>) -> Option<Cow<'v, Value>> {
+    let name = path.attribute.name.as_str();
+    if let Some(urn) = &path.container {
+        let extension = view.document.0.get(urn.as_ref())?;
+        return extension.get(name).map(Cow::Borrowed);
+    }
+    match name {
+        "meta" => Some(Cow::Owned(meta(view.meta))),
+        "members" if !view.members.is_empty() => {
+            Some(Cow::Owned(view.members.iter().map(member).collect()))
         }
-        _ => found.is_some_and(|value| holds(path, op, operand, value)),
+        "groups" if !view.groups.is_empty() => {
+            Some(Cow::Owned(view.groups.iter().map(group).collect()))
+        }
+        _ => view.document.0.get(name).map(Cow::Borrowed),
+    }
+}
+
+fn meta(meta: &Meta) -> Value {
+    json!({
+        "resourceType": meta.resource_type,
+        "created": meta.created.to_string(),
+        "lastModified": meta.modified.to_string(),
+        "location": meta.location,
+        "version": format!("W/\"{}\"", meta.version),
+    })
+}
+
+fn member(member: &MemberView) -> Value {
+    json!({
+        "value": member.value,
+        "display": member.display,
+        "type": member.kind,
+        "$ref": member.reference,
+    })
+}
+
+fn group(group: &GroupView) -> Value {
+    json!({
+        "value": group.value,
+        "display": group.display,
+        "type": if group.direct { "direct" } else { "indirect" },
+        "$ref": group.reference,
+    })
+}
+
+/// The values of an attribute; that of a single-valued one is the only one.
+fn elements(value: Option<&Value>) -> &[Value] {
+    match value {
+        None | Some(Value::Null) => &[],
+        Some(Value::Array(elements)) => elements,
+        Some(value) => std::slice::from_ref(value),
     }
 }
 
@@ -87,16 +220,16 @@ pub fn compare(path: &AttrRef, op: CompareOp, operand: &Operand, found: Option<&
 fn holds(path: &AttrRef, op: CompareOp, operand: &Operand, value: &Value) -> bool {
     match (operand, value) {
         (Operand::Text(right), Value::String(left)) => {
-            text_holds(op, &comparable(path, left), right)
+            text_holds(op, &path.comparable(left), right)
         }
         (Operand::Bool(right), Value::Bool(left)) => op == CompareOp::Eq && left == right,
         (Operand::Number(right), Value::Number(left)) => left
             .as_f64()
             .and_then(|left| left.partial_cmp(right))
             .is_some_and(|order| ordered(op, order)),
-        (Operand::Instant(right), Value::String(left)) => left
-            .parse::<jiff::Timestamp>()
-            .is_ok_and(|left| ordered(op, left.as_microsecond().cmp(right))),
+        (Operand::Instant(right), Value::String(left)) => {
+            instant(left).is_some_and(|left| ordered(op, left.cmp(right)))
+        }
         _ => false,
     }
 }
@@ -124,16 +257,5 @@ fn ordered(op: CompareOp, order: std::cmp::Ordering) -> bool {
         CompareOp::Lt => order.is_lt(),
         CompareOp::Le => order.is_le(),
         CompareOp::Co | CompareOp::Sw | CompareOp::Ew => false,
-    }
-}
-
-/// The stored text as the operand was prepared, so that the two may be compared byte by byte.
-fn comparable<'t>(path: &AttrRef, text: &'t str) -> Cow<'t, str> {
-    if path.leaf().case_exact {
-        Cow::Borrowed(text)
-    } else if path.key() == "userName" {
-        Cow::Owned(fold_user_name(text).into_string())
-    } else {
-        Cow::Owned(fold(text).into_string())
     }
 }

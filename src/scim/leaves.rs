@@ -1,6 +1,12 @@
 //! What the store indexes of a document: rows for the declared paths and the hot columns.
+//!
+//! Pure: how the rows are kept is the store's business.
 
-use crate::scim::registry::AttrRef;
+use serde_json::Value;
+
+use crate::scim::Document;
+use crate::scim::registry::{AttrRef, ResourceType};
+use crate::scim::schema::{Type, instant};
 
 /// One value under an indexed path.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,4 +30,175 @@ pub struct HotColumns {
     /// Folded.
     pub display_name: Option<String>,
     pub active: Option<bool>,
+}
+
+/// The rows of the index: for the paths that the type marks as indexed, and no other.
+///
+/// Unassigned values have no row; neither have values whose type is not the schema's.
+pub fn index_rows(rt: &ResourceType, document: &Document) -> Vec<IndexRow> {
+    let mut rows = Vec::new();
+    for path in &rt.indexed {
+        match top_level(document, path) {
+            None => {}
+            Some(Value::Array(elements)) => {
+                for (position, element) in (0..).zip(elements) {
+                    rows.extend(row(path, position, element));
+                }
+            }
+            Some(value) => rows.extend(row(path, 0, value)),
+        }
+    }
+    rows
+}
+
+/// The values of the columns that every resource has beside its document.
+pub fn hot_columns(rt: &ResourceType, document: &Document) -> HotColumns {
+    let text = |name: &str| -> Option<String> {
+        let path = rt.attr_by_key(name)?;
+        let text = top_level(document, &path)?.as_str()?;
+        Some(path.comparable(text).into_owned())
+    };
+    HotColumns {
+        user_name: text("userName"),
+        external_id: text("externalId"),
+        display_name: text("displayName"),
+        active: document.0.get("active").and_then(Value::as_bool),
+    }
+}
+
+/// The value of the path's attribute, whole.
+fn top_level<'d>(document: &'d Document, path: &AttrRef) -> Option<&'d Value> {
+    let map = match &path.container {
+        Some(urn) => document.0.get(urn.as_ref())?.as_object()?,
+        None => &document.0,
+    };
+    map.get(&path.attribute.name)
+}
+
+fn row(path: &AttrRef, position: i32, element: &Value) -> Option<IndexRow> {
+    let value = match &path.sub {
+        Some(sub) => element.get(&sub.name)?,
+        None => element,
+    };
+    let (text, num) = match (path.leaf().kind, value) {
+        (Type::Boolean, Value::Bool(value)) => (None, Some(f64::from(u8::from(*value)))),
+        (Type::Integer | Type::Decimal, Value::Number(number)) => (None, Some(number.as_f64()?)),
+        // Microseconds are exact in a double until the year 2255.
+        (Type::DateTime, Value::String(text)) => (None, instant(text)?.to_string().parse().ok()),
+        (Type::String | Type::Reference | Type::Binary, Value::String(text)) => {
+            (Some(path.comparable(text).into_owned()), None)
+        }
+        _ => return None,
+    };
+    Some(IndexRow {
+        path: path.clone(),
+        position,
+        text,
+        num,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::scim::Registry;
+    use crate::scim::schema::Schema;
+
+    fn document(value: &Value) -> Document {
+        Document(value.as_object().unwrap().clone())
+    }
+
+    fn check(
+        rt: &ResourceType,
+        value: &Value,
+        expected: &[(&str, i32, Option<&str>, Option<f64>)],
+    ) {
+        let rows = index_rows(rt, &document(value));
+        let rows: Vec<_> = rows
+            .iter()
+            .map(|row| (row.path.key(), row.position, row.text.as_deref(), row.num))
+            .collect();
+        assert_eq!(rows, expected, "{value}");
+    }
+
+    #[test]
+    fn rows_of_users() {
+        let registry = Registry::standard();
+        let user = registry.by_name("User").unwrap();
+        let enterprise = crate::scim::name::ENTERPRISE_USER;
+        check(user, &json!({"userName": "a", "title": "not indexed"}), &[]);
+        check(
+            user,
+            &json!({
+                "name": {"familyName": "Ångström"},
+                "emails": [{"value": "A@X"}, {"type": "Work"}, {"value": "b@x", "type": "home"}],
+                enterprise: {"department": "R&D", "manager": {"value": "U1"}},
+            }),
+            &[
+                ("emails.value", 0, Some("a@x"), None),
+                ("emails.value", 2, Some("b@x"), None),
+                ("emails.type", 1, Some("work"), None),
+                ("emails.type", 2, Some("home"), None),
+                ("name.familyName", 0, Some("ångström"), None),
+                (&format!("{enterprise}:department"), 0, Some("r&d"), None),
+                (&format!("{enterprise}:manager.value"), 0, Some("U1"), None),
+            ],
+        );
+        // What a damaged document may hold is no value.
+        check(
+            user,
+            &json!({"emails": {"value": 5}, "name": "x", enterprise: []}),
+            &[],
+        );
+    }
+
+    #[test]
+    fn rows_of_every_type() {
+        let text = r#"{"id":"urn:x:A","name":"A","attributes":[{"name":"b","type":"boolean"},{"name":"n","type":"decimal"},{"name":"d","type":"dateTime"},{"name":"l","multiValued":true}]}"#;
+        let schema = std::sync::Arc::new(Schema::parse(text).unwrap());
+        let rt = ResourceType::new("A", "/As", "", schema, vec![]).unwrap();
+        let rt = rt.index(&["b", "n", "d", "l"]).unwrap();
+        check(
+            &rt,
+            &json!({"b": true, "n": 1.5, "d": "1970-01-01T00:00:01Z", "l": ["X", "y"]}),
+            &[
+                ("b", 0, None, Some(1.0)),
+                ("n", 0, None, Some(1.5)),
+                ("d", 0, None, Some(1_000_000.0)),
+                ("l", 0, Some("x"), None),
+                ("l", 1, Some("y"), None),
+            ],
+        );
+        check(&rt, &json!({"b": "true", "n": "1", "d": "yesterday"}), &[]);
+    }
+
+    #[test]
+    fn columns() {
+        let registry = Registry::standard();
+        let check = |name: &str, value: Value, expected: HotColumns| {
+            let rt = registry.by_name(name).unwrap();
+            assert_eq!(hot_columns(rt, &document(&value)), expected, "{value}");
+        };
+        check("User", json!({}), HotColumns::default());
+        check(
+            "User",
+            json!({"userName": "ＡDA", "externalId": "00uA", "displayName": "Ada", "active": false}),
+            HotColumns {
+                user_name: Some("ada".to_owned()),
+                external_id: Some("00uA".to_owned()),
+                display_name: Some("ada".to_owned()),
+                active: Some(false),
+            },
+        );
+        check(
+            "Group",
+            json!({"displayName": "G", "userName": "no attribute of groups"}),
+            HotColumns {
+                display_name: Some("g".to_owned()),
+                ..HotColumns::default()
+            },
+        );
+    }
 }

@@ -85,11 +85,7 @@ fn parse_one(element: &Map<String, Value>, at: &Place) -> Result<Member, ScimErr
 /// The most bytes in the id of a member.
 pub const MAX_ID_BYTES: usize = 2_000;
 
-fn text(
-    element: &Map<String, Value>,
-    name: &str,
-    at: &Place,
-) -> Result<Option<String>, ScimError> {
+fn text(element: &Map<String, Value>, name: &str, at: &Place) -> Result<Option<String>, ScimError> {
     let found = element.get(name).or_else(|| {
         let mut members = element.iter();
         members.find_map(|(key, value)| key.eq_ignore_ascii_case(name).then_some(value))
@@ -145,19 +141,28 @@ mod tests {
             &[("a", Some("1")), ("b", None)],
         );
         // Ids are case exact.
-        check(json!([{"value": "a"}, {"value": "A"}]), &[("a", None), ("A", None)]);
+        check(
+            json!([{"value": "a"}, {"value": "A"}]),
+            &[("a", None), ("A", None)],
+        );
     }
 
     #[test]
     fn errors() {
-        check_error(json!([{"value": "a"}, {"display": "b"}]), "members[1] has no value");
+        check_error(
+            json!([{"value": "a"}, {"display": "b"}]),
+            "members[1] has no value",
+        );
         check_error(json!([{"value": ""}]), "members[0]");
         check_error(json!([{"value": null}]), "members[0]");
         check_error(json!([{"value": {"value": "a"}}]), "members[0].value");
         check_error(json!([{"value": true}]), "members[0].value");
         check_error(json!([{"value": "a\u{0}"}]), "U+0000");
         check_error(json!([{"value": "a", "display": "\u{0}"}]), "U+0000");
-        check_error(json!([{"value": "a", "display": ["x"]}]), "members[0].display");
+        check_error(
+            json!([{"value": "a", "display": ["x"]}]),
+            "members[0].display",
+        );
         check_error(json!(["a"]), "members[0] must be an object");
         check_error(json!("a"), "members[0] must be an object");
         check_error(json!([{"value": "a".repeat(2_001)}]), "longer");

@@ -1,4 +1,4 @@
-//! PATCH (RFC 7644 section 3.5.2): a PatchOp body -> resolved edits; apply them to a [`Document`], all or none.
+//! PATCH (RFC 7644 section 3.5.2): a `PatchOp` body -> resolved edits; apply them to a [`Document`], all or none.
 //!
 //! Tolerant of what Okta, Entra and others send. Edits of `members` come out as [`MemberEdit`]s for the store,
 //! which holds members as rows. It must not know what is stored, but for the document it is given.
@@ -45,13 +45,14 @@ pub struct Patched {
     pub password: Option<Option<String>>,
 }
 
-/// Reads a PatchOp body.
+/// Reads a `PatchOp` body.
 pub fn parse(rt: &ResourceType, body: &Value) -> Result<Patch, ScimError> {
     let mut patch = Patch::default();
     for (index, operation) in operations(body)?.iter().enumerate() {
         read::operation(rt, operation, &mut patch.reader(index))
             .map_err(|error| in_operation(index, error))?;
     }
+    member::dedupe(&mut patch.members);
     Ok(patch)
 }
 
@@ -172,7 +173,7 @@ enum OnMiss {
     Create(Value),
 }
 
-/// The list of operations in a PatchOp body.
+/// The list of operations in a `PatchOp` body.
 fn operations(body: &Value) -> Result<&[Value], ScimError> {
     let Value::Object(body) = body else {
         return Err(ScimError::invalid_syntax(format!(

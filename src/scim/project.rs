@@ -1,1 +1,413 @@
+//! Which attributes a response shows: `attributes`, `excludedAttributes` and the `returned` characteristic
+//! (RFC 7644 section 3.9, RFC 7643 section 7).
+//!
+//! Works on complete resources; knows nothing of where their parts come from.
 
+use serde_json::{Map, Value};
+
+use crate::scim::ScimError;
+use crate::scim::registry::{AttrRef, ResourceType};
+use crate::scim::schema::{Attribute, Returned};
+
+/// The attributes that a client asked for. Names are resolved later, since a list may hold several types.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Selection(Choice);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Choice {
+    All,
+    /// These, and what is always returned.
+    Only(Vec<String>),
+    /// All but these.
+    Except(Vec<String>),
+}
+
+impl Selection {
+    /// Everything that is returned where a client asks for nothing in particular.
+    pub fn all() -> Self {
+        Self(Choice::All)
+    }
+
+    /// Reads the two query parameters: names with commas between them. An empty parameter is as good as none.
+    pub fn parse(attributes: Option<&str>, excluded: Option<&str>) -> Result<Self, ScimError> {
+        let attributes = names(attributes);
+        let excluded = names(excluded);
+        match (attributes.is_empty(), excluded.is_empty()) {
+            (true, true) => Ok(Self::all()),
+            (false, true) => Ok(Self(Choice::Only(attributes))),
+            (true, false) => Ok(Self(Choice::Except(excluded))),
+            (false, false) => Err(ScimError::invalid_value(
+                "Send either attributes or excludedAttributes, not both.",
+            )),
+        }
+    }
+
+    pub fn is_all(&self) -> bool {
+        self.0 == Choice::All
+    }
+
+    /// Whether a top-level attribute, such as `members`, is shown at least in part: must the server load it?
+    pub fn wants(&self, rt: &ResourceType, attribute: &str) -> bool {
+        rt.attr_by_key(attribute)
+            .is_some_and(|path| Chosen::of(rt, self).shows(&path.attribute, None))
+    }
+
+    /// Whether everything that a document holds is shown, so that its text may be copied unread.
+    pub fn shows_whole_document(&self, rt: &ResourceType) -> bool {
+        let is_outside = |name: &String| {
+            rt.attr_by_key(name).is_none_or(|path| {
+                path.sub.is_none() && path.container.is_none() && rt.is_relational(path.key())
+            })
+        };
+        match &self.0 {
+            Choice::All => true,
+            Choice::Only(_) => false,
+            Choice::Except(names) => names
+                .iter()
+                .all(|name| is_outside(name) && !name.contains(':')),
+        }
+    }
+}
+
+fn names(parameter: Option<&str>) -> Vec<String> {
+    parameter
+        .unwrap_or_default()
+        .split(',')
+        .map(str::trim)
+        .filter(|name| !name.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Removes from a complete resource (with `meta`, `members` and `groups`) what the client did not ask for and
+/// what is never returned. Names that the type does not have are ignored.
+pub fn project(rt: &ResourceType, resource: &mut Map<String, Value>, selection: &Selection) {
+    let chosen = Chosen::of(rt, selection);
+    resource.retain(|name, value| {
+        if let Some(path) = rt.attr_by_key(name).filter(|_| !name.contains(':')) {
+            return chosen.keep(&path.attribute, None, value);
+        }
+        let Some(extension) = rt.extension(name) else {
+            return chosen.keep_unknown(name);
+        };
+        let Value::Object(container) = value else {
+            return false;
+        };
+        container.retain(|name, value| {
+            extension
+                .schema
+                .attribute(name)
+                .is_some_and(|attribute| chosen.keep(attribute, Some(&extension.schema.id), value))
+        });
+        !container.is_empty()
+    });
+}
+
+/// A selection, resolved for one resource type.
+struct Chosen<'a> {
+    choice: &'a Choice,
+    paths: Vec<AttrRef>,
+    /// URNs that were named as a whole: extensions, the core schema and unknown ones.
+    urns: Vec<&'a str>,
+    core: &'a str,
+}
+
+impl<'a> Chosen<'a> {
+    fn of(rt: &'a ResourceType, selection: &'a Selection) -> Self {
+        let names: &[String] = match &selection.0 {
+            Choice::All => &[],
+            Choice::Only(names) | Choice::Except(names) => names,
+        };
+        let mut chosen = Self {
+            choice: &selection.0,
+            paths: Vec::new(),
+            urns: Vec::new(),
+            core: &rt.schema.id,
+        };
+        for name in names {
+            match rt.attr_by_key(name) {
+                Some(path) => chosen.paths.push(path),
+                None => chosen.urns.push(name),
+            }
+        }
+        chosen
+    }
+
+    /// Whether the attribute is shown; what of it, [`Self::keep`] decides.
+    fn shows(&self, attribute: &Attribute, container: Option<&str>) -> bool {
+        match (attribute.returned, self.choice) {
+            (Returned::Never, _) => false,
+            (Returned::Always, _) => true,
+            (Returned::Default, Choice::All) => true,
+            (Returned::Default, Choice::Except(_)) => !self.names(attribute, container),
+            (Returned::Request, Choice::All | Choice::Except(_)) => false,
+            (Returned::Request, Choice::Only(_)) => self
+                .paths
+                .iter()
+                .any(|path| is_of(path, attribute, container)),
+            (Returned::Default, Choice::Only(_)) => {
+                self.names(attribute, container)
+                    || self
+                        .paths
+                        .iter()
+                        .any(|path| is_of(path, attribute, container))
+            }
+        }
+    }
+
+    /// Whether the attribute was named itself, or with its whole schema.
+    fn names(&self, attribute: &Attribute, container: Option<&str>) -> bool {
+        let urn = container.unwrap_or(self.core);
+        self.urns.iter().any(|name| name.eq_ignore_ascii_case(urn))
+            || self
+                .paths
+                .iter()
+                .any(|path| path.sub.is_none() && is_of(path, attribute, container))
+    }
+
+    fn names_sub(&self, attribute: &Attribute, sub: &Attribute, container: Option<&str>) -> bool {
+        self.paths.iter().any(|path| {
+            is_of(path, attribute, container)
+                && path
+                    .sub
+                    .as_ref()
+                    .is_some_and(|found| found.name == sub.name)
+        })
+    }
+
+    fn shows_sub(&self, attribute: &Attribute, sub: &Attribute, container: Option<&str>) -> bool {
+        let is_named = || self.names_sub(attribute, sub, container);
+        match (sub.returned, self.choice) {
+            (Returned::Never, _) => false,
+            (Returned::Always, _) => true,
+            (Returned::Default, Choice::All) => true,
+            (Returned::Default, Choice::Except(_)) => !is_named(),
+            (Returned::Request, Choice::All | Choice::Except(_)) => false,
+            (Returned::Request, Choice::Only(_)) => is_named(),
+            (Returned::Default, Choice::Only(_)) => {
+                // A complex attribute that is always returned and not named is shown as a whole.
+                let has_named_sub = || {
+                    self.paths
+                        .iter()
+                        .any(|path| path.sub.is_some() && is_of(path, attribute, container))
+                };
+                is_named() || self.names(attribute, container) || !has_named_sub()
+            }
+        }
+    }
+
+    /// Takes out of the value what is not shown; false where nothing remains.
+    fn keep(&self, attribute: &Attribute, container: Option<&str>, value: &mut Value) -> bool {
+        if !self.shows(attribute, container) {
+            return false;
+        }
+        let retain = |element: &mut Value| match element {
+            Value::Object(members) => {
+                members.retain(|name, _| {
+                    attribute
+                        .sub_attribute(name)
+                        .is_some_and(|sub| self.shows_sub(attribute, sub, container))
+                });
+                !members.is_empty()
+            }
+            _ => true,
+        };
+        match value {
+            // An empty list of members is a fact worth telling.
+            Value::Array(elements) if elements.is_empty() => true,
+            Value::Array(elements) => {
+                elements.retain_mut(retain);
+                !elements.is_empty()
+            }
+            single => retain(single),
+        }
+    }
+
+    /// A container of an unknown URN is shown or not as a whole.
+    fn keep_unknown(&self, urn: &str) -> bool {
+        let is_named = || self.urns.iter().any(|name| name.eq_ignore_ascii_case(urn));
+        match self.choice {
+            Choice::All => true,
+            Choice::Only(_) => is_named(),
+            Choice::Except(_) => !is_named(),
+        }
+    }
+}
+
+/// Whether the path is the attribute or one of its sub-attributes.
+fn is_of(path: &AttrRef, attribute: &Attribute, container: Option<&str>) -> bool {
+    path.attribute.name == attribute.name && path.container.as_deref() == container
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::scim::{ErrorKind, Registry};
+
+    const EU: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
+
+    fn user() -> Value {
+        json!({
+            "schemas": ["s"],
+            "id": "1",
+            "userName": "ada",
+            "name": {"givenName": "Ada", "familyName": "Byron"},
+            "emails": [{"value": "a@x", "type": "work"}, {"value": "b@x"}],
+            "password": "leak",
+            EU: {"department": "d", "manager": {"value": "m", "displayName": "M"}},
+            "urn:x:Other": {"any": [1]},
+            "groups": [],
+            "meta": {"resourceType": "User", "location": "l"}
+        })
+    }
+
+    fn check_with(attributes: &str, excluded: &str, expected: Value) {
+        let registry = Registry::standard();
+        let selection = Selection::parse(Some(attributes), Some(excluded)).unwrap();
+        let Value::Object(mut resource) = user() else {
+            unreachable!()
+        };
+        project(registry.by_name("User").unwrap(), &mut resource, &selection);
+        assert_eq!(
+            Value::Object(resource),
+            expected,
+            "{attributes} / {excluded}"
+        );
+    }
+
+    /// What is shown besides `schemas` and `id`.
+    fn check(attributes: &str, mut expected: Value) {
+        expected["schemas"] = json!(["s"]);
+        expected["id"] = json!("1");
+        check_with(attributes, "", expected);
+    }
+
+    /// The whole user after these changes.
+    fn check_excluded(excluded: &str, change: impl Fn(&mut Map<String, Value>)) {
+        let Value::Object(mut expected) = user() else {
+            unreachable!()
+        };
+        expected.remove("password");
+        change(&mut expected);
+        check_with("", excluded, Value::Object(expected));
+    }
+
+    #[test]
+    fn only() {
+        check("userName", json!({"userName": "ada"}));
+        check(" USERNAME , id,, ", json!({"userName": "ada"}));
+        check(
+            "urn:ietf:params:scim:schemas:core:2.0:User:userName",
+            json!({"userName": "ada"}),
+        );
+        check("nope", json!({}));
+        check("password", json!({}));
+        check("name.givenName", json!({"name": {"givenName": "Ada"}}));
+        check(
+            "name.givenName,name",
+            json!({"name": {"givenName": "Ada", "familyName": "Byron"}}),
+        );
+        check("emails.type", json!({"emails": [{"type": "work"}]}));
+        check("emails.display", json!({}));
+        check("groups", json!({"groups": []}));
+        check("meta.location", json!({"meta": {"location": "l"}}));
+        check(
+            &format!("{EU}:department"),
+            json!({EU: {"department": "d"}}),
+        );
+        check(
+            &format!("{}:MANAGER.value", EU.to_uppercase()),
+            json!({EU: {"manager": {"value": "m"}}}),
+        );
+        check(
+            EU,
+            json!({EU: {"department": "d", "manager": {"value": "m", "displayName": "M"}}}),
+        );
+        check("URN:X:other", json!({"urn:x:Other": {"any": [1]}}));
+        check("department", json!({}));
+    }
+
+    #[test]
+    fn except() {
+        check_excluded("", |_| {});
+        check_excluded("nope", |_| {});
+        check_excluded("id,schemas", |_| {});
+        check_excluded("meta", |user| {
+            user.remove("meta");
+        });
+        check_excluded("name.familyName,emails", |user| {
+            user.remove("emails");
+            user["name"].as_object_mut().unwrap().remove("familyName");
+        });
+        check_excluded("emails.value", |user| {
+            user["emails"] = json!([{"type": "work"}]);
+        });
+        check_excluded(EU, |user| {
+            user.remove(EU);
+        });
+        check_excluded(
+            &format!("{EU}:department,{EU}:manager,urn:x:Other"),
+            |user| {
+                user.remove(EU);
+                user.remove("urn:x:Other");
+            },
+        );
+    }
+
+    #[test]
+    fn both_are_refused() {
+        let error = Selection::parse(Some("a"), Some("b")).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::InvalidValue);
+    }
+
+    #[test]
+    fn what_to_load() {
+        let registry = Registry::standard();
+        let group = registry.by_name("Group").unwrap();
+        let check = |attributes, excluded, wanted: bool, whole: bool| {
+            let selection = Selection::parse(attributes, excluded).unwrap();
+            let found = (
+                selection.wants(group, "members"),
+                selection.shows_whole_document(group),
+            );
+            assert_eq!(found, (wanted, whole), "{attributes:?} {excluded:?}");
+        };
+        check(None, None, true, true);
+        check(Some(""), Some(""), true, true);
+        check(Some("displayName"), None, false, false);
+        check(Some("members"), None, true, false);
+        check(Some("members.value"), None, true, false);
+        check(None, Some("members"), false, true);
+        check(None, Some("Members,nope"), false, true);
+        check(None, Some("members.value"), true, false);
+        check(None, Some("members,displayName"), false, false);
+        check(None, Some("meta"), true, false);
+        check(None, Some("urn:x:y"), true, false);
+        assert!(!Selection::all().wants(group, "groups"));
+    }
+
+    #[test]
+    fn returned_on_request() {
+        let text = r#"{"id":"urn:x:A","name":"A","attributes":[
+            {"name":"r","returned":"request"},
+            {"name":"n","returned":"never"},
+            {"name":"c","type":"complex","subAttributes":[{"name":"a","returned":"always"},{"name":"d"},{"name":"r","returned":"request"}]}]}"#;
+        let schema = std::sync::Arc::new(crate::scim::schema::Schema::parse(text).unwrap());
+        let rt = ResourceType::new("A", "/As", "", schema, vec![]).unwrap();
+        assert!(!rt.is_returned_whole());
+        let check = |attributes: &str, expected: Value| {
+            let value = json!({"r": 1, "n": 1, "c": {"a": 1, "d": 1, "r": 1}});
+            let mut resource = value.as_object().unwrap().clone();
+            let selection = Selection::parse(Some(attributes), None).unwrap();
+            project(&rt, &mut resource, &selection);
+            assert_eq!(Value::Object(resource), expected, "{attributes}");
+        };
+        check("", json!({"c": {"a": 1, "d": 1}}));
+        check("r,n", json!({"r": 1}));
+        check("c.r", json!({"c": {"a": 1, "r": 1}}));
+        check("c", json!({"c": {"a": 1, "d": 1}}));
+        check("urn:x:A", json!({"c": {"a": 1, "d": 1}}));
+    }
+}

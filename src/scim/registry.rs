@@ -6,10 +6,14 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use crate::scim::name;
-use crate::scim::schema::{Attribute, Schema};
+use crate::scim::schema::{Attribute, Returned, Schema};
+
+mod standard;
+
+pub use standard::common;
 
 /// All resource types of the service.
 #[derive(Debug)]
@@ -21,7 +25,7 @@ pub struct Registry {
 impl Registry {
     /// User with the enterprise extension, and Group.
     pub fn standard() -> Self {
-        match standard_types().and_then(Self::new) {
+        match standard::types().and_then(Self::new) {
             Ok(registry) => registry,
             #[expect(clippy::panic, reason = "the files are compiled in; a test reads them")]
             Err(error) => panic!("the built-in schemas: {error}"),
@@ -67,7 +71,7 @@ impl Registry {
     /// Every schema once: those of the resource types in their order, then those of the discovery resources,
     /// since RFC 7643 section 7 wants a schema for each URN in use.
     pub fn schemas(&self) -> impl Iterator<Item = &Arc<Schema>> {
-        self.schemas.iter().chain(DISCOVERY.iter())
+        self.schemas.iter().chain(standard::discovery().iter())
     }
 
     /// The schema with this URN, whatever its letter case.
@@ -89,6 +93,7 @@ pub struct ResourceType {
     pub extensions: Vec<Extension>,
     /// The paths that have rows in the store's `attributes` table.
     pub indexed: Vec<AttrRef>,
+    returned_whole: bool,
     /// By key in lower case and by key as it is; core keys also with the URN.
     lookup: HashMap<String, AttrRef>,
 }
@@ -124,7 +129,7 @@ impl ResourceType {
         }
         schema.check().map_err(blame)?;
         for attribute in &schema.attributes {
-            if COMMON.attribute(&attribute.name).is_some() {
+            if common().attribute(&attribute.name).is_some() {
                 return Err(blame(format!(
                     "attribute {:?} is one that every resource has",
                     attribute.name
@@ -142,6 +147,11 @@ impl ResourceType {
             }
         }
         let lookup = lookup(&schema, &extensions).map_err(blame)?;
+        // Documents hold no password, so that one attribute does not count.
+        let returned_whole = lookup.values().all(|path| {
+            matches!(path.leaf().returned, Returned::Always | Returned::Default)
+                || path.key() == "password"
+        });
         Ok(Self {
             name: name.to_owned(),
             endpoint: endpoint.to_owned(),
@@ -149,6 +159,7 @@ impl ResourceType {
             schema,
             extensions,
             indexed: Vec::new(),
+            returned_whole,
             lookup,
         })
     }
@@ -217,74 +228,21 @@ impl ResourceType {
         attribute.eq_ignore_ascii_case(name)
     }
 
+    /// Whether a client that asks for nothing in particular gets whole documents: no attribute is
+    /// returned on request only, or never.
+    pub fn is_returned_whole(&self) -> bool {
+        self.returned_whole
+    }
+
     /// The core schema, then the extensions.
     pub fn schemas(&self) -> impl Iterator<Item = &Arc<Schema>> {
         std::iter::once(&self.schema).chain(self.extensions.iter().map(|e| &e.schema))
     }
 }
 
-/// The attributes that every resource has (RFC 7643 section 3.1). Not a schema of its own to clients.
-pub fn common() -> &'static Schema {
-    &COMMON
-}
-
-static COMMON: LazyLock<Schema> = LazyLock::new(|| built_in(include_str!("schema/common.json")));
-
-static DISCOVERY: LazyLock<[Arc<Schema>; 3]> = LazyLock::new(|| {
-    // Read without the checks: the schema of schemas nests complex attributes, the one exception that
-    // RFC 7643 section 7 makes.
-    [
-        include_str!("schema/service_provider_config.json"),
-        include_str!("schema/resource_type.json"),
-        include_str!("schema/schema.json"),
-    ]
-    .map(|text| Arc::new(built_in(text)))
-});
-
-#[expect(clippy::panic, reason = "the files are compiled in; a test reads them")]
-fn built_in(text: &str) -> Schema {
-    match serde_json::from_str(text) {
-        Ok(schema) => schema,
-        Err(error) => panic!("a built-in schema: {error}"),
-    }
-}
-
-fn standard_types() -> Result<Vec<ResourceType>, String> {
-    let parse = |text| Schema::parse(text).map(Arc::new);
-    let enterprise = Extension {
-        schema: parse(include_str!("schema/enterprise_user.json"))?,
-        required: false,
-    };
-    let user = ResourceType::new(
-        "User",
-        "/Users",
-        "A person who uses applications.",
-        parse(include_str!("schema/user.json"))?,
-        vec![enterprise],
-    )?;
-    let group = ResourceType::new(
-        "Group",
-        "/Groups",
-        "A group of users and other groups.",
-        parse(include_str!("schema/group.json"))?,
-        Vec::new(),
-    )?;
-    let user = user.index(&[
-        "emails.value",
-        "emails.type",
-        "phoneNumbers.value",
-        "name.familyName",
-        "name.givenName",
-        "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:employeeNumber",
-        "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department",
-        "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager.value",
-    ])?;
-    Ok(vec![user, group])
-}
-
 fn lookup(schema: &Schema, extensions: &[Extension]) -> Result<HashMap<String, AttrRef>, String> {
     let mut lookup = HashMap::new();
-    let core_attributes = COMMON.attributes.iter().chain(&schema.attributes);
+    let core_attributes = common().attributes.iter().chain(&schema.attributes);
     for path in core_attributes.flat_map(|attribute| paths(attribute, None)) {
         let with_urn = format!("{}:{}", schema.id, path.key());
         add(&mut lookup, &with_urn, &path)?;
@@ -443,6 +401,7 @@ mod tests {
         );
         let user = registry.by_endpoint("/Users").unwrap();
         assert_eq!(user.indexed.len(), 8);
+        assert!(user.is_returned_whole());
         assert!(user.is_relational("Groups") && !user.is_relational("members"));
         assert!(registry.by_name("Group").unwrap().is_relational("members"));
         assert!(registry.schema(&name::USER.to_uppercase()).is_some());

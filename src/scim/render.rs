@@ -1,1 +1,317 @@
+//! From the stored text of a document to the text of a response.
+//!
+//! The common answer shows the whole resource; then the stored text is copied unread, and `members`, `groups` and
+//! `meta` are written before its last brace. Only a selection of attributes needs the text to be parsed.
 
+use std::fmt::Write as _;
+
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+use crate::scim::project::{Selection, project};
+use crate::scim::registry::ResourceType;
+
+/// What the service itself knows of a resource (RFC 7643 section 3.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Meta<'a> {
+    pub resource_type: &'a str,
+    pub created: Timestamp,
+    pub modified: Timestamp,
+    /// The absolute URI of the resource.
+    pub location: &'a str,
+    /// Shown as a weak tag: `W/"3"`.
+    pub version: i64,
+}
+
+impl Meta<'_> {
+    /// The entity tag: `meta.version` and the `ETag` header are the same text.
+    pub fn tag(&self) -> String {
+        format!("W/\"{}\"", self.version)
+    }
+}
+
+/// One value of `Group.members`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemberView {
+    pub value: String,
+    pub display: Option<String>,
+    /// `User` or `Group`.
+    pub kind: String,
+    /// The absolute URI of the member.
+    pub reference: String,
+}
+
+/// One value of `User.groups`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupView {
+    pub value: String,
+    pub display: Option<String>,
+    /// The absolute URI of the group.
+    pub reference: String,
+    /// Whether the user is a member of the group itself, not of a group within it.
+    pub direct: bool,
+}
+
+/// The resource as the client gets it.
+///
+/// `doc_text` is a document as it was stored. Where `members` or `groups` is `None` the attribute is left out, and
+/// where it is empty it is `[]`.
+pub fn render(
+    rt: &ResourceType,
+    doc_text: &str,
+    meta: &Meta<'_>,
+    members: Option<&[MemberView]>,
+    groups: Option<&[GroupView]>,
+    selection: &Selection,
+) -> String {
+    if rt.is_returned_whole()
+        && selection.shows_whole_document(rt)
+        && let Some(open) = doc_text.trim_end().strip_suffix('}')
+    {
+        let members = members.filter(|_| selection.wants(rt, "members"));
+        let groups = groups.filter(|_| selection.wants(rt, "groups"));
+        return splice(open, meta, members, groups);
+    }
+    // What is stored was written by this service; were it damaged, the rest is still worth showing.
+    let mut resource: Map<String, Value> = serde_json::from_str(doc_text).unwrap_or_default();
+    let mut put = |name: &str, value: Value| resource.insert(name.to_owned(), value);
+    if let Some(members) = members {
+        put("members", members.iter().map(member_value).collect());
+    }
+    if let Some(groups) = groups {
+        put("groups", groups.iter().map(group_value).collect());
+    }
+    put("meta", meta_value(meta));
+    project(rt, &mut resource, selection);
+    Value::Object(resource).to_string()
+}
+
+/// `open` is an object without its last brace.
+fn splice(
+    open: &str,
+    meta: &Meta<'_>,
+    members: Option<&[MemberView]>,
+    groups: Option<&[GroupView]>,
+) -> String {
+    let rows = members.map_or(0, <[_]>::len) + groups.map_or(0, <[_]>::len);
+    let mut text = String::with_capacity(open.len() + 256 + meta.location.len() + 192 * rows);
+    text.push_str(open);
+    if !open.trim_end().ends_with('{') {
+        text.push(',');
+    }
+    if let Some(members) = members {
+        push_list(&mut text, r#""members":["#, members, push_member);
+    }
+    if let Some(groups) = groups {
+        push_list(&mut text, r#""groups":["#, groups, push_group);
+    }
+    text.push_str(r#""meta":{"resourceType":"#);
+    push_text(&mut text, meta.resource_type);
+    // Writing to a String cannot fail.
+    let _ = write!(
+        text,
+        r#","created":"{}","lastModified":"{}","location":"#,
+        meta.created, meta.modified
+    );
+    push_text(&mut text, meta.location);
+    let _ = write!(text, r#","version":"W/\"{}\""}}}}"#, meta.version);
+    text
+}
+
+fn push_list<T>(text: &mut String, name: &str, rows: &[T], push: impl Fn(&mut String, &T)) {
+    text.push_str(name);
+    for (index, row) in rows.iter().enumerate() {
+        if index > 0 {
+            text.push(',');
+        }
+        push(text, row);
+    }
+    text.push_str("],");
+}
+
+fn push_member(text: &mut String, member: &MemberView) {
+    text.push_str(r#"{"value":"#);
+    push_text(text, &member.value);
+    if let Some(display) = &member.display {
+        text.push_str(r#","display":"#);
+        push_text(text, display);
+    }
+    text.push_str(r#","type":"#);
+    push_text(text, &member.kind);
+    text.push_str(r#","$ref":"#);
+    push_text(text, &member.reference);
+    text.push('}');
+}
+
+fn push_group(text: &mut String, group: &GroupView) {
+    text.push_str(r#"{"value":"#);
+    push_text(text, &group.value);
+    text.push_str(r#","$ref":"#);
+    push_text(text, &group.reference);
+    if let Some(display) = &group.display {
+        text.push_str(r#","display":"#);
+        push_text(text, display);
+    }
+    text.push_str(r#","type":""#);
+    text.push_str(directness(group));
+    text.push_str("\"}");
+}
+
+/// A JSON string; ids, URIs and most names need no escape and are copied.
+fn push_text(text: &mut String, value: &str) {
+    if value
+        .bytes()
+        .any(|byte| byte < b' ' || byte == b'"' || byte == b'\\')
+    {
+        text.push_str(&Value::from(value).to_string());
+    } else {
+        text.push('"');
+        text.push_str(value);
+        text.push('"');
+    }
+}
+
+fn directness(group: &GroupView) -> &'static str {
+    if group.direct { "direct" } else { "indirect" }
+}
+
+/// `meta` as a value, in the same words as in [`render`].
+pub fn meta_value(meta: &Meta<'_>) -> Value {
+    json!({
+        "resourceType": meta.resource_type,
+        "created": meta.created.to_string(),
+        "lastModified": meta.modified.to_string(),
+        "location": meta.location,
+        "version": meta.tag(),
+    })
+}
+
+/// One element of `members` as a value, in the same words as in [`render`].
+pub fn member_value(member: &MemberView) -> Value {
+    let mut value = Map::new();
+    value.insert("value".to_owned(), Value::from(member.value.as_str()));
+    if let Some(display) = &member.display {
+        value.insert("display".to_owned(), Value::from(display.as_str()));
+    }
+    value.insert("type".to_owned(), Value::from(member.kind.as_str()));
+    value.insert("$ref".to_owned(), Value::from(member.reference.as_str()));
+    Value::Object(value)
+}
+
+/// One element of `groups` as a value, in the same words as in [`render`].
+pub fn group_value(group: &GroupView) -> Value {
+    let mut value = Map::new();
+    value.insert("value".to_owned(), Value::from(group.value.as_str()));
+    value.insert("$ref".to_owned(), Value::from(group.reference.as_str()));
+    if let Some(display) = &group.display {
+        value.insert("display".to_owned(), Value::from(display.as_str()));
+    }
+    value.insert("type".to_owned(), Value::from(directness(group)));
+    Value::Object(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scim::Registry;
+
+    const LOCATION: &str = "https://h/Groups/g1";
+
+    fn meta() -> Meta<'static> {
+        Meta {
+            resource_type: "Group",
+            created: Timestamp::from_microsecond(0).unwrap(),
+            modified: Timestamp::from_microsecond(1_500_000).unwrap(),
+            location: LOCATION,
+            version: 3,
+        }
+    }
+
+    const META: &str = r#""meta":{"resourceType":"Group","created":"1970-01-01T00:00:00Z","lastModified":"1970-01-01T00:00:01.5Z","location":"https://h/Groups/g1","version":"W/\"3\""}"#;
+
+    fn members() -> Vec<MemberView> {
+        let view = |value: &str, display: Option<&str>| MemberView {
+            value: value.to_owned(),
+            display: display.map(str::to_owned),
+            kind: "User".to_owned(),
+            reference: format!("https://h/Users/{value}"),
+        };
+        vec![view("u1", Some("A \"B\" \\ \u{1} é")), view("u2", None)]
+    }
+
+    const MEMBERS: &str = r#""members":[{"value":"u1","display":"A \"B\" \\ \u0001 é","type":"User","$ref":"https://h/Users/u1"},{"value":"u2","type":"User","$ref":"https://h/Users/u2"}]"#;
+
+    fn check(doc: &str, members: Option<&[MemberView]>, excluded: &str, expected: &str) {
+        let registry = Registry::standard();
+        let group = registry.by_name("Group").unwrap();
+        let selection = Selection::parse(None, Some(excluded)).unwrap();
+        let text = render(group, doc, &meta(), members, None, &selection);
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn groups() {
+        let doc = r#"{"id":"g1","displayName":"G"}"#;
+        let rows = members();
+        let all = format!(r#"{{"id":"g1","displayName":"G",{MEMBERS},{META}}}"#);
+        check(doc, Some(&rows), "", &all);
+        let none = format!(r#"{{"id":"g1","displayName":"G",{META}}}"#);
+        check(doc, None, "", &none);
+        check(doc, Some(&rows), "members", &none);
+        let empty = format!(r#"{{"id":"g1","displayName":"G","members":[],{META}}}"#);
+        check(doc, Some(&[]), "", &empty);
+        check("{} ", None, "", &format!("{{{META}}}"));
+        check("damaged", None, "", &format!("{{{META}}}"));
+        // The way through the parsed text says the same, in the same order.
+        check(doc, Some(&rows), "externalId", &all);
+        check(doc, Some(&[]), "externalId", &empty);
+        check(doc, None, "meta", doc);
+        check(
+            doc,
+            Some(&rows),
+            "displayName",
+            &format!(r#"{{"id":"g1",{MEMBERS},{META}}}"#),
+        );
+    }
+
+    #[test]
+    fn users() {
+        let registry = Registry::standard();
+        let user = registry.by_name("User").unwrap();
+        let view = |value: &str, display: Option<&str>, direct| GroupView {
+            value: value.to_owned(),
+            display: display.map(str::to_owned),
+            reference: format!("https://h/Groups/{value}"),
+            direct,
+        };
+        let rows = [view("g1", Some("G"), true), view("g2", None, false)];
+        let expected = format!(
+            r#"{{"id":"1","groups":[{{"value":"g1","$ref":"https://h/Groups/g1","display":"G","type":"direct"}},{{"value":"g2","$ref":"https://h/Groups/g2","type":"indirect"}}],{META}}}"#
+        );
+        for excluded in [None, Some("nickName")] {
+            let selection = Selection::parse(None, excluded).unwrap();
+            let text = render(
+                user,
+                r#"{"id":"1"}"#,
+                &meta(),
+                None,
+                Some(&rows),
+                &selection,
+            );
+            assert_eq!(text, expected);
+        }
+        let selection = Selection::parse(Some("groups.value"), None).unwrap();
+        let text = render(
+            user,
+            r#"{"id":"1"}"#,
+            &meta(),
+            None,
+            Some(&rows),
+            &selection,
+        );
+        assert_eq!(
+            text,
+            r#"{"id":"1","groups":[{"value":"g1"},{"value":"g2"}]}"#
+        );
+    }
+}

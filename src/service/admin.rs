@@ -5,14 +5,14 @@ use jiff::Timestamp;
 use crate::auth::{Scope, Scopes};
 use crate::service::tokens::{DEFAULT_TENANT, Wish};
 use crate::service::{Context, Error, Service, tenants, tokens};
-use crate::store::tenants::TenantRow;
-use crate::store::tokens::TokenRow;
+use crate::store::tenants::Tenant;
+use crate::store::tokens::Token;
 
 /// The tenants that the caller may manage.
 ///
 /// # Errors
 /// [`Error::Forbidden`] without the scope `admin`.
-pub async fn list_tenants(service: &Service, context: &Context) -> Result<Vec<TenantRow>, Error> {
+pub async fn list_tenants(service: &Service, context: &Context) -> Result<Vec<Tenant>, Error> {
     let own = own_tenant(service, context).await?;
     let mut rows = tenants::list(&service.store).await?;
     if own.name != DEFAULT_TENANT {
@@ -25,7 +25,7 @@ pub async fn list_tenants(service: &Service, context: &Context) -> Result<Vec<Te
 ///
 /// # Errors
 /// [`Error::Forbidden`], or what [`tenants::create`] refuses.
-pub async fn create_tenant(service: &Service, context: &Context, name: String) -> Result<TenantRow, Error> {
+pub async fn create_tenant(service: &Service, context: &Context, name: String) -> Result<Tenant, Error> {
     if own_tenant(service, context).await?.name != DEFAULT_TENANT {
         return Err(Error::Forbidden(Scope::Admin));
     }
@@ -40,7 +40,7 @@ pub async fn list_tokens(
     service: &Service,
     context: &Context,
     tenant: Option<String>,
-) -> Result<Vec<TokenRow>, Error> {
+) -> Result<Vec<Token>, Error> {
     let tenant = managed(service, context, tenant).await?;
     tokens::list(&service.store, tenant).await
 }
@@ -85,7 +85,7 @@ async fn managed(service: &Service, context: &Context, tenant: Option<String>) -
     }
 }
 
-async fn own_tenant(service: &Service, context: &Context) -> Result<TenantRow, Error> {
+async fn own_tenant(service: &Service, context: &Context) -> Result<Tenant, Error> {
     if !context.principal.scopes.allow(Scope::Admin) {
         return Err(Error::Forbidden(Scope::Admin));
     }

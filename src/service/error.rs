@@ -1,7 +1,7 @@
 //! Why a use case could not be done, in the service's own words; HTTP picks the status.
 
 use crate::scim::ScimError;
-use crate::store::error::StoreError;
+use crate::store::{StoreError, Unique};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -19,6 +19,9 @@ pub enum Error {
     Conflict(String),
     #[error("{0}")]
     BadRequest(String),
+    /// The store refused a value that must be unique, where no better text was at hand.
+    #[error("{0} is taken")]
+    Taken(Unique),
     #[error("the service is busy")]
     Busy,
     #[error("the database does not answer")]
@@ -40,7 +43,8 @@ impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Busy => Self::Busy,
-            StoreError::Unavailable { .. } => Self::Unavailable(error),
+            StoreError::Duplicate(unique) => Self::Taken(unique),
+            StoreError::Unavailable(_) | StoreError::Full(_) => Self::Unavailable(error),
             other => Self::Internal(Box::new(other)),
         }
     }

@@ -9,7 +9,7 @@ use crate::scim::{Filter, ResourceType, filter};
 use crate::service::provision::require;
 use crate::service::walk::{Note, WalkKey};
 use crate::service::{Context, Error, Service, present};
-use crate::store::ids::ResourceId;
+use crate::store::ResourceId;
 use crate::store::page::{self, PageQuery, Start};
 use crate::store::{counts, walks};
 
@@ -35,8 +35,14 @@ pub async fn list(
     query: ListQuery,
 ) -> Result<String, Error> {
     require(context, Scope::Read)?;
-    let filter = query.filter.as_deref().map(|text| filter::parse(rt, text)).transpose()?;
-    let start_index = u64::try_from(query.start_index.unwrap_or(1)).unwrap_or(1).max(1);
+    let filter = query
+        .filter
+        .as_deref()
+        .map(|text| filter::parse(rt, text))
+        .transpose()?;
+    let start_index = u64::try_from(query.start_index.unwrap_or(1))
+        .unwrap_or(1)
+        .max(1);
     let count = match query.count {
         None => service.options.default_page_size,
         Some(count) => u32::try_from(count.max(0)).unwrap_or(u32::MAX),
@@ -62,14 +68,19 @@ struct Asked {
 }
 
 async fn read_page(service: &Service, context: &Context, asked: Asked) -> Result<String, Error> {
-    let (tenant, at_us, options) = (context.tenant(), context.at_us(), Arc::clone(&service.options));
+    let (tenant, at_us, options) = (
+        context.tenant(),
+        context.at_us(),
+        Arc::clone(&service.options),
+    );
     let notes = service.walks.clone();
     let tenant_text = tenant.0.to_string();
     let caller = context.principal.name.clone();
     service
         .store
         .read(move |conn| {
-            let parts = [&tenant_text, &caller, &asked.rt.name, &asked.filter_text].map(String::as_str);
+            let parts =
+                [&tenant_text, &caller, &asked.rt.name, &asked.filter_text].map(String::as_str);
             let key = WalkKey::new(&parts, asked.start_index);
             let note = if asked.start_index > 1 {
                 match notes.recall(&key) {
@@ -99,7 +110,7 @@ async fn read_page(service: &Service, context: &Context, asked: Asked) -> Result
                 scan_limit: options.scan_limit,
             };
             let page = page::page(conn, tenant, &page_query)?;
-            let deleted = counts::of_type(conn, tenant, &asked.rt.name)?.deleted;
+            let deleted = counts::of(conn, tenant, &asked.rt.name)?.deleted;
             let returned = u64::try_from(page.rows.len()).unwrap_or(u64::MAX);
             let deleted_at_start = note.as_ref().map_or(deleted, |note| note.deleted_at_start);
             let total = match &note {
@@ -111,13 +122,30 @@ async fn read_page(service: &Service, context: &Context, asked: Asked) -> Result
             if let Some(last) = page.rows.last()
                 && next <= total
             {
-                let note = Note { last_id: last.id.0.clone(), deleted_at_start, at_us, used: false };
+                let note = Note {
+                    last_id: last.id.0.clone(),
+                    deleted_at_start,
+                    at_us,
+                    used: false,
+                };
                 let key = WalkKey::new(&parts, next);
-                walks::remember(conn, key.as_str(), &note.last_id, note.deleted_at_start, at_us)?;
+                walks::remember(
+                    conn,
+                    key.as_str(),
+                    &note.last_id,
+                    note.deleted_at_start,
+                    at_us,
+                )?;
                 notes.remember(key, note);
             }
-            let bodies =
-                present::many(conn, tenant, &options.base_url, &asked.rt, &page.rows, &asked.selection)?;
+            let bodies = present::many(
+                conn,
+                tenant,
+                &options.base_url,
+                &asked.rt,
+                &page.rows,
+                &asked.selection,
+            )?;
             Ok(message::list_response(total, asked.start_index, &bodies))
         })
         .await

@@ -4,33 +4,32 @@ use std::collections::HashSet;
 
 use serde_json::{Value, json};
 
-use crate::scim::members::{Member, MemberEdit};
+use crate::scim::members::MemberEdit;
 use crate::scim::registry::AttrRef;
 use crate::scim::{ScimError, eval};
 use crate::service::{Error, UnknownMembers};
 use crate::store::changes::ChangeKind;
-use crate::store::ids::ResourceId;
-use crate::store::{Tx, members};
+use crate::store::{ResourceId, Tx, members};
 
 /// A change's payload names at most this many members; a longer list becomes several changes.
 const MEMBERS_IN_A_CHANGE: usize = 1000;
 /// How many unknown ids an error or a log line names.
 const UNKNOWN_NAMED: usize = 20;
 
-/// What a write did to the members of one group.
+/// What a write did to the members of one group, as ids.
 #[derive(Debug, Default)]
 pub struct Effect {
-    added: Vec<Member>,
-    removed: Vec<Member>,
+    added: Vec<ResourceId>,
+    removed: Vec<ResourceId>,
     /// Members whose `display` was replaced.
-    relabelled: Vec<Member>,
+    renamed: Vec<ResourceId>,
     skipped: Vec<String>,
 }
 
 impl Effect {
     /// Whether the group looks different from before.
     pub fn is_change(&self) -> bool {
-        !(self.added.is_empty() && self.removed.is_empty() && self.relabelled.is_empty())
+        !(self.added.is_empty() && self.removed.is_empty() && self.renamed.is_empty())
     }
 
     /// The changes to append: kind and payload, in order.
@@ -39,36 +38,38 @@ impl Effect {
         let lists = [
             (ChangeKind::MemberRemoved, &self.removed),
             (ChangeKind::MemberAdded, &self.added),
-            (ChangeKind::Updated, &self.relabelled),
+            (ChangeKind::Updated, &self.renamed),
         ];
         for (kind, list) in lists {
             for chunk in list.chunks(MEMBERS_IN_A_CHANGE) {
-                let members: Vec<Value> = chunk.iter().map(as_json).collect();
+                let members: Vec<Value> = chunk.iter().map(|id| json!({ "value": id.as_str() })).collect();
                 changes.push((kind, json!({ "members": members })));
             }
         }
         for chunk in self.skipped.chunks(MEMBERS_IN_A_CHANGE) {
-            changes.push((ChangeKind::MemberSkipped, json!({ "members": chunk })));
+            let members: Vec<Value> = chunk.iter().map(|id| json!({ "value": id })).collect();
+            changes.push((ChangeKind::MemberSkipped, json!({ "members": members })));
         }
         changes
     }
 
-    fn absorb(&mut self, added: Vec<Member>, removed: Vec<Member>) {
-        // A member that leaves and comes back within one request has not changed.
-        let leaving: HashSet<&str> = removed.iter().map(|m| m.value.as_str()).collect();
-        let was_added: HashSet<String> =
-            self.added.iter().filter(|m| leaving.contains(m.value.as_str())).map(|m| m.value.clone()).collect();
-        let coming: HashSet<&str> = added.iter().map(|m| m.value.as_str()).collect();
-        let was_removed: HashSet<String> =
-            self.removed.iter().filter(|m| coming.contains(m.value.as_str())).map(|m| m.value.clone()).collect();
-        let new_removed: Vec<Member> =
-            removed.iter().filter(|m| !was_added.contains(&m.value)).cloned().collect();
-        let new_added: Vec<Member> = added.iter().filter(|m| !was_removed.contains(&m.value)).cloned().collect();
-        self.added.retain(|m| !was_added.contains(&m.value));
-        self.removed.retain(|m| !was_removed.contains(&m.value));
-        self.removed.extend(new_removed);
-        self.added.extend(new_added);
+    /// A member that leaves and comes back within one request has not changed.
+    fn absorb(&mut self, added: Vec<ResourceId>, removed: Vec<ResourceId>) {
+        let back = overlap(&added, &self.removed);
+        let gone = overlap(&removed, &self.added);
+        self.removed.retain(|id| !back.contains(id));
+        self.added.retain(|id| !gone.contains(id));
+        self.added.extend(added.into_iter().filter(|id| !back.contains(id)));
+        self.removed.extend(removed.into_iter().filter(|id| !gone.contains(id)));
     }
+}
+
+fn overlap(one: &[ResourceId], other: &[ResourceId]) -> HashSet<ResourceId> {
+    if one.is_empty() || other.is_empty() {
+        return HashSet::new();
+    }
+    let other: HashSet<&ResourceId> = other.iter().collect();
+    one.iter().filter(|id| other.contains(id)).cloned().collect()
 }
 
 /// Applies the edits in order. Only the rows that they name are touched.
@@ -100,10 +101,10 @@ pub fn apply(
                 let ids: Vec<String> = members::of_group(tx.conn(), tenant, group)?
                     .into_iter()
                     .filter(|row| {
-                        let element = json!({ "value": row.value, "display": row.display, "type": row.kind });
+                        let element = json!({ "value": row.value.as_str(), "display": row.display, "type": row.kind });
                         eval::element_matches(&filter, attr, &element)
                     })
-                    .map(|row| row.value)
+                    .map(|row| row.value.0)
                     .collect();
                 let removed = members::remove(tx, group, &ids)?;
                 effect.absorb(Vec::new(), removed);
@@ -115,7 +116,7 @@ pub fn apply(
             MemberEdit::Replace(list) => {
                 let done = members::replace(tx, group, &list)?;
                 effect.absorb(done.added, done.removed);
-                effect.relabelled.extend(done.relabelled);
+                effect.renamed.extend(done.renamed);
                 skip_or_refuse(&mut effect, done.unknown, unknown)?;
             }
         }
@@ -142,19 +143,12 @@ fn skip_or_refuse(effect: &mut Effect, ids: Vec<String>, unknown: UnknownMembers
     }
 }
 
-fn as_json(member: &Member) -> Value {
-    match &member.display {
-        Some(display) => json!({ "value": member.value, "display": display }),
-        None => json!({ "value": member.value }),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn member(value: &str) -> Member {
-        Member { value: value.to_owned(), display: None }
+    fn member(value: &str) -> ResourceId {
+        ResourceId(value.to_owned())
     }
 
     #[test]

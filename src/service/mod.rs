@@ -23,12 +23,12 @@ use crate::clock::Clock;
 use crate::scim::Registry;
 use crate::store::Store;
 
-pub use crate::store::ids::{ResourceId, TenantId};
+pub use crate::store::{ResourceId, TenantId};
 pub use error::Error;
 
 /// Everything that the use cases need, built once by [`crate::app`].
 pub struct Service {
-    pub store: Store,
+    pub store: Arc<Store>,
     pub registry: Arc<Registry>,
     pub clock: Arc<dyn Clock>,
     pub options: Arc<Options>,

@@ -1,7 +1,9 @@
 //! Hashing of passwords, for tenants that sync them.
 
 use argon2::Argon2;
-use argon2::password_hash::{CustomizedPasswordHasher as _, PasswordHasher as _, PasswordVerifier as _};
+use argon2::password_hash::{
+    CustomizedPasswordHasher as _, PasswordHasher as _, PasswordVerifier as _,
+};
 
 use crate::service::Error;
 
@@ -10,7 +12,9 @@ use crate::service::Error;
 /// # Errors
 /// Where the random source or the hash fails.
 pub async fn hash(password: String) -> Result<String, Error> {
-    tokio::task::spawn_blocking(move || hash_blocking(&password)).await.map_err(Error::internal)?
+    tokio::task::spawn_blocking(move || hash_blocking(&password))
+        .await
+        .map_err(Error::internal)?
 }
 
 /// Whether `password` is the one that `hash` was made of.
@@ -18,9 +22,13 @@ pub async fn hash(password: String) -> Result<String, Error> {
 /// # Errors
 /// Where the worker thread is gone.
 pub async fn matches(password: String, hash: String) -> Result<bool, Error> {
-    tokio::task::spawn_blocking(move || Argon2::default().verify_password(password.as_bytes(), hash.as_str()).is_ok())
-        .await
-        .map_err(Error::internal)
+    tokio::task::spawn_blocking(move || {
+        Argon2::default()
+            .verify_password(password.as_bytes(), hash.as_str())
+            .is_ok()
+    })
+    .await
+    .map_err(Error::internal)
 }
 
 fn hash_blocking(password: &str) -> Result<String, Error> {
@@ -37,7 +45,10 @@ mod tests {
 
     #[test]
     fn the_hash_is_argon2id_and_salted() {
-        let (one, two) = (hash_blocking("secret").unwrap(), hash_blocking("secret").unwrap());
+        let (one, two) = (
+            hash_blocking("secret").unwrap(),
+            hash_blocking("secret").unwrap(),
+        );
         assert!(one.starts_with("$argon2id$") && !one.contains("secret"));
         assert_ne!(one, two);
     }

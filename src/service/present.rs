@@ -6,9 +6,9 @@ use crate::scim::ResourceType;
 use crate::scim::project::Selection;
 use crate::scim::render::{self, GroupView, MemberView, Meta};
 use crate::service::Error;
-use crate::store::ids::{ResourceId, TenantId};
 use crate::store::resources::Stored;
 use crate::store::{Conn, members};
+use crate::store::{ResourceId, TenantId};
 
 /// A resource as it is answered.
 #[derive(Debug, Clone)]
@@ -38,8 +38,15 @@ pub fn one(
 ) -> Result<Resource, Error> {
     let location = location(base_url, rt, &row.id);
     let (id, version) = (row.id.clone(), row.version);
-    let body = many(conn, tenant, base_url, rt, &[row], selection)?.pop().unwrap_or_default();
-    Ok(Resource { id, version, location, body })
+    let body = many(conn, tenant, base_url, rt, &[row], selection)?
+        .pop()
+        .unwrap_or_default();
+    Ok(Resource {
+        id,
+        version,
+        location,
+        body,
+    })
 }
 
 /// Renders a page, with one query for all its memberships.
@@ -56,10 +63,18 @@ pub fn many(
 ) -> Result<Vec<String>, Error> {
     let with_members = rt.is_relational("members") && selection.wants(rt, "members");
     let with_groups = rt.is_relational("groups") && selection.wants(rt, "groups");
-    let mut groups = if with_groups { groups_of(conn, tenant, base_url, rows)? } else { HashMap::new() };
+    let mut groups = if with_groups {
+        groups_of(conn, tenant, base_url, rows)?
+    } else {
+        HashMap::new()
+    };
     let mut bodies = Vec::with_capacity(rows.len());
     for row in rows {
-        let members = if with_members { Some(members_of(conn, tenant, base_url, &row.id)?) } else { None };
+        let members = if with_members {
+            Some(members_of(conn, tenant, base_url, &row.id)?)
+        } else {
+            None
+        };
         let groups = with_groups.then(|| groups.remove(row.id.as_str()).unwrap_or_default());
         let meta = Meta {
             resource_type: &rt.name,
@@ -68,7 +83,14 @@ pub fn many(
             location: &location(base_url, rt, &row.id),
             version: row.version,
         };
-        bodies.push(render::render(rt, &row.doc, &meta, members.as_deref(), groups.as_deref(), selection));
+        bodies.push(render::render(
+            rt,
+            &row.doc,
+            &meta,
+            members.as_deref(),
+            groups.as_deref(),
+            selection,
+        ));
     }
     Ok(bodies)
 }
@@ -88,8 +110,8 @@ fn members_of(
     Ok(rows
         .into_iter()
         .map(|row| MemberView {
-            reference: format!("{base_url}/{}s/{}", row.kind, row.value),
-            value: row.value,
+            reference: format!("{base_url}/{}s/{}", row.kind, row.value.as_str()),
+            value: row.value.0,
             display: row.display,
             kind: row.kind,
         })
@@ -105,9 +127,9 @@ fn groups_of(
     let ids: Vec<ResourceId> = rows.iter().map(|row| row.id.clone()).collect();
     let mut groups: HashMap<String, Vec<GroupView>> = HashMap::new();
     for row in members::groups_of(conn, tenant, &ids)? {
-        groups.entry(row.member).or_default().push(GroupView {
-            reference: format!("{base_url}/Groups/{}", row.group_id),
-            value: row.group_id,
+        groups.entry(row.member.0).or_default().push(GroupView {
+            reference: format!("{base_url}/Groups/{}", row.group.as_str()),
+            value: row.group.0,
             display: row.display,
             direct: row.direct,
         });

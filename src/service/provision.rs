@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::auth::Scope;
-use crate::scim::leaves::{self, HotColumns};
+use crate::scim::leaves;
 use crate::scim::members::MemberEdit;
 use crate::scim::patch::Patch;
 use crate::scim::project::Selection;
@@ -14,10 +14,8 @@ use crate::service::membership::{self, Effect};
 use crate::service::present::{self, Resource};
 use crate::service::{Context, Error, Options, PasswordSync, Service, passwords};
 use crate::store::changes::{Change, ChangeKind};
-use crate::store::error::{StoreError, Unique};
-use crate::store::ids::ResourceId;
-use crate::store::resources::{Content, NewResource, Stored};
-use crate::store::{Tx, attributes, members, resources};
+use crate::store::resources::{NewResource, Password, Stored, Update};
+use crate::store::{ResourceId, Tx, Unique, members, resources};
 
 /// What a PATCH answers: the resource, or nothing where the whole list of a large group would be the answer.
 #[derive(Debug, Clone)]
@@ -54,25 +52,25 @@ pub async fn create(
         .store
         .write(context.tenant(), move |tx| {
             let document = admitted.document;
-            resources::insert(
-                tx,
-                &NewResource {
-                    id: writer.id.clone(),
-                    resource_type: rt.name.clone(),
-                    at: writer.at,
-                    content: content(&rt, &document, hot),
-                    password_hash,
-                },
-            )?;
-            attributes::replace(tx, &writer.id, &leaves::index_rows(&rt, &document))?;
-            writer.append(tx, ChangeKind::Created, &Value::Object(document.0));
+            let new = NewResource {
+                id: writer.id.clone(),
+                resource_type: rt.name.clone(),
+                at: writer.at,
+                hot,
+                label: leaves::label(&rt, &document),
+                password_hash,
+                doc: document.to_text(),
+                rows: leaves::index_rows(&rt, &document),
+            };
+            resources::insert(tx, &new)?;
+            writer.append(tx, ChangeKind::Created, new.doc);
             let edits = admitted.members.map(MemberEdit::Add).into_iter().collect();
             writer.edit_members(tx, edits, &options)?;
             writer.read_back(tx, &options, &selection)
         })
         .await;
     match created {
-        Err(Error::Internal(source)) if is_taken(source.as_ref()) => {
+        Err(Error::Taken(Unique::UserName)) => {
             Err(taken(service, context, user_name).await)
         }
         other => other,
@@ -115,7 +113,7 @@ pub async fn replace(
 ) -> Result<Resource, Error> {
     require(context, Scope::Scim)?;
     let admitted = admit::admit(rt, body)?;
-    let password = new_password(service, context, rt, &id, admitted.password.map(Some)).await?;
+    let password = new_password(service, context, &id, admitted.password.map(Some)).await?;
     let user_name = leaves::hot_columns(rt, &admitted.document).user_name;
     let options = Arc::clone(&service.options);
     let (rt, writer) = (Arc::clone(rt), Writer::new(context, rt, id));
@@ -136,7 +134,7 @@ pub async fn replace(
         })
         .await;
     match replaced {
-        Err(Error::Internal(source)) if is_taken(source.as_ref()) => {
+        Err(Error::Taken(Unique::UserName)) => {
             Err(taken(service, context, user_name).await)
         }
         other => other,
@@ -157,7 +155,7 @@ pub async fn patch(
 ) -> Result<Patched, Error> {
     require(context, Scope::Scim)?;
     let patch = patch::parse(rt, body)?;
-    let password = new_password(service, context, rt, &id, patch.password()).await?;
+    let password = new_password(service, context, &id, patch.password()).await?;
     let options = Arc::clone(&service.options);
     let (rt, writer) = (Arc::clone(rt), Writer::new(context, rt, id));
     let patched = service
@@ -175,7 +173,7 @@ pub async fn patch(
         })
         .await;
     match patched {
-        Err(Error::Internal(source)) if is_taken(source.as_ref()) => Err(taken(service, context, None).await),
+        Err(Error::Taken(Unique::UserName)) => Err(taken(service, context, None).await),
         other => other,
     }
 }
@@ -196,7 +194,7 @@ pub async fn delete(
         .store
         .write(context.tenant(), move |tx| {
             let stored = writer.current(tx)?;
-            let left = resources::delete(tx, &rt.name, &writer.id)?;
+            let left = resources::delete(tx, &rt.name, &writer.id)?.map_or_else(Vec::new, |deleted| deleted.groups);
             resources::touch_many(tx, &left, writer.at)?;
             for group in left {
                 tx.append(Change {
@@ -205,11 +203,10 @@ pub async fn delete(
                     kind: ChangeKind::MemberRemoved,
                     at: writer.at,
                     actor: writer.actor.clone(),
-                    payload: json!({ "members": [{ "value": writer.id.as_str() }] }),
+                    payload: json!({ "members": [{ "value": writer.id.as_str() }] }).to_string(),
                 });
             }
-            let before = serde_json::from_str(&stored.doc).map_err(Error::internal)?;
-            writer.append(tx, ChangeKind::Deleted, &before);
+            writer.append(tx, ChangeKind::Deleted, stored.doc);
             Ok(())
         })
         .await
@@ -234,14 +231,14 @@ impl Writer {
             .ok_or_else(|| not_found(&self.rt, &self.id))
     }
 
-    fn append(&self, tx: &mut Tx<'_>, kind: ChangeKind, payload: &Value) {
+    fn append(&self, tx: &mut Tx<'_>, kind: ChangeKind, payload: String) {
         tx.append(Change {
             resource_id: self.id.clone(),
             resource_type: self.rt.name.clone(),
             kind,
             at: self.at,
             actor: self.actor.clone(),
-            payload: payload.clone(),
+            payload,
         });
     }
 
@@ -258,28 +255,29 @@ impl Writer {
         options: &Options,
     ) -> Result<(), Error> {
         let mut differences = diff::diff(&self.rt, before, &after);
-        if password != Password::Unchanged {
+        if password != Password::Keep {
             // A secret is named and never shown.
             differences.push(diff::AttrChange { path: "password".to_owned(), before: None, after: None });
         }
         let effect = self.edit_members(tx, edits, options)?;
         if differences.is_empty() {
             if effect.is_change() {
-                resources::touch(tx, &self.id, stored.modified.max(self.at))?;
+                resources::touch(tx, &self.id, self.modified(stored))?;
             }
             return Ok(());
         }
-        let hot = leaves::hot_columns(&self.rt, &after);
         let rows = leaves::index_rows(&self.rt, &after);
-        resources::update(tx, &self.id, self.modified(stored), &content(&self.rt, &after, hot))?;
-        if rows != leaves::index_rows(&self.rt, before) {
-            attributes::replace(tx, &self.id, &rows)?;
-        }
-        match password {
-            Password::Unchanged => {}
-            Password::Cleared => resources::set_password(tx, &self.id, None)?,
-            Password::Set(hash) => resources::set_password(tx, &self.id, Some(&hash))?,
-        }
+        let rows = (rows != leaves::index_rows(&self.rt, before)).then_some(rows);
+        let new = Update {
+            id: self.id.clone(),
+            at: self.modified(stored),
+            hot: leaves::hot_columns(&self.rt, &after),
+            label: leaves::label(&self.rt, &after),
+            password,
+            doc: after.to_text(),
+            rows,
+        };
+        resources::update(tx, &new)?;
         self.append_differences(tx, differences);
         Ok(())
     }
@@ -306,7 +304,7 @@ impl Writer {
         let attr = self.rt.attr_by_key("members");
         let effect = membership::apply(tx, &self.id, attr.as_ref(), edits, options.unknown_members)?;
         for (kind, payload) in effect.changes() {
-            self.append(tx, kind, &payload);
+            self.append(tx, kind, payload.to_string());
         }
         Ok(effect)
     }
@@ -325,10 +323,10 @@ impl Writer {
             } else {
                 ChangeKind::Deactivated
             };
-            self.append(tx, kind, &json!({ "attributes": [flip] }));
+            self.append(tx, kind, json!({ "attributes": [flip] }).to_string());
         }
         if !rest.is_empty() {
-            self.append(tx, ChangeKind::Updated, &json!({ "attributes": rest }));
+            self.append(tx, ChangeKind::Updated, json!({ "attributes": rest }).to_string());
         }
     }
 
@@ -353,36 +351,27 @@ impl Writer {
     }
 }
 
-/// What a write does to the stored password.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Password {
-    Unchanged,
-    Cleared,
-    Set(String),
-}
-
 /// The hash to store for a password of the request, where passwords are synced and it is not the stored one already.
 /// `wish` is `None` where the request names no password and `Some(None)` where it clears it.
 async fn new_password(
     service: &Service,
     context: &Context,
-    rt: &Arc<ResourceType>,
     id: &ResourceId,
     wish: Option<Option<String>>,
 ) -> Result<Password, Error> {
     let (PasswordSync::On, Some(wish)) = (service.options.password_sync, wish) else {
-        return Ok(Password::Unchanged);
+        return Ok(Password::Keep);
     };
-    let (tenant, name, id) = (context.tenant(), rt.name.clone(), id.clone());
+    let (tenant, id) = (context.tenant(), id.clone());
     let stored = service
         .store
-        .read(move |conn| Ok::<_, Error>(resources::password_hash(conn, tenant, &name, &id)?))
+        .read(move |conn| Ok::<_, Error>(resources::password_hash(conn, tenant, &id)?))
         .await?;
     match (wish, stored) {
-        (None, None) => Ok(Password::Unchanged),
-        (None, Some(_)) => Ok(Password::Cleared),
+        (None, None) => Ok(Password::Keep),
+        (None, Some(_)) => Ok(Password::Clear),
         (Some(password), Some(hash)) if passwords::matches(password.clone(), hash).await? => {
-            Ok(Password::Unchanged)
+            Ok(Password::Keep)
         }
         (Some(password), _) => Ok(Password::Set(passwords::hash(password).await?)),
     }
@@ -393,16 +382,8 @@ pub(super) fn require(context: &Context, scope: Scope) -> Result<(), Error> {
     if context.principal.scopes.allow(scope) { Ok(()) } else { Err(Error::Forbidden(scope)) }
 }
 
-fn content(rt: &ResourceType, document: &Document, hot: HotColumns) -> Content {
-    Content { hot, label: leaves::label(rt, document), doc: document.to_text() }
-}
-
 fn not_found(rt: &ResourceType, id: &ResourceId) -> Error {
     Error::NotFound(format!("{} {}", rt.name, id.as_str()))
-}
-
-fn is_taken(source: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
-    matches!(source.downcast_ref::<StoreError>(), Some(StoreError::Duplicate(Unique::UserName)))
 }
 
 /// The 409 for a user name that is taken. Okta shows the text to the admin, who wants to know which user it is.
@@ -428,4 +409,12 @@ async fn taken(service: &Service, context: &Context, user_name: Option<String>) 
         None => "A user with this userName exists. Choose another userName, or link the existing user.".to_owned(),
     };
     ScimError::uniqueness(detail).into()
+}
+
+/// Whether the database answers.
+///
+/// # Errors
+/// Where it does not.
+pub async fn ready(service: &Service) -> Result<(), Error> {
+    Ok(service.store.ready().await?)
 }

@@ -1,14 +1,14 @@
 //! Tenants: making and listing them.
 
 use crate::service::Error;
-use crate::store::tenants::TenantRow;
-use crate::store::{Store, tenants};
+use crate::store::tenants::Tenant;
+use crate::store::{Store, StoreError, tenants};
 
 /// Makes a tenant.
 ///
 /// # Errors
 /// A name that is taken or is not 1 to 63 of `a-z 0-9 - _`.
-pub async fn create(store: &Store, name: String, now_us: i64) -> Result<TenantRow, Error> {
+pub async fn create(store: &Store, name: String, now_us: i64) -> Result<Tenant, Error> {
     let fits = !name.is_empty()
         && name.len() <= 63
         && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_');
@@ -20,7 +20,7 @@ pub async fn create(store: &Store, name: String, now_us: i64) -> Result<TenantRo
     store
         .admin(move |conn| {
             tenants::create(conn, &name, now_us).map_err(|error| match error {
-                error if error.is_duplicate() => Error::Conflict(format!("a tenant named `{name}` exists")),
+                StoreError::Duplicate(_) => Error::Conflict(format!("a tenant named `{name}` exists")),
                 other => other.into(),
             })
         })
@@ -31,6 +31,18 @@ pub async fn create(store: &Store, name: String, now_us: i64) -> Result<TenantRo
 ///
 /// # Errors
 /// Where the database does not answer.
-pub async fn list(store: &Store) -> Result<Vec<TenantRow>, Error> {
+pub async fn list(store: &Store) -> Result<Vec<Tenant>, Error> {
     store.read(|conn| Ok(tenants::list(conn)?)).await
+}
+
+/// The tenant with this name.
+///
+/// # Errors
+/// [`Error::NotFound`].
+pub async fn by_name(store: &Store, name: String) -> Result<Tenant, Error> {
+    store
+        .read(move |conn| {
+            tenants::by_name(conn, &name)?.ok_or_else(|| Error::NotFound(format!("The tenant `{name}`")))
+        })
+        .await
 }

@@ -1,5 +1,6 @@
 //! Tokens: making, listing and revoking them, and finding out who a credential is.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -9,9 +10,8 @@ use crate::auth::{Credential, Principal, Scopes, jwt, token};
 use crate::clock::Clock;
 use crate::service::error::Unauthenticated;
 use crate::service::{Error, Service};
-use crate::store::ids::TenantId;
-use crate::store::tokens::{NewToken, TokenRow};
-use crate::store::{Store, tenants, tokens};
+use crate::store::tokens::Token;
+use crate::store::{Store, StoreError, TenantId, tenants, tokens};
 
 /// `last_used` is written at most this often for one token: it is for people, and a write costs a disk flush.
 const LAST_USED_STEP: Duration = Duration::from_secs(60);
@@ -65,14 +65,14 @@ pub async fn authenticate(service: &Service, credential: &Credential) -> Result<
     if let Some(principal) = service.bootstrap.as_ref().and_then(|bootstrap| bootstrap.principal_of(&hash)) {
         return Ok(principal);
     }
-    let found: Option<TokenRow> =
+    let found: Option<Token> =
         service.store.read(move |conn| Ok::<_, Error>(tokens::by_hash(conn, &hash)?)).await?;
     let row = found
         .filter(|row| is_live(row, now.as_microsecond()))
         .ok_or(Error::Unauthenticated(Unauthenticated::Invalid))?;
     note_use(&service.store, &row, now.as_microsecond());
     Ok(Principal {
-        tenant: row.tenant_id.0,
+        tenant: row.tenant.0,
         name: format!("token:{}", row.name),
         scopes: Scopes::parse_known(&row.scopes),
     })
@@ -100,20 +100,20 @@ pub async fn create(store: &Store, wish: Wish, clock: &dyn Clock) -> Result<Stri
             let tenant = tenants::by_name(conn, &wish.tenant)?
                 .ok_or_else(|| Error::NotFound(format!("The tenant `{}`", wish.tenant)))?;
             let name = wish.name.clone();
-            tokens::insert(
-                conn,
-                tenant.id,
-                &NewToken {
-                    id,
-                    name: wish.name,
-                    hash,
-                    scopes: wish.scopes.to_string(),
-                    created: now_us,
-                    expires: wish.expires.map(Timestamp::as_microsecond),
-                },
-            )
+            let row = Token {
+                id,
+                tenant: tenant.id,
+                name: wish.name,
+                hash,
+                scopes: wish.scopes.to_string(),
+                created: now_us,
+                expires: wish.expires.map(Timestamp::as_microsecond),
+                last_used: None,
+                revoked: None,
+            };
+            tokens::insert(conn, row)
             .map_err(|error| match error {
-                error if error.is_duplicate() => Error::Conflict(format!(
+                StoreError::Duplicate(_) => Error::Conflict(format!(
                     "a token named `{name}` exists in this tenant; choose another name or revoke that one first"
                 )),
                 other => other.into(),
@@ -123,11 +123,19 @@ pub async fn create(store: &Store, wish: Wish, clock: &dyn Clock) -> Result<Stri
     Ok(secret)
 }
 
+/// Whether any token was ever made.
+///
+/// # Errors
+/// Where the database does not answer.
+pub async fn any(store: &Store) -> Result<bool, Error> {
+    store.read(|conn| Ok(tokens::any(conn)?)).await
+}
+
 /// All tokens of a tenant, newest first, without their secrets.
 ///
 /// # Errors
 /// An unknown tenant.
-pub async fn list(store: &Store, tenant: String) -> Result<Vec<TokenRow>, Error> {
+pub async fn list(store: &Store, tenant: String) -> Result<Vec<Token>, Error> {
     store
         .read(move |conn| {
             let tenant = tenants::by_name(conn, &tenant)?
@@ -155,20 +163,20 @@ pub async fn revoke(store: &Store, tenant: String, name: String, now_us: i64) ->
         .await
 }
 
-fn is_live(row: &TokenRow, now_us: i64) -> bool {
+fn is_live(row: &Token, now_us: i64) -> bool {
     row.revoked.is_none() && row.expires.is_none_or(|expires| expires > now_us)
 }
 
 /// Writes `last_used` in the background: no request waits for it or fails over it.
-fn note_use(store: &Store, row: &TokenRow, now_us: i64) {
+fn note_use(store: &Arc<Store>, row: &Token, now_us: i64) {
     let step = i64::try_from(LAST_USED_STEP.as_micros()).unwrap_or(i64::MAX);
     if row.last_used.is_some_and(|last| now_us.saturating_sub(last) < step) {
         return;
     }
-    let (store, id) = (store.clone(), row.id.clone());
+    let (store, tenant, id) = (Arc::clone(store), row.tenant, row.id.clone());
     tokio::spawn(async move {
         let written = store
-            .admin(move |conn| Ok::<_, Error>(tokens::touch_last_used(conn, &id, now_us)?))
+            .admin(move |conn| Ok::<_, Error>(tokens::touch_last_used(conn, tenant, &id, now_us)?))
             .await;
         if let Err(error) = written {
             tracing::debug!(%error, "last_used was not written");

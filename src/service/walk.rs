@@ -41,7 +41,12 @@ pub struct Walks {
 
 impl Default for Walks {
     fn default() -> Self {
-        Self { notes: Cache::builder().max_capacity(MAX_NOTES).time_to_live(PATIENCE).build() }
+        Self {
+            notes: Cache::builder()
+                .max_capacity(MAX_NOTES)
+                .time_to_live(PATIENCE)
+                .build(),
+        }
     }
 }
 
@@ -55,7 +60,13 @@ impl WalkKey {
             digest.update(part.as_bytes());
         }
         digest.update(start_index.to_le_bytes());
-        Self(digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+        Self(
+            digest
+                .finalize()
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect(),
+        )
     }
 
     pub fn as_str(&self) -> &str {
@@ -67,7 +78,13 @@ impl Walks {
     pub fn recall(&self, key: &WalkKey) -> Option<Arc<Note>> {
         let note = self.notes.get(key)?;
         if !note.used {
-            self.notes.insert(key.clone(), Arc::new(Note { used: true, ..Note::clone(&note) }));
+            self.notes.insert(
+                key.clone(),
+                Arc::new(Note {
+                    used: true,
+                    ..Note::clone(&note)
+                }),
+            );
         }
         Some(note)
     }
@@ -91,7 +108,12 @@ mod tests {
     use super::*;
 
     fn note(last_id: &str, at_us: i64) -> Note {
-        Note { last_id: last_id.to_owned(), deleted_at_start: 0, at_us, used: false }
+        Note {
+            last_id: last_id.to_owned(),
+            deleted_at_start: 0,
+            at_us,
+            used: false,
+        }
     }
 
     fn last(walks: &Walks, key: &WalkKey) -> String {

@@ -17,10 +17,12 @@ pub enum ChangeKind {
     Deleted,
     MemberAdded,
     MemberRemoved,
+    /// Member ids that are not known here were left out of a group.
+    MemberSkipped,
 }
 
 impl ChangeKind {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Created,
         Self::Updated,
         Self::Activated,
@@ -28,6 +30,7 @@ impl ChangeKind {
         Self::Deleted,
         Self::MemberAdded,
         Self::MemberRemoved,
+        Self::MemberSkipped,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -39,6 +42,7 @@ impl ChangeKind {
             Self::Deleted => "deleted",
             Self::MemberAdded => "member_added",
             Self::MemberRemoved => "member_removed",
+            Self::MemberSkipped => "member_skipped",
         }
     }
 
@@ -68,6 +72,7 @@ pub struct Recorded {
     pub change: Change,
 }
 
+/// In the order of [`COLUMNS`].
 #[derive(Queryable)]
 struct Row {
     seq: i64,
@@ -92,7 +97,7 @@ impl TryFrom<Row> for Recorded {
         Ok(Self {
             seq: row.seq,
             change: Change {
-                resource_id: ResourceId::stored(row.resource_id),
+                resource_id: ResourceId(row.resource_id),
                 resource_type: row.resource_type,
                 kind,
                 at: row.at,

@@ -4,7 +4,6 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::sync::Arc;
 
 use diesel::connection::SimpleConnection;
@@ -19,17 +18,6 @@ pub enum Conn {
     Sqlite(SqliteConnection),
     Postgres(PgConnection),
 }
-
-/// Runs one body with the connection of the backend at hand, where something doesn't compile for the enum.
-macro_rules! per_backend {
-    ($conn:expr, $inner:ident => $body:expr) => {
-        match $conn {
-            $crate::store::conn::Conn::Sqlite($inner) => $body,
-            $crate::store::conn::Conn::Postgres($inner) => $body,
-        }
-    };
-}
-pub(crate) use per_backend;
 
 /// Which database it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,13 +61,9 @@ impl DatabaseUrl {
             Self::Postgres(_) => Backend::Postgres,
         }
     }
-}
-
-impl FromStr for DatabaseUrl {
-    type Err = UrlError;
 
     /// `sqlite:PATH`, `postgres://..` or `postgresql://..`.
-    fn from_str(text: &str) -> Result<Self, UrlError> {
+    pub fn parse(text: &str) -> Result<Self, UrlError> {
         let text = text.trim();
         if let Some(path) = text.strip_prefix("sqlite:") {
             let path = path.strip_prefix("//").unwrap_or(path);
@@ -170,8 +154,7 @@ fn open_sqlite(path: &Path, role: Role) -> Result<SqliteConnection, StoreError> 
         }
         Role::Reader => "PRAGMA cache_size = -16384; PRAGMA query_only = ON;",
     };
-    conn.batch_execute(shared)
-        .and_then(|()| conn.batch_execute(own))
+    conn.batch_execute(&format!("{shared} {own}"))
         .map_err(|error| fault(Arc::new(error)))?;
     Ok(conn)
 }
@@ -196,8 +179,7 @@ fn open_postgres(url: &str, role: Role) -> Result<PgConnection, StoreError> {
             "SET statement_timeout = '30s'; SET idle_in_transaction_session_timeout = '60s';"
         }
     };
-    conn.batch_execute(shared)?;
-    conn.batch_execute(own)?;
+    conn.batch_execute(&format!("{shared} {own}"))?;
     Ok(conn)
 }
 
@@ -234,7 +216,7 @@ mod tests {
     #[test]
     fn urls() {
         let check = |text: &str, expected: Result<&str, ()>| {
-            let parsed = text.parse::<DatabaseUrl>().map(|url| format!("{url:?}"));
+            let parsed = DatabaseUrl::parse(text).map(|url| format!("{url:?}"));
             assert_eq!(parsed.as_deref().map_err(|_| ()), expected, "{text}");
         };
         check("sqlite:rollcall.db", Ok("DatabaseUrl(sqlite:rollcall.db)"));

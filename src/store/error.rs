@@ -78,6 +78,10 @@ impl StoreError {
         Self::Internal(Arc::new(Fault(why.into())))
     }
 
+    pub fn is_duplicate(&self) -> bool {
+        matches!(self, Self::Duplicate(_))
+    }
+
     /// Whether the connection is of no more use.
     pub(super) fn is_connection_lost(&self) -> bool {
         matches!(self, Self::Unavailable(_))
@@ -111,7 +115,7 @@ impl From<serde_json::Error> for StoreError {
 }
 
 /// Which value is taken. PostgreSQL names the constraint; SQLite lists columns in its message, and of
-/// those the last tells: "UNIQUE constraint failed: resources.tenant_id, .., resources.user_name".
+/// those the last tells: `UNIQUE constraint failed: resources.tenant_id, .., resources.user_name`.
 fn unique(info: &dyn DatabaseErrorInformation) -> Option<Unique> {
     let name = match info.constraint_name() {
         Some(constraint) => constraint,

@@ -18,8 +18,9 @@ impl fmt::Display for TenantId {
 }
 
 /// The id of a resource as it stands in a URL: opaque to clients, compared byte by byte.
+/// What comes from outside goes through [`ResourceId::parse`]; an id that this program made is put in as it is.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ResourceId(String);
+pub struct ResourceId(pub(crate) String);
 
 impl ResourceId {
     /// The longest id, in characters.
@@ -32,11 +33,6 @@ impl ResourceId {
         let fits =
             !text.is_empty() && !text.contains('\0') && text.chars().count() <= Self::LONGEST;
         fits.then_some(Self(text))
-    }
-
-    /// For ids that come out of the database, which only ever took checked ones.
-    pub(super) fn stored(text: String) -> Self {
-        Self(text)
     }
 
     pub fn as_str(&self) -> &str {

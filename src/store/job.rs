@@ -30,17 +30,19 @@ pub(super) struct Pending<F, T, E> {
     reply: oneshot::Sender<Result<T, E>>,
 }
 
-/// A job and where its result will arrive.
-pub(super) fn pending<F, T, E>(
-    work: F,
-) -> (Box<Pending<F, T, E>>, oneshot::Receiver<Result<T, E>>) {
-    let (reply, result) = oneshot::channel();
+/// A job.
+type Boxed<F, T, E> = Box<Pending<F, T, E>>;
+/// Where a job's result will arrive.
+pub(super) type Arrival<T, E> = oneshot::Receiver<Result<T, E>>;
+
+pub(super) fn pending<F, T, E>(work: F) -> (Boxed<F, T, E>, Arrival<T, E>) {
+    let (reply, arrival) = oneshot::channel();
     let job = Pending {
         work: Some(work),
         result: None,
         reply,
     };
-    (Box::new(job), result)
+    (Box::new(job), arrival)
 }
 
 impl<F: Send, T: Send, E: From<StoreError> + Send> Answer for Pending<F, T, E> {

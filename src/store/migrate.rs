@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use diesel::QueryableByName;
 use diesel::backend::Backend;
 use diesel::connection::{AnsiTransactionManager, TransactionManager};
-use diesel::sql_types::Bool;
+use diesel::migration::{Migration, MigrationSource};
+use diesel::sql_types::{BigInt, Bool};
 use diesel::{RunQueryDsl, SqliteConnection, sql_query};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
@@ -29,9 +30,9 @@ pub fn up(conn: &mut Conn) -> Result<Vec<String>, StoreError> {
         Conn::Sqlite(conn) => up_sqlite(conn),
         Conn::Postgres(inner) => {
             lock(inner)?;
-            let done = run_pending(inner, POSTGRES);
+            let done = run_pending(inner, || POSTGRES);
             let unlocked = sql_query("SELECT pg_advisory_unlock($1) AS held")
-                .bind::<diesel::sql_types::BigInt, _>(LOCK)
+                .bind::<BigInt, _>(LOCK)
                 .execute(inner);
             let done = done?;
             unlocked?;
@@ -43,8 +44,8 @@ pub fn up(conn: &mut Conn) -> Result<Vec<String>, StoreError> {
 /// What [`up`] would run.
 pub fn pending(conn: &mut Conn) -> Result<Vec<String>, StoreError> {
     match conn {
-        Conn::Sqlite(conn) => names(conn.pending_migrations(SQLITE).map_err(fault)?),
-        Conn::Postgres(conn) => names(conn.pending_migrations(POSTGRES).map_err(fault)?),
+        Conn::Sqlite(conn) => Ok(names(conn.pending_migrations(SQLITE).map_err(fault)?)),
+        Conn::Postgres(conn) => Ok(names(conn.pending_migrations(POSTGRES).map_err(fault)?)),
     }
 }
 
@@ -64,7 +65,7 @@ fn up_sqlite(conn: &mut SqliteConnection) -> Result<Vec<String>, StoreError> {
         return Ok(Vec::new());
     }
     AnsiTransactionManager::begin_transaction_sql(conn, "BEGIN IMMEDIATE")?;
-    match run_pending(conn, SQLITE) {
+    match run_pending(conn, || SQLITE) {
         Ok(done) => {
             AnsiTransactionManager::commit_transaction(conn)?;
             Ok(done)
@@ -76,19 +77,25 @@ fn up_sqlite(conn: &mut SqliteConnection) -> Result<Vec<String>, StoreError> {
     }
 }
 
-fn run_pending<C, DB>(conn: &mut C, source: EmbeddedMigrations) -> Result<Vec<String>, StoreError>
+fn run_pending<C, DB>(
+    conn: &mut C,
+    source: fn() -> EmbeddedMigrations,
+) -> Result<Vec<String>, StoreError>
 where
     C: MigrationHarness<DB>,
     DB: Backend,
+    EmbeddedMigrations: MigrationSource<DB>,
 {
-    let done = conn.run_pending_migrations(source).map_err(fault)?;
-    Ok(done.iter().map(ToString::to_string).collect())
+    let names = names(conn.pending_migrations(source()).map_err(fault)?);
+    conn.run_pending_migrations(source()).map_err(fault)?;
+    Ok(names)
 }
 
-fn names<DB: Backend>(
-    pending: Vec<Box<dyn diesel::migration::Migration<DB>>>,
-) -> Result<Vec<String>, StoreError> {
-    Ok(pending.iter().map(|one| one.name().to_string()).collect())
+fn names<DB: Backend>(migrations: Vec<Box<dyn Migration<DB>>>) -> Vec<String> {
+    migrations
+        .iter()
+        .map(|one| one.name().to_string())
+        .collect()
 }
 
 #[derive(QueryableByName)]
@@ -103,7 +110,7 @@ fn lock(conn: &mut diesel::PgConnection) -> Result<(), StoreError> {
     let since = Instant::now();
     loop {
         let row: Held = sql_query("SELECT pg_try_advisory_lock($1) AS held")
-            .bind::<diesel::sql_types::BigInt, _>(LOCK)
+            .bind::<BigInt, _>(LOCK)
             .get_result(conn)?;
         if row.held {
             return Ok(());
@@ -121,5 +128,46 @@ fn fault(error: Box<dyn std::error::Error + Send + Sync>) -> StoreError {
     StoreError::Open {
         message: format!("cannot bring the database up to date: {error}"),
         cause: Arc::new(Fault(error.to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::conn::{self, Role};
+    use crate::store::testing::on_each;
+
+    #[test]
+    fn up_down_up() {
+        on_each(|fresh| {
+            let conn = &mut conn::open(&fresh.config.url, Role::Migrator).unwrap();
+            let all = pending(conn).unwrap();
+            assert!(!all.is_empty());
+            assert_eq!(up(conn).unwrap(), all);
+            assert_eq!(up(conn).unwrap(), Vec::<String>::new());
+            assert_eq!(pending(conn).unwrap(), Vec::<String>::new());
+            down(conn).unwrap();
+            assert_eq!(up(conn).unwrap(), all);
+        });
+    }
+
+    #[test]
+    fn several_at_once() {
+        on_each(|fresh| {
+            let url = &fresh.config.url;
+            let done: usize = std::thread::scope(|scope| {
+                let nodes: Vec<_> = (0..4)
+                    .map(|_| {
+                        scope.spawn(|| {
+                            up(&mut conn::open(url, Role::Migrator).unwrap())
+                                .unwrap()
+                                .len()
+                        })
+                    })
+                    .collect();
+                nodes.into_iter().map(|node| node.join().unwrap()).sum()
+            });
+            assert_eq!(done, 1);
+        });
     }
 }

@@ -3,18 +3,27 @@
 //! It must not know actix, HTTP statuses, tokens' secrets or the clock: times and ids are arguments.
 //! Functions take the connection (or [`Tx`]) first and the tenant second, and never begin a transaction.
 
+pub mod attributes;
 pub mod changes;
 pub mod conn;
 pub mod counts;
 pub mod error;
 pub mod ids;
 mod job;
+pub mod members;
 pub mod migrate;
+pub mod page;
 mod pool;
 pub mod predicate;
+pub mod resources;
 pub mod schema;
 mod session;
 mod sql;
+pub mod tenants;
+#[cfg(test)]
+pub(crate) mod testing;
+pub mod tokens;
+pub mod walks;
 mod writer;
 
 use std::sync::{Mutex, PoisonError};
@@ -22,7 +31,6 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use async_channel::{Receiver, Sender, TrySendError};
-use tokio::sync::oneshot;
 
 pub use conn::{Backend, Conn, DatabaseUrl};
 pub use error::{StoreError, Unique};
@@ -227,7 +235,7 @@ fn send<J>(queue: &Sender<J>, job: J) -> Result<(), StoreError> {
     })
 }
 
-async fn receive<T, E: From<StoreError>>(result: oneshot::Receiver<Result<T, E>>) -> Result<T, E> {
+async fn receive<T, E: From<StoreError>>(result: job::Arrival<T, E>) -> Result<T, E> {
     match result.await {
         Ok(result) => result,
         Err(_) => Err(StoreError::internal("a database job was lost").into()),

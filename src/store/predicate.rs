@@ -8,8 +8,8 @@
 //! alternatives by `id IN (SELECT .. UNION SELECT ..)`. No condition is ever NULL, so each can be negated.
 
 mod element;
+mod fragment;
 mod relation;
-mod sql;
 mod term;
 
 use serde_json::Value;
@@ -21,9 +21,9 @@ use crate::scim::registry::AttrRef;
 use crate::scim::schema::Type;
 use crate::store::{Backend, TenantId};
 
-pub use sql::Sql;
-use sql::Test;
-pub(super) use sql::{Bind, Statement};
+pub use fragment::Fragment;
+use fragment::Test;
+pub(super) use fragment::{Bind, Statement};
 use term::{Column, Condition, Term};
 
 /// More parameters than this and the filter is evaluated on the documents instead; SQLite takes 32,766.
@@ -33,9 +33,27 @@ const MOST_BINDS: usize = 2_000;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
     /// Holds for every match; `None` where SQL cannot narrow the search.
-    pub predicate: Option<Sql>,
+    pub predicate: Option<Fragment>,
     /// Whether it holds for matches only; else the documents decide.
     pub exact: bool,
+}
+
+impl Plan {
+    /// The plan of no filter.
+    pub fn everything() -> Self {
+        Self {
+            predicate: None,
+            exact: true,
+        }
+    }
+
+    /// The documents decide.
+    fn nothing_known() -> Self {
+        Self {
+            predicate: None,
+            exact: false,
+        }
+    }
 }
 
 /// Compiles a filter on resources of one type.
@@ -46,29 +64,20 @@ pub fn plan(backend: Backend, tenant: TenantId, rt: &ResourceType, filter: &Filt
         rt,
     };
     let Some(found) = compiler.resource(filter, Sign::Plain) else {
-        return Plan {
-            predicate: None,
-            exact: false,
-        };
+        return Plan::nothing_known();
     };
     let (term, exact) = (found.term.simplified(), found.exact);
-    if term == Term::Always(true) {
-        return Plan {
-            predicate: None,
+    let predicate = match term {
+        Term::Always(true) => None,
+        term => Some(compiler.render(&term)),
+    };
+    match predicate {
+        Some(sql) if sql.bind_count() > MOST_BINDS => Plan::nothing_known(),
+        Some(sql) if is_lookup(filter) => Plan {
+            predicate: Some(sql.kept()),
             exact,
-        };
-    }
-    let sql = compiler.render(&term);
-    if sql.bind_count() > MOST_BINDS {
-        return Plan {
-            predicate: None,
-            exact: false,
-        };
-    }
-    let sql = if is_lookup(filter) { sql.kept() } else { sql };
-    Plan {
-        predicate: Some(sql),
-        exact,
+        },
+        predicate => Plan { predicate, exact },
     }
 }
 
@@ -266,9 +275,7 @@ impl Compiler<'_> {
             "meta.lastModified" => Some(Column::plain("modified")),
             "externalId" => Some(Column::indexed("external_id").nullable()),
             "userName" if is(Type::String) => Some(Column::indexed("user_name").nullable()),
-            "displayName" if is(Type::String) && !path.leaf().case_exact => {
-                Some(Column::indexed("display_name").nullable())
-            }
+            "displayName" if is(Type::String) => Some(Column::indexed("display_name").nullable()),
             "active" if is(Type::Boolean) => Some(Column::plain("active").nullable()),
             _ => None,
         }
@@ -279,8 +286,8 @@ impl Compiler<'_> {
     }
 
     /// `SELECT resource_id ..` for the resources with a value at the path that passes the test.
-    fn attribute_rows(&self, key: &str, test: Option<&Test>) -> Sql {
-        let rows = Sql::text("SELECT resource_id FROM attributes WHERE tenant_id = ")
+    fn attribute_rows(&self, key: &str, test: Option<&Test>) -> Fragment {
+        let rows = Fragment::text("SELECT resource_id FROM attributes WHERE tenant_id = ")
             .bind(self.tenant())
             .push(" AND path = ")
             .bind_text(key);
@@ -298,7 +305,7 @@ impl Compiler<'_> {
     }
 }
 
-fn set(select: Sql) -> Term<Condition> {
+fn set(select: Fragment) -> Term<Condition> {
     Term::atom(Condition::Set(select))
 }
 

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::fmt::Write;
 
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel::sql_types::{BigInt, Nullable, Text, Untyped};
+use diesel::sql_types::{BigInt, Text, Untyped};
 use diesel::{QueryResult, RunQueryDsl};
 
 use crate::store::Backend;
@@ -23,7 +23,6 @@ pub(super) struct Sql<'a> {
 #[derive(Debug, Clone, Copy)]
 enum Bind<'a> {
     Int(i64),
-    OptInt(Option<i64>),
     Text(&'a str),
 }
 
@@ -38,12 +37,6 @@ impl<'a> Sql<'a> {
     /// The next parameter.
     pub fn int(mut self, value: i64) -> Self {
         self.binds.push(Bind::Int(value));
-        self
-    }
-
-    /// The next parameter.
-    pub fn opt_int(mut self, value: Option<i64>) -> Self {
-        self.binds.push(Bind::OptInt(value));
         self
     }
 
@@ -72,7 +65,6 @@ impl QueryFragment<MultiBackend> for Sql<'_> {
                 })?;
             match bind {
                 Bind::Int(value) => out.push_bind_param::<BigInt, _>(value)?,
-                Bind::OptInt(value) => out.push_bind_param::<Nullable<BigInt>, _>(value)?,
                 Bind::Text(value) => out.push_bind_param::<Text, _>(*value)?,
             }
             out.push_sql(rest);

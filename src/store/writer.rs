@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_channel::Receiver;
@@ -14,7 +15,7 @@ use diesel::{OptionalExtension, QueryableByName, RunQueryDsl};
 use crate::store::changes::{self, Change};
 use crate::store::counts::{self, Count};
 use crate::store::job::{Answer, Job, Waiting, panicked};
-use crate::store::session::Session;
+use crate::store::session::{Chain, Session};
 use crate::store::sql::Sql;
 use crate::store::{Backend, Conn, StoreError, TenantId};
 
@@ -174,20 +175,25 @@ pub(super) fn serve(mut session: Session, queue: &Queue, wait: Duration) {
         let run = catch_unwind(AssertUnwindSafe(|| {
             run_batch(&mut session, target, &mut jobs)
         }));
-        let fault = match run {
+        let lost = match run {
             Ok(Ok(())) => None,
-            Ok(Err(fault)) => {
+            Ok(Err(lost)) => {
                 session.rollback();
-                Some(fault)
+                Some(lost)
             }
             Err(panic) => {
                 session.discard();
-                Some(panicked(&*panic))
+                Some(Lost::from(panicked(&*panic)))
             }
         };
-        for mut job in jobs {
-            if let Some(fault) = &fault {
-                job.as_answer().fail(fault.clone());
+        if let Some(lost) = &lost {
+            tracing::warn!(jobs = jobs.len(), error = %Chain(&lost.fault), "nothing of a batch of writes is kept");
+        }
+        for (index, mut job) in jobs.into_iter().enumerate() {
+            if let Some(lost) = &lost
+                && lost.by != Some(index)
+            {
+                job.as_answer().fail(lost.fault.clone());
             }
             job.answer();
         }
@@ -235,53 +241,79 @@ fn next_batch(
     }
 }
 
-/// An error means that nothing of the batch is kept.
+/// Nothing of a batch is kept.
+struct Lost {
+    fault: StoreError,
+    /// The job that took the others along; it has an error of its own, which says more.
+    by: Option<usize>,
+}
+
+impl From<StoreError> for Lost {
+    fn from(fault: StoreError) -> Self {
+        Self { fault, by: None }
+    }
+}
+
 fn run_batch(
     session: &mut Session,
     target: Option<TenantId>,
     jobs: &mut [WriteJob],
-) -> Result<(), StoreError> {
+) -> Result<(), Lost> {
     let conn = session.begin()?;
     let mut ledger = target
         .map(|tenant| Ledger::open(conn, tenant))
         .transpose()?;
-    for job in jobs {
-        run_one(conn, ledger.as_mut(), job)?;
+    for (index, job) in jobs.iter_mut().enumerate() {
+        let mark = ledger.as_ref().map(Ledger::mark);
+        conn.batch("SAVEPOINT job")?;
+        if run_one(conn, ledger.as_mut(), job)? {
+            continue;
+        }
+        if let Err(error) = conn.batch("ROLLBACK TO SAVEPOINT job; RELEASE SAVEPOINT job") {
+            // SQLite ends the whole transaction by itself when the disk is full or broken.
+            let fault = match error {
+                error @ StoreError::Unavailable(_) => error,
+                error => StoreError::Unavailable(Arc::new(error)),
+            };
+            return Err(Lost {
+                fault,
+                by: Some(index),
+            });
+        }
+        if let (Some(ledger), Some(mark)) = (&mut ledger, mark) {
+            ledger.go_back(mark);
+        }
     }
     if let Some(ledger) = &ledger {
         ledger.flush(conn)?;
     }
-    conn.batch("COMMIT")
+    Ok(conn.batch("COMMIT")?)
 }
 
-/// Runs a job in its savepoint; a job that fails is undone alone. An error means that the transaction is lost:
-/// SQLite ends it by itself when the disk is full, PostgreSQL when the connection breaks.
+/// Runs a job in the savepoint at hand. False: it failed and must be undone.
 fn run_one(
     conn: &mut Conn,
-    mut ledger: Option<&mut Ledger>,
+    ledger: Option<&mut Ledger>,
     job: &mut WriteJob,
-) -> Result<(), StoreError> {
-    let mark = ledger.as_ref().map(|ledger| ledger.mark());
-    conn.batch("SAVEPOINT job")?;
-    let good = match (&mut *job, ledger.as_deref_mut()) {
+) -> Result<bool, StoreError> {
+    let good = match (&mut *job, ledger) {
         (WriteJob::Tenant(_, job), Some(ledger)) => job.run(&mut Tx { conn, ledger }),
         (WriteJob::Admin(job), None) => job.run(conn),
         (WriteJob::Tenant(..), None) | (WriteJob::Admin(_), Some(_)) => {
             return Err(StoreError::internal("a job in a batch of another kind"));
         }
     };
-    if good {
-        match conn.batch("RELEASE SAVEPOINT job") {
-            Ok(()) => return Ok(()),
+    if !good {
+        return Ok(false);
+    }
+    match conn.batch("RELEASE SAVEPOINT job") {
+        Ok(()) => Ok(true),
+        Err(fault) => {
             // The job went on after a failed statement. PostgreSQL notices here.
-            Err(fault) => job.as_answer().fail(fault),
+            job.as_answer().fail(fault);
+            Ok(false)
         }
     }
-    conn.batch("ROLLBACK TO SAVEPOINT job; RELEASE SAVEPOINT job")?;
-    if let (Some(ledger), Some(mark)) = (ledger, mark) {
-        ledger.go_back(mark);
-    }
-    Ok(())
 }
 
 /// Leaves an SQLite file without its log and with fresh statistics. PostgreSQL does both by itself.
@@ -292,3 +324,6 @@ fn tidy(session: &mut Session) {
         tracing::warn!(%error, "cannot write the log back into the database file");
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,10 +7,10 @@ use utoipa::openapi::response::{Response, ResponseBuilder};
 use utoipa::openapi::schema::Ref;
 use utoipa::openapi::{Components, Content, ContentBuilder};
 
-use crate::http::openapi::message::ERROR_URN;
 use crate::http::openapi::schema::{integer, string};
 use crate::http::respond::SCIM_JSON;
 use crate::scim::ErrorKind;
+use crate::scim::message::ERROR;
 
 pub const JSON: &str = "application/json";
 
@@ -107,16 +107,23 @@ const FAULTS: [Fault; 10] = [
 /// Adds every error as a component.
 pub fn register(components: Components) -> Components {
     FAULTS.iter().fold(components, |mut components, fault| {
-        components.responses.insert(fault.name.to_owned(), fault.response().into());
+        components
+            .responses
+            .insert(fault.name.to_owned(), fault.response().into());
         components
     })
 }
 
 /// Adds the errors of these statuses.
 pub fn errors(operation: OperationBuilder, statuses: &[u16]) -> OperationBuilder {
-    let faults = FAULTS.iter().filter(|fault| statuses.contains(&fault.status));
+    let faults = FAULTS
+        .iter()
+        .filter(|fault| statuses.contains(&fault.status));
     faults.fold(operation, |operation, fault| {
-        operation.response(fault.status.to_string(), Ref::from_response_name(fault.name))
+        operation.response(
+            fault.status.to_string(),
+            Ref::from_response_name(fault.name),
+        )
     })
 }
 
@@ -130,23 +137,40 @@ pub fn error(status: u16, description: &str, detail: &str) -> Response {
 
 /// A SCIM body of a schema.
 pub fn scim(schema: &str, example: Option<Value>) -> Content {
-    ContentBuilder::new().schema(Some(Ref::from_schema_name(schema))).example(example).build()
+    ContentBuilder::new()
+        .schema(Some(Ref::from_schema_name(schema)))
+        .example(example)
+        .build()
 }
 
 /// The address of the resource.
 pub fn location() -> Header {
-    let address = string().format(Some(utoipa::openapi::SchemaFormat::Custom("uri".to_owned())));
-    HeaderBuilder::new().schema(Some(address)).description(Some("The address of the resource.")).build()
+    let address = string().format(Some(utoipa::openapi::SchemaFormat::Custom(
+        "uri".to_owned(),
+    )));
+    HeaderBuilder::new()
+        .schema(Some(address))
+        .description(Some("The address of the resource."))
+        .build()
 }
 
 impl Fault {
     fn response(&self) -> Response {
         let response = ResponseBuilder::new()
             .description(self.description)
-            .content(SCIM_JSON, error_content(self.status, self.kind, self.detail));
+            .content(
+                SCIM_JSON,
+                error_content(self.status, self.kind, self.detail),
+            );
         match self.status {
-            401 => response.header("WWW-Authenticate", text("How to authenticate (RFC 6750, RFC 7617).")),
-            403 => response.header("WWW-Authenticate", text("The scope that is missing (RFC 6750 section 3.1).")),
+            401 => response.header(
+                "WWW-Authenticate",
+                text("How to authenticate (RFC 6750, RFC 7617)."),
+            ),
+            403 => response.header(
+                "WWW-Authenticate",
+                text("The scope that is missing (RFC 6750 section 3.1)."),
+            ),
             500 => response.header("X-Request-Id", text("The id of the request in the log.")),
             503 => {
                 let seconds = integer().minimum(Some(0_usize));
@@ -162,12 +186,15 @@ impl Fault {
 }
 
 fn text(description: &str) -> Header {
-    HeaderBuilder::new().schema(Some(string())).description(Some(description)).build()
+    HeaderBuilder::new()
+        .schema(Some(string()))
+        .description(Some(description))
+        .build()
 }
 
 fn error_content(status: u16, kind: Option<ErrorKind>, detail: &str) -> Content {
     let mut example = Map::new();
-    example.insert("schemas".to_owned(), json!([ERROR_URN]));
+    example.insert("schemas".to_owned(), json!([ERROR]));
     example.insert("status".to_owned(), json!(status.to_string()));
     if let Some(kind) = kind {
         example.insert("scimType".to_owned(), json!(kind.scim_type()));

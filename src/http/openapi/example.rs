@@ -3,10 +3,9 @@
 use serde_json::{Value, json};
 use utoipa::openapi::example::{Example, ExampleBuilder};
 
-use crate::http::openapi::message::LIST_URN;
 use crate::scim::ResourceType;
+use crate::scim::message::{LIST_RESPONSE, PATCH_OP};
 use crate::scim::name::{ENTERPRISE_USER, GROUP, USER};
-use crate::scim::patch::PATCH_OP;
 
 /// Examples by name.
 pub type Named = Vec<(&'static str, Example)>;
@@ -20,8 +19,20 @@ pub fn create(rt: &ResourceType) -> Named {
     match rt.schema.id.as_str() {
         USER => vec![("okta", named("As Okta creates a user", okta_user()))],
         GROUP => vec![
-            ("okta", named("As Okta pushes a group, members to follow", okta_group(&json!([])))),
-            ("members", named("With its members", okta_group(&json!([{ "value": USER_ID }, { "value": OTHER_ID }])))),
+            (
+                "okta",
+                named(
+                    "As Okta pushes a group, members to follow",
+                    okta_group(&json!([])),
+                ),
+            ),
+            (
+                "members",
+                named(
+                    "With its members",
+                    okta_group(&json!([{ "value": USER_ID }, { "value": OTHER_ID }])),
+                ),
+            ),
         ],
         _ => Vec::new(),
     }
@@ -31,7 +42,13 @@ pub fn create(rt: &ResourceType) -> Named {
 pub fn patch(rt: &ResourceType) -> Named {
     match rt.schema.id.as_str() {
         USER => vec![
-            ("deactivate", operations("Deactivate, as Okta does", json!([{ "op": "replace", "value": { "active": false } }]))),
+            (
+                "deactivate",
+                operations(
+                    "Deactivate, as Okta does",
+                    json!([{ "op": "replace", "value": { "active": false } }]),
+                ),
+            ),
             (
                 "email",
                 operations(
@@ -84,7 +101,7 @@ pub fn answered(rt: &ResourceType) -> Option<Value> {
 pub fn page(rt: &ResourceType) -> Option<Value> {
     answered(rt).map(|resource| {
         json!({
-            "schemas": [LIST_URN],
+            "schemas": [LIST_RESPONSE],
             "totalResults": 1,
             "startIndex": 1,
             "itemsPerPage": 1,
@@ -94,11 +111,17 @@ pub fn page(rt: &ResourceType) -> Option<Value> {
 }
 
 fn named(summary: &str, value: Value) -> Example {
-    ExampleBuilder::new().summary(summary).value(Some(value)).build()
+    ExampleBuilder::new()
+        .summary(summary)
+        .value(Some(value))
+        .build()
 }
 
 fn operations(summary: &str, operations: Value) -> Example {
-    named(summary, json!({ "schemas": [PATCH_OP], "Operations": operations }))
+    named(
+        summary,
+        json!({ "schemas": [PATCH_OP], "Operations": operations }),
+    )
 }
 
 fn okta_user() -> Value {

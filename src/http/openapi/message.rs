@@ -6,10 +6,7 @@ use utoipa::openapi::schema::{
 
 use crate::http::openapi::schema::{integer, object, string, urns};
 use crate::scim::ErrorKind;
-use crate::scim::patch::PATCH_OP;
-
-pub const ERROR_URN: &str = "urn:ietf:params:scim:api:messages:2.0:Error";
-pub const LIST_URN: &str = "urn:ietf:params:scim:api:messages:2.0:ListResponse";
+use crate::scim::message::{ERROR, LIST_RESPONSE, PATCH_OP};
 
 /// What the standards name; a client may meet any of them in a later version.
 const ERROR_KINDS: [ErrorKind; 13] = [
@@ -31,18 +28,25 @@ const ERROR_KINDS: [ErrorKind; 13] = [
 /// The body of every error (RFC 7644 section 3.12).
 pub fn error() -> Schema {
     let error = object("Why a request failed.")
-        .property("schemas", urns(ERROR_URN, None))
+        .property("schemas", urns(ERROR, None))
         .property(
             "status",
-            string().pattern(Some("^[1-5][0-9]{2}$")).description(Some("The status code, as text.")),
+            string()
+                .pattern(Some("^[1-5][0-9]{2}$"))
+                .description(Some("The status code, as text.")),
         )
         .property(
             "scimType",
             string()
                 .enum_values(Some(ERROR_KINDS.map(ErrorKind::scim_type)))
-                .description(Some("The kind of fault, where the standard has a word for it.")),
+                .description(Some(
+                    "The kind of fault, where the standard has a word for it.",
+                )),
         )
-        .property("detail", string().description(Some("What is wrong and how to mend it, for people.")))
+        .property(
+            "detail",
+            string().description(Some("What is wrong and how to mend it, for people.")),
+        )
         .required("schemas")
         .required("status")
         .required("detail");
@@ -65,7 +69,11 @@ pub fn patch_op() -> Schema {
 /// One operation of a PATCH.
 pub fn patch_operation() -> Schema {
     let path = |text: &str| string().description(Some(text));
-    let any = |text: &str| ObjectBuilder::new().schema_type(SchemaType::AnyValue).description(Some(text));
+    let any = |text: &str| {
+        ObjectBuilder::new()
+            .schema_type(SchemaType::AnyValue)
+            .description(Some(text))
+    };
     let whole = ObjectBuilder::new()
         .title(Some("Add or replace several attributes"))
         .property("op", op(&["add", "replace"]))
@@ -76,7 +84,10 @@ pub fn patch_operation() -> Schema {
     let targeted = ObjectBuilder::new()
         .title(Some("Add or replace what a path names"))
         .property("op", op(&["add", "replace"]))
-        .property("path", path("`displayName`, `name.givenName`, `members`, `emails[type eq \"work\"].value`."))
+        .property(
+            "path",
+            path("`displayName`, `name.givenName`, `members`, `emails[type eq \"work\"].value`."),
+        )
         .property("value", any("The value to set, or the values to add."))
         .required("op")
         .required("path")
@@ -84,8 +95,14 @@ pub fn patch_operation() -> Schema {
     let remove = ObjectBuilder::new()
         .title(Some("Remove what a path names"))
         .property("op", op(&["remove"]))
-        .property("path", path("`title`, or a part of a list: `members[value eq \"<id>\"]`."))
-        .property("value", any("The values to remove from the list, where not all of it shall go."))
+        .property(
+            "path",
+            path("`title`, or a part of a list: `members[value eq \"<id>\"]`."),
+        )
+        .property(
+            "value",
+            any("The values to remove from the list, where not all of it shall go."),
+        )
         .required("op")
         .required("path");
     Schema::OneOf(
@@ -93,7 +110,9 @@ pub fn patch_operation() -> Schema {
             .item(whole)
             .item(targeted)
             .item(remove)
-            .description(Some("One change. Letter case does not matter in `op` and in names."))
+            .description(Some(
+                "One change. Letter case does not matter in `op` and in names.",
+            ))
             .build(),
     )
 }
@@ -105,14 +124,31 @@ fn op(values: &[&str]) -> ObjectBuilder {
 /// A page of resources of one kind (RFC 7644 section 3.4.2).
 pub fn list(item: &str) -> Schema {
     let count = |least: usize, text: &str| integer().minimum(Some(least)).description(Some(text));
-    let resources = ArrayBuilder::new().items(Ref::from_schema_name(item)).description(Some("The page."));
+    let resources = ArrayBuilder::new()
+        .items(Ref::from_schema_name(item))
+        .description(Some("The page."));
     let list = object("A page of a list.")
-        .property("schemas", urns(LIST_URN, None))
-        .property("totalResults", count(0, "How many resources the query finds, on all pages."))
-        .property("startIndex", count(1, "The place of the first resource of this page; the first of all is 1."))
-        .property("itemsPerPage", count(0, "How many resources this page holds."))
+        .property("schemas", urns(LIST_RESPONSE, None))
+        .property(
+            "totalResults",
+            count(0, "How many resources the query finds, on all pages."),
+        )
+        .property(
+            "startIndex",
+            count(
+                1,
+                "The place of the first resource of this page; the first of all is 1.",
+            ),
+        )
+        .property(
+            "itemsPerPage",
+            count(0, "How many resources this page holds."),
+        )
         .property("Resources", resources)
         .required("schemas")
-        .required("totalResults");
+        .required("totalResults")
+        .required("startIndex")
+        .required("itemsPerPage")
+        .required("Resources");
     Schema::Object(list.build())
 }

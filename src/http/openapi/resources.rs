@@ -2,7 +2,8 @@
 
 use utoipa::openapi::link::LinkBuilder;
 use utoipa::openapi::path::{
-    HttpMethod, OperationBuilder, Parameter, ParameterBuilder, ParameterIn, PathItem, PathItemBuilder,
+    HttpMethod, OperationBuilder, Parameter, ParameterBuilder, ParameterIn, PathItem,
+    PathItemBuilder,
 };
 use utoipa::openapi::request_body::{RequestBody, RequestBodyBuilder};
 use utoipa::openapi::response::{Response, ResponseBuilder};
@@ -125,36 +126,65 @@ fn list(rt: &ResourceType) -> OperationBuilder {
             "Answers the {noun}s of the tenant, in the order of their creation, page by page. A walk with `startIndex` \
              from page to page misses nobody who is there from its start to its end. Needs the scope `read` or `scim`."
         )));
-    let operation = ["filter", "startIndex", "count"].into_iter().fold(operation, parameter);
-    answer::errors(selection(operation).response("200", found), &[&[400], &GUARDED[..]].concat())
+    let operation = ["filter", "startIndex", "count"]
+        .into_iter()
+        .fold(operation, parameter);
+    answer::errors(
+        selection(operation).response("200", found),
+        &[&[400], &GUARDED[..]].concat(),
+    )
 }
 
 fn create(rt: &ResourceType) -> OperationBuilder {
     let noun = noun(rt);
     let target = |id: &str, text: String| {
-        LinkBuilder::new().operation_id(id).parameter("id", "$response.body#/id").description(text)
+        LinkBuilder::new()
+            .operation_id(id)
+            .parameter("id", "$response.body#/id")
+            .description(text)
     };
-    let created = resource(rt, "It was created.").content(SCIM_JSON, answer::scim(&rt.name, example::answered(rt)));
-    let created = ["get", "replace", "patch", "delete"].into_iter().fold(created, |created, verb| {
-        let id = format!("{verb}{}", rt.name);
-        created.link(id.clone(), target(&id, format!("The id in the answer names the {noun}.")))
-    });
-    let operation = operation(rt, &format!("create{}", rt.name), &format!("Create a {noun}"))
-        .description(Some(format!(
-            "Adds a {noun} and gives it an `id`.{} Needs the scope `scim`.",
-            if rt.name == "User" { " A user is active unless the body says otherwise." } else { "" }
-        )))
-        .request_body(Some(body(&input(rt), example::create(rt), format!("The {noun} to create."))))
-        .response("201", created);
+    let created = resource(rt, "It was created.")
+        .content(SCIM_JSON, answer::scim(&rt.name, example::answered(rt)));
+    let created =
+        ["get", "replace", "patch", "delete"]
+            .into_iter()
+            .fold(created, |created, verb| {
+                let id = format!("{verb}{}", rt.name);
+                created.link(
+                    id.clone(),
+                    target(&id, format!("The id in the answer names the {noun}.")),
+                )
+            });
+    let operation = operation(
+        rt,
+        &format!("create{}", rt.name),
+        &format!("Create a {noun}"),
+    )
+    .description(Some(format!(
+        "Adds a {noun} and gives it an `id`.{} Needs the scope `scim`.",
+        if rt.name == "User" {
+            " A user is active unless the body says otherwise."
+        } else {
+            ""
+        }
+    )))
+    .request_body(Some(body(
+        &input(rt),
+        example::create(rt),
+        format!("The {noun} to create."),
+    )))
+    .response("201", created);
     answer::errors(selection(operation), &[writing(rt), BODY.to_vec()].concat())
 }
 
 fn get(rt: &ResourceType) -> OperationBuilder {
     let noun = noun(rt);
-    let found =
-        resource(rt, "It is here.").content(SCIM_JSON, answer::scim(&rt.name, example::answered(rt)));
+    let found = resource(rt, "It is here.")
+        .content(SCIM_JSON, answer::scim(&rt.name, example::answered(rt)));
     let operation = operation(rt, &format!("get{}", rt.name), &format!("Read a {noun}"))
-        .description(Some(format!("Answers one {noun}. Needs the scope `read` or `scim`.")))
+        .description(Some(format!(
+            "Answers one {noun}. Needs the scope `read` or `scim`."
+        )))
         .response("200", found);
     answer::errors(selection(operation), &[&[400, 404], &GUARDED[..]].concat())
 }
@@ -170,7 +200,10 @@ fn replace(rt: &ResourceType) -> OperationBuilder {
         )))
         .request_body(Some(body(&input(rt), example::create(rt), format!("The whole {noun}."))))
         .response("200", replaced);
-    answer::errors(selection(operation), &[writing(rt), BODY.to_vec(), vec![404]].concat())
+    answer::errors(
+        selection(operation),
+        &[writing(rt), BODY.to_vec(), vec![404]].concat(),
+    )
 }
 
 fn patch(rt: &ResourceType) -> OperationBuilder {
@@ -185,10 +218,16 @@ fn patch(rt: &ResourceType) -> OperationBuilder {
         .request_body(Some(body("PatchOp", example::patch(rt), "The changes.".to_owned())))
         .response("200", patched);
     if rt.is_relational("members") {
-        let quiet = resource(rt, "The changes were made; the list of members is too long to be answered.");
+        let quiet = resource(
+            rt,
+            "The changes were made; the list of members is too long to be answered.",
+        );
         operation = operation.response("204", quiet);
     }
-    answer::errors(selection(operation), &[writing(rt), BODY.to_vec(), vec![404]].concat())
+    answer::errors(
+        selection(operation),
+        &[writing(rt), BODY.to_vec(), vec![404]].concat(),
+    )
 }
 
 fn delete(rt: &ResourceType) -> OperationBuilder {
@@ -202,7 +241,10 @@ fn delete(rt: &ResourceType) -> OperationBuilder {
 }
 
 fn operation(rt: &ResourceType, id: &str, summary: &str) -> OperationBuilder {
-    OperationBuilder::new().tag(plural(rt)).operation_id(Some(id)).summary(Some(summary))
+    OperationBuilder::new()
+        .tag(plural(rt))
+        .operation_id(Some(id))
+        .summary(Some(summary))
 }
 
 /// The errors of every write but those of its body; a name can be taken only where one must be unique.
@@ -224,7 +266,9 @@ fn noun(rt: &ResourceType) -> String {
 }
 
 fn selection(operation: OperationBuilder) -> OperationBuilder {
-    ["attributes", "excludedAttributes"].into_iter().fold(operation, parameter)
+    ["attributes", "excludedAttributes"]
+        .into_iter()
+        .fold(operation, parameter)
 }
 
 fn parameter(operation: OperationBuilder, name: &str) -> OperationBuilder {
@@ -233,8 +277,13 @@ fn parameter(operation: OperationBuilder, name: &str) -> OperationBuilder {
 
 fn resource(rt: &ResourceType, description: &str) -> ResponseBuilder {
     let header = answer::location();
-    let description = format!("{description} `Location` has the address of the {}.", noun(rt));
-    ResponseBuilder::new().description(description).header("Location", header)
+    let description = format!(
+        "{description} `Location` has the address of the {}.",
+        noun(rt)
+    );
+    ResponseBuilder::new()
+        .description(description)
+        .header("Location", header)
 }
 
 fn body(schema: &str, examples: example::Named, description: String) -> RequestBody {

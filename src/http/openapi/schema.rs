@@ -10,11 +10,11 @@ use utoipa::openapi::schema::{
     SchemaFormat, SchemaType, Type as JsonType,
 };
 
+use crate::scim::ResourceType;
 use crate::scim::admit::MAX_INDEXED_BYTES;
 use crate::scim::members::MAX_ID_BYTES;
 use crate::scim::registry;
 use crate::scim::schema::{Attribute, Mutability, Returned, Schema as ScimSchema, Type};
-use crate::scim::ResourceType;
 
 /// Not blank, and no control character: what every user name must be.
 const USER_NAME: &str = r"^[^\u0000-\u001F\u007F-\u009F]*[^\s\u0000-\u001F\u007F-\u009F][^\u0000-\u001F\u007F-\u009F]*$";
@@ -31,24 +31,42 @@ pub fn sent(rt: &ResourceType) -> Schema {
          URN is kept as a custom extension.",
         rt.name.to_lowercase()
     );
-    Shape { rt: Some(rt), view: View::Sent }.resource(rt, &description)
+    Shape {
+        rt: Some(rt),
+        view: View::Sent,
+    }
+    .resource(rt, &description)
 }
 
 /// A resource as it is answered. `attributes` and `excludedAttributes` may leave out all but `schemas` and `id`.
 pub fn answered(rt: &ResourceType) -> Schema {
-    Shape { rt: Some(rt), view: View::Answered }.resource(rt, &rt.description)
+    Shape {
+        rt: Some(rt),
+        view: View::Answered,
+    }
+    .resource(rt, &rt.description)
 }
 
 /// A resource that describes the service itself.
 pub fn discovery(schema: &ScimSchema) -> Schema {
-    let shape = Shape { rt: None, view: View::Discovery };
+    let shape = Shape {
+        rt: None,
+        view: View::Discovery,
+    };
     let object = object(&schema.description);
-    let object = object.property("schemas", urns(&schema.id, None)).required("schemas");
-    let object = registry::common()
-        .attribute("meta")
-        .into_iter()
+    let object = object
+        .property("schemas", urns(&schema.id, None))
+        .required("schemas");
+    let object = object.property(
+        "id",
+        string().description(Some("The name under which it can be read alone.")),
+    );
+    let meta = registry::common().attribute("meta").into_iter();
+    let object = meta
         .chain(&schema.attributes)
-        .fold(object, |object, attribute| shape.property(object, attribute, &attribute.name));
+        .fold(object, |object, attribute| {
+            shape.property(object, attribute, &attribute.name)
+        });
     Schema::Object(object.build())
 }
 
@@ -79,7 +97,9 @@ pub fn integer() -> ObjectBuilder {
 pub fn urns(urn: &str, item: Option<ObjectBuilder>) -> Array {
     let item = item.unwrap_or_else(string);
     ArrayBuilder::new()
-        .description(Some(format!("The URNs of the schemas in use; `{urn}` is among them.")))
+        .description(Some(format!(
+            "The URNs of the schemas in use; `{urn}` is among them."
+        )))
         .items(item)
         .extensions(keyword("contains", json!({ "const": urn })))
         .build()
@@ -106,13 +126,19 @@ impl Shape<'_> {
         object = match self.view {
             View::Sent => object.property(
                 "schemas",
-                urns(&rt.schema.id, Some(string().pattern(Some(schemas_item(&rt.schema.id))))),
+                urns(
+                    &rt.schema.id,
+                    Some(string().pattern(Some(schemas_item(&rt.schema.id)))),
+                ),
             ),
-            View::Answered | View::Discovery => {
-                object.property("schemas", urns(&rt.schema.id, None)).required("schemas")
-            }
+            View::Answered | View::Discovery => object
+                .property("schemas", urns(&rt.schema.id, None))
+                .required("schemas"),
         };
-        let common = registry::common().attributes.iter().filter(|a| a.name != "schemas");
+        let common = registry::common()
+            .attributes
+            .iter()
+            .filter(|a| a.name != "schemas");
         for attribute in common.chain(&rt.schema.attributes) {
             object = self.property(object, attribute, &attribute.name);
         }
@@ -129,7 +155,10 @@ impl Shape<'_> {
     /// What an extension adds, as one object.
     fn container(&self, schema: &ScimSchema) -> Object {
         let object = ObjectBuilder::new().description(Some(&schema.description));
-        self.properties(object, &schema.attributes, |name| format!("{}:{name}", schema.id)).build()
+        self.properties(object, &schema.attributes, |name| {
+            format!("{}:{name}", schema.id)
+        })
+        .build()
     }
 
     fn properties(
@@ -138,9 +167,9 @@ impl Shape<'_> {
         attributes: &[Arc<Attribute>],
         key: impl Fn(&str) -> String,
     ) -> ObjectBuilder {
-        attributes
-            .iter()
-            .fold(object, |object, attribute| self.property(object, attribute, &key(&attribute.name)))
+        attributes.iter().fold(object, |object, attribute| {
+            self.property(object, attribute, &key(&attribute.name))
+        })
     }
 
     fn property(&self, object: ObjectBuilder, attribute: &Attribute, key: &str) -> ObjectBuilder {
@@ -148,7 +177,11 @@ impl Shape<'_> {
             return object;
         }
         let object = object.property(attribute.name.as_str(), self.attribute(attribute, key));
-        if self.requires(attribute, key) { object.required(attribute.name.as_str()) } else { object }
+        if self.requires(attribute, key) {
+            object.required(attribute.name.as_str())
+        } else {
+            object
+        }
     }
 
     fn shows(&self, attribute: &Attribute) -> bool {
@@ -179,7 +212,8 @@ impl Shape<'_> {
             let sub_key = |name: &str| format!("{key}.{name}");
             self.properties(ObjectBuilder::new(), &attribute.sub_attributes, sub_key)
         };
-        let is_read_only = attribute.mutability == Mutability::ReadOnly && self.view == View::Answered;
+        let is_read_only =
+            attribute.mutability == Mutability::ReadOnly && self.view == View::Answered;
         if !attribute.multi_valued {
             let item = item.description(Some(description));
             return match (is_read_only, attribute.mutability) {
@@ -188,7 +222,9 @@ impl Shape<'_> {
                 (false, _) => item.into(),
             };
         }
-        let array = ArrayBuilder::new().items(item).description(Some(description));
+        let array = ArrayBuilder::new()
+            .items(item)
+            .description(Some(description));
         // The builder of arrays has no readOnly of its own.
         if is_read_only {
             array.extensions(keyword("readOnly", json!(true))).into()
@@ -235,7 +271,9 @@ impl Shape<'_> {
             _ => text,
         };
         let is_indexed = matches!(key, "userName" | "externalId" | "displayName")
-            || self.rt.is_some_and(|rt| rt.indexed.iter().any(|path| path.key() == key));
+            || self
+                .rt
+                .is_some_and(|rt| rt.indexed.iter().any(|path| path.key() == key));
         if is_indexed {
             text.max_length(Some(MAX_INDEXED_BYTES))
         } else if is_member_id {

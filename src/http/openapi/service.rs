@@ -25,7 +25,9 @@ pub fn register(components: Components, registry: &Registry) -> Components {
     let mut components = ["ServiceProviderConfig", "ResourceType", "Schema"]
         .into_iter()
         .filter_map(|name| Some((name, registry.schema(&format!("{CORE}:{name}"))?)))
-        .fold(components, |components, (name, schema)| add(components, name, schema::discovery(schema)));
+        .fold(components, |components, (name, schema)| {
+            add(components, name, schema::discovery(schema))
+        });
     for name in ["ResourceType", "Schema"] {
         components = add(components, &format!("{name}List"), message::list(name));
     }
@@ -44,13 +46,38 @@ pub fn register(components: Components, registry: &Registry) -> Components {
 pub fn paths() -> Vec<(String, PathItem)> {
     let scim = |path: &str| format!("{SCIM_ROOT}{path}");
     vec![
-        (scim("/ServiceProviderConfig"), get(discovery("ServiceProviderConfig", "What the service supports"))),
-        (scim("/ResourceTypes"), get(discovery("ResourceTypeList", "List the resource types"))),
-        (scim("/ResourceTypes/{name}"), named("name", "`User` or `Group`.", "ResourceType", "Read a resource type")),
-        (scim("/Schemas"), get(discovery("SchemaList", "List the schemas"))),
+        (
+            scim("/ServiceProviderConfig"),
+            get(discovery(
+                "ServiceProviderConfig",
+                "What the service supports",
+            )),
+        ),
+        (
+            scim("/ResourceTypes"),
+            get(discovery("ResourceTypeList", "List the resource types")),
+        ),
+        (
+            scim("/ResourceTypes/{name}"),
+            named(
+                "name",
+                "`User` or `Group`.",
+                "ResourceType",
+                "Read a resource type",
+            ),
+        ),
+        (
+            scim("/Schemas"),
+            get(discovery("SchemaList", "List the schemas")),
+        ),
         (
             scim("/Schemas/{urn}"),
-            named("urn", "The URN of the schema, whatever its letter case.", "Schema", "Read a schema"),
+            named(
+                "urn",
+                "The URN of the schema, whatever its letter case.",
+                "Schema",
+                "Read a schema",
+            ),
         ),
         ("/admin/v1/tenants".to_owned(), tenants()),
         ("/admin/v1/tokens".to_owned(), tokens()),
@@ -68,7 +95,9 @@ fn add(mut components: Components, name: &str, schema: Schema) -> Components {
 }
 
 fn of_type<T: utoipa::ToSchema>(mut components: Components) -> Components {
-    components.schemas.insert(T::name().into_owned(), T::schema());
+    components
+        .schemas
+        .insert(T::name().into_owned(), T::schema());
     components
 }
 
@@ -78,7 +107,11 @@ fn get(operation: OperationBuilder) -> PathItem {
 
 fn open(tag: &str, id: &str, summary: &str) -> OperationBuilder {
     // An empty list of requirements: no token is needed.
-    OperationBuilder::new().tag(tag).operation_id(Some(id)).summary(Some(summary)).securities(Some([]))
+    OperationBuilder::new()
+        .tag(tag)
+        .operation_id(Some(id))
+        .summary(Some(summary))
+        .securities(Some([]))
 }
 
 fn discovery(schema: &str, summary: &str) -> OperationBuilder {
@@ -91,9 +124,13 @@ fn discovery(schema: &str, summary: &str) -> OperationBuilder {
         "`filter` was given (RFC 7644 section 4).",
         "Discovery endpoints cannot be filtered (RFC 7644 section 4).",
     );
-    let found = ResponseBuilder::new().description("Here it is.").content(SCIM_JSON, answer::scim(schema, None));
+    let found = ResponseBuilder::new()
+        .description("Here it is.")
+        .content(SCIM_JSON, answer::scim(schema, None));
     let operation = open(tag::DISCOVERY, &id, summary)
-        .description(Some("For anybody; no token is needed. It cannot be filtered."))
+        .description(Some(
+            "For anybody; no token is needed. It cannot be filtered.",
+        ))
         .response("200", found)
         .response("403", forbidden);
     answer::errors(operation, &[500])
@@ -103,9 +140,13 @@ fn named(parameter: &str, meaning: &str, schema: &str, summary: &str) -> PathIte
     let missing = answer::error(
         404,
         "The service has none of this name.",
-        &format!("The {schema} was not found. It may have been deleted, or it belongs to another tenant."),
+        &format!(
+            "The {schema} was not found. It may have been deleted, or it belongs to another tenant."
+        ),
     );
-    get(discovery(schema, summary).parameter(in_path(parameter, meaning)).response("404", missing))
+    get(discovery(schema, summary)
+        .parameter(in_path(parameter, meaning))
+        .response("404", missing))
 }
 
 fn in_path(name: &str, meaning: &str) -> ParameterBuilder {
@@ -122,7 +163,9 @@ fn tenant_parameter() -> ParameterBuilder {
         .name("tenant")
         .parameter_in(ParameterIn::Query)
         .required(Required::False)
-        .description(Some("The tenant's name; the tenant of the caller where it is left out."))
+        .description(Some(
+            "The tenant's name; the tenant of the caller where it is left out.",
+        ))
         .schema(Some(string()))
 }
 
@@ -141,19 +184,37 @@ fn tenants() -> PathItem {
         "Admins of the tenant `default` see every tenant, others their own. Needs the scope `admin`.",
     )
     .response("200", many("Tenant", "The tenants by name.", json!([acme()])));
-    let create = admin("createTenant", "Create a tenant", "Needs the scope `admin` in the tenant `default`.")
-        .request_body(Some(body("NewTenant", json!({ "name": "acme" }))))
-        .response("201", one("Tenant", "It was created.", acme()));
+    let create = admin(
+        "createTenant",
+        "Create a tenant",
+        "Needs the scope `admin` in the tenant `default`.",
+    )
+    .request_body(Some(body("NewTenant", json!({ "name": "acme" }))))
+    .response("201", one("Tenant", "It was created.", acme()));
     PathItemBuilder::new()
         .operation(HttpMethod::Get, answer::errors(list, &GUARDED))
-        .operation(HttpMethod::Post, answer::errors(create, &[&[409], &GUARDED[..], &BODY].concat()))
+        .operation(
+            HttpMethod::Post,
+            answer::errors(create, &[&[409], &GUARDED[..], &BODY].concat()),
+        )
         .build()
 }
 
 fn tokens() -> PathItem {
-    let list = admin("listTokens", "List tokens", "Without their secrets, newest first. Needs the scope `admin`.")
-        .parameter(tenant_parameter())
-        .response("200", many("Token", "The tokens, revoked ones too.", json!([okta_token()])));
+    let list = admin(
+        "listTokens",
+        "List tokens",
+        "Without their secrets, newest first. Needs the scope `admin`.",
+    )
+    .parameter(tenant_parameter())
+    .response(
+        "200",
+        many(
+            "Token",
+            "The tokens, revoked ones too.",
+            json!([okta_token()]),
+        ),
+    );
     let wish = json!({ "name": "okta", "scopes": ["scim"], "expires": "2046-03-01T00:00:00Z" });
     let secret = json!({ "token": "rct_EXAMPLE-shown-only-once" });
     let create = admin(
@@ -164,8 +225,14 @@ fn tokens() -> PathItem {
     .request_body(Some(body("NewToken", wish)))
     .response("201", one("Secret", "It was created.", secret));
     PathItemBuilder::new()
-        .operation(HttpMethod::Get, answer::errors(list, &[&[404], &GUARDED[..]].concat()))
-        .operation(HttpMethod::Post, answer::errors(create, &[&[404, 409], &GUARDED[..], &BODY].concat()))
+        .operation(
+            HttpMethod::Get,
+            answer::errors(list, &[&[404], &GUARDED[..]].concat()),
+        )
+        .operation(
+            HttpMethod::Post,
+            answer::errors(create, &[&[404, 409], &GUARDED[..], &BODY].concat()),
+        )
         .build()
 }
 
@@ -178,7 +245,10 @@ fn token() -> PathItem {
     .parameter(in_path("name", "The name of the token."))
     .parameter(tenant_parameter())
     .response("204", Response::new("It is revoked."));
-    PathItem::new(HttpMethod::Delete, answer::errors(revoke, &[&[404], &GUARDED[..]].concat()))
+    PathItem::new(
+        HttpMethod::Delete,
+        answer::errors(revoke, &[&[404], &GUARDED[..]].concat()),
+    )
 }
 
 fn body(schema: &str, example: Value) -> RequestBody {
@@ -191,13 +261,21 @@ fn body(schema: &str, example: Value) -> RequestBody {
 }
 
 fn one(schema: &str, description: &str, example: Value) -> Response {
-    ResponseBuilder::new().description(description).content(JSON, answer::scim(schema, Some(example))).build()
+    ResponseBuilder::new()
+        .description(description)
+        .content(JSON, answer::scim(schema, Some(example)))
+        .build()
 }
 
 fn many(schema: &str, description: &str, example: Value) -> Response {
     let list = ArrayBuilder::new().items(Ref::from_schema_name(schema));
-    let content = ContentBuilder::new().schema(Some(list)).example(Some(example));
-    ResponseBuilder::new().description(description).content(JSON, content.build()).build()
+    let content = ContentBuilder::new()
+        .schema(Some(list))
+        .example(Some(example));
+    ResponseBuilder::new()
+        .description(description)
+        .content(JSON, content.build())
+        .build()
 }
 
 fn acme() -> Value {
@@ -221,8 +299,14 @@ fn health() -> PathItem {
             .description(Some("For anybody. It does not ask the database."))
     };
     PathItemBuilder::new()
-        .operation(HttpMethod::Get, operation("getHealth").response("200", plain("It does.", "ok\n")))
-        .operation(HttpMethod::Head, operation("headHealth").response("200", Response::new("It does.")))
+        .operation(
+            HttpMethod::Get,
+            operation("getHealth").response("200", plain("It does.", "ok\n")),
+        )
+        .operation(
+            HttpMethod::Head,
+            operation("headHealth").response("200", Response::new("It does.")),
+        )
         .build()
 }
 
@@ -253,14 +337,23 @@ fn metrics() -> OperationBuilder {
 }
 
 fn document() -> OperationBuilder {
-    let content = ContentBuilder::new().schema(Some(object("An OpenAPI 3.1 document."))).build();
-    let found = ResponseBuilder::new().description("This document.").content(JSON, content);
+    let content = ContentBuilder::new()
+        .schema(Some(object("An OpenAPI 3.1 document.")))
+        .build();
+    let found = ResponseBuilder::new()
+        .description("This document.")
+        .content(JSON, content);
     open(tag::OPERATIONS, "getOpenApi", "This document")
         .description(Some("For anybody. `/docs/` shows it in a browser."))
         .response("200", found)
 }
 
 fn plain(description: &str, example: &str) -> Response {
-    let content = ContentBuilder::new().schema(Some(string())).example(Some(json!(example)));
-    ResponseBuilder::new().description(description).content("text/plain", content.build()).build()
+    let content = ContentBuilder::new()
+        .schema(Some(string()))
+        .example(Some(json!(example)));
+    ResponseBuilder::new()
+        .description(description)
+        .content("text/plain", content.build())
+        .build()
 }

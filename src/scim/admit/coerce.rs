@@ -176,9 +176,7 @@ pub(in crate::scim) fn complex(
     match value {
         Value::Null => Ok(None),
         Value::String(text) if text.is_empty() => Ok(None),
-        Value::Object(members) => {
-            named(&attribute.sub_attributes, members, nulls, at).map(Some)
-        }
+        Value::Object(members) => named(&attribute.sub_attributes, members, nulls, at).map(Some),
         Value::Array(elements) => match elements.as_slice() {
             [] => Ok(None),
             [Value::Object(members)] => {
@@ -222,7 +220,10 @@ pub(in crate::scim) fn named(
         {
             continue;
         }
-        *slot = Some((Arc::clone(attribute), self::attribute(attribute, value, &at)?));
+        *slot = Some((
+            Arc::clone(attribute),
+            self::attribute(attribute, value, &at)?,
+        ));
     }
     Ok(slots.into_iter().flatten().collect())
 }
@@ -248,7 +249,9 @@ pub(in crate::scim) fn no_nul_inside(value: &Value, at: &Place) -> Result<(), Sc
     match value {
         Value::Null | Value::Bool(_) | Value::Number(_) => Ok(()),
         Value::String(text) => no_nul(text, at),
-        Value::Array(elements) => elements.iter().try_for_each(|value| no_nul_inside(value, at)),
+        Value::Array(elements) => elements
+            .iter()
+            .try_for_each(|value| no_nul_inside(value, at)),
         Value::Object(members) => members.iter().try_for_each(|(name, value)| {
             no_nul(name, at)?;
             no_nul_inside(value, at)
@@ -314,7 +317,11 @@ impl Same<'_> {
         let says_nothing =
             |name: &str, value: &Value| name == "primary" && *value == Value::Bool(false);
         let members = self.0.as_object()?;
-        Some(members.iter().filter(move |(name, value)| !says_nothing(name, value)))
+        Some(
+            members
+                .iter()
+                .filter(move |(name, value)| !says_nothing(name, value)),
+        )
     }
 }
 
@@ -401,9 +408,7 @@ pub(in crate::scim) fn scalar(
             let number = text.trim().parse::<f64>().map_err(|_| fault())?;
             Value::Number(Number::from_f64(number).ok_or_else(fault)?)
         }
-        (Type::DateTime, Value::String(text)) => {
-            Value::from(date_time(text).ok_or_else(fault)?)
-        }
+        (Type::DateTime, Value::String(text)) => Value::from(date_time(text).ok_or_else(fault)?),
         (Type::Binary, Value::String(text)) if is_base64(text) => value.clone(),
         _ => return Err(fault()),
     };

@@ -153,9 +153,7 @@ fn apply_miss(
         OnMiss::Ignore => Ok(()),
         // RFC 7644 section 3.5.2.3: no match on replace is noTarget.
         OnMiss::Refuse => Err(no_match(at)),
-        OnMiss::Create(element) => {
-            append(attribute, elements, std::slice::from_ref(element), at)
-        }
+        OnMiss::Create(element) => append(attribute, elements, std::slice::from_ref(element), at),
     }
 }
 
@@ -171,12 +169,12 @@ fn append(
     new: &[Value],
     at: &Place,
 ) -> Result<(), ScimError> {
-    enum Place_ {
+    enum Spot {
         Known,
         Beside(usize),
         New,
     }
-    let places: Vec<Place_> = {
+    let spots: Vec<Spot> = {
         let known: HashSet<Same> = elements.iter().map(Same).collect();
         let mut pairs = HashMap::with_capacity(elements.len());
         for (index, element) in elements.iter().enumerate() {
@@ -184,22 +182,22 @@ fn append(
                 pairs.entry(pair).or_insert(index);
             }
         }
-        let place = |element: &Value| match pair(element).and_then(|pair| pairs.get(&pair)) {
-            _ if known.contains(&Same(element)) => Place_::Known,
-            Some(index) => Place_::Beside(*index),
-            None => Place_::New,
+        let spot = |element: &Value| match pair(element).and_then(|pair| pairs.get(&pair)) {
+            _ if known.contains(&Same(element)) => Spot::Known,
+            Some(index) => Spot::Beside(*index),
+            None => Spot::New,
         };
-        new.iter().map(place).collect()
+        new.iter().map(spot).collect()
     };
     let mut primary = None;
-    for (value, place) in new.iter().zip(places) {
-        let index = match place {
-            Place_::Known => continue,
-            Place_::New => {
+    for (value, spot) in new.iter().zip(spots) {
+        let index = match spot {
+            Spot::Known => continue,
+            Spot::New => {
                 elements.push(value.clone());
                 elements.len().saturating_sub(1)
             }
-            Place_::Beside(index) => {
+            Spot::Beside(index) => {
                 if let (Some(Value::Object(members)), Value::Object(value)) =
                     (elements.get_mut(index), value)
                 {
@@ -234,27 +232,24 @@ fn pair(element: &Value) -> Option<(&str, Option<&str>)> {
 
 /// Removes the elements that hold all that one of `listed` holds.
 fn remove_listed(elements: &mut Vec<Value>, listed: &[Value]) {
-    // Most lists name `value` alone or whole elements; both are looked up, the rest is compared.
-    let whole: HashSet<Same> = listed.iter().map(Same).collect();
-    let mut by_value: HashSet<&str> = HashSet::new();
-    let mut partial: Vec<&Map<String, Value>> = Vec::new();
+    let simple: HashSet<Same> = listed.iter().map(Same).collect();
+    let mut by_value: HashMap<&str, Vec<&Map<String, Value>>> = HashMap::new();
+    let mut others: Vec<&Map<String, Value>> = Vec::new();
     for listed in listed.iter().filter_map(Value::as_object) {
-        match (listed.len(), listed.get("value").and_then(Value::as_str)) {
-            (1, Some(value)) => {
-                by_value.insert(value);
-            }
-            _ => partial.push(listed),
+        match listed.get("value").and_then(Value::as_str) {
+            Some(value) => by_value.entry(value).or_default().push(listed),
+            None => others.push(listed),
         }
     }
     let is_listed = |element: &Value| {
         let value = element.get("value").and_then(Value::as_str);
-        whole.contains(&Same(element))
-            || value.is_some_and(|value| by_value.contains(value))
-            || partial.iter().any(|listed| {
-                listed
-                    .iter()
-                    .all(|(name, value)| element.get(name) == Some(value))
-            })
+        let same_value = value.and_then(|value| by_value.get(value));
+        let mut candidates = same_value.into_iter().flatten().chain(&others);
+        let holds = |listed: &Map<String, Value>| {
+            let mut parts = listed.iter();
+            parts.all(|(name, value)| element.get(name) == Some(value))
+        };
+        simple.contains(&Same(element)) || candidates.any(|listed| holds(listed))
     };
     let matched: Vec<bool> = elements.iter().map(is_listed).collect();
     retain(elements, &matched, false);
@@ -290,7 +285,11 @@ fn merge_each(
         // RFC 7644 section 3.5.2: the new primary takes the mark from the old one.
         demote(elements, last);
     }
-    elements.retain(|element| element.as_object().is_none_or(|members| !members.is_empty()));
+    elements.retain(|element| {
+        element
+            .as_object()
+            .is_none_or(|members| !members.is_empty())
+    });
     coerce::dedupe(elements);
     Ok(())
 }

@@ -101,19 +101,7 @@ fn resolve(rt: &ResourceType, path: &AttrRef, inner: &syntax::Filter) -> Result<
             path.key()
         )));
     }
-    let element = syntax::Filter::Element(syntax::ElementFilter {
-        path: syntax::AttrPath {
-            urn: path.container.as_deref().map(str::to_owned),
-            name: path.attribute.name.clone(),
-            sub: None,
-        },
-        filter: Box::new(inner.clone()),
-        tail: None,
-    });
-    match filter::resolve(rt, &element)? {
-        Filter::Element { filter, .. } => Ok(*filter),
-        other => Ok(other),
-    }
+    filter::resolve_element(rt, path, inner)
 }
 
 /// `add` or `replace` of a whole attribute.

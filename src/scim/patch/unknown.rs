@@ -65,7 +65,10 @@ impl UnknownEdit {
         }
     }
 
-    fn on_container(&self, mut before: Map<String, Value>) -> Result<Map<String, Value>, ScimError> {
+    fn on_container(
+        &self,
+        mut before: Map<String, Value>,
+    ) -> Result<Map<String, Value>, ScimError> {
         match &self.value {
             Some(Value::Object(new)) => {
                 merge(self.op, &mut before, new);

@@ -8,7 +8,7 @@ use std::cmp::Reverse;
 
 use crate::scim::filter::{CompareOp, Filter, Operand};
 use crate::scim::registry::AttrRef;
-use crate::store::predicate::sql::{Sql, Test};
+use crate::store::predicate::fragment::{Fragment, Test};
 use crate::store::predicate::term::{Condition, Term};
 use crate::store::predicate::{
     Compiler, Found, Sign, combine, is_assumed, row_test, set, value_column,
@@ -76,7 +76,7 @@ impl Compiler<'_> {
     }
 
     /// Adds a select for each alternative of the conjunction; `None` where one of them has no driver.
-    fn alternatives(&self, terms: Vec<Term<Row>>, selects: &mut Vec<Sql>) -> Option<()> {
+    fn alternatives(&self, terms: Vec<Term<Row>>, selects: &mut Vec<Fragment>) -> Option<()> {
         let mut all = Vec::new();
         for term in terms {
             match term {
@@ -111,11 +111,11 @@ impl Compiler<'_> {
         Some(())
     }
 
-    fn select(&self, driver: &Row, rest: &[Term<Row>]) -> Sql {
+    fn select(&self, driver: &Row, rest: &[Term<Row>]) -> Fragment {
         if rest.is_empty() {
             return self.attribute_rows(driver.path.key(), driver.test.as_ref());
         }
-        let mut sql = Sql::text(
+        let mut sql = Fragment::text(
             "SELECT driver.resource_id FROM attributes AS driver WHERE driver.tenant_id = ",
         )
         .bind(self.tenant())
@@ -133,22 +133,24 @@ impl Compiler<'_> {
     }
 
     /// A condition on the element that the driver's row belongs to.
-    fn same_element(&self, driver: &Row, term: &Term<Row>) -> Sql {
+    fn same_element(&self, driver: &Row, term: &Term<Row>) -> Fragment {
         let join = |terms: &[Term<Row>], separator| {
             let terms = terms.iter().map(|term| self.same_element(driver, term));
-            Sql::text("(").append(Sql::join(terms, separator)).push(")")
+            Fragment::text("(")
+                .append(Fragment::join(terms, separator))
+                .push(")")
         };
         match term {
-            Term::Always(true) => Sql::text("TRUE"),
-            Term::Always(false) => Sql::text("FALSE"),
+            Term::Always(true) => Fragment::text("TRUE"),
+            Term::Always(false) => Fragment::text("FALSE"),
             Term::And(terms) => join(terms, " AND "),
             Term::Or(terms) => join(terms, " OR "),
             Term::Atom { atom, negated } if atom.path == driver.path => match &atom.test {
                 Some(test) => test.sql(driver_column(test), *negated, self.backend),
-                None => Sql::text(if *negated { "FALSE" } else { "TRUE" }),
+                None => Fragment::text(if *negated { "FALSE" } else { "TRUE" }),
             },
             Term::Atom { atom, negated } => {
-                let rows = Sql::text(if *negated { "NOT EXISTS (" } else { "EXISTS (" })
+                let rows = Fragment::text(if *negated { "NOT EXISTS (" } else { "EXISTS (" })
                     .push(
                         "SELECT 1 FROM attributes WHERE tenant_id = driver.tenant_id \
                          AND resource_id = driver.resource_id AND position = driver.position \

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::scim::eval;
 use crate::scim::filter::{CompareOp, Filter, Operand};
 use crate::scim::registry::AttrRef;
-use crate::store::predicate::sql::{Sql, Test};
+use crate::store::predicate::fragment::{Fragment, Test};
 use crate::store::predicate::term::{Column, Condition, Term, render_row};
 use crate::store::predicate::{Compiler, Found, Sign, combine, set, test};
 
@@ -40,7 +40,7 @@ impl Compiler<'_> {
             return Some(row);
         }
         let rows = |start: &'static str| {
-            let rows = Sql::text(start).bind(self.tenant());
+            let rows = Fragment::text(start).bind(self.tenant());
             match &row {
                 Term::Always(_) => rows,
                 row => rows.push(" AND ").append(render_row(row, self.backend)),

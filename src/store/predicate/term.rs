@@ -2,7 +2,7 @@
 
 use crate::store::Backend;
 use crate::store::predicate::Compiler;
-use crate::store::predicate::sql::{Sql, Test};
+use crate::store::predicate::fragment::{Fragment, Test};
 
 /// Atoms under `and`, `or` and `not`, the last pushed down to the atoms.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,7 +19,7 @@ pub enum Condition {
     /// The column has a value, and it passes.
     Column(Column, Test),
     /// `id IN (select)`; the column of the select is NOT NULL.
-    Set(Sql),
+    Set(Fragment),
 }
 
 /// A column and what is known of it.
@@ -146,24 +146,28 @@ fn single<A>(mut terms: Vec<Term<A>>, empty: bool, many: fn(Vec<Term<A>>) -> Ter
 }
 
 /// Writes a condition that needs no other table: on rows of `members`, for instance.
-pub fn render_row(term: &Term<Condition>, backend: Backend) -> Sql {
+pub fn render_row(term: &Term<Condition>, backend: Backend) -> Fragment {
     render(term, backend, &|terms| {
         let terms = terms.iter().map(|term| render_row(term, backend));
-        Sql::text("(").append(Sql::join(terms, " OR ")).push(")")
+        Fragment::text("(")
+            .append(Fragment::join(terms, " OR "))
+            .push(")")
     })
 }
 
 fn render(
     term: &Term<Condition>,
     backend: Backend,
-    either: &dyn Fn(&[Term<Condition>]) -> Sql,
-) -> Sql {
+    either: &dyn Fn(&[Term<Condition>]) -> Fragment,
+) -> Fragment {
     match term {
-        Term::Always(true) => Sql::text("TRUE"),
-        Term::Always(false) => Sql::text("FALSE"),
+        Term::Always(true) => Fragment::text("TRUE"),
+        Term::Always(false) => Fragment::text("FALSE"),
         Term::And(terms) => {
             let terms = terms.iter().map(|term| render(term, backend, either));
-            Sql::text("(").append(Sql::join(terms, " AND ")).push(")")
+            Fragment::text("(")
+                .append(Fragment::join(terms, " AND "))
+                .push(")")
         }
         Term::Or(terms) => either(terms),
         Term::Atom { atom, negated } => match atom {
@@ -171,7 +175,7 @@ fn render(
                 let condition = test.sql(column.name, *negated, backend);
                 if *negated && column.nullable && *test != Test::Present {
                     // The test of NULL is NULL, its opposite must be true.
-                    return Sql::text("(")
+                    return Fragment::text("(")
                         .push(column.name)
                         .push(" IS NULL OR ")
                         .append(condition)
@@ -181,7 +185,7 @@ fn render(
             }
             Condition::Set(select) => {
                 let start = if *negated { "id NOT IN (" } else { "id IN (" };
-                Sql::text(start).append(select.clone()).push(")")
+                Fragment::text(start).append(select.clone()).push(")")
             }
         },
     }
@@ -189,24 +193,26 @@ fn render(
 
 impl Compiler<'_> {
     /// Writes a condition on `resources`.
-    pub(super) fn render(&self, term: &Term<Condition>) -> Sql {
+    pub(super) fn render(&self, term: &Term<Condition>) -> Fragment {
         render(term, self.backend, &|terms| self.render_either(terms))
     }
 
     /// Alternatives that indexes answer become one set of ids: with `OR` between a column and a set the
     /// databases read the whole table. Where one alternative needs all resources read anyway, `OR` is best.
-    fn render_either(&self, terms: &[Term<Condition>]) -> Sql {
+    fn render_either(&self, terms: &[Term<Condition>]) -> Fragment {
         if terms.iter().all(Term::is_narrow) {
             let selects = terms.iter().map(|term| self.select_ids(term));
-            return Sql::text("id IN (")
-                .append(Sql::join(selects, " UNION "))
+            return Fragment::text("id IN (")
+                .append(Fragment::join(selects, " UNION "))
                 .push(")");
         }
         let terms = terms.iter().map(|term| self.render(term));
-        Sql::text("(").append(Sql::join(terms, " OR ")).push(")")
+        Fragment::text("(")
+            .append(Fragment::join(terms, " OR "))
+            .push(")")
     }
 
-    fn select_ids(&self, term: &Term<Condition>) -> Sql {
+    fn select_ids(&self, term: &Term<Condition>) -> Fragment {
         if let Term::Atom {
             atom: Condition::Set(select),
             negated: false,
@@ -214,7 +220,7 @@ impl Compiler<'_> {
         {
             return select.clone();
         }
-        Sql::text("SELECT id FROM resources WHERE tenant_id = ")
+        Fragment::text("SELECT id FROM resources WHERE tenant_id = ")
             .bind(self.tenant())
             .push(" AND resource_type = ")
             .bind_text(&self.rt.name)

@@ -1,6 +1,6 @@
 //! SQL text with its parameters, put together piece by piece, and conditions on one column.
 //!
-//! Knows no table and no filter. What the two databases call differently is in [`Sql::position_of`] alone.
+//! Knows no table and no filter. What the two databases call differently is in [`Fragment::position_of`] alone.
 
 use std::borrow::Cow;
 
@@ -16,7 +16,7 @@ use crate::store::{Backend, Conn};
 
 /// A piece of SQL, safe to put into diesel statements: all that comes from outside is a parameter.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Sql {
+pub struct Fragment {
     parts: Vec<Part>,
     /// Whether the text is one of a fixed few, so that the connection may keep it prepared.
     kept: bool,
@@ -37,7 +37,7 @@ pub enum Bind {
     Double(f64),
 }
 
-impl Sql {
+impl Fragment {
     /// An empty piece whose text may be one of very many.
     pub fn new() -> Self {
         Self {
@@ -80,6 +80,10 @@ impl Sql {
         self
     }
 
+    pub fn is_kept(&self) -> bool {
+        self.kept
+    }
+
     /// The pieces with a separator between them.
     pub fn join(pieces: impl IntoIterator<Item = Self>, separator: &'static str) -> Self {
         let mut all = Self::new();
@@ -119,8 +123,8 @@ pub enum Test {
 impl Test {
     /// The condition, or its opposite for a column that has a value. Neither is true of NULL, except that
     /// nothing is `Present` in the opposite.
-    pub fn sql(&self, column: &'static str, negated: bool, backend: Backend) -> Sql {
-        let start = Sql::text(column);
+    pub fn sql(&self, column: &'static str, negated: bool, backend: Backend) -> Fragment {
+        let start = Fragment::text(column);
         match (self, negated) {
             (Self::Present, false) => start.push(" IS NOT NULL"),
             (Self::Present, true) => start.push(" IS NULL"),
@@ -178,14 +182,17 @@ fn part_sql(
     value: &str,
     negated: bool,
     backend: Backend,
-) -> Sql {
+) -> Fragment {
     if value.is_empty() {
         return Test::Present.sql(column, negated, backend);
     }
     let not = if negated { "NOT (" } else { "(" };
     let condition = match op {
         CompareOp::Sw => {
-            let low = Sql::text(not).push(column).push(" >= ").bind_text(value);
+            let low = Fragment::text(not)
+                .push(column)
+                .push(" >= ")
+                .bind_text(value);
             match successor(value) {
                 Some(high) => low.push(" AND ").push(column).push(" < ").bind_text(&high),
                 None => low,
@@ -194,7 +201,7 @@ fn part_sql(
         CompareOp::Ew => {
             // A text shorter than the value gives something shorter, whatever start below 1 means.
             let letters = i32::try_from(value.chars().count()).unwrap_or(i32::MAX);
-            Sql::text(not)
+            Fragment::text(not)
                 .push("substr(")
                 .push(column)
                 .push(", length(")
@@ -204,8 +211,8 @@ fn part_sql(
                 .push(") = ")
                 .bind_text(value)
         }
-        _ => Sql::text(not)
-            .push(Sql::position_of(backend))
+        _ => Fragment::text(not)
+            .push(Fragment::position_of(backend))
             .push("(")
             .push(column)
             .push(", ")
@@ -229,7 +236,7 @@ pub fn successor(prefix: &str) -> Option<String> {
     None
 }
 
-impl<DB> QueryFragment<DB> for Sql
+impl<DB> QueryFragment<DB> for Fragment
 where
     DB: DieselBackend
         + HasSqlType<Text>
@@ -259,19 +266,19 @@ where
     }
 }
 
-impl QueryId for Sql {
+impl QueryId for Fragment {
     type QueryId = ();
     const HAS_STATIC_QUERY_ID: bool = false;
 }
 
 /// A whole statement whose rows have the columns `Row`.
 pub struct Statement<Row> {
-    sql: Sql,
+    sql: Fragment,
     row: PhantomData<Row>,
 }
 
 impl<Row> Statement<Row> {
-    pub fn new(sql: Sql) -> Self {
+    pub fn new(sql: Fragment) -> Self {
         Self {
             sql,
             row: PhantomData,
@@ -293,7 +300,7 @@ impl<Row> diesel::RunQueryDsl<Conn> for Statement<Row> {}
 impl<Row, DB> QueryFragment<DB> for Statement<Row>
 where
     DB: DieselBackend,
-    Sql: QueryFragment<DB>,
+    Fragment: QueryFragment<DB>,
 {
     fn walk_ast<'b>(&'b self, out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
         self.sql.walk_ast(out)

@@ -1,0 +1,660 @@
+//! Who is in which group. Lists go to the database as one parameter, so that ten thousand members are a few
+//! statements and never a loop here.
+
+use std::collections::HashSet;
+
+use diesel::sql_types::{Bool, Nullable, Text};
+use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, QueryableByName, RunQueryDsl};
+use serde::Serialize;
+
+use crate::scim::Member;
+use crate::store::resources::list_of;
+use crate::store::schema::members;
+use crate::store::sql::{Column, Sql, rows};
+use crate::store::{Backend, Conn, ResourceId, StoreError, TenantId, Tx};
+
+/// The resource types that can be members. Their names are also the members' `type`.
+const KINDS: &str = "('User', 'Group')";
+
+/// What [`add`] did.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Added {
+    /// Those that were no members before.
+    pub added: Vec<ResourceId>,
+    /// Those that no user or group of the tenant bears, and the group itself. They were not added.
+    pub unknown: Vec<String>,
+}
+
+/// What [`replace`] did.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Replaced {
+    pub added: Vec<ResourceId>,
+    pub removed: Vec<ResourceId>,
+    /// Members that stayed, with another `display`.
+    pub renamed: Vec<ResourceId>,
+    /// As in [`Added`].
+    pub unknown: Vec<String>,
+}
+
+impl Replaced {
+    pub fn is_nothing(&self) -> bool {
+        self.added.is_empty() && self.removed.is_empty() && self.renamed.is_empty()
+    }
+}
+
+/// A member of a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemberRow {
+    pub value: ResourceId,
+    /// `User` or `Group`.
+    pub kind: String,
+    /// As a client gave it; otherwise what the member itself is called.
+    pub display: Option<String>,
+}
+
+/// A group that a resource is in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupRow {
+    pub member: ResourceId,
+    pub group: ResourceId,
+    /// What the group is called.
+    pub display: Option<String>,
+    /// Not only through another group.
+    pub direct: bool,
+}
+
+/// Adds members; one that is there already stays as it is.
+pub fn add(tx: &mut Tx<'_>, group: &ResourceId, wanted: &[Member]) -> Result<Added, StoreError> {
+    let wanted = Wanted::new(wanted)?;
+    let unknown = unknown(tx, group, &wanted)?;
+    let added = insert(tx, group, &wanted)?;
+    Ok(Added { added, unknown })
+}
+
+/// Removes these; returns those that were members.
+pub fn remove(
+    tx: &mut Tx<'_>,
+    group: &ResourceId,
+    ids: &[String],
+) -> Result<Vec<ResourceId>, StoreError> {
+    let ids: Vec<ResourceId> = ids.iter().filter_map(ResourceId::parse).collect();
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let tenant = tx.tenant();
+    let list = list_of(&ids)?;
+    let conn = tx.conn();
+    let source = rows(conn.backend(), "$3", "w", &[("id", Column::Text)]);
+    let sql = format!(
+        "DELETE FROM members WHERE tenant_id = $1 AND group_id = $2 AND member_id IN (SELECT w.id FROM {source}) \
+         RETURNING member_id AS id"
+    );
+    load_ids(
+        conn,
+        Sql::new(sql).int(tenant.0).text(group.as_str()).text(&list),
+    )
+}
+
+/// Removes all members and returns them.
+pub fn remove_all(tx: &mut Tx<'_>, group: &ResourceId) -> Result<Vec<ResourceId>, StoreError> {
+    let tenant = tx.tenant();
+    let sql =
+        "DELETE FROM members WHERE tenant_id = $1 AND group_id = $2 RETURNING member_id AS id";
+    load_ids(tx.conn(), Sql::new(sql).int(tenant.0).text(group.as_str()))
+}
+
+/// Makes `wanted` the group's members.
+pub fn replace(
+    tx: &mut Tx<'_>,
+    group: &ResourceId,
+    wanted: &[Member],
+) -> Result<Replaced, StoreError> {
+    let wanted = Wanted::new(wanted)?;
+    let unknown = unknown(tx, group, &wanted)?;
+    let removed = remove_others(tx, group, &wanted)?;
+    let renamed = rename(tx, group, &wanted)?;
+    let added = insert(tx, group, &wanted)?;
+    Ok(Replaced {
+        added,
+        removed,
+        renamed,
+        unknown,
+    })
+}
+
+/// Whether the group has more than `limit` members, without reading them all.
+pub fn has_more_than(
+    conn: &mut Conn,
+    tenant: TenantId,
+    group: &ResourceId,
+    limit: u32,
+) -> Result<bool, StoreError> {
+    let beyond: Option<String> = members::table
+        .filter(members::tenant_id.eq(tenant.0))
+        .filter(members::group_id.eq(group.as_str()))
+        .order(members::member_id)
+        .select(members::member_id)
+        .offset(i64::from(limit))
+        .first(conn)
+        .optional()?;
+    Ok(beyond.is_some())
+}
+
+/// The members of a group, by id.
+pub fn of_group(
+    conn: &mut Conn,
+    tenant: TenantId,
+    group: &ResourceId,
+) -> Result<Vec<MemberRow>, StoreError> {
+    let found = of_groups(conn, tenant, std::slice::from_ref(group))?;
+    Ok(found.into_iter().map(|(_, row)| row).collect())
+}
+
+/// The members of several groups, by group and id.
+pub fn of_groups(
+    conn: &mut Conn,
+    tenant: TenantId,
+    groups: &[ResourceId],
+) -> Result<Vec<(ResourceId, MemberRow)>, StoreError> {
+    #[derive(QueryableByName)]
+    struct Found {
+        #[diesel(sql_type = Text)]
+        group_id: String,
+        #[diesel(sql_type = Text)]
+        member_id: String,
+        #[diesel(sql_type = Text)]
+        kind: String,
+        #[diesel(sql_type = Nullable<Text>)]
+        display: Option<String>,
+    }
+    if groups.is_empty() {
+        return Ok(Vec::new());
+    }
+    let list = list_of(groups)?;
+    let source = rows(conn.backend(), "$2", "w", &[("id", Column::Text)]);
+    let found: Vec<Found> = Sql::new(format!(
+        "SELECT m.group_id, m.member_id, m.kind, coalesce(m.display, r.label) AS display \
+         FROM members AS m LEFT JOIN resources AS r ON r.tenant_id = m.tenant_id AND r.id = m.member_id \
+         WHERE m.tenant_id = $1 AND m.group_id IN (SELECT w.id FROM {source}) \
+         ORDER BY m.group_id, m.member_id"
+    ))
+    .int(tenant.0)
+    .text(&list)
+    .load(conn)?;
+    let rows = found.into_iter().map(|found| {
+        let row = MemberRow {
+            value: ResourceId(found.member_id),
+            kind: found.kind,
+            display: found.display,
+        };
+        (ResourceId(found.group_id), row)
+    });
+    Ok(rows.collect())
+}
+
+/// The groups that these resources are in, directly or through other groups, by resource and group. Each group
+/// once; groups that contain each other are no trouble, and nothing is in itself.
+pub fn groups_of(
+    conn: &mut Conn,
+    tenant: TenantId,
+    ids: &[ResourceId],
+) -> Result<Vec<GroupRow>, StoreError> {
+    #[derive(QueryableByName)]
+    struct Found {
+        #[diesel(sql_type = Text)]
+        member: String,
+        #[diesel(sql_type = Text)]
+        group_id: String,
+        #[diesel(sql_type = Nullable<Text>)]
+        display: Option<String>,
+        #[diesel(sql_type = Bool)]
+        direct: bool,
+    }
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let list = list_of(ids)?;
+    let source = rows(conn.backend(), "$2", "w", &[("id", Column::Text)]);
+    // UNION, not UNION ALL: a pair that is there already is not followed again, which ends cycles.
+    let found: Vec<Found> = Sql::new(format!(
+        "WITH RECURSIVE up (member, group_id) AS ( \
+           SELECT m.member_id, m.group_id FROM members AS m \
+           WHERE m.tenant_id = $1 AND m.member_id IN (SELECT w.id FROM {source}) \
+           UNION \
+           SELECT up.member, m.group_id FROM up JOIN members AS m ON m.tenant_id = $1 AND m.member_id = up.group_id \
+         ) \
+         SELECT up.member, up.group_id, r.label AS display, EXISTS ( \
+           SELECT 1 FROM members AS d \
+           WHERE d.tenant_id = $1 AND d.group_id = up.group_id AND d.member_id = up.member \
+         ) AS direct \
+         FROM up JOIN resources AS r ON r.tenant_id = $1 AND r.id = up.group_id \
+         WHERE up.group_id <> up.member ORDER BY up.member, up.group_id"
+    ))
+    .int(tenant.0)
+    .text(&list)
+    .load(conn)?;
+    let rows = found.into_iter().map(|found| GroupRow {
+        member: ResourceId(found.member),
+        group: ResourceId(found.group_id),
+        display: found.display,
+        direct: found.direct,
+    });
+    Ok(rows.collect())
+}
+
+/// Removes every row that names the resource, as a group or as a member. Returns the groups that it was in.
+pub(super) fn forget(tx: &mut Tx<'_>, id: &ResourceId) -> Result<Vec<ResourceId>, StoreError> {
+    let tenant = tx.tenant();
+    diesel::delete(
+        members::table
+            .filter(members::tenant_id.eq(tenant.0))
+            .filter(members::group_id.eq(id.as_str())),
+    )
+    .execute(tx.conn())?;
+    let sql =
+        "DELETE FROM members WHERE tenant_id = $1 AND member_id = $2 RETURNING group_id AS id";
+    load_ids(tx.conn(), Sql::new(sql).int(tenant.0).text(id.as_str()))
+}
+
+/// A list of members as a parameter.
+struct Wanted {
+    /// JSON text.
+    list: String,
+    /// Texts that can be nobody's id.
+    impossible: Vec<String>,
+}
+
+impl Wanted {
+    /// Each id once: a second one would meet the first within one statement.
+    fn new(members: &[Member]) -> Result<Self, StoreError> {
+        #[derive(Serialize)]
+        struct Item<'a> {
+            value: &'a str,
+            display: Option<&'a str>,
+        }
+        let mut seen = HashSet::new();
+        let mut list = Vec::new();
+        let mut impossible = Vec::new();
+        for member in members.iter().filter(|member| seen.insert(&member.value)) {
+            if ResourceId::parse(member.value.as_str()).is_some() {
+                list.push(Item {
+                    value: &member.value,
+                    display: member.display.as_deref(),
+                });
+            } else {
+                impossible.push(member.value.clone());
+            }
+        }
+        Ok(Self {
+            list: serde_json::to_string(&list)?,
+            impossible,
+        })
+    }
+}
+
+fn wanted_rows(backend: Backend) -> String {
+    rows(
+        backend,
+        "$3",
+        "w",
+        &[("value", Column::Text), ("display", Column::Text)],
+    )
+}
+
+fn unknown(
+    tx: &mut Tx<'_>,
+    group: &ResourceId,
+    wanted: &Wanted,
+) -> Result<Vec<String>, StoreError> {
+    let tenant = tx.tenant();
+    let conn = tx.conn();
+    let source = wanted_rows(conn.backend());
+    let sql = format!(
+        "SELECT w.value AS id FROM {source} \
+         LEFT JOIN resources AS r ON r.tenant_id = $1 AND r.id = w.value AND r.resource_type IN {KINDS} \
+         WHERE r.id IS NULL OR w.value = $2"
+    );
+    let found = load_ids(
+        conn,
+        Sql::new(sql)
+            .int(tenant.0)
+            .text(group.as_str())
+            .text(&wanted.list),
+    )?;
+    let mut unknown = wanted.impossible.clone();
+    unknown.extend(found.into_iter().map(ResourceId::into_string));
+    Ok(unknown)
+}
+
+fn insert(
+    tx: &mut Tx<'_>,
+    group: &ResourceId,
+    wanted: &Wanted,
+) -> Result<Vec<ResourceId>, StoreError> {
+    let tenant = tx.tenant();
+    let conn = tx.conn();
+    let source = wanted_rows(conn.backend());
+    // CROSS JOIN: SQLite goes from the list to the resources, never the other way.
+    let sql = format!(
+        "INSERT INTO members (tenant_id, group_id, member_id, kind, display) \
+         SELECT $1, $2, r.id, r.resource_type, w.display FROM {source} CROSS JOIN resources AS r \
+         WHERE r.tenant_id = $1 AND r.id = w.value AND r.resource_type IN {KINDS} AND r.id <> $2 \
+         ON CONFLICT (tenant_id, group_id, member_id) DO NOTHING RETURNING member_id AS id"
+    );
+    load_ids(
+        conn,
+        Sql::new(sql)
+            .int(tenant.0)
+            .text(group.as_str())
+            .text(&wanted.list),
+    )
+}
+
+fn remove_others(
+    tx: &mut Tx<'_>,
+    group: &ResourceId,
+    wanted: &Wanted,
+) -> Result<Vec<ResourceId>, StoreError> {
+    let tenant = tx.tenant();
+    let conn = tx.conn();
+    let source = wanted_rows(conn.backend());
+    // EXCEPT: NOT IN is quadratic for long lists on PostgreSQL, NOT EXISTS on SQLite.
+    let sql = format!(
+        "DELETE FROM members WHERE tenant_id = $1 AND group_id = $2 AND member_id IN ( \
+           SELECT m.member_id FROM members AS m WHERE m.tenant_id = $1 AND m.group_id = $2 \
+           EXCEPT SELECT w.value FROM {source} \
+         ) RETURNING member_id AS id"
+    );
+    load_ids(
+        conn,
+        Sql::new(sql)
+            .int(tenant.0)
+            .text(group.as_str())
+            .text(&wanted.list),
+    )
+}
+
+fn rename(
+    tx: &mut Tx<'_>,
+    group: &ResourceId,
+    wanted: &Wanted,
+) -> Result<Vec<ResourceId>, StoreError> {
+    let tenant = tx.tenant();
+    let conn = tx.conn();
+    let source = wanted_rows(conn.backend());
+    let sql = format!(
+        "UPDATE members SET display = w.display FROM {source} \
+         WHERE members.tenant_id = $1 AND members.group_id = $2 AND members.member_id = w.value \
+         AND members.display IS DISTINCT FROM w.display RETURNING member_id AS id"
+    );
+    load_ids(
+        conn,
+        Sql::new(sql)
+            .int(tenant.0)
+            .text(group.as_str())
+            .text(&wanted.list),
+    )
+}
+
+/// The ids that a statement returns, in order.
+fn load_ids(conn: &mut Conn, sql: Sql<'_>) -> Result<Vec<ResourceId>, StoreError> {
+    #[derive(QueryableByName)]
+    struct Found {
+        #[diesel(sql_type = Text)]
+        id: String,
+    }
+    let found: Vec<Found> = sql.load(conn)?;
+    let mut ids: Vec<ResourceId> = found
+        .into_iter()
+        .map(|found| ResourceId(found.id))
+        .collect();
+    ids.sort_unstable();
+    Ok(ids)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::resources;
+    use crate::store::testing::{TENANT, group, id, ids, user, with_store};
+
+    fn member(value: &str, display: Option<&str>) -> Member {
+        Member {
+            value: value.into(),
+            display: display.map(Into::into),
+        }
+    }
+
+    fn members(values: &[&str]) -> Vec<Member> {
+        values.iter().map(|value| member(value, None)).collect()
+    }
+
+    #[test]
+    fn adds_what_is_new_and_reports_what_is_unknown() {
+        with_store(|store| async move {
+            let mut role = user("role");
+            role.resource_type = "Role".into();
+            role.hot.user_name = None;
+            store
+                .put(vec![user("Ann"), user("bob"), group("g"), group("h"), role])
+                .await;
+            let first = store
+                .tx(|tx| add(tx, &id("g"), &members(&["bob", "nobody"])))
+                .await
+                .unwrap();
+            assert_eq!(first.added, ids(&["bob"]));
+            assert_eq!(first.unknown, ["nobody"]);
+            let second = store
+                .tx(|tx| {
+                    let wanted = [
+                        member("Ann", Some("Ann A.")),
+                        member("Ann", Some("again")),
+                        member("bob", Some("Bob")),
+                        member("h", None),
+                        member("g", None),
+                        member("role", None),
+                        member("", None),
+                        member("nul\0", None),
+                    ];
+                    add(tx, &id("g"), &wanted)
+                })
+                .await
+                .unwrap();
+            assert_eq!(second.added, ids(&["Ann", "h"]));
+            assert_eq!(second.unknown, ["", "nul\0", "g", "role"]);
+            let rows = store
+                .read(|conn| of_group(conn, TENANT, &id("g")))
+                .await
+                .unwrap();
+            let rows: Vec<_> = rows
+                .iter()
+                .map(|row| {
+                    (
+                        row.value.as_str(),
+                        row.kind.as_str(),
+                        row.display.as_deref(),
+                    )
+                })
+                .collect();
+            assert_eq!(
+                rows,
+                [
+                    ("Ann", "User", Some("Ann A.")),
+                    ("bob", "User", Some("bob")),
+                    ("h", "Group", Some("h")),
+                ]
+            );
+        });
+    }
+
+    #[test]
+    fn replaces_by_difference() {
+        with_store(|store| async move {
+            store
+                .put(vec![user("a"), user("b"), user("c"), user("d"), group("g")])
+                .await;
+            store
+                .tx(|tx| add(tx, &id("g"), &members(&["a", "b", "c"])))
+                .await
+                .unwrap();
+            let done = store
+                .tx(|tx| {
+                    replace(
+                        tx,
+                        &id("g"),
+                        &[member("b", Some("B")), member("c", None), member("d", None)],
+                    )
+                })
+                .await
+                .unwrap();
+            assert_eq!(done.added, ids(&["d"]));
+            assert_eq!(done.removed, ids(&["a"]));
+            assert_eq!(done.renamed, ids(&["b"]));
+            let again = store
+                .tx(|tx| {
+                    replace(
+                        tx,
+                        &id("g"),
+                        &[member("b", Some("B")), member("d", None), member("c", None)],
+                    )
+                })
+                .await
+                .unwrap();
+            assert!(again.is_nothing(), "{again:?}");
+            let empty = store.tx(|tx| replace(tx, &id("g"), &[])).await.unwrap();
+            assert_eq!(empty.removed, ids(&["b", "c", "d"]));
+        });
+    }
+
+    #[test]
+    fn removes_what_is_there() {
+        with_store(|store| async move {
+            store
+                .put(vec![user("a"), user("b"), user("c"), group("g")])
+                .await;
+            store
+                .tx(|tx| add(tx, &id("g"), &members(&["a", "b", "c"])))
+                .await
+                .unwrap();
+            let list = ["a".to_owned(), "x".to_owned(), String::new()];
+            let removed = store
+                .tx(move |tx| remove(tx, &id("g"), &list))
+                .await
+                .unwrap();
+            assert_eq!(removed, ids(&["a"]));
+            let removed = store.tx(|tx| remove_all(tx, &id("g"))).await.unwrap();
+            assert_eq!(removed, ids(&["b", "c"]));
+        });
+    }
+
+    #[test]
+    fn groups_are_direct_or_nested_and_cycles_end() {
+        with_store(|store| async move {
+            store
+                .put(vec![
+                    user("u"),
+                    user("v"),
+                    group("a"),
+                    group("b"),
+                    group("c"),
+                    group("z"),
+                ])
+                .await;
+            store
+                .tx(|tx| {
+                    add(tx, &id("a"), &members(&["u", "c"]))?;
+                    add(tx, &id("b"), &members(&["a"]))?;
+                    add(tx, &id("c"), &members(&["b", "u"]))?;
+                    add(tx, &id("z"), &members(&["v"]))
+                })
+                .await
+                .unwrap();
+            let rows = store
+                .read(|conn| groups_of(conn, TENANT, &ids(&["u", "v", "a", "nobody"])))
+                .await
+                .unwrap();
+            let rows: Vec<_> = rows
+                .iter()
+                .map(|row| (row.member.as_str(), row.group.as_str(), row.direct))
+                .collect();
+            assert_eq!(
+                rows,
+                [
+                    ("a", "b", true),
+                    ("a", "c", false),
+                    ("u", "a", true),
+                    ("u", "b", false),
+                    ("u", "c", true),
+                    ("v", "z", true),
+                ]
+            );
+        });
+    }
+
+    #[test]
+    fn a_deletion_forgets_memberships_on_both_sides() {
+        with_store(|store| async move {
+            store
+                .put(vec![user("u"), group("a"), group("b"), group("c")])
+                .await;
+            store
+                .tx(|tx| {
+                    add(tx, &id("a"), &members(&["u", "c"]))?;
+                    add(tx, &id("b"), &members(&["u"]))?;
+                    add(tx, &id("c"), &members(&["u"]))
+                })
+                .await
+                .unwrap();
+            let wrong_type = store
+                .tx(|tx| resources::delete(tx, "Group", &id("u")))
+                .await
+                .unwrap();
+            assert_eq!(wrong_type, None);
+            let gone = store
+                .tx(|tx| resources::delete(tx, "Group", &id("c")))
+                .await
+                .unwrap();
+            assert_eq!(gone.unwrap().groups, ids(&["a"]));
+            let gone = store
+                .tx(|tx| resources::delete(tx, "User", &id("u")))
+                .await
+                .unwrap();
+            assert_eq!(gone.unwrap().groups, ids(&["a", "b"]));
+            let left = store
+                .read(|conn| of_groups(conn, TENANT, &ids(&["a", "b", "c"])))
+                .await
+                .unwrap();
+            assert_eq!(left, []);
+        });
+    }
+
+    #[test]
+    fn long_lists_are_a_few_quick_statements() {
+        with_store(|store| async move {
+            let names: Vec<String> = (0..5000).map(|n| format!("u{n:05}")).collect();
+            let mut all: Vec<_> = names.iter().map(|name| user(name)).collect();
+            all.push(group("g"));
+            store.put(all).await;
+            let wanted: Vec<Member> = names.iter().map(|name| member(name, Some(name))).collect();
+            let since = std::time::Instant::now();
+            let (list, half) = (wanted.clone(), wanted[2500..].to_vec());
+            let added = store.tx(move |tx| add(tx, &id("g"), &list)).await.unwrap();
+            assert_eq!((added.added.len(), added.unknown.len()), (5000, 0));
+            let done = store
+                .tx(move |tx| replace(tx, &id("g"), &half))
+                .await
+                .unwrap();
+            assert_eq!(
+                (done.added.len(), done.removed.len(), done.renamed.len()),
+                (0, 2500, 0)
+            );
+            let done = store
+                .tx(move |tx| replace(tx, &id("g"), &wanted))
+                .await
+                .unwrap();
+            assert_eq!((done.added.len(), done.removed.len()), (2500, 0));
+            // A quadratic plan takes minutes.
+            assert!(since.elapsed().as_secs() < 20, "{:?}", since.elapsed());
+        });
+    }
+}

@@ -1,0 +1,11 @@
+//! Holds SQL to `eval`, to the SQL texts that were agreed on, and to the indexes.
+
+mod agreement;
+mod filters;
+#[cfg(any())]
+mod paging;
+#[cfg(any())]
+mod plans;
+mod population;
+#[cfg(any())]
+mod texts;

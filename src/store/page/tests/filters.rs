@@ -1,0 +1,201 @@
+//! Filters over every attribute and operator, as clients would write them.
+
+use std::sync::Arc;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+
+use super::population::{BASE_URL, TEXTS, at};
+use crate::scim::ResourceType;
+use crate::scim::schema::{Attribute, Returned, Type};
+
+/// Texts of filters on the resource type; each resolves. `ids` are those that exist.
+pub fn filters(rt: &ResourceType, ids: Vec<String>) -> BoxedStrategy<String> {
+    let ids = Arc::new(ids);
+    let mut plain = Vec::new();
+    let mut lists = Vec::new();
+    let common = crate::scim::registry::common().attributes.iter();
+    for attribute in common.chain(&rt.schema.attributes) {
+        add(&mut plain, &mut lists, "", attribute);
+    }
+    for extension in &rt.extensions {
+        let prefix = format!("{}:", extension.schema.id);
+        for attribute in &extension.schema.attributes {
+            add(&mut plain, &mut lists, &prefix, attribute);
+        }
+    }
+    let is_looked_up = |name: &str| {
+        let hot = [
+            "id",
+            "userName",
+            "externalId",
+            "displayName",
+            "active",
+            "meta.created",
+        ];
+        let relational = ["members.value", "members.type", "groups.value"];
+        hot.contains(&name)
+            || relational.contains(&name)
+            || rt.indexed.iter().any(|path| path.key() == name)
+    };
+    let hot: Vec<Target> = plain
+        .iter()
+        .filter(|target| is_looked_up(&target.name))
+        .cloned()
+        .collect();
+    // The lists that SQL knows come up more often.
+    let known = |target: &&Target| ["emails", "members", "groups"].contains(&target.name.as_str());
+    let usual: Vec<Target> = lists.iter().filter(known).cloned().collect();
+    lists.extend(usual.iter().cycle().take(lists.len()).cloned());
+    let test = prop_oneof![3 => select(hot), 2 => select(plain)]
+        .prop_flat_map({
+            let ids = ids.clone();
+            move |target| comparison(&target, &ids)
+        })
+        .boxed();
+    let element = select(lists)
+        .prop_flat_map(move |list| {
+            let name = list.name.clone();
+            let ids = ids.clone();
+            let inner = select(subs_of(&list.attribute))
+                .prop_flat_map(move |target| comparison(&target, &ids))
+                .boxed();
+            nested(inner, 3).prop_map(move |inner| format!("{name}[{inner}]"))
+        })
+        .boxed();
+    nested(prop_oneof![3 => test, 1 => element].boxed(), 3)
+}
+
+/// `and`, `or` and `not` over the parts.
+fn nested(part: BoxedStrategy<String>, depth: u32) -> BoxedStrategy<String> {
+    part.prop_recursive(depth, 8, 3, |inner| {
+        prop_oneof![
+            vec(inner.clone(), 2..4).prop_map(|terms| format!("({})", terms.join(" and "))),
+            vec(inner.clone(), 2..4).prop_map(|terms| format!("({})", terms.join(" or "))),
+            inner.prop_map(|term| format!("not ({term})")),
+        ]
+    })
+    .boxed()
+}
+
+/// Something to compare, and how it is named.
+#[derive(Debug, Clone)]
+struct Target {
+    name: String,
+    attribute: Arc<Attribute>,
+}
+
+fn add(plain: &mut Vec<Target>, lists: &mut Vec<Target>, prefix: &str, attribute: &Arc<Attribute>) {
+    if attribute.returned == Returned::Never {
+        return;
+    }
+    let target = |name: String, attribute: &Arc<Attribute>| Target {
+        name: format!("{prefix}{name}"),
+        attribute: attribute.clone(),
+    };
+    plain.push(target(attribute.name.clone(), attribute));
+    for sub in &attribute.sub_attributes {
+        plain.push(target(format!("{}.{}", attribute.name, sub.name), sub));
+    }
+    if attribute.multi_valued && !attribute.sub_attributes.is_empty() {
+        lists.push(target(attribute.name.clone(), attribute));
+    }
+}
+
+fn subs_of(attribute: &Attribute) -> Vec<Target> {
+    let named = |sub: &Arc<Attribute>| Target {
+        name: sub.name.clone(),
+        attribute: sub.clone(),
+    };
+    let all: Vec<Target> = attribute.sub_attributes.iter().map(named).collect();
+    // Those that are looked up come up more often.
+    let usual = all
+        .iter()
+        .filter(|target| ["value", "type", "primary"].contains(&target.name.as_str()))
+        .cloned();
+    all.iter().cloned().chain(usual).collect()
+}
+
+fn comparison(target: &Target, ids: &Arc<Vec<String>>) -> BoxedStrategy<String> {
+    let name = target.name.clone();
+    let kind = target.attribute.kind;
+    let ops: &[&str] = match kind {
+        Type::Complex => &["pr", "eq null", "ne null"],
+        Type::Boolean => &["pr", "eq null", "ne null", "eq", "ne"],
+        Type::Integer | Type::Decimal | Type::DateTime => &[
+            "pr", "eq null", "ne null", "eq", "ne", "gt", "ge", "lt", "le",
+        ],
+        Type::Binary => &["pr", "eq null", "ne null", "eq", "ne", "co", "sw", "ew"],
+        Type::String | Type::Reference => &[
+            "pr", "eq null", "ne null", "eq", "eq", "ne", "co", "sw", "ew", "gt", "ge", "lt", "le",
+        ],
+    };
+    let operand = match kind {
+        Type::Boolean => any::<bool>().prop_map(|truth| truth.to_string()).boxed(),
+        Type::Integer | Type::Decimal => (0..3_i32).prop_map(|number| number.to_string()).boxed(),
+        Type::DateTime => at()
+            .prop_map(|at| format!("\"{}\"", jiff::Timestamp::from_microsecond(at).unwrap()))
+            .boxed(),
+        _ => text_operand(&name, ids)
+            .prop_map(|text| serde_json::to_string(&text).unwrap())
+            .boxed(),
+    };
+    (select(ops), operand)
+        .prop_map(move |(op, operand)| match op {
+            "pr" | "eq null" | "ne null" => format!("{name} {op}"),
+            op => format!("{name} {op} {operand}"),
+        })
+        .boxed()
+}
+
+fn text_operand(name: &str, ids: &Arc<Vec<String>>) -> BoxedStrategy<String> {
+    let fixed: &[&str] = match name {
+        "meta.version" => &["W/\"1\"", "W/\"2\"", "W/\"01\"", "W/"],
+        "meta.resourceType" => &["User", "user", "Group"],
+        "members.type" | "groups.type" | "type" => &[
+            "User", "GROUP", "u", "direct", "indirect", "work", "Work", "home", "o",
+        ],
+        "schemas" => &[
+            crate::scim::name::USER,
+            crate::scim::name::ENTERPRISE_USER,
+            "urn:",
+        ],
+        _ => TEXTS,
+    };
+    let fixed = select(fixed).prop_map(str::to_owned);
+    let usual = prop_oneof![
+        4 => fixed.clone(),
+        2 => (fixed.clone(), any::<Index>(), any::<Index>()).prop_map(|(text, a, b)| cut(&text, a, b)),
+        1 => fixed.prop_map(|text| text.to_uppercase()),
+        1 => Just(String::new()),
+        1 => Just("@example.com".to_owned()),
+    ];
+    let is_id = [
+        "id",
+        "members.value",
+        "groups.value",
+        "meta.location",
+        "value",
+    ]
+    .contains(&name)
+        || name.ends_with("$ref");
+    if !is_id {
+        return usual.boxed();
+    }
+    let id = select(ids.to_vec());
+    prop_oneof![
+        4 => id.clone(),
+        1 => id.clone().prop_map(|id| format!("{BASE_URL}/Users/{id}")),
+        2 => (id, any::<Index>(), any::<Index>()).prop_map(|(text, a, b)| cut(&text, a, b)),
+        3 => usual,
+    ]
+    .boxed()
+}
+
+/// Some letters from the middle.
+fn cut(text: &str, a: Index, b: Index) -> String {
+    let letters: Vec<char> = text.chars().collect();
+    let (a, b) = (a.index(letters.len() + 1), b.index(letters.len() + 1));
+    letters[a.min(b)..a.max(b)].iter().collect()
+}

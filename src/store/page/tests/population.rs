@@ -1,0 +1,421 @@
+//! Users and groups with odd content, in memory and in a database.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::select;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
+use serde_json::{Map, Value, json};
+
+use crate::scim::eval::{View, matches};
+use crate::scim::leaves::{hot_columns, index_rows};
+use crate::scim::name::{self, fold_user_name};
+use crate::scim::render::{GroupView, MemberView, Meta};
+use crate::scim::{Document, Filter, Member, Registry, ResourceType};
+use crate::store::resources::{self, NewResource};
+use crate::store::{ResourceId, StoreError, Tx, members};
+
+pub const BASE_URL: &str = "https://scim.example.com/scim/v2";
+
+/// Texts that differ in case, in form, or in how databases like to treat them.
+pub const TEXTS: &[&str] = &[
+    "Ann",
+    "ann",
+    "ANN",
+    "Anna",
+    "Bob",
+    "b%b",
+    "b_b",
+    "bxb",
+    "a\\b",
+    "O'Hara",
+    "\"q\"",
+    "Ärger",
+    "ärger",
+    "A\u{30a}sa",
+    "Åsa",
+    "åsa",
+    "ΣΑΣ",
+    "σας",
+    "😀x",
+    "x\u{10ffff}",
+    "x\u{10ffff}y",
+    "\u{d7ff}a",
+    "\u{e000}z",
+    "ﬀ",
+    "İstanbul",
+    "ａｂｃ",
+    "abc",
+    "ab c",
+    " lead",
+    "trail ",
+    "x",
+    "xy",
+    "xyz",
+    "%",
+    "_",
+    "\\",
+    "\u{7f}",
+    "K",
+    "k",
+    "work",
+    "Work",
+    "home",
+    "0",
+    "10",
+    "9",
+];
+
+/// A resource and what eval sees of it.
+#[derive(Debug, Clone)]
+pub struct Someone {
+    pub id: String,
+    pub kind: &'static str,
+    pub document: Document,
+    pub at: i64,
+    pub members: Vec<(String, Option<String>)>,
+    location: String,
+    member_views: Vec<MemberView>,
+    group_views: Vec<GroupView>,
+}
+
+impl Someone {
+    fn label(&self) -> Option<String> {
+        let key = match self.kind {
+            "User" => "userName",
+            _ => "displayName",
+        };
+        self.document.0.get(key)?.as_str().map(str::to_owned)
+    }
+}
+
+impl Someone {
+    fn satisfies(&self, filter: &Filter) -> bool {
+        let at = Timestamp::from_microsecond(self.at).unwrap();
+        let meta = Meta {
+            resource_type: self.kind,
+            created: at,
+            modified: at,
+            location: &self.location,
+            version: 1,
+        };
+        let view = View {
+            document: &self.document,
+            meta: &meta,
+            members: &self.member_views,
+            groups: &self.group_views,
+        };
+        matches(filter, &view)
+    }
+}
+
+#[derive(Debug)]
+pub struct Population {
+    pub registry: Registry,
+    pub all: BTreeMap<String, Someone>,
+}
+
+impl Population {
+    /// Always the same one for the same size.
+    pub fn new(users: usize, groups: usize) -> Self {
+        let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
+        let mut runner = TestRunner::new_with_rng(ProptestConfig::default(), rng);
+        let mut one =
+            |strategy: BoxedStrategy<Value>| strategy.new_tree(&mut runner).unwrap().current();
+        let mut all = BTreeMap::new();
+        let mut names = BTreeSet::new();
+        let id = |number: usize| format!("0190a8f2-7c1b-7e53-b9a4-{number:012x}");
+        for number in 0..users {
+            let mut content = one(user());
+            let wished = content["userName"].as_str().unwrap().to_owned();
+            if !names.insert(fold_user_name(&wished)) {
+                let other = format!("{wished}{number}");
+                names.insert(fold_user_name(&other));
+                content["userName"] = other.into();
+            }
+            add(&mut all, id(number), "User", content);
+        }
+        let ids: Vec<String> = (0..users + groups).map(id).collect();
+        for number in users..users + groups {
+            let mut content = one(group(ids.clone()));
+            let members = content.as_object_mut().unwrap().remove("members").unwrap();
+            let own = id(number);
+            add(&mut all, own.clone(), "Group", content);
+            let members: BTreeMap<String, Option<String>> =
+                serde_json::from_value(members).unwrap();
+            all.get_mut(&own).unwrap().members =
+                members.into_iter().filter(|(id, _)| *id != own).collect();
+        }
+        let mut population = Self {
+            registry: Registry::standard(),
+            all,
+        };
+        let view = |one: &Someone| (population.members_of(one), population.groups_of(one));
+        let views: Vec<_> = population.all.values().map(view).collect();
+        for (one, (members, groups)) in population.all.values_mut().zip(views) {
+            one.member_views = members;
+            if one.kind == "User" {
+                one.group_views = groups;
+            }
+        }
+        population
+    }
+
+    pub fn rt(&self, kind: &str) -> Arc<ResourceType> {
+        self.registry.by_name(kind).unwrap().clone()
+    }
+
+    /// Puts everyone into the tenant.
+    pub fn store(&self, tx: &mut Tx<'_>) -> Result<(), StoreError> {
+        for someone in self.all.values() {
+            let rt = self.rt(someone.kind);
+            let new = NewResource {
+                id: ResourceId::parse(&*someone.id).unwrap(),
+                resource_type: someone.kind.to_owned(),
+                at: someone.at,
+                hot: hot_columns(&rt, &someone.document),
+                label: someone.label(),
+                password_hash: None,
+                doc: serde_json::to_string(&someone.document.0).unwrap(),
+                rows: index_rows(&rt, &someone.document),
+            };
+            resources::insert(tx, &new)?;
+        }
+        for someone in self.all.values().filter(|one| !one.members.is_empty()) {
+            let list: Vec<Member> = someone
+                .members
+                .iter()
+                .map(|(value, display)| Member {
+                    value: value.clone(),
+                    display: display.clone(),
+                })
+                .collect();
+            let id = ResourceId::parse(&*someone.id).unwrap();
+            members::add(tx, &id, &list)?;
+        }
+        Ok(())
+    }
+
+    /// What the filter means, by the oracle.
+    pub fn matching(&self, kind: &str, filter: &Filter) -> Vec<String> {
+        self.all
+            .values()
+            .filter(|one| one.kind == kind && one.satisfies(filter))
+            .map(|one| one.id.clone())
+            .collect()
+    }
+
+    fn members_of(&self, group: &Someone) -> Vec<MemberView> {
+        let view = |(id, display): &(String, Option<String>)| {
+            let member = &self.all[id];
+            MemberView {
+                value: id.clone(),
+                display: display.clone().or_else(|| member.label()),
+                kind: member.kind.to_owned(),
+                reference: member.location.clone(),
+            }
+        };
+        group.members.iter().map(view).collect()
+    }
+
+    /// The groups that have this member themselves.
+    fn holders<'a>(&'a self, member: &'a str) -> impl Iterator<Item = &'a str> {
+        let holds = move |one: &&Someone| one.members.iter().any(|(id, _)| id == member);
+        self.all.values().filter(holds).map(|one| one.id.as_str())
+    }
+
+    fn groups_of(&self, user: &Someone) -> Vec<GroupView> {
+        let direct: BTreeSet<&str> = self.holders(&user.id).collect();
+        let mut found = direct.clone();
+        let mut todo: Vec<&str> = direct.iter().copied().collect();
+        while let Some(group) = todo.pop() {
+            todo.extend(self.holders(group).filter(|id| found.insert(id)));
+        }
+        let view = |id: &&str| {
+            let group = &self.all[*id];
+            GroupView {
+                value: group.id.clone(),
+                display: group.label(),
+                reference: group.location.clone(),
+                direct: direct.contains(id),
+            }
+        };
+        found.iter().map(view).collect()
+    }
+}
+
+fn add(all: &mut BTreeMap<String, Someone>, id: String, kind: &'static str, content: Value) {
+    let Value::Object(mut content) = content else {
+        panic!("not an object")
+    };
+    let at = content.remove("at").unwrap().as_i64().unwrap();
+    content.retain(|_, value| !is_nothing(value));
+    let extended = content.contains_key(name::ENTERPRISE_USER);
+    let mut document = Map::new();
+    let core = if kind == "User" {
+        name::USER
+    } else {
+        name::GROUP
+    };
+    document.insert(
+        "schemas".to_owned(),
+        if extended {
+            json!([core, name::ENTERPRISE_USER])
+        } else {
+            json!([core])
+        },
+    );
+    document.insert("id".to_owned(), id.clone().into());
+    document.append(&mut content);
+    let someone = Someone {
+        id: id.clone(),
+        kind,
+        document: Document(document),
+        at,
+        members: Vec::new(),
+        location: format!("{BASE_URL}/{kind}s/{id}"),
+        member_views: Vec::new(),
+        group_views: Vec::new(),
+    };
+    all.insert(id, someone);
+}
+
+fn is_nothing(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Array(list) => list.is_empty(),
+        Value::Object(map) => map.is_empty(),
+        _ => false,
+    }
+}
+
+pub fn text() -> BoxedStrategy<String> {
+    select(TEXTS).prop_map(str::to_owned).boxed()
+}
+
+pub fn at() -> BoxedStrategy<i64> {
+    select(vec![
+        0,
+        -1_500_000,
+        1_700_000_000_000_000,
+        1_700_000_000_000_001,
+        1_800_000_000_123_456,
+    ])
+    .boxed()
+}
+
+/// An object with some of the fields.
+fn object(fields: Vec<(&'static str, BoxedStrategy<Value>)>) -> BoxedStrategy<Value> {
+    let (names, values): (Vec<_>, Vec<_>) = fields
+        .into_iter()
+        .map(|(name, value)| (name, option::of(value)))
+        .unzip();
+    values
+        .prop_map(move |values| {
+            let present = names.iter().zip(values);
+            let present = present.filter_map(|(name, value)| Some(((*name).to_owned(), value?)));
+            let present: Map<String, Value> = present.collect();
+            if present.is_empty() {
+                Value::Null
+            } else {
+                Value::Object(present)
+            }
+        })
+        .boxed()
+}
+
+fn string() -> BoxedStrategy<Value> {
+    text().prop_map(Value::from).boxed()
+}
+
+fn boolean() -> BoxedStrategy<Value> {
+    any::<bool>().prop_map(Value::from).boxed()
+}
+
+fn list(value: BoxedStrategy<Value>) -> BoxedStrategy<Value> {
+    let element = object(vec![
+        ("value", value),
+        (
+            "type",
+            select(vec!["work", "Work", "home", "other"])
+                .prop_map(Value::from)
+                .boxed(),
+        ),
+        ("display", string()),
+        ("primary", boolean()),
+    ]);
+    vec(element, 0..4)
+        .prop_map(|list| {
+            list.into_iter()
+                .filter(|element| !element.is_null())
+                .collect()
+        })
+        .boxed()
+}
+
+fn user() -> BoxedStrategy<Value> {
+    let mail = (text(), select(vec!["example.com", "EXAMPLE.com", "b%b"]))
+        .prop_map(|(local, domain)| Value::from(format!("{local}@{domain}")))
+        .boxed();
+    let manager = object(vec![("value", string()), ("displayName", string())]);
+    let enterprise = object(vec![
+        ("employeeNumber", string()),
+        ("department", string()),
+        ("costCenter", string()),
+        ("manager", manager),
+    ])
+    .prop_map(|mut extension| {
+        if let Value::Object(attributes) = &mut extension {
+            attributes.retain(|_, value| !value.is_null());
+        }
+        if is_nothing(&extension) {
+            Value::Null
+        } else {
+            extension
+        }
+    });
+    let optional = object(vec![
+        ("externalId", string()),
+        ("displayName", string()),
+        ("title", string()),
+        ("active", boolean()),
+        ("profileUrl", string()),
+        (
+            "name",
+            object(vec![
+                ("familyName", string()),
+                ("givenName", string()),
+                ("formatted", string()),
+            ]),
+        ),
+        ("emails", list(prop_oneof![mail, string()].boxed())),
+        ("phoneNumbers", list(string())),
+        ("roles", list(string())),
+        (name::ENTERPRISE_USER, enterprise.boxed()),
+    ]);
+    (text(), at(), optional)
+        .prop_map(|(user_name, at, rest)| with(rest, json!({"userName": user_name, "at": at})))
+        .boxed()
+}
+
+fn group(ids: Vec<String>) -> BoxedStrategy<Value> {
+    let members = prop::collection::btree_map(select(ids), option::of(text()), 0..12);
+    let external = option::of(text());
+    (text(), at(), external, members)
+        .prop_map(|(name, at, external, members)| {
+            json!({"displayName": name, "at": at, "externalId": external, "members": members})
+        })
+        .boxed()
+}
+
+fn with(rest: Value, mut start: Value) -> Value {
+    if let (Value::Object(start), Value::Object(mut rest)) = (&mut start, rest) {
+        start.append(&mut rest);
+    }
+    start
+}

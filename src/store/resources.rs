@@ -1,0 +1,509 @@
+//! Resources as rows: the stored document and the columns beside it.
+//!
+//! It must not know what a document means: the caller hands the columns and the index rows in.
+
+use diesel::{
+    AsChangeset, ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable,
+    QueryableByName,
+};
+use diesel::{RunQueryDsl, Selectable, SelectableHelper};
+
+use crate::scim::leaves::{HotColumns, IndexRow};
+use crate::store::schema::resources;
+use crate::store::sql::{Column, Sql, rows};
+use crate::store::{Conn, ResourceId, StoreError, TenantId, Tx, attributes, members};
+
+/// A resource as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    pub id: ResourceId,
+    pub resource_type: String,
+    pub version: i64,
+    /// Microseconds since the epoch.
+    pub created: i64,
+    /// Microseconds since the epoch.
+    pub modified: i64,
+    /// The document's JSON text.
+    pub doc: String,
+}
+
+/// The columns of [`Stored`], for every query that reads resources.
+#[derive(Debug, Queryable, QueryableByName, Selectable)]
+#[diesel(table_name = resources)]
+pub(super) struct StoredRow {
+    pub id: String,
+    pub resource_type: String,
+    pub version: i64,
+    pub created: i64,
+    pub modified: i64,
+    pub doc: String,
+}
+
+impl From<StoredRow> for Stored {
+    fn from(row: StoredRow) -> Self {
+        Self {
+            id: ResourceId(row.id),
+            resource_type: row.resource_type,
+            version: row.version,
+            created: row.created,
+            modified: row.modified,
+            doc: row.doc,
+        }
+    }
+}
+
+/// A resource to insert.
+#[derive(Debug, Clone)]
+pub struct NewResource {
+    pub id: ResourceId,
+    pub resource_type: String,
+    /// Becomes `created` and `modified`: microseconds since the epoch.
+    pub at: i64,
+    pub hot: HotColumns,
+    /// `userName` or `displayName` as given: what a member is called where nobody said otherwise.
+    pub label: Option<String>,
+    pub password_hash: Option<String>,
+    pub doc: String,
+    pub rows: Vec<IndexRow>,
+}
+
+/// The new state of a resource.
+#[derive(Debug, Clone)]
+pub struct Update {
+    pub id: ResourceId,
+    /// Becomes `modified`: microseconds since the epoch.
+    pub at: i64,
+    pub hot: HotColumns,
+    pub label: Option<String>,
+    pub password: Password,
+    pub doc: String,
+    /// `None` where the index rows stay as they are.
+    pub rows: Option<Vec<IndexRow>>,
+}
+
+/// What an update does to the password's hash.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Password {
+    Keep,
+    Clear,
+    Set(String),
+}
+
+/// Version and time of a resource after a write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    pub version: i64,
+    pub modified: i64,
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = resources)]
+struct NewRow<'a> {
+    tenant_id: i64,
+    id: &'a str,
+    resource_type: &'a str,
+    version: i64,
+    created: i64,
+    modified: i64,
+    active: Option<bool>,
+    user_name: Option<&'a str>,
+    external_id: Option<&'a str>,
+    display_name: Option<&'a str>,
+    label: Option<&'a str>,
+    password_hash: Option<&'a str>,
+    doc: &'a str,
+}
+
+#[derive(AsChangeset)]
+#[diesel(table_name = resources)]
+#[diesel(treat_none_as_null = true)]
+struct Changed<'a> {
+    modified: i64,
+    active: Option<bool>,
+    user_name: Option<&'a str>,
+    external_id: Option<&'a str>,
+    display_name: Option<&'a str>,
+    label: Option<&'a str>,
+    doc: &'a str,
+}
+
+/// Inserts the resource as version 1, with its index rows. `Duplicate(UserName)` where the type has another one
+/// of that name.
+pub fn insert(tx: &mut Tx<'_>, new: &NewResource) -> Result<Stamp, StoreError> {
+    let tenant = tx.tenant();
+    diesel::insert_into(resources::table)
+        .values(NewRow {
+            tenant_id: tenant.0,
+            id: new.id.as_str(),
+            resource_type: &new.resource_type,
+            version: 1,
+            created: new.at,
+            modified: new.at,
+            active: new.hot.active,
+            user_name: new.hot.user_name.as_deref(),
+            external_id: new.hot.external_id.as_deref(),
+            display_name: new.hot.display_name.as_deref(),
+            label: new.label.as_deref(),
+            password_hash: new.password_hash.as_deref(),
+            doc: &new.doc,
+        })
+        .execute(tx.conn())?;
+    attributes::insert(tx, &new.id, &new.rows)?;
+    tx.count(&new.resource_type, 1, 0);
+    Ok(Stamp {
+        version: 1,
+        modified: new.at,
+    })
+}
+
+/// The resource of that type.
+pub fn get(
+    conn: &mut Conn,
+    tenant: TenantId,
+    resource_type: &str,
+    id: &ResourceId,
+) -> Result<Option<Stored>, StoreError> {
+    let row: Option<StoredRow> = resources::table
+        .filter(resources::tenant_id.eq(tenant.0))
+        .filter(resources::id.eq(id.as_str()))
+        .filter(resources::resource_type.eq(resource_type))
+        .select(StoredRow::as_select())
+        .first(conn)
+        .optional()?;
+    Ok(row.map(Stored::from))
+}
+
+/// The resources among `ids`, of any type, by id.
+pub fn get_many(
+    conn: &mut Conn,
+    tenant: TenantId,
+    ids: &[ResourceId],
+) -> Result<Vec<Stored>, StoreError> {
+    let list = list_of(ids)?;
+    let source = rows(conn.backend(), "$2", "w", &[("id", Column::Text)]);
+    let found: Vec<StoredRow> = Sql::new(format!(
+        "SELECT r.id, r.resource_type, r.version, r.created, r.modified, r.doc FROM resources AS r \
+         WHERE r.tenant_id = $1 AND r.id IN (SELECT w.id FROM {source}) ORDER BY r.id"
+    ))
+    .int(tenant.0)
+    .text(&list)
+    .load(conn)?;
+    Ok(found.into_iter().map(Stored::from).collect())
+}
+
+/// Who bears a user name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    pub id: ResourceId,
+    pub active: Option<bool>,
+}
+
+/// The resource of the type with this folded `userName`.
+pub fn by_user_name(
+    conn: &mut Conn,
+    tenant: TenantId,
+    resource_type: &str,
+    user_name: &str,
+) -> Result<Option<Holder>, StoreError> {
+    let row: Option<(String, Option<bool>)> = resources::table
+        .filter(resources::tenant_id.eq(tenant.0))
+        .filter(resources::resource_type.eq(resource_type))
+        .filter(resources::user_name.eq(user_name))
+        .select((resources::id, resources::active))
+        .first(conn)
+        .optional()?;
+    Ok(row.map(|(id, active)| Holder {
+        id: ResourceId(id),
+        active,
+    }))
+}
+
+/// The hash of the password, where the resource is there and has one.
+pub fn password_hash(
+    conn: &mut Conn,
+    tenant: TenantId,
+    id: &ResourceId,
+) -> Result<Option<String>, StoreError> {
+    let found: Option<Option<String>> = resources::table
+        .filter(resources::tenant_id.eq(tenant.0))
+        .filter(resources::id.eq(id.as_str()))
+        .select(resources::password_hash)
+        .first(conn)
+        .optional()?;
+    Ok(found.flatten())
+}
+
+/// Stores the new state as the next version. `None` where there is no such resource.
+pub fn update(tx: &mut Tx<'_>, new: &Update) -> Result<Option<Stamp>, StoreError> {
+    let tenant = tx.tenant();
+    let row = resources::table
+        .filter(resources::tenant_id.eq(tenant.0))
+        .filter(resources::id.eq(new.id.as_str()));
+    let changed = Changed {
+        modified: new.at,
+        active: new.hot.active,
+        user_name: new.hot.user_name.as_deref(),
+        external_id: new.hot.external_id.as_deref(),
+        display_name: new.hot.display_name.as_deref(),
+        label: new.label.as_deref(),
+        doc: &new.doc,
+    };
+    let version: Option<i64> = diesel::update(row)
+        .set((changed, resources::version.eq(resources::version + 1)))
+        .returning(resources::version)
+        .get_result(tx.conn())
+        .optional()?;
+    let Some(version) = version else {
+        return Ok(None);
+    };
+    let password = match &new.password {
+        Password::Keep => None,
+        Password::Clear => Some(None),
+        Password::Set(hash) => Some(Some(hash.as_str())),
+    };
+    if let Some(hash) = password {
+        diesel::update(row)
+            .set(resources::password_hash.eq(hash))
+            .execute(tx.conn())?;
+    }
+    if let Some(rows) = &new.rows {
+        attributes::replace(tx, &new.id, rows)?;
+    }
+    Ok(Some(Stamp {
+        version,
+        modified: new.at,
+    }))
+}
+
+/// The next version without a change of the document: its members changed. `None` where there is no such
+/// resource.
+pub fn touch(tx: &mut Tx<'_>, id: &ResourceId, at: i64) -> Result<Option<Stamp>, StoreError> {
+    let tenant = tx.tenant();
+    let row = resources::table
+        .filter(resources::tenant_id.eq(tenant.0))
+        .filter(resources::id.eq(id.as_str()));
+    let version: Option<i64> = diesel::update(row)
+        .set((
+            resources::modified.eq(at),
+            resources::version.eq(resources::version + 1),
+        ))
+        .returning(resources::version)
+        .get_result(tx.conn())
+        .optional()?;
+    Ok(version.map(|version| Stamp {
+        version,
+        modified: at,
+    }))
+}
+
+/// [`touch`] for many.
+pub fn touch_many(tx: &mut Tx<'_>, ids: &[ResourceId], at: i64) -> Result<(), StoreError> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let tenant = tx.tenant();
+    let list = list_of(ids)?;
+    let conn = tx.conn();
+    let source = rows(conn.backend(), "$3", "w", &[("id", Column::Text)]);
+    Sql::new(format!(
+        "UPDATE resources SET version = version + 1, modified = $1 \
+         WHERE tenant_id = $2 AND id IN (SELECT w.id FROM {source})"
+    ))
+    .int(at)
+    .int(tenant.0)
+    .text(&list)
+    .execute(conn)?;
+    Ok(())
+}
+
+/// What a deletion left behind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deleted {
+    /// The groups that the resource was a direct member of. Their version is the caller's to move.
+    pub groups: Vec<ResourceId>,
+}
+
+/// Deletes the resource of that type, its index rows and its memberships on both sides. `None` where there is
+/// no such resource.
+pub fn delete(
+    tx: &mut Tx<'_>,
+    resource_type: &str,
+    id: &ResourceId,
+) -> Result<Option<Deleted>, StoreError> {
+    let tenant = tx.tenant();
+    let row = resources::table
+        .filter(resources::tenant_id.eq(tenant.0))
+        .filter(resources::id.eq(id.as_str()))
+        .filter(resources::resource_type.eq(resource_type));
+    if diesel::delete(row).execute(tx.conn())? == 0 {
+        return Ok(None);
+    }
+    attributes::remove(tx, id)?;
+    let groups = members::forget(tx, id)?;
+    tx.count(resource_type, -1, 1);
+    Ok(Some(Deleted { groups }))
+}
+
+/// Ids as the parameter of [`rows`].
+pub(super) fn list_of(ids: &[ResourceId]) -> Result<String, StoreError> {
+    #[derive(serde::Serialize)]
+    struct Item<'a> {
+        id: &'a str,
+    }
+    let list: Vec<Item> = ids.iter().map(|id| Item { id: id.as_str() }).collect();
+    Ok(serde_json::to_string(&list)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::testing::{TENANT, group, id, ids, user, with_store};
+    use crate::store::{Store, Unique, counts};
+
+    async fn version(store: &Store, of: &'static str) -> Option<(i64, i64)> {
+        let found = store
+            .read(move |conn| get_many(conn, TENANT, &[id(of)]))
+            .await
+            .unwrap();
+        found.first().map(|one| (one.version, one.modified))
+    }
+
+    fn update_of(new: NewResource, at: i64) -> Update {
+        Update {
+            id: new.id,
+            at,
+            hot: new.hot,
+            label: new.label,
+            password: Password::Keep,
+            doc: new.doc,
+            rows: Some(new.rows),
+        }
+    }
+
+    #[test]
+    fn a_life() {
+        with_store(|store| async move {
+            let mut first = user("a");
+            first.password_hash = Some("hash".into());
+            store.put(vec![first]).await;
+            let stored = store
+                .read(|conn| get(conn, TENANT, "User", &id("a")))
+                .await
+                .unwrap()
+                .unwrap();
+            assert_eq!((stored.version, stored.created, stored.modified), (1, 1, 1));
+            assert_eq!(stored.doc, r#"{"id":"a","userName":"a"}"#);
+            let other_type = store
+                .read(|conn| get(conn, TENANT, "Group", &id("a")))
+                .await
+                .unwrap();
+            assert_eq!(other_type, None);
+
+            let mut next = user("a");
+            next.doc = r#"{"id":"a","userName":"a","title":"x"}"#.into();
+            let stamp = store
+                .tx(move |tx| update(tx, &update_of(next, 7)))
+                .await
+                .unwrap();
+            assert_eq!(
+                stamp,
+                Some(Stamp {
+                    version: 2,
+                    modified: 7
+                })
+            );
+            let hash = store
+                .read(|conn| password_hash(conn, TENANT, &id("a")))
+                .await
+                .unwrap();
+            assert_eq!(hash.as_deref(), Some("hash"));
+
+            let mut cleared = update_of(user("a"), 8);
+            cleared.password = Password::Clear;
+            store.tx(move |tx| update(tx, &cleared)).await.unwrap();
+            let hash = store
+                .read(|conn| password_hash(conn, TENANT, &id("a")))
+                .await
+                .unwrap();
+            assert_eq!(hash, None);
+
+            let touched = store.tx(|tx| touch(tx, &id("a"), 9)).await.unwrap();
+            assert_eq!(
+                touched,
+                Some(Stamp {
+                    version: 4,
+                    modified: 9
+                })
+            );
+            store
+                .tx(|tx| touch_many(tx, &ids(&["a", "nobody"]), 10))
+                .await
+                .unwrap();
+            assert_eq!(version(&store, "a").await, Some((5, 10)));
+
+            assert_eq!(
+                store.tx(|tx| touch(tx, &id("nobody"), 9)).await.unwrap(),
+                None
+            );
+            assert_eq!(
+                store
+                    .tx(|tx| update(tx, &update_of(user("nobody"), 9)))
+                    .await
+                    .unwrap(),
+                None
+            );
+
+            let gone = store.tx(|tx| delete(tx, "User", &id("a"))).await.unwrap();
+            assert_eq!(gone, Some(Deleted { groups: vec![] }));
+            assert_eq!(version(&store, "a").await, None);
+            let count = store
+                .read(|conn| counts::of(conn, TENANT, "User"))
+                .await
+                .unwrap();
+            assert_eq!((count.live, count.deleted), (0, 1));
+            assert_eq!(
+                store.tx(|tx| delete(tx, "User", &id("a"))).await.unwrap(),
+                None
+            );
+        });
+    }
+
+    #[test]
+    fn names_and_ids_are_unique() {
+        with_store(|store| async move {
+            store.put(vec![user("a"), group("b"), group("c")]).await;
+            let mut taken = user("x");
+            taken.hot.user_name = Some("a".into());
+            let error = store.tx(move |tx| insert(tx, &taken)).await.unwrap_err();
+            assert!(
+                matches!(error, StoreError::Duplicate(Unique::UserName)),
+                "{error:?}"
+            );
+            let mut taken = user("a");
+            taken.hot.user_name = Some("x".into());
+            let error = store.tx(move |tx| insert(tx, &taken)).await.unwrap_err();
+            assert!(
+                matches!(error, StoreError::Duplicate(Unique::Id)),
+                "{error:?}"
+            );
+            let holder = store
+                .read(|conn| by_user_name(conn, TENANT, "User", "a"))
+                .await
+                .unwrap();
+            assert_eq!(holder.unwrap().id, id("a"));
+            let nobody = store
+                .read(|conn| by_user_name(conn, TENANT, "Group", "a"))
+                .await
+                .unwrap();
+            assert_eq!(nobody, None);
+            store.put(vec![user("y")]).await;
+            let mut taken = update_of(user("y"), 3);
+            taken.hot.user_name = Some("a".into());
+            let error = store.tx(move |tx| update(tx, &taken)).await.unwrap_err();
+            assert!(
+                matches!(error, StoreError::Duplicate(Unique::UserName)),
+                "{error:?}"
+            );
+        });
+    }
+}

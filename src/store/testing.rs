@@ -1,0 +1,155 @@
+//! What the store's tests share: a fresh database per test, on SQLite and, where `ROLLCALL_TEST_POSTGRES` names
+//! a server, on PostgreSQL.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use diesel::connection::SimpleConnection;
+use diesel::{Connection, PgConnection};
+use tempfile::TempDir;
+
+use crate::scim::leaves::HotColumns;
+use crate::store::resources::{self, NewResource};
+use crate::store::{Config, DatabaseUrl, ResourceId, Store, StoreError, TenantId, Tx};
+
+/// A database that goes with the test.
+pub(crate) struct Fresh {
+    pub config: Config,
+    _dir: Option<TempDir>,
+    server: Option<(String, String)>,
+}
+
+impl Drop for Fresh {
+    fn drop(&mut self) {
+        if let Some((server, name)) = &self.server {
+            let mut conn = PgConnection::establish(server).unwrap();
+            conn.batch_execute(&format!("DROP DATABASE {name} WITH (FORCE)"))
+                .unwrap();
+        }
+    }
+}
+
+fn on_sqlite() -> Fresh {
+    let dir = TempDir::new().unwrap();
+    let url = DatabaseUrl::Sqlite(dir.path().join("rollcall.db"));
+    Fresh {
+        config: Config::new(url),
+        _dir: Some(dir),
+        server: None,
+    }
+}
+
+fn on_postgres() -> Option<Fresh> {
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "tests are configured by the environment alone"
+    )]
+    let server = std::env::var("ROLLCALL_TEST_POSTGRES").ok()?;
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let name = format!("rollcall_store_{}_{number}", std::process::id());
+    let mut conn = PgConnection::establish(&server).unwrap();
+    conn.batch_execute(&format!("CREATE DATABASE {name}"))
+        .unwrap();
+    let (base, query) = match server.split_once('?') {
+        Some((base, query)) => (base, format!("?{query}")),
+        None => (server.as_str(), String::new()),
+    };
+    let (place, _) = base.rsplit_once('/').unwrap();
+    let url = DatabaseUrl::Postgres(format!("{place}/{name}{query}"));
+    Some(Fresh {
+        config: Config::new(url),
+        _dir: None,
+        server: Some((server, name)),
+    })
+}
+
+/// Runs a test on a fresh database of each kind.
+pub(crate) fn on_each(test: impl Fn(&Fresh)) {
+    test(&on_sqlite());
+    if let Some(fresh) = on_postgres() {
+        test(&fresh);
+    }
+}
+
+/// [`on_each`] with the store open.
+pub(crate) fn with_store<F: Future<Output = ()>>(test: impl Fn(std::sync::Arc<Store>) -> F) {
+    on_each(|fresh| {
+        let store = std::sync::Arc::new(Store::open(&fresh.config).unwrap());
+        block_on(test(store.clone()));
+        store.close();
+    });
+}
+
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(future)
+}
+
+pub(crate) const TENANT: TenantId = TenantId::DEFAULT;
+
+pub(crate) fn id(text: &str) -> ResourceId {
+    ResourceId::parse(text).unwrap()
+}
+
+pub(crate) fn ids(texts: &[&str]) -> Vec<ResourceId> {
+    texts.iter().map(|text| id(text)).collect()
+}
+
+/// A user called after its id.
+pub(crate) fn user(name: &str) -> NewResource {
+    NewResource {
+        id: id(name),
+        resource_type: "User".into(),
+        at: 1,
+        hot: HotColumns {
+            user_name: Some(name.to_lowercase()),
+            external_id: None,
+            display_name: None,
+            active: Some(true),
+        },
+        label: Some(name.into()),
+        password_hash: None,
+        doc: format!(r#"{{"id":"{name}","userName":"{name}"}}"#),
+        rows: Vec::new(),
+    }
+}
+
+/// A group called after its id.
+pub(crate) fn group(name: &str) -> NewResource {
+    NewResource {
+        id: id(name),
+        resource_type: "Group".into(),
+        at: 1,
+        hot: HotColumns {
+            display_name: Some(name.to_lowercase()),
+            ..HotColumns::default()
+        },
+        label: Some(name.into()),
+        password_hash: None,
+        doc: format!(r#"{{"id":"{name}","displayName":"{name}"}}"#),
+        rows: Vec::new(),
+    }
+}
+
+impl Store {
+    pub(crate) async fn put(&self, new: Vec<NewResource>) {
+        self.tx(move |tx| {
+            for one in &new {
+                resources::insert(tx, one)?;
+            }
+            Ok(())
+        })
+        .await
+        .unwrap();
+    }
+
+    pub(crate) async fn tx<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Tx<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.write(TENANT, work).await
+    }
+}

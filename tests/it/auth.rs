@@ -1,0 +1,278 @@
+//! Who may call: tokens in every form that Okta sends them, their scopes, their end.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::json;
+
+use crate::harness::{Client, Database, Server, both, both_alone, id, sample};
+
+fn basic(user: &str, password: &str) -> String {
+    format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))
+}
+
+/// The challenge of RFC 6750 section 3 with a SCIM body.
+async fn is_turned_away(client: &Client, error: Option<&str>) {
+    let reply = client.get("/Users").await;
+    let challenge = reply.header("www-authenticate").to_owned();
+    assert!(challenge.contains("Bearer realm="), "{challenge:?}");
+    match error {
+        Some(error) => assert!(
+            challenge.contains(&format!("error=\"{error}\"")),
+            "{challenge:?}"
+        ),
+        None => assert!(!challenge.contains("error="), "{challenge:?}"),
+    }
+    reply.expect_error(401, "");
+}
+
+both!(a_token_comes_in_several_forms, |app| async move {
+    let token = app.token("forms", &["scim"]).await;
+    for header in [
+        format!("Bearer {token}"),
+        format!("bearer {token}"),
+        format!("BEARER {token}"),
+        format!("Bearer  {token}"),
+        token.clone(),
+        basic("okta", &token),
+        basic("", &token),
+        basic("okta", &token).replacen("Basic", "basic", 1),
+    ] {
+        let reply = app.authorization(&header).get("/Users").await;
+        assert_eq!(reply.status, 200, "{header}");
+    }
+});
+
+both!(nobody_gets_in_without_a_token, |app| async move {
+    is_turned_away(&app.anonymous(), None).await;
+    let token = app.token("nobody", &["scim"]).await;
+    let almost = format!("{token}x");
+    let cut = &token[..token.len() - 1];
+    for header in [
+        "non-token",
+        "Bearer non-token",
+        "Bearer",
+        "Basic",
+        "Basic %%%",
+        "Basic b2t0YQ==",
+        "Digest username=\"okta\"",
+        "Negotiate abc",
+        "Bearer a b c",
+        &almost,
+        cut,
+        &token.to_uppercase(),
+        &basic("okta", "wrong"),
+        &basic(&token, ""),
+    ] {
+        let reply = app.authorization(header).get("/Users").await;
+        assert!(
+            reply.header("www-authenticate").contains("Bearer"),
+            "{header}"
+        );
+        let error = reply.expect_error(401, "");
+        let detail = error["detail"].as_str().unwrap();
+        assert!(
+            !detail.contains("token-") && !detail.contains(cut),
+            "{detail}"
+        );
+    }
+    is_turned_away(
+        &app.authorization("Bearer non-token"),
+        Some("invalid_token"),
+    )
+    .await;
+});
+
+both!(a_token_in_the_address_is_no_token, |app| async move {
+    let token = app.token("address", &["scim"]).await;
+    let path = format!("/Users?access_token={token}");
+    app.anonymous().get(&path).await.expect_error(401, "");
+});
+
+both!(every_endpoint_asks_for_a_token, |app| async move {
+    let user = app.create_user("ada@example.com").await;
+    let group = app.create_group("A", &[id(&user)]).await;
+    let nobody = app.anonymous();
+    let body = sample::user("new@example.com");
+    let (user, group) = (
+        format!("/Users/{}", id(&user)),
+        format!("/Groups/{}", id(&group)),
+    );
+    for path in ["/Users", "/Groups", &user, &group] {
+        nobody.get(path).await.expect_error(401, "");
+    }
+    for path in ["/Users", "/Groups"] {
+        nobody.post(path, &body).await.expect_error(401, "");
+    }
+    for path in [&user, &group] {
+        nobody.put(path, &body).await.expect_error(401, "");
+        nobody.patch(path, &body).await.expect_error(401, "");
+        nobody.delete(path).await.expect_error(401, "");
+    }
+    // Who is nobody does not learn what is there.
+    nobody.get("/Users/unknown").await.expect_error(401, "");
+    let site = nobody.site();
+    let tenant = json!({ "name": "intruder" });
+    site.post("/admin/v1/tenants", &tenant)
+        .await
+        .expect_error(401, "");
+    let token = json!({ "tenant": app.tenant, "name": "x", "scopes": ["scim"] });
+    site.post("/admin/v1/tokens", &token)
+        .await
+        .expect_error(401, "");
+    assert_eq!(app.list("/Users", &[]).await.total, 1);
+});
+
+both!(a_reader_reads_and_no_more, |app| async move {
+    let user = app.create_user("ada@example.com").await;
+    let path = format!("/Users/{}", id(&user));
+    let reader = app.client_with_scopes(&["read"]).await;
+    assert_eq!(reader.get(&path).await.expect(200), user);
+    assert_eq!(reader.list("/Users", &[]).await.total, 1);
+    reader.list("/Groups", &[]).await;
+    let body = sample::user("new@example.com");
+    for reply in [
+        reader.post("/Users", &body).await,
+        reader.put(&path, &body).await,
+        reader.patch(&path, &sample::patch(json!([]))).await,
+        reader.delete(&path).await,
+        reader.post("/Groups", &sample::group("A", &[])).await,
+    ] {
+        let challenge = reply.header("www-authenticate").to_owned();
+        assert!(
+            challenge.contains("error=\"insufficient_scope\""),
+            "{challenge:?}"
+        );
+        reply.expect_error(403, "");
+    }
+    assert_eq!(app.user(id(&user)).await, user);
+    assert_eq!(app.list("/Users", &[]).await.total, 1);
+});
+
+both!(scopes_open_only_their_own_doors, |app| async move {
+    let tenant = json!({ "name": "intruder" });
+    let token = json!({ "tenant": app.tenant, "name": "x", "scopes": ["admin"] });
+    for scopes in [&["scim"][..], &["read"], &["scim", "read"]] {
+        let site = app.client_with_scopes(scopes).await.site();
+        site.post("/admin/v1/tenants", &tenant)
+            .await
+            .expect_error(403, "");
+        site.post("/admin/v1/tokens", &token)
+            .await
+            .expect_error(403, "");
+    }
+    let provisioner = app.client_with_scopes(&["scim"]).await;
+    provisioner.list("/Users", &[]).await;
+    let admin = app.client_with_scopes(&["admin"]).await;
+    let refused = admin.post("/Users", &sample::user("a@example.com")).await;
+    refused.expect_error(403, "");
+});
+
+both!(two_tokens_are_valid_at_once, |app| async move {
+    let user = app.create_user("ada@example.com").await;
+    let old = app.client_with_scopes(&["scim"]).await;
+    let new = app.client_with_scopes(&["scim"]).await;
+    assert_eq!(old.user(id(&user)).await, new.user(id(&user)).await);
+});
+
+both!(a_token_made_by_command_line_works, |app| async move {
+    let arguments = [
+        "token",
+        "create",
+        "--tenant",
+        &app.tenant,
+        "--name",
+        "cli",
+        "--scope",
+        "scim",
+    ];
+    let printed = app.database.cli_ok(&arguments);
+    let token = printed.trim_end();
+    assert_eq!(printed.lines().count(), 1, "the token alone: {printed:?}");
+    let client = app.authorization(&format!("Bearer {token}"));
+    client
+        .post("/Users", &sample::user("ada@example.com"))
+        .await
+        .expect(201);
+    let stored = format!(
+        "SELECT count(*) AS n FROM tokens WHERE hash = '{token}' OR id = '{token}' OR name = '{token}'"
+    );
+    assert_eq!(app.database.count(&stored), 0, "stored in clear");
+});
+
+both!(an_expired_token_is_turned_away, |app| async move {
+    let token = app.token("short-lived", &["scim"]).await;
+    let expire = format!(
+        "UPDATE tokens SET expires = 1 WHERE name = 'short-lived' AND tenant_id = \
+         (SELECT id FROM tenants WHERE name = '{}')",
+        app.tenant
+    );
+    app.database.execute(&expire);
+    let client = app.authorization(&format!("Bearer {token}"));
+    is_turned_away(&client, Some("invalid_token")).await;
+});
+
+both!(a_revoked_token_is_turned_away_at_once, |app| async move {
+    let arguments = [
+        "token",
+        "create",
+        "--tenant",
+        &app.tenant,
+        "--name",
+        &format!("leaked-{}", app.tenant),
+        "--scope",
+        "scim",
+    ];
+    let token = app.database.cli_ok(&arguments);
+    let client = app.authorization(&format!("Bearer {}", token.trim_end()));
+    client.list("/Users", &[]).await;
+    app.database.cli_ok(&[
+        "token",
+        "revoke",
+        &format!("leaked-{}", app.tenant),
+        "--tenant",
+        &app.tenant,
+    ]);
+    is_turned_away(&client, Some("invalid_token")).await;
+});
+
+both_alone!(
+    the_bootstrap_token_is_valid_while_it_is_given,
+    |database: Database| async move {
+        let server = Server::start(&database);
+        let user = server.admin().create_user("ada@example.com").await;
+        let first = server.bootstrap.clone();
+        drop(server);
+
+        // Another one, on a database that holds data already.
+        let server = Server::start(&database);
+        assert_eq!(server.admin().user(id(&user)).await, user);
+        let old = Client::new(&server.address, &first);
+        is_turned_away(&old, Some("invalid_token")).await;
+        let second = server.bootstrap.clone();
+        drop(server);
+
+        let server = Server::start_with(&database, &[], &[("ROLLCALL_BOOTSTRAP_TOKEN", "")]);
+        let old = Client::new(&server.address, &second);
+        is_turned_away(&old, Some("invalid_token")).await;
+    }
+);
+
+both_alone!(
+    a_first_start_prints_a_token_once,
+    |database: Database| async move {
+        let none = [("ROLLCALL_BOOTSTRAP_TOKEN", "")];
+        let server = Server::start_with(&database, &[], &none);
+        let tokens = "SELECT count(*) AS n FROM tokens";
+        assert_eq!(database.count(tokens), 1);
+        let printed = server.printed.join(" ");
+        let token = printed.rsplit(' ').next().unwrap();
+        let client = Client::new(&server.address, token);
+        client.create_user("ada@example.com").await;
+        assert!(!server.log().contains(token), "a token in the log");
+        drop(server);
+
+        let server = Server::start_with(&database, &[], &none);
+        assert_eq!(database.count(tokens), 1, "made again");
+        assert_eq!(server.printed, Vec::<String>::new());
+    }
+);

@@ -1,0 +1,139 @@
+//! The discovery endpoints (RFC 7644 section 4): what they say is true and cannot be changed.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::harness::{SCIM, both, sample, texts};
+
+both!(the_provider_config_tells_the_truth, |app| async move {
+    let config = app.get("/ServiceProviderConfig").await.expect(200);
+    assert_eq!(config["patch"]["supported"], true);
+    assert_eq!(config["filter"]["supported"], true);
+    assert!(config["filter"]["maxResults"].as_u64().unwrap() >= 100);
+    let types: Vec<String> = texts(config["authenticationSchemes"].as_array().unwrap(), "type");
+    assert!(types.contains(&"oauthbearertoken".to_owned()), "{types:?}");
+    assert!(types.contains(&"httpbasic".to_owned()), "{types:?}");
+    assert_eq!(config["meta"]["resourceType"], "ServiceProviderConfig");
+    let location = format!("{}/ServiceProviderConfig", app.base_url());
+    assert_eq!(config["meta"]["location"], location);
+
+    // A feature said to be missing is missing, and one said to be there answers.
+    let bulk = app.post("/Bulk", &json!({})).await.status;
+    let bulk_said = config["bulk"]["supported"].as_bool().unwrap();
+    assert_eq!(bulk_said, bulk != 501 && bulk != 404, "bulk answers {bulk}");
+    let created = app.post("/Users", &sample::user("ada@example.com")).await;
+    let etag_said = config["etag"]["supported"].as_bool().unwrap();
+    assert_eq!(etag_said, created.headers.contains_key("etag"));
+});
+
+both!(anybody_may_read_the_provider_config, |app| async move {
+    let nobody = app.anonymous();
+    let config = nobody.get("/ServiceProviderConfig").await.expect(200);
+    assert_eq!(config, app.get("/ServiceProviderConfig").await.expect(200));
+});
+
+both!(the_resource_types_are_listed, |app| async move {
+    let page = app.get("/ResourceTypes").await.page();
+    assert_eq!(texts(&page.resources, "name"), ["User", "Group"]);
+    assert_eq!(texts(&page.resources, "endpoint"), ["/Users", "/Groups"]);
+    assert_eq!(
+        texts(&page.resources, "schema"),
+        [sample::USER, sample::GROUP]
+    );
+    let enterprise = json!([{ "schema": sample::ENTERPRISE, "required": false }]);
+    assert_eq!(page.resources[0]["schemaExtensions"], enterprise);
+    for listed in &page.resources {
+        assert_eq!(listed["meta"]["resourceType"], "ResourceType");
+        let path = format!("/ResourceTypes/{}", listed["name"].as_str().unwrap());
+        assert_eq!(
+            listed["meta"]["location"],
+            format!("{}{path}", app.base_url())
+        );
+        assert_eq!(&app.get(&path).await.expect(200), listed);
+    }
+    app.get("/ResourceTypes/Robot").await.expect_error(404, "");
+});
+
+both!(the_schemas_are_listed, |app| async move {
+    let page = app.get("/Schemas").await.page();
+    let ids = page.ids();
+    for urn in [sample::USER, sample::GROUP, sample::ENTERPRISE] {
+        assert!(ids.contains(&urn.to_owned()), "{urn}: {ids:?}");
+    }
+    assert!(!ids.iter().any(|id| id.contains(":api:messages:")));
+    for listed in &page.resources {
+        assert_eq!(listed["meta"]["resourceType"], "Schema");
+        let urn = listed["id"].as_str().unwrap();
+        assert_eq!(
+            &app.get(&format!("/Schemas/{urn}")).await.expect(200),
+            listed
+        );
+        let upper = app.get(&format!("/Schemas/{}", urn.to_uppercase())).await;
+        assert_eq!(&upper.expect(200), listed);
+        for attribute in listed["attributes"].as_array().unwrap() {
+            complete(attribute);
+        }
+    }
+    app.get("/Schemas/urn:unknown").await.expect_error(404, "");
+});
+
+/// Every characteristic of RFC 7643 section 7 is there.
+fn complete(attribute: &Value) {
+    for name in ["name", "type", "mutability", "returned", "description"] {
+        assert!(attribute[name].is_string(), "{name}: {attribute}");
+    }
+    for name in ["multiValued", "required"] {
+        assert!(attribute[name].is_boolean(), "{name}: {attribute}");
+    }
+    match attribute["type"].as_str().unwrap() {
+        "complex" => {
+            let subs = attribute["subAttributes"]
+                .as_array()
+                .expect("sub-attributes");
+            assert!(!subs.is_empty());
+            subs.iter().for_each(complete);
+        }
+        "reference" => assert!(attribute["referenceTypes"].is_array(), "{attribute}"),
+        "string" => {
+            assert!(attribute["caseExact"].is_boolean(), "{attribute}");
+            assert!(attribute["uniqueness"].is_string(), "{attribute}");
+        }
+        _ => {}
+    }
+}
+
+both!(discovery_takes_no_filter_and_no_pages, |app| async move {
+    for path in ["/ServiceProviderConfig", "/ResourceTypes", "/Schemas"] {
+        let filtered = format!("{path}?filter=id%20pr");
+        app.get(&filtered).await.expect_error(403, "");
+    }
+    for path in ["/ResourceTypes", "/Schemas"] {
+        let whole = app.get(path).await.page();
+        let paged = app
+            .get(&format!("{path}?count=1&startIndex=2&sortBy=id"))
+            .await;
+        assert_eq!(paged.page().ids(), whole.ids(), "{path}");
+    }
+});
+
+both!(discovery_cannot_be_written, |app| async move {
+    let urn = format!("/Schemas/{}", sample::USER);
+    for path in [
+        "/ServiceProviderConfig",
+        "/ResourceTypes",
+        "/ResourceTypes/User",
+        "/Schemas",
+        &urn,
+    ] {
+        for method in [Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
+            for body in ["{}", "test", ""] {
+                let headers = [("content-type", SCIM)];
+                let bytes = body.as_bytes().to_vec();
+                let refused = app.send(method.clone(), path, &headers, bytes).await;
+                let allow = refused.header("allow").to_owned();
+                assert!(allow.contains("GET"), "{method} {path}: Allow is {allow:?}");
+                refused.expect_error(405, "");
+            }
+        }
+    }
+});

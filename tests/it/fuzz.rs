@@ -1,0 +1,549 @@
+//! Bad input, by the hundred: arbitrary bytes and arbitrary JSON to every endpoint. Never a 5xx, never a
+//! lost connection, and after every refusal the tenant holds exactly what it held before.
+
+use std::cell::RefCell;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+use proptest::test_runner::{Config, TestCaseError, TestRunner};
+use reqwest::Method;
+use serde_json::{Map, Value, json};
+
+use crate::harness::{Backend, Reply, SCIM, TestApp, id, percent_encode, runtime, sample};
+
+/// The tenant that is shot at: two users and two groups, their ids at hand.
+struct Range {
+    app: TestApp,
+    user: String,
+    group: String,
+}
+
+impl Range {
+    async fn open(app: TestApp) -> Self {
+        let user = app
+            .post("/Users", &sample::full_user("ada@example.com"))
+            .await
+            .expect(201);
+        let other = app.create_user("bob@example.com").await;
+        let group = app
+            .create_group("Surveyors", &[id(&user), id(&other)])
+            .await;
+        app.create_group("Outer", &[id(&group)]).await;
+        let (user, group) = (id(&user).to_owned(), id(&group).to_owned());
+        Self { app, user, group }
+    }
+
+    /// All that the tenant holds.
+    async fn contents(&self) -> (Value, Value) {
+        let users = self.app.get("/Users").await.expect(200);
+        (users, self.app.get("/Groups").await.expect(200))
+    }
+
+    /// One shot; `before` is what the tenant holds and is kept up to date.
+    async fn shoot(
+        &self,
+        before: &mut (Value, Value),
+        method: Method,
+        path: &str,
+        content_type: &str,
+        body: Vec<u8>,
+    ) -> Result<Reply, TestCaseError> {
+        let headers = [("content-type", content_type)];
+        let sent = self.app.try_send(method.clone(), path, &headers, body);
+        let reply = sent
+            .await
+            .map_err(|error| TestCaseError::fail(format!("no answer: {error:?}")))?;
+        prop_assert!(reply.status < 500, "{:?}", reply);
+        if reply.status >= 400 && method != Method::HEAD {
+            let schemas = &reply.body["schemas"];
+            let error = json!(["urn:ietf:params:scim:api:messages:2.0:Error"]);
+            prop_assert_eq!(schemas, &error, "no SCIM error: {:?}", reply);
+        }
+        let after = self.contents().await;
+        if !(200..300).contains(&reply.status) || [Method::GET, Method::HEAD].contains(&method) {
+            prop_assert_eq!(&after, &*before, "a refusal left something behind");
+        }
+        *before = after;
+        Ok(reply)
+    }
+}
+
+/// Runs so many cases against one range.
+fn shoot_at<S: Strategy>(
+    backend: Backend,
+    cases: u32,
+    strategy: &S,
+    check: impl AsyncFn(&Range, &mut (Value, Value), S::Value) -> Result<(), TestCaseError>,
+) {
+    let config = Config {
+        cases,
+        failure_persistence: None,
+        max_shrink_iters: 200,
+        ..Config::default()
+    };
+    let runtime = runtime();
+    let opened = runtime.block_on(async {
+        let app = TestApp::start(backend).await?;
+        Some(Range::open(app).await)
+    });
+    let Some(range) = opened else {
+        return;
+    };
+    let before = RefCell::new(runtime.block_on(range.contents()));
+    let result = TestRunner::new(config).run(strategy, |case| {
+        runtime.block_on(check(&range, &mut before.borrow_mut(), case))
+    });
+    if let Err(error) = result {
+        panic!("{error}\n{}", range.app.server.log_tail());
+    }
+}
+
+/// Tells the same on both databases.
+macro_rules! both_fuzzed {
+    ($name:ident, $cases:expr, $strategy:expr, $check:expr $(,)?) => {
+        mod $name {
+            use super::*;
+
+            #[test]
+            fn sqlite() {
+                shoot_at(Backend::Sqlite, $cases, &$strategy, $check);
+            }
+
+            #[test]
+            fn postgres() {
+                shoot_at(Backend::Postgres, $cases, &$strategy, $check);
+            }
+        }
+    };
+}
+
+const METHODS: [Method; 6] = [
+    Method::GET,
+    Method::POST,
+    Method::PUT,
+    Method::PATCH,
+    Method::DELETE,
+    Method::HEAD,
+];
+
+/// Paths of every route; `{user}` and `{group}` stand for those of the range.
+const PATHS: [&str; 14] = [
+    "/Users",
+    "/Groups",
+    "/Users/{user}",
+    "/Groups/{group}",
+    "/Users/unknown",
+    "/Groups/{user}",
+    "/ServiceProviderConfig",
+    "/ResourceTypes",
+    "/ResourceTypes/User",
+    "/Schemas",
+    "/Schemas/urn:ietf:params:scim:schemas:core:2.0:User",
+    "/Bulk",
+    "/Me",
+    "/.search",
+];
+
+fn place(range: &Range, path: &str) -> String {
+    path.replace("{user}", &range.user)
+        .replace("{group}", &range.group)
+}
+
+/// Text that finds trouble: names of the protocol, bits of its grammars, and anything.
+fn odd_text() -> impl Strategy<Value = String> {
+    let known = select(vec![
+        "userName",
+        "USERNAME",
+        "emails",
+        "emails[type eq \"work\"].value",
+        "members",
+        "members[value eq \"x\"]",
+        "name.givenName",
+        "id",
+        "meta",
+        "schemas",
+        "groups",
+        "password",
+        "active",
+        "displayName",
+        "externalId",
+        "value",
+        "type",
+        "primary",
+        "$ref",
+        "op",
+        "path",
+        "Operations",
+        "add",
+        "remove",
+        "replace",
+        "True",
+        "",
+        " ",
+        "\u{0}",
+        "a\u{0}b",
+        "ﬃ",
+        "İ",
+        "\u{202e}",
+        "🦀",
+        sample::USER,
+        sample::ENTERPRISE,
+        sample::PATCH_OP,
+        "urn:x:y:z",
+        "urn:",
+        ":",
+    ]);
+    prop_oneof![3 => known.prop_map(str::to_owned), 1 => any::<String>()]
+}
+
+fn odd_json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<u64>().prop_map(Value::from),
+        any::<f64>().prop_map(|number| json!(number)),
+        odd_text().prop_map(Value::from),
+    ];
+    leaf.prop_recursive(5, 40, 6, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
+            prop::collection::vec((odd_text(), inner), 0..5)
+                .prop_map(|pairs| Value::Object(pairs.into_iter().collect::<Map<_, _>>())),
+        ]
+    })
+}
+
+/// A good body with one node changed for anything: it gets further than nonsense does.
+fn damaged(bodies: Vec<Value>) -> impl Strategy<Value = Value> {
+    (
+        select(bodies),
+        any::<Index>(),
+        odd_json(),
+        odd_text(),
+        any::<bool>(),
+    )
+        .prop_map(|(mut body, index, replacement, name, rename)| {
+            let mut pointers = Vec::new();
+            collect(&body, String::new(), &mut pointers);
+            let pointer = index.get(&pointers);
+            let node = body.pointer_mut(pointer).expect("a node of the body");
+            match node {
+                Value::Object(map) if rename => {
+                    map.insert(name, replacement);
+                }
+                _ => *node = replacement,
+            }
+            body
+        })
+}
+
+fn collect(value: &Value, pointer: String, into: &mut Vec<String>) {
+    match value {
+        Value::Object(map) => {
+            for (name, inner) in map {
+                let name = name.replace('~', "~0").replace('/', "~1");
+                collect(inner, format!("{pointer}/{name}"), into);
+            }
+        }
+        Value::Array(list) => {
+            for (index, inner) in list.iter().enumerate() {
+                collect(inner, format!("{pointer}/{index}"), into);
+            }
+        }
+        _ => {}
+    }
+    into.push(pointer);
+}
+
+fn resources() -> Vec<Value> {
+    vec![
+        sample::full_user("ada@example.com"),
+        sample::user("new@example.com"),
+        sample::group("Surveyors", &["x", "y"]),
+    ]
+}
+
+fn patches() -> Vec<Value> {
+    let department = format!("{}:department", sample::ENTERPRISE);
+    [
+        json!({ "op": "replace", "path": "emails[type eq \"work\" and primary eq true].value", "value": "x" }),
+        json!({ "op": "add", "path": "emails", "value": [{ "value": "x", "type": "home", "primary": true }] }),
+        json!({ "op": "replace", "path": "name", "value": { "givenName": "Ada", "familyName": "King" } }),
+        json!({ "op": "remove", "path": "addresses[not (country eq \"GB\")].region" }),
+        json!({ "op": "replace", "value": { "active": "False", "title": "Dr.", "emails": [{ "value": "x" }] } }),
+        json!({ "op": "add", "path": department, "value": "Looms" }),
+        json!({ "op": "add", "path": sample::ENTERPRISE, "value": { "manager": { "value": "x" } } }),
+        json!({ "op": "add", "path": "members", "value": [{ "value": "x", "display": "y" }] }),
+        json!({ "op": "remove", "path": "members[value eq \"x\" or display sw \"y\"]" }),
+        json!({ "op": "replace", "value": { "displayName": "West", "members": [{ "value": "x" }] } }),
+    ]
+    .map(|operation| sample::patch(json!([operation])))
+    .to_vec()
+}
+
+both_fuzzed!(
+    arbitrary_bytes,
+    150,
+    (
+        select(METHODS.to_vec()),
+        select(PATHS.to_vec()),
+        select(vec![SCIM, "application/json", "text/plain", "x"]),
+        prop::collection::vec(any::<u8>(), 0..200),
+    ),
+    async |range, before, (method, path, content_type, body)| {
+        // What may be deleted for good is not shot at with DELETE.
+        if method == Method::DELETE && path.contains('{') {
+            return Ok(());
+        }
+        let path = place(range, path);
+        range
+            .shoot(before, method, &path, content_type, body)
+            .await
+            .map(drop)
+    },
+);
+
+both_fuzzed!(
+    arbitrary_json,
+    200,
+    (
+        select(vec![Method::POST, Method::PUT, Method::PATCH]),
+        select(PATHS.to_vec()),
+        odd_json(),
+    ),
+    async |range, before, (method, path, body)| {
+        let path = place(range, path);
+        let body = body.to_string().into_bytes();
+        range
+            .shoot(before, method, &path, SCIM, body)
+            .await
+            .map(drop)
+    },
+);
+
+both_fuzzed!(
+    damaged_resources,
+    300,
+    (
+        damaged(resources()),
+        select(vec!["/Users", "/Groups"]),
+        any::<bool>()
+    ),
+    async |range, before, (body, endpoint, create)| {
+        let bytes = body.to_string().into_bytes();
+        if create {
+            let reply = range
+                .shoot(before, Method::POST, endpoint, SCIM, bytes)
+                .await?;
+            if reply.status == 201 {
+                let path = format!("{endpoint}/{}", id(&reply.body));
+                prop_assert_eq!(&range.app.get(&path).await.expect(200), &reply.body);
+                range
+                    .shoot(before, Method::DELETE, &path, SCIM, Vec::new())
+                    .await?;
+            }
+        } else {
+            let one = if endpoint == "/Users" {
+                "/Users/{user}"
+            } else {
+                "/Groups/{group}"
+            };
+            let path = place(range, one);
+            let reply = range.shoot(before, Method::PUT, &path, SCIM, bytes).await?;
+            if reply.status == 200 {
+                // What came out goes in again, and is the same.
+                let echo = reply.body.to_string().into_bytes();
+                let echoed = range.shoot(before, Method::PUT, &path, SCIM, echo).await?;
+                prop_assert_eq!(&echoed.body, &reply.body, "the echo differs");
+            }
+        }
+        Ok(())
+    },
+);
+
+both_fuzzed!(
+    damaged_patches,
+    400,
+    (
+        damaged(patches()),
+        select(vec!["/Users/{user}", "/Groups/{group}"])
+    ),
+    async |range, before, (body, path)| {
+        let path = place(range, path);
+        let bytes = body.to_string().into_bytes();
+        let reply = range
+            .shoot(before, Method::PATCH, &path, SCIM, bytes)
+            .await?;
+        if reply.status == 200 {
+            prop_assert_eq!(&range.app.get(&path).await.expect(200), &reply.body);
+        }
+        Ok(())
+    },
+);
+
+/// Bits of the filter grammar in any order: nearly filters.
+fn nearly_a_filter() -> impl Strategy<Value = String> {
+    let bits = select(vec![
+        "userName",
+        "emails",
+        "emails.value",
+        "emails[",
+        "members",
+        "groups.value",
+        "meta.created",
+        "active",
+        "name",
+        "id",
+        "schemas",
+        "password",
+        "x509Certificates.value",
+        "eq",
+        "ne",
+        "co",
+        "sw",
+        "ew",
+        "gt",
+        "ge",
+        "lt",
+        "le",
+        "pr",
+        "and",
+        "or",
+        "not",
+        "(",
+        ")",
+        "]",
+        "\"",
+        "\"x\"",
+        "\"\"",
+        "\"2020-01-01T00:00:00Z\"",
+        "\"\\u0000\"",
+        "\"\\ud83e\\udd80\"",
+        "true",
+        "false",
+        "null",
+        "1",
+        "-1.5e300",
+        "1e999",
+        "'x'",
+        ".",
+        ":",
+        "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department",
+        "urn:ietf:params:scim:schemas:core:2.0:User:userName",
+        "\\",
+        "%",
+        "_",
+        "\u{0}",
+        "ß",
+        "🦀",
+    ]);
+    prop::collection::vec((bits, select(vec![" ", " ", " ", "", "  "])), 1..14).prop_map(|bits| {
+        bits.into_iter()
+            .flat_map(|(bit, blank)| [bit, blank])
+            .collect()
+    })
+}
+
+both_fuzzed!(
+    arbitrary_filters,
+    600,
+    (
+        prop_oneof![nearly_a_filter(), any::<String>()],
+        select(vec!["/Users", "/Groups"]),
+    ),
+    async |range, before, (filter, endpoint)| {
+        let path = format!("{endpoint}?filter={}", percent_encode(&filter));
+        let reply = range
+            .shoot(before, Method::GET, &path, SCIM, Vec::new())
+            .await?;
+        prop_assert!(reply.status == 200 || reply.status == 400, "{:?}", reply);
+        Ok(())
+    },
+);
+
+both_fuzzed!(
+    arbitrary_queries,
+    200,
+    (
+        select(vec![
+            "attributes",
+            "excludedAttributes",
+            "startIndex",
+            "count",
+            "sortBy",
+            "sortOrder",
+            "cursor",
+            "filter"
+        ]),
+        prop_oneof![
+            odd_text(),
+            nearly_a_filter(),
+            any::<i128>().prop_map(|number| number.to_string())
+        ],
+        select(vec![
+            "/Users",
+            "/Users/{user}",
+            "/Groups/{group}",
+            "/Groups",
+            "/Schemas"
+        ]),
+    ),
+    async |range, before, (name, value, path)| {
+        let path = format!("{}?{name}={}", place(range, path), percent_encode(&value));
+        range
+            .shoot(before, Method::GET, &path, SCIM, Vec::new())
+            .await
+            .map(drop)
+    },
+);
+
+/// The connection itself: whatever bytes come, the server answers or closes, and lives.
+mod arbitrary_requests {
+    use super::*;
+    use crate::harness::raw::Raw;
+
+    fn survive(backend: Backend) {
+        let runtime = runtime();
+        let Some(app) = runtime.block_on(TestApp::start(backend)) else {
+            return;
+        };
+        let config = Config {
+            cases: 150,
+            failure_persistence: None,
+            ..Config::default()
+        };
+        let heads = select(vec![
+            "GET /scim/v2/Users",
+            "POST ",
+            "",
+            "GET /",
+            "PRI * HTTP/2.0\r\n\r\n",
+        ]);
+        let strategy = (heads, prop::collection::vec(any::<u8>(), 0..300));
+        let sent = AtomicU32::new(0);
+        let result = TestRunner::new(config).run(&strategy, |(head, bytes)| {
+            let mut raw = Raw::connect(&app);
+            raw.write(head.as_bytes());
+            raw.write_or_closed(&bytes);
+            sent.fetch_add(1, Ordering::Relaxed);
+            drop(raw);
+            let alive = runtime.block_on(app.get("/Users"));
+            prop_assert_eq!(alive.status, 200);
+            Ok(())
+        });
+        result.unwrap();
+        assert!(sent.into_inner() >= 150);
+    }
+
+    #[test]
+    fn sqlite() {
+        survive(Backend::Sqlite);
+    }
+
+    #[test]
+    fn postgres() {
+        survive(Backend::Postgres);
+    }
+}

@@ -1,0 +1,210 @@
+//! What every story stands on: the real server on both databases, a tenant of its own for each test,
+//! and a client to tell the story with. A shared server for each database serves most tests; those
+//! that need settings or stop the server start their own.
+
+mod client;
+pub mod postgres;
+pub mod raw;
+pub mod sample;
+mod server;
+
+use std::hash::{BuildHasher as _, RandomState};
+use std::ops::Deref;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use serde_json::json;
+
+pub use client::{Client, Reply, SCIM, id, member_ids, percent_encode, texts, with_query};
+pub use server::{Database, Server};
+
+/// Tells a story on both databases: `name::sqlite` and `name::postgres`.
+macro_rules! both {
+    ($name:ident, $story:expr $(,)?) => {
+        fn $name(backend: crate::harness::Backend) {
+            crate::harness::tell(backend, $story);
+        }
+
+        mod $name {
+            #[test]
+            fn sqlite() {
+                super::$name(crate::harness::Backend::Sqlite);
+            }
+
+            #[test]
+            fn postgres() {
+                super::$name(crate::harness::Backend::Postgres);
+            }
+        }
+    };
+}
+pub(crate) use both;
+
+/// The same for a story that starts servers itself: it gets an empty database.
+macro_rules! both_alone {
+    ($name:ident, $story:expr $(,)?) => {
+        fn $name(backend: crate::harness::Backend) {
+            crate::harness::tell_alone(backend, $story);
+        }
+
+        mod $name {
+            #[test]
+            fn sqlite() {
+                super::$name(crate::harness::Backend::Sqlite);
+            }
+
+            #[test]
+            fn postgres() {
+                super::$name(crate::harness::Backend::Postgres);
+            }
+        }
+    };
+}
+pub(crate) use both_alone;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Backend {
+    Sqlite,
+    Postgres,
+}
+
+/// A running server and a tenant in it that nobody else uses.
+pub struct TestApp {
+    pub server: &'static Server,
+    pub database: &'static Database,
+    pub tenant: String,
+    /// With the scope `scim`. The app itself stands for it: `app.get(..)`.
+    pub client: Client,
+}
+
+impl TestApp {
+    /// `None` where this machine has no PostgreSQL.
+    pub async fn start(backend: Backend) -> Option<Self> {
+        let (database, server) = shared(backend)?;
+        Some(Self::in_new_tenant(database, server).await)
+    }
+
+    /// One more tenant on the same server.
+    pub async fn neighbour(&self) -> Self {
+        Self::in_new_tenant(self.database, self.server).await
+    }
+
+    async fn in_new_tenant(database: &'static Database, server: &'static Server) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(1);
+        let tenant = format!("tenant-{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        let admin = server.admin().site();
+        let created = admin
+            .post("/admin/v1/tenants", &json!({ "name": tenant }))
+            .await;
+        assert_eq!(created.status, 201, "{created:?}");
+        let mut app = Self {
+            server,
+            database,
+            tenant,
+            client: server.admin(),
+        };
+        app.client = app.client_with_scopes(&["scim"]).await;
+        app
+    }
+
+    /// Another client of this tenant, with a token of these scopes.
+    pub async fn client_with_scopes(&self, scopes: &[&str]) -> Client {
+        static NEXT: AtomicU32 = AtomicU32::new(1);
+        let name = format!("token-{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        Client::new(&self.server.address, &self.token(&name, scopes).await)
+    }
+
+    /// A new token of this tenant.
+    pub async fn token(&self, name: &str, scopes: &[&str]) -> String {
+        let body = json!({ "tenant": self.tenant, "name": name, "scopes": scopes });
+        let admin = self.server.admin().site();
+        let created = admin.post("/admin/v1/tokens", &body).await;
+        assert_eq!(created.status, 201, "{created:?}");
+        let token = created.body["token"].as_str();
+        token.expect("a token in the answer").to_owned()
+    }
+}
+
+impl Deref for TestApp {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        &self.client
+    }
+}
+
+/// Runs a story on the shared server of this database.
+pub fn tell<F>(backend: Backend, story: impl FnOnce(TestApp) -> F)
+where
+    F: Future<Output = ()>,
+{
+    runtime().block_on(async {
+        let Some(app) = TestApp::start(backend).await else {
+            return;
+        };
+        let _log = LogOnFailure(app.server);
+        story(app).await;
+    });
+}
+
+/// Runs a story on an empty database, where this machine has one.
+pub fn tell_alone<F>(backend: Backend, story: impl FnOnce(Database) -> F)
+where
+    F: Future<Output = ()>,
+{
+    if let Some(database) = Database::fresh(backend) {
+        runtime().block_on(story(database));
+    }
+}
+
+/// Connections live and die with the runtime that they were opened on: one for each test.
+pub fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("builds a runtime")
+}
+
+/// Tasks that run at the same time, to the end of all; answers in the order of the tasks.
+pub async fn together<T: Send + 'static>(
+    tasks: impl IntoIterator<Item: Future<Output = T> + Send + 'static>,
+) -> Vec<T> {
+    let running: Vec<_> = tasks.into_iter().map(tokio::spawn).collect();
+    let mut answers = Vec::new();
+    for task in running {
+        answers.push(task.await.expect("a task ends well"));
+    }
+    answers
+}
+
+/// 128 bits that nobody can guess, as the hash keys of the standard library are.
+pub fn random_token() -> String {
+    let bits = || RandomState::new().hash_one(0);
+    format!("{:016x}{:016x}", bits(), bits())
+}
+
+fn shared(backend: Backend) -> Option<&'static (Database, Server)> {
+    static SQLITE: OnceLock<Option<(Database, Server)>> = OnceLock::new();
+    static POSTGRES: OnceLock<Option<(Database, Server)>> = OnceLock::new();
+    let place = match backend {
+        Backend::Sqlite => &SQLITE,
+        Backend::Postgres => &POSTGRES,
+    };
+    let start = || {
+        let database = Database::fresh(backend)?;
+        let server = Server::start(&database);
+        Some((database, server))
+    };
+    place.get_or_init(start).as_ref()
+}
+
+/// Shows what the server said last, where a story fails.
+struct LogOnFailure(&'static Server);
+
+impl Drop for LogOnFailure {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("the end of the server's log:\n{}", self.0.log_tail());
+        }
+    }
+}

@@ -1,0 +1,279 @@
+//! The real binary as a child process, on a database of its own.
+
+use std::io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom};
+use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, Command, ExitStatus, Output, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use diesel::sql_types::BigInt;
+use diesel::{Connection as _, PgConnection, RunQueryDsl as _, SqliteConnection};
+use tempfile::TempDir;
+
+use super::{Backend, Client, postgres};
+
+/// How long a process may take to start or stop before a test calls it hung.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A database; several servers may run on it, one after the other or at once.
+pub struct Database {
+    pub url: String,
+    pub backend: Backend,
+    directory: TempDir,
+}
+
+impl Database {
+    /// `None` where this machine has no PostgreSQL.
+    pub fn fresh(backend: Backend) -> Option<Self> {
+        let directory = TempDir::with_prefix("rollcall-it-").expect("makes a temporary directory");
+        let url = match backend {
+            Backend::Sqlite => format!("sqlite:{}", directory.path().join("test.db").display()),
+            Backend::Postgres => postgres::fresh_database()?,
+        };
+        Some(Self {
+            url,
+            backend,
+            directory,
+        })
+    }
+
+    /// The answer to a `SELECT count(*) AS n ..` asked behind the server's back, for what no answer of
+    /// the server may show.
+    pub fn count(&self, sql: &str) -> i64 {
+        #[derive(diesel::QueryableByName)]
+        struct Count {
+            #[diesel(sql_type = BigInt)]
+            n: i64,
+        }
+        let query = diesel::sql_query(sql);
+        let counted: Count = match self.backend {
+            Backend::Sqlite => {
+                let file = self.url.trim_start_matches("sqlite:");
+                let mut connection = SqliteConnection::establish(file).expect("opens the database");
+                query.get_result(&mut connection).expect("counts")
+            }
+            Backend::Postgres => {
+                let mut connection = PgConnection::establish(&self.url).expect("connects");
+                query.get_result(&mut connection).expect("counts")
+            }
+        };
+        counted.n
+    }
+
+    /// Users in the default tenant, put there behind the server's back: thousands by HTTP take too long.
+    pub fn plant_users(&self, count: usize) {
+        let numbers = match self.backend {
+            Backend::Sqlite => format!(
+                "WITH RECURSIVE numbers(n) AS \
+                 (SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n + 1 < {count}) \
+                 SELECT n, printf('%012d', n) AS digits FROM numbers"
+            ),
+            Backend::Postgres => format!(
+                "SELECT n, lpad(n::text, 12, '0') AS digits FROM generate_series(0, {count} - 1) AS n"
+            ),
+        };
+        self.execute(&format!(
+            "INSERT INTO resources (tenant_id, id, resource_type, version, created, modified, active, user_name, doc) \
+             SELECT 1, '01890000-0000-7000-8000-' || digits, 'User', 1, 1, 1, TRUE, 'planted' || digits, \
+             '{{\"schemas\":[\"urn:ietf:params:scim:schemas:core:2.0:User\"],\"id\":\"01890000-0000-7000-8000-' || digits \
+             || '\",\"userName\":\"planted' || digits || '\",\"active\":true}}' \
+             FROM ({numbers}) AS planted"
+        ));
+    }
+
+    /// The id of a planted user.
+    pub fn planted_id(number: usize) -> String {
+        format!("01890000-0000-7000-8000-{number:012}")
+    }
+
+    /// One statement behind the server's back.
+    pub fn execute(&self, sql: &str) {
+        let query = diesel::sql_query(sql);
+        match self.backend {
+            Backend::Sqlite => {
+                let file = self.url.trim_start_matches("sqlite:");
+                let mut connection = SqliteConnection::establish(file).expect("opens the database");
+                let patient = diesel::sql_query("PRAGMA busy_timeout = 30000");
+                patient.execute(&mut connection).expect("sets the time-out");
+                query.execute(&mut connection).expect("executes");
+            }
+            Backend::Postgres => {
+                let mut connection = PgConnection::establish(&self.url).expect("connects");
+                query.execute(&mut connection).expect("executes");
+            }
+        }
+    }
+
+    /// One command of the command line on this database, to its end.
+    pub fn cli(&self, arguments: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_rollcall"))
+            .args(arguments)
+            .args(["--database", &self.url])
+            .output()
+            .expect("runs the binary")
+    }
+
+    /// What a command prints; the test fails where the command does.
+    pub fn cli_ok(&self, arguments: &[&str]) -> String {
+        let output = self.cli(arguments);
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            output.status.success(),
+            "rollcall {arguments:?}: {complaint}"
+        );
+        String::from_utf8(output.stdout).expect("UTF-8 on stdout")
+    }
+}
+
+/// A running server. Dropped, it is killed.
+pub struct Server {
+    pub address: String,
+    pub bootstrap: String,
+    /// What it printed before it said where it listens.
+    pub printed: Vec<String>,
+    child: Child,
+    log: PathBuf,
+    keeper: Option<(Child, ChildStdin)>,
+}
+
+impl Server {
+    pub fn start(database: &Database) -> Self {
+        Self::start_with(database, &[], &[])
+    }
+
+    /// Starts with more arguments and environment, and waits until it listens.
+    pub fn start_with(
+        database: &Database,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Self {
+        let bootstrap = super::random_token();
+        let log = database
+            .directory
+            .path()
+            .join(format!("{bootstrap}.stderr"));
+        let stderr = std::fs::File::create(&log).expect("creates the log");
+        let mut child = Command::new(env!("CARGO_BIN_EXE_rollcall"))
+            .args(["serve", "--listen", "127.0.0.1:0", "--database"])
+            .arg(&database.url)
+            .args(arguments)
+            .env("ROLLCALL_BOOTSTRAP_TOKEN", &bootstrap)
+            .envs(environment.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(stderr)
+            .spawn()
+            .expect("starts the binary");
+        let keeper = keep(child.id(), database);
+        let stdout = child.stdout.take().expect("a pipe");
+        let (lines, lines_read) = mpsc::channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                lines.send(line).ok();
+            }
+        });
+        let mut server = Self {
+            address: String::new(),
+            bootstrap,
+            printed: Vec::new(),
+            child,
+            log,
+            keeper: Some(keeper),
+        };
+        loop {
+            let Ok(line) = lines_read.recv_timeout(PATIENCE) else {
+                panic!("the server did not start:\n{}", server.log_tail());
+            };
+            if let Some(address) = line.strip_prefix("listening on ") {
+                server.address = address.to_owned();
+                break;
+            }
+            server.printed.push(line);
+        }
+        server
+    }
+
+    /// A client with the bootstrap token: every scope, in the default tenant.
+    pub fn admin(&self) -> Client {
+        Client::new(&self.address, &self.bootstrap)
+    }
+
+    /// SIGKILL: the process has no time for anything.
+    pub fn kill(mut self) {
+        self.child.kill().expect("kills the server");
+        self.child.wait().expect("waits for the server");
+    }
+
+    /// SIGTERM: the process is asked to stop.
+    pub fn terminate(&self) {
+        let asked = Command::new("kill")
+            .args(["-TERM", &self.child.id().to_string()])
+            .status();
+        assert!(asked.expect("runs kill").success());
+    }
+
+    /// Waits for the end that `terminate` asked for.
+    pub fn wait(&mut self) -> ExitStatus {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().expect("asks for the status") {
+                return status;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "still running: {}",
+                self.log_tail()
+            );
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// The whole log so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// The last lines of the log, to show with a failure.
+    pub fn log_tail(&self) -> String {
+        let mut text = Vec::new();
+        if let Ok(mut file) = std::fs::File::open(&self.log) {
+            let size = file.seek(SeekFrom::End(0)).unwrap_or(0);
+            file.seek(SeekFrom::Start(size.saturating_sub(4_000))).ok();
+            file.read_to_end(&mut text).ok();
+        }
+        String::from_utf8_lossy(&text).into_owned()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        // The keeper may still name this process, so it goes before the number is free again.
+        if let Some((mut keeper, stdin)) = self.keeper.take() {
+            keeper.kill().ok();
+            keeper.wait().ok();
+            drop(stdin);
+        }
+        self.child.wait().ok();
+    }
+}
+
+/// A shell that outlives the tests by a moment, however they end, and ends the server with them: the
+/// runner leaves by `exit`, which drops nothing that is shared by all tests.
+fn keep(process: u32, database: &Database) -> (Child, ChildStdin) {
+    let directory = database.directory.path().display();
+    let mut keeper = Command::new("sh")
+        .args([
+            "-c",
+            &format!("read -r _; kill -KILL {process}; rm -rf '{directory}'"),
+        ])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .spawn()
+        .expect("starts sh");
+    let stdin = keeper.stdin.take().expect("a pipe");
+    (keeper, stdin)
+}

@@ -1,0 +1,29 @@
+//! Integration tests: stories told to the real binary over HTTP, on SQLite and on PostgreSQL.
+
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
+mod harness;
+
+mod auth;
+mod discovery;
+mod errors;
+mod filters;
+mod fuzz;
+mod graceful;
+mod groups;
+mod kill;
+mod noop;
+mod okta_replay;
+mod okta_spec;
+mod okta_suite;
+mod password;
+mod patch;
+mod running;
+mod tenants;
+mod users;

@@ -1,0 +1,119 @@
+//! No change, no trace: a write that changes nothing moves neither version nor lastModified and leaves
+//! no change; every other leaves exactly one number in a gapless row.
+
+use serde_json::{Value, json};
+
+use crate::harness::{TestApp, both, id, sample, together};
+
+/// How many changes the tenant has, having checked that their numbers have no gap.
+fn changes(app: &TestApp) -> i64 {
+    let of_tenant = format!(
+        "FROM changes WHERE tenant_id = (SELECT id FROM tenants WHERE name = '{}')",
+        app.tenant
+    );
+    let count = app
+        .database
+        .count(&format!("SELECT count(*) AS n {of_tenant}"));
+    if count > 0 {
+        let last = format!("SELECT max(seq) - min(seq) + 1 AS n {of_tenant}");
+        assert_eq!(app.database.count(&last), count, "a gap in the numbers");
+    }
+    count
+}
+
+both!(a_put_of_our_own_answer_changes_nothing, |app| async move {
+    let bare = json!({ "userName": "bare@example.com" });
+    let inactive = json!({ "userName": "off@example.com", "active": false });
+    let mut users = Vec::new();
+    for body in [
+        sample::user("ada@example.com"),
+        sample::full_user("full@example.com"),
+        bare,
+        inactive,
+    ] {
+        users.push(app.post("/Users", &body).await.expect(201));
+    }
+    let ids: Vec<&str> = users.iter().map(id).collect();
+    let inner = app.create_group("Inner", &ids).await;
+    let outer = app.create_group("Outer", &[id(&inner), ids[0]]).await;
+    let empty = app.create_group("Empty", &[]).await;
+    let before = changes(&app);
+    let paths = ids.iter().map(|id| format!("/Users/{id}"));
+    let paths = paths.chain([&inner, &outer, &empty].map(|group| format!("/Groups/{}", id(group))));
+    for path in paths {
+        let read = app.get(&path).await.expect(200);
+        for _ in 0..2 {
+            let echoed = app.put(&path, &read).await.expect(200);
+            assert_eq!(echoed, read, "{path}");
+        }
+        assert_eq!(app.get(&path).await.expect(200), read);
+    }
+    assert_eq!(changes(&app), before);
+});
+
+both!(the_order_of_an_object_is_no_change, |app| async move {
+    let created = app
+        .post("/Users", &sample::full_user("ada@example.com"))
+        .await
+        .expect(201);
+    let path = format!("/Users/{}", id(&created));
+    let reversed: Value = created
+        .as_object()
+        .unwrap()
+        .iter()
+        .rev()
+        .map(|(name, value)| (name.to_uppercase(), value.clone()))
+        .filter(|(name, _)| !name.starts_with("URN:EXAMPLE"))
+        .collect::<serde_json::Map<_, _>>()
+        .into();
+    let mut reversed = reversed;
+    let custom = "urn:example:params:scim:schemas:extension:acme:2.0:User";
+    reversed[custom] = created[custom].clone();
+    let echoed = app.put(&path, &reversed).await.expect(200);
+    assert_eq!(echoed["meta"], created["meta"]);
+    assert_eq!(echoed, created);
+});
+
+both!(each_write_leaves_one_change, |app| async move {
+    assert_eq!(changes(&app), 0);
+    let user = app.create_user("ada@example.com").await;
+    assert_eq!(changes(&app), 1);
+    let path = format!("/Users/{}", id(&user));
+    let title = json!([{ "op": "replace", "path": "title", "value": "Dr." }]);
+    app.edit(&path, title.clone()).await.expect(200);
+    assert_eq!(changes(&app), 2);
+    app.edit(&path, title).await.expect(200);
+    assert_eq!(changes(&app), 2);
+    app.post("/Users", &sample::user("ADA@example.com"))
+        .await
+        .expect_error(409, "uniqueness");
+    app.put(&path, &json!({}))
+        .await
+        .expect_error(400, "invalidValue");
+    assert_eq!(changes(&app), 2);
+    let mut body = sample::user("ada@example.com");
+    body["title"] = json!("Countess");
+    app.put(&path, &body).await.expect(200);
+    assert_eq!(changes(&app), 3);
+    app.delete(&path).await.expect(204);
+    assert!(changes(&app) > 3);
+});
+
+both!(
+    the_numbers_of_changes_have_no_gap_under_load,
+    |app| async move {
+        let writers = (0..40).map(|number| {
+            let client = app.client.clone();
+            async move {
+                // Every second create fails, and takes no number.
+                let name = format!("user{}@example.com", number / 2);
+                let created = client.post("/Users", &sample::user(&name)).await;
+                created.status
+            }
+        });
+        let statuses = together(writers).await;
+        let created = statuses.iter().filter(|status| **status == 201).count();
+        assert_eq!(created, 20, "{statuses:?}");
+        assert_eq!(changes(&app), 20);
+    }
+);

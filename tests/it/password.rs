@@ -1,0 +1,86 @@
+//! A password goes in and never comes out; without password sync it is not even kept.
+
+use serde_json::{Value, json};
+
+use crate::harness::{Client, Database, Server, both, both_alone, id, sample};
+
+const SECRET: &str = "S3cret-q7Lm2xz";
+
+/// Whether the secret, or any hash, is anywhere in the tables.
+fn kept(database: &Database) -> (i64, i64) {
+    let clear = format!(
+        "SELECT (SELECT count(*) FROM resources WHERE doc LIKE '%{SECRET}%') \
+         + (SELECT count(*) FROM attributes WHERE text LIKE '%{SECRET}%') \
+         + (SELECT count(*) FROM changes WHERE payload LIKE '%{SECRET}%' OR payload LIKE '%argon2%') AS n"
+    );
+    let hashed = "SELECT count(*) AS n FROM resources WHERE password_hash LIKE '$argon2id$%'";
+    (database.count(&clear), database.count(hashed))
+}
+
+/// Every way a password may arrive; the answers must not hold it.
+async fn send_everywhere(client: &Client) {
+    let shows_nothing = |answer: &Value| {
+        let text = answer.to_string();
+        assert!(!text.contains(SECRET) && !text.contains("argon2"), "{text}");
+        assert!(answer.get("password").is_none(), "{text}");
+    };
+    let mut body = sample::user("ada@example.com");
+    body["password"] = json!(SECRET);
+    let user = client.post("/Users", &body).await.expect(201);
+    shows_nothing(&user);
+    let path = format!("/Users/{}", id(&user));
+    shows_nothing(&client.put(&path, &body).await.expect(200));
+    for operation in [
+        json!({ "op": "replace", "value": { "password": SECRET } }),
+        json!({ "op": "Replace", "path": "password", "value": SECRET }),
+        json!({ "op": "add", "path": "password", "value": SECRET }),
+    ] {
+        let patched = client.edit(&path, json!([operation])).await.expect(200);
+        shows_nothing(&patched);
+    }
+    for query in ["", "?attributes=password", "?attributes=userName,password"] {
+        shows_nothing(&client.get(&format!("{path}{query}")).await.expect(200));
+        shows_nothing(&client.get(&format!("/Users{query}")).await.expect(200));
+    }
+    // Nor can it be guessed by asking.
+    for filter in [
+        format!("password%20eq%20%22{SECRET}%22"),
+        "password%20pr".to_owned(),
+    ] {
+        let refused = client.get(&format!("/Users?filter={filter}")).await;
+        let error = refused.expect_error(400, "invalidFilter");
+        assert!(!error.to_string().contains(SECRET), "{error}");
+    }
+}
+
+both_alone!(
+    without_sync_a_password_is_forgotten,
+    |database: Database| async move {
+        let server = Server::start(&database);
+        send_everywhere(&server.admin()).await;
+        assert_eq!(kept(&database), (0, 0));
+        assert!(!server.log().contains(SECRET));
+    }
+);
+
+both_alone!(
+    with_sync_only_its_hash_is_kept,
+    |database: Database| async move {
+        let on = [("ROLLCALL_PASSWORD_SYNC", "on")];
+        let server = Server::start_with(&database, &[], &on);
+        send_everywhere(&server.admin()).await;
+        assert_eq!(kept(&database), (0, 1));
+        assert!(!server.log().contains(SECRET));
+    }
+);
+
+both!(a_placeholder_breaks_no_policy, |app| async move {
+    for (number, password) in ["aaaaaaaa", "q7#Lm2xz", "", "🦀", &"x".repeat(3_000)]
+        .iter()
+        .enumerate()
+    {
+        let mut body = sample::user(&format!("p{number}@example.com"));
+        body["password"] = json!(password);
+        app.post("/Users", &body).await.expect(201);
+    }
+});

@@ -1,0 +1,315 @@
+//! PATCH as a client sees it (RFC 7644 section 3.5.2). The table of cases is held by the core's own
+//! tests; these hold the envelope, the transaction, and what the index knows afterwards.
+
+use serde_json::{Value, json};
+
+use crate::harness::{Client, both, id, sample};
+
+/// A user with values in many attributes, and its path.
+async fn somebody(client: &Client) -> (Value, String) {
+    let body = sample::full_user("ada@example.com");
+    let user = client.post("/Users", &body).await.expect(201);
+    let path = format!("/Users/{}", id(&user));
+    (user, path)
+}
+
+both!(each_operation_does_its_work, |app| async move {
+    let (_, path) = somebody(&app).await;
+    let department = format!("{}:department", sample::ENTERPRISE);
+    let work = "/emails/0/value";
+    let rows = [
+        (
+            json!({ "op": "replace", "path": "title", "value": "Dr." }),
+            "/title",
+            json!("Dr."),
+        ),
+        (
+            json!({ "op": "add", "path": "NICKNAME", "value": "A" }),
+            "/nickName",
+            json!("A"),
+        ),
+        (
+            json!({ "op": "remove", "path": "nickName" }),
+            "/nickName",
+            Value::Null,
+        ),
+        (
+            json!({ "op": "replace", "path": "name.familyName", "value": "Byron" }),
+            "/name/familyName",
+            json!("Byron"),
+        ),
+        (
+            json!({ "op": "replace", "value": { "name": { "givenName": "Augusta" } } }),
+            "/name/familyName",
+            json!("Byron"),
+        ),
+        (
+            json!({ "op": "replace", "value": { "name.middleName": "K" } }),
+            "/name/middleName",
+            json!("K"),
+        ),
+        (
+            json!({ "op": "replace", "path": "emails[type eq \"work\"].value", "value": "new@example.com" }),
+            work,
+            json!("new@example.com"),
+        ),
+        (
+            json!({ "op": "add", "path": "emails", "value": [{ "value": "third@example.com", "type": "other", "primary": true }] }),
+            "/emails/0/primary",
+            json!(false),
+        ),
+        (
+            json!({ "op": "remove", "path": "emails[type eq \"other\"]" }),
+            "/emails/2",
+            Value::Null,
+        ),
+        (
+            json!({ "op": "remove", "path": "emails[type eq \"nowhere\"]" }),
+            work,
+            json!("new@example.com"),
+        ),
+        (
+            json!({ "op": "add", "path": department, "value": "Cards" }),
+            "/title",
+            json!("Dr."),
+        ),
+        (
+            json!({ "op": "replace", "value": { "active": "False" } }),
+            "/active",
+            json!(false),
+        ),
+        (
+            json!({ "op": "Replace", "path": "active", "value": true }),
+            "/active",
+            json!(true),
+        ),
+    ];
+    for (operation, pointer, expected) in rows {
+        let patched = app.edit(&path, json!([operation])).await.expect(200);
+        let mut actual = patched.pointer(pointer).cloned().unwrap_or_default();
+        // A `primary` that was taken away may be false or gone: the two mean the same.
+        if expected == json!(false) && actual.is_null() {
+            actual = json!(false);
+        }
+        assert_eq!(actual, expected, "{operation}");
+        assert_eq!(app.get(&path).await.expect(200), patched, "{operation}");
+    }
+    let user = app.get(&path).await.expect(200);
+    assert_eq!(user[sample::ENTERPRISE]["department"], "Cards");
+    assert_eq!(user["name"]["givenName"], "Augusta");
+});
+
+both!(operations_build_on_one_another, |app| async move {
+    let (_, path) = somebody(&app).await;
+    let operations = json!([
+        { "op": "add", "path": "nickName", "value": "first" },
+        { "op": "replace", "path": "nickName", "value": "second" },
+        { "op": "remove", "path": "emails" },
+        { "op": "add", "path": "emails", "value": { "value": "only@example.com" } },
+        { "op": "replace", "path": "emails[value eq \"only@example.com\"].type", "value": "work" }
+    ]);
+    let patched = app.edit(&path, operations).await.expect(200);
+    assert_eq!(patched["nickName"], "second");
+    let only = json!([{ "value": "only@example.com", "type": "work" }]);
+    assert_eq!(patched["emails"], only);
+});
+
+both!(a_patch_is_done_whole_or_not_at_all, |app| async move {
+    let (before, path) = somebody(&app).await;
+    app.create_user("taken@example.com").await;
+    let faults = [
+        (
+            json!({ "op": "replace", "path": "id", "value": "x" }),
+            400,
+            "mutability",
+        ),
+        (
+            json!({ "op": "replace", "path": "groups", "value": [] }),
+            400,
+            "mutability",
+        ),
+        (
+            json!({ "op": "remove", "path": "userName" }),
+            400,
+            "mutability",
+        ),
+        (json!({ "op": "remove" }), 400, "noTarget"),
+        (
+            json!({ "op": "replace", "path": "emails[", "value": "x" }),
+            400,
+            "invalidPath",
+        ),
+        (
+            json!({ "op": "replace", "path": "name.", "value": "x" }),
+            400,
+            "invalidPath",
+        ),
+        (
+            json!({ "op": "replace", "path": "emails[0]", "value": "x" }),
+            400,
+            "invalidPath",
+        ),
+        (
+            json!({ "op": "replace", "path": "shoeSize", "value": 43 }),
+            400,
+            "invalidPath",
+        ),
+        (
+            json!({ "op": "replace", "path": "userName.x", "value": "x" }),
+            400,
+            "invalidPath",
+        ),
+        (json!({ "op": "add", "path": "title" }), 400, "invalidValue"),
+        (
+            json!({ "op": "replace", "path": "name", "value": "x" }),
+            400,
+            "invalidValue",
+        ),
+        (
+            json!({ "op": "replace", "value": "x" }),
+            400,
+            "invalidValue",
+        ),
+        (
+            json!({ "op": "replace", "path": "title", "value": "nul\u{0}" }),
+            400,
+            "invalidValue",
+        ),
+        (
+            json!({ "op": "replace", "path": "userName", "value": "" }),
+            400,
+            "invalidValue",
+        ),
+        (
+            json!({ "op": "move", "path": "title" }),
+            400,
+            "invalidSyntax",
+        ),
+        (
+            json!({ "path": "title", "value": "x" }),
+            400,
+            "invalidSyntax",
+        ),
+        (json!("replace"), 400, "invalidSyntax"),
+        (
+            json!({ "op": "replace", "path": "userName", "value": "TAKEN@example.com" }),
+            409,
+            "uniqueness",
+        ),
+    ];
+    for (fault, status, scim_type) in faults {
+        let good = json!({ "op": "replace", "path": "title", "value": "changed" });
+        let refused = app.edit(&path, json!([good, fault])).await;
+        refused.expect_error(status, scim_type);
+        assert_eq!(app.get(&path).await.expect(200), before, "{fault}");
+    }
+    assert!(app.find_users(r#"title eq "changed""#).await.is_empty());
+});
+
+both!(the_envelope_must_be_right, |app| async move {
+    let (before, path) = somebody(&app).await;
+    let operations = json!([{ "op": "replace", "path": "title", "value": "changed" }]);
+    for body in [
+        json!({ "Operations": operations }),
+        json!({ "schemas": [], "Operations": operations }),
+        json!({ "schemas": [sample::USER], "Operations": operations }),
+        json!({ "schemas": [sample::PATCH_OP] }),
+        json!({ "schemas": [sample::PATCH_OP], "Operations": [] }),
+        json!({ "schemas": [sample::PATCH_OP], "Operations": "replace" }),
+        json!({ "schemas": [sample::PATCH_OP], "Operations": null }),
+        json!([]),
+    ] {
+        let refused = app.patch(&path, &body).await;
+        refused.expect_error(400, "invalidSyntax");
+    }
+    assert_eq!(app.get(&path).await.expect(200), before);
+    let lower_case = json!({ "schemas": [sample::PATCH_OP], "operations": operations });
+    let patched = app.patch(&path, &lower_case).await.expect(200);
+    assert_eq!(patched["title"], "changed");
+});
+
+both!(
+    a_patch_that_changes_nothing_leaves_no_trace,
+    |app| async move {
+        let (before, path) = somebody(&app).await;
+        for operation in [
+            json!({ "op": "replace", "path": "title", "value": "Countess" }),
+            json!({ "op": "add", "path": "emails", "value": before["emails"] }),
+            json!({ "op": "replace", "path": "emails", "value": before["emails"] }),
+            json!({ "op": "replace", "value": { "active": true } }),
+            json!({ "op": "replace", "value": { "id": before["id"], "meta": before["meta"], "groups": [] } }),
+            json!({ "op": "replace", "value": before }),
+            json!({ "op": "remove", "path": "roles[value eq \"nobody\"]" }),
+            json!({ "op": "add", "path": "nickName", "value": null }),
+        ] {
+            let patched = app.edit(&path, json!([operation])).await.expect(200);
+            assert_eq!(patched, before, "{operation}");
+        }
+    }
+);
+
+both!(filters_see_what_a_patch_did, |app| async move {
+    let (_, path) = somebody(&app).await;
+    let department = format!("{}:department", sample::ENTERPRISE);
+    let operations = json!([
+        { "op": "replace", "path": "userName", "value": "augusta@example.com" },
+        { "op": "replace", "path": "emails[type eq \"work\"].value", "value": "Augusta@example.com" },
+        { "op": "replace", "path": "displayName", "value": "Augusta King" },
+        { "op": "replace", "path": "externalId", "value": "00uOther" },
+        { "op": "replace", "path": department, "value": "Cards" },
+        { "op": "replace", "path": "active", "value": false }
+    ]);
+    app.edit(&path, operations).await.expect(200);
+    for (filter, found) in [
+        (r#"userName eq "AUGUSTA@example.com""#, true),
+        (r#"userName eq "ada@example.com""#, false),
+        (r#"emails.value eq "augusta@example.com""#, true),
+        (r#"emails.value eq "ada@example.com""#, false),
+        (r#"displayName eq "augusta king""#, true),
+        (r#"externalId eq "00uOther""#, true),
+        (r#"externalId eq "00u1a2b3c4D5e6F7g8h9""#, false),
+        (&format!("{department} eq \"cards\""), true),
+        (&format!("{department} eq \"looms\""), false),
+        ("active eq false", true),
+    ] {
+        assert_eq!(!app.find_users(filter).await.is_empty(), found, "{filter}");
+    }
+    app.create_user("ada@example.com").await;
+});
+
+both!(entra_is_understood_too, |app| async move {
+    let user = app.create_user("ada@example.com").await;
+    let path = format!("/Users/{}", id(&user));
+    let operations = json!([
+        { "op": "Replace", "path": "active", "value": "False" },
+        { "op": "Add", "path": "emails[type eq \"home\"].value", "value": "ada@home.example" },
+        { "op": "Add", "path": format!("{}:manager", sample::ENTERPRISE), "value": "26118915" },
+        { "op": "Replace", "value": { format!("{}:department", sample::ENTERPRISE): "Looms" } }
+    ]);
+    let patched = app.edit(&path, operations).await.expect(200);
+    assert_eq!(patched["active"], false);
+    let home = json!({ "type": "home", "value": "ada@home.example" });
+    assert!(
+        patched["emails"].as_array().unwrap().contains(&home),
+        "{patched}"
+    );
+    let enterprise = &patched[sample::ENTERPRISE];
+    assert_eq!(enterprise["manager"]["value"], "26118915");
+    assert_eq!(enterprise["department"], "Looms");
+    assert!(
+        patched["schemas"]
+            .as_array()
+            .unwrap()
+            .contains(&json!(sample::ENTERPRISE))
+    );
+});
+
+both!(a_thousand_operations_fit, |app| async move {
+    let user = app.create_user("ada@example.com").await;
+    let path = format!("/Users/{}", id(&user));
+    let operations: Vec<Value> = (0..1_000)
+        .map(|number| json!({ "op": "replace", "path": "title", "value": number.to_string() }))
+        .collect();
+    let patched = app.edit(&path, json!(operations)).await.expect(200);
+    assert_eq!(patched["title"], "999");
+});
