@@ -142,6 +142,7 @@ fn create(rt: &ResourceType) -> OperationBuilder {
             .operation_id(id)
             .parameter("id", "$response.body#/id")
             .description(text)
+            .build()
     };
     let created = resource(rt, "It was created.")
         .content(SCIM_JSON, answer::scim(&rt.name, example::answered(rt)));

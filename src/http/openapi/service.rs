@@ -7,8 +7,8 @@ use utoipa::openapi::path::{
 };
 use utoipa::openapi::request_body::{RequestBody, RequestBodyBuilder};
 use utoipa::openapi::response::{Response, ResponseBuilder};
-use utoipa::openapi::schema::{ArrayBuilder, Ref, RefOr, Schema};
-use utoipa::openapi::{Components, Required};
+use utoipa::openapi::schema::{ArrayBuilder, Ref, Schema};
+use utoipa::openapi::{Components, RefOr, Required};
 
 use crate::http::SCIM_ROOT;
 use crate::http::admin;
