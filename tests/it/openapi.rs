@@ -90,7 +90,12 @@ fn every_reference_leads_somewhere_and_every_operation_has_its_own_id() {
     while let Some(value) = pending.pop() {
         match value {
             Value::Object(members) => {
-                if let Some(Value::String(_)) = members.get("$ref") {
+                // The `$ref` of a sample member is the address of a user.
+                if members
+                    .get("$ref")
+                    .and_then(Value::as_str)
+                    .is_some_and(|to| to.starts_with('#'))
+                {
                     document.resolve(value);
                 }
                 pending.extend(members.values());
