@@ -7,6 +7,8 @@
 pub(super) mod coerce;
 mod validate;
 
+pub use validate::MAX_INDEXED_BYTES;
+
 use std::collections::HashSet;
 
 use serde_json::{Map, Value};

@@ -78,7 +78,7 @@ fn is_blank(value: &Value) -> bool {
 }
 
 /// `PostgreSQL` refuses index rows of more than about 2,700 bytes.
-const MAX_INDEXED_BYTES: usize = 2_000;
+pub const MAX_INDEXED_BYTES: usize = 2_000;
 
 fn lengths(rt: &ResourceType, document: &Document) -> Result<(), ScimError> {
     if let Some(Value::String(user_name)) = document.0.get("userName") {
