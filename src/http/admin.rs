@@ -41,7 +41,11 @@ pub struct NewToken {
     /// The caller's own tenant where it is left out.
     pub tenant: Option<String>,
     /// Unique among the live tokens of the tenant; it stands as the actor in every change. At most 200 bytes.
-    #[schema(min_length = 1, max_length = 200, pattern = r"^[^\u0000-\u001F\u007F-\u009F]*[^\s\u0000-\u001F\u007F-\u009F][^\u0000-\u001F\u007F-\u009F]*$")]
+    #[schema(
+        min_length = 1,
+        max_length = 200,
+        pattern = r"^[^\u0000-\u001F\u007F-\u009F]*[^\s\u0000-\u001F\u007F-\u009F][^\u0000-\u001F\u007F-\u009F]*$"
+    )]
     pub name: String,
     #[schema(min_items = 1)]
     pub scopes: Vec<ScopeName>,
