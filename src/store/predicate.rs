@@ -5,7 +5,8 @@
 //! pages, nor of what is in a document.
 //!
 //! Two shapes keep the indexes in use: rows of other tables are asked for by `id IN (SELECT ..)`, and
-//! alternatives by `id IN (SELECT .. UNION SELECT ..)`. No condition is ever NULL, so each can be negated.
+//! alternatives by `id IN (SELECT .. UNION SELECT ..)`. What an index cannot find, such as the opposite of a set,
+//! is looked up for each resource that is read. No condition is ever NULL, so each can be negated.
 
 mod element;
 mod fragment;
@@ -24,7 +25,7 @@ use crate::store::{Backend, TenantId};
 pub use fragment::Fragment;
 use fragment::Test;
 pub(super) use fragment::{Bind, Statement};
-use term::{Column, Condition, Term};
+use term::{Column, Condition, Set, Term};
 
 /// More parameters than this and the filter is evaluated on the documents instead; SQLite takes 32,766.
 const MOST_BINDS: usize = 2_000;
@@ -285,19 +286,20 @@ impl Compiler<'_> {
         self.rt.indexed.contains(path)
     }
 
-    /// `SELECT resource_id ..` for the resources with a value at the path that passes the test.
-    fn attribute_rows(&self, key: &str, test: Option<&Test>) -> Fragment {
+    /// The resources with a value at the path that passes the test.
+    fn attribute_rows(&self, key: &str, test: Option<&Test>) -> Set {
         let rows = Fragment::text("SELECT resource_id FROM attributes WHERE tenant_id = ")
             .bind(self.tenant())
             .push(" AND path = ")
             .bind_text(key);
-        match test {
+        let rows = match test {
             None => rows,
             Some(test) => {
                 rows.push(" AND ")
                     .append(test.sql(value_column(test), false, self.backend))
             }
-        }
+        };
+        Set::new(rows, "resource_id")
     }
 
     fn tenant(&self) -> Bind {
@@ -305,8 +307,8 @@ impl Compiler<'_> {
     }
 }
 
-fn set(select: Fragment) -> Term<Condition> {
-    Term::atom(Condition::Set(select))
+fn set(set: Set) -> Term<Condition> {
+    Term::atom(Condition::Set(set))
 }
 
 /// The column of `attributes` for the kind of value.

@@ -4,7 +4,6 @@ mod agreement;
 mod filters;
 #[cfg(any())]
 mod paging;
-#[cfg(any())]
 mod plans;
 mod population;
 #[cfg(any())]

@@ -9,7 +9,7 @@ use std::cmp::Reverse;
 use crate::scim::filter::{CompareOp, Filter, Operand};
 use crate::scim::registry::AttrRef;
 use crate::store::predicate::fragment::{Fragment, Test};
-use crate::store::predicate::term::{Condition, Term};
+use crate::store::predicate::term::{Condition, Set, Term};
 use crate::store::predicate::{
     Compiler, Found, Sign, combine, is_assumed, row_test, set, value_column,
 };
@@ -33,10 +33,10 @@ impl Compiler<'_> {
         let found = combine(filter, Sign::Plain, &|filter, sign| {
             Some(Found::signed(self.row(filter)?, sign))
         })?;
-        let mut selects = Vec::new();
-        self.alternatives(vec![found.term.simplified()], &mut selects)?;
+        let mut sets = Vec::new();
+        self.alternatives(vec![found.term.simplified()], &mut sets)?;
         Some(Found {
-            term: Term::Or(selects.into_iter().map(set).collect()),
+            term: Term::Or(sets.into_iter().map(set).collect()),
             exact: found.exact,
         })
     }
@@ -75,8 +75,8 @@ impl Compiler<'_> {
         }
     }
 
-    /// Adds a select for each alternative of the conjunction; `None` where one of them has no driver.
-    fn alternatives(&self, terms: Vec<Term<Row>>, selects: &mut Vec<Fragment>) -> Option<()> {
+    /// Adds a set for each alternative of the conjunction; `None` where one of them has no driver.
+    fn alternatives(&self, terms: Vec<Term<Row>>, found: &mut Vec<Set>) -> Option<()> {
         let mut all = Vec::new();
         for term in terms {
             match term {
@@ -97,21 +97,21 @@ impl Compiler<'_> {
                 for branch in branches {
                     let mut terms = all.clone();
                     terms.insert(index, branch);
-                    self.alternatives(terms, selects)?;
+                    self.alternatives(terms, found)?;
                 }
             }
             Term::Atom { atom, .. } => {
-                if selects.len() == MOST_ALTERNATIVES {
+                if found.len() == MOST_ALTERNATIVES {
                     return None;
                 }
-                selects.push(self.select(&atom, &all));
+                found.push(self.select(&atom, &all));
             }
             Term::And(_) | Term::Always(_) => return None,
         }
         Some(())
     }
 
-    fn select(&self, driver: &Row, rest: &[Term<Row>]) -> Fragment {
+    fn select(&self, driver: &Row, rest: &[Term<Row>]) -> Set {
         if rest.is_empty() {
             return self.attribute_rows(driver.path.key(), driver.test.as_ref());
         }
@@ -129,7 +129,7 @@ impl Compiler<'_> {
         for term in rest {
             sql = sql.push(" AND ").append(self.same_element(driver, term));
         }
-        sql
+        Set::new(sql, "driver.resource_id")
     }
 
     /// A condition on the element that the driver's row belongs to.

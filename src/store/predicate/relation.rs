@@ -6,7 +6,7 @@ use crate::scim::eval;
 use crate::scim::filter::{CompareOp, Filter, Operand};
 use crate::scim::registry::AttrRef;
 use crate::store::predicate::fragment::{Fragment, Test};
-use crate::store::predicate::term::{Column, Condition, Term, render_row};
+use crate::store::predicate::term::{Column, Condition, Set, Term, render_row};
 use crate::store::predicate::{Compiler, Found, Sign, combine, set, test};
 
 /// The kinds of members that the table knows.
@@ -47,25 +47,51 @@ impl Compiler<'_> {
             }
         };
         Some(set(match self.relation(path)? {
-            Relation::Members => rows("SELECT group_id FROM members WHERE tenant_id = "),
+            Relation::Members => Set::new(
+                rows("SELECT group_id FROM members WHERE tenant_id = "),
+                "group_id",
+            ),
             // Whoever is in any group is in one directly.
-            Relation::Groups if row == Term::Always(true) => {
-                rows("SELECT member_id FROM members WHERE tenant_id = ")
-            }
-            // The members of the groups meant, the members of those of them that are groups, and so on. UNION
-            // drops what was seen before, so groups in a circle come to an end. The outer SELECT is there
-            // because SQLite wants no WITH after a UNION.
-            Relation::Groups => rows(
-                "SELECT id FROM (WITH RECURSIVE below(id) AS (\
-                 SELECT member_id FROM members WHERE tenant_id = ",
-            )
-            .push(
-                " UNION SELECT members.member_id FROM below \
-                 JOIN members ON members.group_id = below.id WHERE members.tenant_id = ",
-            )
-            .bind(self.tenant())
-            .push(") SELECT id FROM below) AS reached"),
+            Relation::Groups if row == Term::Always(true) => Set::new(
+                rows("SELECT member_id FROM members WHERE tenant_id = "),
+                "member_id",
+            ),
+            Relation::Groups => Set::searched(self.below(rows), self.above(&row)),
         }))
+    }
+
+    /// The members of the groups meant, the members of those of them that are groups, and so on.
+    ///
+    /// UNION drops what was seen before, so groups in a circle come to an end. The outer SELECT is there because
+    /// SQLite wants no WITH after a UNION.
+    fn below(&self, rows: impl Fn(&'static str) -> Fragment) -> Fragment {
+        rows(
+            "SELECT id FROM (WITH RECURSIVE below(id, kind) AS (\
+             SELECT member_id, kind FROM members WHERE tenant_id = ",
+        )
+        .push(
+            " UNION SELECT members.member_id, members.kind FROM below \
+             JOIN members ON members.group_id = below.id \
+             WHERE below.kind = 'Group' AND members.tenant_id = ",
+        )
+        .bind(self.tenant())
+        .push(") SELECT id FROM below) AS reached")
+    }
+
+    /// The groups around the resource at hand, as far as they are meant.
+    fn above(&self, row: &Term<Condition>) -> Fragment {
+        Fragment::text(
+            "WITH RECURSIVE above(group_id) AS (SELECT members.group_id FROM members \
+             WHERE members.member_id = resources.id AND members.tenant_id = ",
+        )
+        .bind(self.tenant())
+        .push(
+            " UNION SELECT members.group_id FROM above \
+             JOIN members ON members.member_id = above.group_id WHERE members.tenant_id = ",
+        )
+        .bind(self.tenant())
+        .push(") SELECT group_id FROM above WHERE ")
+        .append(render_row(row, self.backend))
     }
 
     /// `members[..]` and `groups[..]`.
