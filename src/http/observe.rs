@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::error::InternalError;
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
@@ -31,16 +32,19 @@ pub async fn observe(
     let method = request.method().clone();
     let span = tracing::info_span!("request", request.id = %id, http.method = %method);
     let shared = request.app_data::<Data<Shared>>().cloned();
-    let http_request = request.request().clone();
     let outcome = AssertUnwindSafe(next.call(request))
         .catch_unwind()
         .instrument(span.clone())
         .await;
     let mut response = match outcome {
-        Ok(result) => result?.map_into_left_body(),
+        Ok(result) => result?,
         Err(_panic) => {
-            let error = ApiError::Panic.error_response();
-            ServiceResponse::new(http_request, error).map_into_right_body()
+            // No clone of the request may be kept for this: the router wants to be its only owner.
+            let mut response = ApiError::Panic.error_response();
+            if let Ok(value) = HeaderValue::from_str(&id) {
+                response.headers_mut().insert(REQUEST_ID, value);
+            }
+            return Err(InternalError::from_response("a handler panicked", response).into());
         }
     };
     let route = response
