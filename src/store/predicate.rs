@@ -311,11 +311,12 @@ fn set(set: Set) -> Term<Condition> {
     Term::atom(Condition::Set(set))
 }
 
-/// How well the index finds the rows of one path: an address or an id tells more than a type does.
+/// How well the index finds the rows of one path: an address or an id tells much, a type next to nothing.
 fn worth(path: &AttrRef, test: Option<&Test>) -> Worth {
-    match Worth::of(test) {
-        Worth::Equal if path.leaf().name == "value" => Worth::Single,
-        worth => worth,
+    match (Worth::of(test), path.leaf().name.as_str()) {
+        (Worth::Equal, "value") => Worth::Single,
+        (Worth::Equal | Worth::Range, "type") => Worth::Some,
+        (worth, _) => worth,
     }
 }
 
