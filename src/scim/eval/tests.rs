@@ -56,7 +56,13 @@ fn users(text: &str) -> String {
         matches(&filter, &view)
     });
     found
-        .map(|(person, _)| person["id"].as_str().unwrap()[..1].to_lowercase())
+        .map(|(person, _)| {
+            person["id"]
+                .as_str()
+                .unwrap()
+                .trim_end_matches('1')
+                .to_lowercase()
+        })
         .collect()
 }
 
