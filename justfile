@@ -14,6 +14,10 @@ ci: fmt typos shell docker deny shear clippy test doc parser clean-tree
 run *args:
     cargo run -- serve {{ args }}
 
+# Write openapi/openapi.json anew; a test fails where it is out of date.
+openapi:
+    cargo run --quiet -- openapi > openapi/openapi.json
+
 # The form of the code.
 fmt:
     cargo fmt --all -- --check

@@ -54,7 +54,7 @@ pub struct Config {
     pub password_sync: PasswordSync,
     pub default_page_size: u32,
     pub max_page_size: u32,
-    pub scan_limit: u32,
+    pub scan_limit: u64,
     pub patch_answer_members: u32,
     pub issuers: Vec<IssuerSettings>,
     pub bootstrap_token: Option<Secret>,
@@ -142,7 +142,7 @@ impl Config {
                 1..=max_page_size,
             )?),
             max_page_size: to_u32(max_page_size),
-            scan_limit: to_u32(sources.number("scan_limit", 100_000, 1..=100_000_000)?),
+            scan_limit: sources.number("scan_limit", 100_000, 1..=100_000_000)?,
             patch_answer_members: to_u32(sources.number(
                 "patch_answer_members",
                 1000,

@@ -22,6 +22,7 @@ type Answer = Result<HttpResponse, ApiError>;
 #[serde(deny_unknown_fields)]
 pub struct NewTenant {
     /// 1 to 63 characters out of `a-z`, `0-9`, `-` and `_`.
+    #[schema(pattern = "^[a-z0-9_-]{1,63}$")]
     pub name: String,
 }
 
@@ -29,7 +30,6 @@ pub struct NewTenant {
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct Tenant {
     pub name: String,
-    /// RFC 3339.
     #[schema(value_type = String, format = DateTime)]
     pub created: Timestamp,
 }
@@ -40,19 +40,44 @@ pub struct Tenant {
 pub struct NewToken {
     /// The caller's own tenant where it is left out.
     pub tenant: Option<String>,
-    /// Unique among the live tokens of the tenant; it stands as the actor in every change.
+    /// Unique among the live tokens of the tenant; it stands as the actor in every change. At most 200 bytes.
+    #[schema(
+        min_length = 1,
+        max_length = 200,
+        pattern = r"^[^\u0000-\u001F\u007F-\u009F]*[^\s\u0000-\u001F\u007F-\u009F][^\u0000-\u001F\u007F-\u009F]*$"
+    )]
     pub name: String,
-    /// Out of `scim`, `read` and `admin`.
-    pub scopes: Vec<String>,
-    /// RFC 3339; never where it is left out.
+    #[schema(min_items = 1)]
+    pub scopes: Vec<ScopeName>,
+    /// A time to come; never where it is left out.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub expires: Option<Timestamp>,
+}
+
+/// `scim` provisions and reads, `read` only reads, `admin` manages tenants and tokens.
+#[derive(Debug, Clone, Copy, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ScopeName {
+    Scim,
+    Read,
+    Admin,
+}
+
+impl From<ScopeName> for Scope {
+    fn from(name: ScopeName) -> Self {
+        match name {
+            ScopeName::Scim => Self::Scim,
+            ScopeName::Read => Self::Read,
+            ScopeName::Admin => Self::Admin,
+        }
+    }
 }
 
 /// A token without its secret.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct Token {
     pub name: String,
+    /// Separated by blanks.
     pub scopes: String,
     #[schema(value_type = String, format = DateTime)]
     pub created: Timestamp,
@@ -125,12 +150,7 @@ pub async fn create_token(
     payload: Payload,
 ) -> Answer {
     let wish: NewToken = typed(body::read(&request, payload, shared.body_limits).await?)?;
-    let scopes = wish
-        .scopes
-        .iter()
-        .map(|word| word.parse::<Scope>())
-        .collect::<Result<Scopes, _>>()
-        .map_err(|error| service::Error::BadRequest(error.to_string()))?;
+    let scopes: Scopes = wish.scopes.into_iter().map(Scope::from).collect();
     let token = admin::create_token(
         &shared.service,
         &caller.context,

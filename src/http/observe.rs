@@ -1,11 +1,12 @@
 //! Around every request: an id, a log line, metrics, and a net under panics.
 
 use std::panic::AssertUnwindSafe;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::error::InternalError;
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{Error, ResponseError as _};
@@ -31,31 +32,56 @@ pub async fn observe(
     let method = request.method().clone();
     let span = tracing::info_span!("request", request.id = %id, http.method = %method);
     let shared = request.app_data::<Data<Shared>>().cloned();
-    let http_request = request.request().clone();
-    let outcome = AssertUnwindSafe(next.call(request))
+    // In a block of its own, for a part of the inner service runs before the first await.
+    let outcome = AssertUnwindSafe(async move { next.call(request).await })
         .catch_unwind()
         .instrument(span.clone())
         .await;
-    let mut response = match outcome {
-        Ok(result) => result?.map_into_left_body(),
-        Err(_panic) => {
-            let error = ApiError::Panic.error_response();
-            ServiceResponse::new(http_request, error).map_into_right_body()
-        }
+    let (route, status) = match &outcome {
+        Ok(Ok(response)) => (response.request().match_pattern(), response.status()),
+        Ok(Err(error)) => (None, error.as_response_error().status_code()),
+        Err(_panic) => (None, ApiError::Panic.status_code()),
     };
-    let route = response
-        .request()
-        .match_pattern()
-        .unwrap_or_else(|| "none".to_owned());
-    let status = response.status().as_u16();
-    let elapsed = started.elapsed();
+    let record = Record {
+        method: method.as_str(),
+        route: &route.unwrap_or_else(|| "none".to_owned()),
+        status: status.as_u16(),
+        elapsed: started.elapsed(),
+    };
     if let Some(shared) = shared {
         shared
             .metrics
-            .request(method.as_str(), &route, status, elapsed);
+            .request(record.method, record.route, record.status, record.elapsed);
     }
-    let duration_ms = elapsed.as_secs_f64() * 1000.0;
-    span.in_scope(|| {
+    span.in_scope(|| record.log());
+    let id = HeaderValue::from_str(&id).ok();
+    match outcome {
+        Ok(result) => {
+            let mut response = result?;
+            set_id(response.headers_mut(), id);
+            Ok(response)
+        }
+        // The request is gone with the handler: actix would not route one that is shared.
+        Err(_panic) => {
+            let mut response = ApiError::Panic.error_response();
+            set_id(response.headers_mut(), id);
+            Err(InternalError::from_response("a handler panicked", response).into())
+        }
+    }
+}
+
+/// What the log and the metrics say of an answered request.
+struct Record<'a> {
+    method: &'a str,
+    route: &'a str,
+    status: u16,
+    elapsed: Duration,
+}
+
+impl Record<'_> {
+    fn log(&self) {
+        let (route, status) = (self.route, self.status);
+        let duration_ms = self.elapsed.as_secs_f64() * 1000.0;
         if status >= 500 {
             tracing::error!(
                 http.route = route,
@@ -71,11 +97,13 @@ pub async fn observe(
                 "answered"
             );
         }
-    });
-    if let Ok(value) = HeaderValue::from_str(&id) {
-        response.headers_mut().insert(REQUEST_ID, value);
     }
-    Ok(response)
+}
+
+fn set_id(headers: &mut HeaderMap, id: Option<HeaderValue>) {
+    if let Some(id) = id {
+        headers.insert(REQUEST_ID, id);
+    }
 }
 
 /// The caller's own id where it is a plain word, so that a trace can cross services; a new one otherwise.

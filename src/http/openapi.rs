@@ -1,8 +1,136 @@
-//! The OpenAPI document.
+//! The OpenAPI document: what the registry holds and what [`super::routes`] serves, for people and tools.
+//!
+//! It only describes. A test holds it to the routes, and `openapi/openapi.json` to what is made here.
 
+mod answer;
+mod example;
+mod message;
+mod resources;
+mod schema;
+mod service;
+
+use utoipa::openapi::info::{InfoBuilder, LicenseBuilder};
+use utoipa::openapi::path::Paths;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::server::Server;
+use utoipa::openapi::tag::{Tag, TagBuilder};
+use utoipa::openapi::{Components, OpenApi, OpenApiBuilder};
+
+use crate::http::SCIM_ROOT;
 use crate::scim::Registry;
 
-/// The document for the registry's types.
-pub fn document(_registry: &Registry) -> utoipa::openapi::OpenApi {
-    utoipa::openapi::OpenApi::default()
+const ABOUT: &str = "Rollcall is a SCIM 2.0 provisioning service (RFC 7643, RFC 7644): an identity provider such as \
+    Okta pushes people and groups in, and applications read who is there.\n\n\
+    Every answer has an `X-Request-Id`; a plain word that the client sends under this name is kept, so that a trace \
+    can cross services. Every error has a SCIM body, also outside of SCIM. A method that an endpoint does not have is \
+    answered with 405 and `Allow`.";
+
+/// The groups of operations besides those of the resource types.
+mod tag {
+    pub const DISCOVERY: &str = "Discovery";
+    pub const ADMINISTRATION: &str = "Administration";
+    pub const OPERATIONS: &str = "Operations";
+}
+
+/// Describes the service with these resource types. The same registry gives the same document to the letter.
+pub fn document(registry: &Registry) -> OpenApi {
+    let license = LicenseBuilder::new()
+        .name(env!("CARGO_PKG_LICENSE"))
+        .identifier(Some(env!("CARGO_PKG_LICENSE")));
+    let info = InfoBuilder::new()
+        .title("Rollcall")
+        .version(env!("CARGO_PKG_VERSION"))
+        .description(Some(ABOUT))
+        .license(Some(license.build()));
+    OpenApiBuilder::new()
+        .info(info)
+        .servers(Some([Server::new("/")]))
+        .tags(Some(tags(registry)))
+        .paths(paths(registry))
+        .components(Some(components(registry)))
+        .security(Some(
+            ["bearer", "basic"].map(|name| SecurityRequirement::new(name, Vec::<String>::new())),
+        ))
+        .build()
+}
+
+fn tags(registry: &Registry) -> Vec<Tag> {
+    let tag = |name: &str, text: &str| TagBuilder::new().name(name).description(Some(text)).build();
+    let mut tags: Vec<Tag> = registry
+        .types()
+        .iter()
+        .map(|rt| tag(resources::plural(rt), &rt.description))
+        .collect();
+    tags.push(tag(tag::DISCOVERY, "What the service supports and knows."));
+    tags.push(tag(tag::ADMINISTRATION, "Tenants and tokens."));
+    tags.push(tag(tag::OPERATIONS, "For whoever runs the service."));
+    tags
+}
+
+fn paths(registry: &Registry) -> Paths {
+    let mut paths = Paths::new();
+    for rt in registry.types() {
+        let endpoint = format!("{SCIM_ROOT}{}", rt.endpoint);
+        paths
+            .paths
+            .insert(format!("{endpoint}/{{id}}"), resources::single(rt));
+        paths.paths.insert(endpoint, resources::collection(rt));
+    }
+    paths.paths.extend(service::paths());
+    paths
+}
+
+fn components(registry: &Registry) -> Components {
+    let mut components = service::register(answer::register(Components::new()), registry);
+    let mut schemas = vec![
+        ("Error".to_owned(), message::error()),
+        ("PatchOp".to_owned(), message::patch_op()),
+        ("PatchOperation".to_owned(), message::patch_operation()),
+    ];
+    for rt in registry.types() {
+        schemas.push((rt.name.clone(), schema::answered(rt)));
+        schemas.push((resources::input(rt), schema::sent(rt)));
+        schemas.push((resources::page(rt), message::list(&rt.name)));
+    }
+    components.schemas.extend(
+        schemas
+            .into_iter()
+            .map(|(name, schema)| (name, schema.into())),
+    );
+    for (name, parameter) in resources::parameters() {
+        components
+            .parameters
+            .insert(name.to_owned(), parameter.into());
+    }
+    for (name, scheme) in security_schemes() {
+        components.add_security_scheme(name, scheme);
+    }
+    components
+}
+
+fn security_schemes() -> [(&'static str, SecurityScheme); 2] {
+    let scheme = |scheme, text: &str| {
+        SecurityScheme::Http(
+            HttpBuilder::new()
+                .scheme(scheme)
+                .description(Some(text))
+                .build(),
+        )
+    };
+    [
+        (
+            "bearer",
+            scheme(
+                HttpAuthScheme::Bearer,
+                "A token of this service (`rollcall token create`), or a JWT of an issuer that the service trusts.",
+            ),
+        ),
+        (
+            "basic",
+            scheme(
+                HttpAuthScheme::Basic,
+                "A token of this service as the password; the user name is not read.",
+            ),
+        ),
+    ]
 }

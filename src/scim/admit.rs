@@ -5,16 +5,20 @@
 //! It must not know what is stored, but for what [`replace`] is given.
 
 pub(super) mod coerce;
+mod validate;
+
+pub use validate::MAX_INDEXED_BYTES;
 
 use std::collections::HashSet;
 
 use serde_json::{Map, Value};
 
 use self::coerce::{Nulls, Place};
+pub(super) use self::validate::validate;
 use crate::scim::document::into_object;
 use crate::scim::members::{self, Member};
 use crate::scim::name;
-use crate::scim::registry::{self, AttrRef, Extension, ResourceType};
+use crate::scim::registry::{self, Extension, ResourceType};
 use crate::scim::schema::{Attribute, Mutability};
 use crate::scim::{Document, ScimError};
 
@@ -109,24 +113,6 @@ pub fn defaults(rt: &ResourceType, document: &mut Document) {
     }
 }
 
-/// Holds a whole document to what the schema demands: required attributes, one primary value at most, and
-/// lengths that an index can take.
-pub(super) fn validate(rt: &ResourceType, document: &Document) -> Result<(), ScimError> {
-    required(&rt.schema.attributes, &document.0, None)?;
-    for extension in &rt.extensions {
-        let urn = extension.schema.id.as_str();
-        match document.container(Some(urn)) {
-            Some(attributes) => {
-                let at = Place::root(urn);
-                required(&extension.schema.attributes, attributes, Some(&at))?;
-            }
-            None if extension.required => return Err(missing(&Place::root(urn))),
-            None => {}
-        }
-    }
-    lengths(rt, document)
-}
-
 struct Draft<'a> {
     rt: &'a ResourceType,
     /// Names in the schema's spelling, URNs in lower case.
@@ -219,7 +205,7 @@ pub(super) fn unknown_attributes(
     value: &Value,
     at: &Place,
 ) -> Result<Map<String, Value>, ScimError> {
-    coerce::no_nul_inside(value, at)?;
+    coerce::storable(value, at)?;
     let mut attributes = into_object(Some(value.clone()));
     attributes.retain(|_, value| !coerce::is_nothing(value));
     Ok(attributes)
@@ -308,135 +294,6 @@ fn guarded(
 
 pub(super) fn set_once(at: &Place) -> ScimError {
     ScimError::mutability(format!("{at} is immutable: once set it cannot be changed"))
-}
-
-fn missing(at: &Place) -> ScimError {
-    ScimError::invalid_value(format!(
-        "{at} is required and must not be empty; map it in the identity provider"
-    ))
-}
-
-fn required(
-    attributes: &[std::sync::Arc<Attribute>],
-    values: &Map<String, Value>,
-    parent: Option<&Place>,
-) -> Result<(), ScimError> {
-    for attribute in attributes {
-        let at = match parent {
-            Some(parent) => parent.name(&attribute.name),
-            None => Place::root(&attribute.name),
-        };
-        let value = values.get(&attribute.name);
-        // The service sets readOnly attributes, and a password is never in a document.
-        let is_ours = matches!(
-            attribute.mutability,
-            Mutability::ReadOnly | Mutability::WriteOnly
-        );
-        if attribute.required && !is_ours && value.is_none_or(is_blank) {
-            return Err(missing(&at));
-        }
-        match value {
-            Some(Value::Object(members)) => {
-                required(&attribute.sub_attributes, members, Some(&at))?;
-            }
-            Some(Value::Array(elements)) => {
-                if elements.iter().filter(|e| coerce::is_primary(e)).count() > 1 {
-                    return Err(coerce::two_primaries(&at));
-                }
-                for (index, element) in elements.iter().enumerate() {
-                    if let Value::Object(members) = element {
-                        required(&attribute.sub_attributes, members, Some(&at.index(index)))?;
-                    }
-                }
-            }
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
-fn is_blank(value: &Value) -> bool {
-    value.as_str().is_some_and(|text| text.trim().is_empty())
-}
-
-/// `PostgreSQL` refuses index rows of more than about 2,700 bytes.
-const MAX_INDEXED_BYTES: usize = 2_000;
-
-fn lengths(rt: &ResourceType, document: &Document) -> Result<(), ScimError> {
-    if let Some(Value::String(user_name)) = document.0.get("userName") {
-        if user_name.contains(char::is_control) {
-            return Err(ScimError::invalid_value(
-                "userName holds a control character; correct it in the identity provider",
-            ));
-        }
-        if is_too_long(user_name, |text| name::fold_user_name(text).as_str().len()) {
-            return Err(too_long(&Place::root("userName")));
-        }
-    }
-    for (name, fold) in [("externalId", Fold::Not), ("displayName", Fold::Case)] {
-        if let Some(Value::String(text)) = document.0.get(name) {
-            check_length(text, fold, &Place::root(name))?;
-        }
-    }
-    rt.indexed
-        .iter()
-        .try_for_each(|path| check_indexed(path, document))
-}
-
-fn check_indexed(path: &AttrRef, document: &Document) -> Result<(), ScimError> {
-    let Some(value) = document
-        .container(path.container.as_deref())
-        .and_then(|holder| holder.get(&path.attribute.name))
-    else {
-        return Ok(());
-    };
-    let fold = if path.leaf().case_exact {
-        Fold::Not
-    } else {
-        Fold::Case
-    };
-    let leaf = |value: &Value| -> Result<(), ScimError> {
-        let value = match &path.sub {
-            Some(sub) => value.get(&sub.name),
-            None => Some(value),
-        };
-        match value {
-            Some(Value::String(text)) => check_length(text, fold, &Place::root(path.key())),
-            _ => Ok(()),
-        }
-    };
-    match value {
-        Value::Array(elements) => elements.iter().try_for_each(leaf),
-        other => leaf(other),
-    }
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Fold {
-    Not,
-    Case,
-}
-
-fn check_length(text: &str, fold: Fold, at: &Place) -> Result<(), ScimError> {
-    let length = |text: &str| match fold {
-        Fold::Not => text.len(),
-        Fold::Case => name::fold(text).as_str().len(),
-    };
-    if is_too_long(text, length) {
-        return Err(too_long(at));
-    }
-    Ok(())
-}
-
-/// Folding costs time and makes a text at most three times as long.
-fn is_too_long(text: &str, folded_length: impl Fn(&str) -> usize) -> bool {
-    text.len() > MAX_INDEXED_BYTES / 3 && folded_length(text) > MAX_INDEXED_BYTES
-}
-
-fn too_long(at: &Place) -> ScimError {
-    ScimError::invalid_value(format!(
-        "{at} is longer than {MAX_INDEXED_BYTES} bytes; shorten it in the identity provider"
-    ))
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use crate::scim::Document;
 use crate::scim::registry::ResourceType;
 
 /// One attribute that differs; `None` is unassigned.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct AttrChange {
     /// `title`, `name.givenName`, `emails`, `urn:..:User:department`, or the URN of an unknown extension.
     pub path: String,

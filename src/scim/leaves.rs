@@ -32,6 +32,14 @@ pub struct HotColumns {
     pub active: Option<bool>,
 }
 
+/// What a resource is called where it stands as a member or as a group: its `userName`, else its `displayName`.
+pub fn label(document: &Document) -> Option<String> {
+    ["userName", "displayName"]
+        .iter()
+        .find_map(|name| document.0.get(*name)?.as_str())
+        .map(str::to_owned)
+}
+
 /// The rows of the index: for the paths that the type marks as indexed, and no other.
 ///
 /// Unassigned values have no row; neither have values whose type is not the schema's.

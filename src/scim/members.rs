@@ -82,7 +82,8 @@ fn parse_one(element: &Map<String, Value>, at: &Place) -> Result<Member, ScimErr
     Ok(Member { value, display })
 }
 
-const MAX_ID_BYTES: usize = 2_000;
+/// The most bytes in the id of a member.
+pub const MAX_ID_BYTES: usize = 2_000;
 
 fn text(element: &Map<String, Value>, name: &str, at: &Place) -> Result<Option<String>, ScimError> {
     let found = element.get(name).or_else(|| {

@@ -25,7 +25,11 @@ pub async fn list_tenants(service: &Service, context: &Context) -> Result<Vec<Te
 ///
 /// # Errors
 /// [`Error::Forbidden`], or what [`tenants::create`] refuses.
-pub async fn create_tenant(service: &Service, context: &Context, name: String) -> Result<Tenant, Error> {
+pub async fn create_tenant(
+    service: &Service,
+    context: &Context,
+    name: String,
+) -> Result<Tenant, Error> {
     if own_tenant(service, context).await?.name != DEFAULT_TENANT {
         return Err(Error::Forbidden(Scope::Admin));
     }
@@ -58,7 +62,17 @@ pub async fn create_token(
     expires: Option<Timestamp>,
 ) -> Result<String, Error> {
     let tenant = managed(service, context, tenant).await?;
-    tokens::create(&service.store, Wish { tenant, name, scopes, expires }, service.clock.as_ref()).await
+    tokens::create(
+        &service.store,
+        Wish {
+            tenant,
+            name,
+            scopes,
+            expires,
+        },
+        service.clock.as_ref(),
+    )
+    .await
 }
 
 /// Revokes a token by name.
@@ -76,7 +90,11 @@ pub async fn revoke_token(
 }
 
 /// The name of the tenant to act on. Another's tenant is answered as if it did not exist.
-async fn managed(service: &Service, context: &Context, tenant: Option<String>) -> Result<String, Error> {
+async fn managed(
+    service: &Service,
+    context: &Context,
+    tenant: Option<String>,
+) -> Result<String, Error> {
     let own = own_tenant(service, context).await?;
     match tenant {
         None => Ok(own.name),

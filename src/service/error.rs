@@ -1,6 +1,7 @@
 //! Why a use case could not be done, in the service's own words; HTTP picks the status.
 
 use crate::scim::ScimError;
+use crate::store::page::PageError;
 use crate::store::{StoreError, Unique};
 
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +38,15 @@ pub enum Unauthenticated {
     Missing,
     /// One was sent, and it is unknown, malformed, expired or revoked.
     Invalid,
+}
+
+impl From<PageError> for Error {
+    fn from(error: PageError) -> Self {
+        match error {
+            PageError::Scim(error) => error.into(),
+            PageError::Store(error) => error.into(),
+        }
+    }
 }
 
 impl From<StoreError> for Error {

@@ -7,14 +7,13 @@ use crate::scim::message;
 use crate::scim::project::Selection;
 use crate::scim::{Filter, ResourceType, filter};
 use crate::service::provision::require;
-use crate::service::walk::{Note, WalkKey};
-use crate::service::{Context, Error, Service, present};
-use crate::store::ResourceId;
+use crate::service::walk::{self, Note, WalkKey, Walks};
+use crate::service::{Context, Error, Options, Service, present};
 use crate::store::page::{self, PageQuery, Start};
-use crate::store::{counts, walks};
+use crate::store::{Backend, Conn, ResourceId, TenantId, walks};
 
 /// A query as a client asks it (RFC 7644 section 3.4.2).
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct ListQuery {
     pub filter: Option<String>,
     /// 1 is the first; lower values count as 1.
@@ -67,86 +66,136 @@ struct Asked {
     selection: Selection,
 }
 
+/// A page and the note that the walk leaves for the next one.
+struct Read {
+    body: String,
+    next: Option<(WalkKey, Note)>,
+}
+
 async fn read_page(service: &Service, context: &Context, asked: Asked) -> Result<String, Error> {
-    let (tenant, at_us, options) = (
-        context.tenant(),
-        context.at_us(),
-        Arc::clone(&service.options),
-    );
-    let notes = service.walks.clone();
-    let tenant_text = tenant.0.to_string();
+    let (tenant, at_us) = (context.tenant(), context.at_us());
+    let (options, notes) = (Arc::clone(&service.options), service.walks.clone());
     let caller = context.principal.name.clone();
-    service
+    let read = service
         .store
         .read(move |conn| {
-            let parts =
-                [&tenant_text, &caller, &asked.rt.name, &asked.filter_text].map(String::as_str);
-            let key = WalkKey::new(&parts, asked.start_index);
-            let note = if asked.start_index > 1 {
-                match notes.recall(&key) {
-                    Some(note) => Some(note),
-                    // Another node may have served the page before.
-                    None => walks::recall(conn, key.as_str())?.map(|row| {
-                        Arc::new(Note {
-                            last_id: row.last_id,
-                            deleted_at_start: row.deleted_at_start,
-                            at_us: row.at,
-                            used: false,
-                        })
-                    }),
-                }
-            } else {
-                None
-            };
-            let handed_out = asked.start_index.saturating_sub(1);
-            let page_query = PageQuery {
-                rt: Arc::clone(&asked.rt),
-                filter: asked.filter.clone(),
-                start: match &note {
-                    Some(note) => Start::After(ResourceId(note.last_id.clone())),
-                    None => Start::Index(handed_out),
-                },
-                limit: asked.limit,
-                scan_limit: options.scan_limit,
-            };
-            let page = page::page(conn, tenant, &page_query)?;
-            let deleted = counts::of(conn, tenant, &asked.rt.name)?.deleted;
-            let returned = u64::try_from(page.rows.len()).unwrap_or(u64::MAX);
-            let deleted_at_start = note.as_ref().map_or(deleted, |note| note.deleted_at_start);
-            let total = match &note {
-                None => page.total,
-                // What this walk has handed out already, and what still lies ahead of it.
-                Some(_) => handed_out.saturating_add(page.total),
-            };
-            let next = asked.start_index.saturating_add(returned);
-            if let Some(last) = page.rows.last()
-                && next <= total
-            {
-                let note = Note {
-                    last_id: last.id.0.clone(),
-                    deleted_at_start,
-                    at_us,
-                    used: false,
-                };
-                let key = WalkKey::new(&parts, next);
-                walks::remember(
-                    conn,
-                    key.as_str(),
-                    &note.last_id,
-                    note.deleted_at_start,
-                    at_us,
-                )?;
-                notes.remember(key, note);
-            }
-            let bodies = present::many(
-                conn,
+            let walk = Walk {
                 tenant,
-                &options.base_url,
-                &asked.rt,
-                &page.rows,
-                &asked.selection,
-            )?;
-            Ok(message::list_response(total, asked.start_index, &bodies))
+                caller,
+                at_us,
+                asked,
+            };
+            walk.read(conn, &notes, &options)
+        })
+        .await?;
+    if let Some((key, note)) = read.next {
+        if service.store.backend() == Backend::Postgres {
+            share(service, tenant, &key, &note).await?;
+        }
+        service.walks.remember(key, note);
+    }
+    Ok(read.body)
+}
+
+/// Tells the other nodes where the walk stands: the next page may be asked of one of them.
+async fn share(
+    service: &Service,
+    tenant: TenantId,
+    key: &WalkKey,
+    note: &Note,
+) -> Result<(), Error> {
+    let key = key.as_str().to_owned();
+    let row = walks::Walk {
+        last_id: ResourceId(note.last_id.clone()),
+        at: note.at_us,
+    };
+    service
+        .store
+        .admin(move |conn| {
+            walks::forget_before(conn, walk::stale_before(row.at))?;
+            Ok(walks::remember(conn, tenant, &key, &row)?)
         })
         .await
+}
+
+struct Walk {
+    tenant: TenantId,
+    caller: String,
+    at_us: i64,
+    asked: Asked,
+}
+
+impl Walk {
+    fn read(&self, conn: &mut Conn, notes: &Walks, options: &Options) -> Result<Read, Error> {
+        let asked = &self.asked;
+        let note = self.recall(conn, notes)?;
+        let handed_out = asked.start_index.saturating_sub(1);
+        let query = PageQuery {
+            rt: Arc::clone(&asked.rt),
+            filter: asked.filter.clone(),
+            start: match &note {
+                Some(note) => Start::After(ResourceId(note.last_id.clone())),
+                None => Start::Index(handed_out),
+            },
+            limit: asked.limit,
+            scan_limit: options.scan_limit,
+            base_url: options.base_url.clone(),
+        };
+        let page = page::page(conn, self.tenant, &query)?;
+        let total = match &note {
+            None => page.total,
+            // What this walk has handed out already, and what still lies ahead of it.
+            Some(_) => handed_out.saturating_add(page.total),
+        };
+        let returned = u64::try_from(page.rows.len()).unwrap_or(u64::MAX);
+        let next_index = asked.start_index.saturating_add(returned);
+        let next = page
+            .rows
+            .last()
+            .filter(|_| next_index <= total)
+            .map(|last| {
+                (
+                    self.key(next_index),
+                    Note::of(last.id.0.clone(), self.at_us),
+                )
+            });
+        let bodies = present::many(
+            conn,
+            self.tenant,
+            &options.base_url,
+            &asked.rt,
+            &page.rows,
+            &asked.selection,
+        )?;
+        let body = message::list_response(total, asked.start_index, &bodies);
+        Ok(Read { body, next })
+    }
+
+    fn recall(&self, conn: &mut Conn, notes: &Walks) -> Result<Option<Arc<Note>>, Error> {
+        if self.asked.start_index <= 1 {
+            return Ok(None);
+        }
+        let key = self.key(self.asked.start_index);
+        if let Some(note) = notes.recall(&key) {
+            return Ok(Some(note));
+        }
+        if conn.backend() == Backend::Sqlite {
+            return Ok(None);
+        }
+        let row = walks::recall(conn, self.tenant, key.as_str())?;
+        Ok(row
+            .filter(|row| row.at >= walk::stale_before(self.at_us))
+            .map(|row| Arc::new(Note::of(row.last_id.0, row.at))))
+    }
+
+    fn key(&self, start_index: u64) -> WalkKey {
+        let tenant = self.tenant.0.to_string();
+        let parts = [
+            &tenant,
+            &self.caller,
+            &self.asked.rt.name,
+            &self.asked.filter_text,
+        ];
+        WalkKey::new(&parts.map(String::as_str), start_index)
+    }
 }

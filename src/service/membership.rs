@@ -42,7 +42,10 @@ impl Effect {
         ];
         for (kind, list) in lists {
             for chunk in list.chunks(MEMBERS_IN_A_CHANGE) {
-                let members: Vec<Value> = chunk.iter().map(|id| json!({ "value": id.as_str() })).collect();
+                let members: Vec<Value> = chunk
+                    .iter()
+                    .map(|id| json!({ "value": id.as_str() }))
+                    .collect();
                 changes.push((kind, json!({ "members": members })));
             }
         }
@@ -59,8 +62,10 @@ impl Effect {
         let gone = overlap(&removed, &self.added);
         self.removed.retain(|id| !back.contains(id));
         self.added.retain(|id| !gone.contains(id));
-        self.added.extend(added.into_iter().filter(|id| !back.contains(id)));
-        self.removed.extend(removed.into_iter().filter(|id| !gone.contains(id)));
+        self.added
+            .extend(added.into_iter().filter(|id| !back.contains(id)));
+        self.removed
+            .extend(removed.into_iter().filter(|id| !gone.contains(id)));
     }
 }
 
@@ -69,7 +74,10 @@ fn overlap(one: &[ResourceId], other: &[ResourceId]) -> HashSet<ResourceId> {
         return HashSet::new();
     }
     let other: HashSet<&ResourceId> = other.iter().collect();
-    one.iter().filter(|id| other.contains(id)).cloned().collect()
+    one.iter()
+        .filter(|id| other.contains(id))
+        .cloned()
+        .collect()
 }
 
 /// Applies the edits in order. Only the rows that they name are touched.
@@ -124,11 +132,20 @@ pub fn apply(
     Ok(effect)
 }
 
-fn skip_or_refuse(effect: &mut Effect, ids: Vec<String>, unknown: UnknownMembers) -> Result<(), Error> {
+fn skip_or_refuse(
+    effect: &mut Effect,
+    ids: Vec<String>,
+    unknown: UnknownMembers,
+) -> Result<(), Error> {
     if ids.is_empty() {
         return Ok(());
     }
-    let named = ids.iter().take(UNKNOWN_NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+    let named = ids
+        .iter()
+        .take(UNKNOWN_NAMED)
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .join(", ");
     match unknown {
         UnknownMembers::Skip => {
             tracing::warn!(count = ids.len(), ids = named, "unknown members were left out of a group");
@@ -164,9 +181,16 @@ mod tests {
     #[test]
     fn long_lists_become_several_changes() {
         let mut effect = Effect::default();
-        effect.absorb((0..2500).map(|n| member(&n.to_string())).collect(), Vec::new());
+        effect.absorb(
+            (0..2500).map(|n| member(&n.to_string())).collect(),
+            Vec::new(),
+        );
         let changes = effect.changes();
         assert_eq!(changes.len(), 3);
-        assert!(changes.iter().all(|(kind, _)| *kind == ChangeKind::MemberAdded));
+        assert!(
+            changes
+                .iter()
+                .all(|(kind, _)| *kind == ChangeKind::MemberAdded)
+        );
     }
 }

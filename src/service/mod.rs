@@ -21,6 +21,7 @@ use crate::auth::Principal;
 use crate::auth::jwt::Issuer;
 use crate::clock::Clock;
 use crate::scim::Registry;
+use crate::scim::message::{Capabilities, Pagination};
 use crate::store::Store;
 
 pub use crate::store::{ResourceId, TenantId};
@@ -47,7 +48,7 @@ pub struct Options {
     pub default_page_size: u32,
     pub max_page_size: u32,
     /// How many documents a filter that no index serves may read.
-    pub scan_limit: u32,
+    pub scan_limit: u64,
     /// A PATCH of a group with more members than this answers 204 instead of the whole list.
     pub patch_answer_members: u32,
 }
@@ -90,9 +91,15 @@ impl Options {
     /// What `/ServiceProviderConfig` tells.
     pub fn capabilities(&self) -> Capabilities {
         Capabilities {
+            filter_max_results: self.max_page_size.into(),
             change_password: self.password_sync == PasswordSync::On,
-            default_page_size: self.default_page_size,
-            max_page_size: self.max_page_size,
+            pagination: Pagination {
+                cursor: false,
+                default_page_size: self.default_page_size.into(),
+                max_page_size: self.max_page_size.into(),
+                cursor_timeout_seconds: 0,
+            },
+            ..Capabilities::default()
         }
     }
 }

@@ -1,9 +1,7 @@
 //! Hashing of passwords, for tenants that sync them.
 
 use argon2::Argon2;
-use argon2::password_hash::{
-    CustomizedPasswordHasher as _, PasswordHasher as _, PasswordVerifier as _,
-};
+use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
 
 use crate::service::Error;
 

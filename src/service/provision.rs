@@ -57,9 +57,9 @@ pub async fn create(
                 resource_type: rt.name.clone(),
                 at: writer.at,
                 hot,
-                label: leaves::label(&rt, &document),
+                label: leaves::label(&document),
                 password_hash,
-                doc: document.to_text(),
+                doc: document.to_string(),
                 rows: leaves::index_rows(&rt, &document),
             };
             resources::insert(tx, &new)?;
@@ -70,9 +70,7 @@ pub async fn create(
         })
         .await;
     match created {
-        Err(Error::Taken(Unique::UserName)) => {
-            Err(taken(service, context, user_name).await)
-        }
+        Err(Error::Taken(Unique::UserName)) => Err(taken(service, context, user_name).await),
         other => other,
     }
 }
@@ -89,11 +87,16 @@ pub async fn get(
     selection: Selection,
 ) -> Result<Resource, Error> {
     require(context, Scope::Read)?;
-    let (tenant, rt, options) = (context.tenant(), Arc::clone(rt), Arc::clone(&service.options));
+    let (tenant, rt, options) = (
+        context.tenant(),
+        Arc::clone(rt),
+        Arc::clone(&service.options),
+    );
     service
         .store
         .read(move |conn| {
-            let row = resources::get(conn, tenant, &rt.name, &id)?.ok_or_else(|| not_found(&rt, &id))?;
+            let row =
+                resources::get(conn, tenant, &rt.name, &id)?.ok_or_else(|| not_found(&rt, &id))?;
             present::one(conn, tenant, &options.base_url, &rt, row, &selection)
         })
         .await
@@ -134,9 +137,7 @@ pub async fn replace(
         })
         .await;
     match replaced {
-        Err(Error::Taken(Unique::UserName)) => {
-            Err(taken(service, context, user_name).await)
-        }
+        Err(Error::Taken(Unique::UserName)) => Err(taken(service, context, user_name).await),
         other => other,
     }
 }
@@ -155,7 +156,7 @@ pub async fn patch(
 ) -> Result<Patched, Error> {
     require(context, Scope::Scim)?;
     let patch = patch::parse(rt, body)?;
-    let password = new_password(service, context, &id, patch.password()).await?;
+    let password = patched_password(service, context, rt, &id, &patch).await?;
     let options = Arc::clone(&service.options);
     let (rt, writer) = (Arc::clone(rt), Writer::new(context, rt, id));
     let patched = service
@@ -165,7 +166,15 @@ pub async fn patch(
             if patch.touches_document() {
                 let before = Document::parse(&stored.doc).map_err(Error::internal)?;
                 let after = patch.apply(&rt, &before)?.document;
-                writer.update(tx, &stored, &before, after, password, patch.member_edits(), &options)?;
+                writer.update(
+                    tx,
+                    &stored,
+                    &before,
+                    after,
+                    password,
+                    patch.member_edits(),
+                    &options,
+                )?;
             } else {
                 writer.update_members(tx, &stored, patch.member_edits(), &options)?;
             }
@@ -194,7 +203,8 @@ pub async fn delete(
         .store
         .write(context.tenant(), move |tx| {
             let stored = writer.current(tx)?;
-            let left = resources::delete(tx, &rt.name, &writer.id)?.map_or_else(Vec::new, |deleted| deleted.groups);
+            let left = resources::delete(tx, &rt.name, &writer.id)?
+                .map_or_else(Vec::new, |deleted| deleted.groups);
             resources::touch_many(tx, &left, writer.at)?;
             for group in left {
                 tx.append(Change {
@@ -222,7 +232,12 @@ struct Writer {
 
 impl Writer {
     fn new(context: &Context, rt: &Arc<ResourceType>, id: ResourceId) -> Self {
-        Self { rt: Arc::clone(rt), id, at: context.at_us(), actor: context.principal.name.clone() }
+        Self {
+            rt: Arc::clone(rt),
+            id,
+            at: context.at_us(),
+            actor: context.principal.name.clone(),
+        }
     }
 
     fn current(&self, tx: &mut Tx<'_>) -> Result<Stored, Error> {
@@ -243,7 +258,10 @@ impl Writer {
     }
 
     /// Writes what differs between `before` and `after`, and the members; one new version for all of it.
-    #[expect(clippy::too_many_arguments, reason = "the parts of one update, each used once")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the parts of one update, each used once"
+    )]
     fn update(
         &self,
         tx: &mut Tx<'_>,
@@ -257,7 +275,11 @@ impl Writer {
         let mut differences = diff::diff(&self.rt, before, &after);
         if password != Password::Keep {
             // A secret is named and never shown.
-            differences.push(diff::AttrChange { path: "password".to_owned(), before: None, after: None });
+            differences.push(diff::AttrChange {
+                path: "password".to_owned(),
+                before: None,
+                after: None,
+            });
         }
         let effect = self.edit_members(tx, edits, options)?;
         if differences.is_empty() {
@@ -272,9 +294,9 @@ impl Writer {
             id: self.id.clone(),
             at: self.modified(stored),
             hot: leaves::hot_columns(&self.rt, &after),
-            label: leaves::label(&self.rt, &after),
+            label: leaves::label(&after),
             password,
-            doc: after.to_text(),
+            doc: after.to_string(),
             rows,
         };
         resources::update(tx, &new)?;
@@ -302,7 +324,8 @@ impl Writer {
         options: &Options,
     ) -> Result<Effect, Error> {
         let attr = self.rt.attr_by_key("members");
-        let effect = membership::apply(tx, &self.id, attr.as_ref(), edits, options.unknown_members)?;
+        let effect =
+            membership::apply(tx, &self.id, attr.as_ref(), edits, options.unknown_members)?;
         for (kind, payload) in effect.changes() {
             self.append(tx, kind, payload.to_string());
         }
@@ -315,8 +338,9 @@ impl Writer {
     }
 
     fn append_differences(&self, tx: &mut Tx<'_>, differences: Vec<diff::AttrChange>) {
-        let (flips, rest): (Vec<_>, Vec<_>) =
-            differences.into_iter().partition(|change| change.path == "active");
+        let (flips, rest): (Vec<_>, Vec<_>) = differences
+            .into_iter()
+            .partition(|change| change.path == "active");
         for flip in flips {
             let kind = if flip.after == Some(Value::Bool(true)) {
                 ChangeKind::Activated
@@ -326,17 +350,38 @@ impl Writer {
             self.append(tx, kind, json!({ "attributes": [flip] }).to_string());
         }
         if !rest.is_empty() {
-            self.append(tx, ChangeKind::Updated, json!({ "attributes": rest }).to_string());
+            self.append(
+                tx,
+                ChangeKind::Updated,
+                json!({ "attributes": rest }).to_string(),
+            );
         }
     }
 
-    fn read_back(&self, tx: &mut Tx<'_>, options: &Options, selection: &Selection) -> Result<Resource, Error> {
+    fn read_back(
+        &self,
+        tx: &mut Tx<'_>,
+        options: &Options,
+        selection: &Selection,
+    ) -> Result<Resource, Error> {
         let stored = self.current(tx)?;
         let tenant = tx.tenant();
-        present::one(tx.conn(), tenant, &options.base_url, &self.rt, stored, selection)
+        present::one(
+            tx.conn(),
+            tenant,
+            &options.base_url,
+            &self.rt,
+            stored,
+            selection,
+        )
     }
 
-    fn answer_patch(&self, tx: &mut Tx<'_>, options: &Options, selection: &Selection) -> Result<Patched, Error> {
+    fn answer_patch(
+        &self,
+        tx: &mut Tx<'_>,
+        options: &Options,
+        selection: &Selection,
+    ) -> Result<Patched, Error> {
         let tenant = tx.tenant();
         // A selection is a wish for content (RFC 7644 section 3.5.2), so only the plain answer may be left out.
         if self.rt.is_relational("members")
@@ -345,7 +390,10 @@ impl Writer {
         {
             let stored = self.current(tx)?;
             let location = present::location(&options.base_url, &self.rt, &self.id);
-            return Ok(Patched::Quiet { location, version: stored.version });
+            return Ok(Patched::Quiet {
+                location,
+                version: stored.version,
+            });
         }
         self.read_back(tx, options, selection).map(Patched::Whole)
     }
@@ -370,16 +418,50 @@ async fn new_password(
     match (wish, stored) {
         (None, None) => Ok(Password::Keep),
         (None, Some(_)) => Ok(Password::Clear),
-        (Some(password), Some(hash)) if passwords::matches(password.clone(), hash).await? => {
-            Ok(Password::Keep)
+        (Some(password), Some(hash)) => {
+            if passwords::matches(password.clone(), hash).await? {
+                Ok(Password::Keep)
+            } else {
+                Ok(Password::Set(passwords::hash(password).await?))
+            }
         }
-        (Some(password), _) => Ok(Password::Set(passwords::hash(password).await?)),
+        (Some(password), None) => Ok(Password::Set(passwords::hash(password).await?)),
     }
+}
+
+/// As [`new_password`], for a PATCH: the edits have to be tried to know what they do to the password, and hashing
+/// takes too long to be done within the write.
+async fn patched_password(
+    service: &Service,
+    context: &Context,
+    rt: &Arc<ResourceType>,
+    id: &ResourceId,
+    patch: &Patch,
+) -> Result<Password, Error> {
+    if service.options.password_sync == PasswordSync::Off || !patch.touches_document() {
+        return Ok(Password::Keep);
+    }
+    let (tenant, rt, patch, resource) =
+        (context.tenant(), Arc::clone(rt), patch.clone(), id.clone());
+    let wish = service
+        .store
+        .read(move |conn| {
+            let stored = resources::get(conn, tenant, &rt.name, &resource)?
+                .ok_or_else(|| not_found(&rt, &resource))?;
+            let document = Document::parse(&stored.doc).map_err(Error::internal)?;
+            Ok::<_, Error>(patch.apply(&rt, &document)?.password)
+        })
+        .await?;
+    new_password(service, context, id, wish).await
 }
 
 /// Stops a caller whose token does not allow what it asks for.
 pub(super) fn require(context: &Context, scope: Scope) -> Result<(), Error> {
-    if context.principal.scopes.allow(scope) { Ok(()) } else { Err(Error::Forbidden(scope)) }
+    if context.principal.scopes.allow(scope) {
+        Ok(())
+    } else {
+        Err(Error::Forbidden(scope))
+    }
 }
 
 fn not_found(rt: &ResourceType, id: &ResourceId) -> Error {
@@ -400,13 +482,20 @@ async fn taken(service: &Service, context: &Context, user_name: Option<String>) 
     };
     let detail = match holder {
         Some(row) => {
-            let state = if row.active == Some(false) { "inactive" } else { "active" };
+            let state = if row.active == Some(false) {
+                "inactive"
+            } else {
+                "active"
+            };
             format!(
                 "A user with this userName exists: id {} ({state}). Assign that user again or link it, instead of creating a second one.",
                 row.id.as_str()
             )
         }
-        None => "A user with this userName exists. Choose another userName, or link the existing user.".to_owned(),
+        None => {
+            "A user with this userName exists. Choose another userName, or link the existing user."
+                .to_owned()
+        }
     };
     ScimError::uniqueness(detail).into()
 }

@@ -11,7 +11,9 @@ use crate::store::{Store, StoreError, tenants};
 pub async fn create(store: &Store, name: String, now_us: i64) -> Result<Tenant, Error> {
     let fits = !name.is_empty()
         && name.len() <= 63
-        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_');
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_');
     if !fits {
         return Err(Error::BadRequest(
             "a tenant's name has 1 to 63 characters out of a-z, 0-9, `-` and `_`".into(),
@@ -20,7 +22,9 @@ pub async fn create(store: &Store, name: String, now_us: i64) -> Result<Tenant, 
     store
         .admin(move |conn| {
             tenants::create(conn, &name, now_us).map_err(|error| match error {
-                StoreError::Duplicate(_) => Error::Conflict(format!("a tenant named `{name}` exists")),
+                StoreError::Duplicate(_) => {
+                    Error::Conflict(format!("a tenant named `{name}` exists"))
+                }
                 other => other.into(),
             })
         })
@@ -42,7 +46,8 @@ pub async fn list(store: &Store) -> Result<Vec<Tenant>, Error> {
 pub async fn by_name(store: &Store, name: String) -> Result<Tenant, Error> {
     store
         .read(move |conn| {
-            tenants::by_name(conn, &name)?.ok_or_else(|| Error::NotFound(format!("The tenant `{name}`")))
+            tenants::by_name(conn, &name)?
+                .ok_or_else(|| Error::NotFound(format!("The tenant `{name}`")))
         })
         .await
 }

@@ -27,7 +27,10 @@ pub struct Bootstrap {
 
 impl Bootstrap {
     pub fn new(secret: &str, tenant: TenantId) -> Self {
-        Self { hash: token::hash(secret), tenant }
+        Self {
+            hash: token::hash(secret),
+            tenant,
+        }
     }
 
     fn principal_of(&self, hash: &str) -> Option<Principal> {
@@ -62,11 +65,17 @@ pub async fn authenticate(service: &Service, credential: &Credential) -> Result<
         });
     }
     let hash = token::hash(secret);
-    if let Some(principal) = service.bootstrap.as_ref().and_then(|bootstrap| bootstrap.principal_of(&hash)) {
+    if let Some(principal) = service
+        .bootstrap
+        .as_ref()
+        .and_then(|bootstrap| bootstrap.principal_of(&hash))
+    {
         return Ok(principal);
     }
-    let found: Option<Token> =
-        service.store.read(move |conn| Ok::<_, Error>(tokens::by_hash(conn, &hash)?)).await?;
+    let found: Option<Token> = service
+        .store
+        .read(move |conn| Ok::<_, Error>(tokens::by_hash(conn, &hash)?))
+        .await?;
     let row = found
         .filter(|row| is_live(row, now.as_microsecond()))
         .ok_or(Error::Unauthenticated(Unauthenticated::Invalid))?;
@@ -84,14 +93,24 @@ pub async fn authenticate(service: &Service, credential: &Credential) -> Result<
 /// An unknown tenant, a name that is taken in it, an empty name or no scope.
 pub async fn create(store: &Store, wish: Wish, clock: &dyn Clock) -> Result<String, Error> {
     let (id, now_us) = (clock.new_id(), clock.now().as_microsecond());
-    if wish.name.trim().is_empty() || wish.name.len() > 200 || wish.name.contains(char::is_control) {
-        return Err(Error::BadRequest("a token's name has 1 to 200 characters and none of them is a control character".into()));
+    if wish.name.trim().is_empty() || wish.name.len() > 200 || wish.name.contains(char::is_control)
+    {
+        return Err(Error::BadRequest(
+            "a token's name has 1 to 200 characters and none of them is a control character".into(),
+        ));
     }
     if wish.scopes == Scopes::default() {
-        return Err(Error::BadRequest("a token needs at least one of the scopes scim, read and admin".into()));
+        return Err(Error::BadRequest(
+            "a token needs at least one of the scopes scim, read and admin".into(),
+        ));
     }
-    if wish.expires.is_some_and(|expires| expires.as_microsecond() <= now_us) {
-        return Err(Error::BadRequest("the token would be expired already".into()));
+    if wish
+        .expires
+        .is_some_and(|expires| expires.as_microsecond() <= now_us)
+    {
+        return Err(Error::BadRequest(
+            "the token would be expired already".into(),
+        ));
     }
     let secret = token::format(crate::clock::random_bytes().map_err(Error::internal)?);
     let hash = token::hash(&secret);
@@ -154,10 +173,11 @@ pub async fn revoke(store: &Store, tenant: String, name: String, now_us: i64) ->
         .admin(move |conn| {
             let row = tenants::by_name(conn, &tenant)?
                 .ok_or_else(|| Error::NotFound(format!("The tenant `{tenant}`")))?;
-            if tokens::revoke(conn, row.id, &name, now_us)? {
-                Ok(())
-            } else {
-                Err(Error::NotFound(format!("A live token named `{name}` in The tenant `{tenant}`")))
+            match tokens::revoke(conn, row.id, &name, now_us)? {
+                Some(_) => Ok(()),
+                None => Err(Error::NotFound(format!(
+                    "A live token named `{name}` in the tenant `{tenant}`"
+                ))),
             }
         })
         .await
@@ -170,7 +190,10 @@ fn is_live(row: &Token, now_us: i64) -> bool {
 /// Writes `last_used` in the background: no request waits for it or fails over it.
 fn note_use(store: &Arc<Store>, row: &Token, now_us: i64) {
     let step = i64::try_from(LAST_USED_STEP.as_micros()).unwrap_or(i64::MAX);
-    if row.last_used.is_some_and(|last| now_us.saturating_sub(last) < step) {
+    if row
+        .last_used
+        .is_some_and(|last| now_us.saturating_sub(last) < step)
+    {
         return;
     }
     let (store, tenant, id) = (Arc::clone(store), row.tenant, row.id.clone());

@@ -25,12 +25,25 @@ pub struct WalkKey(String);
 pub struct Note {
     /// The key of the last resource that was handed out.
     pub last_id: String,
-    /// The tenant's count of deletions of this type when the walk began.
-    pub deleted_at_start: i64,
     /// When the note was written, in microseconds.
     pub at_us: i64,
     /// Whether the walk has gone on from here.
     pub used: bool,
+}
+
+impl Note {
+    pub fn of(last_id: String, at_us: i64) -> Self {
+        Self {
+            last_id,
+            at_us,
+            used: false,
+        }
+    }
+}
+
+/// Notes from before this moment no longer count.
+pub fn stale_before(now_us: i64) -> i64 {
+    now_us.saturating_sub(i64::try_from(PATIENCE.as_micros()).unwrap_or(i64::MAX))
 }
 
 /// The notes of this node.
@@ -108,12 +121,7 @@ mod tests {
     use super::*;
 
     fn note(last_id: &str, at_us: i64) -> Note {
-        Note {
-            last_id: last_id.to_owned(),
-            deleted_at_start: 0,
-            at_us,
-            used: false,
-        }
+        Note::of(last_id.to_owned(), at_us)
     }
 
     fn last(walks: &Walks, key: &WalkKey) -> String {

@@ -89,8 +89,6 @@ diesel::table! {
         tenant_id -> BigInt,
         key -> Text,
         last_id -> Text,
-        handed -> BigInt,
-        deleted_at_start -> BigInt,
         at -> BigInt,
     }
 }

@@ -12,10 +12,6 @@ use crate::store::{Conn, ResourceId, StoreError, TenantId};
 pub struct Walk {
     /// The last resource that was handed out.
     pub last_id: ResourceId,
-    /// How many were handed out up to it.
-    pub handed: i64,
-    /// [`crate::store::counts::Count::deleted`] when the walk began.
-    pub deleted_at_start: i64,
     /// Microseconds since the epoch.
     pub at: i64,
 }
@@ -28,36 +24,26 @@ pub fn remember(
     walk: &Walk,
 ) -> Result<(), StoreError> {
     Sql::new(
-        "INSERT INTO walks (tenant_id, key, last_id, handed, deleted_at_start, at) VALUES ($1, $2, $3, $4, $5, $6) \
-         ON CONFLICT (tenant_id, key) DO UPDATE SET last_id = excluded.last_id, handed = excluded.handed, \
-         deleted_at_start = excluded.deleted_at_start, at = excluded.at",
+        "INSERT INTO walks (tenant_id, key, last_id, at) VALUES ($1, $2, $3, $4) \
+         ON CONFLICT (tenant_id, key) DO UPDATE SET last_id = excluded.last_id, at = excluded.at",
     )
     .int(tenant.0)
     .text(key)
     .text(walk.last_id.as_str())
-    .int(walk.handed)
-    .int(walk.deleted_at_start)
     .int(walk.at)
     .execute(conn)?;
     Ok(())
 }
 
 pub fn recall(conn: &mut Conn, tenant: TenantId, key: &str) -> Result<Option<Walk>, StoreError> {
-    let row: Option<(String, i64, i64, i64)> = walks::table
+    let row: Option<(String, i64)> = walks::table
         .filter(walks::tenant_id.eq(tenant.0))
         .filter(walks::key.eq(key))
-        .select((
-            walks::last_id,
-            walks::handed,
-            walks::deleted_at_start,
-            walks::at,
-        ))
+        .select((walks::last_id, walks::at))
         .first(conn)
         .optional()?;
-    Ok(row.map(|(last_id, handed, deleted_at_start, at)| Walk {
+    Ok(row.map(|(last_id, at)| Walk {
         last_id: ResourceId(last_id),
-        handed,
-        deleted_at_start,
         at,
     }))
 }
@@ -75,36 +61,22 @@ mod tests {
     #[test]
     fn remembers_the_last() {
         with_store(|store| async move {
-            let walk = |handed| Walk {
+            let walk = |at| Walk {
                 last_id: id("x"),
-                handed,
-                deleted_at_start: 2,
-                at: handed,
+                at,
             };
-            for handed in [100, 200] {
+            for at in [100, 200] {
                 store
-                    .admin(move |conn| remember(conn, TENANT, "key", &walk(handed)))
+                    .admin(move |conn| remember(conn, TENANT, "key", &walk(at)))
                     .await
                     .unwrap();
             }
-            let found = store
-                .read(|conn| recall(conn, TENANT, "key"))
-                .await
-                .unwrap();
-            assert_eq!(found, Some(walk(200)));
-            let other = store
-                .read(|conn| recall(conn, TenantId(2), "key"))
-                .await
-                .unwrap();
-            assert_eq!(other, None);
-            assert_eq!(
-                store.admin(|conn| forget_before(conn, 200)).await.unwrap(),
-                0
-            );
-            assert_eq!(
-                store.admin(|conn| forget_before(conn, 201)).await.unwrap(),
-                1
-            );
+            let recalled = |tenant| store.read(move |conn| recall(conn, tenant, "key"));
+            assert_eq!(recalled(TENANT).await.unwrap(), Some(walk(200)));
+            assert_eq!(recalled(TenantId(2)).await.unwrap(), None);
+            let forgotten = |at| store.admin(move |conn| forget_before(conn, at));
+            assert_eq!(forgotten(200).await.unwrap(), 0);
+            assert_eq!(forgotten(201).await.unwrap(), 1);
         });
     }
 }

@@ -22,6 +22,7 @@ mod noop;
 mod okta_replay;
 mod okta_spec;
 mod okta_suite;
+mod openapi;
 mod password;
 mod patch;
 mod running;

@@ -95,8 +95,6 @@ CREATE UNLOGGED TABLE walks (
     tenant_id BIGINT NOT NULL,
     key TEXT COLLATE "C" NOT NULL,
     last_id TEXT COLLATE "C" NOT NULL,
-    handed BIGINT NOT NULL,
-    deleted_at_start BIGINT NOT NULL,
     at BIGINT NOT NULL,
     PRIMARY KEY (tenant_id, key)
 );

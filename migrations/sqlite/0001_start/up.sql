@@ -92,8 +92,6 @@ CREATE TABLE walks (
     tenant_id BIGINT NOT NULL,
     key TEXT NOT NULL,
     last_id TEXT NOT NULL,
-    handed BIGINT NOT NULL,
-    deleted_at_start BIGINT NOT NULL,
     at BIGINT NOT NULL,
     PRIMARY KEY (tenant_id, key)
 ) WITHOUT ROWID;

@@ -244,20 +244,31 @@ pub(in crate::scim) fn text(value: &Value, at: &Place) -> Result<Option<String>,
     }
 }
 
-/// Refuses U+0000 anywhere inside, in names too: not every database can hold it.
-pub(in crate::scim) fn no_nul_inside(value: &Value, at: &Place) -> Result<(), ScimError> {
-    match value {
-        Value::Null | Value::Bool(_) | Value::Number(_) => Ok(()),
-        Value::String(text) => no_nul(text, at),
-        Value::Array(elements) => elements
-            .iter()
-            .try_for_each(|value| no_nul_inside(value, at)),
-        Value::Object(members) => members.iter().try_for_each(|(name, value)| {
-            no_nul(name, at)?;
-            no_nul_inside(value, at)
-        }),
+/// Refuses JSON of an unknown shape that could not be stored: with U+0000 anywhere inside, in names too, which not
+/// every database can hold, or nested so deep that a reader of the stored text would give up.
+pub(in crate::scim) fn storable(value: &Value, at: &Place) -> Result<(), ScimError> {
+    fn walk(value: &Value, at: &Place, levels: usize) -> Result<(), ScimError> {
+        let Some(levels) = levels.checked_sub(1) else {
+            return Err(ScimError::invalid_value(format!(
+                "{at} is nested deeper than {MAX_LEVELS} levels"
+            )));
+        };
+        match value {
+            Value::Null | Value::Bool(_) | Value::Number(_) => Ok(()),
+            Value::String(text) => no_nul(text, at),
+            Value::Array(elements) => elements
+                .iter()
+                .try_for_each(|value| walk(value, at, levels)),
+            Value::Object(members) => members.iter().try_for_each(|(name, value)| {
+                no_nul(name, at)?;
+                walk(value, at, levels)
+            }),
+        }
     }
+    walk(value, at, MAX_LEVELS)
 }
+
+const MAX_LEVELS: usize = 50;
 
 pub(in crate::scim) fn no_nul(text: &str, at: &Place) -> Result<(), ScimError> {
     if text.contains('\0') {

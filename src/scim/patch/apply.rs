@@ -11,7 +11,7 @@ use crate::scim::document::{arrange_complex, into_object};
 use crate::scim::eval::element_matches;
 use crate::scim::registry::AttrRef;
 use crate::scim::schema::{Attribute, Mutability};
-use crate::scim::{Filter, ScimError};
+use crate::scim::{Document, Filter, ScimError};
 
 impl Edit {
     pub(super) fn apply(&self, patched: &mut Patched) -> Result<(), ScimError> {
@@ -36,6 +36,18 @@ impl Edit {
                     .change(container, name, |before| change.apply(path, before))
             }
             Self::Unknown(edit) => edit.apply(&mut patched.document),
+        }
+    }
+
+    /// How many values the edit had to look at.
+    pub(super) fn steps(&self, document: &Document) -> usize {
+        match self {
+            Self::Attribute { path, .. } => document
+                .container(path.container.as_deref())
+                .and_then(|attributes| attributes.get(&path.attribute.name))
+                .and_then(Value::as_array)
+                .map_or(1, Vec::len),
+            Self::CheckId(_) | Self::Password(_) | Self::Clear(_) | Self::Unknown(_) => 1,
         }
     }
 }
@@ -232,6 +244,9 @@ fn pair(element: &Value) -> Option<(&str, Option<&str>)> {
 
 /// Removes the elements that hold all that one of `listed` holds.
 fn remove_listed(elements: &mut Vec<Value>, listed: &[Value]) {
+    if listed.is_empty() {
+        return;
+    }
     let simple: HashSet<Same> = listed.iter().map(Same).collect();
     let mut by_value: HashMap<&str, Vec<&Map<String, Value>>> = HashMap::new();
     let mut others: Vec<&Map<String, Value>> = Vec::new();

@@ -149,7 +149,7 @@ fn other(
     }
     let at = Place::root(name);
     coerce::no_nul(name, &at)?;
-    coerce::no_nul_inside(value, &at)?;
+    coerce::storable(value, &at)?;
     reader.edit(Edit::Unknown(UnknownEdit::new(op, name, Some(value))));
     Ok(())
 }
@@ -274,7 +274,7 @@ fn unknown_path(
     }
     let at = Place::root(text);
     match value {
-        Some(value) => coerce::no_nul_inside(value, &at)?,
+        Some(value) => coerce::storable(value, &at)?,
         None if op == Op::Remove => {}
         None => return Err(no_value(text)),
     }

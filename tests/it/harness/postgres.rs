@@ -29,6 +29,18 @@ pub fn fresh_database() -> Option<String> {
     Some(with_database(server, &name))
 }
 
+/// Removes a database that [`fresh_database`] made: the server may be one that lives on.
+pub fn drop_database(url: &str) {
+    let Some(server) = server() else { return };
+    let (main, _) = url.split_once('?').unwrap_or((url, ""));
+    let name = main.rsplit('/').next().unwrap_or_default();
+    if let Ok(mut connection) = PgConnection::establish(server) {
+        diesel::sql_query(format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
+            .execute(&mut connection)
+            .ok();
+    }
+}
+
 /// The URL of a superuser's connection to the test server.
 fn server() -> Option<&'static str> {
     static SERVER: OnceLock<Option<String>> = OnceLock::new();

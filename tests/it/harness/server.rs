@@ -126,6 +126,14 @@ impl Database {
     }
 }
 
+impl Drop for Database {
+    fn drop(&mut self) {
+        if self.backend == Backend::Postgres {
+            postgres::drop_database(&self.url);
+        }
+    }
+}
+
 /// A running server. Dropped, it is killed.
 pub struct Server {
     pub address: String,

@@ -1,0 +1,154 @@
+//! The bodies that are no resource: errors, PATCH requests and lists.
+
+use utoipa::openapi::schema::{
+    ArrayBuilder, ObjectBuilder, OneOfBuilder, Ref, Schema, SchemaType, Type as JsonType,
+};
+
+use crate::http::openapi::schema::{integer, object, string, urns};
+use crate::scim::ErrorKind;
+use crate::scim::message::{ERROR, LIST_RESPONSE, PATCH_OP};
+
+/// What the standards name; a client may meet any of them in a later version.
+const ERROR_KINDS: [ErrorKind; 13] = [
+    ErrorKind::InvalidFilter,
+    ErrorKind::TooMany,
+    ErrorKind::Uniqueness,
+    ErrorKind::Mutability,
+    ErrorKind::InvalidSyntax,
+    ErrorKind::InvalidPath,
+    ErrorKind::NoTarget,
+    ErrorKind::InvalidValue,
+    ErrorKind::InvalidVers,
+    ErrorKind::Sensitive,
+    ErrorKind::InvalidCursor,
+    ErrorKind::ExpiredCursor,
+    ErrorKind::InvalidCount,
+];
+
+/// The body of every error (RFC 7644 section 3.12).
+pub fn error() -> Schema {
+    let error = object("Why a request failed.")
+        .property("schemas", urns(ERROR, None))
+        .property(
+            "status",
+            string()
+                .pattern(Some("^[1-5][0-9]{2}$"))
+                .description(Some("The status code, as text.")),
+        )
+        .property(
+            "scimType",
+            string()
+                .enum_values(Some(ERROR_KINDS.map(ErrorKind::scim_type)))
+                .description(Some(
+                    "The kind of fault, where the standard has a word for it.",
+                )),
+        )
+        .property(
+            "detail",
+            string().description(Some("What is wrong and how to mend it, for people.")),
+        )
+        .required("schemas")
+        .required("status")
+        .required("detail");
+    Schema::Object(error.build())
+}
+
+/// The body of PATCH (RFC 7644 section 3.5.2).
+pub fn patch_op() -> Schema {
+    let operations = ArrayBuilder::new()
+        .items(Ref::from_schema_name("PatchOperation"))
+        .description(Some("Applied in order, all or none."));
+    let patch = object("Changes to one resource.")
+        .property("schemas", urns(PATCH_OP, None))
+        .property("Operations", operations)
+        .required("schemas")
+        .required("Operations");
+    Schema::Object(patch.build())
+}
+
+/// One operation of a PATCH.
+pub fn patch_operation() -> Schema {
+    let path = |text: &str| string().description(Some(text));
+    let any = |text: &str| {
+        ObjectBuilder::new()
+            .schema_type(SchemaType::AnyValue)
+            .description(Some(text))
+    };
+    let whole = ObjectBuilder::new()
+        .title(Some("Add or replace several attributes"))
+        .property("op", op(&["add", "replace"]))
+        .property("path", ObjectBuilder::new().schema_type(JsonType::Null))
+        .property("value", object("The attributes to change, by name."))
+        .required("op")
+        .required("value");
+    let targeted = ObjectBuilder::new()
+        .title(Some("Add or replace what a path names"))
+        .property("op", op(&["add", "replace"]))
+        .property(
+            "path",
+            path("`displayName`, `name.givenName`, `members`, `emails[type eq \"work\"].value`."),
+        )
+        .property("value", any("The value to set, or the values to add."))
+        .required("op")
+        .required("path")
+        .required("value");
+    let remove = ObjectBuilder::new()
+        .title(Some("Remove what a path names"))
+        .property("op", op(&["remove"]))
+        .property(
+            "path",
+            path("`title`, or a part of a list: `members[value eq \"<id>\"]`."),
+        )
+        .property(
+            "value",
+            any("The values to remove from the list, where not all of it shall go."),
+        )
+        .required("op")
+        .required("path");
+    Schema::OneOf(
+        OneOfBuilder::new()
+            .item(whole)
+            .item(targeted)
+            .item(remove)
+            .description(Some(
+                "One change. Letter case does not matter in `op` and in names.",
+            ))
+            .build(),
+    )
+}
+
+fn op(values: &[&str]) -> ObjectBuilder {
+    string().enum_values(Some(values.iter().copied()))
+}
+
+/// A page of resources of one kind (RFC 7644 section 3.4.2).
+pub fn list(item: &str) -> Schema {
+    let count = |least: usize, text: &str| integer().minimum(Some(least)).description(Some(text));
+    let resources = ArrayBuilder::new()
+        .items(Ref::from_schema_name(item))
+        .description(Some("The page."));
+    let list = object("A page of a list.")
+        .property("schemas", urns(LIST_RESPONSE, None))
+        .property(
+            "totalResults",
+            count(0, "How many resources the query finds, on all pages."),
+        )
+        .property(
+            "startIndex",
+            count(
+                1,
+                "The place of the first resource of this page; the first of all is 1.",
+            ),
+        )
+        .property(
+            "itemsPerPage",
+            count(0, "How many resources this page holds."),
+        )
+        .property("Resources", resources)
+        .required("schemas")
+        .required("totalResults")
+        .required("startIndex")
+        .required("itemsPerPage")
+        .required("Resources");
+    Schema::Object(list.build())
+}

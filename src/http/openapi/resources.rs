@@ -1,0 +1,301 @@
+//! The operations of each resource type.
+
+use utoipa::openapi::link::LinkBuilder;
+use utoipa::openapi::path::{
+    HttpMethod, OperationBuilder, Parameter, ParameterBuilder, ParameterIn, PathItem,
+    PathItemBuilder,
+};
+use utoipa::openapi::request_body::{RequestBody, RequestBodyBuilder};
+use utoipa::openapi::response::{Response, ResponseBuilder};
+use utoipa::openapi::schema::Ref;
+use utoipa::openapi::{ContentBuilder, Required};
+
+use crate::http::openapi::answer::{self, BODY, GUARDED, JSON};
+use crate::http::openapi::example;
+use crate::http::openapi::schema::{integer, string};
+use crate::http::respond::SCIM_JSON;
+use crate::scim::ResourceType;
+use crate::scim::schema::{Mutability, Uniqueness};
+
+/// `/Users`: list and create.
+pub fn collection(rt: &ResourceType) -> PathItem {
+    PathItemBuilder::new()
+        .operation(HttpMethod::Get, list(rt))
+        .operation(HttpMethod::Post, create(rt))
+        .build()
+}
+
+/// `/Users/{id}`: get, replace, patch and delete.
+pub fn single(rt: &ResourceType) -> PathItem {
+    let id = ParameterBuilder::new()
+        .name("id")
+        .parameter_in(ParameterIn::Path)
+        .required(Required::True)
+        .schema(Some(string().min_length(Some(1))))
+        .description(Some("The `id` that the service gave to the resource."));
+    PathItemBuilder::new()
+        .parameters(Some([id.build()]))
+        .operation(HttpMethod::Get, get(rt))
+        .operation(HttpMethod::Put, replace(rt))
+        .operation(HttpMethod::Patch, patch(rt))
+        .operation(HttpMethod::Delete, delete(rt))
+        .build()
+}
+
+/// The query parameters, by the names of their components.
+pub fn parameters() -> [(&'static str, Parameter); 5] {
+    let query = |name: &str, text: &str| {
+        ParameterBuilder::new()
+            .name(name)
+            .parameter_in(ParameterIn::Query)
+            .required(Required::False)
+            .description(Some(text))
+    };
+    let any_i64 = || integer().minimum(Some(i64::MIN)).maximum(Some(i64::MAX));
+    [
+        (
+            "filter",
+            query(
+                "filter",
+                "Which resources to answer (RFC 7644 section 3.4.2.2), such as \
+                 `userName eq \"mira.okafor@example.com\"` or `active eq true and emails.value co \"@example.com\"`. It must not be empty.",
+            )
+            .schema(Some(string().min_length(Some(1))))
+            .build(),
+        ),
+        (
+            "startIndex",
+            query("startIndex", "The place of the first resource to answer; 1 is the first, lower values count as 1.")
+                .schema(Some(any_i64()))
+                .build(),
+        ),
+        (
+            "count",
+            query(
+                "count",
+                "The most resources to answer. Negative values count as 0, and what is above the page limit of the \
+                 service as that limit.",
+            )
+            .schema(Some(any_i64()))
+            .build(),
+        ),
+        (
+            "attributes",
+            query(
+                "attributes",
+                "The attributes to answer, separated by commas: `userName,emails.value`. Not together with \
+                 `excludedAttributes`.",
+            )
+            .schema(Some(string()))
+            .build(),
+        ),
+        (
+            "excludedAttributes",
+            query(
+                "excludedAttributes",
+                "The attributes to leave out, separated by commas: `members`. Not together with `attributes`.",
+            )
+            .schema(Some(string()))
+            .build(),
+        ),
+    ]
+}
+
+/// The endpoint without its slash: `Users`. It is the tag and the plural in the ids of operations.
+pub fn plural(rt: &ResourceType) -> &str {
+    rt.endpoint.trim_start_matches('/')
+}
+
+/// The name of the component that POST and PUT take.
+pub fn input(rt: &ResourceType) -> String {
+    format!("{}Input", rt.name)
+}
+
+/// The name of the component that a list answers.
+pub fn page(rt: &ResourceType) -> String {
+    format!("{}List", rt.name)
+}
+
+fn list(rt: &ResourceType) -> OperationBuilder {
+    let noun = noun(rt);
+    let found = ResponseBuilder::new()
+        .description("A page of what the query finds; nothing found is an empty page.")
+        .content(SCIM_JSON, answer::scim(&page(rt), example::page(rt)));
+    let operation = operation(rt, &format!("list{}", plural(rt)), &format!("List {noun}s"))
+        .description(Some(format!(
+            "Answers the {noun}s of the tenant, in the order of their creation, page by page. A walk with `startIndex` \
+             from page to page misses nobody who is there from its start to its end. Needs the scope `read` or `scim`."
+        )));
+    let operation = ["filter", "startIndex", "count"]
+        .into_iter()
+        .fold(operation, parameter);
+    answer::errors(
+        selection(operation).response("200", found),
+        &[&[400], &GUARDED[..]].concat(),
+    )
+}
+
+fn create(rt: &ResourceType) -> OperationBuilder {
+    let noun = noun(rt);
+    let target = |id: &str, text: String| {
+        LinkBuilder::new()
+            .operation_id(id)
+            .parameter("id", "$response.body#/id")
+            .description(text)
+            .build()
+    };
+    let created = resource(rt, "It was created.")
+        .content(SCIM_JSON, answer::scim(&rt.name, example::answered(rt)));
+    let created =
+        ["get", "replace", "patch", "delete"]
+            .into_iter()
+            .fold(created, |created, verb| {
+                let id = format!("{verb}{}", rt.name);
+                created.link(
+                    id.clone(),
+                    target(&id, format!("The id in the answer names the {noun}.")),
+                )
+            });
+    let operation = operation(
+        rt,
+        &format!("create{}", rt.name),
+        &format!("Create a {noun}"),
+    )
+    .description(Some(format!(
+        "Adds a {noun} and gives it an `id`.{} Needs the scope `scim`.",
+        if rt.name == "User" {
+            " A user is active unless the body says otherwise."
+        } else {
+            ""
+        }
+    )))
+    .request_body(Some(body(
+        &input(rt),
+        example::create(rt),
+        format!("The {noun} to create."),
+    )))
+    .response("201", created);
+    answer::errors(selection(operation), &[writing(rt), BODY.to_vec()].concat())
+}
+
+fn get(rt: &ResourceType) -> OperationBuilder {
+    let noun = noun(rt);
+    let found = resource(rt, "It is here.")
+        .content(SCIM_JSON, answer::scim(&rt.name, example::answered(rt)));
+    let operation = operation(rt, &format!("get{}", rt.name), &format!("Read a {noun}"))
+        .description(Some(format!(
+            "Answers one {noun}. Needs the scope `read` or `scim`."
+        )))
+        .response("200", found);
+    answer::errors(selection(operation), &[&[400, 404], &GUARDED[..]].concat())
+}
+
+fn replace(rt: &ResourceType) -> OperationBuilder {
+    let noun = noun(rt);
+    let replaced = resource(rt, "It was replaced, or was like this already.")
+        .content(SCIM_JSON, answer::scim(&rt.name, example::answered(rt)));
+    let operation = operation(rt, &format!("replace{}", rt.name), &format!("Replace a {noun}"))
+        .description(Some(format!(
+            "Makes the {noun} what the body says; attributes that the body leaves out are cleared. Needs the scope \
+             `scim`."
+        )))
+        .request_body(Some(body(&input(rt), example::create(rt), format!("The whole {noun}."))))
+        .response("200", replaced);
+    answer::errors(
+        selection(operation),
+        &[writing(rt), BODY.to_vec(), vec![404]].concat(),
+    )
+}
+
+fn patch(rt: &ResourceType) -> OperationBuilder {
+    let noun = noun(rt);
+    let patched = resource(rt, "The changes were made.")
+        .content(SCIM_JSON, answer::scim(&rt.name, example::answered(rt)));
+    let mut operation = operation(rt, &format!("patch{}", rt.name), &format!("Change parts of a {noun}"))
+        .description(Some(
+            "Applies the operations in order, all or none. What is so already is no fault. Needs the scope `scim`."
+                .to_owned(),
+        ))
+        .request_body(Some(body("PatchOp", example::patch(rt), "The changes.".to_owned())))
+        .response("200", patched);
+    if rt.is_relational("members") {
+        let quiet = resource(
+            rt,
+            "The changes were made; the list of members is too long to be answered.",
+        );
+        operation = operation.response("204", quiet);
+    }
+    answer::errors(
+        selection(operation),
+        &[writing(rt), BODY.to_vec(), vec![404]].concat(),
+    )
+}
+
+fn delete(rt: &ResourceType) -> OperationBuilder {
+    let noun = noun(rt);
+    let operation = operation(rt, &format!("delete{}", rt.name), &format!("Delete a {noun}"))
+        .description(Some(format!(
+            "Removes the {noun} for good, also from every group that it is a member of. Needs the scope `scim`."
+        )))
+        .response("204", Response::new("It is gone."));
+    answer::errors(operation, &[&[404], &GUARDED[..]].concat())
+}
+
+fn operation(rt: &ResourceType, id: &str, summary: &str) -> OperationBuilder {
+    OperationBuilder::new()
+        .tag(plural(rt))
+        .operation_id(Some(id))
+        .summary(Some(summary))
+}
+
+/// The errors of every write but those of its body; a name can be taken only where one must be unique.
+fn writing(rt: &ResourceType) -> Vec<u16> {
+    let is_unique = rt
+        .schema
+        .attributes
+        .iter()
+        .any(|a| a.uniqueness != Uniqueness::None && a.mutability != Mutability::ReadOnly);
+    let mut statuses = GUARDED.to_vec();
+    if is_unique {
+        statuses.push(409);
+    }
+    statuses
+}
+
+fn noun(rt: &ResourceType) -> String {
+    rt.name.to_lowercase()
+}
+
+fn selection(operation: OperationBuilder) -> OperationBuilder {
+    ["attributes", "excludedAttributes"]
+        .into_iter()
+        .fold(operation, parameter)
+}
+
+fn parameter(operation: OperationBuilder, name: &str) -> OperationBuilder {
+    operation.parameter_ref(Ref::new(format!("#/components/parameters/{name}")))
+}
+
+fn resource(rt: &ResourceType, description: &str) -> ResponseBuilder {
+    let header = answer::location();
+    let description = format!(
+        "{description} `Location` has the address of the {}.",
+        noun(rt)
+    );
+    ResponseBuilder::new()
+        .description(description)
+        .header("Location", header)
+}
+
+fn body(schema: &str, examples: example::Named, description: String) -> RequestBody {
+    let content = ContentBuilder::new()
+        .schema(Some(Ref::from_schema_name(schema)))
+        .examples_from_iter(examples)
+        .build();
+    RequestBodyBuilder::new()
+        .description(Some(description))
+        .required(Some(Required::True))
+        .content(SCIM_JSON, content.clone())
+        .content(JSON, content)
+        .build()
+}
