@@ -2,9 +2,7 @@
 
 mod agreement;
 mod filters;
-#[cfg(any())]
 mod paging;
 mod plans;
 mod population;
-#[cfg(any())]
 mod texts;

@@ -9,9 +9,9 @@ use std::cmp::Reverse;
 use crate::scim::filter::{CompareOp, Filter, Operand};
 use crate::scim::registry::AttrRef;
 use crate::store::predicate::fragment::{Fragment, Test};
-use crate::store::predicate::term::{Condition, Set, Term};
+use crate::store::predicate::term::{Condition, Set, Term, Worth};
 use crate::store::predicate::{
-    Compiler, Found, Sign, combine, is_assumed, row_test, set, value_column,
+    Compiler, Found, Sign, combine, is_assumed, row_test, set, value_column, worth,
 };
 
 /// More alternatives than this are evaluated on the documents instead.
@@ -89,7 +89,7 @@ impl Compiler<'_> {
         let best = all
             .iter()
             .enumerate()
-            .filter_map(|(index, term)| Some((worth(term)?, Reverse(index))))
+            .filter_map(|(index, term)| Some((worth_of(term)?, Reverse(index))))
             .max()?;
         let (_, Reverse(index)) = best;
         match all.remove(index) {
@@ -113,7 +113,7 @@ impl Compiler<'_> {
 
     fn select(&self, driver: &Row, rest: &[Term<Row>]) -> Set {
         if rest.is_empty() {
-            return self.attribute_rows(driver.path.key(), driver.test.as_ref());
+            return self.attribute_rows(&driver.path, driver.test.as_ref());
         }
         let mut sql = Fragment::text(
             "SELECT driver.resource_id FROM attributes AS driver WHERE driver.tenant_id = ",
@@ -129,7 +129,11 @@ impl Compiler<'_> {
         for term in rest {
             sql = sql.push(" AND ").append(self.same_element(driver, term));
         }
-        Set::new(sql, "driver.resource_id")
+        Set::new(
+            sql,
+            "driver.resource_id",
+            worth(&driver.path, driver.test.as_ref()),
+        )
     }
 
     /// A condition on the element that the driver's row belongs to.
@@ -177,24 +181,15 @@ fn driver_column(test: &Test) -> &'static str {
     }
 }
 
-/// How few rows the term is likely to leave; `None` where it cannot drive. A guess: SQLite without statistics
-/// takes the driver that is written, PostgreSQL decides by itself.
-fn worth(term: &Term<Row>) -> Option<u8> {
+/// How well the term finds elements; `None` where it cannot drive.
+fn worth_of(term: &Term<Row>) -> Option<Worth> {
     match term {
         Term::Always(_) | Term::Atom { negated: true, .. } => None,
-        Term::And(terms) => terms.iter().filter_map(worth).max(),
-        Term::Or(terms) => terms
-            .iter()
-            .map(worth)
-            .collect::<Option<Vec<u8>>>()?
-            .into_iter()
-            .min(),
-        Term::Atom { atom, .. } => Some(match &atom.test {
-            Some(Test::Text(CompareOp::Eq, _)) if atom.path.leaf().name == "value" => 4,
-            Some(Test::Text(CompareOp::Eq, _)) => 3,
-            Some(test) if test.is_range() => 2,
-            Some(_) => 1,
-            None => 0,
-        }),
+        Term::And(terms) => terms.iter().filter_map(worth_of).max(),
+        Term::Or(terms) => {
+            let worths: Option<Vec<Worth>> = terms.iter().map(worth_of).collect();
+            worths?.into_iter().min()
+        }
+        Term::Atom { atom, .. } => Some(worth(&atom.path, atom.test.as_ref())),
     }
 }

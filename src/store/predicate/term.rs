@@ -30,22 +30,57 @@ pub struct Set {
     /// Rows for the one at hand, `resources.id`: for where all resources are read anyway. `IN` and `NOT IN` would
     /// be quadratic there when PostgreSQL deems the set too large for its memory.
     probe: Fragment,
+    worth: Worth,
 }
 
 impl Set {
     /// The rows of the select, whose column `key` is the id.
-    pub fn new(select: Fragment, key: &'static str) -> Self {
+    pub fn new(select: Fragment, key: &'static str, worth: Worth) -> Self {
         let probe = select
             .clone()
             .push(" AND ")
             .push(key)
             .push(" = resources.id");
-        Self { select, probe }
+        Self {
+            select,
+            probe,
+            worth,
+        }
     }
 
     /// A search that must be written from either end.
-    pub fn searched(select: Fragment, probe: Fragment) -> Self {
-        Self { select, probe }
+    pub fn searched(select: Fragment, probe: Fragment, worth: Worth) -> Self {
+        Self {
+            select,
+            probe,
+            worth,
+        }
+    }
+}
+
+/// How well an index narrows the search, by the look of the condition. Of several conditions the best leads; the
+/// others are looked at for what it finds. SQLite takes our word for it, PostgreSQL counts for itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Worth {
+    /// Every value.
+    All,
+    /// Values that have to be read to be tested.
+    Some,
+    Range,
+    /// One value, which many may share.
+    Equal,
+    /// One value of an attribute that tells people apart.
+    Single,
+}
+
+impl Worth {
+    pub fn of(test: Option<&Test>) -> Self {
+        match test {
+            None => Self::All,
+            Some(test) if test.is_equality() => Self::Equal,
+            Some(test) if test.is_range() => Self::Range,
+            Some(_) => Self::Some,
+        }
     }
 }
 
@@ -71,6 +106,10 @@ impl Column {
             indexed: true,
             ..Self::plain(name)
         }
+    }
+
+    pub fn is_indexed(self) -> bool {
+        self.indexed
     }
 
     pub fn nullable(self) -> Self {
@@ -146,16 +185,24 @@ impl<A> Term<A> {
 }
 
 impl Term<Condition> {
-    /// Whether the rows are found without reading all resources of the type.
-    fn is_narrow(&self) -> bool {
+    /// How well indexes find the rows; `None` where all resources of the type have to be read.
+    fn worth(&self) -> Option<Worth> {
         match self {
-            Self::Always(truth) => !truth,
-            Self::And(terms) => terms.iter().any(Self::is_narrow),
-            Self::Or(terms) => terms.iter().all(Self::is_narrow),
-            Self::Atom { negated: true, .. } => false,
+            Self::Always(true) | Self::Atom { negated: true, .. } => None,
+            Self::Always(false) => Some(Worth::Single),
+            Self::And(terms) => terms.iter().filter_map(Self::worth).max(),
+            Self::Or(terms) => {
+                let worths: Option<Vec<Worth>> = terms.iter().map(Self::worth).collect();
+                worths?.into_iter().min()
+            }
             Self::Atom { atom, .. } => match atom {
-                Condition::Column(column, test) => column.indexed && test.is_range(),
-                Condition::Set(_) => true,
+                Condition::Column(column, test) if column.indexed && test.is_equality() => {
+                    Some(Worth::Single)
+                }
+                Condition::Column(column, test) => {
+                    (column.indexed && test.is_range()).then_some(Worth::Range)
+                }
+                Condition::Set(set) => Some(set.worth),
             },
         }
     }
@@ -219,29 +266,34 @@ impl Condition {
 
 impl Compiler<'_> {
     /// Writes a condition on `resources`.
+    ///
+    /// What indexes find leads, the rest is looked at for each resource found. Alternatives that indexes find
+    /// become one set of ids: with `OR` between a column and a set the databases would read the whole table.
     pub(super) fn render(&self, term: &Term<Condition>) -> Fragment {
+        if term.worth().is_none() {
+            return self.render_read(term);
+        }
         match term {
             Term::Always(truth) => constant(*truth),
+            Term::Atom { atom, negated } => atom.render(*negated, Access::Found, self.backend),
             Term::And(terms) => {
-                let terms = terms.iter().map(|term| self.render(term));
+                let best = terms.iter().rev().max_by_key(|term| term.worth());
+                let terms = terms.iter().map(|term| {
+                    if best.is_some_and(|best| std::ptr::eq(best, term)) {
+                        self.render(term)
+                    } else {
+                        self.render_read(term)
+                    }
+                });
                 parenthesised(Fragment::join(terms, " AND "))
             }
-            Term::Or(terms) => self.render_either(terms),
-            Term::Atom { atom, negated } => atom.render(*negated, Access::Found, self.backend),
+            Term::Or(terms) => {
+                let selects = terms.iter().map(|term| self.select_ids(term));
+                Fragment::text("id IN (")
+                    .append(Fragment::join(selects, " UNION "))
+                    .push(")")
+            }
         }
-    }
-
-    /// Alternatives that indexes find become one set of ids: with `OR` between a column and a set the databases
-    /// would read the whole table. Where one alternative needs that anyway, each resource is looked at once.
-    fn render_either(&self, terms: &[Term<Condition>]) -> Fragment {
-        if terms.iter().all(Term::is_narrow) {
-            let selects = terms.iter().map(|term| self.select_ids(term));
-            return Fragment::text("id IN (")
-                .append(Fragment::join(selects, " UNION "))
-                .push(")");
-        }
-        let terms = terms.iter().map(|term| self.render_read(term));
-        parenthesised(Fragment::join(terms, " OR "))
     }
 
     /// Writes a condition that is looked at for each resource.
