@@ -76,19 +76,26 @@ impl Directory {
         Ok(())
     }
 
-    /// Creates a group of users who are in no group yet.
+    /// Creates a group of users who are in no group yet, then replaces it by itself but for one member.
     pub fn group(&mut self, name: &str, size: usize) -> anyhow::Result<Group> {
         let members = self.grouped..self.grouped + size;
         let ids: Vec<&str> = members.clone().map(|number| self.id(number)).collect();
-        let body = sample::group(name, &ids);
-        let request = self.connection.request("POST", "/Groups", Some(&body));
-        let seconds = self.connection.send(&request)?.as_secs_f64();
-        println!("  created a group of {size} members by one POST in {seconds:.2} s");
+        let (all, but_one) = (
+            sample::group(name, &ids),
+            sample::group(name, ids.get(1..).unwrap_or_default()),
+        );
+        let request = self.connection.request("POST", "/Groups", Some(&all));
+        let created = self.connection.send(&request)?.as_secs_f64();
+        let path = format!("/Groups/{}", self.created_id()?);
+        let request = self.connection.request("PUT", &path, Some(&but_one));
+        let replaced = self.connection.send(&request)?.as_secs_f64();
+        let request = self.connection.request("PUT", &path, Some(&all));
+        self.connection.send(&request)?;
+        println!(
+            "  a group of {size} members: created by one POST in {created:.2} s, replaced by one PUT in {replaced:.2} s"
+        );
         self.grouped = members.end;
-        Ok(Group {
-            path: format!("/Groups/{}", self.created_id()?),
-            members,
-        })
+        Ok(Group { path, members })
     }
 
     /// The id of the resource that was just created.

@@ -370,11 +370,17 @@ fn remove_others(
     let conn = tx.conn();
     let source = wanted_rows(conn.backend());
     // EXCEPT: NOT IN is quadratic for long lists on PostgreSQL, NOT EXISTS on SQLite.
+    let others = format!(
+        "SELECT m.member_id FROM members AS m WHERE m.tenant_id = $1 AND m.group_id = $2 \
+         EXCEPT SELECT w.value FROM {source}"
+    );
+    // An array, as in `OneOf`.
+    let others = match conn.backend() {
+        Backend::Sqlite => format!("IN ({others})"),
+        Backend::Postgres => format!("= ANY (ARRAY({others}))"),
+    };
     let sql = format!(
-        "DELETE FROM members WHERE tenant_id = $1 AND group_id = $2 AND member_id IN ( \
-           SELECT m.member_id FROM members AS m WHERE m.tenant_id = $1 AND m.group_id = $2 \
-           EXCEPT SELECT w.value FROM {source} \
-         ) RETURNING member_id AS id"
+        "DELETE FROM members WHERE tenant_id = $1 AND group_id = $2 AND member_id {others} RETURNING member_id AS id"
     );
     load_ids(
         conn,
@@ -393,10 +399,16 @@ fn rename(
     let tenant = tx.tenant();
     let conn = tx.conn();
     let source = wanted_rows(conn.backend());
+    // An UPDATE would join the list with the members, and may compare each with each.
     let sql = format!(
-        "UPDATE members SET display = w.display FROM {source} \
-         WHERE members.tenant_id = $1 AND members.group_id = $2 AND members.member_id = w.value \
-         AND members.display IS DISTINCT FROM w.display RETURNING member_id AS id"
+        "INSERT INTO members (tenant_id, group_id, member_id, kind, display) \
+         SELECT $1, $2, f.value, f.kind, f.display FROM ( \
+           SELECT w.value, w.display, ( \
+             SELECT m.kind FROM members AS m WHERE m.tenant_id = $1 AND m.group_id = $2 AND m.member_id = w.value \
+           ) AS kind FROM {source} \
+         ) AS f WHERE f.kind IS NOT NULL \
+         ON CONFLICT (tenant_id, group_id, member_id) DO UPDATE SET display = excluded.display \
+         WHERE members.display IS DISTINCT FROM excluded.display RETURNING member_id AS id"
     );
     load_ids(
         conn,
