@@ -230,7 +230,7 @@ impl Shape<'_> {
         if is_read_only {
             array.extensions(keyword("readOnly", json!(true))).into()
         } else if self.view == View::Sent && attribute.sub_attribute("primary").is_some() {
-            array.extensions(keyword("not", two_primaries())).into()
+            array.extensions(keyword("allOf", one_primary())).into()
         } else {
             array.into()
         }
@@ -290,15 +290,17 @@ fn schemas_item(core: &str) -> String {
     format!("^{}$|{EXTENSION_URN}", core.replace('.', r"\."))
 }
 
-fn two_primaries() -> Value {
-    json!({
+/// At most one element is the primary one (RFC 7643 section 2.4).
+fn one_primary() -> Value {
+    json!([{
         "contains": {
             "type": "object",
             "properties": { "primary": { "const": true } },
             "required": ["primary"],
         },
-        "minContains": 2,
-    })
+        "minContains": 0,
+        "maxContains": 1,
+    }])
 }
 
 fn describe(attribute: &Attribute) -> String {
