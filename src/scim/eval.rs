@@ -268,3 +268,6 @@ fn ordered(op: CompareOp, order: std::cmp::Ordering) -> bool {
         CompareOp::Co | CompareOp::Sw | CompareOp::Ew => false,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,8 @@
 //! pages, nor of what is in a document.
 //!
 //! Two shapes keep the indexes in use: rows of other tables are asked for by `id IN (SELECT ..)`, and
-//! alternatives by `id IN (SELECT .. UNION SELECT ..)`. No condition is ever NULL, so each can be negated.
+//! alternatives by `id IN (SELECT .. UNION SELECT ..)`. What an index cannot find, such as the opposite of a set,
+//! is looked up for each resource that is read. No condition is ever NULL, so each can be negated.
 
 mod element;
 mod fragment;
@@ -24,7 +25,7 @@ use crate::store::{Backend, TenantId};
 pub use fragment::Fragment;
 use fragment::Test;
 pub(super) use fragment::{Bind, Statement};
-use term::{Column, Condition, Term};
+use term::{Column, Condition, Set, Term, Worth};
 
 /// More parameters than this and the filter is evaluated on the documents instead; SQLite takes 32,766.
 const MOST_BINDS: usize = 2_000;
@@ -209,7 +210,7 @@ impl Compiler<'_> {
             };
         }
         self.is_indexed(path)
-            .then(|| set(self.attribute_rows(path.key(), None)))
+            .then(|| set(self.attribute_rows(path, None)))
     }
 
     fn compare(&self, path: &AttrRef, op: CompareOp, operand: &Operand) -> Option<Term<Condition>> {
@@ -250,7 +251,7 @@ impl Compiler<'_> {
             return None;
         }
         let test = row_test(path, op, operand)?;
-        Some(set(self.attribute_rows(path.key(), Some(&test))))
+        Some(set(self.attribute_rows(path, Some(&test))))
     }
 
     /// Some value of the multi-valued attribute is another than the operand.
@@ -263,7 +264,7 @@ impl Compiler<'_> {
             return None;
         }
         let test = row_test(path, CompareOp::Ne, operand)?;
-        Some(set(self.attribute_rows(path.key(), Some(&test))))
+        Some(set(self.attribute_rows(path, Some(&test))))
     }
 
     /// The column of `resources` that holds the attribute ready to compare.
@@ -285,19 +286,20 @@ impl Compiler<'_> {
         self.rt.indexed.contains(path)
     }
 
-    /// `SELECT resource_id ..` for the resources with a value at the path that passes the test.
-    fn attribute_rows(&self, key: &str, test: Option<&Test>) -> Fragment {
+    /// The resources with a value at the path that passes the test.
+    fn attribute_rows(&self, path: &AttrRef, test: Option<&Test>) -> Set {
         let rows = Fragment::text("SELECT resource_id FROM attributes WHERE tenant_id = ")
             .bind(self.tenant())
             .push(" AND path = ")
-            .bind_text(key);
-        match test {
+            .bind_text(path.key());
+        let rows = match test {
             None => rows,
             Some(test) => {
                 rows.push(" AND ")
                     .append(test.sql(value_column(test), false, self.backend))
             }
-        }
+        };
+        Set::new(rows, "resource_id", worth(path, test))
     }
 
     fn tenant(&self) -> Bind {
@@ -305,8 +307,17 @@ impl Compiler<'_> {
     }
 }
 
-fn set(select: Fragment) -> Term<Condition> {
-    Term::atom(Condition::Set(select))
+fn set(set: Set) -> Term<Condition> {
+    Term::atom(Condition::Set(set))
+}
+
+/// How well the index finds the rows of one path: an address or an id tells much, a type next to nothing.
+fn worth(path: &AttrRef, test: Option<&Test>) -> Worth {
+    match (Worth::of(test), path.leaf().name.as_str()) {
+        (Worth::Equal, "value") => Worth::Single,
+        (Worth::Equal | Worth::Range, "type") => Worth::Some,
+        (worth, _) => worth,
+    }
 }
 
 /// The column of `attributes` for the kind of value.

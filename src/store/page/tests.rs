@@ -2,10 +2,7 @@
 
 mod agreement;
 mod filters;
-#[cfg(any())]
 mod paging;
-#[cfg(any())]
 mod plans;
 mod population;
-#[cfg(any())]
 mod texts;

@@ -9,9 +9,9 @@ use std::cmp::Reverse;
 use crate::scim::filter::{CompareOp, Filter, Operand};
 use crate::scim::registry::AttrRef;
 use crate::store::predicate::fragment::{Fragment, Test};
-use crate::store::predicate::term::{Condition, Term};
+use crate::store::predicate::term::{Condition, Set, Term, Worth};
 use crate::store::predicate::{
-    Compiler, Found, Sign, combine, is_assumed, row_test, set, value_column,
+    Compiler, Found, Sign, combine, is_assumed, row_test, set, value_column, worth,
 };
 
 /// More alternatives than this are evaluated on the documents instead.
@@ -33,10 +33,10 @@ impl Compiler<'_> {
         let found = combine(filter, Sign::Plain, &|filter, sign| {
             Some(Found::signed(self.row(filter)?, sign))
         })?;
-        let mut selects = Vec::new();
-        self.alternatives(vec![found.term.simplified()], &mut selects)?;
+        let mut sets = Vec::new();
+        self.alternatives(vec![found.term.simplified()], &mut sets)?;
         Some(Found {
-            term: Term::Or(selects.into_iter().map(set).collect()),
+            term: Term::Or(sets.into_iter().map(set).collect()),
             exact: found.exact,
         })
     }
@@ -75,8 +75,8 @@ impl Compiler<'_> {
         }
     }
 
-    /// Adds a select for each alternative of the conjunction; `None` where one of them has no driver.
-    fn alternatives(&self, terms: Vec<Term<Row>>, selects: &mut Vec<Fragment>) -> Option<()> {
+    /// Adds a set for each alternative of the conjunction; `None` where one of them has no driver.
+    fn alternatives(&self, terms: Vec<Term<Row>>, found: &mut Vec<Set>) -> Option<()> {
         let mut all = Vec::new();
         for term in terms {
             match term {
@@ -89,7 +89,7 @@ impl Compiler<'_> {
         let best = all
             .iter()
             .enumerate()
-            .filter_map(|(index, term)| Some((worth(term)?, Reverse(index))))
+            .filter_map(|(index, term)| Some((worth_of(term)?, Reverse(index))))
             .max()?;
         let (_, Reverse(index)) = best;
         match all.remove(index) {
@@ -97,23 +97,23 @@ impl Compiler<'_> {
                 for branch in branches {
                     let mut terms = all.clone();
                     terms.insert(index, branch);
-                    self.alternatives(terms, selects)?;
+                    self.alternatives(terms, found)?;
                 }
             }
             Term::Atom { atom, .. } => {
-                if selects.len() == MOST_ALTERNATIVES {
+                if found.len() == MOST_ALTERNATIVES {
                     return None;
                 }
-                selects.push(self.select(&atom, &all));
+                found.push(self.select(&atom, &all));
             }
             Term::And(_) | Term::Always(_) => return None,
         }
         Some(())
     }
 
-    fn select(&self, driver: &Row, rest: &[Term<Row>]) -> Fragment {
+    fn select(&self, driver: &Row, rest: &[Term<Row>]) -> Set {
         if rest.is_empty() {
-            return self.attribute_rows(driver.path.key(), driver.test.as_ref());
+            return self.attribute_rows(&driver.path, driver.test.as_ref());
         }
         let mut sql = Fragment::text(
             "SELECT driver.resource_id FROM attributes AS driver WHERE driver.tenant_id = ",
@@ -129,7 +129,11 @@ impl Compiler<'_> {
         for term in rest {
             sql = sql.push(" AND ").append(self.same_element(driver, term));
         }
-        sql
+        Set::new(
+            sql,
+            "driver.resource_id",
+            worth(&driver.path, driver.test.as_ref()),
+        )
     }
 
     /// A condition on the element that the driver's row belongs to.
@@ -177,24 +181,15 @@ fn driver_column(test: &Test) -> &'static str {
     }
 }
 
-/// How few rows the term is likely to leave; `None` where it cannot drive. A guess: SQLite without statistics
-/// takes the driver that is written, PostgreSQL decides by itself.
-fn worth(term: &Term<Row>) -> Option<u8> {
+/// How well the term finds elements; `None` where it cannot drive.
+fn worth_of(term: &Term<Row>) -> Option<Worth> {
     match term {
         Term::Always(_) | Term::Atom { negated: true, .. } => None,
-        Term::And(terms) => terms.iter().filter_map(worth).max(),
-        Term::Or(terms) => terms
-            .iter()
-            .map(worth)
-            .collect::<Option<Vec<u8>>>()?
-            .into_iter()
-            .min(),
-        Term::Atom { atom, .. } => Some(match &atom.test {
-            Some(Test::Text(CompareOp::Eq, _)) if atom.path.leaf().name == "value" => 4,
-            Some(Test::Text(CompareOp::Eq, _)) => 3,
-            Some(test) if test.is_range() => 2,
-            Some(_) => 1,
-            None => 0,
-        }),
+        Term::And(terms) => terms.iter().filter_map(worth_of).max(),
+        Term::Or(terms) => {
+            let worths: Option<Vec<Worth>> = terms.iter().map(worth_of).collect();
+            worths?.into_iter().min()
+        }
+        Term::Atom { atom, .. } => Some(worth(&atom.path, atom.test.as_ref())),
     }
 }

@@ -150,9 +150,17 @@ impl Test {
     pub fn is_range(&self) -> bool {
         match self {
             Self::Present | Self::Bool(_) => false,
+            Self::Text(CompareOp::Sw, prefix) => !prefix.is_empty(),
             Self::Text(op, _) | Self::BigInt(op, _) | Self::Double(op, _) => {
                 !matches!(op, CompareOp::Ne | CompareOp::Co | CompareOp::Ew)
             }
+        }
+    }
+
+    pub fn is_equality(&self) -> bool {
+        match self {
+            Self::Present | Self::Bool(_) => false,
+            Self::Text(op, _) | Self::BigInt(op, _) | Self::Double(op, _) => *op == CompareOp::Eq,
         }
     }
 }

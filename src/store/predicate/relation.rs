@@ -6,7 +6,7 @@ use crate::scim::eval;
 use crate::scim::filter::{CompareOp, Filter, Operand};
 use crate::scim::registry::AttrRef;
 use crate::store::predicate::fragment::{Fragment, Test};
-use crate::store::predicate::term::{Column, Condition, Term, render_row};
+use crate::store::predicate::term::{Column, Condition, Set, Term, Worth, render_row};
 use crate::store::predicate::{Compiler, Found, Sign, combine, set, test};
 
 /// The kinds of members that the table knows.
@@ -39,6 +39,7 @@ impl Compiler<'_> {
         if row == Term::Always(false) {
             return Some(row);
         }
+        let worth = row_worth(&row);
         let rows = |start: &'static str| {
             let rows = Fragment::text(start).bind(self.tenant());
             match &row {
@@ -47,25 +48,53 @@ impl Compiler<'_> {
             }
         };
         Some(set(match self.relation(path)? {
-            Relation::Members => rows("SELECT group_id FROM members WHERE tenant_id = "),
+            Relation::Members => Set::new(
+                rows("SELECT group_id FROM members WHERE tenant_id = "),
+                "group_id",
+                worth,
+            ),
             // Whoever is in any group is in one directly.
-            Relation::Groups if row == Term::Always(true) => {
-                rows("SELECT member_id FROM members WHERE tenant_id = ")
-            }
-            // The members of the groups meant, the members of those of them that are groups, and so on. UNION
-            // drops what was seen before, so groups in a circle come to an end. The outer SELECT is there
-            // because SQLite wants no WITH after a UNION.
-            Relation::Groups => rows(
-                "SELECT id FROM (WITH RECURSIVE below(id) AS (\
-                 SELECT member_id FROM members WHERE tenant_id = ",
-            )
-            .push(
-                " UNION SELECT members.member_id FROM below \
-                 JOIN members ON members.group_id = below.id WHERE members.tenant_id = ",
-            )
-            .bind(self.tenant())
-            .push(") SELECT id FROM below) AS reached"),
+            Relation::Groups if row == Term::Always(true) => Set::new(
+                rows("SELECT member_id FROM members WHERE tenant_id = "),
+                "member_id",
+                worth,
+            ),
+            Relation::Groups => Set::searched(self.below(rows), self.above(&row), worth),
         }))
+    }
+
+    /// The members of the groups meant, the members of those of them that are groups, and so on.
+    ///
+    /// UNION drops what was seen before, so groups in a circle come to an end. The outer SELECT is there because
+    /// SQLite wants no WITH after a UNION.
+    fn below(&self, rows: impl Fn(&'static str) -> Fragment) -> Fragment {
+        rows(
+            "SELECT id FROM (WITH RECURSIVE below(id, kind) AS (\
+             SELECT member_id, kind FROM members WHERE tenant_id = ",
+        )
+        .push(
+            " UNION SELECT members.member_id, members.kind FROM below \
+             JOIN members ON members.group_id = below.id \
+             WHERE below.kind = 'Group' AND members.tenant_id = ",
+        )
+        .bind(self.tenant())
+        .push(") SELECT id FROM below) AS reached")
+    }
+
+    /// The groups around the resource at hand, as far as they are meant.
+    fn above(&self, row: &Term<Condition>) -> Fragment {
+        Fragment::text(
+            "WITH RECURSIVE above(group_id) AS (SELECT members.group_id FROM members \
+             WHERE members.member_id = resources.id AND members.tenant_id = ",
+        )
+        .bind(self.tenant())
+        .push(
+            " UNION SELECT members.group_id FROM above \
+             JOIN members ON members.member_id = above.group_id WHERE members.tenant_id = ",
+        )
+        .bind(self.tenant())
+        .push(") SELECT group_id FROM above WHERE ")
+        .append(render_row(row, self.backend))
     }
 
     /// `members[..]` and `groups[..]`.
@@ -120,10 +149,10 @@ impl Compiler<'_> {
         let sub = path.sub.as_deref()?;
         match (self.relation(path)?, sub.name.as_str()) {
             (Relation::Members, "value") => Some(signed(
-                Column::plain("member_id").passes(test(path, op, operand)?),
+                Column::indexed("member_id").passes(test(path, op, operand)?),
             )),
             (Relation::Groups, "value") => Some(signed(
-                Column::plain("group_id").passes(test(path, op, operand)?),
+                Column::indexed("group_id").passes(test(path, op, operand)?),
             )),
             (Relation::Members, "type") => {
                 let meant = KINDS
@@ -141,5 +170,22 @@ impl Compiler<'_> {
             }
             _ => None,
         }
+    }
+}
+
+/// How well the index finds rows of `members`.
+fn row_worth(row: &Term<Condition>) -> Worth {
+    match row {
+        Term::Always(_) => Worth::All,
+        Term::And(terms) => terms.iter().map(row_worth).max().unwrap_or(Worth::All),
+        Term::Or(terms) => terms.iter().map(row_worth).min().unwrap_or(Worth::All),
+        Term::Atom {
+            atom: Condition::Column(column, test),
+            negated: false,
+        } if column.is_indexed() => match Worth::of(Some(test)) {
+            Worth::Equal => Worth::Single,
+            worth => worth,
+        },
+        Term::Atom { .. } => Worth::Some,
     }
 }

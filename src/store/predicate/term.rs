@@ -18,8 +18,70 @@ pub enum Term<A> {
 pub enum Condition {
     /// The column has a value, and it passes.
     Column(Column, Test),
-    /// `id IN (select)`; the column of the select is NOT NULL.
-    Set(Fragment),
+    /// Rows of other tables, or of a search through them, are about the resource.
+    Set(Set),
+}
+
+/// Resources that other rows point at, asked for in two ways.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Set {
+    /// All their ids: `SELECT id ..`, for where it is the index that finds them.
+    select: Fragment,
+    /// Rows for the one at hand, `resources.id`: for where all resources are read anyway. `IN` and `NOT IN` would
+    /// be quadratic there when PostgreSQL deems the set too large for its memory.
+    probe: Fragment,
+    worth: Worth,
+}
+
+impl Set {
+    /// The rows of the select, whose column `key` is the id.
+    pub fn new(select: Fragment, key: &'static str, worth: Worth) -> Self {
+        let probe = select
+            .clone()
+            .push(" AND ")
+            .push(key)
+            .push(" = resources.id");
+        Self {
+            select,
+            probe,
+            worth,
+        }
+    }
+
+    /// A search that must be written from either end.
+    pub fn searched(select: Fragment, probe: Fragment, worth: Worth) -> Self {
+        Self {
+            select,
+            probe,
+            worth,
+        }
+    }
+}
+
+/// How well an index narrows the search, by the look of the condition. Of several conditions the best leads; the
+/// others are looked at for what it finds. SQLite takes our word for it, PostgreSQL counts for itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Worth {
+    /// Every value.
+    All,
+    /// Values that have to be read to be tested.
+    Some,
+    Range,
+    /// One value, which many may share.
+    Equal,
+    /// One value of an attribute that tells people apart.
+    Single,
+}
+
+impl Worth {
+    pub fn of(test: Option<&Test>) -> Self {
+        match test {
+            None => Self::All,
+            Some(test) if test.is_equality() => Self::Equal,
+            Some(test) if test.is_range() => Self::Range,
+            Some(_) => Self::Some,
+        }
+    }
 }
 
 /// A column and what is known of it.
@@ -44,6 +106,10 @@ impl Column {
             indexed: true,
             ..Self::plain(name)
         }
+    }
+
+    pub fn is_indexed(self) -> bool {
+        self.indexed
     }
 
     pub fn nullable(self) -> Self {
@@ -119,16 +185,24 @@ impl<A> Term<A> {
 }
 
 impl Term<Condition> {
-    /// Whether the rows are found without reading all resources of the type.
-    fn is_narrow(&self) -> bool {
+    /// How well indexes find the rows; `None` where all resources of the type have to be read.
+    fn worth(&self) -> Option<Worth> {
         match self {
-            Self::Always(truth) => !truth,
-            Self::And(terms) => terms.iter().any(Self::is_narrow),
-            Self::Or(terms) => terms.iter().all(Self::is_narrow),
-            Self::Atom { negated: true, .. } => false,
+            Self::Always(true) | Self::Atom { negated: true, .. } => None,
+            Self::Always(false) => Some(Worth::Single),
+            Self::And(terms) => terms.iter().filter_map(Self::worth).max(),
+            Self::Or(terms) => {
+                let worths: Option<Vec<Worth>> = terms.iter().map(Self::worth).collect();
+                worths?.into_iter().min()
+            }
             Self::Atom { atom, .. } => match atom {
-                Condition::Column(column, test) => column.indexed && test.is_range(),
-                Condition::Set(_) => true,
+                Condition::Column(column, test) if column.indexed && test.is_equality() => {
+                    Some(Worth::Single)
+                }
+                Condition::Column(column, test) => {
+                    (column.indexed && test.is_range()).then_some(Worth::Range)
+                }
+                Condition::Set(set) => Some(set.worth),
             },
         }
     }
@@ -145,80 +219,104 @@ fn single<A>(mut terms: Vec<Term<A>>, empty: bool, many: fn(Vec<Term<A>>) -> Ter
     }
 }
 
-/// Writes a condition that needs no other table: on rows of `members`, for instance.
-pub fn render_row(term: &Term<Condition>, backend: Backend) -> Fragment {
-    render(term, backend, &|terms| {
-        let terms = terms.iter().map(|term| render_row(term, backend));
-        Fragment::text("(")
-            .append(Fragment::join(terms, " OR "))
-            .push(")")
-    })
+/// Whether the rows of a term are found by indexes, or by reading all resources in their order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Access {
+    Found,
+    Read,
 }
 
-fn render(
-    term: &Term<Condition>,
-    backend: Backend,
-    either: &dyn Fn(&[Term<Condition>]) -> Fragment,
-) -> Fragment {
+/// Writes a condition on rows of `members`: columns alone.
+pub fn render_row(term: &Term<Condition>, backend: Backend) -> Fragment {
+    let all = |terms: &[Term<Condition>], separator| {
+        let terms = terms.iter().map(|term| render_row(term, backend));
+        parenthesised(Fragment::join(terms, separator))
+    };
     match term {
-        Term::Always(true) => Fragment::text("TRUE"),
-        Term::Always(false) => Fragment::text("FALSE"),
-        Term::And(terms) => {
-            let terms = terms.iter().map(|term| render(term, backend, either));
-            Fragment::text("(")
-                .append(Fragment::join(terms, " AND "))
-                .push(")")
-        }
-        Term::Or(terms) => either(terms),
-        Term::Atom { atom, negated } => match atom {
-            Condition::Column(column, test) => {
-                let condition = test.sql(column.name, *negated, backend);
-                if *negated && column.nullable && *test != Test::Present {
+        Term::Always(truth) => constant(*truth),
+        Term::And(terms) => all(terms, " AND "),
+        Term::Or(terms) => all(terms, " OR "),
+        Term::Atom { atom, negated } => atom.render(*negated, Access::Found, backend),
+    }
+}
+
+impl Condition {
+    fn render(&self, negated: bool, access: Access, backend: Backend) -> Fragment {
+        match self {
+            Self::Column(column, test) => {
+                let condition = test.sql(column.name, negated, backend);
+                if negated && column.nullable && *test != Test::Present {
                     // The test of NULL is NULL, its opposite must be true.
-                    return Fragment::text("(")
-                        .push(column.name)
-                        .push(" IS NULL OR ")
-                        .append(condition)
-                        .push(")");
+                    let is_null = Fragment::text(column.name).push(" IS NULL OR ");
+                    return parenthesised(is_null.append(condition));
                 }
                 condition
             }
-            Condition::Set(select) => {
-                let start = if *negated { "id NOT IN (" } else { "id IN (" };
-                Fragment::text(start).append(select.clone()).push(")")
+            Self::Set(set) => {
+                let (start, rows) = match (negated, access) {
+                    (false, Access::Found) => ("id IN (", &set.select),
+                    (false, Access::Read) => ("EXISTS (", &set.probe),
+                    (true, _) => ("NOT EXISTS (", &set.probe),
+                };
+                Fragment::text(start).append(rows.clone()).push(")")
             }
-        },
+        }
     }
 }
 
 impl Compiler<'_> {
     /// Writes a condition on `resources`.
+    ///
+    /// What indexes find leads, the rest is looked at for each resource found. Alternatives that indexes find
+    /// become one set of ids: with `OR` between a column and a set the databases would read the whole table.
     pub(super) fn render(&self, term: &Term<Condition>) -> Fragment {
-        render(term, self.backend, &|terms| self.render_either(terms))
+        if term.worth().is_none() {
+            return self.render_read(term);
+        }
+        match term {
+            Term::Always(truth) => constant(*truth),
+            Term::Atom { atom, negated } => atom.render(*negated, Access::Found, self.backend),
+            Term::And(terms) => {
+                let best = terms.iter().rev().max_by_key(|term| term.worth());
+                let terms = terms.iter().map(|term| {
+                    if best.is_some_and(|best| std::ptr::eq(best, term)) {
+                        self.render(term)
+                    } else {
+                        self.render_read(term)
+                    }
+                });
+                parenthesised(Fragment::join(terms, " AND "))
+            }
+            Term::Or(terms) => {
+                let selects = terms.iter().map(|term| self.select_ids(term));
+                Fragment::text("id IN (")
+                    .append(Fragment::join(selects, " UNION "))
+                    .push(")")
+            }
+        }
     }
 
-    /// Alternatives that indexes answer become one set of ids: with `OR` between a column and a set the
-    /// databases read the whole table. Where one alternative needs all resources read anyway, `OR` is best.
-    fn render_either(&self, terms: &[Term<Condition>]) -> Fragment {
-        if terms.iter().all(Term::is_narrow) {
-            let selects = terms.iter().map(|term| self.select_ids(term));
-            return Fragment::text("id IN (")
-                .append(Fragment::join(selects, " UNION "))
-                .push(")");
+    /// Writes a condition that is looked at for each resource.
+    fn render_read(&self, term: &Term<Condition>) -> Fragment {
+        let all = |terms: &[Term<Condition>], separator| {
+            let terms = terms.iter().map(|term| self.render_read(term));
+            parenthesised(Fragment::join(terms, separator))
+        };
+        match term {
+            Term::Always(truth) => constant(*truth),
+            Term::And(terms) => all(terms, " AND "),
+            Term::Or(terms) => all(terms, " OR "),
+            Term::Atom { atom, negated } => atom.render(*negated, Access::Read, self.backend),
         }
-        let terms = terms.iter().map(|term| self.render(term));
-        Fragment::text("(")
-            .append(Fragment::join(terms, " OR "))
-            .push(")")
     }
 
     fn select_ids(&self, term: &Term<Condition>) -> Fragment {
         if let Term::Atom {
-            atom: Condition::Set(select),
+            atom: Condition::Set(set),
             negated: false,
         } = term
         {
-            return select.clone();
+            return set.select.clone();
         }
         Fragment::text("SELECT id FROM resources WHERE tenant_id = ")
             .bind(self.tenant())
@@ -227,4 +325,12 @@ impl Compiler<'_> {
             .push(" AND ")
             .append(self.render(term))
     }
+}
+
+fn constant(truth: bool) -> Fragment {
+    Fragment::text(if truth { "TRUE" } else { "FALSE" })
+}
+
+fn parenthesised(inner: Fragment) -> Fragment {
+    Fragment::text("(").append(inner).push(")")
 }
