@@ -127,7 +127,7 @@ both!(
         let document = Document::new();
         let client = app.client_with_scopes(&["scim", "admin"]).await.site();
         for (template, item) in document.0["paths"].as_object().unwrap() {
-            let path = template.replace('{', "").replace('}', "");
+            let path = template.replace(['{', '}'], "");
             let described = |method: &Method| item.get(method.as_str().to_lowercase()).is_some();
             let methods = [
                 Method::GET,
