@@ -112,7 +112,7 @@ impl Config {
                 })
             })?,
             database: database(&sources)?,
-            base_url: sources.optional("base_url", |text| base_url(text))?,
+            base_url: sources.optional("base_url", base_url)?,
             tls: tls(&sources)?,
             workers: to_usize(sources.number("workers", to_u64(cores), 1..=1024)?),
             body_limit_bytes: to_usize(sources.number(

@@ -9,10 +9,10 @@ use crate::config::file::{self, File, IssuerSettings};
 /// Where the data is: the flags that every command takes.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct DatabaseArgs {
-    /// The configuration file [environment: ROLLCALL_CONFIG] [default: rollcall.toml, where it exists]
+    /// The configuration file (environment `ROLLCALL_CONFIG`) [default: rollcall.toml, where it exists]
     #[arg(long, value_name = "FILE", global = true)]
     pub config: Option<PathBuf>,
-    /// `sqlite:PATH` or `postgres://USER:PASSWORD@HOST/NAME` [environment: ROLLCALL_DATABASE]
+    /// `sqlite:PATH` or `postgres://USER:PASSWORD@HOST/NAME` (environment `ROLLCALL_DATABASE`)
     /// [default: sqlite:rollcall.sqlite]
     #[arg(long, value_name = "URL", global = true)]
     pub database: Option<String>,
