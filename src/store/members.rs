@@ -382,10 +382,16 @@ fn rename(
     let tenant = tx.tenant();
     let conn = tx.conn();
     let source = wanted_rows(conn.backend());
+    // An insert of which every row conflicts: the CROSS JOINs keep SQLite from searching the list for each member,
+    // which an UPDATE with FROM would allow. What a client reads where it gave no display itself is no new one.
     let sql = format!(
-        "UPDATE members SET display = w.display FROM {source} \
-         WHERE members.tenant_id = $1 AND members.group_id = $2 AND members.member_id = w.value \
-         AND members.display IS DISTINCT FROM w.display RETURNING member_id AS id"
+        "INSERT INTO members (tenant_id, group_id, member_id, kind, display) \
+         SELECT $1, $2, m.member_id, m.kind, w.display FROM {source} CROSS JOIN members AS m CROSS JOIN resources AS r \
+         WHERE m.tenant_id = $1 AND m.group_id = $2 AND m.member_id = w.value \
+         AND r.tenant_id = $1 AND r.id = w.value AND w.display IS NOT NULL \
+         AND w.display IS DISTINCT FROM coalesce(m.display, r.label) \
+         ON CONFLICT (tenant_id, group_id, member_id) DO UPDATE SET display = excluded.display \
+         RETURNING member_id AS id"
     );
     load_ids(
         conn,
