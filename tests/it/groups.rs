@@ -404,6 +404,13 @@ both_alone!(
         // Its echo changes nothing, and one fewer is one fewer.
         let echoed = app.put(&path, &replaced).await.expect(200);
         assert_eq!(echoed["meta"], replaced["meta"]);
+        let mut renamed = body.clone();
+        for member in renamed["members"].as_array_mut().unwrap() {
+            member["display"] = json!("somebody");
+        }
+        let renamed = app.put(&path, &renamed).await.expect(200);
+        assert_ne!(renamed["meta"], replaced["meta"]);
+        assert_eq!(renamed["members"][COUNT - 1]["display"], "somebody");
         // The answer to a PATCH spares us the long list.
         app.edit(&path, remove(&ids[7])).await.expect(204);
         let one_fewer = member_ids(&app.group(id(&group)).await);

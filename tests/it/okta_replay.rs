@@ -237,7 +237,10 @@ both!(
         let seen = import(&app, async |seen: &[String]| {
             round += 1;
             // Some go whom the import has seen, some whom it has not.
-            let unseen = ids.iter().rev().filter(|id| !seen.contains(id));
+            let unseen = ids
+                .iter()
+                .rev()
+                .filter(|id| !seen.contains(id) && !gone.contains(*id));
             let goers = seen.iter().rev().take(12).chain(unseen.take(5));
             let goers: Vec<String> = goers.cloned().collect();
             let deletes = goers.clone().into_iter().map(|id| {
