@@ -66,8 +66,9 @@ fn on_postgres() -> Option<Fresh> {
 /// Runs a test on a fresh database of each kind.
 pub(crate) fn on_each(test: impl Fn(&Fresh)) {
     test(&on_sqlite());
-    if let Some(fresh) = on_postgres() {
-        test(&fresh);
+    match on_postgres() {
+        Some(fresh) => test(&fresh),
+        None => eprintln!("NOT tested on PostgreSQL: ROLLCALL_TEST_POSTGRES is not set"),
     }
 }
 

@@ -10,6 +10,7 @@
 
 mod harness;
 
+mod architecture;
 mod auth;
 mod discovery;
 mod errors;
