@@ -118,7 +118,9 @@ fn wrong_settings_are_named() {
     let file = directory.path().join("rollcall.toml");
     std::fs::write(&file, "listn = \"127.0.0.1:0\"\n").expect("writes the file");
     let file = file.to_str().unwrap();
-    let rows: [(&[&str], &[(&str, &str)], &str); 5] = [
+    /// Flags, environment, what the error names.
+    type Row<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], &'a str);
+    let rows: [Row<'_>; 5] = [
         (&["--listen", "nowhere"], &[], "listen"),
         (
             &["--config", "/nonexistent/rollcall.toml"],
