@@ -46,7 +46,7 @@ both!(nobody_gets_in_without_a_token, |app| async move {
     is_turned_away(&app.anonymous(), None).await;
     let token = app.token("nobody", &["scim"]).await;
     let almost = format!("{token}x");
-    let cut = token.get(..token.len() - 1).expect("a token is ASCII");
+    let cut = token.get(1..).unwrap();
     for header in [
         "non-token",
         "Bearer non-token",
