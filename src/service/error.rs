@@ -27,6 +27,8 @@ pub enum Error {
     Busy,
     #[error("the database does not answer")]
     Unavailable(#[source] StoreError),
+    #[error("the database's disk is full")]
+    Full(#[source] StoreError),
     #[error("internal error")]
     Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
@@ -54,7 +56,8 @@ impl From<StoreError> for Error {
         match error {
             StoreError::Busy => Self::Busy,
             StoreError::Duplicate(unique) => Self::Taken(unique),
-            StoreError::Unavailable(_) | StoreError::Full(_) => Self::Unavailable(error),
+            StoreError::Unavailable(_) => Self::Unavailable(error),
+            StoreError::Full(_) => Self::Full(error),
             other => Self::Internal(Box::new(other)),
         }
     }
