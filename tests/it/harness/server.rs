@@ -21,6 +21,7 @@ pub struct Database {
     pub url: String,
     pub backend: Backend,
     directory: TempDir,
+    _keeper: Keeper,
 }
 
 impl Database {
@@ -31,10 +32,16 @@ impl Database {
             Backend::Sqlite => format!("sqlite:{}", directory.path().join("test.db").display()),
             Backend::Postgres => postgres::fresh_database()?,
         };
+        let place = directory.path().display();
+        // A server may still be writing there.
+        let keeper = Keeper::new(&format!(
+            "rm -rf '{place}' || {{ sleep 1; rm -rf '{place}'; }}"
+        ));
         Some(Self {
             url,
             backend,
             directory,
+            _keeper: keeper,
         })
     }
 
@@ -175,7 +182,8 @@ pub struct Server {
     pub printed: Vec<String>,
     child: Child,
     log: PathBuf,
-    keeper: Option<(Child, ChildStdin)>,
+    /// Dropped by hand, before the child's number is free again.
+    keeper: Option<Keeper>,
 }
 
 impl Server {
@@ -206,7 +214,7 @@ impl Server {
             .stderr(stderr)
             .spawn()
             .expect("starts the binary");
-        let keeper = keep(child.id(), database);
+        let keeper = Keeper::new(&format!("kill -KILL {}", child.id()));
         let stdout = child.stdout.take().expect("a pipe");
         let (lines, lines_read) = mpsc::channel();
         std::thread::spawn(move || {
@@ -290,31 +298,40 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.child.kill().ok();
-        // The keeper may still name this process, so it goes before the number is free again.
-        if let Some((mut keeper, stdin)) = self.keeper.take() {
-            keeper.kill().ok();
-            keeper.wait().ok();
-            drop(stdin);
-        }
+        drop(self.keeper.take());
         self.child.wait().ok();
     }
 }
 
-/// A shell that outlives the tests by a moment, however they end, and ends the server with them: the
-/// runner leaves by `exit`, which drops nothing that is shared by all tests.
-fn keep(process: u32, database: &Database) -> (Child, ChildStdin) {
-    let directory = database.directory.path().display();
-    let mut keeper = Command::new("sh")
-        .args([
-            "-c",
-            &format!("read -r _; kill -KILL {process}; rm -rf '{directory}'"),
-        ])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .process_group(0)
-        .spawn()
-        .expect("starts sh");
-    let stdin = keeper.stdin.take().expect("a pipe");
-    (keeper, stdin)
+/// A shell that cleans up where the tests end without doing so: the runner leaves by `exit`, which drops
+/// nothing that is shared by all tests, and it may be killed. Dropped, it does nothing.
+struct Keeper {
+    shell: Child,
+    /// Closed by the end of this process, whatever ends it.
+    _signal: ChildStdin,
+}
+
+impl Keeper {
+    fn new(script: &str) -> Self {
+        let mut shell = Command::new("sh")
+            .args(["-c", &format!("read -r _; {script}")])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn()
+            .expect("starts sh");
+        let signal = shell.stdin.take().expect("a pipe");
+        Self {
+            shell,
+            _signal: signal,
+        }
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        self.shell.kill().ok();
+        self.shell.wait().ok();
+    }
 }
