@@ -12,6 +12,8 @@ mod harness;
 
 mod architecture;
 mod auth;
+mod chaos;
+mod database;
 mod discovery;
 mod errors;
 mod filters;

@@ -61,6 +61,13 @@ impl Database {
         counted.n
     }
 
+    /// Takes the database away from whoever uses it. (A file goes with its directory.)
+    pub fn remove(&self) {
+        if self.backend == Backend::Postgres {
+            postgres::drop_database(&self.url);
+        }
+    }
+
     /// Users in the default tenant, put there behind the server's back: thousands by HTTP take too long.
     pub fn plant_users(&self, count: usize) {
         let numbers = match self.backend {
@@ -105,6 +112,34 @@ impl Database {
         }
     }
 
+    /// Fails where the tables do not agree with one another: what a write did by half would show.
+    pub fn assert_whole(&self) {
+        for broken in [
+            // Members and index rows of nobody, or a user without the rows of its e-mail.
+            "SELECT count(*) AS n FROM members AS m WHERE NOT EXISTS \
+             (SELECT 1 FROM resources AS r WHERE r.tenant_id = m.tenant_id AND r.id = m.member_id)",
+            "SELECT count(*) AS n FROM members AS m WHERE NOT EXISTS \
+             (SELECT 1 FROM resources AS r WHERE r.tenant_id = m.tenant_id AND r.id = m.group_id)",
+            "SELECT count(*) AS n FROM attributes AS a WHERE NOT EXISTS \
+             (SELECT 1 FROM resources AS r WHERE r.tenant_id = a.tenant_id AND r.id = a.resource_id)",
+            "SELECT count(*) AS n FROM resources AS r WHERE doc LIKE '%\"emails\"%' AND NOT EXISTS \
+             (SELECT 1 FROM attributes AS a WHERE a.tenant_id = r.tenant_id AND a.resource_id = r.id \
+             AND a.path = 'emails.value')",
+            // A resource without its change, a gap in their numbers, a number that was not given out.
+            "SELECT count(*) AS n FROM resources AS r WHERE NOT EXISTS \
+             (SELECT 1 FROM changes AS c WHERE c.tenant_id = r.tenant_id AND c.resource_id = r.id)",
+            "SELECT count(*) AS n FROM tenants AS t WHERE change_seq <> \
+             (SELECT count(*) FROM changes AS c WHERE c.tenant_id = t.id)",
+            "SELECT count(*) AS n FROM tenants AS t WHERE change_seq <> \
+             coalesce((SELECT max(seq) FROM changes AS c WHERE c.tenant_id = t.id), 0)",
+            // The counts that paging stands on.
+            "SELECT count(*) AS n FROM counts AS c WHERE live <> (SELECT count(*) FROM resources AS r \
+             WHERE r.tenant_id = c.tenant_id AND r.resource_type = c.resource_type)",
+        ] {
+            assert_eq!(self.count(broken), 0, "{broken}");
+        }
+    }
+
     /// One command of the command line on this database, to its end.
     pub fn cli(&self, arguments: &[&str]) -> Output {
         Command::new(env!("CARGO_BIN_EXE_rollcall"))
@@ -128,9 +163,7 @@ impl Database {
 
 impl Drop for Database {
     fn drop(&mut self) {
-        if self.backend == Backend::Postgres {
-            postgres::drop_database(&self.url);
-        }
+        self.remove();
     }
 }
 
