@@ -8,7 +8,7 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use crate::http::error::ApiError;
 use crate::http::query::Query;
-use crate::http::server::{Caller, Shared};
+use crate::http::shared::{Caller, Shared};
 use crate::http::{body, respond};
 use crate::scim::ResourceType;
 use crate::service;
