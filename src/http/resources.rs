@@ -13,7 +13,7 @@ use crate::http::{body, respond};
 use crate::scim::ResourceType;
 use crate::service;
 use crate::service::ResourceId;
-use crate::service::provision::Patched;
+use crate::service::present::Patched;
 use crate::service::{list as queries, provision};
 
 type Answer = Result<HttpResponse, ApiError>;
