@@ -14,7 +14,7 @@ use futures_util::FutureExt as _;
 use tracing::Instrument as _;
 
 use crate::http::error::ApiError;
-use crate::http::server::Shared;
+use crate::http::shared::Shared;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const MAX_REQUEST_ID_LENGTH: usize = 64;

@@ -1,8 +1,8 @@
 //! Why a use case could not be done, in the service's own words; HTTP picks the status.
 
-use crate::scim::ScimError;
+use crate::scim::{ResourceType, ScimError};
 use crate::store::page::PageError;
-use crate::store::{StoreError, Unique};
+use crate::store::{ResourceId, StoreError, Unique};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -64,6 +64,11 @@ impl From<StoreError> for Error {
 }
 
 impl Error {
+    /// There is no resource of that type and id in the tenant.
+    pub fn no_resource(rt: &ResourceType, id: &ResourceId) -> Self {
+        Self::NotFound(format!("{} {}", rt.name, id.as_str()))
+    }
+
     /// A fault of ours that is no database fault.
     pub fn internal(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Internal(error.into())

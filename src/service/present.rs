@@ -19,6 +19,13 @@ pub struct Resource {
     pub body: String,
 }
 
+/// What a PATCH answers: the resource, or nothing where the whole list of a large group would be the answer.
+#[derive(Debug, Clone)]
+pub enum Patched {
+    Whole(Resource),
+    Quiet { location: String, version: i64 },
+}
+
 /// `https://scim.example.com/scim/v2/Users/ID`
 pub fn location(base_url: &str, rt: &ResourceType, id: &ResourceId) -> String {
     format!("{base_url}{}/{}", rt.endpoint, id.as_str())

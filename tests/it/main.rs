@@ -21,6 +21,7 @@ mod fuzz;
 mod graceful;
 mod groups;
 mod kill;
+mod nodes;
 mod noop;
 mod okta_replay;
 mod okta_spec;
