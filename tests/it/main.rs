@@ -31,4 +31,5 @@ mod password;
 mod patch;
 mod running;
 mod tenants;
+mod tls;
 mod users;
