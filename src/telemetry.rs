@@ -34,6 +34,21 @@ pub fn start_log() {
     };
 }
 
+/// An error with everything that caused it; a cause that says what was said already is left out.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let words = cause.to_string();
+        if !text.ends_with(&words) {
+            text.push_str(": ");
+            text.push_str(&words);
+        }
+        source = cause.source();
+    }
+    text
+}
+
 /// The metrics of one running service.
 pub struct Metrics {
     recorder: PrometheusRecorder,

@@ -7,6 +7,7 @@ use std::time::Instant;
 use anyhow::{Context as _, anyhow, ensure};
 use serde_json::{Value, json};
 
+use crate::report::counted;
 use crate::sample;
 use crate::server::Server;
 use crate::wire::{Connection, Request};
@@ -49,8 +50,14 @@ impl Directory {
             };
             fillers.into_iter().map(join).collect::<anyhow::Result<_>>()
         })?;
-        let seconds = started.elapsed().as_secs_f64();
-        println!("  filled with {count} users over {FILLERS} connections in {seconds:.1} s");
+        let elapsed = started.elapsed();
+        let millis = usize::try_from(elapsed.as_millis())?.max(1);
+        println!(
+            "  {} created over {FILLERS} connections in {:.1} s, {}",
+            counted(count, "users"),
+            elapsed.as_secs_f64(),
+            counted(count * 1000 / millis, "a second")
+        );
         let mut users: Vec<(usize, String)> = parts.into_iter().flatten().collect();
         users.sort_unstable();
         let mut directory = Self {
@@ -92,7 +99,8 @@ impl Directory {
         let request = self.connection.request("PUT", &path, Some(&all));
         self.connection.send(&request)?;
         println!(
-            "  a group of {size} members: created by one POST in {created:.2} s, replaced by one PUT in {replaced:.2} s"
+            "  a group of {} created by one POST in {created:.2} s, replaced by one PUT in {replaced:.2} s",
+            counted(size, "members")
         );
         self.grouped = members.end;
         Ok(Group { path, members })

@@ -113,8 +113,9 @@ fn run(arguments: &Arguments, backend: Backend) -> anyhow::Result<Option<Vec<Sec
     };
     println!("\n{}", backend.name());
     let (small, large) = (Server::start(&small)?, Server::start(&large)?);
-    let mut baseline = Directory::fill(&small, arguments.small)?;
+    // The large one first: the other's connection would be closed for being idle.
     let mut directory = Directory::fill(&large, arguments.large)?;
+    let mut baseline = Directory::fill(&small, arguments.small)?;
     let users = measure::users(&mut baseline, &mut directory, &limits)?;
     let users = Section::new(
         backend.name(),

@@ -26,7 +26,7 @@ pub fn run(args: &HealthcheckArgs) -> anyhow::Result<()> {
     stream.set_write_timeout(Some(PATIENCE))?;
     write!(
         stream,
-        "GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
+        "GET /healthz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
     )?;
     let mut answer = String::new();
     stream.take(4096).read_to_string(&mut answer)?;

@@ -330,4 +330,45 @@ mod tests {
             crate::service::UnknownMembers::Refuse
         );
     }
+
+    #[test]
+    fn the_example_names_every_setting_with_its_default() {
+        let example =
+            std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/rollcall.example.toml");
+        let text = std::fs::read_to_string(example).unwrap();
+        let is_setting = |line: &&str| line.contains(" = ") || line.starts_with("[[");
+        let settings: String = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("# "))
+            .filter(is_setting)
+            .map(|line| format!("{line}\n"))
+            .collect();
+        for name in KNOWN {
+            assert!(settings.contains(&format!("{name} = ")), "{name}");
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rollcall.toml");
+        std::fs::write(&path, settings).unwrap();
+        let with = |config: Option<PathBuf>| ServeArgs {
+            database: DatabaseArgs {
+                config,
+                ..DatabaseArgs::default()
+            },
+            ..ServeArgs::default()
+        };
+        let example = Config::load(&with(Some(path))).unwrap();
+        let empty = folder.path().join("empty.toml");
+        std::fs::write(&empty, "").unwrap();
+        let default = Config::load(&with(Some(empty))).unwrap();
+        assert_eq!(example.issuers.len(), 1);
+        // These four have no default that a file could name.
+        let same = Config {
+            base_url: None,
+            tls: None,
+            workers: default.workers,
+            issuers: Vec::new(),
+            ..example
+        };
+        assert_eq!(format!("{same:?}"), format!("{default:?}"));
+    }
 }

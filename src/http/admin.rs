@@ -12,7 +12,7 @@ use crate::auth::{Scope, Scopes};
 use crate::http::body;
 use crate::http::error::ApiError;
 use crate::http::query::Query;
-use crate::http::server::{Caller, Shared};
+use crate::http::shared::{Caller, Shared};
 use crate::service::{self, admin};
 
 type Answer = Result<HttpResponse, ApiError>;

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::http::error::ApiError;
 use crate::http::query::Query;
 use crate::http::respond;
-use crate::http::server::Shared;
+use crate::http::shared::Shared;
 use crate::scim::message;
 use crate::service;
 

@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use utoipa_swagger_ui::Config;
 
 use crate::http::error::{ApiError, no_such_path};
-use crate::http::server::Shared;
+use crate::http::shared::Shared;
 
 /// `GET /openapi.json`: for anybody.
 pub async fn document(shared: Data<Shared>) -> HttpResponse {

@@ -10,6 +10,7 @@ use crate::http::respond::SCIM_JSON;
 use crate::scim::{ErrorKind, message};
 use crate::service;
 use crate::service::error::Unauthenticated;
+use crate::telemetry;
 
 /// How long a client should wait after 503; Okta reads whole seconds only.
 const RETRY_AFTER_S: &str = "1";
@@ -71,6 +72,10 @@ impl ApiError {
             Self::Service(E::Conflict(text) | E::BadRequest(text)) => text.clone(),
             Self::Service(E::Taken(what)) => format!("{what} is taken. Choose another one."),
             Self::Service(E::Busy) => "The service is busy; try again in a moment.".to_owned(),
+            Self::Service(E::Full(_)) => {
+                "The disk of the service's database is full, so nothing can be written until its operator makes room."
+                    .to_owned()
+            }
             Self::Service(E::Unavailable(_)) => "The database does not answer at the moment; try again.".to_owned(),
             Self::Service(E::Internal(_)) | Self::Panic => {
                 "Something went wrong in the service. Its log has the reason under the id in the X-Request-Id header.".to_owned()
@@ -96,10 +101,12 @@ impl ApiError {
 
     fn log(&self) {
         if let Self::Service(
-            error @ (service::Error::Internal(_) | service::Error::Unavailable(_)),
+            error @ (service::Error::Internal(_)
+            | service::Error::Full(_)
+            | service::Error::Unavailable(_)),
         ) = self
         {
-            tracing::error!(error = %chain(error), "a request failed");
+            tracing::error!(error = %telemetry::chain(error), "a request failed");
         }
     }
 }
@@ -116,7 +123,9 @@ impl ResponseError for ApiError {
             Self::Service(E::Forbidden(_)) | Self::FilterForbidden => StatusCode::FORBIDDEN,
             Self::Service(E::Conflict(_) | E::Taken(_)) => StatusCode::CONFLICT,
             Self::Service(E::BadRequest(_)) => StatusCode::BAD_REQUEST,
-            Self::Service(E::Busy | E::Unavailable(_)) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Service(E::Busy | E::Full(_) | E::Unavailable(_)) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::Service(E::Internal(_)) | Self::Panic => StatusCode::INTERNAL_SERVER_ERROR,
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -147,7 +156,9 @@ impl ResponseError for ApiError {
                 let challenge = format!(r#"{REALM}, error="insufficient_scope", scope="{scope}""#);
                 response.append_header((WWW_AUTHENTICATE, challenge));
             }
-            Self::Service(service::Error::Busy | service::Error::Unavailable(_)) => {
+            Self::Service(
+                service::Error::Busy | service::Error::Full(_) | service::Error::Unavailable(_),
+            ) => {
                 response.append_header((RETRY_AFTER, RETRY_AFTER_S));
             }
             Self::MethodNotAllowed { allow } => {
@@ -165,18 +176,6 @@ impl ResponseError for ApiError {
             &self.detail(),
         ))
     }
-}
-
-/// The error with everything that caused it, for the log.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }
 
 /// The answer for every method that an endpoint does not have.

@@ -4,7 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::web::Data;
 
 use crate::http::error::ApiError;
-use crate::http::server::Shared;
+use crate::http::shared::Shared;
 use crate::service::provision;
 
 /// `GET /healthz`: for anybody. The process answers.

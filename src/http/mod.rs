@@ -14,6 +14,7 @@ pub mod query;
 pub mod resources;
 pub mod respond;
 pub mod server;
+pub mod shared;
 
 use std::sync::Arc;
 

@@ -14,7 +14,7 @@ use futures_util::FutureExt as _;
 use tracing::Instrument as _;
 
 use crate::http::error::ApiError;
-use crate::http::server::Shared;
+use crate::http::shared::Shared;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const MAX_REQUEST_ID_LENGTH: usize = 64;
@@ -123,5 +123,41 @@ fn request_id(request: &ServiceRequest) -> String {
         (Some(text), _) => text.to_owned(),
         (None, Some(shared)) => shared.service.clock.new_id(),
         (None, None) => "none".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::middleware::from_fn;
+    use actix_web::test::{TestRequest, init_service, try_call_service};
+    use actix_web::{App, HttpResponse, web};
+
+    use super::*;
+
+    async fn fails() -> HttpResponse {
+        panic!("as a broken handler does");
+    }
+
+    #[actix_web::test]
+    async fn a_panic_is_answered_with_the_id_of_the_request() {
+        let app = App::new()
+            .wrap(from_fn(observe))
+            .route("/ok", web::get().to(HttpResponse::Ok))
+            .route("/fails", web::get().to(fails));
+        let app = init_service(app).await;
+        let request = |path: &str| {
+            let id = (REQUEST_ID, "trace-7");
+            TestRequest::get().uri(path).insert_header(id).to_request()
+        };
+        let response = try_call_service(&app, request("/ok")).await.unwrap();
+        assert_eq!(response.status(), 200);
+        assert_eq!(response.headers().get(REQUEST_ID).unwrap(), "trace-7");
+        let error = try_call_service(&app, request("/fails"))
+            .await
+            .err()
+            .unwrap();
+        let response = error.error_response();
+        assert_eq!(response.status(), 500);
+        assert_eq!(response.headers().get(REQUEST_ID).unwrap(), "trace-7");
     }
 }

@@ -76,7 +76,7 @@ fn paths(registry: &Registry) -> Paths {
             .insert(format!("{endpoint}/{{id}}"), resources::single(rt));
         paths.paths.insert(endpoint, resources::collection(rt));
     }
-    paths.paths.extend(service::paths());
+    paths.paths.extend(service::paths(registry));
     paths
 }
 

@@ -8,12 +8,12 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use crate::http::error::ApiError;
 use crate::http::query::Query;
-use crate::http::server::{Caller, Shared};
+use crate::http::shared::{Caller, Shared};
 use crate::http::{body, respond};
 use crate::scim::ResourceType;
 use crate::service;
 use crate::service::ResourceId;
-use crate::service::provision::Patched;
+use crate::service::present::Patched;
 use crate::service::{list as queries, provision};
 
 type Answer = Result<HttpResponse, ApiError>;

@@ -1,64 +1,16 @@
-//! What every handler shares, who calls it, and the running of the server.
+//! The running of the server.
 
-use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::dev::Payload;
-use actix_web::http::header::AUTHORIZATION;
 use actix_web::middleware::{Compress, from_fn};
 use actix_web::web::Data;
-use actix_web::{App, FromRequest, HttpRequest, HttpServer};
+use actix_web::{App, HttpServer};
 
-use crate::auth::Credential;
-use crate::http::body::BodyLimits;
-use crate::http::error::ApiError;
+use crate::http::shared::Shared;
 use crate::http::{observe, routes};
-use crate::service::error::Unauthenticated;
-use crate::service::{self, Context, Service, tokens};
-use crate::telemetry::Metrics;
-
-/// What the handlers need, the same for all workers.
-pub struct Shared {
-    pub service: Service,
-    pub body_limits: BodyLimits,
-    pub metrics: Metrics,
-    /// The OpenAPI document, made once.
-    pub openapi: String,
-}
-
-/// The authenticated caller of a request.
-pub struct Caller {
-    pub context: Context,
-}
-
-impl FromRequest for Caller {
-    type Error = ApiError;
-    type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
-
-    fn from_request(request: &HttpRequest, _payload: &mut Payload) -> Self::Future {
-        let header = request
-            .headers()
-            .get(AUTHORIZATION)
-            .map(|value| value.as_bytes().to_vec());
-        let shared = request.app_data::<Data<Shared>>().cloned();
-        Box::pin(async move {
-            let shared =
-                shared.ok_or_else(|| service::Error::internal("the handler has no shared data"))?;
-            let header = header.ok_or(service::Error::Unauthenticated(Unauthenticated::Missing))?;
-            let credential = Credential::parse(&header)
-                .map_err(|_| service::Error::Unauthenticated(Unauthenticated::Invalid))?;
-            let principal = tokens::authenticate(&shared.service, &credential).await?;
-            let at = shared.service.clock.now();
-            Ok(Self {
-                context: Context { principal, at },
-            })
-        })
-    }
-}
 
 /// How the server listens.
 #[derive(Debug, Clone)]

@@ -69,7 +69,7 @@ pub fn admit(rt: &ResourceType, body: &Value) -> Result<Admitted, ScimError> {
 
 /// The document that a PUT of `incoming` makes of `current` (RFC 7644 section 3.5.1).
 ///
-/// Attributes that `incoming` lacks become unassigned, but for readOnly and immutable ones. Where nothing changes
+/// Attributes that `incoming` lacks become unassigned, but for readOnly and immutable ones and a user's `active`. Where nothing changes
 /// the result is `current` to the letter.
 pub fn replace(
     rt: &ResourceType,
@@ -95,6 +95,7 @@ pub fn replace(
             guarded(attribute, before, after, &at)
         })?;
     }
+    keep_activity(rt, current, &mut document);
     document.arrange(rt);
     validate(rt, &document)?;
     // Objects are equal whatever their order, so an echo in another order gives the same text.
@@ -103,6 +104,16 @@ pub fn replace(
     } else {
         document
     })
+}
+
+/// A PUT that says nothing of `active` neither lets a leaver back in nor leaves a user without it.
+fn keep_activity(rt: &ResourceType, current: &Document, document: &mut Document) {
+    if rt.schema.id == name::USER
+        && !document.0.contains_key("active")
+        && let Some(active) = current.0.get("active")
+    {
+        document.0.insert("active".to_owned(), active.clone());
+    }
 }
 
 /// Fills in what a new resource has where the client says nothing: a user is active.

@@ -104,9 +104,7 @@ async fn managed(
 }
 
 async fn own_tenant(service: &Service, context: &Context) -> Result<Tenant, Error> {
-    if !context.principal.scopes.allow(Scope::Admin) {
-        return Err(Error::Forbidden(Scope::Admin));
-    }
+    context.require(Scope::Admin)?;
     tenants::list(&service.store)
         .await?
         .into_iter()

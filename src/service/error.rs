@@ -1,8 +1,8 @@
 //! Why a use case could not be done, in the service's own words; HTTP picks the status.
 
-use crate::scim::ScimError;
+use crate::scim::{ResourceType, ScimError};
 use crate::store::page::PageError;
-use crate::store::{StoreError, Unique};
+use crate::store::{ResourceId, StoreError, Unique};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -27,6 +27,8 @@ pub enum Error {
     Busy,
     #[error("the database does not answer")]
     Unavailable(#[source] StoreError),
+    #[error("the database's disk is full")]
+    Full(#[source] StoreError),
     #[error("internal error")]
     Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
@@ -54,13 +56,19 @@ impl From<StoreError> for Error {
         match error {
             StoreError::Busy => Self::Busy,
             StoreError::Duplicate(unique) => Self::Taken(unique),
-            StoreError::Unavailable(_) | StoreError::Full(_) => Self::Unavailable(error),
+            StoreError::Unavailable(_) => Self::Unavailable(error),
+            StoreError::Full(_) => Self::Full(error),
             other => Self::Internal(Box::new(other)),
         }
     }
 }
 
 impl Error {
+    /// There is no resource of that type and id in the tenant.
+    pub fn no_resource(rt: &ResourceType, id: &ResourceId) -> Self {
+        Self::NotFound(format!("{} {}", rt.name, id.as_str()))
+    }
+
     /// A fault of ours that is no database fault.
     pub fn internal(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Internal(error.into())

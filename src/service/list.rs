@@ -6,7 +6,6 @@ use crate::auth::Scope;
 use crate::scim::message;
 use crate::scim::project::Selection;
 use crate::scim::{Filter, ResourceType, filter};
-use crate::service::provision::require;
 use crate::service::walk::{self, Note, WalkKey, Walks};
 use crate::service::{Context, Error, Options, Service, present};
 use crate::store::page::{self, PageQuery, Start};
@@ -33,7 +32,7 @@ pub async fn list(
     rt: &Arc<ResourceType>,
     query: ListQuery,
 ) -> Result<String, Error> {
-    require(context, Scope::Read)?;
+    context.require(Scope::Read)?;
     let filter = query
         .filter
         .as_deref()

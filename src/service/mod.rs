@@ -12,13 +12,14 @@ pub mod provision;
 pub mod tenants;
 pub mod tokens;
 pub mod walk;
+mod write;
 
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::auth::Principal;
 use crate::auth::jwt::Issuer;
+use crate::auth::{Principal, Scope};
 use crate::clock::Clock;
 use crate::scim::Registry;
 use crate::scim::message::{Capabilities, Pagination};
@@ -79,6 +80,18 @@ pub struct Context {
 impl Context {
     pub fn tenant(&self) -> TenantId {
         TenantId(self.principal.tenant)
+    }
+
+    /// Stops a caller whose token does not allow what it asks for.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`].
+    pub fn require(&self, scope: Scope) -> Result<(), Error> {
+        if self.principal.scopes.allow(scope) {
+            Ok(())
+        } else {
+            Err(Error::Forbidden(scope))
+        }
     }
 
     /// The time as the store keeps it: microseconds since the epoch.

@@ -1,9 +1,15 @@
 //! Hashing of passwords, for tenants that sync them.
 
+use std::sync::Arc;
+
 use argon2::Argon2;
 use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
 
-use crate::service::Error;
+use crate::scim::patch::Patch;
+use crate::scim::{Document, ResourceType};
+use crate::service::{Context, Error, PasswordSync, Service};
+use crate::store::ResourceId;
+use crate::store::resources::{self, Password};
 
 /// The argon2id hash of a password, as a PHC string. It takes tens of milliseconds, so it runs off the event loop.
 ///
@@ -27,6 +33,62 @@ pub async fn matches(password: String, hash: String) -> Result<bool, Error> {
     })
     .await
     .map_err(Error::internal)
+}
+
+/// The hash to store for a password of the request, where passwords are synced and it is not the stored one already.
+/// `wish` is `None` where the request names no password and `Some(None)` where it clears it.
+pub async fn wished(
+    service: &Service,
+    context: &Context,
+    id: &ResourceId,
+    wish: Option<Option<String>>,
+) -> Result<Password, Error> {
+    let (PasswordSync::On, Some(wish)) = (service.options.password_sync, wish) else {
+        return Ok(Password::Keep);
+    };
+    let (tenant, id) = (context.tenant(), id.clone());
+    let stored = service
+        .store
+        .read(move |conn| Ok::<_, Error>(resources::password_hash(conn, tenant, &id)?))
+        .await?;
+    match (wish, stored) {
+        (None, None) => Ok(Password::Keep),
+        (None, Some(_)) => Ok(Password::Clear),
+        (Some(password), Some(stored)) => {
+            if matches(password.clone(), stored).await? {
+                Ok(Password::Keep)
+            } else {
+                Ok(Password::Set(hash(password).await?))
+            }
+        }
+        (Some(password), None) => Ok(Password::Set(hash(password).await?)),
+    }
+}
+
+/// As [`wished`], for a PATCH: the edits have to be tried to know what they do to the password, and hashing
+/// takes too long to be done within the write.
+pub async fn patched(
+    service: &Service,
+    context: &Context,
+    rt: &Arc<ResourceType>,
+    id: &ResourceId,
+    patch: &Patch,
+) -> Result<Password, Error> {
+    if service.options.password_sync == PasswordSync::Off || !patch.touches_document() {
+        return Ok(Password::Keep);
+    }
+    let (tenant, rt, patch, resource) =
+        (context.tenant(), Arc::clone(rt), patch.clone(), id.clone());
+    let wish = service
+        .store
+        .read(move |conn| {
+            let stored = resources::get(conn, tenant, &rt.name, &resource)?
+                .ok_or_else(|| Error::no_resource(&rt, &resource))?;
+            let document = Document::parse(&stored.doc).map_err(Error::internal)?;
+            Ok::<_, Error>(patch.apply(&rt, &document)?.password)
+        })
+        .await?;
+    wished(service, context, id, wish).await
 }
 
 fn hash_blocking(password: &str) -> Result<String, Error> {

@@ -19,6 +19,13 @@ pub struct Resource {
     pub body: String,
 }
 
+/// What a PATCH answers: the resource, or nothing where the whole list of a large group would be the answer.
+#[derive(Debug, Clone)]
+pub enum Patched {
+    Whole(Resource),
+    Quiet { location: String, version: i64 },
+}
+
 /// `https://scim.example.com/scim/v2/Users/ID`
 pub fn location(base_url: &str, rt: &ResourceType, id: &ResourceId) -> String {
     format!("{base_url}{}/{}", rt.endpoint, id.as_str())
@@ -68,13 +75,14 @@ pub fn many(
     } else {
         HashMap::new()
     };
+    let mut members = if with_members {
+        members_of(conn, tenant, base_url, rows)?
+    } else {
+        HashMap::new()
+    };
     let mut bodies = Vec::with_capacity(rows.len());
     for row in rows {
-        let members = if with_members {
-            Some(members_of(conn, tenant, base_url, &row.id)?)
-        } else {
-            None
-        };
+        let members = with_members.then(|| members.remove(row.id.as_str()).unwrap_or_default());
         let groups = with_groups.then(|| groups.remove(row.id.as_str()).unwrap_or_default());
         let meta = Meta {
             resource_type: &rt.name,
@@ -104,18 +112,22 @@ fn members_of(
     conn: &mut Conn,
     tenant: TenantId,
     base_url: &str,
-    group: &ResourceId,
-) -> Result<Vec<MemberView>, Error> {
-    let rows = members::of_group(conn, tenant, group)?;
-    Ok(rows
-        .into_iter()
-        .map(|row| MemberView {
-            reference: format!("{base_url}/{}s/{}", row.kind, row.value.as_str()),
-            value: row.value.0,
-            display: row.display,
-            kind: row.kind,
-        })
-        .collect())
+    rows: &[Stored],
+) -> Result<HashMap<String, Vec<MemberView>>, Error> {
+    let ids: Vec<ResourceId> = rows.iter().map(|row| row.id.clone()).collect();
+    let mut members: HashMap<String, Vec<MemberView>> = HashMap::new();
+    for (group, row) in members::of_groups(conn, tenant, &ids)? {
+        members
+            .entry(group.into_string())
+            .or_default()
+            .push(MemberView {
+                reference: format!("{base_url}/{}s/{}", row.kind, row.value.as_str()),
+                value: row.value.into_string(),
+                display: row.display,
+                kind: row.kind,
+            });
+    }
+    Ok(members)
 }
 
 fn groups_of(

@@ -1,7 +1,7 @@
 //! Who is in which group. Lists go to the database as one parameter, so that ten thousand members are a few
 //! statements and never a loop here.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use diesel::sql_types::{Bool, Nullable, Text};
 use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, QueryableByName, RunQueryDsl};
@@ -108,22 +108,39 @@ pub fn remove_all(tx: &mut Tx<'_>, group: &ResourceId) -> Result<Vec<ResourceId>
     load_ids(tx.conn(), Sql::new(sql).int(tenant.0).text(group.as_str()))
 }
 
-/// Makes `wanted` the group's members.
+/// Makes `wanted` the group's members. A `display` that is the one shown already is no change.
+///
+/// What differs is found here and not by the database: a join of two long lists that it knows nothing about is a
+/// nested loop on both, quadratic in the group. The tenant's lock keeps the rows still meanwhile.
 pub fn replace(
     tx: &mut Tx<'_>,
     group: &ResourceId,
     wanted: &[Member],
 ) -> Result<Replaced, StoreError> {
-    let wanted = Wanted::new(wanted)?;
-    let unknown = unknown(tx, group, &wanted)?;
-    let removed = remove_others(tx, group, &wanted)?;
-    let renamed = rename(tx, group, &wanted)?;
-    let added = insert(tx, group, &wanted)?;
+    let present = present(tx, group)?;
+    let mut kept = HashSet::new();
+    let (mut missing, mut renamed) = (Vec::new(), Vec::new());
+    for member in wanted {
+        match present.get(&member.value) {
+            None => missing.push(member),
+            Some(display) => {
+                if kept.insert(&member.value) && !display.is_as(member.display.as_deref()) {
+                    renamed.push(member);
+                }
+            }
+        }
+    }
+    let others: Vec<String> = present
+        .keys()
+        .filter(|id| !kept.contains(id))
+        .cloned()
+        .collect();
+    let missing = Wanted::new(missing)?;
     Ok(Replaced {
-        added,
-        removed,
-        renamed,
-        unknown,
+        unknown: unknown(tx, group, &missing)?,
+        removed: remove(tx, group, &others)?,
+        renamed: rename(tx, group, &Wanted::new(renamed)?)?,
+        added: insert(tx, group, &missing)?,
     })
 }
 
@@ -279,7 +296,7 @@ struct Wanted {
 
 impl Wanted {
     /// Each id once: a second one would meet the first within one statement.
-    fn new(members: &[Member]) -> Result<Self, StoreError> {
+    fn new<'m>(members: impl IntoIterator<Item = &'m Member>) -> Result<Self, StoreError> {
         #[derive(Serialize)]
         struct Item<'a> {
             value: &'a str,
@@ -288,7 +305,10 @@ impl Wanted {
         let mut seen = HashSet::new();
         let mut list = Vec::new();
         let mut impossible = Vec::new();
-        for member in members.iter().filter(|member| seen.insert(&member.value)) {
+        for member in members
+            .into_iter()
+            .filter(|member| seen.insert(&member.value))
+        {
             if ResourceId::parse(member.value.as_str()).is_some() {
                 list.push(Item {
                     value: &member.value,
@@ -361,36 +381,53 @@ fn insert(
     Ok(added)
 }
 
-fn remove_others(
-    tx: &mut Tx<'_>,
-    group: &ResourceId,
-    wanted: &Wanted,
-) -> Result<Vec<ResourceId>, StoreError> {
-    let tenant = tx.tenant();
-    let conn = tx.conn();
-    let source = wanted_rows(conn.backend());
-    // EXCEPT: NOT IN is quadratic for long lists on PostgreSQL, NOT EXISTS on SQLite.
-    let others = format!(
-        "SELECT m.member_id FROM members AS m WHERE m.tenant_id = $1 AND m.group_id = $2 \
-         EXCEPT SELECT w.value FROM {source}"
-    );
-    // An array, as in `OneOf`.
-    let others = match conn.backend() {
-        Backend::Sqlite => format!("IN ({others})"),
-        Backend::Postgres => format!("= ANY (ARRAY({others}))"),
-    };
-    let sql = format!(
-        "DELETE FROM members WHERE tenant_id = $1 AND group_id = $2 AND member_id {others} RETURNING member_id AS id"
-    );
-    load_ids(
-        conn,
-        Sql::new(sql)
-            .int(tenant.0)
-            .text(group.as_str())
-            .text(&wanted.list),
-    )
+/// What a member is called in the group, as it is stored and as it is shown.
+struct Display {
+    stored: Option<String>,
+    shown: Option<String>,
 }
 
+impl Display {
+    /// Whether a client that sends this wants what is there: it may echo what it was shown.
+    fn is_as(&self, wanted: Option<&str>) -> bool {
+        match wanted {
+            None => self.stored.is_none(),
+            Some(_) => self.shown.as_deref() == wanted,
+        }
+    }
+}
+
+fn present(tx: &mut Tx<'_>, group: &ResourceId) -> Result<HashMap<String, Display>, StoreError> {
+    #[derive(QueryableByName)]
+    struct Found {
+        #[diesel(sql_type = Text)]
+        id: String,
+        #[diesel(sql_type = Nullable<Text>)]
+        stored: Option<String>,
+        #[diesel(sql_type = Nullable<Text>)]
+        shown: Option<String>,
+    }
+    let tenant = tx.tenant();
+    let found: Vec<Found> = Sql::new(
+        "SELECT m.member_id AS id, m.display AS stored, coalesce(m.display, ( \
+           SELECT r.label FROM resources AS r WHERE r.tenant_id = $1 AND r.id = m.member_id \
+         )) AS shown FROM members AS m WHERE m.tenant_id = $1 AND m.group_id = $2",
+    )
+    .int(tenant.0)
+    .text(group.as_str())
+    .load(tx.conn())?;
+    let pair = |found: Found| {
+        let display = Display {
+            stored: found.stored,
+            shown: found.shown,
+        };
+        (found.id, display)
+    };
+    Ok(found.into_iter().map(pair).collect())
+}
+
+/// Gives members of the group another `display`. An upsert of rows that are all there, since it looks each up by
+/// its key, whatever the planner thinks of the list; the kind of the rows stays.
 fn rename(
     tx: &mut Tx<'_>,
     group: &ResourceId,
@@ -399,16 +436,12 @@ fn rename(
     let tenant = tx.tenant();
     let conn = tx.conn();
     let source = wanted_rows(conn.backend());
-    // An UPDATE would join the list with the members, and may compare each with each.
+    // WHERE TRUE: without it SQLite takes ON for the start of a join condition.
     let sql = format!(
         "INSERT INTO members (tenant_id, group_id, member_id, kind, display) \
-         SELECT $1, $2, f.value, f.kind, f.display FROM ( \
-           SELECT w.value, w.display, ( \
-             SELECT m.kind FROM members AS m WHERE m.tenant_id = $1 AND m.group_id = $2 AND m.member_id = w.value \
-           ) AS kind FROM {source} \
-         ) AS f WHERE f.kind IS NOT NULL \
+         SELECT $1, $2, w.value, 'User', w.display FROM {source} WHERE TRUE \
          ON CONFLICT (tenant_id, group_id, member_id) DO UPDATE SET display = excluded.display \
-         WHERE members.display IS DISTINCT FROM excluded.display RETURNING member_id AS id"
+         RETURNING member_id AS id"
     );
     load_ids(
         conn,

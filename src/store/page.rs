@@ -14,9 +14,9 @@ use crate::scim::eval::{View, matches, mentions};
 use crate::scim::registry::AttrRef;
 use crate::scim::render::{GroupView, MemberView, Meta};
 use crate::scim::{Document, ErrorKind, Filter, ResourceType, ScimError};
-use crate::store::predicate::{Bind, Fragment, Plan, Statement, plan};
+use crate::store::predicate::{Bind, Fragment, Plan, Statement, plan, unindexed};
 use crate::store::resources::{Stored, StoredRow};
-use crate::store::{Conn, ResourceId, StoreError, TenantId, counts, members};
+use crate::store::{Backend, Conn, ResourceId, StoreError, TenantId, counts, members};
 
 /// How many documents a filter may read where nobody says otherwise.
 pub const SCAN_LIMIT: u64 = 200_000;
@@ -84,6 +84,7 @@ pub fn page(conn: &mut Conn, tenant: TenantId, query: &PageQuery) -> Result<Page
 
 /// A query and how to answer it.
 struct Search<'a> {
+    backend: Backend,
     tenant: TenantId,
     query: &'a PageQuery,
     plan: Plan,
@@ -96,6 +97,7 @@ impl<'a> Search<'a> {
             None => Plan::everything(),
         };
         Self {
+            backend: conn.backend(),
             tenant,
             query,
             plan,
@@ -292,7 +294,16 @@ impl<'a> Search<'a> {
             sql = sql.push(" AND ").append(predicate.clone());
         }
         if let Some(id) = after {
-            sql = sql.push(" AND id > ").bind_text(id.as_str());
+            let column = if self.plan.found {
+                unindexed(self.backend)
+            } else {
+                "id"
+            };
+            sql = sql
+                .push(" AND ")
+                .push(column)
+                .push(" > ")
+                .bind_text(id.as_str());
         }
         sql
     }

@@ -24,7 +24,7 @@ use crate::store::{Backend, TenantId};
 
 pub use fragment::Fragment;
 use fragment::Test;
-pub(super) use fragment::{Bind, Statement};
+pub(super) use fragment::{Bind, Statement, unindexed};
 use term::{Column, Condition, Set, Term, Worth};
 
 /// More parameters than this and the filter is evaluated on the documents instead; SQLite takes 32,766.
@@ -37,6 +37,8 @@ pub struct Plan {
     pub predicate: Option<Fragment>,
     /// Whether it holds for matches only; else the documents decide.
     pub exact: bool,
+    /// Whether indexes lead to the few that the predicate holds for; else resources are best read in their order.
+    pub found: bool,
 }
 
 impl Plan {
@@ -45,6 +47,7 @@ impl Plan {
         Self {
             predicate: None,
             exact: true,
+            found: false,
         }
     }
 
@@ -53,6 +56,7 @@ impl Plan {
         Self {
             predicate: None,
             exact: false,
+            found: false,
         }
     }
 }
@@ -67,18 +71,21 @@ pub fn plan(backend: Backend, tenant: TenantId, rt: &ResourceType, filter: &Filt
     let Some(found) = compiler.resource(filter, Sign::Plain) else {
         return Plan::nothing_known();
     };
-    let (term, exact) = (found.term.simplified(), found.exact);
-    let predicate = match term {
+    let term = found.term.simplified();
+    let predicate = match &term {
         Term::Always(true) => None,
-        term => Some(compiler.render(&term)),
+        term => Some(compiler.render(term)),
     };
-    match predicate {
-        Some(sql) if sql.bind_count() > MOST_BINDS => Plan::nothing_known(),
-        Some(sql) if is_lookup(filter) => Plan {
-            predicate: Some(sql.kept()),
-            exact,
-        },
-        predicate => Plan { predicate, exact },
+    if predicate
+        .as_ref()
+        .is_some_and(|sql| sql.bind_count() > MOST_BINDS)
+    {
+        return Plan::nothing_known();
+    }
+    Plan {
+        predicate: predicate.map(|sql| if is_lookup(filter) { sql.kept() } else { sql }),
+        exact: found.exact,
+        found: term.worth() >= Some(Worth::Range),
     }
 }
 

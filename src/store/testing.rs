@@ -1,10 +1,9 @@
-//! What the store's tests share: a fresh database per test, on SQLite and, where `ROLLCALL_TEST_POSTGRES` names
-//! a server, on PostgreSQL.
+//! What the store's tests share: a fresh database per test, on SQLite and, where this machine has one, on
+//! PostgreSQL.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+#[path = "../../tests/it/harness/postgres.rs"]
+mod postgres;
 
-use diesel::connection::SimpleConnection;
-use diesel::{Connection, PgConnection};
 use tempfile::TempDir;
 
 use crate::scim::leaves::HotColumns;
@@ -15,15 +14,13 @@ use crate::store::{Config, DatabaseUrl, ResourceId, Store, StoreError, TenantId,
 pub(crate) struct Fresh {
     pub config: Config,
     _dir: Option<TempDir>,
-    server: Option<(String, String)>,
+    postgres: Option<String>,
 }
 
 impl Drop for Fresh {
     fn drop(&mut self) {
-        if let Some((server, name)) = &self.server {
-            let mut conn = PgConnection::establish(server).unwrap();
-            conn.batch_execute(&format!("DROP DATABASE {name} WITH (FORCE)"))
-                .unwrap();
+        if let Some(url) = &self.postgres {
+            postgres::drop_database(url);
         }
     }
 }
@@ -34,32 +31,16 @@ fn on_sqlite() -> Fresh {
     Fresh {
         config: Config::new(url),
         _dir: Some(dir),
-        server: None,
+        postgres: None,
     }
 }
 
 fn on_postgres() -> Option<Fresh> {
-    static NUMBER: AtomicU64 = AtomicU64::new(0);
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "tests are configured by the environment alone"
-    )]
-    let server = std::env::var("ROLLCALL_TEST_POSTGRES").ok()?;
-    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-    let name = format!("rollcall_store_{}_{number}", std::process::id());
-    let mut conn = PgConnection::establish(&server).unwrap();
-    conn.batch_execute(&format!("CREATE DATABASE {name}"))
-        .unwrap();
-    let (base, query) = match server.split_once('?') {
-        Some((base, query)) => (base, format!("?{query}")),
-        None => (server.as_str(), String::new()),
-    };
-    let (place, _) = base.rsplit_once('/').unwrap();
-    let url = DatabaseUrl::Postgres(format!("{place}/{name}{query}"));
+    let url = postgres::fresh_database()?;
     Some(Fresh {
-        config: Config::new(url),
+        config: Config::new(DatabaseUrl::Postgres(url.clone())),
         _dir: None,
-        server: Some((server, name)),
+        postgres: Some(url),
     })
 }
 

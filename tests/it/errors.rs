@@ -323,3 +323,27 @@ both_alone!(
         assert!(reply.body.contains(r#""status":"408""#), "{}", reply.body);
     }
 );
+
+both!(a_body_may_come_in_chunks, |app| async move {
+    let body = sample::user("chunked@example.com").to_string();
+    let (first, second) = body.split_at(50);
+    let mut raw = Raw::connect(&app);
+    let head = format!(
+        "POST /scim/v2/Users HTTP/1.1\r\nHost: x\r\nAuthorization: {}\r\nTransfer-Encoding: chunked\r\n\r\n",
+        app.credentials()
+    );
+    raw.write(head.as_bytes());
+    for chunk in [first, second, ""] {
+        raw.write(format!("{:x}\r\n{chunk}\r\n", chunk.len()).as_bytes());
+    }
+    let reply = raw.read_reply();
+    assert_eq!(reply.status, 201, "{} {}", reply.head, reply.body);
+});
+
+both!(a_request_may_name_itself, |app| async move {
+    for (given, taken) in [("trace-1.2_3", true), ("a b", false), ("<script>", false)] {
+        let headers = [("x-request-id", given)];
+        let reply = app.send(Method::GET, "/Users", &headers, Vec::new()).await;
+        assert_eq!(reply.header("x-request-id") == given, taken, "{given}");
+    }
+});

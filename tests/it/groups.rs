@@ -404,6 +404,13 @@ both_alone!(
         // Its echo changes nothing, and one fewer is one fewer.
         let echoed = app.put(&path, &replaced).await.expect(200);
         assert_eq!(echoed["meta"], replaced["meta"]);
+        let mut renamed = body.clone();
+        for member in renamed["members"].as_array_mut().unwrap() {
+            member["display"] = json!("somebody");
+        }
+        let renamed = app.put(&path, &renamed).await.expect(200);
+        assert_ne!(renamed["meta"], replaced["meta"]);
+        assert_eq!(renamed["members"][COUNT - 1]["display"], "somebody");
         // The answer to a PATCH spares us the long list.
         app.edit(&path, remove(&ids[7])).await.expect(204);
         let one_fewer = member_ids(&app.group(id(&group)).await);
@@ -455,5 +462,74 @@ both_alone!(
         }
         assert_eq!(app.group(id(&group)).await, group);
         assert_eq!(app.list("/Groups", &[]).await.total, 1);
+    }
+);
+
+both!(names_follow_what_they_name, |app| async move {
+    let ids = people(&app, 2).await;
+    let members = json!([{ "value": ids[0] }, { "value": ids[1], "display": "given" }]);
+    let body = json!({ "displayName": "Old", "members": members });
+    let group = app.post("/Groups", &body).await.expect(201);
+    let path = format!("/Groups/{}", id(&group));
+    let rename = json!([{ "op": "replace", "value": { "displayName": "New" } }]);
+    app.edit(&path, rename).await.expect(200);
+    assert_eq!(app.user(&ids[0]).await["groups"][0]["display"], "New");
+
+    for user in &ids {
+        let operations = json!([
+            { "op": "replace", "path": "userName", "value": format!("renamed-{user}@example.com") },
+            { "op": "replace", "path": "displayName", "value": "Renamed" }
+        ]);
+        let path = format!("/Users/{user}");
+        app.edit(&path, operations).await.expect(200);
+    }
+    let shown = app.group(id(&group)).await["members"].clone();
+    let mut shown = texts(shown.as_array().unwrap(), "display");
+    shown.sort();
+    assert_eq!(shown[0], "given");
+    assert!(shown[1].to_lowercase().starts_with("renamed"), "{shown:?}");
+});
+
+both!(
+    members_and_groups_can_be_chosen_or_left_out,
+    |app| async move {
+        let ids = people(&app, 1).await;
+        let group = app.create_group("A", &[&ids[0]]).await;
+        let rows = [
+            (
+                format!("/Groups/{}?attributes=displayName", id(&group)),
+                "members",
+                None,
+            ),
+            (
+                format!("/Groups/{}?excludedAttributes=members", id(&group)),
+                "members",
+                None,
+            ),
+            (
+                format!("/Groups/{}?attributes=members.value", id(&group)),
+                "members",
+                Some(json!([{ "value": ids[0] }])),
+            ),
+            (
+                format!("/Users/{}?attributes=groups.display", ids[0]),
+                "groups",
+                Some(json!([{ "display": "A" }])),
+            ),
+            (
+                format!("/Users/{}?excludedAttributes=groups", ids[0]),
+                "groups",
+                None,
+            ),
+            (
+                format!("/Users/{}?attributes=userName", ids[0]),
+                "groups",
+                None,
+            ),
+        ];
+        for (path, attribute, expected) in rows {
+            let body = app.get(&path).await.expect(200);
+            assert_eq!(body.get(attribute).cloned(), expected, "{path}");
+        }
     }
 );

@@ -10,7 +10,10 @@
 
 mod harness;
 
+mod architecture;
 mod auth;
+mod chaos;
+mod database;
 mod discovery;
 mod errors;
 mod filters;
@@ -18,6 +21,7 @@ mod fuzz;
 mod graceful;
 mod groups;
 mod kill;
+mod nodes;
 mod noop;
 mod okta_replay;
 mod okta_spec;
@@ -27,4 +31,5 @@ mod password;
 mod patch;
 mod running;
 mod tenants;
+mod tls;
 mod users;

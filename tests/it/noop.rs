@@ -22,13 +22,13 @@ fn changes(app: &TestApp) -> i64 {
 }
 
 both!(a_put_of_our_own_answer_changes_nothing, |app| async move {
-    let bare = json!({ "userName": "bare@example.com" });
+    let plain = json!({ "userName": "bare@example.com" });
     let inactive = json!({ "userName": "off@example.com", "active": false });
     let mut users = Vec::new();
     for body in [
         sample::user("ada@example.com"),
         sample::full_user("full@example.com"),
-        bare,
+        plain,
         inactive,
     ] {
         users.push(app.post("/Users", &body).await.expect(201));
@@ -37,9 +37,14 @@ both!(a_put_of_our_own_answer_changes_nothing, |app| async move {
     let inner = app.create_group("Inner", &ids).await;
     let outer = app.create_group("Outer", &[id(&inner), ids[0]]).await;
     let empty = app.create_group("Empty", &[]).await;
+    // What a member without a `display` is shown as comes back with the echo.
+    let members = json!([{ "value": ids[1] }, { "value": ids[2] }]);
+    let bare = json!({ "displayName": "Bare", "members": members });
+    let bare = app.post("/Groups", &bare).await.expect(201);
     let before = changes(&app);
     let paths = ids.iter().map(|id| format!("/Users/{id}"));
-    let paths = paths.chain([&inner, &outer, &empty].map(|group| format!("/Groups/{}", id(group))));
+    let paths =
+        paths.chain([&inner, &outer, &empty, &bare].map(|group| format!("/Groups/{}", id(group))));
     for path in paths {
         let read = app.get(&path).await.expect(200);
         for _ in 0..2 {

@@ -62,7 +62,7 @@ both!(a2_and_b2_assign_someone_new, |app| async move {
     let name = "Ada.Byron@example.com";
     assert!(look_up(&app, name).await.is_empty());
     let created = app.post("/Users", &sample::user(name)).await.expect(201);
-    assert_eq!(look_up(&app, name).await, [created.clone()]);
+    assert_eq!(look_up(&app, name).await, std::slice::from_ref(&created));
     let again = app.post("/Users", &sample::user(name)).await;
     again.expect_error(409, "uniqueness");
     assert_eq!(app.user(id(&created)).await, created);
@@ -75,7 +75,7 @@ both!(
         known["active"] = json!(false);
         let known = app.post("/Users", &known).await.expect(201);
         let found = look_up(&app, "ada.BYRON@example.com").await;
-        assert_eq!(found, [known.clone()]);
+        assert_eq!(found, std::slice::from_ref(&known));
         let path = format!("/Users/{}", id(&found[0]));
         let assigned = get_and_put(&app, &path, |user| {
             user["active"] = json!(true);
@@ -237,7 +237,10 @@ both!(
         let seen = import(&app, async |seen: &[String]| {
             round += 1;
             // Some go whom the import has seen, some whom it has not.
-            let unseen = ids.iter().rev().filter(|id| !seen.contains(id));
+            let unseen = ids
+                .iter()
+                .rev()
+                .filter(|id| !seen.contains(id) && !gone.contains(*id));
             let goers = seen.iter().rev().take(12).chain(unseen.take(5));
             let goers: Vec<String> = goers.cloned().collect();
             let deletes = goers.clone().into_iter().map(|id| {

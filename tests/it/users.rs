@@ -71,6 +71,10 @@ both!(names_of_attributes_match_in_any_case, |app| async move {
     let twice = json!({ "userName": "a@example.com", "USERNAME": "b@example.com" });
     let refused = app.post("/Users", &twice).await;
     refused.expect_error(400, "invalidSyntax");
+    let inside =
+        json!({ "userName": "a@example.com", "name": { "givenName": "A", "GivenName": "B" } });
+    let refused = app.post("/Users", &inside).await;
+    refused.expect_error(400, "invalidSyntax");
 });
 
 both!(
@@ -175,6 +179,16 @@ both!(
         }
         assert_eq!(app.list("/Users", &[]).await.total, 1);
         app.create_user("ada2@example.com").await;
+
+        // One letter, or a letter and its dots.
+        app.create_user("Zo\u{eb}@example.com").await;
+        let twin = sample::user("zoe\u{308}@example.com");
+        let refused = app.post("/Users", &twin).await;
+        refused.expect_error(409, "uniqueness");
+        let found = app
+            .find_users("userName eq \"ZOE\u{308}@example.com\"")
+            .await;
+        assert_eq!(found, ["Zo\u{eb}@example.com"]);
     }
 );
 
@@ -400,5 +414,23 @@ both!(
         let page = app.list("/Users", &[("attributes", "title")]).await;
         assert_eq!(texts(&page.resources, "title"), ["Dr."]);
         assert!(page.resources[0].get("userName").is_none());
+    }
+);
+
+both!(
+    a_put_without_active_leaves_a_user_as_active_as_it_was,
+    |app| async move {
+        let user = app.create_user("ada@example.com").await;
+        let path = format!("/Users/{}", id(&user));
+        let mut body = sample::user("ada@example.com");
+        for active in [false, true] {
+            body["active"] = json!(active);
+            app.put(&path, &body).await.expect(200);
+            let mut silent = body.clone();
+            silent.as_object_mut().unwrap().remove("active");
+            silent["title"] = json!(format!("title {active}"));
+            let replaced = app.put(&path, &silent).await.expect(200);
+            assert_eq!(replaced["active"], active);
+        }
     }
 );

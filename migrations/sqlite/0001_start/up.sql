@@ -49,6 +49,8 @@ CREATE TABLE members (
     PRIMARY KEY (tenant_id, group_id, member_id)
 ) WITHOUT ROWID;
 CREATE INDEX members_member_idx ON members (tenant_id, member_id, group_id);
+-- The groups in groups: few, and all that filters on User.groups have to follow.
+CREATE INDEX members_nested_idx ON members (tenant_id, group_id, member_id) WHERE kind = 'Group';
 
 CREATE TABLE changes (
     tenant_id BIGINT NOT NULL REFERENCES tenants (id),

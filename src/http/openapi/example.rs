@@ -79,8 +79,8 @@ pub fn patch(rt: &ResourceType) -> Named {
             (
                 "rename",
                 operations(
-                    "Rename, as Okta does",
-                    json!([{ "op": "replace", "value": { "id": GROUP_ID, "displayName": "Harbour Crew" } }]),
+                    "Rename",
+                    json!([{ "op": "replace", "value": { "displayName": "Harbour Crew" } }]),
                 ),
             ),
         ],

@@ -68,7 +68,7 @@ pub fn patch_op() -> Schema {
 
 /// One operation of a PATCH.
 pub fn patch_operation() -> Schema {
-    let path = |text: &str| string().description(Some(text));
+    let path = |text: &str| string().min_length(Some(1)).description(Some(text));
     let any = |text: &str| {
         ObjectBuilder::new()
             .schema_type(SchemaType::AnyValue)

@@ -19,8 +19,10 @@ use crate::scim::schema::{Attribute, Mutability, Returned, Schema as ScimSchema,
 
 /// Not blank, and no control character: what every user name must be.
 const USER_NAME: &str = r"^[^\u0000-\u001F\u007F-\u009F]*[^\s\u0000-\u001F\u007F-\u009F][^\u0000-\u001F\u007F-\u009F]*$";
-/// Not blank.
-const NOT_BLANK: &str = r"\S";
+/// Not blank, and no U+0000.
+const NOT_BLANK: &str = r"^[^\u0000]*[^\s\u0000][^\u0000]*$";
+/// No U+0000: `PostgreSQL` cannot hold it.
+const TEXT: &str = r"^[^\u0000]*$";
 /// A URN that is not the core schema of a resource type of the standard.
 const EXTENSION_URN: &str = r"^(?!urn:ietf:params:scim:schemas:core:)[^\u0000]*$";
 
@@ -230,7 +232,7 @@ impl Shape<'_> {
         if is_read_only {
             array.extensions(keyword("readOnly", json!(true))).into()
         } else if self.view == View::Sent && attribute.sub_attribute("primary").is_some() {
-            array.extensions(keyword("not", two_primaries())).into()
+            array.extensions(keyword("allOf", one_primary())).into()
         } else {
             array.into()
         }
@@ -249,7 +251,8 @@ impl Shape<'_> {
             }
             Type::Binary => string().format(Some(SchemaFormat::KnownFormat(KnownFormat::Byte))),
             Type::Reference => {
-                string().format(Some(SchemaFormat::Custom("uri-reference".to_owned())))
+                let format = SchemaFormat::Custom("uri-reference".to_owned());
+                self.limits(attribute, key, string().format(Some(format)))
             }
             Type::Complex => ObjectBuilder::new().schema_type(SchemaType::new(JsonType::Object)),
         };
@@ -267,9 +270,9 @@ impl Shape<'_> {
         let is_member_id = self.is_member_id(key);
         let text = match key {
             "userName" => text.min_length(Some(1)).pattern(Some(USER_NAME)),
-            _ if is_member_id => text.min_length(Some(1)),
+            _ if is_member_id => text.min_length(Some(1)).pattern(Some(TEXT)),
             _ if attribute.required => text.min_length(Some(1)).pattern(Some(NOT_BLANK)),
-            _ => text,
+            _ => text.pattern(Some(TEXT)),
         };
         let is_indexed = matches!(key, "userName" | "externalId" | "displayName")
             || self
@@ -290,15 +293,17 @@ fn schemas_item(core: &str) -> String {
     format!("^{}$|{EXTENSION_URN}", core.replace('.', r"\."))
 }
 
-fn two_primaries() -> Value {
-    json!({
+/// At most one element is the primary one (RFC 7643 section 2.4).
+fn one_primary() -> Value {
+    json!([{
         "contains": {
             "type": "object",
             "properties": { "primary": { "const": true } },
             "required": ["primary"],
         },
-        "minContains": 2,
-    })
+        "minContains": 0,
+        "maxContains": 1,
+    }])
 }
 
 fn describe(attribute: &Attribute) -> String {

@@ -1,5 +1,7 @@
 //! What is no resource type: discovery, administration, and the endpoints for whoever runs the service.
 
+use std::iter;
+
 use serde_json::{Value, json};
 use utoipa::openapi::content::ContentBuilder;
 use utoipa::openapi::path::{
@@ -43,7 +45,9 @@ pub fn register(components: Components, registry: &Registry) -> Components {
 }
 
 /// Every path here with its operations.
-pub fn paths() -> Vec<(String, PathItem)> {
+pub fn paths(registry: &Registry) -> Vec<(String, PathItem)> {
+    let types = registry.types().iter().map(|rt| rt.name.as_str());
+    let urns = registry.schemas().map(|schema| schema.id.as_str());
     let scim = |path: &str| format!("{SCIM_ROOT}{path}");
     vec![
         (
@@ -60,8 +64,7 @@ pub fn paths() -> Vec<(String, PathItem)> {
         (
             scim("/ResourceTypes/{name}"),
             named(
-                "name",
-                "`User` or `Group`.",
+                in_path("name", "The name of the resource type.", types),
                 "ResourceType",
                 "Read a resource type",
             ),
@@ -73,8 +76,11 @@ pub fn paths() -> Vec<(String, PathItem)> {
         (
             scim("/Schemas/{urn}"),
             named(
-                "urn",
-                "The URN of the schema, whatever its letter case.",
+                in_path(
+                    "urn",
+                    "The URN of the schema, whatever its letter case.",
+                    urns,
+                ),
                 "Schema",
                 "Read a schema",
             ),
@@ -136,7 +142,7 @@ fn discovery(schema: &str, summary: &str) -> OperationBuilder {
     answer::errors(operation, &[500])
 }
 
-fn named(parameter: &str, meaning: &str, schema: &str, summary: &str) -> PathItem {
+fn named(parameter: ParameterBuilder, schema: &str, summary: &str) -> PathItem {
     let missing = answer::error(
         404,
         "The service has none of this name.",
@@ -145,17 +151,21 @@ fn named(parameter: &str, meaning: &str, schema: &str, summary: &str) -> PathIte
         ),
     );
     get(discovery(schema, summary)
-        .parameter(in_path(parameter, meaning))
+        .parameter(parameter)
         .response("404", missing))
 }
 
-fn in_path(name: &str, meaning: &str) -> ParameterBuilder {
+fn in_path<'a>(
+    name: &str,
+    meaning: &str,
+    examples: impl Iterator<Item = &'a str>,
+) -> ParameterBuilder {
     ParameterBuilder::new()
         .name(name)
         .parameter_in(ParameterIn::Path)
         .required(Required::True)
         .description(Some(meaning))
-        .schema(Some(string().min_length(Some(1))))
+        .schema(Some(string().min_length(Some(1)).examples(examples)))
 }
 
 fn tenant_parameter() -> ParameterBuilder {
@@ -242,7 +252,11 @@ fn token() -> PathItem {
         "Revoke a token",
         "It stops working with the next request. Needs the scope `admin`.",
     )
-    .parameter(in_path("name", "The name of the token."))
+    .parameter(in_path(
+        "name",
+        "The name of the token.",
+        iter::once("okta"),
+    ))
     .parameter(tenant_parameter())
     .response("204", Response::new("It is revoked."));
     PathItem::new(

@@ -592,7 +592,8 @@ fn an_echo_changes_nothing() {
 fn a_replace_clears_what_it_leaves_out() {
     let incoming = admit(&user(), &json!({"userName": "Ada", "title": ""})).unwrap();
     let document = replace(&user(), &current(), &incoming.document).unwrap();
-    let expected = json!({"schemas": [USER], "id": "u1", "userName": "Ada"});
+    // `active` stays: a PUT that does not mention it must not let a leaver back in.
+    let expected = json!({"schemas": [USER], "id": "u1", "userName": "Ada", "active": true});
     assert_eq!(document.to_string(), expected.to_string());
 }
 

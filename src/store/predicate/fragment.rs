@@ -1,6 +1,6 @@
 //! SQL text with its parameters, put together piece by piece, and conditions on one column.
 //!
-//! Knows no table and no filter. What the two databases call differently is in [`Fragment::position_of`] alone.
+//! Knows no table and no filter. What the two databases want differently is in [`position_of`] and [`unindexed`].
 
 use std::borrow::Cow;
 
@@ -94,13 +94,22 @@ impl Fragment {
         let is_bind = |part: &&Part| matches!(part, Part::Bind(_));
         self.parts.iter().filter(is_bind).count()
     }
+}
 
-    /// `instr` of SQLite is `strpos` in PostgreSQL, with the same arguments and the same answer.
-    fn position_of(backend: Backend) -> &'static str {
-        match backend {
-            Backend::Sqlite => "instr",
-            Backend::Postgres => "strpos",
-        }
+/// `instr` of SQLite is `strpos` in PostgreSQL, with the same arguments and the same answer.
+fn position_of(backend: Backend) -> &'static str {
+    match backend {
+        Backend::Sqlite => "instr",
+        Backend::Postgres => "strpos",
+    }
+}
+
+/// The column `id` where its index must not lead. SQLite takes the range for the best way in, whatever else there
+/// is, and knows the `+` that hinders it; PostgreSQL counts for itself.
+pub fn unindexed(backend: Backend) -> &'static str {
+    match backend {
+        Backend::Sqlite => "+id",
+        Backend::Postgres => "id",
     }
 }
 
@@ -214,7 +223,7 @@ fn part_sql(
                 .bind_text(value)
         }
         _ => Fragment::text(not)
-            .push(Fragment::position_of(backend))
+            .push(position_of(backend))
             .push("(")
             .push(column)
             .push(", ")

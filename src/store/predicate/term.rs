@@ -47,15 +47,6 @@ impl Set {
             worth,
         }
     }
-
-    /// A search that must be written from either end.
-    pub fn searched(select: Fragment, probe: Fragment, worth: Worth) -> Self {
-        Self {
-            select,
-            probe,
-            worth,
-        }
-    }
 }
 
 /// How well an index narrows the search, by the look of the condition. Of several conditions the best leads; the
@@ -186,7 +177,7 @@ impl<A> Term<A> {
 
 impl Term<Condition> {
     /// How well indexes find the rows; `None` where all resources of the type have to be read.
-    fn worth(&self) -> Option<Worth> {
+    pub fn worth(&self) -> Option<Worth> {
         match self {
             Self::Always(true) | Self::Atom { negated: true, .. } => None,
             Self::Always(false) => Some(Worth::Single),
@@ -202,7 +193,8 @@ impl Term<Condition> {
                 Condition::Column(column, test) => {
                     (column.indexed && test.is_range()).then_some(Worth::Range)
                 }
-                Condition::Set(set) => Some(set.worth),
+                // Of a value that most have, the first page is there sooner when resources are read in order.
+                Condition::Set(set) => (set.worth > Worth::All).then_some(set.worth),
             },
         }
     }

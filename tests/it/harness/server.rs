@@ -21,6 +21,7 @@ pub struct Database {
     pub url: String,
     pub backend: Backend,
     directory: TempDir,
+    _keeper: Keeper,
 }
 
 impl Database {
@@ -31,10 +32,16 @@ impl Database {
             Backend::Sqlite => format!("sqlite:{}", directory.path().join("test.db").display()),
             Backend::Postgres => postgres::fresh_database()?,
         };
+        let place = directory.path().display();
+        // A server may still be writing there.
+        let keeper = Keeper::new(&format!(
+            "rm -rf '{place}' || {{ sleep 1; rm -rf '{place}'; }}"
+        ));
         Some(Self {
             url,
             backend,
             directory,
+            _keeper: keeper,
         })
     }
 
@@ -59,6 +66,13 @@ impl Database {
             }
         };
         counted.n
+    }
+
+    /// Takes the database away from whoever uses it. (A file goes with its directory.)
+    pub fn remove(&self) {
+        if self.backend == Backend::Postgres {
+            postgres::drop_database(&self.url);
+        }
     }
 
     /// Users in the default tenant, put there behind the server's back: thousands by HTTP take too long.
@@ -105,6 +119,34 @@ impl Database {
         }
     }
 
+    /// Fails where the tables do not agree with one another: what a write did by half would show.
+    pub fn assert_whole(&self) {
+        for broken in [
+            // Members and index rows of nobody, or a user without the rows of its e-mail.
+            "SELECT count(*) AS n FROM members AS m WHERE NOT EXISTS \
+             (SELECT 1 FROM resources AS r WHERE r.tenant_id = m.tenant_id AND r.id = m.member_id)",
+            "SELECT count(*) AS n FROM members AS m WHERE NOT EXISTS \
+             (SELECT 1 FROM resources AS r WHERE r.tenant_id = m.tenant_id AND r.id = m.group_id)",
+            "SELECT count(*) AS n FROM attributes AS a WHERE NOT EXISTS \
+             (SELECT 1 FROM resources AS r WHERE r.tenant_id = a.tenant_id AND r.id = a.resource_id)",
+            "SELECT count(*) AS n FROM resources AS r WHERE doc LIKE '%\"emails\"%' AND NOT EXISTS \
+             (SELECT 1 FROM attributes AS a WHERE a.tenant_id = r.tenant_id AND a.resource_id = r.id \
+             AND a.path = 'emails.value')",
+            // A resource without its change, a gap in their numbers, a number that was not given out.
+            "SELECT count(*) AS n FROM resources AS r WHERE NOT EXISTS \
+             (SELECT 1 FROM changes AS c WHERE c.tenant_id = r.tenant_id AND c.resource_id = r.id)",
+            "SELECT count(*) AS n FROM tenants AS t WHERE change_seq <> \
+             (SELECT count(*) FROM changes AS c WHERE c.tenant_id = t.id)",
+            "SELECT count(*) AS n FROM tenants AS t WHERE change_seq <> \
+             coalesce((SELECT max(seq) FROM changes AS c WHERE c.tenant_id = t.id), 0)",
+            // The counts that paging stands on.
+            "SELECT count(*) AS n FROM counts AS c WHERE live <> (SELECT count(*) FROM resources AS r \
+             WHERE r.tenant_id = c.tenant_id AND r.resource_type = c.resource_type)",
+        ] {
+            assert_eq!(self.count(broken), 0, "{broken}");
+        }
+    }
+
     /// One command of the command line on this database, to its end.
     pub fn cli(&self, arguments: &[&str]) -> Output {
         Command::new(env!("CARGO_BIN_EXE_rollcall"))
@@ -128,9 +170,7 @@ impl Database {
 
 impl Drop for Database {
     fn drop(&mut self) {
-        if self.backend == Backend::Postgres {
-            postgres::drop_database(&self.url);
-        }
+        self.remove();
     }
 }
 
@@ -142,7 +182,8 @@ pub struct Server {
     pub printed: Vec<String>,
     child: Child,
     log: PathBuf,
-    keeper: Option<(Child, ChildStdin)>,
+    /// Dropped by hand, before the child's number is free again.
+    keeper: Option<Keeper>,
 }
 
 impl Server {
@@ -173,7 +214,7 @@ impl Server {
             .stderr(stderr)
             .spawn()
             .expect("starts the binary");
-        let keeper = keep(child.id(), database);
+        let keeper = Keeper::new(&format!("kill -KILL {}", child.id()));
         let stdout = child.stdout.take().expect("a pipe");
         let (lines, lines_read) = mpsc::channel();
         std::thread::spawn(move || {
@@ -257,31 +298,40 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.child.kill().ok();
-        // The keeper may still name this process, so it goes before the number is free again.
-        if let Some((mut keeper, stdin)) = self.keeper.take() {
-            keeper.kill().ok();
-            keeper.wait().ok();
-            drop(stdin);
-        }
+        drop(self.keeper.take());
         self.child.wait().ok();
     }
 }
 
-/// A shell that outlives the tests by a moment, however they end, and ends the server with them: the
-/// runner leaves by `exit`, which drops nothing that is shared by all tests.
-fn keep(process: u32, database: &Database) -> (Child, ChildStdin) {
-    let directory = database.directory.path().display();
-    let mut keeper = Command::new("sh")
-        .args([
-            "-c",
-            &format!("read -r _; kill -KILL {process}; rm -rf '{directory}'"),
-        ])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .process_group(0)
-        .spawn()
-        .expect("starts sh");
-    let stdin = keeper.stdin.take().expect("a pipe");
-    (keeper, stdin)
+/// A shell that cleans up where the tests end without doing so: the runner leaves by `exit`, which drops
+/// nothing that is shared by all tests, and it may be killed. Dropped, it does nothing.
+struct Keeper {
+    shell: Child,
+    /// Closed by the end of this process, whatever ends it.
+    _signal: ChildStdin,
+}
+
+impl Keeper {
+    fn new(script: &str) -> Self {
+        let mut shell = Command::new("sh")
+            .args(["-c", &format!("read -r _; {script}")])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn()
+            .expect("starts sh");
+        let signal = shell.stdin.take().expect("a pipe");
+        Self {
+            shell,
+            _signal: signal,
+        }
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        self.shell.kill().ok();
+        self.shell.wait().ok();
+    }
 }

@@ -15,7 +15,7 @@ use crate::store::testing::{TENANT, block_on, on_each};
 use crate::store::{Conn, ResourceId, Store};
 
 /// The same for every run, so that a failure is found again; `PROPTEST_CASES` makes it more.
-const CASES: u32 = 1_200;
+const CASES: u32 = 800;
 
 #[test]
 fn eval_and_sql_agree() {

@@ -1,0 +1,194 @@
+//! The steps that the writes of a resource share, within one unit of work.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use crate::scim::leaves;
+use crate::scim::members::MemberEdit;
+use crate::scim::project::Selection;
+use crate::scim::{Document, ResourceType, diff};
+use crate::service::membership::{self, Effect};
+use crate::service::present::{self, Patched, Resource};
+use crate::service::{Context, Error, Options};
+use crate::store::changes::{Change, ChangeKind};
+use crate::store::resources::{Password, Stored, Update};
+use crate::store::{ResourceId, Tx, members, resources};
+
+/// What every step of one write shares.
+pub(super) struct Writer {
+    rt: Arc<ResourceType>,
+    pub id: ResourceId,
+    /// Microseconds since the epoch.
+    pub at: i64,
+    pub actor: String,
+}
+
+impl Writer {
+    pub fn new(context: &Context, rt: &Arc<ResourceType>, id: ResourceId) -> Self {
+        Self {
+            rt: Arc::clone(rt),
+            id,
+            at: context.at_us(),
+            actor: context.principal.name.clone(),
+        }
+    }
+
+    pub fn current(&self, tx: &mut Tx<'_>) -> Result<Stored, Error> {
+        let tenant = tx.tenant();
+        resources::get(tx.conn(), tenant, &self.rt.name, &self.id)?
+            .ok_or_else(|| Error::no_resource(&self.rt, &self.id))
+    }
+
+    pub fn append(&self, tx: &mut Tx<'_>, kind: ChangeKind, payload: String) {
+        tx.append(Change {
+            resource_id: self.id.clone(),
+            resource_type: self.rt.name.clone(),
+            kind,
+            at: self.at,
+            actor: self.actor.clone(),
+            payload,
+        });
+    }
+
+    /// Writes what differs between `before` and `after`, and the members; one new version for all of it.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the parts of one update, each used once"
+    )]
+    pub fn update(
+        &self,
+        tx: &mut Tx<'_>,
+        stored: &Stored,
+        before: &Document,
+        after: Document,
+        password: Password,
+        edits: Vec<MemberEdit>,
+        options: &Options,
+    ) -> Result<(), Error> {
+        let mut differences = diff::diff(&self.rt, before, &after);
+        if password != Password::Keep {
+            // A secret is named and never shown.
+            differences.push(diff::AttrChange {
+                path: "password".to_owned(),
+                before: None,
+                after: None,
+            });
+        }
+        let effect = self.edit_members(tx, edits, options)?;
+        if differences.is_empty() {
+            if effect.is_change() {
+                resources::touch(tx, &self.id, self.modified(stored))?;
+            }
+            return Ok(());
+        }
+        let rows = leaves::index_rows(&self.rt, &after);
+        let rows = (rows != leaves::index_rows(&self.rt, before)).then_some(rows);
+        let new = Update {
+            id: self.id.clone(),
+            at: self.modified(stored),
+            hot: leaves::hot_columns(&self.rt, &after),
+            label: leaves::label(&after),
+            password,
+            doc: after.to_string(),
+            rows,
+        };
+        resources::update(tx, &new)?;
+        self.append_differences(tx, differences);
+        Ok(())
+    }
+
+    pub fn update_members(
+        &self,
+        tx: &mut Tx<'_>,
+        stored: &Stored,
+        edits: Vec<MemberEdit>,
+        options: &Options,
+    ) -> Result<(), Error> {
+        if self.edit_members(tx, edits, options)?.is_change() {
+            resources::touch(tx, &self.id, self.modified(stored))?;
+        }
+        Ok(())
+    }
+
+    pub fn edit_members(
+        &self,
+        tx: &mut Tx<'_>,
+        edits: Vec<MemberEdit>,
+        options: &Options,
+    ) -> Result<Effect, Error> {
+        let attr = self.rt.attr_by_key("members");
+        let effect =
+            membership::apply(tx, &self.id, attr.as_ref(), edits, options.unknown_members)?;
+        for (kind, payload) in effect.changes() {
+            self.append(tx, kind, payload.to_string());
+        }
+        Ok(effect)
+    }
+
+    /// Time never runs backwards for one resource, whatever the clocks of several nodes say.
+    fn modified(&self, stored: &Stored) -> i64 {
+        stored.modified.max(self.at)
+    }
+
+    fn append_differences(&self, tx: &mut Tx<'_>, differences: Vec<diff::AttrChange>) {
+        let (flips, rest): (Vec<_>, Vec<_>) = differences
+            .into_iter()
+            .partition(|change| change.path == "active");
+        for flip in flips {
+            let kind = if flip.after == Some(Value::Bool(true)) {
+                ChangeKind::Activated
+            } else {
+                ChangeKind::Deactivated
+            };
+            self.append(tx, kind, json!({ "attributes": [flip] }).to_string());
+        }
+        if !rest.is_empty() {
+            self.append(
+                tx,
+                ChangeKind::Updated,
+                json!({ "attributes": rest }).to_string(),
+            );
+        }
+    }
+
+    pub fn read_back(
+        &self,
+        tx: &mut Tx<'_>,
+        options: &Options,
+        selection: &Selection,
+    ) -> Result<Resource, Error> {
+        let stored = self.current(tx)?;
+        let tenant = tx.tenant();
+        present::one(
+            tx.conn(),
+            tenant,
+            &options.base_url,
+            &self.rt,
+            stored,
+            selection,
+        )
+    }
+
+    pub fn answer_patch(
+        &self,
+        tx: &mut Tx<'_>,
+        options: &Options,
+        selection: &Selection,
+    ) -> Result<Patched, Error> {
+        let tenant = tx.tenant();
+        // A selection is a wish for content (RFC 7644 section 3.5.2), so only the plain answer may be left out.
+        if self.rt.is_relational("members")
+            && selection.is_all()
+            && members::has_more_than(tx.conn(), tenant, &self.id, options.patch_answer_members)?
+        {
+            let stored = self.current(tx)?;
+            let location = present::location(&options.base_url, &self.rt, &self.id);
+            return Ok(Patched::Quiet {
+                location,
+                version: stored.version,
+            });
+        }
+        self.read_back(tx, options, selection).map(Patched::Whole)
+    }
+}
