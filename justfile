@@ -55,6 +55,10 @@ clippy:
 test:
     .ci/snapshots cargo test
 
+# How the cost of a request grows with the directory, on both databases: minutes. See docs/performance.md.
+bench-scaling *args:
+    cargo bench --bench scaling -- {{ args }}
+
 # The documentation builds without a broken link.
 doc:
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items

@@ -168,7 +168,9 @@ fn open_postgres(url: &str, role: Role) -> Result<PgConnection, StoreError> {
             cause: Arc::new(error),
         },
     })?;
-    let shared = "SET application_name = 'rollcall'; SET timezone = 'UTC'; SET client_min_messages = warning;";
+    // jit: compiling a plan takes longer than any statement here, and a wrong guess of its cost starts it.
+    let shared = "SET application_name = 'rollcall'; SET timezone = 'UTC'; SET client_min_messages = warning; \
+                  SET jit = off;";
     let own = match role {
         Role::Migrator => "",
         // lock_timeout: another node that hangs must not hang this one.

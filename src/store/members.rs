@@ -8,13 +8,16 @@ use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, QueryableByName, Ru
 use serde::Serialize;
 
 use crate::scim::Member;
-use crate::store::resources::list_of;
 use crate::store::schema::members;
-use crate::store::sql::{Column, Sql, rows};
+use crate::store::sql::{Column, OneOf, Sql, rows};
 use crate::store::{Backend, Conn, ResourceId, StoreError, TenantId, Tx};
 
-/// The resource types that can be members. Their names are also the members' `type`.
-const KINDS: &str = "('User', 'Group')";
+/// What the resource with the id `w.value` would be as a member: the resource types that can be members, whose
+/// names are also the members' `type`. NULL where there is none.
+///
+/// A lookup for each row, as in the other statements here. Databases may turn a join round and read the table.
+const KIND_OF: &str = "(SELECT r.resource_type FROM resources AS r \
+     WHERE r.tenant_id = $1 AND r.id = w.value AND r.resource_type IN ('User', 'Group'))";
 
 /// What [`add`] did.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -82,16 +85,18 @@ pub fn remove(
         return Ok(Vec::new());
     }
     let tenant = tx.tenant();
-    let list = list_of(&ids)?;
     let conn = tx.conn();
-    let source = rows(conn.backend(), "$3", "w", &[("id", Column::Text)]);
+    let wanted = OneOf::new(conn.backend(), "member_id", "$3", &ids)?;
     let sql = format!(
-        "DELETE FROM members WHERE tenant_id = $1 AND group_id = $2 AND member_id IN (SELECT w.id FROM {source}) \
-         RETURNING member_id AS id"
+        "DELETE FROM members WHERE tenant_id = $1 AND group_id = $2 AND {} RETURNING member_id AS id",
+        wanted.condition
     );
     load_ids(
         conn,
-        Sql::new(sql).int(tenant.0).text(group.as_str()).text(&list),
+        Sql::new(sql)
+            .int(tenant.0)
+            .text(group.as_str())
+            .text(&wanted.value),
     )
 }
 
@@ -187,16 +192,16 @@ pub fn of_groups(
     if groups.is_empty() {
         return Ok(Vec::new());
     }
-    let list = list_of(groups)?;
-    let source = rows(conn.backend(), "$2", "w", &[("id", Column::Text)]);
+    let wanted = OneOf::new(conn.backend(), "m.group_id", "$2", groups)?;
     let found: Vec<Found> = Sql::new(format!(
-        "SELECT m.group_id, m.member_id, m.kind, coalesce(m.display, r.label) AS display \
-         FROM members AS m LEFT JOIN resources AS r ON r.tenant_id = m.tenant_id AND r.id = m.member_id \
-         WHERE m.tenant_id = $1 AND m.group_id IN (SELECT w.id FROM {source}) \
-         ORDER BY m.group_id, m.member_id"
+        "SELECT m.group_id, m.member_id, m.kind, coalesce(m.display, ( \
+           SELECT r.label FROM resources AS r WHERE r.tenant_id = $1 AND r.id = m.member_id \
+         )) AS display \
+         FROM members AS m WHERE m.tenant_id = $1 AND {} ORDER BY m.group_id, m.member_id",
+        wanted.condition
     ))
     .int(tenant.0)
-    .text(&list)
+    .text(&wanted.value)
     .load(conn)?;
     let rows = found.into_iter().map(|found| {
         let row = MemberRow {
@@ -230,25 +235,33 @@ pub fn groups_of(
     if ids.is_empty() {
         return Ok(Vec::new());
     }
-    let list = list_of(ids)?;
-    let source = rows(conn.backend(), "$2", "w", &[("id", Column::Text)]);
-    // UNION, not UNION ALL: a pair that is there already is not followed again, which ends cycles.
+    let wanted = OneOf::new(conn.backend(), "m.member_id", "$2", ids)?;
+    // From each group to the groups around it, never from all members to the groups.
+    let around = match conn.backend() {
+        Backend::Sqlite => {
+            "CROSS JOIN members AS m WHERE m.tenant_id = $1 AND m.member_id = up.group_id"
+        }
+        Backend::Postgres => {
+            "CROSS JOIN LATERAL ( \
+               SELECT a.group_id FROM members AS a WHERE a.tenant_id = $1 AND a.member_id = up.group_id OFFSET 0 \
+             ) AS m"
+        }
+    };
+    // UNION, not UNION ALL: a row that is there already is not followed again, which ends cycles.
     let found: Vec<Found> = Sql::new(format!(
-        "WITH RECURSIVE up (member, group_id) AS ( \
-           SELECT m.member_id, m.group_id FROM members AS m \
-           WHERE m.tenant_id = $1 AND m.member_id IN (SELECT w.id FROM {source}) \
+        "WITH RECURSIVE up (member, group_id, direct) AS ( \
+           SELECT m.member_id, m.group_id, 1 FROM members AS m WHERE m.tenant_id = $1 AND {} \
            UNION \
-           SELECT up.member, m.group_id FROM up JOIN members AS m ON m.tenant_id = $1 AND m.member_id = up.group_id \
+           SELECT up.member, m.group_id, 0 FROM up {around} \
          ) \
-         SELECT up.member, up.group_id, r.label AS display, EXISTS ( \
-           SELECT 1 FROM members AS d \
-           WHERE d.tenant_id = $1 AND d.group_id = up.group_id AND d.member_id = up.member \
-         ) AS direct \
-         FROM up JOIN resources AS r ON r.tenant_id = $1 AND r.id = up.group_id \
-         WHERE up.group_id <> up.member ORDER BY up.member, up.group_id"
+         SELECT up.member, up.group_id, max(up.direct) = 1 AS direct, ( \
+           SELECT r.label FROM resources AS r WHERE r.tenant_id = $1 AND r.id = up.group_id \
+         ) AS display \
+         FROM up WHERE up.group_id <> up.member GROUP BY up.member, up.group_id ORDER BY up.member, up.group_id",
+        wanted.condition
     ))
     .int(tenant.0)
-    .text(&list)
+    .text(&wanted.value)
     .load(conn)?;
     let rows = found.into_iter().map(|found| GroupRow {
         member: ResourceId(found.member),
@@ -329,11 +342,7 @@ fn unknown(
     let tenant = tx.tenant();
     let conn = tx.conn();
     let source = wanted_rows(conn.backend());
-    let sql = format!(
-        "SELECT w.value AS id FROM {source} \
-         LEFT JOIN resources AS r ON r.tenant_id = $1 AND r.id = w.value AND r.resource_type IN {KINDS} \
-         WHERE r.id IS NULL OR w.value = $2"
-    );
+    let sql = format!("SELECT w.value AS id FROM {source} WHERE w.value = $2 OR {KIND_OF} IS NULL");
     let found = load_ids(
         conn,
         Sql::new(sql)
@@ -354,20 +363,22 @@ fn insert(
     let tenant = tx.tenant();
     let conn = tx.conn();
     let source = wanted_rows(conn.backend());
-    // CROSS JOIN: SQLite goes from the list to the resources, never the other way.
     let sql = format!(
         "INSERT INTO members (tenant_id, group_id, member_id, kind, display) \
-         SELECT $1, $2, r.id, r.resource_type, w.display FROM {source} CROSS JOIN resources AS r \
-         WHERE r.tenant_id = $1 AND r.id = w.value AND r.resource_type IN {KINDS} AND r.id <> $2 \
+         SELECT $1, $2, f.value, f.kind, f.display \
+         FROM (SELECT w.value, {KIND_OF} AS kind, w.display FROM {source}) AS f \
+         WHERE f.kind IS NOT NULL AND f.value <> $2 \
          ON CONFLICT (tenant_id, group_id, member_id) DO NOTHING RETURNING member_id AS id"
     );
-    load_ids(
+    let added = load_ids(
         conn,
         Sql::new(sql)
             .int(tenant.0)
             .text(group.as_str())
             .text(&wanted.list),
-    )
+    )?;
+    tx.grown().members += u64::try_from(added.len()).unwrap_or_default();
+    Ok(added)
 }
 
 /// What a member is called in the group, as it is stored and as it is shown.
@@ -398,9 +409,9 @@ fn present(tx: &mut Tx<'_>, group: &ResourceId) -> Result<HashMap<String, Displa
     }
     let tenant = tx.tenant();
     let found: Vec<Found> = Sql::new(
-        "SELECT m.member_id AS id, m.display AS stored, coalesce(m.display, r.label) AS shown \
-         FROM members AS m LEFT JOIN resources AS r ON r.tenant_id = m.tenant_id AND r.id = m.member_id \
-         WHERE m.tenant_id = $1 AND m.group_id = $2",
+        "SELECT m.member_id AS id, m.display AS stored, coalesce(m.display, ( \
+           SELECT r.label FROM resources AS r WHERE r.tenant_id = $1 AND r.id = m.member_id \
+         )) AS shown FROM members AS m WHERE m.tenant_id = $1 AND m.group_id = $2",
     )
     .int(tenant.0)
     .text(group.as_str())

@@ -8,6 +8,7 @@ pub mod changes;
 pub mod conn;
 pub mod counts;
 pub mod error;
+mod growth;
 pub mod ids;
 mod job;
 pub mod members;

@@ -1,10 +1,11 @@
-//! Holds every statement of the store to its index: each is recorded as it runs and explained by SQLite.
+//! Holds every statement of the store to its index: each is recorded as it runs and explained by SQLite, and
+//! PostgreSQL counts the rows that it reads.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use diesel::connection::{Connection, Instrumentation, InstrumentationEvent};
-use diesel::sql_types::Text;
+use diesel::sql_types::{BigInt, Text};
 use diesel::{QueryableByName, RunQueryDsl, sql_query};
 
 use crate::scim::Member;
@@ -12,7 +13,7 @@ use crate::store::changes::{self, Change, ChangeKind};
 use crate::store::resources::{self, Password, Update};
 use crate::store::testing::{TENANT, group, id, ids, user, with_store};
 use crate::store::{
-    Backend, Conn, StoreError, attributes, counts, members, tenants, tokens, walks,
+    Backend, Conn, StoreError, Tx, attributes, counts, members, tenants, tokens, walks,
 };
 
 /// These are small, or all of one is wanted.
@@ -140,4 +141,79 @@ fn explain(conn: &mut Conn, texts: &BTreeSet<String>) -> Result<(), StoreError> 
     }
     assert!(explained > 30, "{explained}");
     Ok(())
+}
+
+/// What a request does with one member of a group.
+fn with_one_member(tx: &mut Tx<'_>, group: &str, member: &str) -> Result<(), StoreError> {
+    let wanted = [Member {
+        value: member.into(),
+        display: None,
+    }];
+    members::add(tx, &id(group), &wanted)?;
+    members::groups_of(tx.conn(), TENANT, &ids(&[member]))?;
+    members::remove(tx, &id(group), &[member.into()])?;
+    resources::touch_many(tx, &ids(&[member]), 3)?;
+    resources::get_many(tx.conn(), TENANT, &ids(&[member]))?;
+    Ok(())
+}
+
+#[derive(QueryableByName)]
+struct RowsRead {
+    #[diesel(sql_type = BigInt)]
+    n: i64,
+}
+
+/// By this connection, up to now.
+fn rows_read(conn: &mut Conn) -> Result<i64, StoreError> {
+    let counted: RowsRead = sql_query(
+        "SELECT coalesce(sum(coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0)), 0)::BIGINT AS n \
+         FROM pg_stat_xact_user_tables",
+    )
+    .get_result(conn)?;
+    Ok(counted.n)
+}
+
+/// PostgreSQL keeps the plans that it made when the tables were empty and knows of no row until it has analysed
+/// them, a minute later: an import must not read all users for each new one until then.
+#[test]
+fn one_member_costs_a_few_rows_before_statistics() {
+    with_store(|store| async move {
+        if store.backend() != Backend::Postgres {
+            return;
+        }
+        for _ in 0..10 {
+            store
+                .tx(|tx| with_one_member(tx, "few", "u0"))
+                .await
+                .unwrap();
+        }
+        let names: Vec<String> = (0..3000).map(|number| format!("u{number}")).collect();
+        let mut all: Vec<_> = names.iter().map(|name| user(name)).collect();
+        all.extend([group("few"), group("many")]);
+        store.put(all).await;
+        let list: Vec<Member> = names
+            .iter()
+            .skip(100)
+            .map(|name| Member {
+                value: name.clone(),
+                display: None,
+            })
+            .collect();
+        store
+            .tx(move |tx| members::add(tx, &id("many"), &list))
+            .await
+            .unwrap();
+        for (group, member) in [("few", "u0"), ("few", "u200"), ("many", "u0")] {
+            let read = store
+                .tx(move |tx| {
+                    let before = rows_read(tx.conn())?;
+                    with_one_member(tx, group, member)?;
+                    members::of_group(tx.conn(), TENANT, &id("few"))?;
+                    Ok(rows_read(tx.conn())? - before)
+                })
+                .await
+                .unwrap();
+            assert!(read < 50, "{read} rows for {member} in {group}");
+        }
+    });
 }

@@ -10,7 +10,7 @@ use diesel::{RunQueryDsl, Selectable, SelectableHelper};
 
 use crate::scim::leaves::{HotColumns, IndexRow};
 use crate::store::schema::resources;
-use crate::store::sql::{Column, Sql, rows};
+use crate::store::sql::{OneOf, Sql};
 use crate::store::{Conn, ResourceId, StoreError, TenantId, Tx, attributes, members};
 
 /// A resource as it is stored.
@@ -150,6 +150,7 @@ pub fn insert(tx: &mut Tx<'_>, new: &NewResource) -> Result<Stamp, StoreError> {
         .execute(tx.conn())?;
     attributes::insert(tx, &new.id, &new.rows)?;
     tx.count(&new.resource_type, 1, 0);
+    tx.grown().resources += 1;
     Ok(Stamp {
         version: 1,
         modified: new.at,
@@ -179,14 +180,14 @@ pub fn get_many(
     tenant: TenantId,
     ids: &[ResourceId],
 ) -> Result<Vec<Stored>, StoreError> {
-    let list = list_of(ids)?;
-    let source = rows(conn.backend(), "$2", "w", &[("id", Column::Text)]);
+    let wanted = OneOf::new(conn.backend(), "r.id", "$2", ids)?;
     let found: Vec<StoredRow> = Sql::new(format!(
         "SELECT r.id, r.resource_type, r.version, r.created, r.modified, r.doc FROM resources AS r \
-         WHERE r.tenant_id = $1 AND r.id IN (SELECT w.id FROM {source}) ORDER BY r.id"
+         WHERE r.tenant_id = $1 AND {} ORDER BY r.id",
+        wanted.condition
     ))
     .int(tenant.0)
-    .text(&list)
+    .text(&wanted.value)
     .load(conn)?;
     Ok(found.into_iter().map(Stored::from).collect())
 }
@@ -302,16 +303,15 @@ pub fn touch_many(tx: &mut Tx<'_>, ids: &[ResourceId], at: i64) -> Result<(), St
         return Ok(());
     }
     let tenant = tx.tenant();
-    let list = list_of(ids)?;
     let conn = tx.conn();
-    let source = rows(conn.backend(), "$3", "w", &[("id", Column::Text)]);
+    let wanted = OneOf::new(conn.backend(), "id", "$3", ids)?;
     Sql::new(format!(
-        "UPDATE resources SET version = version + 1, modified = $1 \
-         WHERE tenant_id = $2 AND id IN (SELECT w.id FROM {source})"
+        "UPDATE resources SET version = version + 1, modified = $1 WHERE tenant_id = $2 AND {}",
+        wanted.condition
     ))
     .int(at)
     .int(tenant.0)
-    .text(&list)
+    .text(&wanted.value)
     .execute(conn)?;
     Ok(())
 }
@@ -342,16 +342,6 @@ pub fn delete(
     let groups = members::forget(tx, id)?;
     tx.count(resource_type, -1, 1);
     Ok(Some(Deleted { groups }))
-}
-
-/// Ids as the parameter of [`rows`].
-pub(super) fn list_of(ids: &[ResourceId]) -> Result<String, StoreError> {
-    #[derive(serde::Serialize)]
-    struct Item<'a> {
-        id: &'a str,
-    }
-    let list: Vec<Item> = ids.iter().map(|id| Item { id: id.as_str() }).collect();
-    Ok(serde_json::to_string(&list)?)
 }
 
 #[cfg(test)]

@@ -9,9 +9,10 @@ use std::fmt::Write;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{BigInt, Text, Untyped};
 use diesel::{QueryResult, RunQueryDsl};
+use serde::Serialize;
 
-use crate::store::Backend;
 use crate::store::conn::{Conn, MultiBackend};
+use crate::store::{Backend, ResourceId, StoreError};
 
 /// A statement with parameters `$1`, `$2`, .. of which each may be used several times.
 #[derive(Debug, Clone)]
@@ -109,6 +110,45 @@ pub(super) fn rows(
     };
     debug_assert!(written.is_ok(), "writing to a String cannot fail");
     sql
+}
+
+/// The condition that a column has one of some ids.
+#[derive(Debug)]
+pub(super) struct OneOf {
+    pub condition: String,
+    /// Of the parameter.
+    pub value: String,
+}
+
+impl OneOf {
+    /// One id is compared; it is what most requests are about. Several are a list, and for PostgreSQL an array: that
+    /// is looked up in the index, while a join with a list may be turned round and read the whole table.
+    pub fn new(
+        backend: Backend,
+        column: &str,
+        parameter: &str,
+        ids: &[ResourceId],
+    ) -> Result<Self, StoreError> {
+        #[derive(Serialize)]
+        struct Item<'a> {
+            id: &'a str,
+        }
+        if let [id] = ids {
+            return Ok(Self {
+                condition: format!("{column} = {parameter}"),
+                value: id.as_str().to_owned(),
+            });
+        }
+        let source = rows(backend, parameter, "w", &[("id", Column::Text)]);
+        let list: Vec<Item> = ids.iter().map(|id| Item { id: id.as_str() }).collect();
+        Ok(Self {
+            condition: match backend {
+                Backend::Sqlite => format!("{column} IN (SELECT w.id FROM {source})"),
+                Backend::Postgres => format!("{column} = ANY (ARRAY(SELECT w.id FROM {source}))"),
+            },
+            value: serde_json::to_string(&list)?,
+        })
+    }
 }
 
 fn write_sqlite_rows(

@@ -14,6 +14,7 @@ use diesel::{OptionalExtension, QueryableByName, RunQueryDsl};
 
 use crate::store::changes::{self, Change};
 use crate::store::counts::{self, Count};
+use crate::store::growth::{Grown, Growth};
 use crate::store::job::{Answer, Job, Waiting, panicked};
 use crate::store::session::{Chain, Session};
 use crate::store::sql::Sql;
@@ -45,6 +46,11 @@ impl Tx<'_> {
         self.ledger.seq
     }
 
+    /// The rows that this transaction has added, for the caller to count on.
+    pub(super) fn grown(&mut self) -> &mut Grown {
+        &mut self.ledger.grown
+    }
+
     /// Moves the numbers of [`counts`].
     pub(super) fn count(&mut self, resource_type: &str, live: i64, deleted: i64) {
         let counts = &mut self.ledger.counts;
@@ -74,6 +80,8 @@ struct Ledger {
     seq: i64,
     changes: Vec<(i64, Change)>,
     counts: Vec<Count>,
+    /// A job that failed may have counted too: it is about right.
+    grown: Grown,
 }
 
 /// A point that a failed job goes back to.
@@ -104,6 +112,7 @@ impl Ledger {
             seq,
             changes: Vec::new(),
             counts: Vec::new(),
+            grown: Grown::default(),
         })
     }
 
@@ -171,19 +180,20 @@ type Queue = Receiver<Waiting<WriteJob>>;
 /// Works until the queue is closed and empty.
 pub(super) fn serve(mut session: Session, queue: &Queue, wait: Duration) {
     let mut backlog = VecDeque::new();
+    let mut growth = Growth::new();
     while let Some((target, mut jobs)) = next_batch(queue, &mut backlog, wait) {
         let run = catch_unwind(AssertUnwindSafe(|| {
             run_batch(&mut session, target, &mut jobs)
         }));
-        let lost = match run {
-            Ok(Ok(())) => None,
+        let (grown, lost) = match run {
+            Ok(Ok(grown)) => (grown, None),
             Ok(Err(lost)) => {
                 session.rollback();
-                Some(lost)
+                (None, Some(lost))
             }
             Err(panic) => {
                 session.discard();
-                Some(Lost::from(panicked(&*panic)))
+                (None, Some(Lost::from(panicked(&*panic))))
             }
         };
         if let Some(lost) = &lost {
@@ -196,6 +206,12 @@ pub(super) fn serve(mut session: Session, queue: &Queue, wait: Duration) {
                 job.as_answer().fail(lost.fault.clone());
             }
             job.answer();
+        }
+        if let Some(grown) = grown
+            && let Some(conn) = session.idle()
+            && let Err(error) = growth.add(grown, conn)
+        {
+            tracing::warn!(error = %Chain(&error), "cannot analyse the tables");
         }
     }
     tidy(&mut session);
@@ -254,11 +270,12 @@ impl From<StoreError> for Lost {
     }
 }
 
+/// Runs and commits the jobs. Returns what was added to a tenant.
 fn run_batch(
     session: &mut Session,
     target: Option<TenantId>,
     jobs: &mut [WriteJob],
-) -> Result<(), Lost> {
+) -> Result<Option<Grown>, Lost> {
     let conn = session.begin()?;
     let mut ledger = target
         .map(|tenant| Ledger::open(conn, tenant))
@@ -288,7 +305,8 @@ fn run_batch(
     if let Some(ledger) = &ledger {
         ledger.flush(conn)?;
     }
-    Ok(conn.batch("COMMIT")?)
+    conn.batch("COMMIT")?;
+    Ok(ledger.map(|ledger| ledger.grown))
 }
 
 /// Runs a job in the savepoint at hand and sets the next one. False: it failed and must be undone.

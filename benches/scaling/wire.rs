@@ -1,0 +1,86 @@
+//! A client that costs next to nothing: one blocking connection, requests made ready beforehand.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, ensure};
+use serde_json::Value;
+
+/// A connection to one server, with its token.
+pub struct Connection {
+    stream: BufReader<TcpStream>,
+    host: String,
+    token: String,
+    head: String,
+    body: Vec<u8>,
+}
+
+/// A request as it goes over the wire.
+pub struct Request(Vec<u8>);
+
+impl Connection {
+    pub fn open(host: &str, token: &str) -> anyhow::Result<Self> {
+        let stream = TcpStream::connect(host).context("cannot connect to the server")?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(Duration::from_secs(60)))?;
+        Ok(Self {
+            stream: BufReader::new(stream),
+            host: host.to_owned(),
+            token: token.to_owned(),
+            head: String::new(),
+            body: Vec::new(),
+        })
+    }
+
+    /// `path` follows `/scim/v2`.
+    pub fn request(&self, method: &str, path: &str, body: Option<&Value>) -> Request {
+        let (host, token) = (&self.host, &self.token);
+        let body = body.map(Value::to_string).unwrap_or_default();
+        let length = body.len();
+        let head = format!(
+            "{method} /scim/v2{path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n\
+             Accept: application/scim+json\r\nContent-Type: application/scim+json\r\nContent-Length: {length}\r\n\r\n"
+        );
+        Request((head + &body).into_bytes())
+    }
+
+    /// Sends the request and reads the whole answer, which must be a good one; how long that took.
+    pub fn send(&mut self, request: &Request) -> anyhow::Result<Duration> {
+        let started = Instant::now();
+        self.stream.get_mut().write_all(&request.0)?;
+        let status = self.read_answer()?;
+        let elapsed = started.elapsed();
+        ensure!(
+            (200..300).contains(&status),
+            "{status} for {}\n{}",
+            String::from_utf8_lossy(&request.0),
+            String::from_utf8_lossy(&self.body)
+        );
+        Ok(elapsed)
+    }
+
+    /// The body of the last answer.
+    pub fn body(&self) -> anyhow::Result<Value> {
+        Ok(serde_json::from_slice(&self.body)?)
+    }
+
+    fn read_answer(&mut self) -> anyhow::Result<u16> {
+        self.head.clear();
+        while !self.head.ends_with("\r\n\r\n") {
+            let read = self.stream.read_line(&mut self.head)?;
+            ensure!(read > 0, "the server closed the connection");
+        }
+        let mut lines = self.head.lines();
+        let status = lines
+            .next()
+            .and_then(|line| line.split(' ').nth(1)?.parse().ok());
+        let length = lines
+            .filter_map(|line| line.split_once(':'))
+            .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
+            .map_or(Ok(0), |(_, value)| value.trim().parse())?;
+        self.body.resize(length, 0);
+        self.stream.read_exact(&mut self.body)?;
+        status.context("no status line")
+    }
+}
