@@ -39,7 +39,7 @@ pub async fn create_tenant(
 /// The tokens of a tenant, the caller's own where none is named.
 ///
 /// # Errors
-/// As [`managed`].
+/// [`Error::Forbidden`] without the scope `admin`, [`Error::NotFound`] for a tenant that is not the caller's to manage.
 pub async fn list_tokens(
     service: &Service,
     context: &Context,
@@ -52,7 +52,7 @@ pub async fn list_tokens(
 /// Makes a token in a tenant and answers its secret.
 ///
 /// # Errors
-/// As [`managed`] and [`tokens::create`].
+/// As [`list_tokens`] and [`tokens::create`].
 pub async fn create_token(
     service: &Service,
     context: &Context,
@@ -78,7 +78,7 @@ pub async fn create_token(
 /// Revokes a token by name.
 ///
 /// # Errors
-/// As [`managed`] and [`tokens::revoke`].
+/// As [`list_tokens`] and [`tokens::revoke`].
 pub async fn revoke_token(
     service: &Service,
     context: &Context,

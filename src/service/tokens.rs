@@ -58,12 +58,6 @@ pub struct Wish {
 pub async fn authenticate(service: &Service, credential: &Credential) -> Result<Principal, Error> {
     let secret = credential.secret();
     let now = service.clock.now();
-    if jwt::looks_like_jwt(secret) {
-        return jwt::verify(secret, &service.issuers, now).map_err(|rejected| {
-            tracing::info!(reason = %rejected, "a JWT was refused");
-            Error::Unauthenticated(Unauthenticated::Invalid)
-        });
-    }
     let hash = token::hash(secret);
     if let Some(principal) = service
         .bootstrap
@@ -71,6 +65,12 @@ pub async fn authenticate(service: &Service, credential: &Credential) -> Result<
         .and_then(|bootstrap| bootstrap.principal_of(&hash))
     {
         return Ok(principal);
+    }
+    if jwt::looks_like_jwt(secret) {
+        return jwt::verify(secret, &service.issuers, now).map_err(|rejected| {
+            tracing::info!(reason = %rejected, "a JWT was refused");
+            Error::Unauthenticated(Unauthenticated::Invalid)
+        });
     }
     let found: Option<Token> = service
         .store
