@@ -22,7 +22,7 @@ pub fn of(conn: &mut Conn, tenant: TenantId, resource_type: &str) -> Result<Coun
         .filter(counts::tenant_id.eq(tenant.0))
         .filter(counts::resource_type.eq(resource_type))
         .select((counts::live, counts::deleted))
-        .first(conn)
+        .get_result(conn)
         .optional()?;
     let (live, deleted) = row.unwrap_or_default();
     Ok(Count {

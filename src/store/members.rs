@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 
 use diesel::sql_types::{Bool, Nullable, Text};
-use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, QueryableByName, RunQueryDsl};
+use diesel::{ExpressionMethods, QueryDsl, QueryableByName, RunQueryDsl};
 use serde::Serialize;
 
 use crate::scim::Member;
@@ -151,15 +151,16 @@ pub fn has_more_than(
     group: &ResourceId,
     limit: u32,
 ) -> Result<bool, StoreError> {
-    let beyond: Option<String> = members::table
-        .filter(members::tenant_id.eq(tenant.0))
-        .filter(members::group_id.eq(group.as_str()))
-        .order(members::member_id)
-        .select(members::member_id)
-        .offset(i64::from(limit))
-        .first(conn)
-        .optional()?;
-    Ok(beyond.is_some())
+    let sql = "SELECT member_id AS id FROM members WHERE tenant_id = $1 AND group_id = $2 \
+         ORDER BY member_id LIMIT 1 OFFSET $3";
+    let beyond = load_ids(
+        conn,
+        Sql::new(sql)
+            .int(tenant.0)
+            .text(group.as_str())
+            .int(i64::from(limit)),
+    )?;
+    Ok(!beyond.is_empty())
 }
 
 /// The members of a group, by id.

@@ -256,9 +256,10 @@ impl<'a> Search<'a> {
     fn select_sql(&self, after: Option<&ResourceId>, limit: u64, skip: u64) -> Fragment {
         let big = |number| Bind::BigInt(i64::try_from(number).unwrap_or(i64::MAX));
         let start = "SELECT id, resource_type, version, created, modified, doc FROM resources";
+        // A plain parameter as the limit has SQLite prepare the statement anew each time.
         let sql = self
             .condition(start, after)
-            .push(" ORDER BY id LIMIT ")
+            .push(" ORDER BY id LIMIT 0 + ")
             .bind(big(limit));
         if skip == 0 {
             return sql;

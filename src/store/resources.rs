@@ -169,7 +169,7 @@ pub fn get(
         .filter(resources::id.eq(id.as_str()))
         .filter(resources::resource_type.eq(resource_type))
         .select(StoredRow::as_select())
-        .first(conn)
+        .get_result(conn)
         .optional()?;
     Ok(row.map(Stored::from))
 }
@@ -211,7 +211,7 @@ pub fn by_user_name(
         .filter(resources::resource_type.eq(resource_type))
         .filter(resources::user_name.eq(user_name))
         .select((resources::id, resources::active))
-        .first(conn)
+        .get_result(conn)
         .optional()?;
     Ok(row.map(|(id, active)| Holder {
         id: ResourceId(id),
@@ -229,7 +229,7 @@ pub fn password_hash(
         .filter(resources::tenant_id.eq(tenant.0))
         .filter(resources::id.eq(id.as_str()))
         .select(resources::password_hash)
-        .first(conn)
+        .get_result(conn)
         .optional()?;
     Ok(found.flatten())
 }

@@ -2,6 +2,9 @@
 //!
 //! diesel's own `sql_query` is never prepared ahead. [`Sql`] is, so its text must come from this program
 //! alone: what a client sends is always a parameter.
+//!
+//! SQLite prepares a statement anew for each value of a parameter that is its limit. So a row that is the only one
+//! is asked for by `get_result` and not by `first`, which adds `LIMIT ?`.
 
 use std::borrow::Cow;
 use std::fmt::Write;

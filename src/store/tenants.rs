@@ -57,7 +57,7 @@ pub fn by_name(conn: &mut Conn, name: &str) -> Result<Option<Tenant>, StoreError
     let row: Option<Row> = tenants::table
         .filter(tenants::name.eq(name))
         .select(tenants::all_columns)
-        .first(conn)
+        .get_result(conn)
         .optional()?;
     Ok(row.map(Tenant::from))
 }
@@ -66,7 +66,7 @@ pub fn get(conn: &mut Conn, tenant: TenantId) -> Result<Option<Tenant>, StoreErr
     let row: Option<Row> = tenants::table
         .filter(tenants::id.eq(tenant.0))
         .select(tenants::all_columns)
-        .first(conn)
+        .get_result(conn)
         .optional()?;
     Ok(row.map(Tenant::from))
 }

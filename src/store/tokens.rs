@@ -110,7 +110,7 @@ pub fn by_hash(conn: &mut Conn, hash: &str) -> Result<Option<Token>, StoreError>
     let row: Option<Row> = tokens::table
         .filter(tokens::hash.eq(hash))
         .select(tokens::all_columns)
-        .first(conn)
+        .get_result(conn)
         .optional()?;
     Ok(row.map(Token::from))
 }

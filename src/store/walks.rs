@@ -40,7 +40,7 @@ pub fn recall(conn: &mut Conn, tenant: TenantId, key: &str) -> Result<Option<Wal
         .filter(walks::tenant_id.eq(tenant.0))
         .filter(walks::key.eq(key))
         .select((walks::last_id, walks::at))
-        .first(conn)
+        .get_result(conn)
         .optional()?;
     Ok(row.map(|(last_id, at)| Walk {
         last_id: ResourceId(last_id),
