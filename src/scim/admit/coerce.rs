@@ -443,6 +443,7 @@ fn wrong(attribute: &Attribute, value: &Value, at: &Place) -> ScimError {
 fn found(value: &Value) -> String {
     match value {
         Value::Bool(_) | Value::Number(_) => value.to_string(),
+        Value::String(_) => "this text".to_owned(),
         _ => kind_of(value).to_owned(),
     }
 }

@@ -299,7 +299,7 @@ fn schemas(rt: &ResourceType, op: Op, value: Option<&Value>) -> Result<(), ScimE
         (Op::Replace, Some(urn)) if is_core(urn) => Ok(()),
         (Op::Add | Op::Replace, None) => Err(no_value("schemas")),
         (Op::Remove | Op::Replace, _) => Err(ScimError::mutability(
-            "schemas follows from the attributes of the resource and cannot be removed",
+            "schemas follows from the attributes of the resource; change those instead",
         )),
     }
 }
