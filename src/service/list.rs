@@ -112,7 +112,8 @@ async fn share(
         .store
         .admin(move |conn| {
             walks::forget_before(conn, walk::stale_before(row.at))?;
-            Ok(walks::remember(conn, tenant, &key, &row)?)
+            let fresh_since = walk::fresh_since(row.at);
+            Ok(walks::remember(conn, tenant, &key, &row, fresh_since)?)
         })
         .await
 }

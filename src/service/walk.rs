@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 /// How long a client may take between two pages.
 const PATIENCE: Duration = Duration::from_secs(15 * 60);
-/// A note this young belongs to a walk that is probably still under way.
+/// See [`fresh_since`].
 const FRESH_US: i64 = 60 * 1_000_000;
 const MAX_NOTES: u64 = 100_000;
 
@@ -44,6 +44,11 @@ impl Note {
 /// Notes from before this moment no longer count.
 pub fn stale_before(now_us: i64) -> i64 {
     now_us.saturating_sub(i64::try_from(PATIENCE.as_micros()).unwrap_or(i64::MAX))
+}
+
+/// A note from after this moment belongs to a walk that is probably still under way.
+pub fn fresh_since(now_us: i64) -> i64 {
+    now_us.saturating_sub(FRESH_US)
 }
 
 /// The notes of this node.
@@ -107,7 +112,7 @@ impl Walks {
     pub fn remember(&self, key: WalkKey, note: Note) {
         if let Some(other) = self.notes.get(&key)
             && !other.used
-            && note.at_us.saturating_sub(other.at_us) < FRESH_US
+            && other.at_us > fresh_since(note.at_us)
             && other.last_id < note.last_id
         {
             return;
