@@ -297,7 +297,7 @@ pub fn touch(tx: &mut Tx<'_>, id: &ResourceId, at: i64) -> Result<Option<Stamp>,
     }))
 }
 
-/// [`touch`] for many.
+/// [`touch`] for many; a later time that one has already stays.
 pub fn touch_many(tx: &mut Tx<'_>, ids: &[ResourceId], at: i64) -> Result<(), StoreError> {
     if ids.is_empty() {
         return Ok(());
@@ -306,7 +306,8 @@ pub fn touch_many(tx: &mut Tx<'_>, ids: &[ResourceId], at: i64) -> Result<(), St
     let conn = tx.conn();
     let wanted = OneOf::new(conn.backend(), "id", "$3", ids)?;
     Sql::new(format!(
-        "UPDATE resources SET version = version + 1, modified = $1 WHERE tenant_id = $2 AND {}",
+        "UPDATE resources SET version = version + 1, \
+         modified = CASE WHEN modified > $1 THEN modified ELSE $1 END WHERE tenant_id = $2 AND {}",
         wanted.condition
     ))
     .int(at)
