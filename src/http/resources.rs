@@ -100,7 +100,7 @@ pub async fn patch(
     Ok(
         match provision::patch(&shared.service, &caller.context, &rt, id, &body, selection).await? {
             Patched::Whole(resource) => respond::resource(StatusCode::OK, resource),
-            Patched::Quiet { location, .. } => respond::no_content(Some(&location)),
+            Patched::Quiet { location } => respond::no_content(Some(&location)),
         },
     )
 }

@@ -13,8 +13,6 @@ use crate::store::{ResourceId, TenantId};
 /// A resource as it is answered.
 #[derive(Debug, Clone)]
 pub struct Resource {
-    pub id: ResourceId,
-    pub version: i64,
     pub location: String,
     pub body: String,
 }
@@ -23,7 +21,7 @@ pub struct Resource {
 #[derive(Debug, Clone)]
 pub enum Patched {
     Whole(Resource),
-    Quiet { location: String, version: i64 },
+    Quiet { location: String },
 }
 
 /// `https://scim.example.com/scim/v2/Users/ID`
@@ -44,16 +42,10 @@ pub fn one(
     selection: &Selection,
 ) -> Result<Resource, Error> {
     let location = location(base_url, rt, &row.id);
-    let (id, version) = (row.id.clone(), row.version);
     let body = many(conn, tenant, base_url, rt, &[row], selection)?
         .pop()
         .unwrap_or_default();
-    Ok(Resource {
-        id,
-        version,
-        location,
-        body,
-    })
+    Ok(Resource { location, body })
 }
 
 /// Renders a page, with one query for all its memberships.

@@ -182,12 +182,8 @@ impl Writer {
             && selection.is_all()
             && members::has_more_than(tx.conn(), tenant, &self.id, options.patch_answer_members)?
         {
-            let stored = self.current(tx)?;
             let location = present::location(&options.base_url, &self.rt, &self.id);
-            return Ok(Patched::Quiet {
-                location,
-                version: stored.version,
-            });
+            return Ok(Patched::Quiet { location });
         }
         self.read_back(tx, options, selection).map(Patched::Whole)
     }

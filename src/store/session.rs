@@ -2,6 +2,7 @@
 
 use crate::store::conn::{self, Role};
 use crate::store::{Backend, Conn, DatabaseUrl, StoreError};
+use crate::telemetry;
 
 pub(super) struct Session {
     url: DatabaseUrl,
@@ -27,7 +28,7 @@ impl Session {
             match conn.batch(sql) {
                 Ok(()) => {}
                 Err(error) if error.is_connection_lost() => {
-                    tracing::warn!(error = %Chain(&error), "the database connection is lost, connecting again");
+                    tracing::warn!(error = %telemetry::chain(&error), "the database connection is lost, connecting again");
                     kept = None;
                 }
                 Err(error) => {
@@ -76,20 +77,5 @@ fn begin_sql(backend: Backend, role: Role) -> &'static str {
         (Backend::Sqlite, Role::Writer | Role::Migrator) => "BEGIN IMMEDIATE",
         (Backend::Postgres, Role::Reader) => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
         (Backend::Postgres, Role::Writer | Role::Migrator) => "BEGIN",
-    }
-}
-
-/// An error with the errors beneath it, for a line of the log.
-pub(super) struct Chain<'a>(pub &'a dyn std::error::Error);
-
-impl std::fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut source = self.0.source();
-        while let Some(error) = source {
-            write!(f, ": {error}")?;
-            source = error.source();
-        }
-        Ok(())
     }
 }

@@ -16,9 +16,10 @@ use crate::store::changes::{self, Change};
 use crate::store::counts::{self, Count};
 use crate::store::growth::{Grown, Growth};
 use crate::store::job::{Answer, Job, Waiting, panicked};
-use crate::store::session::{Chain, Session};
+use crate::store::session::Session;
 use crate::store::sql::Sql;
 use crate::store::{Backend, Conn, StoreError, TenantId};
+use crate::telemetry;
 
 /// The most jobs in one transaction.
 const BATCH: usize = 256;
@@ -197,7 +198,7 @@ pub(super) fn serve(mut session: Session, queue: &Queue, wait: Duration) {
             }
         };
         if let Some(lost) = &lost {
-            tracing::warn!(jobs = jobs.len(), error = %Chain(&lost.fault), "nothing of a batch of writes is kept");
+            tracing::warn!(jobs = jobs.len(), error = %telemetry::chain(&lost.fault), "nothing of a batch of writes is kept");
         }
         for (index, mut job) in jobs.into_iter().enumerate() {
             if let Some(lost) = &lost
@@ -211,7 +212,7 @@ pub(super) fn serve(mut session: Session, queue: &Queue, wait: Duration) {
             && let Some(conn) = session.idle()
             && let Err(error) = growth.add(grown, conn)
         {
-            tracing::warn!(error = %Chain(&error), "cannot analyse the tables");
+            tracing::warn!(error = %telemetry::chain(&error), "cannot analyse the tables");
         }
     }
     tidy(&mut session);

@@ -24,7 +24,7 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         name: "store",
-        may_use: &["scim"],
+        may_use: &["scim", "telemetry"],
         must_not: &["actix_web", "jsonwebtoken"],
     },
     Layer {

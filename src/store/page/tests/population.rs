@@ -282,9 +282,9 @@ impl Population {
     fn groups_of(&self, user: &Someone) -> Vec<GroupView> {
         let direct: BTreeSet<&str> = self.holders(&user.id).collect();
         let mut found = direct.clone();
-        let mut todo: Vec<&str> = direct.iter().copied().collect();
-        while let Some(group) = todo.pop() {
-            todo.extend(self.holders(group).filter(|id| found.insert(id)));
+        let mut open: Vec<&str> = direct.iter().copied().collect();
+        while let Some(group) = open.pop() {
+            open.extend(self.holders(group).filter(|id| found.insert(id)));
         }
         let view = |id: &&str| {
             let group = &self.all[*id];
