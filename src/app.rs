@@ -1,5 +1,7 @@
 //! The whole service, built in one place from the settings.
 
+mod registry;
+
 use std::fs::File;
 use std::io::BufReader;
 use std::net::SocketAddr;
@@ -17,7 +19,6 @@ use crate::http::body::BodyLimits;
 use crate::http::server::{self, Bound, Listen};
 use crate::http::shared::Shared;
 use crate::http::{SCIM_ROOT, openapi};
-use crate::scim::Registry;
 use crate::service::tokens::{self, Bootstrap, DEFAULT_TENANT, Wish};
 use crate::service::walk::Walks;
 use crate::service::{Options, Service, tenants};
@@ -52,6 +53,7 @@ impl App {
     /// # Errors
     /// The database, the port, the TLS files or an issuer's key set cannot be used.
     pub async fn build(config: &Config) -> anyhow::Result<Self> {
+        let registry = Arc::new(registry::build(&config.declared)?);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
         let store = open_store(&config.database)?;
         let issuers = issuers(&store, &config.issuers).await?;
@@ -64,7 +66,6 @@ impl App {
             Some(url) => url.clone(),
             None => own_url(listener.local_addr()?, tls.is_some()),
         };
-        let registry = Arc::new(Registry::standard());
         let shared = Data::new(Shared {
             openapi: openapi::document(&registry).to_pretty_json()?,
             service: Service {

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use file::IssuerSettings;
+pub use file::{Access, Declared, ExtensionSettings, IssuerSettings, Placed, TypeSettings};
 pub use sources::{DatabaseArgs, ServeArgs};
 
 use crate::config::sources::Sources;
@@ -57,6 +57,8 @@ pub struct Config {
     pub scan_limit: u64,
     pub patch_answer_members: u32,
     pub issuers: Vec<IssuerSettings>,
+    /// Resource types and extensions besides those of the standard.
+    pub declared: Declared,
     pub bootstrap_token: Option<Secret>,
 }
 
@@ -149,6 +151,7 @@ impl Config {
                 0..=100_000_000,
             )?),
             issuers: sources.issuers(),
+            declared: sources.declared(),
             bootstrap_token: sources.bootstrap_token().map(Secret),
         })
     }

@@ -27,6 +27,77 @@ fn default_tenant() -> String {
     crate::service::tokens::DEFAULT_TENANT.to_owned()
 }
 
+/// An extension of a resource type (`[[extensions]]`).
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExtensionSettings {
+    /// `User`, `Group` or a declared type.
+    pub resource_type: String,
+    /// A file with a Schema (RFC 7643 section 7), named from where the configuration file is.
+    pub schema: PathBuf,
+    /// Whether no resource of the type may lack it.
+    #[serde(default)]
+    pub required: bool,
+    /// The attributes that filters find by an index: `badge`, `desk.floor`.
+    #[serde(default)]
+    pub indexed: Vec<String>,
+}
+
+/// A resource type (`[[resource_types]]`).
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TypeSettings {
+    /// Also `meta.resourceType`.
+    pub name: String,
+    /// With the slash: `/Devices`.
+    pub endpoint: String,
+    /// A file, as in [`ExtensionSettings`], or the URN of a schema that Rollcall knows.
+    pub schema: String,
+    #[serde(default)]
+    pub description: String,
+    #[serde(default)]
+    pub indexed: Vec<String>,
+    #[serde(default)]
+    pub access: Access,
+}
+
+/// Who fills a resource type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Access {
+    /// SCIM clients.
+    #[default]
+    Provisioned,
+    /// The operator alone, by `rollcall load`.
+    ReadOnly,
+}
+
+/// A table of the file and where it begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Placed<T> {
+    pub settings: T,
+    /// `rollcall.toml line 12`
+    pub place: String,
+}
+
+/// What the file adds to the schemas of the standard.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Declared {
+    pub extensions: Vec<Placed<ExtensionSettings>>,
+    pub types: Vec<Placed<TypeSettings>>,
+    /// Where the configuration file is: the names of files start there.
+    pub folder: PathBuf,
+}
+
+/// The part of the file that is [`Declared`]. The rest was read before.
+#[derive(Default, Deserialize)]
+struct Tables {
+    #[serde(default)]
+    extensions: Vec<Spanned<ExtensionSettings>>,
+    #[serde(default)]
+    resource_types: Vec<Spanned<TypeSettings>>,
+}
+
 /// One value of the file and its line.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Line {
@@ -40,6 +111,7 @@ pub struct File {
     pub path: PathBuf,
     pub settings: BTreeMap<String, Line>,
     pub issuers: Vec<IssuerSettings>,
+    pub declared: Declared,
 }
 
 /// Reads and checks the file's form; `known` are the settings that there are.
@@ -64,6 +136,7 @@ fn parse(path: &Path, text: &str, known: &[&str]) -> Result<File, ConfigError> {
     })?;
     let mut file = File {
         path: path.to_owned(),
+        declared: declared(path, text, fault)?,
         ..File::default()
     };
     for (key, value) in table {
@@ -73,6 +146,9 @@ fn parse(path: &Path, text: &str, known: &[&str]) -> Result<File, ConfigError> {
             file.issuers = value.try_into().map_err(|error: toml::de::Error| {
                 fault(&name, offset, error.message().to_owned())
             })?;
+            continue;
+        }
+        if ["extensions", "resource_types"].contains(&name.as_str()) {
             continue;
         }
         if !known.contains(&name.as_str()) {
@@ -100,6 +176,36 @@ fn parse(path: &Path, text: &str, known: &[&str]) -> Result<File, ConfigError> {
         );
     }
     Ok(file)
+}
+
+fn declared(
+    path: &Path,
+    text: &str,
+    fault: impl Fn(&str, usize, String) -> ConfigError,
+) -> Result<Declared, ConfigError> {
+    fn placed<T>(tables: Vec<Spanned<T>>, place: impl Fn(usize) -> String) -> Vec<Placed<T>> {
+        tables
+            .into_iter()
+            .map(|table| Placed {
+                place: place(table.span().start),
+                settings: table.into_inner(),
+            })
+            .collect()
+    }
+    let tables: Tables = toml::from_str(text).map_err(|error| {
+        let offset = error.span().map_or(0, |span| span.start);
+        fault(
+            "extensions or resource_types",
+            offset,
+            error.message().to_owned(),
+        )
+    })?;
+    let place = |offset| format!("{} line {}", path.display(), line_of(text, offset));
+    Ok(Declared {
+        extensions: placed(tables.extensions, place),
+        types: placed(tables.resource_types, place),
+        folder: path.parent().map(Path::to_owned).unwrap_or_default(),
+    })
 }
 
 fn line_of(text: &str, offset: usize) -> usize {

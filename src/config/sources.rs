@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use crate::config::ConfigError;
-use crate::config::file::{self, File, IssuerSettings};
+use crate::config::file::{self, Declared, File, IssuerSettings};
 
 /// Where the data is: the flags that every command takes.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -219,6 +219,10 @@ impl Sources {
         self.file.issuers.clone()
     }
 
+    pub fn declared(&self) -> Declared {
+        self.file.declared.clone()
+    }
+
     /// Only the environment can hold it: a flag would show it to everybody on the machine.
     pub fn bootstrap_token(&self) -> Option<String> {
         environment("bootstrap_token")
@@ -361,12 +365,15 @@ mod tests {
         std::fs::write(&empty, "").unwrap();
         let default = Config::load(&with(Some(empty))).unwrap();
         assert_eq!(example.issuers.len(), 1);
+        assert_eq!(example.declared.extensions.len(), 1);
+        assert_eq!(example.declared.types.len(), 1);
         // These four have no default that a file could name.
         let same = Config {
             base_url: None,
             tls: None,
             workers: default.workers,
             issuers: Vec::new(),
+            declared: default.declared.clone(),
             ..example
         };
         assert_eq!(format!("{same:?}"), format!("{default:?}"));

@@ -9,11 +9,22 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use crate::scim::name;
-use crate::scim::schema::{Attribute, Returned, Schema};
+use crate::scim::schema::{Attribute, Returned, Schema, Type, Uniqueness};
 
+mod blueprint;
 mod standard;
 
-pub use standard::common;
+pub use blueprint::{Access, Blueprint};
+pub use standard::{common, known_schema};
+
+/// What SCIM itself has under the base URL; a resource type there could never be reached.
+const ENDPOINTS_IN_USE: [&str; 5] = [
+    "/ServiceProviderConfig",
+    "/ResourceTypes",
+    "/Schemas",
+    "/Bulk",
+    "/Me",
+];
 
 /// All resource types of the service.
 #[derive(Debug)]
@@ -25,11 +36,18 @@ pub struct Registry {
 impl Registry {
     /// User with the enterprise extension, and Group.
     pub fn standard() -> Self {
-        match standard::types().and_then(Self::new) {
+        match standard::blueprints().and_then(|all| Self::of(&all)) {
             Ok(registry) => registry,
             #[expect(clippy::panic, reason = "the files are compiled in; a test reads them")]
             Err(error) => panic!("the built-in schemas: {error}"),
         }
+    }
+
+    /// Builds every type. The message of a fault is for the operator.
+    pub fn of(blueprints: &[Blueprint]) -> Result<Self, String> {
+        let types: Result<Vec<ResourceType>, String> =
+            blueprints.iter().map(Blueprint::build).collect();
+        Self::new(types?)
     }
 
     /// Names and endpoints must be distinct, and one URN must mean one schema.
@@ -37,10 +55,19 @@ impl Registry {
         let mut schemas: Vec<Arc<Schema>> = Vec::new();
         let mut taken = HashSet::new();
         for rt in &types {
-            for text in [&rt.name, &rt.endpoint] {
+            for (what, text) in [("name", &rt.name), ("endpoint", &rt.endpoint)] {
                 if !taken.insert(text.to_ascii_lowercase()) {
-                    return Err(format!("two resource types are called {text:?}"));
+                    return Err(format!("two resource types have the {what} {text:?}"));
                 }
+            }
+            if ENDPOINTS_IN_USE
+                .iter()
+                .any(|own| rt.endpoint.eq_ignore_ascii_case(own))
+            {
+                return Err(format!(
+                    "resource type {:?}: the endpoint {:?} is one of the service's own",
+                    rt.name, rt.endpoint
+                ));
             }
             for schema in rt.schemas() {
                 let same_id = |other: &&Arc<Schema>| other.id.eq_ignore_ascii_case(&schema.id);
@@ -93,6 +120,8 @@ pub struct ResourceType {
     pub extensions: Vec<Extension>,
     /// The paths that have rows in the store's `attributes` table.
     pub indexed: Vec<AttrRef>,
+    /// Whether clients may write resources of this type.
+    pub access: Access,
     returned_whole: bool,
     /// By key in lower case and by key as it is; core keys also with the URN.
     lookup: HashMap<String, AttrRef>,
@@ -136,6 +165,9 @@ impl ResourceType {
                 )));
             }
         }
+        for attribute in &schema.attributes {
+            check_shape(attribute).map_err(blame)?;
+        }
         let mut urns = HashSet::from([schema.id.to_ascii_lowercase()]);
         for extension in &extensions {
             extension.schema.check().map_err(blame)?;
@@ -159,6 +191,7 @@ impl ResourceType {
             schema,
             extensions,
             indexed: Vec::new(),
+            access: Access::ReadWrite,
             returned_whole,
             lookup,
         })
@@ -237,6 +270,28 @@ impl ResourceType {
     /// The core schema, then the extensions.
     pub fn schemas(&self) -> impl Iterator<Item = &Arc<Schema>> {
         std::iter::once(&self.schema).chain(self.extensions.iter().map(|e| &e.schema))
+    }
+}
+
+/// The attributes that the service keeps in columns of their own must be what it takes them for.
+fn check_shape(attribute: &Attribute) -> Result<(), String> {
+    let single = |kind| attribute.kind == kind && !attribute.multi_valued;
+    let (fits, due) = match attribute.name.to_ascii_lowercase().as_str() {
+        "username" => (
+            single(Type::String) && attribute.uniqueness != Uniqueness::None,
+            "a single text, and unique",
+        ),
+        "displayname" => (single(Type::String), "a single text"),
+        "active" => (single(Type::Boolean), "a single boolean"),
+        _ => return Ok(()),
+    };
+    if fits {
+        Ok(())
+    } else {
+        Err(format!(
+            "attribute {:?} must be {due}; call it something else",
+            attribute.name
+        ))
     }
 }
 
@@ -364,7 +419,6 @@ impl Hash for AttrRef {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scim::schema::Type;
 
     fn schema(id: &str, attributes: &str) -> Arc<Schema> {
         let text = format!(r#"{{"id":"{id}","name":"X","attributes":{attributes}}}"#);

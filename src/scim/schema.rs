@@ -59,7 +59,7 @@ impl Schema {
 
 /// One attribute with its characteristics (RFC 7643 section 2.2 has the defaults).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Attribute {
     pub name: String,
     #[serde(rename = "type", default)]
@@ -96,6 +96,14 @@ impl Attribute {
         self.kind == Type::Complex
     }
 
+    fn can_be_unique(&self) -> bool {
+        match self.kind {
+            Type::String | Type::Reference | Type::Integer | Type::Decimal | Type::DateTime => true,
+            // RFC 7643 section 2.3.6.
+            Type::Binary | Type::Boolean | Type::Complex => false,
+        }
+    }
+
     fn mend_case(&mut self) {
         if matches!(self.kind, Type::Reference | Type::Binary) {
             self.case_exact = true;
@@ -110,6 +118,11 @@ impl Attribute {
         if self.mutability == Mutability::WriteOnly && self.returned != Returned::Never {
             return Err(blame(
                 "is writeOnly and so must have \"returned\": \"never\"",
+            ));
+        }
+        if self.uniqueness != Uniqueness::None && !self.can_be_unique() {
+            return Err(blame(
+                "cannot be unique: only texts, references, numbers and times can",
             ));
         }
         match (self.is_complex(), nesting) {

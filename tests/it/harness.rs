@@ -18,6 +18,12 @@ use serde_json::json;
 pub use client::{Client, Reply, SCIM, id, member_ids, percent_encode, texts, with_query};
 pub use server::{Database, Server};
 
+/// The configuration file that declares types for the tests.
+pub const TYPES: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/tests/fixtures/types/rollcall.toml"
+);
+
 /// Tells a story on both databases: `name::sqlite` and `name::postgres`.
 macro_rules! both {
     ($name:ident, $story:expr $(,)?) => {
@@ -61,6 +67,28 @@ macro_rules! both_alone {
     };
 }
 pub(crate) use both_alone;
+
+/// As `both`, on a server with the types and extensions of `tests/fixtures/types`.
+macro_rules! both_typed {
+    ($name:ident, $story:expr $(,)?) => {
+        fn $name(backend: crate::harness::Backend) {
+            crate::harness::tell_typed(backend, $story);
+        }
+
+        mod $name {
+            #[test]
+            fn sqlite() {
+                super::$name(crate::harness::Backend::Sqlite);
+            }
+
+            #[test]
+            fn postgres() {
+                super::$name(crate::harness::Backend::Postgres);
+            }
+        }
+    };
+}
+pub(crate) use both_typed;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Backend {
@@ -147,6 +175,20 @@ where
     });
 }
 
+/// Runs a story on the shared server with declared types.
+pub fn tell_typed<F>(backend: Backend, story: impl FnOnce(TestApp) -> F)
+where
+    F: Future<Output = ()>,
+{
+    runtime().block_on(async {
+        let Some((database, server)) = shared_typed(backend) else {
+            return;
+        };
+        let _log = LogOnFailure(server);
+        story(TestApp::in_new_tenant(database, server).await).await;
+    });
+}
+
 /// Runs a story on an empty database, where this machine has one.
 pub fn tell_alone<F>(backend: Backend, story: impl FnOnce(Database) -> F)
 where
@@ -193,6 +235,21 @@ fn shared(backend: Backend) -> Option<&'static (Database, Server)> {
     let start = || {
         let database = Database::fresh(backend)?;
         let server = Server::start(&database);
+        Some((database, server))
+    };
+    place.get_or_init(start).as_ref()
+}
+
+fn shared_typed(backend: Backend) -> Option<&'static (Database, Server)> {
+    static SQLITE: OnceLock<Option<(Database, Server)>> = OnceLock::new();
+    static POSTGRES: OnceLock<Option<(Database, Server)>> = OnceLock::new();
+    let place = match backend {
+        Backend::Sqlite => &SQLITE,
+        Backend::Postgres => &POSTGRES,
+    };
+    let start = || {
+        let database = Database::fresh(backend)?;
+        let server = Server::start_with(&database, &["--config", TYPES], &[]);
         Some((database, server))
     };
     place.get_or_init(start).as_ref()

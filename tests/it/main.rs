@@ -32,4 +32,5 @@ mod patch;
 mod running;
 mod tenants;
 mod tls;
+mod types;
 mod users;
