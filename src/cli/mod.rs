@@ -1,5 +1,6 @@
 //! The command line: one enum, one file a subcommand.
 
+mod backup;
 mod healthcheck;
 mod migrate;
 mod openapi;
@@ -25,6 +26,8 @@ enum Command {
     Serve(Box<ServeArgs>),
     /// Bring the database's tables up to date and stop
     Migrate(migrate::MigrateArgs),
+    /// Copy an SQLite database to a file while it is in use
+    Backup(backup::BackupArgs),
     /// Make, list and revoke tokens
     #[command(subcommand)]
     Token(token::TokenCommand),
@@ -45,6 +48,7 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
         Command::Serve(args) => serve::run(&args),
         Command::Migrate(args) => migrate::run(&args),
+        Command::Backup(args) => backup::run(&args),
         Command::Token(command) => wait(token::run(command)),
         Command::Tenant(command) => wait(tenant::run(command)),
         Command::Openapi => openapi::run(),

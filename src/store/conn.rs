@@ -115,6 +115,10 @@ pub(super) enum Role {
     Migrator,
     Writer,
     Reader,
+    /// Reads the database and writes a copy of it elsewhere.
+    Copier,
+    /// Reads a copy that nobody else has, and leaves it as it is.
+    Checker,
 }
 
 /// Opens a connection and sets the session up for its role.
@@ -153,7 +157,12 @@ fn open_sqlite(path: &Path, role: Role) -> Result<SqliteConnection, StoreError> 
             "PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 16000;"
         }
         Role::Reader => "PRAGMA cache_size = -16384; PRAGMA query_only = ON;",
+        // SQLite takes `VACUUM INTO` for a write.
+        Role::Copier => "PRAGMA cache_size = -16384;",
+        Role::Checker => "PRAGMA query_only = ON;",
     };
+    // A copy that is only looked at keeps the form it has.
+    let shared = if role == Role::Checker { "" } else { shared };
     conn.batch_execute(&format!("{shared} {own}"))
         .map_err(|error| fault(Arc::new(error)))?;
     Ok(conn)
@@ -177,7 +186,7 @@ fn open_postgres(url: &str, role: Role) -> Result<PgConnection, StoreError> {
         Role::Writer => {
             "SET statement_timeout = '60s'; SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '60s';"
         }
-        Role::Reader => {
+        Role::Reader | Role::Copier | Role::Checker => {
             "SET statement_timeout = '30s'; SET idle_in_transaction_session_timeout = '60s';"
         }
     };

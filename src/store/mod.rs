@@ -4,6 +4,7 @@
 //! Functions take the connection (or [`Tx`]) first and the tenant second, and never begin a transaction.
 
 pub mod attributes;
+pub mod backup;
 pub mod changes;
 pub mod conn;
 pub mod counts;

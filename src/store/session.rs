@@ -73,9 +73,11 @@ impl Session {
 /// later can fail halfway; on PostgreSQL the tenant's row is the lock.
 fn begin_sql(backend: Backend, role: Role) -> &'static str {
     match (backend, role) {
-        (Backend::Sqlite, Role::Reader) => "BEGIN",
+        (Backend::Sqlite, Role::Reader | Role::Copier | Role::Checker) => "BEGIN",
         (Backend::Sqlite, Role::Writer | Role::Migrator) => "BEGIN IMMEDIATE",
-        (Backend::Postgres, Role::Reader) => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+        (Backend::Postgres, Role::Reader | Role::Copier | Role::Checker) => {
+            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+        }
         (Backend::Postgres, Role::Writer | Role::Migrator) => "BEGIN",
     }
 }

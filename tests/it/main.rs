@@ -12,6 +12,7 @@ mod harness;
 
 mod architecture;
 mod auth;
+mod backup;
 mod chaos;
 mod database;
 mod discovery;

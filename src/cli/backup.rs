@@ -1,0 +1,21 @@
+//! `rollcall backup`.
+
+use std::path::PathBuf;
+
+use crate::config::{DatabaseArgs, DatabaseConfig};
+use crate::store::backup;
+
+#[derive(Debug, clap::Args)]
+pub struct BackupArgs {
+    /// The file to write; it must not exist yet
+    path: PathBuf,
+    #[command(flatten)]
+    database: DatabaseArgs,
+}
+
+pub fn run(args: &BackupArgs) -> anyhow::Result<()> {
+    let config = DatabaseConfig::load(&args.database)?;
+    let copied = backup::copy(&config.url, &args.path)?;
+    println!("{} bytes in {}", copied.size_bytes, args.path.display());
+    Ok(())
+}
