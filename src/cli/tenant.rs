@@ -1,8 +1,11 @@
-//! `rollcall tenant create|list`.
+//! `rollcall tenant create|list|set`.
 
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::DatabaseArgs;
-use crate::service::tenants;
+use crate::scim::Compatibility;
+use crate::service::PatchAnswer;
+use crate::service::tenants::{self, Settings};
+use crate::store::tenants::Tenant;
 
 #[derive(Debug, clap::Subcommand)]
 pub enum TenantCommand {
@@ -13,8 +16,21 @@ pub enum TenantCommand {
         #[command(flatten)]
         database: DatabaseArgs,
     },
-    /// List the tenants
+    /// List the tenants with their settings
     List {
+        #[command(flatten)]
+        database: DatabaseArgs,
+    },
+    /// Change settings of a tenant; they hold from its next request on, also where the service runs
+    #[command(group = clap::ArgGroup::new("settings").required(true).multiple(true))]
+    Set {
+        name: String,
+        /// `tolerant` understands what Okta, Entra ID and others send, `strict` only what the RFCs allow
+        #[arg(long, group = "settings")]
+        compatibility: Option<Compatibility>,
+        /// What a PATCH answers where the request does not say: `resource` with 200, or `no-content` with 204
+        #[arg(long, group = "settings")]
+        patch_answer: Option<PatchAnswer>,
         #[command(flatten)]
         database: DatabaseArgs,
     },
@@ -33,10 +49,35 @@ pub async fn run(command: TenantCommand) -> anyhow::Result<()> {
             let store = super::store_of(&database)?;
             let rows = tenants::list(&store).await;
             store.close();
-            for row in rows? {
-                println!("{}", row.name);
-            }
+            print(&rows?);
+        }
+        TenantCommand::Set {
+            name,
+            compatibility,
+            patch_answer,
+            database,
+        } => {
+            let store = super::store_of(&database)?;
+            let settings = Settings {
+                compatibility,
+                patch_answer,
+            };
+            let set = tenants::set(&store, name, settings).await;
+            store.close();
+            print(&[set?]);
         }
     }
     Ok(())
+}
+
+fn print(rows: &[Tenant]) {
+    println!("{:<32} {:<14} PATCH ANSWER", "NAME", "COMPATIBILITY");
+    for row in rows {
+        println!(
+            "{:<32} {:<14} {}",
+            row.name,
+            row.policy.compatibility.as_str(),
+            row.policy.patch_answer
+        );
+    }
 }

@@ -13,7 +13,9 @@ use crate::http::body;
 use crate::http::error::ApiError;
 use crate::http::query::Query;
 use crate::http::shared::{Caller, Shared};
-use crate::service::{self, admin};
+use crate::scim::Compatibility;
+use crate::service::tenants::Settings;
+use crate::service::{self, PatchAnswer, Policy, admin};
 
 type Answer = Result<HttpResponse, ApiError>;
 
@@ -32,6 +34,68 @@ pub struct Tenant {
     pub name: String,
     #[schema(value_type = String, format = DateTime)]
     pub created: Timestamp,
+    pub compatibility: CompatibilityName,
+    pub patch_answer: PatchAnswerName,
+}
+
+/// Settings of a tenant to change. What is left out or null stays.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TenantSettings {
+    pub compatibility: Option<CompatibilityName>,
+    pub patch_answer: Option<PatchAnswerName>,
+}
+
+/// `tolerant` understands what Okta, Entra ID and others send; `strict` only what the RFCs allow.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum CompatibilityName {
+    Tolerant,
+    Strict,
+}
+
+impl From<CompatibilityName> for Compatibility {
+    fn from(name: CompatibilityName) -> Self {
+        match name {
+            CompatibilityName::Tolerant => Self::Tolerant,
+            CompatibilityName::Strict => Self::Strict,
+        }
+    }
+}
+
+impl From<Compatibility> for CompatibilityName {
+    fn from(compatibility: Compatibility) -> Self {
+        match compatibility {
+            Compatibility::Tolerant => Self::Tolerant,
+            Compatibility::Strict => Self::Strict,
+        }
+    }
+}
+
+/// What a PATCH answers where the request does not say: 200 with the `resource`, or 204 with `no-content`.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum PatchAnswerName {
+    Resource,
+    NoContent,
+}
+
+impl From<PatchAnswerName> for PatchAnswer {
+    fn from(name: PatchAnswerName) -> Self {
+        match name {
+            PatchAnswerName::Resource => Self::Resource,
+            PatchAnswerName::NoContent => Self::NoContent,
+        }
+    }
+}
+
+impl From<PatchAnswer> for PatchAnswerName {
+    fn from(answer: PatchAnswer) -> Self {
+        match answer {
+            PatchAnswer::Resource => Self::Resource,
+            PatchAnswer::NoContent => Self::NoContent,
+        }
+    }
 }
 
 /// A token to make.
@@ -101,10 +165,7 @@ pub async fn list_tenants(caller: Caller, shared: Data<Shared>) -> Answer {
     let rows = admin::list_tenants(&shared.service, &caller.context).await?;
     let tenants: Vec<Tenant> = rows
         .into_iter()
-        .map(|row| Tenant {
-            name: row.name,
-            created: time(row.created),
-        })
+        .map(|row| tenant(row.name, row.created, row.policy))
         .collect();
     Ok(HttpResponse::Ok().json(tenants))
 }
@@ -118,10 +179,26 @@ pub async fn create_tenant(
 ) -> Answer {
     let wish: NewTenant = typed(body::read(&request, payload, shared.body_limits).await?)?;
     let row = admin::create_tenant(&shared.service, &caller.context, wish.name).await?;
-    Ok(HttpResponse::build(StatusCode::CREATED).json(Tenant {
-        name: row.name,
-        created: time(row.created),
-    }))
+    let made = tenant(row.name, row.created, row.policy);
+    Ok(HttpResponse::build(StatusCode::CREATED).json(made))
+}
+
+/// `PATCH /admin/v1/tenants/{name}`: for `admin` of that tenant or of the default one. It holds from the next request on.
+pub async fn set_tenant(
+    request: HttpRequest,
+    caller: Caller,
+    shared: Data<Shared>,
+    name: Path<String>,
+    payload: Payload,
+) -> Answer {
+    let wish: TenantSettings = typed(body::read(&request, payload, shared.body_limits).await?)?;
+    let settings = Settings {
+        compatibility: wish.compatibility.map(Compatibility::from),
+        patch_answer: wish.patch_answer.map(PatchAnswer::from),
+    };
+    let name = name.into_inner();
+    let row = admin::set_tenant(&shared.service, &caller.context, name, settings).await?;
+    Ok(HttpResponse::Ok().json(tenant(row.name, row.created, row.policy)))
 }
 
 /// `GET /admin/v1/tokens?tenant=`: for `admin`.
@@ -178,6 +255,15 @@ pub async fn revoke_token(
 fn typed<T: DeserializeOwned>(body: Value) -> Result<T, service::Error> {
     serde_json::from_value(body)
         .map_err(|error| service::Error::BadRequest(format!("The body does not fit: {error}.")))
+}
+
+fn tenant(name: String, created: i64, policy: Policy) -> Tenant {
+    Tenant {
+        name,
+        created: time(created),
+        compatibility: policy.compatibility.into(),
+        patch_answer: policy.patch_answer.into(),
+    }
 }
 
 fn time(microseconds: i64) -> Timestamp {

@@ -60,6 +60,11 @@ pub fn routes(config: &mut ServiceConfig, registry: &Arc<Registry>) {
                 .default_service(method_not_allowed("GET, POST")),
         )
         .service(
+            web::resource("/admin/v1/tenants/{name}")
+                .route(web::patch().to(admin::set_tenant))
+                .default_service(method_not_allowed("PATCH")),
+        )
+        .service(
             web::resource("/admin/v1/tokens")
                 .route(web::get().to(admin::list_tokens))
                 .route(web::post().to(admin::create_token))

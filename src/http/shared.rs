@@ -45,10 +45,14 @@ impl FromRequest for Caller {
             let header = header.ok_or(service::Error::Unauthenticated(Unauthenticated::Missing))?;
             let credential = Credential::parse(&header)
                 .map_err(|_| service::Error::Unauthenticated(Unauthenticated::Invalid))?;
-            let principal = tokens::authenticate(&shared.service, &credential).await?;
+            let (principal, policy) = tokens::authenticate(&shared.service, &credential).await?;
             let at = shared.service.clock.now();
             Ok(Self {
-                context: Context { principal, at },
+                context: Context {
+                    principal,
+                    policy,
+                    at,
+                },
             })
         })
     }

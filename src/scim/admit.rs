@@ -20,7 +20,7 @@ use crate::scim::members::{self, Member};
 use crate::scim::name;
 use crate::scim::registry::{self, Extension, ResourceType};
 use crate::scim::schema::{Attribute, Mutability};
-use crate::scim::{Document, ScimError};
+use crate::scim::{Compatibility, Document, ScimError};
 
 /// What a create or replace asks for.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,7 +37,11 @@ pub struct Admitted {
 ///
 /// Unknown attributes are dropped without error, readOnly ones are ignored, and unknown extensions are kept as
 /// they are. The result is complete and valid but for uniqueness.
-pub fn admit(rt: &ResourceType, body: &Value) -> Result<Admitted, ScimError> {
+pub fn admit(
+    rt: &ResourceType,
+    body: &Value,
+    compatibility: Compatibility,
+) -> Result<Admitted, ScimError> {
     let Value::Object(body) = body else {
         return Err(ScimError::invalid_syntax(format!(
             "the body must be a JSON object with the attributes of a {}, not {}",
@@ -47,6 +51,7 @@ pub fn admit(rt: &ResourceType, body: &Value) -> Result<Admitted, ScimError> {
     };
     let mut draft = Draft {
         rt,
+        compatibility,
         seen: HashSet::with_capacity(body.len()),
         admitted: Admitted {
             document: Document(Map::with_capacity(body.len())),
@@ -126,6 +131,7 @@ pub fn defaults(rt: &ResourceType, document: &mut Document) {
 
 struct Draft<'a> {
     rt: &'a ResourceType,
+    compatibility: Compatibility,
     /// Names in the schema's spelling, URNs in lower case.
     seen: HashSet<String>,
     admitted: Admitted,
@@ -135,7 +141,10 @@ impl Draft<'_> {
     fn attribute(&mut self, name: &str, value: &Value) -> Result<(), ScimError> {
         let common = || registry::common().attribute(name);
         let Some(attribute) = self.rt.schema.attribute(name).or_else(common) else {
-            return Ok(());
+            return match self.compatibility {
+                Compatibility::Tolerant => Ok(()),
+                Compatibility::Strict => Err(unknown(self.rt, name)),
+            };
         };
         let name = attribute.name.as_str();
         let at = Place::root(name);
@@ -185,6 +194,11 @@ impl Draft<'_> {
         }
         Ok(())
     }
+}
+
+/// RFC 7644 is silent on attributes that no schema has; to the letter they are no part of the resource.
+fn unknown(rt: &ResourceType, name: &str) -> ScimError {
+    ScimError::invalid_syntax(format!("a {} has no attribute {name:?}", rt.name))
 }
 
 fn extension_attributes(

@@ -5,9 +5,9 @@
 
 use scim_filter_parser as ast;
 
-use crate::scim::ScimError;
 use crate::scim::registry::{AttrRef, ResourceType};
 use crate::scim::schema::{Returned, Type, instant};
+use crate::scim::{Compatibility, ScimError};
 
 /// A resolved filter. Inside [`Filter::Element`] the paths are those of the element's sub-attributes.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,8 +46,16 @@ pub enum Operand {
 }
 
 /// Reads and resolves the `filter` parameter of a query.
-pub fn parse(rt: &ResourceType, text: &str) -> Result<Filter, ScimError> {
-    let filter = ast::Filter::parse(text)
+pub fn parse(
+    rt: &ResourceType,
+    text: &str,
+    compatibility: Compatibility,
+) -> Result<Filter, ScimError> {
+    let options = ast::Options {
+        dialect: compatibility.syntax(),
+        ..ast::Options::default()
+    };
+    let filter = ast::parse_filter_with(text, &options)
         .map_err(|error| ScimError::invalid_filter(format!("The filter is malformed: {error}.")))?;
     resolve(rt, &filter)
 }
@@ -291,14 +299,23 @@ mod tests {
 
     fn check(text: &str, expected: &str) {
         let registry = Registry::standard();
-        let filter = parse(registry.by_name("User").unwrap(), text);
+        let filter = parse(
+            registry.by_name("User").unwrap(),
+            text,
+            Compatibility::Tolerant,
+        );
         let printed = filter.as_ref().map(print);
         assert_eq!(printed.as_deref(), Ok(expected), "{text}");
     }
 
     fn check_error(text: &str, expected: &str) {
         let registry = Registry::standard();
-        let error = parse(registry.by_name("User").unwrap(), text).unwrap_err();
+        let error = parse(
+            registry.by_name("User").unwrap(),
+            text,
+            Compatibility::Tolerant,
+        )
+        .unwrap_err();
         assert_eq!(error.kind, ErrorKind::InvalidFilter, "{text}");
         assert!(error.detail.contains(expected), "{text}: {}", error.detail);
     }
@@ -387,14 +404,14 @@ mod tests {
         let check = |text: &str, expected: f64| {
             let value = Operand::Number(expected);
             assert!(
-                matches!(parse(&rt, text), Ok(Filter::Compare { value: found, .. }) if found == value),
+                matches!(parse(&rt, text, Compatibility::Tolerant), Ok(Filter::Compare { value: found, .. }) if found == value),
                 "{text}"
             );
         };
         check("n eq 1", 1.0);
         check("n ge 1.5", 1.5);
         check("i lt -9223372036854775808", -9_223_372_036_854_775_808.0);
-        assert!(parse(&rt, "n co 1").is_err());
-        assert!(parse(&rt, r#"n eq "1""#).is_err());
+        assert!(parse(&rt, "n co 1", Compatibility::Tolerant).is_err());
+        assert!(parse(&rt, r#"n eq "1""#, Compatibility::Tolerant).is_err());
     }
 }

@@ -4,6 +4,7 @@
 //! the configuration or the clock.
 
 pub mod admit;
+pub mod compatibility;
 pub mod diff;
 pub mod document;
 pub mod error;
@@ -19,6 +20,7 @@ pub mod registry;
 pub mod render;
 pub mod schema;
 
+pub use compatibility::Compatibility;
 pub use document::Document;
 pub use error::{ErrorKind, ScimError};
 pub use filter::Filter;

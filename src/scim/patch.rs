@@ -24,7 +24,7 @@ use crate::scim::admit;
 use crate::scim::admit::coerce::{self, Named};
 use crate::scim::registry::{AttrRef, ResourceType};
 use crate::scim::schema::Attribute;
-use crate::scim::{Document, ErrorKind, Filter, MemberEdit, ScimError};
+use crate::scim::{Compatibility, Document, ErrorKind, Filter, MemberEdit, ScimError};
 
 /// Each operation on a multi-valued attribute looks at all its values, so that a body of a few megabytes could
 /// keep a processor busy for minutes. A thousand operations on a thousand values are far below this.
@@ -50,11 +50,19 @@ pub struct Patched {
 }
 
 /// Reads a `PatchOp` body.
-pub fn parse(rt: &ResourceType, body: &Value) -> Result<Patch, ScimError> {
+pub fn parse(
+    rt: &ResourceType,
+    body: &Value,
+    compatibility: Compatibility,
+) -> Result<Patch, ScimError> {
     let mut patch = Patch::default();
     for (index, operation) in operations(body)?.iter().enumerate() {
-        read::operation(rt, operation, &mut patch.reader(index))
-            .map_err(|error| in_operation(index, error))?;
+        let mut reader = Reader {
+            patch: &mut patch,
+            index,
+            compatibility,
+        };
+        read::operation(rt, operation, &mut reader).map_err(|error| in_operation(index, error))?;
     }
     member::dedupe(&mut patch.members);
     Ok(patch)
@@ -100,16 +108,13 @@ impl Patch {
         }
         Ok(patched)
     }
-
-    fn reader(&mut self, index: usize) -> Reader<'_> {
-        Reader { patch: self, index }
-    }
 }
 
 /// Takes the edits of one operation.
 struct Reader<'a> {
     patch: &'a mut Patch,
     index: usize,
+    compatibility: Compatibility,
 }
 
 impl Reader<'_> {

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use crate::auth::{Scope, Scopes};
+use crate::service::tenants::Settings;
 use crate::service::tokens::{DEFAULT_TENANT, Wish};
 use crate::service::{Context, Error, Service, tenants, tokens};
 use crate::store::tenants::Tenant;
@@ -34,6 +35,20 @@ pub async fn create_tenant(
         return Err(Error::Forbidden(Scope::Admin));
     }
     tenants::create(&service.store, name, context.at_us()).await
+}
+
+/// Changes settings of a tenant.
+///
+/// # Errors
+/// As [`list_tokens`].
+pub async fn set_tenant(
+    service: &Service,
+    context: &Context,
+    name: String,
+    settings: Settings,
+) -> Result<Tenant, Error> {
+    let name = managed(service, context, Some(name)).await?;
+    tenants::set(&service.store, name, settings).await
 }
 
 /// The tokens of a tenant, the caller's own where none is named.

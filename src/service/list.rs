@@ -36,7 +36,7 @@ pub async fn list(
     let filter = query
         .filter
         .as_deref()
-        .map(|text| filter::parse(rt, text))
+        .map(|text| filter::parse(rt, text, context.policy.compatibility))
         .transpose()?;
     let start_index = u64::try_from(query.start_index.unwrap_or(1))
         .unwrap_or(1)

@@ -25,6 +25,7 @@ use crate::scim::Registry;
 use crate::scim::message::{Capabilities, Pagination};
 use crate::store::Store;
 
+pub use crate::store::tenants::{PatchAnswer, Policy};
 pub use crate::store::{ResourceId, TenantId};
 pub use error::Error;
 
@@ -74,6 +75,8 @@ pub enum PasswordSync {
 #[derive(Debug, Clone)]
 pub struct Context {
     pub principal: Principal,
+    /// As it was when the credential was looked up: a change of it holds from the next request on.
+    pub policy: Policy,
     pub at: Timestamp,
 }
 

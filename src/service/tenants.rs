@@ -1,6 +1,7 @@
-//! Tenants: making and listing them.
+//! Tenants: making and listing them, and setting how their clients are understood and answered.
 
-use crate::service::Error;
+use crate::scim::Compatibility;
+use crate::service::{Error, PatchAnswer, Policy};
 use crate::store::tenants::Tenant;
 use crate::store::{Store, StoreError, tenants};
 
@@ -48,6 +49,35 @@ pub async fn by_name(store: &Store, name: String) -> Result<Tenant, Error> {
         .read(move |conn| {
             tenants::by_name(conn, &name)?
                 .ok_or_else(|| Error::NotFound(format!("The tenant `{name}`")))
+        })
+        .await
+}
+
+/// The settings of a tenant to change; what is `None` stays.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Settings {
+    pub compatibility: Option<Compatibility>,
+    pub patch_answer: Option<PatchAnswer>,
+}
+
+/// Changes settings of a tenant, from its next request on.
+///
+/// # Errors
+/// [`Error::NotFound`].
+pub async fn set(store: &Store, name: String, settings: Settings) -> Result<Tenant, Error> {
+    store
+        .admin(move |conn| {
+            let missing = || Error::NotFound(format!("The tenant `{name}`"));
+            let tenant = tenants::by_name(conn, &name)?.ok_or_else(missing)?;
+            let Policy {
+                compatibility,
+                patch_answer,
+            } = tenant.policy;
+            let policy = Policy {
+                compatibility: settings.compatibility.unwrap_or(compatibility),
+                patch_answer: settings.patch_answer.unwrap_or(patch_answer),
+            };
+            tenants::set_policy(conn, tenant.id, policy)?.ok_or_else(missing)
         })
         .await
 }

@@ -9,7 +9,7 @@ use subtle::ConstantTimeEq as _;
 use crate::auth::{Credential, Principal, Scopes, jwt, token};
 use crate::clock::Clock;
 use crate::service::error::Unauthenticated;
-use crate::service::{Error, Service};
+use crate::service::{Error, Policy, Service};
 use crate::store::tokens::Token;
 use crate::store::{Store, StoreError, TenantId, tenants, tokens};
 
@@ -51,11 +51,14 @@ pub struct Wish {
     pub expires: Option<Timestamp>,
 }
 
-/// Finds the caller of a credential.
+/// Finds the caller of a credential, and the policy of its tenant.
 ///
 /// # Errors
 /// [`Error::Unauthenticated`] for whatever is not a live token; a database that does not answer stays what it is.
-pub async fn authenticate(service: &Service, credential: &Credential) -> Result<Principal, Error> {
+pub async fn authenticate(
+    service: &Service,
+    credential: &Credential,
+) -> Result<(Principal, Policy), Error> {
     let secret = credential.secret();
     let now = service.clock.now();
     let hash = token::hash(secret);
@@ -64,27 +67,43 @@ pub async fn authenticate(service: &Service, credential: &Credential) -> Result<
         .as_ref()
         .and_then(|bootstrap| bootstrap.principal_of(&hash))
     {
-        return Ok(principal);
+        return with_policy(service, principal).await;
     }
     if jwt::looks_like_jwt(secret) {
-        return jwt::verify(secret, &service.issuers, now).map_err(|rejected| {
+        let principal = jwt::verify(secret, &service.issuers, now).map_err(|rejected| {
             tracing::info!(reason = %rejected, "a JWT was refused");
             Error::Unauthenticated(Unauthenticated::Invalid)
-        });
+        })?;
+        return with_policy(service, principal).await;
     }
-    let found: Option<Token> = service
+    let found: Option<(Token, Policy)> = service
         .store
         .read(move |conn| Ok::<_, Error>(tokens::by_hash(conn, &hash)?))
         .await?;
-    let row = found
-        .filter(|row| is_live(row, now.as_microsecond()))
+    let (row, policy) = found
+        .filter(|(row, _)| is_live(row, now.as_microsecond()))
         .ok_or(Error::Unauthenticated(Unauthenticated::Invalid))?;
     note_use(&service.store, &row, now.as_microsecond());
-    Ok(Principal {
+    let principal = Principal {
         tenant: row.tenant.0,
         name: format!("token:{}", row.name),
         scopes: Scopes::parse_known(&row.scopes),
-    })
+    };
+    Ok((principal, policy))
+}
+
+/// Reads the policy for a caller that is no row among the tokens.
+async fn with_policy(
+    service: &Service,
+    principal: Principal,
+) -> Result<(Principal, Policy), Error> {
+    let tenant = TenantId(principal.tenant);
+    let policy: Option<Policy> = service
+        .store
+        .read(move |conn| Ok::<_, Error>(tenants::policy(conn, tenant)?))
+        .await?;
+    let policy = policy.ok_or(Error::Unauthenticated(Unauthenticated::Invalid))?;
+    Ok((principal, policy))
 }
 
 /// Makes a token and answers its text, which is nowhere else.

@@ -6,6 +6,8 @@ diesel::table! {
         name -> Text,
         created -> BigInt,
         change_seq -> BigInt,
+        compatibility -> Text,
+        patch_answer -> Text,
     }
 }
 
@@ -92,6 +94,8 @@ diesel::table! {
         at -> BigInt,
     }
 }
+
+diesel::joinable!(tokens -> tenants (tenant_id));
 
 diesel::allow_tables_to_appear_in_same_query!(
     tenants, resources, attributes, members, changes, counts, tokens, walks,

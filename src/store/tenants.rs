@@ -1,7 +1,11 @@
 //! Tenants. Tenant 1, `default`, is there from the start.
 
+use std::fmt;
+use std::str::FromStr;
+
 use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, Queryable, RunQueryDsl};
 
+use crate::scim::Compatibility;
 use crate::store::schema::tenants;
 use crate::store::{Conn, StoreError, TenantId};
 
@@ -13,6 +17,70 @@ pub struct Tenant {
     pub created: i64,
     /// The number of its last change.
     pub change_seq: i64,
+    pub policy: Policy,
+}
+
+/// How a tenant's clients are understood and answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Policy {
+    pub compatibility: Compatibility,
+    pub patch_answer: PatchAnswer,
+}
+
+/// What a PATCH that went well answers, where the request does not say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum PatchAnswer {
+    /// 200 and the resource.
+    #[default]
+    Resource,
+    /// 204 and no body.
+    NoContent,
+}
+
+impl PatchAnswer {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Resource => "resource",
+            Self::NoContent => "no-content",
+        }
+    }
+}
+
+impl fmt::Display for PatchAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The word was neither `resource` nor `no-content`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no answer to a PATCH; there are resource and no-content")]
+pub struct UnknownPatchAnswer(String);
+
+impl FromStr for PatchAnswer {
+    type Err = UnknownPatchAnswer;
+
+    fn from_str(text: &str) -> Result<Self, UnknownPatchAnswer> {
+        match text {
+            "resource" => Ok(Self::Resource),
+            "no-content" => Ok(Self::NoContent),
+            other => Err(UnknownPatchAnswer(other.to_owned())),
+        }
+    }
+}
+
+/// The columns of a [`Policy`], to be selected beside others.
+pub(super) type PolicyColumns = (tenants::compatibility, tenants::patch_answer);
+pub(super) const POLICY: PolicyColumns = (tenants::compatibility, tenants::patch_answer);
+
+impl From<(String, String)> for Policy {
+    fn from((compatibility, patch_answer): (String, String)) -> Self {
+        // The tables admit no other words.
+        Self {
+            compatibility: compatibility.parse().unwrap_or_default(),
+            patch_answer: patch_answer.parse().unwrap_or_default(),
+        }
+    }
 }
 
 /// The columns, in the order of the table.
@@ -22,6 +90,8 @@ struct Row {
     name: String,
     created: i64,
     change_seq: i64,
+    compatibility: String,
+    patch_answer: String,
 }
 
 impl From<Row> for Tenant {
@@ -31,6 +101,7 @@ impl From<Row> for Tenant {
             name: row.name,
             created: row.created,
             change_seq: row.change_seq,
+            policy: (row.compatibility, row.patch_answer).into(),
         }
     }
 }
@@ -69,4 +140,63 @@ pub fn get(conn: &mut Conn, tenant: TenantId) -> Result<Option<Tenant>, StoreErr
         .get_result(conn)
         .optional()?;
     Ok(row.map(Tenant::from))
+}
+
+/// How the tenant's clients are understood and answered; `None` where there is no such tenant.
+pub fn policy(conn: &mut Conn, tenant: TenantId) -> Result<Option<Policy>, StoreError> {
+    let row: Option<(String, String)> = tenants::table
+        .filter(tenants::id.eq(tenant.0))
+        .select(POLICY)
+        .get_result(conn)
+        .optional()?;
+    Ok(row.map(Policy::from))
+}
+
+/// Sets all of the tenant's policy; `None` where there is no such tenant.
+pub fn set_policy(
+    conn: &mut Conn,
+    tenant: TenantId,
+    policy: Policy,
+) -> Result<Option<Tenant>, StoreError> {
+    let row: Option<Row> = diesel::update(tenants::table.filter(tenants::id.eq(tenant.0)))
+        .set((
+            tenants::compatibility.eq(policy.compatibility.as_str()),
+            tenants::patch_answer.eq(policy.patch_answer.as_str()),
+        ))
+        .returning(tenants::all_columns)
+        .get_result(conn)
+        .optional()?;
+    Ok(row.map(Tenant::from))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::testing::{TENANT, with_store};
+
+    #[test]
+    fn every_policy_is_kept() {
+        with_store(|store| async move {
+            let before = store.read(|conn| policy(conn, TENANT)).await.unwrap();
+            assert_eq!(before, Some(Policy::default()));
+            for compatibility in [Compatibility::Strict, Compatibility::Tolerant] {
+                for patch_answer in [PatchAnswer::NoContent, PatchAnswer::Resource] {
+                    let wish = Policy {
+                        compatibility,
+                        patch_answer,
+                    };
+                    let set = move |conn: &mut Conn| set_policy(conn, TENANT, wish);
+                    let tenant = store.admin(set).await.unwrap().unwrap();
+                    assert_eq!(tenant.policy, wish);
+                    let after = store.read(|conn| policy(conn, TENANT)).await.unwrap();
+                    assert_eq!(after, Some(wish));
+                }
+            }
+            let nobody = TenantId(99);
+            let unknown = store.read(move |conn| policy(conn, nobody)).await.unwrap();
+            assert_eq!(unknown, None);
+            let set = move |conn: &mut Conn| set_policy(conn, nobody, Policy::default());
+            assert_eq!(store.admin(set).await.unwrap(), None);
+        });
+    }
 }

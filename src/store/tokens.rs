@@ -3,7 +3,8 @@
 use diesel::BoolExpressionMethods;
 use diesel::{ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, RunQueryDsl};
 
-use crate::store::schema::tokens;
+use crate::store::schema::{tenants, tokens};
+use crate::store::tenants::{POLICY, Policy};
 use crate::store::{Conn, StoreError, TenantId};
 
 /// All times are microseconds since the epoch.
@@ -106,13 +107,15 @@ pub fn revoke(
 }
 
 /// The token with this hash, of any tenant and in any state: whether it still holds is the caller's to judge.
-pub fn by_hash(conn: &mut Conn, hash: &str) -> Result<Option<Token>, StoreError> {
-    let row: Option<Row> = tokens::table
+/// With it comes its tenant's policy, which every request needs.
+pub fn by_hash(conn: &mut Conn, hash: &str) -> Result<Option<(Token, Policy)>, StoreError> {
+    let row: Option<(Row, (String, String))> = tokens::table
+        .inner_join(tenants::table)
         .filter(tokens::hash.eq(hash))
-        .select(tokens::all_columns)
+        .select((tokens::all_columns, POLICY))
         .get_result(conn)
         .optional()?;
-    Ok(row.map(Token::from))
+    Ok(row.map(|(token, policy)| (token.into(), policy.into())))
 }
 
 /// Notes a use; never goes back in time.
@@ -173,7 +176,7 @@ mod tests {
                 "{taken:?}"
             );
             let found = store.read(|conn| by_hash(conn, "hash of 1")).await.unwrap();
-            assert_eq!(found, Some(token("1", "okta")));
+            assert_eq!(found, Some((token("1", "okta"), Policy::default())));
             for at in [5, 9, 7] {
                 store
                     .admin(move |conn| touch_last_used(conn, TENANT, "1", at))

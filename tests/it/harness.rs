@@ -13,7 +13,7 @@ use std::ops::Deref;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 pub use client::{Client, Reply, SCIM, id, member_ids, percent_encode, texts, with_query};
 pub use server::{Database, Server};
@@ -133,6 +133,13 @@ impl TestApp {
         };
         app.client = app.client_with_scopes(&["scim"]).await;
         app
+    }
+
+    /// Changes settings of this tenant.
+    pub async fn set(&self, settings: &Value) {
+        let path = format!("/admin/v1/tenants/{}", self.tenant);
+        let set = self.server.admin().site().patch(&path, settings).await;
+        assert_eq!(set.status, 200, "{set:?}");
     }
 
     /// Another client of this tenant, with a token of these scopes.

@@ -14,6 +14,7 @@ mod architecture;
 mod auth;
 mod backup;
 mod chaos;
+mod compatibility;
 mod database;
 mod discovery;
 mod errors;

@@ -56,6 +56,15 @@ both_alone!(
             "{tenants}"
         );
         assert!(!database.cli(&["tenant", "create", "acme"]).status.success());
+        assert_eq!(tenants.matches("tolerant").count(), 2, "{tenants}");
+        let strict = ["tenant", "set", "acme", "--compatibility", "strict"];
+        database.cli_ok(&strict);
+        database.cli_ok(&["tenant", "set", "acme", "--patch-answer", "no-content"]);
+        let tenants = database.cli_ok(&["tenant", "list"]);
+        let acme = tenants.lines().find(|line| line.starts_with("acme"));
+        let acme = acme.map(|line| line.split_whitespace().collect::<Vec<_>>());
+        assert_eq!(acme, Some(vec!["acme", "strict", "no-content"]));
+        assert_eq!(tenants.matches("strict").count(), 1, "{tenants}");
 
         let create = [
             "token",
@@ -95,6 +104,9 @@ both_alone!(
                 "soon",
             ],
             &["token", "revoke", "nobody", "--tenant", "acme"],
+            &["tenant", "set", "acme"],
+            &["tenant", "set", "acme", "--compatibility", "lenient"],
+            &["tenant", "set", "nowhere", "--compatibility", "strict"],
         ] {
             assert!(!database.cli(wrong).status.success(), "{wrong:?}");
         }

@@ -190,3 +190,60 @@ both!(an_admin_of_one_tenant_manages_that_one, |app| async move {
     let client = app.authorization(&format!("Bearer {}", made.body["token"].as_str().unwrap()));
     client.get("/Users").await.expect_error(401, "");
 });
+
+both!(settings_of_a_tenant_hold_at_once, |app| async move {
+    let neighbour = app.neighbour().await;
+    let admin = app.client_with_scopes(&["admin"]).await.site();
+    let path = format!("/admin/v1/tenants/{}", app.tenant);
+    let unchanged = admin.patch(&path, &json!({})).await;
+    assert_eq!(unchanged.status, 200, "{unchanged:?}");
+    assert_eq!(unchanged.body["compatibility"], "tolerant");
+    assert_eq!(unchanged.body["patch_answer"], "resource");
+    for (change, compatibility, patch_answer) in [
+        (json!({ "compatibility": "strict" }), "strict", "resource"),
+        (
+            json!({ "patch_answer": "no-content", "compatibility": null }),
+            "strict",
+            "no-content",
+        ),
+        (
+            json!({ "compatibility": "tolerant", "patch_answer": "resource" }),
+            "tolerant",
+            "resource",
+        ),
+        (json!({ "compatibility": "strict" }), "strict", "resource"),
+    ] {
+        let set = admin.patch(&path, &change).await;
+        assert_eq!(set.status, 200, "{set:?}");
+        let listed = admin.get("/admin/v1/tenants").await;
+        for tenant in [&set.body, &listed.body[0]] {
+            assert_eq!(tenant["name"], app.tenant);
+            assert_eq!(tenant["compatibility"], compatibility, "{change}");
+            assert_eq!(tenant["patch_answer"], patch_answer, "{change}");
+        }
+    }
+    for wrong in [
+        json!({ "compatibility": "Strict" }),
+        json!({ "patch_answer": 204 }),
+        json!({ "name": "x" }),
+        json!([]),
+    ] {
+        let refused = admin.patch(&path, &wrong).await;
+        assert_eq!(refused.status, 400, "{wrong}: {refused:?}");
+    }
+
+    // Another's settings are nobody's business, and who only provisions sets none.
+    let theirs = format!("/admin/v1/tenants/{}", neighbour.tenant);
+    let strict = json!({ "compatibility": "strict" });
+    let refused = admin.patch(&theirs, &strict).await;
+    assert_eq!(refused.status, 404, "{refused:?}");
+    let refused = app.client.site().patch(&path, &strict).await;
+    assert_eq!(refused.status, 403, "{refused:?}");
+    let operators = app.server.admin().site();
+    let nowhere = operators.patch("/admin/v1/tenants/nowhere", &strict).await;
+    assert_eq!(nowhere.status, 404, "{nowhere:?}");
+    let all = operators.get("/admin/v1/tenants").await;
+    let rows = all.body.as_array().unwrap();
+    let row = rows.iter().find(|row| row["name"] == neighbour.tenant);
+    assert_eq!(row.unwrap()["compatibility"], "tolerant");
+});

@@ -36,9 +36,11 @@ pub fn register(components: Components, registry: &Registry) -> Components {
     let mut typed: Vec<(String, RefOr<Schema>)> = Vec::new();
     <admin::NewTenant as utoipa::ToSchema>::schemas(&mut typed);
     <admin::NewToken as utoipa::ToSchema>::schemas(&mut typed);
+    <admin::TenantSettings as utoipa::ToSchema>::schemas(&mut typed);
     components.schemas.extend(typed);
     components = of_type::<admin::NewTenant>(components);
     components = of_type::<admin::Tenant>(components);
+    components = of_type::<admin::TenantSettings>(components);
     components = of_type::<admin::NewToken>(components);
     components = of_type::<admin::Token>(components);
     of_type::<admin::Secret>(components)
@@ -86,6 +88,7 @@ pub fn paths(registry: &Registry) -> Vec<(String, PathItem)> {
             ),
         ),
         ("/admin/v1/tenants".to_owned(), tenants()),
+        ("/admin/v1/tenants/{name}".to_owned(), tenant()),
         ("/admin/v1/tokens".to_owned(), tokens()),
         ("/admin/v1/tokens/{name}".to_owned(), token()),
         ("/healthz".to_owned(), health()),
@@ -210,6 +213,28 @@ fn tenants() -> PathItem {
         .build()
 }
 
+fn tenant() -> PathItem {
+    let set = admin(
+        "setTenant",
+        "Change settings of a tenant",
+        "They hold from the next request on. Needs the scope `admin`, in that tenant or in `default`.",
+    )
+    .parameter(in_path(
+        "name",
+        "The name of the tenant.",
+        iter::once("acme"),
+    ))
+    .request_body(Some(body(
+        "TenantSettings",
+        json!({ "compatibility": "strict", "patch_answer": "no-content" }),
+    )))
+    .response("200", one("Tenant", "It was changed.", acme()));
+    PathItem::new(
+        HttpMethod::Patch,
+        answer::errors(set, &[&[404], &GUARDED[..], &BODY].concat()),
+    )
+}
+
 fn tokens() -> PathItem {
     let list = admin(
         "listTokens",
@@ -293,7 +318,12 @@ fn many(schema: &str, description: &str, example: Value) -> Response {
 }
 
 fn acme() -> Value {
-    json!({ "name": "acme", "created": "2026-03-01T08:00:00Z" })
+    json!({
+        "name": "acme",
+        "created": "2026-03-01T08:00:00Z",
+        "compatibility": "tolerant",
+        "patch_answer": "resource",
+    })
 }
 
 fn okta_token() -> Value {

@@ -30,7 +30,7 @@ fn admit_user(body: &Value) -> Result<Admitted, ScimError> {
     {
         members.insert("userName".to_owned(), json!("ada"));
     }
-    admit(&user(), &body)
+    admit(&user(), &body, Compatibility::Tolerant)
 }
 
 /// Checks a user's document; rows leave out `schemas` and `userName` where they are as usual.
@@ -85,7 +85,7 @@ fn device() -> ResourceType {
 #[track_caller]
 fn check_device(attribute: &str, value: Value, expected: Option<Value>) {
     let body = json!({"serial": "1", attribute: value});
-    match (admit(&device(), &body), expected) {
+    match (admit(&device(), &body, Compatibility::Tolerant), expected) {
         (Ok(admitted), expected) => {
             let expected = expected.unwrap_or_else(|| panic!("{body} was admitted"));
             let found = admitted.document.0.get(attribute);
@@ -99,7 +99,7 @@ fn check_device(attribute: &str, value: Value, expected: Option<Value>) {
 #[test]
 fn bodies() {
     for body in [json!([]), json!("x"), json!(null), json!(1)] {
-        let error = admit(&user(), &body).unwrap_err();
+        let error = admit(&user(), &body, Compatibility::Tolerant).unwrap_err();
         assert_eq!(error.kind, ErrorKind::InvalidSyntax);
     }
 }
@@ -118,7 +118,7 @@ fn what_okta_creates() {
         "password": "q7#Lm2xz",
         "active": true,
     });
-    let admitted = admit(&user(), &body).unwrap();
+    let admitted = admit(&user(), &body, Compatibility::Tolerant).unwrap();
     assert_eq!(admitted.password.as_deref(), Some("q7#Lm2xz"));
     assert_eq!(admitted.members, None);
     let expected = json!({
@@ -372,7 +372,7 @@ fn required_attributes() {
         json!({"userName": " \t"}),
         json!({"userName": null}),
     ] {
-        let error = admit(&user(), &body).unwrap_err();
+        let error = admit(&user(), &body, Compatibility::Tolerant).unwrap_err();
         assert_eq!(error.kind, ErrorKind::InvalidValue);
         assert!(error.detail.contains("userName"), "{error}");
     }
@@ -381,11 +381,11 @@ fn required_attributes() {
         json!({"displayName": " "}),
         json!({"members": []}),
     ] {
-        let error = admit(&group(), &body).unwrap_err();
+        let error = admit(&group(), &body, Compatibility::Tolerant).unwrap_err();
         assert_eq!(error.kind, ErrorKind::InvalidValue);
         assert!(error.detail.contains("displayName"), "{error}");
     }
-    assert!(admit(&device(), &json!({})).is_err());
+    assert!(admit(&device(), &json!({}), Compatibility::Tolerant).is_err());
 }
 
 #[test]
@@ -400,7 +400,11 @@ fn a_required_extension() {
     let core = r#"{"id": "urn:example:Core", "name": "Core", "attributes": [{"name": "c"}]}"#;
     let core = Arc::new(Schema::parse(core).unwrap());
     let rt = ResourceType::new("Thing", "/Things", "", core, vec![extension]).unwrap();
-    let kind = |body: Value| admit(&rt, &body).err().map(|error| error.kind);
+    let kind = |body: Value| {
+        admit(&rt, &body, Compatibility::Tolerant)
+            .err()
+            .map(|error| error.kind)
+    };
     let invalid = Some(ErrorKind::InvalidValue);
     assert_eq!(kind(json!({"c": "x"})), invalid);
     assert_eq!(kind(json!({"urn:example:Ext": {"b": "x"}})), invalid);
@@ -462,7 +466,9 @@ fn extensions() {
         json!({}),
     );
     let okta = json!({"displayName": "x", "urn:okta:custom:group:1.0": {"description": "d"}});
-    let document = admit(&group(), &okta).unwrap().document;
+    let document = admit(&group(), &okta, Compatibility::Tolerant)
+        .unwrap()
+        .document;
     assert_eq!(
         document.0["schemas"],
         json!([GROUP, "urn:okta:custom:group:1.0"])
@@ -497,7 +503,11 @@ fn managers() {
 
 #[test]
 fn group_members() {
-    let members = |body: Value| admit(&group(), &body).unwrap().members;
+    let members = |body: Value| {
+        admit(&group(), &body, Compatibility::Tolerant)
+            .unwrap()
+            .members
+    };
     assert_eq!(members(json!({"displayName": "x"})), None);
     assert_eq!(
         members(json!({"displayName": "x", "members": []})),
@@ -510,7 +520,7 @@ fn group_members() {
     let body = json!({"displayName": "x", "members": [
         {"value": "a", "display": "ada"}, {"value": "a"}, {"value": "b", "display": null, "type": "User"},
     ]});
-    let admitted = admit(&group(), &body).unwrap();
+    let admitted = admit(&group(), &body, Compatibility::Tolerant).unwrap();
     assert!(!admitted.document.0.contains_key("members"));
     let found = admitted.members.unwrap();
     assert_eq!(found.len(), 2);
@@ -518,6 +528,7 @@ fn group_members() {
     let error = admit(
         &group(),
         &json!({"displayName": "x", "members": [{"value": "a"}, {}]}),
+        Compatibility::Tolerant,
     );
     assert!(error.unwrap_err().detail.contains("members[1]"));
     // For a user it is an unknown attribute.
@@ -530,7 +541,7 @@ fn many_members() {
         .map(|n| json!({"value": format!("id-{n}"), "display": "x"}))
         .collect();
     let body = json!({"displayName": "x", "members": members});
-    let admitted = admit(&group(), &body).unwrap();
+    let admitted = admit(&group(), &body, Compatibility::Tolerant).unwrap();
     assert_eq!(admitted.members.unwrap().len(), 50_000);
 }
 
@@ -544,9 +555,13 @@ fn defaults_of_a_user() {
     assert_eq!(active(json!({})), true);
     assert_eq!(active(json!({"active": null})), true);
     assert_eq!(active(json!({"active": false})), false);
-    let mut document = admit(&group(), &json!({"displayName": "x"}))
-        .unwrap()
-        .document;
+    let mut document = admit(
+        &group(),
+        &json!({"displayName": "x"}),
+        Compatibility::Tolerant,
+    )
+    .unwrap()
+    .document;
     defaults(&group(), &mut document);
     assert!(!document.0.contains_key("active"));
 }
@@ -559,7 +574,9 @@ fn current() -> Document {
         EU: {"department": "Math", "manager": {"value": "m1"}},
         ACME: {"b": 1, "a": 2},
     });
-    let mut document = admit(&user(), &body).unwrap().document;
+    let mut document = admit(&user(), &body, Compatibility::Tolerant)
+        .unwrap()
+        .document;
     document.set_id("u1");
     document
 }
@@ -582,7 +599,12 @@ fn an_echo_changes_nothing() {
             echo["name"].as_object_mut().unwrap().sort_keys();
             echo[ACME].as_object_mut().unwrap().sort_keys();
         }
-        let incoming = admit(&user(), &Value::Object(echo.clone())).unwrap();
+        let incoming = admit(
+            &user(),
+            &Value::Object(echo.clone()),
+            Compatibility::Tolerant,
+        )
+        .unwrap();
         let document = replace(&user(), &current, &incoming.document).unwrap();
         assert_eq!(document.to_string(), current.to_string());
     }
@@ -590,7 +612,12 @@ fn an_echo_changes_nothing() {
 
 #[test]
 fn a_replace_clears_what_it_leaves_out() {
-    let incoming = admit(&user(), &json!({"userName": "Ada", "title": ""})).unwrap();
+    let incoming = admit(
+        &user(),
+        &json!({"userName": "Ada", "title": ""}),
+        Compatibility::Tolerant,
+    )
+    .unwrap();
     let document = replace(&user(), &current(), &incoming.document).unwrap();
     // `active` stays: a PUT that does not mention it must not let a leaver back in.
     let expected = json!({"schemas": [USER], "id": "u1", "userName": "Ada", "active": true});
@@ -603,12 +630,13 @@ fn a_replace_guards_attributes() {
     let mut current = admit(
         &rt,
         &json!({"serial": "1", "place": {"site": "S", "room": "1"}}),
+        Compatibility::Tolerant,
     )
     .unwrap()
     .document;
     current.0.insert("state".to_owned(), json!("on"));
     let put = |body: Value| {
-        let incoming = admit(&rt, &body)?;
+        let incoming = admit(&rt, &body, Compatibility::Tolerant)?;
         replace(&rt, &current, &incoming.document).map(|document| document.0)
     };
     let document = put(json!({"serial": "1", "state": "off", "place": {"room": "2"}})).unwrap();

@@ -3,7 +3,7 @@ use serde_json::json;
 
 use super::*;
 use crate::scim::name::ENTERPRISE_USER;
-use crate::scim::{Registry, filter};
+use crate::scim::{Compatibility, Registry, filter};
 
 /// Which of the people satisfy the filter, by their first letters.
 fn users(text: &str) -> String {
@@ -30,7 +30,12 @@ fn users(text: &str) -> String {
         }),
     ];
     let registry = Registry::standard();
-    let filter = filter::parse(registry.by_name("User").unwrap(), text).unwrap();
+    let filter = filter::parse(
+        registry.by_name("User").unwrap(),
+        text,
+        Compatibility::Tolerant,
+    )
+    .unwrap();
     let admins = |direct| GroupView {
         value: "g1".to_owned(),
         display: Some("Admins".to_owned()),
@@ -175,7 +180,9 @@ fn one_element() {
         let rt = registry.by_name(kind).unwrap();
         let path = rt.attr_by_key(attribute).unwrap();
         let text = format!("{attribute}[{inner}]");
-        let Filter::Element { filter, .. } = filter::parse(rt, &text).unwrap() else {
+        let Filter::Element { filter, .. } =
+            filter::parse(rt, &text, Compatibility::Tolerant).unwrap()
+        else {
             panic!("not a value filter")
         };
         assert_eq!(
@@ -254,7 +261,7 @@ fn mentioned() {
     let registry = Registry::standard();
     let group = registry.by_name("Group").unwrap();
     let check = |text: &str, expected: bool| {
-        let filter = filter::parse(group, text).unwrap();
+        let filter = filter::parse(group, text, Compatibility::Tolerant).unwrap();
         assert_eq!(mentions(&filter, "members"), expected, "{text}");
     };
     check(r#"displayName eq "members""#, false);

@@ -8,7 +8,7 @@ use super::{Edit, Op, Reader, target};
 use crate::scim::admit::coerce::{self, Place};
 use crate::scim::registry::{self, Extension, ResourceType};
 use crate::scim::schema::{Attribute, Mutability};
-use crate::scim::{ScimError, admit};
+use crate::scim::{Compatibility, ScimError, admit};
 
 pub(super) fn operation(
     rt: &ResourceType,
@@ -22,7 +22,7 @@ pub(super) fn operation(
         )));
     };
     let [op, path, value] = super::named(operation, ["op", "path", "value"])?;
-    let op = read_op(op)?;
+    let op = read_op(op, reader.compatibility)?;
     match path {
         None | Some(Value::Null) => without_path(rt, op, value, reader),
         Some(Value::String(text)) => with_path(rt, op, text, value, reader),
@@ -37,10 +37,12 @@ pub(super) fn no_value(name: &str) -> ScimError {
     ScimError::invalid_value(format!("add and replace need a value for {name}"))
 }
 
-fn read_op(op: Option<&Value>) -> Result<Op, ScimError> {
-    let is = |name: &str| {
-        op.and_then(Value::as_str)
-            .is_some_and(|op| op.eq_ignore_ascii_case(name))
+fn read_op(op: Option<&Value>, compatibility: Compatibility) -> Result<Op, ScimError> {
+    let op = op.and_then(Value::as_str).unwrap_or_default();
+    // Entra ID writes `Add`, `Replace` and `Remove`.
+    let is = |name: &str| match compatibility {
+        Compatibility::Tolerant => op.eq_ignore_ascii_case(name),
+        Compatibility::Strict => op == name,
     };
     match () {
         () if is("add") => Ok(Op::Add),
@@ -220,7 +222,8 @@ fn with_path(
     if rt.is_core(text) {
         return without_path(rt, op, value, reader);
     }
-    let path = syntax::parse_path_with(text, &OPTIONS).map_err(|error| path_fault(text, &error))?;
+    let path = syntax::parse_path_with(text, &options(reader.compatibility))
+        .map_err(|error| path_fault(text, &error))?;
     let attr = syntax::AttrPath {
         sub: None,
         ..path.attr.clone()
@@ -246,11 +249,13 @@ fn with_path(
 }
 
 /// A push may list many members in one filter, so a path may be longer than a filter in a query.
-const OPTIONS: syntax::Options = syntax::Options {
-    dialect: syntax::Dialect::Tolerant,
-    max_depth: 30,
-    max_length: 65_536,
-};
+fn options(compatibility: Compatibility) -> syntax::Options {
+    syntax::Options {
+        dialect: compatibility.syntax(),
+        max_depth: 30,
+        max_length: 65_536,
+    }
+}
 
 fn path_fault(text: &str, error: &syntax::ParseError) -> ScimError {
     let detail = format!("the path {:?} is not valid: {error}", shortened(text));

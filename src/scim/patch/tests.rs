@@ -45,7 +45,8 @@ fn complete(rt: &ResourceType, attributes: &Value) -> Document {
 }
 
 fn run(rt: &ResourceType, document: &Value, operations: &Value) -> Result<Patched, ScimError> {
-    parse(rt, &patch_op(operations.clone()))?.apply(rt, &complete(rt, document))
+    parse(rt, &patch_op(operations.clone()), Compatibility::Tolerant)?
+        .apply(rt, &complete(rt, document))
 }
 
 #[track_caller]
@@ -60,7 +61,7 @@ fn check(document: Value, operations: Value, expected: Value) {
     );
     // What a PATCH makes is what a PUT of it would make.
     let body = Value::Object(patched.document.0.clone());
-    let mut again = admit(&rt, &body).unwrap().document;
+    let mut again = admit(&rt, &body, Compatibility::Tolerant).unwrap().document;
     again.set_id(ID);
     assert_eq!(
         again.to_string(),
@@ -80,13 +81,23 @@ fn check_error(document: Value, operations: Value, expected: ErrorKind) {
 
 #[track_caller]
 fn check_members(operations: Value, expected: Vec<MemberEdit>) {
-    let patch = parse(&group(), &patch_op(operations.clone())).unwrap();
+    let patch = parse(
+        &group(),
+        &patch_op(operations.clone()),
+        Compatibility::Tolerant,
+    )
+    .unwrap();
     assert_eq!(patch.member_edits(), expected, "{operations}");
 }
 
 #[track_caller]
 fn check_members_error(operations: Value, expected: ErrorKind) {
-    let error = parse(&group(), &patch_op(operations.clone())).unwrap_err();
+    let error = parse(
+        &group(),
+        &patch_op(operations.clone()),
+        Compatibility::Tolerant,
+    )
+    .unwrap_err();
     assert_eq!(error.kind, expected, "{operations}: {error}");
 }
 

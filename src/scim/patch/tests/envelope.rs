@@ -1,7 +1,9 @@
 use super::*;
 
 fn check_body(body: Value, expected: Option<ErrorKind>) {
-    let found = parse(&user(), &body).err().map(|error| error.kind);
+    let found = parse(&user(), &body, Compatibility::Tolerant)
+        .err()
+        .map(|error| error.kind);
     assert_eq!(found, expected, "{body}");
 }
 
@@ -75,7 +77,7 @@ fn details_name_the_operation() {
 fn nothing_to_do() {
     let rt = group();
     let touches = |operations: Value| {
-        let patch = parse(&rt, &patch_op(operations)).unwrap();
+        let patch = parse(&rt, &patch_op(operations), Compatibility::Tolerant).unwrap();
         patch.touches_document()
     };
     assert!(!touches(

@@ -119,7 +119,7 @@ fn document() -> impl Strategy<Value = Document> {
         let mut body: Map<String, Value> = members.into_iter().collect();
         body.retain(|name, _| !["schemas", "username"].contains(&&*name.to_lowercase()));
         body.insert("userName".to_owned(), json!("ada"));
-        let mut document = match admit(&rt, &Value::Object(body)) {
+        let mut document = match admit(&rt, &Value::Object(body), Compatibility::Tolerant) {
             Ok(admitted) => admitted.document,
             Err(_) => complete(&rt, &emails()),
         };
@@ -130,7 +130,7 @@ fn document() -> impl Strategy<Value = Document> {
 
 fn readmitted(rt: &ResourceType, document: &Document) -> String {
     let body = Value::Object(document.0.clone());
-    let mut again = admit(rt, &body).unwrap().document;
+    let mut again = admit(rt, &body, Compatibility::Tolerant).unwrap().document;
     again.set_id(ID);
     again.to_string()
 }
@@ -141,10 +141,10 @@ proptest! {
     #[test]
     fn whatever_comes_is_answered(body in json_value()) {
         for rt in [user(), group()] {
-            let _ = admit(&rt, &body);
-            let _ = parse(&rt, &body);
-            let _ = parse(&rt, &patch_op(body.clone()));
-            if let Ok(patch) = parse(&rt, &patch_op(json!([{"op": "add", "value": body}]))) {
+            let _ = admit(&rt, &body, Compatibility::Tolerant);
+            let _ = parse(&rt, &body, Compatibility::Tolerant);
+            let _ = parse(&rt, &patch_op(body.clone()), Compatibility::Tolerant);
+            if let Ok(patch) = parse(&rt, &patch_op(json!([{"op": "add", "value": body}])), Compatibility::Tolerant) {
                 let _ = patch.apply(&rt, &complete(&rt, &json!({})));
             }
         }
@@ -161,7 +161,7 @@ proptest! {
         operations in prop::collection::vec(operation(), 1..4),
     ) {
         let rt = user();
-        let patch = parse(&rt, &patch_op(Value::Array(operations)));
+        let patch = parse(&rt, &patch_op(Value::Array(operations)), Compatibility::Tolerant);
         if let Ok(patched) = patch.and_then(|patch| patch.apply(&rt, &document)) {
             let text = patched.document.to_string();
             prop_assert_eq!(readmitted(&rt, &patched.document), text);
@@ -177,10 +177,10 @@ proptest! {
         let rt = user();
         let mut body = document.0.clone();
         body.insert(name.to_owned(), value.clone());
-        let put = admit(&rt, &Value::Object(body))
+        let put = admit(&rt, &Value::Object(body), Compatibility::Tolerant)
             .and_then(|admitted| replace(&rt, &document, &admitted.document));
         let operation = json!([{"op": "replace", "path": name, "value": value}]);
-        let patch = parse(&rt, &patch_op(operation));
+        let patch = parse(&rt, &patch_op(operation), Compatibility::Tolerant);
         let patched = patch.and_then(|patch| patch.apply(&rt, &document));
         match (put, patched) {
             (Ok(put), Ok(patched)) => {

@@ -55,7 +55,7 @@ fn no_change_to_the_letter() {
             {"op": "remove", "path": "title"},
         ]),
     ] {
-        let patch = parse(&rt, &patch_op(operations)).unwrap();
+        let patch = parse(&rt, &patch_op(operations), Compatibility::Tolerant).unwrap();
         let patched = patch.apply(&rt, &document).unwrap();
         assert_eq!(patched.document.to_string(), document.to_string());
     }

@@ -8,7 +8,7 @@ use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
 
 use super::filters::filters;
 use super::population::{BASE_URL, Population};
-use crate::scim::filter;
+use crate::scim::{Compatibility, filter};
 use crate::store::page::{PageQuery, SCAN_LIMIT, Start, page};
 use crate::store::predicate::plan;
 use crate::store::testing::{TENANT, block_on, on_each};
@@ -49,8 +49,8 @@ fn check(conn: &mut Conn, population: &Population, kind: &str) {
     let conn = std::cell::RefCell::new(conn);
     let place = (any::<prop::sample::Index>(), 0..40_u32);
     let result = runner.run(&(filters(&rt, ids), place), |(text, (place, limit))| {
-        let filter =
-            filter::parse(&rt, &text).map_err(|error| TestCaseError::fail(error.detail))?;
+        let filter = filter::parse(&rt, &text, Compatibility::Tolerant)
+            .map_err(|error| TestCaseError::fail(error.detail))?;
         let expected = population.matching(kind, &filter);
         let conn = &mut **conn.borrow_mut();
         let made = plan(conn.backend(), TENANT, &rt, &filter);

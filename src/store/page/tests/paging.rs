@@ -1,6 +1,6 @@
 //! Pages, totals and the limit of a scan.
 
-use crate::scim::{ErrorKind, filter};
+use crate::scim::{Compatibility, ErrorKind, filter};
 use crate::store::page::{PageError, PageQuery, SCAN_LIMIT, Start, page};
 use crate::store::testing::{TENANT, block_on, on_each};
 use crate::store::{Conn, ResourceId, Store, StoreError, TenantId};
@@ -31,7 +31,8 @@ fn pages() {
 fn query(population: &Population, text: &str) -> PageQuery {
     let rt = population.rt("User");
     PageQuery {
-        filter: (!text.is_empty()).then(|| filter::parse(&rt, text).unwrap()),
+        filter: (!text.is_empty())
+            .then(|| filter::parse(&rt, text, Compatibility::Tolerant).unwrap()),
         rt,
         start: Start::Index(0),
         limit: 10,

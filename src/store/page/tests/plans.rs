@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::scim::leaves::{hot_columns, index_rows};
 use crate::scim::name::ENTERPRISE_USER;
-use crate::scim::{Document, Member, Registry, ResourceType, filter};
+use crate::scim::{Compatibility, Document, Member, Registry, ResourceType, filter};
 use crate::store::page::{PageQuery, SCAN_LIMIT, Search, Start};
 use crate::store::predicate::{Fragment, Statement};
 use crate::store::resources::{self, NewResource};
@@ -112,7 +112,7 @@ fn lookups_use_indexes() {
 fn check(conn: &mut Conn, rt: &Arc<ResourceType>, text: Option<&str>) {
     let query = PageQuery {
         rt: rt.clone(),
-        filter: text.map(|text| filter::parse(rt, text).unwrap()),
+        filter: text.map(|text| filter::parse(rt, text, Compatibility::Tolerant).unwrap()),
         start: Start::Index(0),
         limit: 100,
         scan_limit: SCAN_LIMIT,

@@ -3,7 +3,7 @@
 use diesel::pg::Pg;
 use diesel::sqlite::Sqlite;
 
-use crate::scim::{Registry, filter};
+use crate::scim::{Compatibility, Registry, filter};
 use crate::store::Backend;
 use crate::store::predicate::plan;
 use crate::store::testing::TENANT;
@@ -69,7 +69,7 @@ fn sql_of_filters() {
     let mut all = String::new();
     for (kind, text) in FILTERS {
         let rt = registry.by_name(kind).unwrap();
-        let filter = filter::parse(rt, text).unwrap();
+        let filter = filter::parse(rt, text, Compatibility::Tolerant).unwrap();
         let sqlite = plan(Backend::Sqlite, TENANT, rt, &filter);
         let postgres = plan(Backend::Postgres, TENANT, rt, &filter);
         let exact = if sqlite.exact {

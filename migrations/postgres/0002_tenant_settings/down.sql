@@ -1,0 +1,2 @@
+ALTER TABLE tenants DROP COLUMN patch_answer;
+ALTER TABLE tenants DROP COLUMN compatibility;
