@@ -274,7 +274,7 @@ fn variable(setting: &str) -> String {
     clippy::disallowed_methods,
     reason = "this is the one reader of the environment"
 )]
-pub(super) fn environment(setting: &str) -> Option<String> {
+fn environment(setting: &str) -> Option<String> {
     std::env::var(variable(setting))
         .ok()
         .filter(|text| !text.is_empty())

@@ -159,11 +159,11 @@ impl Draft<'_> {
             _ if self.rt.is_relational(name) => {
                 self.admitted.members = Some(members::parse(value, &at)?);
             }
-            Mutability::WriteOnly => {
+            _ if self.rt.is_password(None, attribute) => {
                 let password = coerce::attribute(attribute, value, &at)?;
                 self.admitted.password = password.and_then(into_text);
             }
-            Mutability::ReadWrite | Mutability::Immutable => {
+            Mutability::ReadWrite | Mutability::Immutable | Mutability::WriteOnly => {
                 if let Some(value) = coerce::attribute(attribute, value, &at)? {
                     self.admitted.document.0.insert(name.to_owned(), value);
                 }

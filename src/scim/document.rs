@@ -5,11 +5,12 @@
 
 use std::fmt;
 use std::mem;
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
 use crate::scim::registry::{AttrRef, ResourceType};
-use crate::scim::schema::Attribute;
+use crate::scim::schema::{Attribute, Mutability};
 
 /// The stored part of a resource: everything but `meta`, `members`, `User.groups` and the password.
 ///
@@ -88,8 +89,9 @@ impl Document {
             }
         }
         for attribute in &rt.schema.attributes {
-            if let Some(value) = old.swap_remove(&attribute.name) {
-                new.insert(attribute.name.clone(), arranged(attribute, value));
+            let value = old.swap_remove(&attribute.name);
+            if let Some(value) = value.and_then(|value| arranged(attribute, value)) {
+                new.insert(attribute.name.clone(), value);
             }
         }
         for extension in &rt.extensions {
@@ -97,8 +99,9 @@ impl Document {
             let mut from = into_object(old.swap_remove(urn));
             let mut to = Map::with_capacity(from.len());
             for attribute in &extension.schema.attributes {
-                if let Some(value) = from.swap_remove(&attribute.name) {
-                    to.insert(attribute.name.clone(), arranged(attribute, value));
+                let value = from.swap_remove(&attribute.name);
+                if let Some(value) = value.and_then(|value| arranged(attribute, value)) {
+                    to.insert(attribute.name.clone(), value);
                 }
             }
             if !to.is_empty() {
@@ -138,7 +141,8 @@ pub(super) fn into_object(value: Option<Value>) -> Map<String, Value> {
 /// Puts the sub-attributes of one complex value in the order of the schema.
 pub(super) fn arrange_complex(attribute: &Attribute, members: &mut Map<String, Value>) {
     let mut old = mem::take(members);
-    for sub in &attribute.sub_attributes {
+    let kept = |sub: &&Arc<Attribute>| sub.mutability != Mutability::WriteOnly;
+    for sub in attribute.sub_attributes.iter().filter(kept) {
         if let Some((name, value)) = old.swap_remove_entry(&sub.name) {
             members.insert(name, value);
         }
@@ -164,19 +168,32 @@ fn change_in<E>(
     Ok(())
 }
 
-fn arranged(attribute: &Attribute, mut value: Value) -> Value {
+/// `None` where nothing is kept: a value that may be written and never read has no use here, so it is forgotten.
+fn arranged(attribute: &Attribute, mut value: Value) -> Option<Value> {
+    if attribute.mutability == Mutability::WriteOnly {
+        return None;
+    }
     if attribute.is_complex() {
         match &mut value {
-            Value::Object(members) => arrange_complex(attribute, members),
+            Value::Object(members) => {
+                arrange_complex(attribute, members);
+                if members.is_empty() {
+                    return None;
+                }
+            }
             Value::Array(elements) => {
                 for members in elements.iter_mut().filter_map(Value::as_object_mut) {
                     arrange_complex(attribute, members);
+                }
+                elements.retain(|element| element.as_object().is_none_or(|m| !m.is_empty()));
+                if elements.is_empty() {
+                    return None;
                 }
             }
             _ => {}
         }
     }
-    value
+    Some(value)
 }
 
 fn is_filled(value: &Value) -> bool {

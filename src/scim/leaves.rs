@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::scim::Document;
 use crate::scim::registry::{AttrRef, ResourceType};
-use crate::scim::schema::{Type, instant};
+use crate::scim::schema::{Type, Uniqueness, instant};
 
 /// One value under an indexed path.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,6 +18,8 @@ pub struct IndexRow {
     pub text: Option<String>,
     /// A number, a boolean as 0 or 1, or a `dateTime` in microseconds since the epoch.
     pub num: Option<f64>,
+    /// Among which values this one must be the only one, where the attribute is unique.
+    pub unique_in: Option<String>,
 }
 
 /// Single-valued attributes that are columns of their own.
@@ -55,6 +57,9 @@ pub fn index_rows(rt: &ResourceType, document: &Document) -> Vec<IndexRow> {
             }
             Some(value) => rows.extend(row(path, 0, value)),
         }
+    }
+    for row in &mut rows {
+        row.unique_in = unique_in(rt, &row.path);
     }
     rows
 }
@@ -103,7 +108,36 @@ fn row(path: &AttrRef, position: i32, element: &Value) -> Option<IndexRow> {
         position,
         text,
         num,
+        unique_in: None,
     })
+}
+
+/// How the rows of a path are made: where this text changes, rows that are there already are to be made anew.
+pub fn index_rule(rt: &ResourceType, path: &AttrRef) -> String {
+    let leaf = path.leaf();
+    let kind = match leaf.kind {
+        Type::String | Type::Reference | Type::Binary if leaf.case_exact => "exact",
+        Type::String | Type::Reference | Type::Binary => "folded",
+        Type::Boolean => "truth",
+        Type::Integer | Type::Decimal => "number",
+        Type::DateTime => "instant",
+        Type::Complex => "none",
+    };
+    match unique_in(rt, path) {
+        Some(space) => format!("{kind}, unique in {space}"),
+        None => kind.to_owned(),
+    }
+}
+
+/// The name of the set of values that the path's values must differ in: `server` is within the type, `global`
+/// wherever the same schema is in use.
+pub fn unique_in(rt: &ResourceType, path: &AttrRef) -> Option<String> {
+    match path.leaf().uniqueness {
+        Uniqueness::None => None,
+        Uniqueness::Server => Some(format!("{} {}", rt.name, path.key())),
+        Uniqueness::Global if path.container.is_some() => Some(path.key().to_owned()),
+        Uniqueness::Global => Some(format!("{}:{}", rt.schema.id, path.key())),
+    }
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ pub mod project;
 pub mod registry;
 pub mod render;
 pub mod schema;
+pub mod secrets;
 
 pub use compatibility::Compatibility;
 pub use document::Document;

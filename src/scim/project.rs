@@ -11,7 +11,11 @@ use crate::scim::schema::{Attribute, Returned};
 
 /// The attributes that a client asked for. Names are resolved later, since a list may hold several types.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Selection(Choice);
+pub struct Selection {
+    choice: Choice,
+    /// What a write named in its body: attributes that are returned on request only are returned to it.
+    sent: Vec<AttrRef>,
+}
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Choice {
@@ -25,7 +29,24 @@ enum Choice {
 impl Selection {
     /// Everything that is returned where a client asks for nothing in particular.
     pub fn all() -> Self {
-        Self(Choice::All)
+        Self::of(Choice::All)
+    }
+
+    fn of(choice: Choice) -> Self {
+        Self {
+            choice,
+            sent: Vec::new(),
+        }
+    }
+
+    /// For the answer to a write with this body (RFC 7643 section 7, `returned`): what the client sent of the
+    /// attributes that are returned on request.
+    #[must_use]
+    pub fn and_sent(mut self, rt: &ResourceType, body: &Value) -> Self {
+        if rt.has_returned_on_request() {
+            self.sent = sent(rt, body);
+        }
+        self
     }
 
     /// Reads the two query parameters: names with commas between them. An empty parameter is as good as none.
@@ -34,8 +55,8 @@ impl Selection {
         let excluded = names(excluded);
         match (attributes.is_empty(), excluded.is_empty()) {
             (true, true) => Ok(Self::all()),
-            (false, true) => Ok(Self(Choice::Only(attributes))),
-            (true, false) => Ok(Self(Choice::Except(excluded))),
+            (false, true) => Ok(Self::of(Choice::Only(attributes))),
+            (true, false) => Ok(Self::of(Choice::Except(excluded))),
             (false, false) => Err(ScimError::invalid_value(
                 "Send either attributes or excludedAttributes, not both.",
             )),
@@ -43,7 +64,7 @@ impl Selection {
     }
 
     pub fn is_all(&self) -> bool {
-        self.0 == Choice::All
+        self.choice == Choice::All
     }
 
     /// Whether a top-level attribute, such as `members`, is shown at least in part: must the server load it?
@@ -59,7 +80,7 @@ impl Selection {
                 path.sub.is_none() && path.container.is_none() && rt.is_relational(path.key())
             })
         };
-        match &self.0 {
+        match &self.choice {
             Choice::All => true,
             Choice::Only(_) => false,
             Choice::Except(names) => names
@@ -77,6 +98,61 @@ fn names(parameter: Option<&str>) -> Vec<String> {
         .filter(|name| !name.is_empty())
         .map(str::to_owned)
         .collect()
+}
+
+/// The attributes that the body of a write names: those of a resource, or of the operations of a PATCH.
+fn sent(rt: &ResourceType, body: &Value) -> Vec<AttrRef> {
+    let mut found = Vec::new();
+    let operations = body.as_object().into_iter().flatten();
+    let operations = operations.filter(|(name, _)| name.eq_ignore_ascii_case("Operations"));
+    let operations: Vec<&Value> = operations
+        .filter_map(|(_, list)| list.as_array())
+        .flatten()
+        .collect();
+    if operations.is_empty() {
+        named_in(rt, None, body, &mut found);
+    }
+    for operation in operations {
+        match operation.get("path").and_then(Value::as_str) {
+            // Brackets choose among values; what is before and behind them is the attribute.
+            Some(path) => {
+                let name = path.split('[').next().unwrap_or_default();
+                match rt.attr_by_key(name) {
+                    Some(path) => found.push(path),
+                    None => named_in(
+                        rt,
+                        Some(name),
+                        operation.get("value").unwrap_or(&Value::Null),
+                        &mut found,
+                    ),
+                }
+            }
+            None => named_in(
+                rt,
+                None,
+                operation.get("value").unwrap_or(&Value::Null),
+                &mut found,
+            ),
+        }
+    }
+    found
+}
+
+/// The attributes that an object names, in an extension's container or at the top.
+fn named_in(rt: &ResourceType, urn: Option<&str>, object: &Value, found: &mut Vec<AttrRef>) {
+    for (name, value) in object.as_object().into_iter().flatten() {
+        let key = match urn {
+            Some(urn) => format!("{urn}:{name}"),
+            None => name.clone(),
+        };
+        match rt.attr_by_key(&key) {
+            Some(path) => found.push(path),
+            None if urn.is_none() && rt.extension(name).is_some() => {
+                named_in(rt, Some(name), value, found);
+            }
+            None => {}
+        }
+    }
 }
 
 /// Removes from a complete resource (with `meta`, `members` and `groups`) what the client did not ask for and
@@ -106,6 +182,7 @@ pub fn project(rt: &ResourceType, resource: &mut Map<String, Value>, selection: 
 /// A selection, resolved for one resource type.
 struct Chosen<'a> {
     choice: &'a Choice,
+    sent: &'a [AttrRef],
     paths: Vec<AttrRef>,
     /// URNs that were named as a whole: extensions, the core schema and unknown ones.
     urns: Vec<&'a str>,
@@ -114,12 +191,13 @@ struct Chosen<'a> {
 
 impl<'a> Chosen<'a> {
     fn of(rt: &'a ResourceType, selection: &'a Selection) -> Self {
-        let names: &[String] = match &selection.0 {
+        let names: &[String] = match &selection.choice {
             Choice::All => &[],
             Choice::Only(names) | Choice::Except(names) => names,
         };
         let mut chosen = Self {
-            choice: &selection.0,
+            choice: &selection.choice,
+            sent: &selection.sent,
             paths: Vec::new(),
             urns: Vec::new(),
             core: &rt.schema.id,
@@ -140,7 +218,10 @@ impl<'a> Chosen<'a> {
             (Returned::Always, _) => true,
             (Returned::Default, Choice::All) => true,
             (Returned::Default, Choice::Except(_)) => !self.names(attribute, container),
-            (Returned::Request, Choice::All | Choice::Except(_)) => false,
+            (Returned::Request, Choice::All) => self.was_sent(attribute, None, container),
+            (Returned::Request, Choice::Except(_)) => {
+                self.was_sent(attribute, None, container) && !self.names(attribute, container)
+            }
             (Returned::Request, Choice::Only(_)) => self
                 .paths
                 .iter()
@@ -153,6 +234,22 @@ impl<'a> Chosen<'a> {
                         .any(|path| is_of(path, attribute, container))
             }
         }
+    }
+
+    /// Whether a write named the attribute, or this part of it.
+    fn was_sent(
+        &self,
+        attribute: &Attribute,
+        sub: Option<&Attribute>,
+        container: Option<&str>,
+    ) -> bool {
+        self.sent.iter().any(|path| {
+            is_of(path, attribute, container)
+                && match (sub, path.sub.as_deref()) {
+                    (Some(sub), Some(sent)) => sent.name == sub.name,
+                    _ => true,
+                }
+        })
     }
 
     /// Whether the attribute was named itself, or with its whole schema.
@@ -182,7 +279,10 @@ impl<'a> Chosen<'a> {
             (Returned::Always, _) => true,
             (Returned::Default, Choice::All) => true,
             (Returned::Default, Choice::Except(_)) => !is_named(),
-            (Returned::Request, Choice::All | Choice::Except(_)) => false,
+            (Returned::Request, Choice::All) => self.was_sent(attribute, Some(sub), container),
+            (Returned::Request, Choice::Except(_)) => {
+                self.was_sent(attribute, Some(sub), container) && !is_named()
+            }
             (Returned::Request, Choice::Only(_)) => is_named(),
             (Returned::Default, Choice::Only(_)) => {
                 // A complex attribute that is always returned and not named is shown as a whole.

@@ -9,7 +9,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use crate::scim::name;
-use crate::scim::schema::{Attribute, Returned, Schema, Type, Uniqueness};
+use crate::scim::schema::{Attribute, Mutability, Returned, Schema, Type, Uniqueness};
 
 mod blueprint;
 mod standard;
@@ -123,6 +123,8 @@ pub struct ResourceType {
     /// Whether clients may write resources of this type.
     pub access: Access,
     returned_whole: bool,
+    secrets: bool,
+    on_request: bool,
     /// By key in lower case and by key as it is; core keys also with the URN.
     lookup: HashMap<String, AttrRef>,
 }
@@ -184,6 +186,12 @@ impl ResourceType {
             matches!(path.leaf().returned, Returned::Always | Returned::Default)
                 || path.key() == "password"
         });
+        let secrets = lookup
+            .values()
+            .any(|path| path.leaf().returned == Returned::Never && path.key() != "password");
+        let on_request = lookup
+            .values()
+            .any(|path| path.leaf().returned == Returned::Request);
         Ok(Self {
             name: name.to_owned(),
             endpoint: endpoint.to_owned(),
@@ -193,12 +201,16 @@ impl ResourceType {
             indexed: Vec::new(),
             access: Access::ReadWrite,
             returned_whole,
+            secrets,
+            on_request,
             lookup,
         })
     }
 
-    /// Marks the paths that get rows in the store's index, in place of those marked before.
+    /// Marks the paths that get rows in the store's index, in place of those marked before. A unique attribute
+    /// always has them.
     pub fn index(mut self, keys: &[&str]) -> Result<Self, String> {
+        let unique = self.unique();
         let indexed: Result<Vec<AttrRef>, String> = keys
             .iter()
             .map(|key| match self.attr_by_key(key) {
@@ -212,8 +224,45 @@ impl ResourceType {
                 None => Err(format!("{} has no attribute {key:?}", self.name)),
             })
             .collect();
-        self.indexed = indexed?;
+        let mut indexed = indexed?;
+        indexed.extend(unique);
+        let mut seen = HashSet::new();
+        indexed.retain(|path| seen.insert(path.clone()));
+        self.indexed = indexed;
         Ok(self)
+    }
+
+    /// The paths whose values no two resources may share, but for those that have a column of their own.
+    fn unique(&self) -> Vec<AttrRef> {
+        let mut unique: Vec<AttrRef> = self
+            .lookup
+            .values()
+            .filter(|path| path.leaf().uniqueness != Uniqueness::None)
+            .filter(|path| !matches!(path.key(), "id" | "userName"))
+            .cloned()
+            .collect();
+        unique.sort_by(|one, other| one.key().cmp(other.key()));
+        unique.dedup();
+        unique
+    }
+
+    /// Whether the attribute is the password that the service keeps as a hash, outside of documents.
+    pub fn is_password(&self, container: Option<&str>, attribute: &Attribute) -> bool {
+        container.is_none()
+            && attribute.name == "password"
+            && attribute.mutability == Mutability::WriteOnly
+            && attribute.kind == Type::String
+            && !attribute.multi_valued
+    }
+
+    /// Whether some attribute is returned only to those who ask for it.
+    pub fn has_returned_on_request(&self) -> bool {
+        self.on_request
+    }
+
+    /// Whether documents hold values that must never leave the service.
+    pub fn has_secrets(&self) -> bool {
+        self.secrets
     }
 
     /// Resolves a path as a client wrote it, whatever its letter case; the core URN may be left out.

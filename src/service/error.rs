@@ -56,6 +56,10 @@ impl From<StoreError> for Error {
         match error {
             StoreError::Busy => Self::Busy,
             StoreError::Duplicate(unique) => Self::Taken(unique),
+            StoreError::Held { path, holder } => ScimError::uniqueness(format!(
+                "{path} must be unique, and {holder} has the same value. Choose another one, or change it there first."
+            ))
+            .into(),
             StoreError::Unavailable(_) => Self::Unavailable(error),
             StoreError::Full(_) => Self::Full(error),
             other => Self::Internal(Box::new(other)),

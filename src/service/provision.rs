@@ -28,6 +28,7 @@ pub async fn create(
     selection: Selection,
 ) -> Result<Resource, Error> {
     context.require(Scope::Scim)?;
+    let selection = selection.and_sent(rt, body);
     let mut admitted = admit::admit(rt, body, context.policy.compatibility)?;
     admit::defaults(rt, &mut admitted.document);
     let id = ResourceId(service.clock.new_id());
@@ -105,6 +106,7 @@ pub async fn replace(
     selection: Selection,
 ) -> Result<Resource, Error> {
     context.require(Scope::Scim)?;
+    let selection = selection.and_sent(rt, body);
     let admitted = admit::admit(rt, body, context.policy.compatibility)?;
     let password = passwords::wished(service, context, &id, admitted.password.map(Some)).await?;
     let user_name = leaves::hot_columns(rt, &admitted.document).user_name;
@@ -142,6 +144,7 @@ pub async fn patch(
     selection: Selection,
 ) -> Result<Patched, Error> {
     context.require(Scope::Scim)?;
+    let selection = selection.and_sent(rt, body);
     let patch = patch::parse(rt, body, context.policy.compatibility)?;
     let password = passwords::patched(service, context, rt, &id, &patch).await?;
     let options = Arc::clone(&service.options);

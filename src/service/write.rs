@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::scim::leaves;
 use crate::scim::members::MemberEdit;
 use crate::scim::project::Selection;
-use crate::scim::{Document, ResourceType, diff};
+use crate::scim::{Document, ResourceType, diff, secrets};
 use crate::service::membership::{self, Effect};
 use crate::service::present::{self, Patched, Resource};
 use crate::service::{Context, Error, Options};
@@ -41,6 +41,11 @@ impl Writer {
     }
 
     pub fn append(&self, tx: &mut Tx<'_>, kind: ChangeKind, payload: String) {
+        let payload = match kind {
+            // Their payload is the document.
+            ChangeKind::Created | ChangeKind::Deleted => secrets::without(&self.rt, payload),
+            _ => payload,
+        };
         tx.append(Change {
             resource_id: self.id.clone(),
             resource_type: self.rt.name.clone(),
@@ -134,6 +139,7 @@ impl Writer {
     fn append_differences(&self, tx: &mut Tx<'_>, differences: Vec<diff::AttrChange>) {
         let (flips, rest): (Vec<_>, Vec<_>) = differences
             .into_iter()
+            .map(|change| secrets::hide(&self.rt, change))
             .partition(|change| change.path == "active");
         for flip in flips {
             let kind = if flip.after == Some(Value::Bool(true)) {

@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::scim::leaves::IndexRow;
 use crate::store::schema::attributes;
 use crate::store::sql::{Column, Sql, rows};
-use crate::store::{ResourceId, StoreError, Tx};
+use crate::store::{ResourceId, StoreError, Tx, unique_values};
 
 /// Puts these rows in the place of all the resource has.
 pub fn replace(tx: &mut Tx<'_>, id: &ResourceId, rows: &[IndexRow]) -> Result<(), StoreError> {
@@ -62,7 +62,7 @@ pub(super) fn insert(
     .text(id.as_str())
     .text(&list)
     .execute(conn)?;
-    Ok(())
+    unique_values::claim(tx, id, values)
 }
 
 pub(super) fn remove(tx: &mut Tx<'_>, id: &ResourceId) -> Result<(), StoreError> {
@@ -73,5 +73,5 @@ pub(super) fn remove(tx: &mut Tx<'_>, id: &ResourceId) -> Result<(), StoreError>
             .filter(attributes::resource_id.eq(id.as_str())),
     )
     .execute(tx.conn())?;
-    Ok(())
+    unique_values::release(tx, id)
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use diesel::result::{DatabaseErrorInformation, DatabaseErrorKind, Error};
 
-use crate::store::TenantId;
+use crate::store::{ResourceId, TenantId};
 
 /// The reason behind a fault, for the log. Shared, because one failed commit fails many writes.
 pub type Cause = Arc<dyn std::error::Error + Send + Sync>;
@@ -27,6 +27,9 @@ pub enum StoreError {
     /// Another row holds a value that must be unique.
     #[error("{0} is taken")]
     Duplicate(Unique),
+    /// Another resource has a value at a path whose values must be unique.
+    #[error("{path} is taken by {holder}")]
+    Held { path: String, holder: ResourceId },
     #[error("tenant {0} does not exist")]
     UnknownTenant(TenantId),
     /// The database cannot be opened or brought up to date; the text tells the operator what to look at.

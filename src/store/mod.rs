@@ -27,6 +27,7 @@ pub mod tenants;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod tokens;
+mod unique_values;
 pub mod walks;
 mod writer;
 

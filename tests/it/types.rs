@@ -1,5 +1,6 @@
 //! Extensions and resource types that the operator declares (`[[extensions]]`, `[[resource_types]]`).
 
+mod characteristics;
 mod refused;
 
 use serde_json::{Value, json};

@@ -61,7 +61,7 @@ pub(super) fn attribute(
         };
     }
     let at = Place::root(path.key());
-    if attribute.mutability == Mutability::WriteOnly {
+    if rt.is_password(path.container.as_deref(), attribute) {
         let password = match (op, value) {
             (Op::Remove, _) | (_, None) => None,
             (Op::Add, Some(value)) if coerce::is_nothing(value) => return Ok(()),

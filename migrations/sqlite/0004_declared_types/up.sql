@@ -1,0 +1,34 @@
+-- Types and extensions that the operator declares.
+
+-- The values of attributes that no two resources may share. `path` says among which: those of a type, or all.
+CREATE TABLE unique_values (
+    tenant_id BIGINT NOT NULL,
+    path TEXT NOT NULL,
+    held TEXT NOT NULL,
+    resource_id TEXT NOT NULL,
+    PRIMARY KEY (tenant_id, path, held)
+) WITHOUT ROWID;
+CREATE INDEX unique_values_resource_idx ON unique_values (tenant_id, resource_id);
+
+-- Which paths have rows in `attributes`, by which rule, and how far the documents that were there before are read.
+CREATE TABLE indexes (
+    resource_type TEXT NOT NULL,
+    path TEXT NOT NULL,
+    rule TEXT NOT NULL,
+    done BOOLEAN NOT NULL,
+    tenant_id BIGINT NOT NULL DEFAULT 0,
+    last_id TEXT NOT NULL DEFAULT '',
+    PRIMARY KEY (resource_type, path)
+) WITHOUT ROWID;
+INSERT INTO indexes (resource_type, path, rule, done) VALUES
+    ('User', 'emails.value', 'folded', TRUE),
+    ('User', 'emails.type', 'folded', TRUE),
+    ('User', 'phoneNumbers.value', 'folded', TRUE),
+    ('User', 'name.familyName', 'folded', TRUE),
+    ('User', 'name.givenName', 'folded', TRUE),
+    ('User', 'urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:employeeNumber', 'folded', TRUE),
+    ('User', 'urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department', 'folded', TRUE),
+    ('User', 'urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager.value', 'exact', TRUE);
+
+-- Moves when `indexes` changes, so that a node with other types notices within its next write.
+ALTER TABLE tenants ADD COLUMN index_epoch BIGINT NOT NULL DEFAULT 1;
