@@ -3,6 +3,7 @@
 //! It is the only reader of the environment. Every fault names the setting and the place that set it.
 
 mod file;
+mod setup;
 mod sources;
 
 use std::net::SocketAddr;
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use file::{Access, Declared, ExtensionSettings, IssuerSettings, Placed, TypeSettings};
+pub use setup::{OktaArgs, OktaSettings};
 pub use sources::{DatabaseArgs, ServeArgs};
 
 use crate::config::sources::Sources;
@@ -74,6 +76,10 @@ pub struct TlsFiles {
 pub struct Secret(String);
 
 impl Secret {
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
     pub fn expose(&self) -> &str {
         &self.0
     }

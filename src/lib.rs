@@ -8,5 +8,6 @@ pub mod config;
 pub mod http;
 pub mod scim;
 pub mod service;
+pub mod setup;
 pub mod store;
 pub mod telemetry;

@@ -5,8 +5,11 @@ mod healthcheck;
 mod migrate;
 mod openapi;
 mod serve;
+mod setup;
 mod tenant;
 mod token;
+
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
@@ -34,6 +37,9 @@ enum Command {
     /// Make and list tenants
     #[command(subcommand)]
     Tenant(tenant::TenantCommand),
+    /// Register Rollcall in an Okta org, and look after it there
+    #[command(subcommand)]
+    Setup(setup::SetupCommand),
     /// Print the OpenAPI document
     Openapi,
     /// Ask a running service whether it is well; exits with 0 when it is
@@ -44,8 +50,10 @@ enum Command {
 ///
 /// # Errors
 /// Whatever stopped it, told for the operator.
-pub fn run(cli: Cli) -> anyhow::Result<()> {
-    match cli.command {
+pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    let done = match cli.command {
+        // It alone has more to say than success or failure.
+        Command::Setup(command) => return wait(setup::run(command)),
         Command::Serve(args) => serve::run(&args),
         Command::Migrate(args) => migrate::run(&args),
         Command::Backup(args) => backup::run(&args),
@@ -53,7 +61,8 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Tenant(command) => wait(tenant::run(command)),
         Command::Openapi => openapi::run(),
         Command::Healthcheck(args) => healthcheck::run(&args),
-    }
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }
 
 fn wait<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {

@@ -274,7 +274,7 @@ fn variable(setting: &str) -> String {
     clippy::disallowed_methods,
     reason = "this is the one reader of the environment"
 )]
-fn environment(setting: &str) -> Option<String> {
+pub(super) fn environment(setting: &str) -> Option<String> {
     std::env::var(variable(setting))
         .ok()
         .filter(|text| !text.is_empty())

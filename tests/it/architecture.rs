@@ -33,6 +33,11 @@ const LAYERS: &[Layer] = &[
         must_not: &["actix_web", "diesel"],
     },
     Layer {
+        name: "setup",
+        may_use: &["config", "service", "auth", "clock"],
+        must_not: &["actix_web", "diesel"],
+    },
+    Layer {
         name: "auth",
         may_use: &["clock"],
         must_not: &["actix_web", "diesel"],

@@ -1,0 +1,94 @@
+//! What `rollcall setup` takes from its flags and from the environment: the file of the wished state, and the
+//! credential for Okta, which is never an argument.
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::config::sources::environment;
+use crate::config::{ConfigError, DatabaseArgs, Secret};
+
+/// The flags that every verb of `rollcall setup` takes.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct OktaArgs {
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+    /// The wished state (environment `ROLLCALL_SETUP_FILE`) [default: setup.toml]
+    #[arg(long, value_name = "FILE", global = true)]
+    pub file: Option<PathBuf>,
+    /// A file with Okta's API token, `-` for standard input (environment `ROLLCALL_OKTA_TOKEN_FILE`; the token itself
+    /// may stand in `ROLLCALL_OKTA_TOKEN`)
+    #[arg(long, value_name = "FILE", global = true)]
+    pub okta_token_file: Option<PathBuf>,
+    /// The private key of an Okta service app, PEM or JWK, instead of a token (environment `ROLLCALL_OKTA_KEY_FILE`)
+    #[arg(long, value_name = "FILE", global = true)]
+    pub okta_key_file: Option<PathBuf>,
+    /// Longest single wait for one of Okta's rate limits [default: 300]
+    #[arg(long, value_name = "SECONDS", global = true)]
+    pub max_wait: Option<u64>,
+    /// Print one JSON object instead of text
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Speak plain HTTP to a stand-in for Okta on this machine, and wait milliseconds for seconds
+    #[arg(long, global = true, hide = true)]
+    pub rehearse: bool,
+}
+
+/// The same, read and checked.
+#[derive(Debug)]
+pub struct OktaSettings {
+    pub file: PathBuf,
+    pub token: Option<Secret>,
+    pub key: Option<Secret>,
+    pub event_hook_secret: Option<Secret>,
+    pub max_wait: Duration,
+    pub rehearse: bool,
+}
+
+/// A token or a key is no larger.
+const MAX_SECRET_BYTES: u64 = 64 * 1024;
+
+impl OktaSettings {
+    /// # Errors
+    /// A file that cannot be read.
+    pub fn load(args: &OktaArgs) -> Result<Self, ConfigError> {
+        let path = |flag: &Option<PathBuf>, setting| {
+            flag.clone()
+                .or_else(|| environment(setting).map(PathBuf::from))
+        };
+        let token = match (&args.okta_token_file, environment("okta_token")) {
+            (None, Some(token)) => Some(Secret::new(token)),
+            _ => path(&args.okta_token_file, "okta_token_file")
+                .map(|path| secret(&path, "okta_token_file"))
+                .transpose()?,
+        };
+        Ok(Self {
+            file: path(&args.file, "setup_file").unwrap_or_else(|| PathBuf::from("setup.toml")),
+            token,
+            key: path(&args.okta_key_file, "okta_key_file")
+                .map(|path| secret(&path, "okta_key_file"))
+                .transpose()?,
+            event_hook_secret: environment("event_hook_secret").map(Secret::new),
+            max_wait: Duration::from_secs(args.max_wait.unwrap_or(300)),
+            rehearse: args.rehearse || environment("setup_rehearse").is_some(),
+        })
+    }
+}
+
+fn secret(path: &Path, setting: &str) -> Result<Secret, ConfigError> {
+    let mut text = String::new();
+    let read = if path == Path::new("-") {
+        std::io::stdin()
+            .take(MAX_SECRET_BYTES)
+            .read_to_string(&mut text)
+    } else {
+        std::fs::File::open(path)
+            .and_then(|file| file.take(MAX_SECRET_BYTES).read_to_string(&mut text))
+    };
+    read.map_err(|error| ConfigError {
+        setting: setting.to_owned(),
+        place: path.display().to_string(),
+        problem: error.to_string(),
+    })?;
+    Ok(Secret::new(text.trim()))
+}
