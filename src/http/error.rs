@@ -60,6 +60,9 @@ impl ApiError {
         match self {
             Self::Service(E::Scim(error)) => error.detail.clone(),
             Self::Service(E::NotFound(what)) => format!("{what} was not found. It may have been deleted, or it belongs to another tenant."),
+            Self::Service(E::PreconditionFailed(version)) => format!(
+                "The resource has the version {version}, which the request does not want. Read it again, then send the change for what it is now."
+            ),
             Self::Service(E::Unauthenticated(Unauthenticated::Missing)) => {
                 "The Authorization header is missing. Enter the token of this service in the provisioning settings of the app.".to_owned()
             }
@@ -119,6 +122,7 @@ impl ResponseError for ApiError {
                 StatusCode::from_u16(error.kind.status()).unwrap_or(StatusCode::BAD_REQUEST)
             }
             Self::Service(E::NotFound(_)) | Self::NoSuchPath => StatusCode::NOT_FOUND,
+            Self::Service(E::PreconditionFailed(_)) => StatusCode::PRECONDITION_FAILED,
             Self::Service(E::Unauthenticated(_)) => StatusCode::UNAUTHORIZED,
             Self::Service(E::Forbidden(_)) | Self::FilterForbidden => StatusCode::FORBIDDEN,
             Self::Service(E::Conflict(_) | E::Taken(_)) => StatusCode::CONFLICT,

@@ -4,6 +4,7 @@
 
 pub mod admin;
 pub mod body;
+pub mod condition;
 pub mod discovery;
 pub mod docs;
 pub mod error;
@@ -84,27 +85,32 @@ fn scim(registry: &Arc<Registry>) -> actix_web::Scope {
         .service(
             web::resource("/ServiceProviderConfig")
                 .route(web::get().to(discovery::service_provider_config))
-                .default_service(method_not_allowed("GET")),
+                .route(web::head().to(discovery::service_provider_config))
+                .default_service(method_not_allowed("GET, HEAD")),
         )
         .service(
             web::resource("/ResourceTypes")
                 .route(web::get().to(discovery::resource_types))
-                .default_service(method_not_allowed("GET")),
+                .route(web::head().to(discovery::resource_types))
+                .default_service(method_not_allowed("GET, HEAD")),
         )
         .service(
             web::resource("/ResourceTypes/{name}")
                 .route(web::get().to(discovery::resource_type))
-                .default_service(method_not_allowed("GET")),
+                .route(web::head().to(discovery::resource_type))
+                .default_service(method_not_allowed("GET, HEAD")),
         )
         .service(
             web::resource("/Schemas")
                 .route(web::get().to(discovery::schemas))
-                .default_service(method_not_allowed("GET")),
+                .route(web::head().to(discovery::schemas))
+                .default_service(method_not_allowed("GET, HEAD")),
         )
         .service(
             web::resource("/Schemas/{urn}")
                 .route(web::get().to(discovery::schema))
-                .default_service(method_not_allowed("GET")),
+                .route(web::head().to(discovery::schema))
+                .default_service(method_not_allowed("GET, HEAD")),
         );
     for rt in registry.types() {
         let rt_data = web::Data::from(Arc::clone(rt));
@@ -113,17 +119,19 @@ fn scim(registry: &Arc<Registry>) -> actix_web::Scope {
                 web::resource(&rt.endpoint)
                     .app_data(rt_data.clone())
                     .route(web::get().to(resources::list))
+                    .route(web::head().to(resources::list))
                     .route(web::post().to(resources::create))
-                    .default_service(method_not_allowed("GET, POST")),
+                    .default_service(method_not_allowed("GET, HEAD, POST")),
             )
             .service(
                 web::resource(format!("{}/{{id}}", rt.endpoint))
                     .app_data(rt_data)
                     .route(web::get().to(resources::get))
+                    .route(web::head().to(resources::get))
                     .route(web::put().to(resources::replace))
                     .route(web::patch().to(resources::patch))
                     .route(web::delete().to(resources::delete))
-                    .default_service(method_not_allowed("GET, PUT, PATCH, DELETE")),
+                    .default_service(method_not_allowed("GET, HEAD, PUT, PATCH, DELETE")),
             );
     }
     scope.default_service(web::to(no_such_path))

@@ -4,6 +4,7 @@
 
 mod answer;
 mod example;
+mod head;
 mod message;
 mod resources;
 mod schema;
@@ -77,6 +78,11 @@ fn paths(registry: &Registry) -> Paths {
         paths.paths.insert(endpoint, resources::collection(rt));
     }
     paths.paths.extend(service::paths(registry));
+    for (path, item) in &mut paths.paths {
+        if path.starts_with(SCIM_ROOT) {
+            head::beside_get(item);
+        }
+    }
     paths
 }
 

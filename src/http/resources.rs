@@ -9,11 +9,10 @@ use actix_web::{HttpRequest, HttpResponse};
 use crate::http::error::ApiError;
 use crate::http::query::Query;
 use crate::http::shared::{Caller, Shared};
-use crate::http::{body, respond};
+use crate::http::{body, condition, respond};
 use crate::scim::ResourceType;
 use crate::service;
 use crate::service::ResourceId;
-use crate::service::present::Patched;
 use crate::service::{list as queries, provision};
 
 type Answer = Result<HttpResponse, ApiError>;
@@ -38,17 +37,12 @@ pub async fn create(
     shared: Data<Shared>,
     payload: Payload,
 ) -> Answer {
-    let selection = Query::of(&request).selection()?;
+    let wish = condition::wish(&request)?;
+    let applied = wish.preference();
     let body = body::read(&request, payload, shared.body_limits).await?;
-    let created = provision::create(
-        &shared.service,
-        &caller.context,
-        &rt.into_inner(),
-        &body,
-        selection,
-    )
-    .await?;
-    Ok(respond::resource(StatusCode::CREATED, created))
+    let (service, rt) = (&shared.service, rt.into_inner());
+    let created = provision::create(service, &caller.context, &rt, &body, wish).await?;
+    Ok(respond::created(created, applied))
 }
 
 /// `GET /Users/{id}`: for `read` and `scim`.
@@ -60,10 +54,12 @@ pub async fn get(
     id: Path<String>,
 ) -> Answer {
     let selection = Query::of(&request).selection()?;
-    let (rt, id) = (rt.into_inner(), id.into_inner());
-    let id = parse_id(&rt, id)?;
-    let found = provision::get(&shared.service, &caller.context, &rt, id, selection).await?;
-    Ok(respond::resource(StatusCode::OK, found))
+    let condition = condition::precondition(&request);
+    let rt = rt.into_inner();
+    let id = parse_id(&rt, id.into_inner())?;
+    let (service, context) = (&shared.service, &caller.context);
+    let found = provision::get(service, context, &rt, id, selection, condition).await?;
+    Ok(respond::found(found))
 }
 
 /// `PUT /Users/{id}`: for `scim`.
@@ -75,13 +71,17 @@ pub async fn replace(
     id: Path<String>,
     payload: Payload,
 ) -> Answer {
-    let selection = Query::of(&request).selection()?;
-    let (rt, id) = (rt.into_inner(), id.into_inner());
-    let id = parse_id(&rt, id)?;
+    let (wish, condition) = (
+        condition::wish(&request)?,
+        condition::precondition(&request),
+    );
+    let applied = wish.preference();
+    let rt = rt.into_inner();
+    let id = parse_id(&rt, id.into_inner())?;
     let body = body::read(&request, payload, shared.body_limits).await?;
-    let replaced =
-        provision::replace(&shared.service, &caller.context, &rt, id, &body, selection).await?;
-    Ok(respond::resource(StatusCode::OK, replaced))
+    let (service, context) = (&shared.service, &caller.context);
+    let replaced = provision::replace(service, context, &rt, id, &body, wish, condition).await?;
+    Ok(respond::changed(replaced, applied))
 }
 
 /// `PATCH /Users/{id}`: for `scim`.
@@ -93,29 +93,32 @@ pub async fn patch(
     id: Path<String>,
     payload: Payload,
 ) -> Answer {
-    let selection = Query::of(&request).selection()?;
-    let (rt, id) = (rt.into_inner(), id.into_inner());
-    let id = parse_id(&rt, id)?;
+    let (wish, condition) = (
+        condition::wish(&request)?,
+        condition::precondition(&request),
+    );
+    let applied = wish.preference();
+    let rt = rt.into_inner();
+    let id = parse_id(&rt, id.into_inner())?;
     let body = body::read(&request, payload, shared.body_limits).await?;
-    Ok(
-        match provision::patch(&shared.service, &caller.context, &rt, id, &body, selection).await? {
-            Patched::Whole(resource) => respond::resource(StatusCode::OK, resource),
-            Patched::Quiet { location } => respond::no_content(Some(&location)),
-        },
-    )
+    let (service, context) = (&shared.service, &caller.context);
+    let patched = provision::patch(service, context, &rt, id, &body, wish, condition).await?;
+    Ok(respond::changed(patched, applied))
 }
 
 /// `DELETE /Users/{id}`: for `scim`.
 pub async fn delete(
+    request: HttpRequest,
     caller: Caller,
     rt: Data<ResourceType>,
     shared: Data<Shared>,
     id: Path<String>,
 ) -> Answer {
-    let (rt, id) = (rt.into_inner(), id.into_inner());
-    let id = parse_id(&rt, id)?;
-    provision::delete(&shared.service, &caller.context, &rt, id).await?;
-    Ok(respond::no_content(None))
+    let condition = condition::precondition(&request);
+    let rt = rt.into_inner();
+    let id = parse_id(&rt, id.into_inner())?;
+    provision::delete(&shared.service, &caller.context, &rt, id, condition).await?;
+    Ok(respond::no_content())
 }
 
 /// A text that cannot be an id names nothing, so the answer is 404 and not 400.

@@ -2,9 +2,10 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CACHE_CONTROL, LOCATION};
+use actix_web::http::header::{CACHE_CONTROL, ETAG, HeaderName, LOCATION};
 
-use crate::service::present::Resource;
+use crate::scim::Version;
+use crate::service::present::{Found, Resource, Return, Written};
 
 /// RFC 7644 section 8.1.
 pub const SCIM_JSON: &str = "application/scim+json";
@@ -18,25 +19,79 @@ pub fn scim(status: StatusCode, body: String) -> HttpResponse {
         .body(body)
 }
 
-/// A resource with its `Location`.
-pub fn resource(status: StatusCode, resource: Resource) -> HttpResponse {
-    let mut response = scim(status, resource.body);
-    set_location(&mut response, &resource.location);
-    response
+/// A resource that was read, or that its reader has already.
+pub fn found(found: Found) -> HttpResponse {
+    match found {
+        Found::Resource(resource) => whole(StatusCode::OK, resource),
+        Found::NotModified(version) => {
+            let mut response = HttpResponse::NotModified()
+                .insert_header((CACHE_CONTROL, "no-store"))
+                .finish();
+            set(&mut response, ETAG, &version.to_string());
+            response
+        }
+    }
+}
+
+/// The answer to a create: 201 with the resource, or without where the client prefers that.
+pub fn created(written: Written, applied: Option<Return>) -> HttpResponse {
+    written_as(written, applied, StatusCode::CREATED, StatusCode::CREATED)
+}
+
+/// The answer to a PUT or PATCH: 200 with the resource, or 204.
+pub fn changed(written: Written, applied: Option<Return>) -> HttpResponse {
+    written_as(written, applied, StatusCode::OK, StatusCode::NO_CONTENT)
 }
 
 /// Success without a body.
-pub fn no_content(location: Option<&str>) -> HttpResponse {
-    let mut response = HttpResponse::NoContent().finish();
-    if let Some(location) = location {
-        set_location(&mut response, location);
+pub fn no_content() -> HttpResponse {
+    HttpResponse::NoContent().finish()
+}
+
+fn written_as(
+    written: Written,
+    applied: Option<Return>,
+    with_body: StatusCode,
+    without: StatusCode,
+) -> HttpResponse {
+    let mut response = match written {
+        Written::Whole(resource) => whole(with_body, resource),
+        Written::Quiet { location, version } => {
+            let mut response = HttpResponse::new(without);
+            name(&mut response, &location, &version);
+            response
+        }
+    };
+    // RFC 7240 section 3.
+    let applied = applied.map(|preference| match preference {
+        Return::Minimal => "return=minimal",
+        Return::Representation => "return=representation",
+    });
+    if let Some(applied) = applied {
+        set(
+            &mut response,
+            HeaderName::from_static("preference-applied"),
+            applied,
+        );
     }
     response
 }
 
-fn set_location(response: &mut HttpResponse, location: &str) {
-    // Ids and the configured base URL are printable ASCII.
-    if let Ok(value) = location.parse() {
-        response.headers_mut().insert(LOCATION, value);
+fn whole(status: StatusCode, resource: Resource) -> HttpResponse {
+    let mut response = scim(status, resource.body);
+    name(&mut response, &resource.location, &resource.version);
+    response
+}
+
+/// Says which resource it is and in which version (RFC 7644 section 3.14).
+fn name(response: &mut HttpResponse, location: &str, version: &Version) {
+    set(response, LOCATION, location);
+    set(response, ETAG, &version.to_string());
+}
+
+fn set(response: &mut HttpResponse, name: HeaderName, value: &str) {
+    // Ids, tags and the configured base URL are printable ASCII.
+    if let Ok(value) = value.parse() {
+        response.headers_mut().insert(name, value);
     }
 }

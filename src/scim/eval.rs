@@ -194,7 +194,7 @@ fn meta(meta: &Meta) -> Value {
         "created": meta.created.to_string(),
         "lastModified": meta.modified.to_string(),
         "location": meta.location,
-        "version": format!("W/\"{}\"", meta.version),
+        "version": meta.version.to_string(),
     })
 }
 

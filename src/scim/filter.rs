@@ -7,7 +7,7 @@ use scim_filter_parser as ast;
 
 use crate::scim::registry::{AttrRef, ResourceType};
 use crate::scim::schema::{Returned, Type, instant};
-use crate::scim::{Compatibility, ScimError};
+use crate::scim::{Compatibility, ScimError, version};
 
 /// A resolved filter. Inside [`Filter::Element`] the paths are those of the element's sub-attributes.
 #[derive(Debug, Clone, PartialEq)]
@@ -253,7 +253,12 @@ fn operand(path: &AttrRef, op: CompareOp, value: &ast::Value) -> Result<Operand,
             // PostgreSQL cannot hold U+0000, so no stored text has it and none may be asked for.
             if !text.contains('\0') =>
         {
-            Some(Operand::Text(path.comparable(text).into_owned()))
+            // A tag as it is shown finds what it names, whatever groups were shown beside it.
+            Some(Operand::Text(if path.key() == "meta.version" {
+                version::without_mark(text)
+            } else {
+                path.comparable(text).into_owned()
+            }))
         }
         _ => None,
     };

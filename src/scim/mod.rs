@@ -20,6 +20,7 @@ pub mod registry;
 pub mod render;
 pub mod schema;
 pub mod secrets;
+pub mod version;
 
 pub use compatibility::Compatibility;
 pub use document::Document;
@@ -28,3 +29,4 @@ pub use filter::Filter;
 pub use members::{Member, MemberEdit};
 pub use name::Folded;
 pub use registry::{Registry, ResourceType};
+pub use version::{Precondition, Version};

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::scim::project::{Selection, project};
 use crate::scim::registry::ResourceType;
+use crate::scim::version::Version;
 
 /// What the service itself knows of a resource (RFC 7643 section 3.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,15 +20,7 @@ pub struct Meta<'a> {
     pub modified: Timestamp,
     /// The absolute URI of the resource.
     pub location: &'a str,
-    /// Shown as a weak tag: `W/"3"`.
-    pub version: i64,
-}
-
-impl Meta<'_> {
-    /// The entity tag: `meta.version` and the `ETag` header are the same text.
-    pub fn tag(&self) -> String {
-        format!("W/\"{}\"", self.version)
-    }
+    pub version: Version,
 }
 
 /// One value of `Group.members`.
@@ -114,7 +107,9 @@ fn splice(
         meta.created, meta.modified
     );
     push_text(&mut text, meta.location);
-    let _ = write!(text, r#","version":"W/\"{}\""}}}}"#, meta.version);
+    text.push_str(r#","version":"#);
+    push_text(&mut text, &meta.version.to_string());
+    text.push_str("}}");
     text
 }
 
@@ -182,7 +177,7 @@ pub fn meta_value(meta: &Meta<'_>) -> Value {
         "created": meta.created.to_string(),
         "lastModified": meta.modified.to_string(),
         "location": meta.location,
-        "version": meta.tag(),
+        "version": meta.version.to_string(),
     })
 }
 
@@ -223,7 +218,7 @@ mod tests {
             created: Timestamp::from_microsecond(0).unwrap(),
             modified: Timestamp::from_microsecond(1_500_000).unwrap(),
             location: LOCATION,
-            version: 3,
+            version: 3.into(),
         }
     }
 

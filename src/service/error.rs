@@ -1,6 +1,6 @@
 //! Why a use case could not be done, in the service's own words; HTTP picks the status.
 
-use crate::scim::{ResourceType, ScimError};
+use crate::scim::{ResourceType, ScimError, Version};
 use crate::store::page::PageError;
 use crate::store::{ResourceId, StoreError, Unique};
 
@@ -11,6 +11,9 @@ pub enum Error {
     /// The text names the resource as the admin would: `User 123`.
     #[error("{0} was not found")]
     NotFound(String),
+    /// The request named versions, and this one is not among them, or is among those that it refuses.
+    #[error("the version is {0}")]
+    PreconditionFailed(Version),
     #[error("no valid credential")]
     Unauthenticated(Unauthenticated),
     #[error("this token lacks the scope {0}")]

@@ -11,6 +11,7 @@ pub mod present;
 pub mod provision;
 pub mod tenants;
 pub mod tokens;
+mod verbs;
 pub mod walk;
 mod write;
 
@@ -25,6 +26,7 @@ use crate::scim::Registry;
 use crate::scim::message::{Capabilities, Pagination};
 use crate::store::Store;
 
+pub use crate::scim::Precondition;
 pub use crate::store::tenants::{PatchAnswer, Policy};
 pub use crate::store::{ResourceId, TenantId};
 pub use error::Error;
@@ -109,6 +111,7 @@ impl Options {
         Capabilities {
             filter_max_results: self.max_page_size.into(),
             change_password: self.password_sync == PasswordSync::On,
+            etag: true,
             pagination: Pagination {
                 cursor: false,
                 default_page_size: self.default_page_size.into(),

@@ -2,9 +2,11 @@
 
 use std::collections::HashMap;
 
-use crate::scim::ResourceType;
+use serde_json::Value;
+
 use crate::scim::project::Selection;
 use crate::scim::render::{self, GroupView, MemberView, Meta};
+use crate::scim::{ResourceType, Version};
 use crate::service::Error;
 use crate::store::resources::Stored;
 use crate::store::{Conn, members};
@@ -14,14 +16,52 @@ use crate::store::{ResourceId, TenantId};
 #[derive(Debug, Clone)]
 pub struct Resource {
     pub location: String,
+    /// The tag that `meta.version` in the body is.
+    pub version: Version,
     pub body: String,
 }
 
-/// What a PATCH answers: the resource, or nothing where the whole list of a large group would be the answer.
+/// What a read finds.
 #[derive(Debug, Clone)]
-pub enum Patched {
+pub enum Found {
+    Resource(Resource),
+    /// The reader has this version already.
+    NotModified(Version),
+}
+
+/// What a write answers: the resource, or only that it was done.
+#[derive(Debug, Clone)]
+pub enum Written {
     Whole(Resource),
-    Quiet { location: String },
+    Quiet { location: String, version: Version },
+}
+
+/// What the writer would like to be answered.
+#[derive(Debug, Clone)]
+pub struct Wish {
+    pub selection: Selection,
+    /// `Prefer: return=…` (RFC 7240 section 4.2).
+    pub preference: Option<Return>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Return {
+    Minimal,
+    Representation,
+}
+
+impl Wish {
+    /// The same, for a write with this body: what it sent of what is returned on request is returned to it.
+    #[must_use]
+    pub fn and_sent(mut self, rt: &ResourceType, body: &Value) -> Self {
+        self.selection = self.selection.and_sent(rt, body);
+        self
+    }
+
+    /// The preference that counts: a selection is a wish for content (RFC 7644 section 3.5.2).
+    pub fn preference(&self) -> Option<Return> {
+        self.preference.filter(|_| self.selection.is_all())
+    }
 }
 
 /// `https://scim.example.com/scim/v2/Users/ID`
@@ -41,11 +81,31 @@ pub fn one(
     row: Stored,
     selection: &Selection,
 ) -> Result<Resource, Error> {
-    let location = location(base_url, rt, &row.id);
-    let body = many(conn, tenant, base_url, rt, &[row], selection)?
-        .pop()
-        .unwrap_or_default();
-    Ok(Resource { location, body })
+    let rows = [row];
+    let mut relations = Relations::read(conn, tenant, base_url, rt, &rows, selection)?;
+    let [row] = &rows;
+    Ok(relations.render(base_url, rt, row, selection))
+}
+
+/// Renders a resource that was created just now, of which all is known but what its members are called.
+///
+/// # Errors
+/// Where the database does not answer.
+pub fn newborn(
+    conn: &mut Conn,
+    tenant: TenantId,
+    base_url: &str,
+    rt: &ResourceType,
+    row: Stored,
+    selection: &Selection,
+) -> Result<Resource, Error> {
+    let rows = [row];
+    let mut relations = Relations {
+        members: members_shown(conn, tenant, base_url, rt, &rows, selection)?,
+        groups: shows(rt, selection, "groups").then(HashMap::new),
+    };
+    let [row] = &rows;
+    Ok(relations.render(base_url, rt, row, selection))
 }
 
 /// Renders a page, with one query for all its memberships.
@@ -60,39 +120,109 @@ pub fn many(
     rows: &[Stored],
     selection: &Selection,
 ) -> Result<Vec<String>, Error> {
-    let with_members = rt.is_relational("members") && selection.wants(rt, "members");
-    let with_groups = rt.is_relational("groups") && selection.wants(rt, "groups");
-    let mut groups = if with_groups {
-        groups_of(conn, tenant, base_url, rows)?
-    } else {
-        HashMap::new()
-    };
-    let mut members = if with_members {
-        members_of(conn, tenant, base_url, rows)?
-    } else {
-        HashMap::new()
-    };
-    let mut bodies = Vec::with_capacity(rows.len());
-    for row in rows {
-        let members = with_members.then(|| members.remove(row.id.as_str()).unwrap_or_default());
-        let groups = with_groups.then(|| groups.remove(row.id.as_str()).unwrap_or_default());
+    let mut relations = Relations::read(conn, tenant, base_url, rt, rows, selection)?;
+    let render = |row| relations.render(base_url, rt, row, selection).body;
+    Ok(rows.iter().map(render).collect())
+}
+
+/// The version of the answer that [`one`] would give.
+///
+/// # Errors
+/// Where the database does not answer.
+pub fn version(
+    conn: &mut Conn,
+    tenant: TenantId,
+    rt: &ResourceType,
+    row: &Stored,
+    selection: &Selection,
+) -> Result<Version, Error> {
+    // Addresses are no part of a version.
+    let groups = groups_shown(conn, tenant, "", rt, std::slice::from_ref(row), selection)?;
+    let groups = groups.and_then(|mut groups| groups.remove(row.id.as_str()));
+    Ok(Version::showing(row.version, &groups.unwrap_or_default()))
+}
+
+/// What is shown of the resources of a page and is in no document; `None` where it is not shown.
+struct Relations {
+    members: Option<HashMap<String, Vec<MemberView>>>,
+    groups: Option<HashMap<String, Vec<GroupView>>>,
+}
+
+impl Relations {
+    fn read(
+        conn: &mut Conn,
+        tenant: TenantId,
+        base_url: &str,
+        rt: &ResourceType,
+        rows: &[Stored],
+        selection: &Selection,
+    ) -> Result<Self, Error> {
+        Ok(Self {
+            members: members_shown(conn, tenant, base_url, rt, rows, selection)?,
+            groups: groups_shown(conn, tenant, base_url, rt, rows, selection)?,
+        })
+    }
+
+    /// Takes the resource's relations out.
+    fn render(
+        &mut self,
+        base_url: &str,
+        rt: &ResourceType,
+        row: &Stored,
+        selection: &Selection,
+    ) -> Resource {
+        let id = row.id.as_str();
+        let members = self.members.as_mut();
+        let members = members.map(|all| all.remove(id).unwrap_or_default());
+        let groups = self.groups.as_mut();
+        let groups = groups.map(|all| all.remove(id).unwrap_or_default());
+        let location = location(base_url, rt, &row.id);
+        let version = Version::showing(row.version, groups.as_deref().unwrap_or_default());
         let meta = Meta {
             resource_type: &rt.name,
             created: timestamp(row.created),
             modified: timestamp(row.modified),
-            location: &location(base_url, rt, &row.id),
-            version: row.version,
+            location: &location,
+            version,
         };
-        bodies.push(render::render(
-            rt,
-            &row.doc,
-            &meta,
-            members.as_deref(),
-            groups.as_deref(),
-            selection,
-        ));
+        let (members, groups) = (members.as_deref(), groups.as_deref());
+        let body = render::render(rt, &row.doc, &meta, members, groups, selection);
+        Resource {
+            location,
+            version,
+            body,
+        }
     }
-    Ok(bodies)
+}
+
+fn shows(rt: &ResourceType, selection: &Selection, name: &str) -> bool {
+    rt.is_relational(name) && selection.wants(rt, name)
+}
+
+fn members_shown(
+    conn: &mut Conn,
+    tenant: TenantId,
+    base_url: &str,
+    rt: &ResourceType,
+    rows: &[Stored],
+    selection: &Selection,
+) -> Result<Option<HashMap<String, Vec<MemberView>>>, Error> {
+    shows(rt, selection, "members")
+        .then(|| members_of(conn, tenant, base_url, rows))
+        .transpose()
+}
+
+fn groups_shown(
+    conn: &mut Conn,
+    tenant: TenantId,
+    base_url: &str,
+    rt: &ResourceType,
+    rows: &[Stored],
+    selection: &Selection,
+) -> Result<Option<HashMap<String, Vec<GroupView>>>, Error> {
+    shows(rt, selection, "groups")
+        .then(|| groups_of(conn, tenant, base_url, rows))
+        .transpose()
 }
 
 fn timestamp(microseconds: i64) -> jiff::Timestamp {

@@ -2,66 +2,41 @@
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::auth::Scope;
-use crate::scim::leaves;
-use crate::scim::members::MemberEdit;
 use crate::scim::project::Selection;
-use crate::scim::{Document, ResourceType, ScimError, admit, patch};
-use crate::service::present::{self, Patched, Resource};
-use crate::service::write::Writer;
+use crate::scim::{Precondition, ResourceType, ScimError};
+use crate::service::present::{self, Found, Wish, Written};
+use crate::service::verbs::{Create, Delete, Patch, Replace};
 use crate::service::{Context, Error, PasswordSync, Service, passwords};
-use crate::store::changes::{Change, ChangeKind};
-use crate::store::resources::NewResource;
 use crate::store::{ResourceId, Unique, resources};
 
 /// Creates a resource (RFC 7644 section 3.3).
 ///
 /// # Errors
-/// What [`admit::admit`] refuses, and `uniqueness` where the user name is taken.
+/// What [`admit::admit`](crate::scim::admit::admit) refuses, and `uniqueness` where the user name is taken.
 pub async fn create(
     service: &Service,
     context: &Context,
     rt: &Arc<ResourceType>,
     body: &Value,
-    selection: Selection,
-) -> Result<Resource, Error> {
+    wish: Wish,
+) -> Result<Written, Error> {
     context.require(Scope::Scim)?;
-    let selection = selection.and_sent(rt, body);
-    let mut admitted = admit::admit(rt, body, context.policy.compatibility)?;
-    admit::defaults(rt, &mut admitted.document);
     let id = ResourceId(service.clock.new_id());
-    admitted.document.set_id(id.as_str());
-    let password_hash = match (service.options.password_sync, admitted.password) {
-        (PasswordSync::On, Some(password)) => Some(passwords::hash(password).await?),
-        _ => None,
-    };
+    let wish = wish.and_sent(rt, body);
+    let mut create = Create::prepare(context, rt, id, body)?;
+    if let (PasswordSync::On, Some(password)) =
+        (service.options.password_sync, create.password.take())
+    {
+        create.set_password_hash(passwords::hash(password).await?);
+    }
+    let user_name = create.user_name();
     let options = Arc::clone(&service.options);
-    let (rt, writer) = (Arc::clone(rt), Writer::new(context, rt, id));
-    let document = &admitted.document;
-    let hot = leaves::hot_columns(&rt, document);
-    let user_name = hot.user_name.clone();
-    // All that can be made ready is, for every write of the tenant waits for this one.
-    let new = NewResource {
-        id: writer.id.clone(),
-        resource_type: rt.name.clone(),
-        at: writer.at,
-        hot,
-        label: leaves::label(document),
-        password_hash,
-        doc: document.to_string(),
-        rows: leaves::index_rows(&rt, document),
-    };
     let created = service
         .store
-        .write(context.tenant(), move |tx| {
-            resources::insert(tx, &new)?;
-            writer.append(tx, ChangeKind::Created, new.doc);
-            let edits = admitted.members.map(MemberEdit::Add).into_iter().collect();
-            writer.edit_members(tx, edits, &options)?;
-            writer.read_back(tx, &options, &selection)
-        })
+        .write(context.tenant(), move |tx| create.run(tx, &options, &wish))
         .await;
     explain(service, context, user_name, created).await
 }
@@ -69,14 +44,15 @@ pub async fn create(
 /// Reads one resource (RFC 7644 section 3.4.1).
 ///
 /// # Errors
-/// [`Error::NotFound`].
+/// [`Error::NotFound`], [`Error::PreconditionFailed`].
 pub async fn get(
     service: &Service,
     context: &Context,
     rt: &Arc<ResourceType>,
     id: ResourceId,
     selection: Selection,
-) -> Result<Resource, Error> {
+    precondition: Precondition,
+) -> Result<Found, Error> {
     context.require(Scope::Read)?;
     let (tenant, rt, options) = (
         context.tenant(),
@@ -88,7 +64,16 @@ pub async fn get(
         .read(move |conn| {
             let row = resources::get(conn, tenant, &rt.name, &id)?
                 .ok_or_else(|| Error::no_resource(&rt, &id))?;
-            present::one(conn, tenant, &options.base_url, &rt, row, &selection)
+            if precondition != Precondition::default() {
+                let version = present::version(conn, tenant, &rt, &row, &selection)?;
+                if !precondition.allows_read(&version) {
+                    return Err(Error::PreconditionFailed(version));
+                }
+                if precondition.has(&version) {
+                    return Ok(Found::NotModified(version));
+                }
+            }
+            present::one(conn, tenant, &options.base_url, &rt, row, &selection).map(Found::Resource)
         })
         .await
 }
@@ -96,36 +81,28 @@ pub async fn get(
 /// Replaces a resource (RFC 7644 section 3.5.1). What is equal already leaves no trace.
 ///
 /// # Errors
-/// What [`admit::admit`] and [`admit::replace`] refuse, [`Error::NotFound`], `uniqueness`.
+/// What [`admit::admit`](crate::scim::admit::admit) and [`admit::replace`](crate::scim::admit::replace) refuse,
+/// [`Error::NotFound`], [`Error::PreconditionFailed`], `uniqueness`.
 pub async fn replace(
     service: &Service,
     context: &Context,
     rt: &Arc<ResourceType>,
     id: ResourceId,
     body: &Value,
-    selection: Selection,
-) -> Result<Resource, Error> {
+    wish: Wish,
+    precondition: Precondition,
+) -> Result<Written, Error> {
     context.require(Scope::Scim)?;
-    let selection = selection.and_sent(rt, body);
-    let admitted = admit::admit(rt, body, context.policy.compatibility)?;
-    let password = passwords::wished(service, context, &id, admitted.password.map(Some)).await?;
-    let user_name = leaves::hot_columns(rt, &admitted.document).user_name;
+    let wish = wish.and_sent(rt, body);
+    let mut replace = Replace::prepare(context, rt, id.clone(), body, precondition)?;
+    let password = replace.password.take().map(Some);
+    let password = passwords::wished(service, context, &id, password).await?;
+    let user_name = replace.user_name();
     let options = Arc::clone(&service.options);
-    let (rt, writer) = (Arc::clone(rt), Writer::new(context, rt, id));
-    // RFC 7644 section 3.5.1: what a replacing body leaves out is cleared, members like the rest.
-    let edits = match admitted.members {
-        _ if !rt.is_relational("members") => Vec::new(),
-        Some(list) => vec![MemberEdit::Replace(list)],
-        None => vec![MemberEdit::RemoveAll],
-    };
     let replaced = service
         .store
         .write(context.tenant(), move |tx| {
-            let stored = writer.current(tx)?;
-            let before = Document::parse(&stored.doc).map_err(Error::internal)?;
-            let after = admit::replace(&rt, &before, &admitted.document)?;
-            writer.update(tx, &stored, &before, after, password, edits, &options)?;
-            writer.read_back(tx, &options, &selection)
+            replace.run(tx, password, &options, &wish)
         })
         .await;
     explain(service, context, user_name, replaced).await
@@ -134,41 +111,26 @@ pub async fn replace(
 /// Applies a PATCH (RFC 7644 section 3.5.2): all of its operations or none.
 ///
 /// # Errors
-/// What [`patch::parse`] and [`patch::Patch::apply`] refuse, [`Error::NotFound`], `uniqueness`.
+/// What [`patch::parse`](crate::scim::patch::parse) and [`Patch::apply`](crate::scim::patch::Patch::apply) refuse,
+/// [`Error::NotFound`], [`Error::PreconditionFailed`], `uniqueness`.
 pub async fn patch(
     service: &Service,
     context: &Context,
     rt: &Arc<ResourceType>,
     id: ResourceId,
     body: &Value,
-    selection: Selection,
-) -> Result<Patched, Error> {
+    wish: Wish,
+    precondition: Precondition,
+) -> Result<Written, Error> {
     context.require(Scope::Scim)?;
-    let selection = selection.and_sent(rt, body);
-    let patch = patch::parse(rt, body, context.policy.compatibility)?;
-    let password = passwords::patched(service, context, rt, &id, &patch).await?;
+    let wish = wish.and_sent(rt, body);
+    let patch = Patch::prepare(context, rt, id.clone(), body, precondition)?;
+    let password = passwords::patched(service, context, rt, &id, &patch.patch).await?;
     let options = Arc::clone(&service.options);
-    let (rt, writer) = (Arc::clone(rt), Writer::new(context, rt, id));
     let patched = service
         .store
         .write(context.tenant(), move |tx| {
-            let stored = writer.current(tx)?;
-            if patch.touches_document() {
-                let before = Document::parse(&stored.doc).map_err(Error::internal)?;
-                let after = patch.apply(&rt, &before)?.document;
-                writer.update(
-                    tx,
-                    &stored,
-                    &before,
-                    after,
-                    password,
-                    patch.member_edits(),
-                    &options,
-                )?;
-            } else {
-                writer.update_members(tx, &stored, patch.member_edits(), &options)?;
-            }
-            writer.answer_patch(tx, &options, &selection)
+            patch.run(tx, password, &options, &wish)
         })
         .await;
     explain(service, context, None, patched).await
@@ -177,35 +139,19 @@ pub async fn patch(
 /// Deletes a resource; a user or group also leaves the groups that it was in (RFC 7644 section 3.6).
 ///
 /// # Errors
-/// [`Error::NotFound`].
+/// [`Error::NotFound`], [`Error::PreconditionFailed`].
 pub async fn delete(
     service: &Service,
     context: &Context,
     rt: &Arc<ResourceType>,
     id: ResourceId,
+    precondition: Precondition,
 ) -> Result<(), Error> {
     context.require(Scope::Scim)?;
-    let (rt, writer) = (Arc::clone(rt), Writer::new(context, rt, id));
+    let delete = Delete::prepare(context, rt, id, precondition);
     service
         .store
-        .write(context.tenant(), move |tx| {
-            let stored = writer.current(tx)?;
-            let left = resources::delete(tx, &rt.name, &writer.id)?
-                .map_or_else(Vec::new, |deleted| deleted.groups);
-            resources::touch_many(tx, &left, writer.at)?;
-            for group in left {
-                tx.append(Change {
-                    resource_id: group,
-                    resource_type: "Group".to_owned(),
-                    kind: ChangeKind::MemberRemoved,
-                    at: writer.at,
-                    actor: writer.actor.clone(),
-                    payload: json!({ "members": [{ "value": writer.id.as_str() }] }).to_string(),
-                });
-            }
-            writer.append(tx, ChangeKind::Deleted, stored.doc);
-            Ok(())
-        })
+        .write(context.tenant(), move |tx| delete.run(tx))
         .await
 }
 

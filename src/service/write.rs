@@ -7,17 +7,17 @@ use serde_json::{Value, json};
 use crate::scim::leaves;
 use crate::scim::members::MemberEdit;
 use crate::scim::project::Selection;
-use crate::scim::{Document, ResourceType, diff, secrets};
+use crate::scim::{Document, Precondition, ResourceType, Version, diff, secrets};
 use crate::service::membership::{self, Effect};
-use crate::service::present::{self, Patched, Resource};
+use crate::service::present::{self, Return, Written};
 use crate::service::{Context, Error, Options};
 use crate::store::changes::{Change, ChangeKind};
 use crate::store::resources::{Password, Stored, Update};
-use crate::store::{ResourceId, Tx, members, resources};
+use crate::store::{ResourceId, Tx, resources};
 
 /// What every step of one write shares.
 pub(super) struct Writer {
-    rt: Arc<ResourceType>,
+    pub rt: Arc<ResourceType>,
     pub id: ResourceId,
     /// Microseconds since the epoch.
     pub at: i64,
@@ -38,6 +38,21 @@ impl Writer {
         let tenant = tx.tenant();
         resources::get(tx.conn(), tenant, &self.rt.name, &self.id)?
             .ok_or_else(|| Error::no_resource(&self.rt, &self.id))
+    }
+
+    /// The same, where the request allows a write of the version that it meets. Within the unit of work, so that
+    /// of two writers with the same condition one is too late.
+    pub fn current_if(
+        &self,
+        tx: &mut Tx<'_>,
+        precondition: &Precondition,
+    ) -> Result<Stored, Error> {
+        let stored = self.current(tx)?;
+        if precondition.allows_write(stored.version) {
+            Ok(stored)
+        } else {
+            Err(Error::PreconditionFailed(stored.version.into()))
+        }
     }
 
     pub fn append(&self, tx: &mut Tx<'_>, kind: ChangeKind, payload: String) {
@@ -158,39 +173,33 @@ impl Writer {
         }
     }
 
-    pub fn read_back(
+    /// What the write is answered with, read after it.
+    pub fn answer(
         &self,
         tx: &mut Tx<'_>,
         options: &Options,
         selection: &Selection,
-    ) -> Result<Resource, Error> {
+        answer: Return,
+    ) -> Result<Written, Error> {
         let stored = self.current(tx)?;
         let tenant = tx.tenant();
-        present::one(
-            tx.conn(),
-            tenant,
-            &options.base_url,
-            &self.rt,
-            stored,
-            selection,
-        )
+        let (conn, rt) = (tx.conn(), &self.rt);
+        match answer {
+            Return::Representation => {
+                present::one(conn, tenant, &options.base_url, rt, stored, selection)
+                    .map(Written::Whole)
+            }
+            Return::Minimal => {
+                let version = present::version(conn, tenant, rt, &stored, selection)?;
+                Ok(self.quiet(options, version))
+            }
+        }
     }
 
-    pub fn answer_patch(
-        &self,
-        tx: &mut Tx<'_>,
-        options: &Options,
-        selection: &Selection,
-    ) -> Result<Patched, Error> {
-        let tenant = tx.tenant();
-        // A selection is a wish for content (RFC 7644 section 3.5.2), so only the plain answer may be left out.
-        if self.rt.is_relational("members")
-            && selection.is_all()
-            && members::has_more_than(tx.conn(), tenant, &self.id, options.patch_answer_members)?
-        {
-            let location = present::location(&options.base_url, &self.rt, &self.id);
-            return Ok(Patched::Quiet { location });
+    pub fn quiet(&self, options: &Options, version: Version) -> Written {
+        Written::Quiet {
+            location: present::location(&options.base_url, &self.rt, &self.id),
+            version,
         }
-        self.read_back(tx, options, selection).map(Patched::Whole)
     }
 }

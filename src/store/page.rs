@@ -170,7 +170,7 @@ impl<'a> Search<'a> {
                     created: time(row.created)?,
                     modified: time(row.modified)?,
                     location: &location,
-                    version: row.version,
+                    version: row.version.into(),
                 },
                 members: related.members.get(&row.id).map_or(&[], Vec::as_slice),
                 groups: related.groups.get(&row.id).map_or(&[], Vec::as_slice),

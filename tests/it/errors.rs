@@ -292,21 +292,6 @@ both!(details_say_what_to_do_and_leak_nothing, |app| async move {
     }
 });
 
-both!(head_answers_like_get_without_a_body, |app| async move {
-    let user = app.create_user("ada@example.com").await;
-    for (path, status) in [
-        (format!("/Users/{}", id(&user)), 200),
-        ("/Users/nobody".to_owned(), 404),
-    ] {
-        let reply = app.send(Method::HEAD, &path, &[], Vec::new()).await;
-        assert!(
-            reply.status == status || reply.status == 405,
-            "{path}: {reply:?}"
-        );
-        assert!(reply.bytes.is_empty());
-    }
-});
-
 both_alone!(
     a_body_that_does_not_come_is_a_scim_error,
     |database: Database| async move {

@@ -36,3 +36,4 @@ mod tenants;
 mod tls;
 mod types;
 mod users;
+mod versions;

@@ -28,7 +28,7 @@ struct Fault {
     detail: &'static str,
 }
 
-const FAULTS: [Fault; 10] = [
+const FAULTS: [Fault; 11] = [
     Fault {
         status: 400,
         name: "BadRequest",
@@ -72,6 +72,14 @@ const FAULTS: [Fault; 10] = [
         description: "The name is taken.",
         kind: Some(ErrorKind::Uniqueness),
         detail: "A user with this userName exists. Choose another userName, or link the existing user.",
+    },
+    Fault {
+        status: 412,
+        name: "PreconditionFailed",
+        description: "The resource has another version than `If-Match` names. Nothing was changed.",
+        kind: None,
+        detail: "The resource has the version W/\"4\", which the request does not want. Read it again, then send the \
+                 change for what it is now.",
     },
     Fault {
         status: 413,
@@ -140,6 +148,19 @@ pub fn scim(schema: &str, example: Option<Value>) -> Content {
     ContentBuilder::new()
         .schema(Some(Ref::from_schema_name(schema)))
         .example(example)
+        .build()
+}
+
+/// The version of the resource.
+pub fn etag() -> Header {
+    text("The version of the answer, as in `meta.version`.")
+}
+
+/// The answer to a reader who has the resource already.
+pub fn not_modified() -> Response {
+    ResponseBuilder::new()
+        .description("It is as `If-None-Match` says that the reader has it.")
+        .header("ETag", etag())
         .build()
 }
 

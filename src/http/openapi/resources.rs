@@ -42,8 +42,55 @@ pub fn single(rt: &ResourceType) -> PathItem {
         .build()
 }
 
-/// The query parameters, by the names of their components.
-pub fn parameters() -> [(&'static str, Parameter); 5] {
+/// The parameters, by the names of their components.
+pub fn parameters() -> Vec<(&'static str, Parameter)> {
+    let mut parameters = queries().to_vec();
+    parameters.extend(headers());
+    parameters
+}
+
+fn headers() -> [(&'static str, Parameter); 3] {
+    let header = |name: &str, text: &str| {
+        ParameterBuilder::new()
+            .name(name)
+            .parameter_in(ParameterIn::Header)
+            .required(Required::False)
+            .description(Some(text))
+    };
+    let tags = || string().min_length(Some(1)).examples(["W/\"3\"", "*"]);
+    [
+        (
+            "If-Match",
+            header(
+                "If-Match",
+                "Only while the resource has one of these versions, separated by commas; `*` is any. Compared weakly.",
+            )
+            .schema(Some(tags()))
+            .build(),
+        ),
+        (
+            "If-None-Match",
+            header(
+                "If-None-Match",
+                "Only where the answer would have none of these versions, separated by commas; `*` is any.",
+            )
+            .schema(Some(tags()))
+            .build(),
+        ),
+        (
+            "Prefer",
+            header(
+                "Prefer",
+                "`return=minimal` asks for 204 without a body, `return=representation` for the resource (RFC 7240). \
+                 `attributes` and `excludedAttributes` count for more.",
+            )
+            .schema(Some(string().examples(["return=minimal", "return=representation"])))
+            .build(),
+        ),
+    ]
+}
+
+fn queries() -> [(&'static str, Parameter); 5] {
     let query = |name: &str, text: &str| {
         ParameterBuilder::new()
             .name(name)
@@ -162,7 +209,8 @@ fn create(rt: &ResourceType) -> OperationBuilder {
         &format!("Create a {noun}"),
     )
     .description(Some(format!(
-        "Adds a {noun} and gives it an `id`.{} Needs the scope `scim`.",
+        "Adds a {noun} and gives it an `id`.{} `Prefer: return=minimal` asks for an answer without a body. Needs the \
+         scope `scim`.",
         if rt.name == "User" {
             " A user is active unless the body says otherwise."
         } else {
@@ -186,8 +234,11 @@ fn get(rt: &ResourceType) -> OperationBuilder {
         .description(Some(format!(
             "Answers one {noun}. Needs the scope `read` or `scim`."
         )))
-        .response("200", found);
-    answer::errors(selection(operation), &[&[400, 404], &GUARDED[..]].concat())
+        .response("200", found)
+        .response("304", answer::not_modified());
+    let operation = parameter(selection(operation), "If-None-Match");
+    let operation = parameter(operation, "If-Match");
+    answer::errors(operation, &[&[400, 404, 412], &GUARDED[..]].concat())
 }
 
 fn replace(rt: &ResourceType) -> OperationBuilder {
@@ -200,10 +251,11 @@ fn replace(rt: &ResourceType) -> OperationBuilder {
              `scim`."
         )))
         .request_body(Some(body(&input(rt), example::create(rt), format!("The whole {noun}."))))
-        .response("200", replaced);
+        .response("200", replaced)
+        .response("204", resource(rt, "The same, where `Prefer` asks for no body."));
     answer::errors(
-        selection(operation),
-        &[writing(rt), BODY.to_vec(), vec![404]].concat(),
+        conditional(selection(operation)),
+        &[writing(rt), BODY.to_vec(), vec![404, 412]].concat(),
     )
 }
 
@@ -211,23 +263,21 @@ fn patch(rt: &ResourceType) -> OperationBuilder {
     let noun = noun(rt);
     let patched = resource(rt, "The changes were made.")
         .content(SCIM_JSON, answer::scim(&rt.name, example::answered(rt)));
-    let mut operation = operation(rt, &format!("patch{}", rt.name), &format!("Change parts of a {noun}"))
+    let quiet = resource(
+        rt,
+        "The changes were made. The client or the tenant wants no body, or it would be too long a list of members.",
+    );
+    let operation = operation(rt, &format!("patch{}", rt.name), &format!("Change parts of a {noun}"))
         .description(Some(
             "Applies the operations in order, all or none. What is so already is no fault. Needs the scope `scim`."
                 .to_owned(),
         ))
         .request_body(Some(body("PatchOp", example::patch(rt), "The changes.".to_owned())))
-        .response("200", patched);
-    if rt.is_relational("members") {
-        let quiet = resource(
-            rt,
-            "The changes were made; the list of members is too long to be answered.",
-        );
-        operation = operation.response("204", quiet);
-    }
+        .response("200", patched)
+        .response("204", quiet);
     answer::errors(
-        selection(operation),
-        &[writing(rt), BODY.to_vec(), vec![404]].concat(),
+        conditional(selection(operation)),
+        &[writing(rt), BODY.to_vec(), vec![404, 412]].concat(),
     )
 }
 
@@ -238,7 +288,10 @@ fn delete(rt: &ResourceType) -> OperationBuilder {
             "Removes the {noun} for good, also from every group that it is a member of. Needs the scope `scim`."
         )))
         .response("204", Response::new("It is gone."));
-    answer::errors(operation, &[&[404], &GUARDED[..]].concat())
+    let operation = ["If-Match", "If-None-Match"]
+        .into_iter()
+        .fold(operation, parameter);
+    answer::errors(operation, &[&[404, 412], &GUARDED[..]].concat())
 }
 
 fn operation(rt: &ResourceType, id: &str, summary: &str) -> OperationBuilder {
@@ -272,6 +325,13 @@ fn selection(operation: OperationBuilder) -> OperationBuilder {
         .fold(operation, parameter)
 }
 
+/// A write of what is there already.
+fn conditional(operation: OperationBuilder) -> OperationBuilder {
+    ["If-Match", "If-None-Match", "Prefer"]
+        .into_iter()
+        .fold(operation, parameter)
+}
+
 fn parameter(operation: OperationBuilder, name: &str) -> OperationBuilder {
     operation.parameter_ref(Ref::new(format!("#/components/parameters/{name}")))
 }
@@ -279,12 +339,13 @@ fn parameter(operation: OperationBuilder, name: &str) -> OperationBuilder {
 fn resource(rt: &ResourceType, description: &str) -> ResponseBuilder {
     let header = answer::location();
     let description = format!(
-        "{description} `Location` has the address of the {}.",
+        "{description} `Location` has the address of the {}, `ETag` its version.",
         noun(rt)
     );
     ResponseBuilder::new()
         .description(description)
         .header("Location", header)
+        .header("ETag", answer::etag())
 }
 
 fn body(schema: &str, examples: example::Named, description: String) -> RequestBody {

@@ -53,7 +53,7 @@ fn users(text: &str) -> String {
                 created: Timestamp::from_microsecond(1_000_000).unwrap(),
                 modified: Timestamp::from_microsecond(2_000_001).unwrap(),
                 location: &format!("https://x/Users/{id}"),
-                version: 3,
+                version: 3.into(),
             },
             members: &[],
             groups,

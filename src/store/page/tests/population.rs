@@ -104,7 +104,7 @@ impl Someone {
             created: at,
             modified: at,
             location: &self.location,
-            version: 1,
+            version: 1.into(),
         };
         let view = View {
             document: &self.document,

@@ -1,0 +1,262 @@
+//! The writes of SCIM in two halves. *Prepare* reads the request and needs no store; *run* is the part within a unit
+//! of work, so that one request may run one of them and a bulk request many.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use crate::scim::members::{Member, MemberEdit};
+use crate::scim::{Document, Precondition, ResourceType, admit, leaves, patch};
+use crate::service::present::{self, Return, Wish, Written};
+use crate::service::write::Writer;
+use crate::service::{Context, Error, Options, PatchAnswer};
+use crate::store::changes::{Change, ChangeKind};
+use crate::store::resources::{NewResource, Password, Stored};
+use crate::store::{ResourceId, Tx, members, resources};
+
+/// A create that was read (RFC 7644 section 3.3).
+pub(super) struct Create {
+    writer: Writer,
+    new: NewResource,
+    members: Option<Vec<Member>>,
+    /// To be hashed into [`Create::set_password_hash`], where passwords are synced.
+    pub password: Option<String>,
+}
+
+impl Create {
+    pub fn prepare(
+        context: &Context,
+        rt: &Arc<ResourceType>,
+        id: ResourceId,
+        body: &Value,
+    ) -> Result<Self, Error> {
+        let mut admitted = admit::admit(rt, body, context.policy.compatibility)?;
+        let document = &mut admitted.document;
+        admit::defaults(rt, document);
+        document.set_id(id.as_str());
+        let writer = Writer::new(context, rt, id);
+        // All that can be made ready is, for every write of the tenant waits for this one.
+        let new = NewResource {
+            id: writer.id.clone(),
+            resource_type: rt.name.clone(),
+            at: writer.at,
+            hot: leaves::hot_columns(rt, document),
+            label: leaves::label(document),
+            password_hash: None,
+            doc: document.to_string(),
+            rows: leaves::index_rows(rt, document),
+        };
+        Ok(Self {
+            writer,
+            new,
+            members: admitted.members,
+            password: admitted.password,
+        })
+    }
+
+    pub fn set_password_hash(&mut self, hash: String) {
+        self.new.password_hash = Some(hash);
+    }
+
+    /// Folded, for the one who has to tell whose it is.
+    pub fn user_name(&self) -> Option<String> {
+        self.new.hot.user_name.clone()
+    }
+
+    pub fn run(self, tx: &mut Tx<'_>, options: &Options, wish: &Wish) -> Result<Written, Error> {
+        let Self {
+            writer,
+            new,
+            members,
+            ..
+        } = self;
+        let stamp = resources::insert(tx, &new)?;
+        writer.append(tx, ChangeKind::Created, new.doc.clone());
+        let edits = members.map(MemberEdit::Add).into_iter().collect();
+        writer.edit_members(tx, edits, options)?;
+        if wish.preference() == Some(Return::Minimal) {
+            return Ok(writer.quiet(options, stamp.version.into()));
+        }
+        // Nobody can have written to it since, so nothing has to be read back.
+        let stored = Stored {
+            id: new.id,
+            resource_type: new.resource_type,
+            version: stamp.version,
+            created: new.at,
+            modified: stamp.modified,
+            doc: new.doc,
+        };
+        let tenant = tx.tenant();
+        let (base_url, selection) = (&options.base_url, &wish.selection);
+        present::newborn(tx.conn(), tenant, base_url, &writer.rt, stored, selection)
+            .map(Written::Whole)
+    }
+}
+
+/// A replacement that was read (RFC 7644 section 3.5.1).
+pub(super) struct Replace {
+    writer: Writer,
+    document: Document,
+    edits: Vec<MemberEdit>,
+    precondition: Precondition,
+    /// To be weighed against the stored one into the argument of [`Replace::run`].
+    pub password: Option<String>,
+}
+
+impl Replace {
+    pub fn prepare(
+        context: &Context,
+        rt: &Arc<ResourceType>,
+        id: ResourceId,
+        body: &Value,
+        precondition: Precondition,
+    ) -> Result<Self, Error> {
+        let admitted = admit::admit(rt, body, context.policy.compatibility)?;
+        // RFC 7644 section 3.5.1: what a replacing body leaves out is cleared, members like the rest.
+        let edits = match admitted.members {
+            _ if !rt.is_relational("members") => Vec::new(),
+            Some(list) => vec![MemberEdit::Replace(list)],
+            None => vec![MemberEdit::RemoveAll],
+        };
+        Ok(Self {
+            writer: Writer::new(context, rt, id),
+            document: admitted.document,
+            edits,
+            precondition,
+            password: admitted.password,
+        })
+    }
+
+    pub fn user_name(&self) -> Option<String> {
+        leaves::hot_columns(&self.writer.rt, &self.document).user_name
+    }
+
+    pub fn run(
+        self,
+        tx: &mut Tx<'_>,
+        password: Password,
+        options: &Options,
+        wish: &Wish,
+    ) -> Result<Written, Error> {
+        let writer = self.writer;
+        let stored = writer.current_if(tx, &self.precondition)?;
+        let before = Document::parse(&stored.doc).map_err(Error::internal)?;
+        let after = admit::replace(&writer.rt, &before, &self.document)?;
+        writer.update(tx, &stored, &before, after, password, self.edits, options)?;
+        let answer = wish.preference().unwrap_or(Return::Representation);
+        writer.answer(tx, options, &wish.selection, answer)
+    }
+}
+
+/// A PATCH that was read (RFC 7644 section 3.5.2).
+pub(super) struct Patch {
+    writer: Writer,
+    pub patch: patch::Patch,
+    precondition: Precondition,
+    usual: PatchAnswer,
+}
+
+impl Patch {
+    pub fn prepare(
+        context: &Context,
+        rt: &Arc<ResourceType>,
+        id: ResourceId,
+        body: &Value,
+        precondition: Precondition,
+    ) -> Result<Self, Error> {
+        Ok(Self {
+            writer: Writer::new(context, rt, id),
+            patch: patch::parse(rt, body, context.policy.compatibility)?,
+            precondition,
+            usual: context.policy.patch_answer,
+        })
+    }
+
+    pub fn run(
+        self,
+        tx: &mut Tx<'_>,
+        password: Password,
+        options: &Options,
+        wish: &Wish,
+    ) -> Result<Written, Error> {
+        let (writer, patch) = (self.writer, self.patch);
+        let stored = writer.current_if(tx, &self.precondition)?;
+        let edits = patch.member_edits();
+        if patch.touches_document() {
+            let before = Document::parse(&stored.doc).map_err(Error::internal)?;
+            let after = patch.apply(&writer.rt, &before)?.document;
+            writer.update(tx, &stored, &before, after, password, edits, options)?;
+        } else {
+            writer.update_members(tx, &stored, edits, options)?;
+        }
+        let answer = match wish.preference() {
+            Some(preference) => preference,
+            None if wish.selection.is_all() => writer.patch_answer(tx, self.usual, options)?,
+            None => Return::Representation,
+        };
+        writer.answer(tx, options, &wish.selection, answer)
+    }
+}
+
+/// A deletion (RFC 7644 section 3.6).
+pub(super) struct Delete {
+    writer: Writer,
+    precondition: Precondition,
+}
+
+impl Delete {
+    pub fn prepare(
+        context: &Context,
+        rt: &Arc<ResourceType>,
+        id: ResourceId,
+        precondition: Precondition,
+    ) -> Self {
+        Self {
+            writer: Writer::new(context, rt, id),
+            precondition,
+        }
+    }
+
+    pub fn run(self, tx: &mut Tx<'_>) -> Result<(), Error> {
+        let writer = self.writer;
+        let stored = writer.current_if(tx, &self.precondition)?;
+        let left = resources::delete(tx, &writer.rt.name, &writer.id)?
+            .map_or_else(Vec::new, |deleted| deleted.groups);
+        resources::touch_many(tx, &left, writer.at)?;
+        for group in left {
+            tx.append(Change {
+                resource_id: group,
+                resource_type: "Group".to_owned(),
+                kind: ChangeKind::MemberRemoved,
+                at: writer.at,
+                actor: writer.actor.clone(),
+                payload: json!({ "members": [{ "value": writer.id.as_str() }] }).to_string(),
+            });
+        }
+        writer.append(tx, ChangeKind::Deleted, stored.doc);
+        Ok(())
+    }
+}
+
+impl Writer {
+    /// How a PATCH is answered that says nothing of it: as the tenant has it, and nobody wants the list of a large
+    /// group.
+    fn patch_answer(
+        &self,
+        tx: &mut Tx<'_>,
+        usual: PatchAnswer,
+        options: &Options,
+    ) -> Result<Return, Error> {
+        if usual == PatchAnswer::NoContent {
+            return Ok(Return::Minimal);
+        }
+        let tenant = tx.tenant();
+        let is_long = self.rt.is_relational("members")
+            && members::has_more_than(tx.conn(), tenant, &self.id, options.patch_answer_members)?;
+        Ok(if is_long {
+            Return::Minimal
+        } else {
+            Return::Representation
+        })
+    }
+}
