@@ -2,8 +2,7 @@
 
 mod registry;
 
-use std::fs::File;
-use std::io::BufReader;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -12,13 +11,15 @@ use anyhow::Context as _;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
-use crate::auth::jwt::Issuer;
+use crate::auth::Fields;
+use crate::auth::jwt::{Issuer, KeySet, TenantOf};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, DatabaseConfig, IssuerSettings, TlsFiles};
 use crate::http::body::BodyLimits;
 use crate::http::server::{self, Bound, Listen};
 use crate::http::shared::Shared;
 use crate::http::{SCIM_ROOT, openapi};
+use crate::issuers::{Bounds, Issuers, Origin, Pace};
 use crate::service::tokens::{self, Bootstrap, DEFAULT_TENANT, Wish};
 use crate::service::walk::Walks;
 use crate::service::{Options, Service, tenants};
@@ -143,30 +144,59 @@ async fn first_access(
         tenant: DEFAULT_TENANT.to_owned(),
         name: "first".to_owned(),
         scopes: crate::auth::Scopes::every(),
+        fields: None,
         expires: None,
     };
     Ok((None, Some(tokens::create(store, wish, clock).await?)))
 }
 
-async fn issuers(store: &Store, settings: &[IssuerSettings]) -> anyhow::Result<Vec<Issuer>> {
-    let mut issuers = Vec::with_capacity(settings.len());
+async fn issuers(store: &Store, settings: &[IssuerSettings]) -> anyhow::Result<Issuers> {
+    let mut entries = Vec::with_capacity(settings.len());
     for setting in settings {
-        let path = &setting.jwks_file;
-        let file =
-            File::open(path).with_context(|| format!("issuers: cannot open {}", path.display()))?;
-        let keys = serde_json::from_reader(BufReader::new(file))
-            .with_context(|| format!("issuers: {} is no JSON Web Key Set", path.display()))?;
-        let tenant = tenants::by_name(store, setting.tenant.clone())
+        let tenant = tenant_of(store, setting)
             .await
             .with_context(|| format!("issuers: the tenant of {}", setting.issuer))?;
-        issuers.push(Issuer {
+        let issuer = Issuer {
             issuer: setting.issuer.clone(),
             audience: setting.audience.clone(),
-            tenant: tenant.id.0,
-            keys,
-        });
+            tenant,
+            scopes: setting.scopes.clone(),
+            fields: setting.fields.clone().map(Fields::parse).transpose()?,
+        };
+        entries.push((issuer, origin(setting)?));
     }
-    Ok(issuers)
+    Ok(Issuers::new(entries, Pace::default(), Bounds::default()))
+}
+
+async fn tenant_of(store: &Store, setting: &IssuerSettings) -> anyhow::Result<TenantOf> {
+    let Some(claim) = &setting.tenant_claim else {
+        let name = setting.tenant.as_deref().unwrap_or(DEFAULT_TENANT);
+        let row = tenants::by_name(store, name.to_owned()).await?;
+        return Ok(TenantOf::One(row.id.0));
+    };
+    let mut named = BTreeMap::new();
+    for (value, name) in &setting.tenants {
+        let row = tenants::by_name(store, name.clone()).await?;
+        named.insert(value.clone(), row.id.0);
+    }
+    Ok(TenantOf::Claim {
+        name: claim.clone(),
+        tenants: named,
+    })
+}
+
+fn origin(setting: &IssuerSettings) -> anyhow::Result<Origin> {
+    if let Some(url) = &setting.jwks_uri {
+        return Ok(Origin::Address(url.clone()));
+    }
+    let Some(path) = &setting.jwks_file else {
+        return Ok(Origin::Discovery);
+    };
+    let bytes =
+        std::fs::read(path).with_context(|| format!("issuers: cannot open {}", path.display()))?;
+    let keys = KeySet::parse(&bytes)
+        .with_context(|| format!("issuers: {} is no JSON Web Key Set", path.display()))?;
+    Ok(Origin::Fixed(keys))
 }
 
 fn tls(files: &TlsFiles) -> anyhow::Result<Arc<rustls::ServerConfig>> {

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::auth::Fields;
+
 /// The caller of a request: one token or one JWT subject, in one tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Principal {
@@ -11,10 +13,13 @@ pub struct Principal {
     /// Stands as the actor in every change: `token:okta`, `jwt:0oa1…`.
     pub name: String,
     pub scopes: Scopes,
+    /// What it may read; `None`: everything.
+    pub fields: Option<Fields>,
 }
 
 /// One right. `scim` provisions and reads, `read` only reads, `admin` manages tokens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Scope {
     Scim,
     Read,
@@ -54,6 +59,15 @@ impl Scopes {
             Scope::Scim => self.scim,
             Scope::Read => self.read || self.scim,
             Scope::Admin => self.admin,
+        }
+    }
+
+    /// What of it only reads.
+    #[must_use]
+    pub fn only_reading(self) -> Self {
+        Self {
+            read: self.allow(Scope::Read),
+            ..Self::default()
         }
     }
 
@@ -128,6 +142,8 @@ mod tests {
         assert!(read.allow(Scope::Read) && !read.allow(Scope::Scim));
         let admin = Scopes::default().with(Scope::Admin);
         assert!(!admin.allow(Scope::Read) && !admin.allow(Scope::Scim));
+        assert_eq!(scim.only_reading(), read);
+        assert_eq!(admin.only_reading(), Scopes::default());
     }
 
     #[test]

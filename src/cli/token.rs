@@ -3,7 +3,7 @@
 use anyhow::bail;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::auth::Scope;
+use crate::auth::{Fields, Scope};
 use crate::clock::{Clock, SystemClock};
 use crate::config::DatabaseArgs;
 use crate::service::tokens::{self, DEFAULT_TENANT, Wish};
@@ -18,6 +18,10 @@ pub enum TokenCommand {
         /// `scim` to provision, `read` to read, `admin` to manage tokens; may be repeated
         #[arg(long = "scope", required = true, value_delimiter = ',')]
         scopes: Vec<Scope>,
+        /// What it may read, for the scope `read`: attribute names or paths, such as `userName,emails.value`
+        /// [default: everything]
+        #[arg(long, value_delimiter = ',')]
+        fields: Option<Vec<String>>,
         /// How long it is valid, such as `90d` or `12h` [default: for ever]
         #[arg(long, value_parser = duration)]
         expires: Option<SignedDuration>,
@@ -49,6 +53,7 @@ pub async fn run(command: TokenCommand) -> anyhow::Result<()> {
         TokenCommand::Create {
             name,
             scopes,
+            fields,
             expires,
             tenant,
             database,
@@ -60,6 +65,7 @@ pub async fn run(command: TokenCommand) -> anyhow::Result<()> {
                 tenant,
                 name,
                 scopes: scopes.into_iter().collect(),
+                fields: fields.map(Fields::parse).transpose()?,
                 expires,
             };
             let store = super::store_of(&database)?;
@@ -72,8 +78,8 @@ pub async fn run(command: TokenCommand) -> anyhow::Result<()> {
             let rows = tokens::list(&store, tenant).await;
             store.close();
             println!(
-                "{:<24} {:<16} {:<28} {:<28} {:<28} STATE",
-                "NAME", "SCOPES", "CREATED", "EXPIRES", "LAST USED"
+                "{:<24} {:<16} {:<28} {:<28} {:<28} {:<8} FIELDS",
+                "NAME", "SCOPES", "CREATED", "EXPIRES", "LAST USED", "STATE"
             );
             let now_us = clock.now().as_microsecond();
             for row in rows? {
@@ -83,12 +89,13 @@ pub async fn run(command: TokenCommand) -> anyhow::Result<()> {
                     (None, _) => "live",
                 };
                 println!(
-                    "{:<24} {:<16} {:<28} {:<28} {:<28} {state}",
+                    "{:<24} {:<16} {:<28} {:<28} {:<28} {state:<8} {}",
                     row.name,
                     row.scopes,
                     time(Some(row.created)),
                     time(row.expires),
-                    time(row.last_used)
+                    time(row.last_used),
+                    row.fields.as_deref().unwrap_or("all")
                 );
             }
         }

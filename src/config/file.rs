@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use toml::{Spanned, Value};
 
+use crate::auth::{Fields, Scope};
 use crate::config::ConfigError;
+use crate::issuers::is_loopback;
 
 /// An issuer whose access tokens are taken (`[[issuers]]`).
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -16,15 +18,47 @@ pub struct IssuerSettings {
     pub issuer: String,
     /// The `aud` that the tokens must name.
     pub audience: String,
-    /// The tenant that they speak for.
-    #[serde(default = "default_tenant")]
-    pub tenant: String,
+    /// The tenant that they speak for; the default one where neither this nor `tenant_claim` is given.
+    pub tenant: Option<String>,
+    /// The claim that names the tenant, by the values in `tenants`.
+    pub tenant_claim: Option<String>,
+    /// The tenant of each value of the claim.
+    #[serde(default)]
+    pub tenants: BTreeMap<String, String>,
+    /// What the issuer's scopes mean here; without it `scim`, `read` and `admin` mean themselves.
+    pub scopes: Option<BTreeMap<String, Scope>>,
+    /// What the tokens may read; everything where it is left out.
+    pub fields: Option<Vec<String>>,
     /// A file with the issuer's JSON Web Key Set (RFC 7517).
-    pub jwks_file: PathBuf,
+    pub jwks_file: Option<PathBuf>,
+    /// The address of the key set. Where neither is given it is found by discovery.
+    pub jwks_uri: Option<String>,
 }
 
-fn default_tenant() -> String {
-    crate::service::tokens::DEFAULT_TENANT.to_owned()
+impl IssuerSettings {
+    /// What serde does not see.
+    fn check(&self) -> Result<(), String> {
+        let says = |problem: &str| Err(format!("{}: {problem}", self.issuer));
+        if self.jwks_file.is_some() && self.jwks_uri.is_some() {
+            return says("`jwks_file` and `jwks_uri` are two places for the same keys; name one");
+        }
+        let is_safe = |url: &str| url.starts_with("https://") || is_loopback(url);
+        if self.jwks_uri.as_deref().is_some_and(|url| !is_safe(url)) {
+            return says("`jwks_uri` must start with https://");
+        }
+        if self.jwks_file.is_none() && self.jwks_uri.is_none() && !is_safe(&self.issuer) {
+            return says("keys are found by discovery only where `issuer` starts with https://");
+        }
+        match (&self.tenant, &self.tenant_claim, self.tenants.is_empty()) {
+            (_, None, true) | (None, Some(_), false) => {}
+            (Some(_), Some(_), _) => return says("name either `tenant` or `tenant_claim`"),
+            _ => return says("`tenant_claim` and `tenants` go together"),
+        }
+        match self.fields.clone().map(Fields::parse) {
+            Some(Err(error)) => says(&error.to_string()),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// An extension of a resource type (`[[extensions]]`).
@@ -146,6 +180,11 @@ fn parse(path: &Path, text: &str, known: &[&str]) -> Result<File, ConfigError> {
             file.issuers = value.try_into().map_err(|error: toml::de::Error| {
                 fault(&name, offset, error.message().to_owned())
             })?;
+            for issuer in &file.issuers {
+                issuer
+                    .check()
+                    .map_err(|problem| fault(&name, offset, problem))?;
+            }
             continue;
         }
         if ["extensions", "resource_types"].contains(&name.as_str()) {
@@ -256,6 +295,37 @@ mod tests {
         check(
             "[[issuers]]\nissuer = \"x\"",
             Err("issuers (rollcall.toml line 1)"),
+        );
+        let issuer = |rest: &str, expected: Result<&[(&str, &str)], &str>| {
+            let text = "[[issuers]]\nissuer = \"https://i\"\naudience = \"a\"\n";
+            check(&format!("{text}{rest}"), expected);
+        };
+        issuer("", Ok(&[]));
+        issuer(
+            "jwks_file = \"f\"\njwks_uri = \"https://k\"",
+            Err("name one"),
+        );
+        issuer(
+            "jwks_uri = \"http://k\"",
+            Err("https://i: `jwks_uri` must start"),
+        );
+        issuer("jwks_uri = \"http://127.0.0.1:1/k\"", Ok(&[]));
+        issuer(
+            "tenant = \"t\"\ntenant_claim = \"c\"",
+            Err("either `tenant`"),
+        );
+        issuer("tenant_claim = \"c\"", Err("go together"));
+        issuer("tenants = { a = \"t\" }", Err("go together"));
+        issuer("tenant_claim = \"c\"\ntenants = { a = \"t\" }", Ok(&[]));
+        issuer(
+            "scopes = { \"people\" = \"read\" }\nfields = [\"name\"]",
+            Ok(&[]),
+        );
+        issuer("scopes = { \"people\" = \"root\" }", Err("root"));
+        issuer("fields = []", Err("attribute names"));
+        check(
+            "[[issuers]]\nissuer = \"http://i\"\naudience = \"a\"",
+            Err("discovery"),
         );
     }
 }

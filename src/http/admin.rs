@@ -8,12 +8,13 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::auth::{Scope, Scopes};
+use crate::auth::{Fields, Scope, Scopes};
 use crate::http::body;
 use crate::http::error::ApiError;
 use crate::http::query::Query;
 use crate::http::shared::{Caller, Shared};
 use crate::scim::Compatibility;
+use crate::service::admin::TokenWish;
 use crate::service::tenants::Settings;
 use crate::service::{self, PatchAnswer, Policy, admin};
 
@@ -113,6 +114,10 @@ pub struct NewToken {
     pub name: String,
     #[schema(min_items = 1)]
     pub scopes: Vec<ScopeName>,
+    /// What the token may read, as attribute names or paths such as `emails.value`; everything where it is left out.
+    /// Only for the scope `read`.
+    #[schema(min_items = 1, max_items = 100)]
+    pub fields: Option<Vec<String>>,
     /// A time to come; never where it is left out.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub expires: Option<Timestamp>,
@@ -143,6 +148,8 @@ pub struct Token {
     pub name: String,
     /// Separated by blanks.
     pub scopes: String,
+    /// What it may read, separated by blanks; everything where it is null.
+    pub fields: Option<String>,
     #[schema(value_type = String, format = DateTime)]
     pub created: Timestamp,
     #[schema(value_type = Option<String>, format = DateTime)]
@@ -210,6 +217,7 @@ pub async fn list_tokens(request: HttpRequest, caller: Caller, shared: Data<Shar
         .map(|row| Token {
             name: row.name,
             scopes: row.scopes,
+            fields: row.fields,
             created: time(row.created),
             expires: row.expires.map(time),
             last_used: row.last_used.map(time),
@@ -228,15 +236,15 @@ pub async fn create_token(
 ) -> Answer {
     let wish: NewToken = typed(body::read(&request, payload, shared.body_limits).await?)?;
     let scopes: Scopes = wish.scopes.into_iter().map(Scope::from).collect();
-    let token = admin::create_token(
-        &shared.service,
-        &caller.context,
-        wish.tenant,
-        wish.name,
+    let fields = wish.fields.map(Fields::parse).transpose();
+    let wish = TokenWish {
+        tenant: wish.tenant,
+        name: wish.name,
         scopes,
-        wish.expires,
-    )
-    .await?;
+        fields: fields.map_err(|error| service::Error::BadRequest(format!("{error}.")))?,
+        expires: wish.expires,
+    };
+    let token = admin::create_token(&shared.service, &caller.context, wish).await?;
     Ok(HttpResponse::build(StatusCode::CREATED).json(Secret { token }))
 }
 

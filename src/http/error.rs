@@ -72,6 +72,9 @@ impl ApiError {
             Self::Service(E::Forbidden(scope)) => {
                 format!("This token lacks the scope `{scope}`. Use a token that was made with it.")
             }
+            Self::Service(E::Hidden(path)) => format!(
+                "This token may not read `{path}`, so it cannot filter or sort by it either."
+            ),
             Self::Service(E::Conflict(text) | E::BadRequest(text)) => text.clone(),
             Self::Service(E::Taken(what)) => format!("{what} is taken. Choose another one."),
             Self::Service(E::Busy) => "The service is busy; try again in a moment.".to_owned(),
@@ -124,7 +127,9 @@ impl ResponseError for ApiError {
             Self::Service(E::NotFound(_)) | Self::NoSuchPath => StatusCode::NOT_FOUND,
             Self::Service(E::PreconditionFailed(_)) => StatusCode::PRECONDITION_FAILED,
             Self::Service(E::Unauthenticated(_)) => StatusCode::UNAUTHORIZED,
-            Self::Service(E::Forbidden(_)) | Self::FilterForbidden => StatusCode::FORBIDDEN,
+            Self::Service(E::Forbidden(_) | E::Hidden(_)) | Self::FilterForbidden => {
+                StatusCode::FORBIDDEN
+            }
             Self::Service(E::Conflict(_) | E::Taken(_)) => StatusCode::CONFLICT,
             Self::Service(E::BadRequest(_)) => StatusCode::BAD_REQUEST,
             Self::Service(E::Busy | E::Full(_) | E::Unavailable(_)) => {

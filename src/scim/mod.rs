@@ -11,6 +11,7 @@ pub mod error;
 pub mod eval;
 pub mod filter;
 pub mod leaves;
+pub mod limit;
 pub mod members;
 pub mod message;
 pub mod name;

@@ -6,15 +6,19 @@
 use serde_json::{Map, Value};
 
 use crate::scim::ScimError;
+use crate::scim::limit::Limit;
 use crate::scim::registry::{AttrRef, ResourceType};
 use crate::scim::schema::{Attribute, Returned};
 
-/// The attributes that a client asked for. Names are resolved later, since a list may hold several types.
+/// The attributes that a client asked for, within what it may read. Names are resolved later, since a list may hold
+/// several types.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Selection {
     choice: Choice,
     /// What a write named in its body: attributes that are returned on request only are returned to it.
     sent: Vec<AttrRef>,
+    /// Nothing beyond it is shown, whatever was asked for.
+    limit: Option<Limit>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +40,14 @@ impl Selection {
         Self {
             choice,
             sent: Vec::new(),
+            limit: None,
         }
+    }
+
+    /// Shows nothing beyond the limit.
+    #[must_use]
+    pub fn within(self, limit: Option<Limit>) -> Self {
+        Self { limit, ..self }
     }
 
     /// For the answer to a write with this body (RFC 7643 section 7, `returned`): what the client sent of the
@@ -64,13 +75,16 @@ impl Selection {
     }
 
     pub fn is_all(&self) -> bool {
-        self.choice == Choice::All
+        self.choice == Choice::All && self.limit.is_none()
     }
 
     /// Whether a top-level attribute, such as `members`, is shown at least in part: must the server load it?
     pub fn wants(&self, rt: &ResourceType, attribute: &str) -> bool {
-        rt.attr_by_key(attribute)
-            .is_some_and(|path| Chosen::of(rt, self).shows(&path.attribute, None))
+        rt.attr_by_key(attribute).is_some_and(|path| {
+            let within = |limit: &Limit| limit.allows_some(rt, &path.attribute);
+            Chosen::of(rt, self).shows(&path.attribute, None)
+                && self.limit.as_ref().is_none_or(within)
+        })
     }
 
     /// Whether everything that a document holds is shown, so that its text may be copied unread.
@@ -81,6 +95,7 @@ impl Selection {
             })
         };
         match &self.choice {
+            _ if self.limit.is_some() => false,
             Choice::All => true,
             Choice::Only(_) => false,
             Choice::Except(names) => names
@@ -177,6 +192,9 @@ pub fn project(rt: &ResourceType, resource: &mut Map<String, Value>, selection: 
         });
         !container.is_empty()
     });
+    if let Some(limit) = &selection.limit {
+        limit.apply(rt, resource);
+    }
 }
 
 /// A selection, resolved for one resource type.

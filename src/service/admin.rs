@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::auth::{Scope, Scopes};
+use crate::auth::{Fields, Scope, Scopes};
 use crate::service::tenants::Settings;
 use crate::service::tokens::{DEFAULT_TENANT, Wish};
 use crate::service::{Context, Error, Service, tenants, tokens};
@@ -64,6 +64,16 @@ pub async fn list_tokens(
     tokens::list(&service.store, tenant).await
 }
 
+/// What a new token shall be; the caller's own tenant where none is named.
+#[derive(Debug, Clone)]
+pub struct TokenWish {
+    pub tenant: Option<String>,
+    pub name: String,
+    pub scopes: Scopes,
+    pub fields: Option<Fields>,
+    pub expires: Option<Timestamp>,
+}
+
 /// Makes a token in a tenant and answers its secret.
 ///
 /// # Errors
@@ -71,19 +81,17 @@ pub async fn list_tokens(
 pub async fn create_token(
     service: &Service,
     context: &Context,
-    tenant: Option<String>,
-    name: String,
-    scopes: Scopes,
-    expires: Option<Timestamp>,
+    wish: TokenWish,
 ) -> Result<String, Error> {
-    let tenant = managed(service, context, tenant).await?;
+    let tenant = managed(service, context, wish.tenant).await?;
     tokens::create(
         &service.store,
         Wish {
             tenant,
-            name,
-            scopes,
-            expires,
+            name: wish.name,
+            scopes: wish.scopes,
+            fields: wish.fields,
+            expires: wish.expires,
         },
         service.clock.as_ref(),
     )

@@ -18,6 +18,9 @@ pub enum Error {
     Unauthenticated(Unauthenticated),
     #[error("this token lacks the scope {0}")]
     Forbidden(crate::auth::Scope),
+    /// The caller may not read the attribute, so it may not ask about it.
+    #[error("this token may not read {0}")]
+    Hidden(String),
     /// A name that is taken, outside SCIM: a tenant's or a token's.
     #[error("{0}")]
     Conflict(String),

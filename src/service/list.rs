@@ -38,6 +38,9 @@ pub async fn list(
         .as_deref()
         .map(|text| filter::parse(rt, text, context.policy.compatibility))
         .transpose()?;
+    if let Some(filter) = &filter {
+        context.may_ask(rt, filter)?;
+    }
     let start_index = u64::try_from(query.start_index.unwrap_or(1))
         .unwrap_or(1)
         .max(1);
@@ -51,7 +54,7 @@ pub async fn list(
         filter_text: query.filter.unwrap_or_default(),
         start_index,
         limit: count.min(service.options.max_page_size),
-        selection: query.selection,
+        selection: query.selection.within(context.limit()),
     };
     read_page(service, context, asked).await
 }

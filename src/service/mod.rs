@@ -19,11 +19,12 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::auth::jwt::Issuer;
 use crate::auth::{Principal, Scope};
 use crate::clock::Clock;
-use crate::scim::Registry;
+use crate::issuers::Issuers;
+use crate::scim::limit::Limit;
 use crate::scim::message::{Capabilities, Pagination};
+use crate::scim::{Filter, Registry, ResourceType};
 use crate::store::Store;
 
 pub use crate::scim::Precondition;
@@ -37,7 +38,7 @@ pub struct Service {
     pub registry: Arc<Registry>,
     pub clock: Arc<dyn Clock>,
     pub options: Arc<Options>,
-    pub issuers: Vec<Issuer>,
+    pub issuers: Issuers,
     pub walks: walk::Walks,
     pub bootstrap: Option<tokens::Bootstrap>,
 }
@@ -96,6 +97,23 @@ impl Context {
             Ok(())
         } else {
             Err(Error::Forbidden(scope))
+        }
+    }
+
+    /// What the caller may read.
+    pub fn limit(&self) -> Option<Limit> {
+        let fields = self.principal.fields.as_ref()?;
+        Some(Limit::to(fields.names()))
+    }
+
+    /// Stops a filter that asks for what the caller may not read.
+    ///
+    /// # Errors
+    /// [`Error::Hidden`].
+    pub fn may_ask(&self, rt: &ResourceType, filter: &Filter) -> Result<(), Error> {
+        match self.limit().and_then(|limit| limit.hidden_in(rt, filter)) {
+            None => Ok(()),
+            Some(path) => Err(Error::Hidden(path.to_string())),
         }
     }
 

@@ -54,6 +54,7 @@ pub async fn get(
     precondition: Precondition,
 ) -> Result<Found, Error> {
     context.require(Scope::Read)?;
+    let selection = selection.within(context.limit());
     let (tenant, rt, options) = (
         context.tenant(),
         Arc::clone(rt),

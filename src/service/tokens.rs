@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use subtle::ConstantTimeEq as _;
 
-use crate::auth::{Credential, Principal, Scopes, jwt, token};
+use crate::auth::{Credential, Fields, Principal, Scopes, jwt, token};
 use crate::clock::Clock;
 use crate::service::error::Unauthenticated;
 use crate::service::{Error, Policy, Service};
@@ -38,6 +38,7 @@ impl Bootstrap {
             tenant: self.tenant.0,
             name: "token:bootstrap".to_owned(),
             scopes: Scopes::every(),
+            fields: None,
         })
     }
 }
@@ -48,6 +49,8 @@ pub struct Wish {
     pub tenant: String,
     pub name: String,
     pub scopes: Scopes,
+    /// What it may read; `None`: everything. Only a token that does nothing but read can have this.
+    pub fields: Option<Fields>,
     pub expires: Option<Timestamp>,
 }
 
@@ -70,7 +73,8 @@ pub async fn authenticate(
         return with_policy(service, principal).await;
     }
     if jwt::looks_like_jwt(secret) {
-        let principal = jwt::verify(secret, &service.issuers, now).map_err(|rejected| {
+        let principal = service.issuers.verify(secret, now).await;
+        let principal = principal.map_err(|rejected| {
             tracing::info!(reason = %rejected, "a JWT was refused");
             Error::Unauthenticated(Unauthenticated::Invalid)
         })?;
@@ -88,6 +92,7 @@ pub async fn authenticate(
         tenant: row.tenant.0,
         name: format!("token:{}", row.name),
         scopes: Scopes::parse_known(&row.scopes),
+        fields: row.fields.as_deref().map(Fields::of_stored),
     };
     Ok((principal, policy))
 }
@@ -123,6 +128,12 @@ pub async fn create(store: &Store, wish: Wish, clock: &dyn Clock) -> Result<Stri
             "a token needs at least one of the scopes scim, read and admin".into(),
         ));
     }
+    // An answer to a write shows the whole resource, and an admin makes whatever token it likes.
+    if wish.fields.is_some() && wish.scopes != wish.scopes.only_reading() {
+        return Err(Error::BadRequest(
+            "`fields` limit what a token reads, so its only scope must be `read`".into(),
+        ));
+    }
     if wish
         .expires
         .is_some_and(|expires| expires.as_microsecond() <= now_us)
@@ -148,6 +159,7 @@ pub async fn create(store: &Store, wish: Wish, clock: &dyn Clock) -> Result<Stri
                 expires: wish.expires.map(Timestamp::as_microsecond),
                 last_used: None,
                 revoked: None,
+                fields: wish.fields.map(|fields| fields.to_string()),
             };
             tokens::insert(conn, row)
             .map_err(|error| match error {

@@ -83,6 +83,7 @@ diesel::table! {
         expires -> Nullable<BigInt>,
         last_used -> Nullable<BigInt>,
         revoked -> Nullable<BigInt>,
+        fields -> Nullable<Text>,
     }
 }
 

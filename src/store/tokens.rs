@@ -19,6 +19,8 @@ pub struct Token {
     pub expires: Option<i64>,
     pub last_used: Option<i64>,
     pub revoked: Option<i64>,
+    /// What it may read; `None`: everything.
+    pub fields: Option<String>,
 }
 
 /// The columns, in the order of the table.
@@ -34,6 +36,7 @@ struct Row {
     expires: Option<i64>,
     last_used: Option<i64>,
     revoked: Option<i64>,
+    fields: Option<String>,
 }
 
 impl From<Row> for Token {
@@ -48,6 +51,7 @@ impl From<Row> for Token {
             expires: row.expires,
             last_used: row.last_used,
             revoked: row.revoked,
+            fields: row.fields,
         }
     }
 }
@@ -65,6 +69,7 @@ pub fn insert(conn: &mut Conn, token: Token) -> Result<(), StoreError> {
         expires: token.expires,
         last_used: token.last_used,
         revoked: token.revoked,
+        fields: token.fields,
     };
     match diesel::insert_into(tokens::table).values(row).execute(conn) {
         Ok(_) => Ok(()),
@@ -159,6 +164,7 @@ mod tests {
             expires: Some(100),
             last_used: None,
             revoked: None,
+            fields: None,
         }
     }
 

@@ -29,7 +29,7 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         name: "service",
-        may_use: &["scim", "store", "clock", "auth"],
+        may_use: &["scim", "store", "clock", "auth", "issuers"],
         must_not: &["actix_web", "diesel"],
     },
     Layer {
@@ -48,8 +48,13 @@ const LAYERS: &[Layer] = &[
         must_not: &["diesel"],
     },
     Layer {
+        name: "issuers",
+        may_use: &["auth", "telemetry"],
+        must_not: &["actix_web", "diesel"],
+    },
+    Layer {
         name: "config",
-        may_use: &["service", "store"],
+        may_use: &["service", "store", "auth", "issuers"],
         must_not: &["actix_web", "diesel"],
     },
     Layer {

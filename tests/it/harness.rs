@@ -3,6 +3,7 @@
 //! that need settings or stop the server start their own.
 
 mod client;
+pub mod issuer;
 pub mod postgres;
 pub mod raw;
 pub mod sample;

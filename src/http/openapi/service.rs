@@ -330,6 +330,7 @@ fn okta_token() -> Value {
     json!({
         "name": "okta",
         "scopes": "scim",
+        "fields": null,
         "created": "2026-03-01T08:05:00Z",
         "expires": null,
         "last_used": "2026-03-02T09:15:00Z",

@@ -1,0 +1,78 @@
+//! The outside issuers that are trusted, and their keys: found by discovery, fetched, and kept.
+//!
+//! It must not know the store, the services or actix. What makes a token valid stands in [`crate::auth::jwt`].
+
+mod fetch;
+mod keys;
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::auth::Principal;
+use crate::auth::jwt::{self, Claimed, Issuer, KeySet, Rejected};
+use keys::Keys;
+
+pub use fetch::{Bounds, is_loopback};
+pub use keys::Pace;
+
+/// Where an issuer's keys come from.
+#[derive(Debug, Clone)]
+pub enum Origin {
+    /// A file, read once.
+    Fixed(KeySet),
+    /// The address of the key set.
+    Address(String),
+    /// The issuer's metadata name the address (`OpenID` Connect Discovery section 4, RFC 8414 section 3).
+    Discovery,
+}
+
+/// All issuers that are trusted.
+#[derive(Debug, Default)]
+pub struct Issuers(Vec<Trusted>);
+
+#[derive(Debug)]
+struct Trusted {
+    issuer: Issuer,
+    keys: Arc<Keys>,
+}
+
+impl Issuers {
+    /// Several entries may name one issuer, each with an audience of its own; they share its keys.
+    pub fn new(entries: Vec<(Issuer, Origin)>, pace: Pace, bounds: Bounds) -> Self {
+        let mut trusted: Vec<Trusted> = Vec::with_capacity(entries.len());
+        for (issuer, origin) in entries {
+            let shared = trusted
+                .iter()
+                .find(|other| other.keys.are_of(&issuer.issuer, &origin))
+                .map(|other| Arc::clone(&other.keys));
+            let keys = shared.unwrap_or_else(|| Keys::new(&issuer.issuer, origin, pace, bounds));
+            trusted.push(Trusted { issuer, keys });
+        }
+        Self(trusted)
+    }
+
+    /// Checks an access token and answers who it speaks for.
+    ///
+    /// Keys are asked for only where the token names an issuer that is trusted, and never more often than the pace
+    /// allows, whatever tokens come.
+    ///
+    /// # Errors
+    /// See [`Rejected`].
+    pub async fn verify(&self, token: &str, now: Timestamp) -> Result<Principal, Rejected> {
+        let claimed = Claimed::read(token)?;
+        let mut reason = Rejected::Issuer;
+        let of_issuer = self
+            .0
+            .iter()
+            .filter(|trusted| trusted.issuer.issuer == claimed.issuer);
+        for trusted in of_issuer {
+            let keys = trusted.keys.for_kid(&claimed.kid, now).await;
+            match jwt::verify(token, &claimed, &trusted.issuer, &keys, now) {
+                Ok(principal) => return Ok(principal),
+                Err(rejected) => reason = rejected,
+            }
+        }
+        Err(reason)
+    }
+}

@@ -1,0 +1,417 @@
+//! Access tokens of outside issuers: which are taken, which are turned away, and how often an issuer is asked.
+//! What depends on time is told to the library, which takes the time as an argument; the rest to the server.
+
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jiff::{SignedDuration, Timestamp};
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use rollcall::auth::Principal;
+use rollcall::auth::jwt::{Issuer, Rejected, TenantOf};
+use rollcall::clock::{Clock as _, SystemClock};
+use rollcall::issuers::{Bounds, Issuers, Origin, Pace};
+use serde_json::{Value, json};
+
+use crate::harness::issuer::{FakeIssuer, Key, Mood};
+use crate::harness::{Client, Database, Server, both_alone, id, runtime, sample, together};
+
+const NOW_S: i64 = 1_800_000_000;
+const FLOOR_S: i64 = 30;
+const REFRESH_S: i64 = 900;
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_second(NOW_S + seconds).unwrap()
+}
+
+fn trust(issuer: &FakeIssuer, origin: Origin) -> Issuers {
+    let rule = Issuer {
+        issuer: issuer.url.clone(),
+        audience: "rollcall".to_owned(),
+        tenant: TenantOf::One(7),
+        scopes: None,
+        fields: None,
+    };
+    let pace = Pace {
+        floor: SignedDuration::from_secs(FLOOR_S),
+        refresh: SignedDuration::from_secs(REFRESH_S),
+    };
+    let bounds = Bounds {
+        time: Duration::from_millis(300),
+        size_bytes: 64 * 1024,
+    };
+    Issuers::new(vec![(rule, origin)], pace, bounds)
+}
+
+/// Whether a token that this key signs at the moment is taken at the moment.
+async fn is_taken(issuers: &Issuers, issuer: &FakeIssuer, key: &Key, seconds: i64) -> bool {
+    let token = key.sign(&issuer.claims(NOW_S + seconds));
+    match issuers.verify(&token, at(seconds)).await {
+        Ok(Principal { tenant, .. }) => tenant == 7,
+        Err(Rejected::Key) => false,
+        Err(other) => panic!("{other:?}"),
+    }
+}
+
+fn tell(story: impl Future<Output = ()>) {
+    runtime().block_on(story);
+}
+
+#[test]
+fn the_keys_of_each_algorithm_are_found_by_discovery() {
+    tell(async {
+        let keys = [Key::rsa("r"), Key::ec("e"), Key::ed("o")];
+        let issuer = FakeIssuer::start(&keys.each_ref()).await;
+        let issuers = trust(&issuer, Origin::Discovery);
+        for key in &keys {
+            assert!(is_taken(&issuers, &issuer, key, 0).await, "{}", key.kid);
+        }
+        assert_eq!((issuer.requests(), issuer.key_fetches()), (2, 1));
+
+        issuer.is(Mood::OAuthOnly);
+        let issuers = trust(&issuer, Origin::Discovery);
+        assert!(is_taken(&issuers, &issuer, &keys[0], 0).await);
+    });
+}
+
+#[test]
+fn a_new_key_is_picked_up_with_a_floor_between_fetches() {
+    tell(async {
+        let (old, new) = (Key::ed("old"), Key::other_ed("new"));
+        let issuer = FakeIssuer::start(&[&old]).await;
+        let issuers = trust(&issuer, Origin::Address(issuer.jwks_uri()));
+        assert!(is_taken(&issuers, &issuer, &old, 0).await);
+        issuer.publish(&[&old, &new]);
+        for second in 1..FLOOR_S {
+            assert!(!is_taken(&issuers, &issuer, &new, second).await);
+        }
+        assert_eq!(issuer.key_fetches(), 1);
+        assert!(is_taken(&issuers, &issuer, &new, FLOOR_S).await);
+        assert!(is_taken(&issuers, &issuer, &old, FLOOR_S).await);
+        assert_eq!(issuer.key_fetches(), 2);
+    });
+}
+
+#[test]
+fn tokens_with_invented_keys_cause_one_fetch_in_each_floor() {
+    tell(async {
+        let key = Key::ed("k");
+        let issuer = FakeIssuer::start(&[&key]).await;
+        let issuers = std::sync::Arc::new(trust(&issuer, Origin::Address(issuer.jwks_uri())));
+        for round in 0..3 {
+            let tokens = (0..50).map(|number| {
+                let mut invented = key.clone();
+                invented.kid = format!("k{number}");
+                let token = invented.sign(&issuer.claims(NOW_S + round * FLOOR_S));
+                let issuers = std::sync::Arc::clone(&issuers);
+                async move { issuers.verify(&token, at(round * FLOOR_S)).await }
+            });
+            for refused in together(tokens).await {
+                assert_eq!(refused, Err(Rejected::Key));
+            }
+            assert_eq!(issuer.key_fetches(), usize::try_from(round).unwrap() + 1);
+        }
+    });
+}
+
+#[test]
+fn whoever_comes_during_the_first_fetch_waits_for_it() {
+    tell(async {
+        let key = Key::ed("k");
+        let issuer = FakeIssuer::start(&[&key]).await;
+        let issuers = std::sync::Arc::new(trust(&issuer, Origin::Discovery));
+        let token = key.sign(&issuer.claims(NOW_S));
+        let calls = (0..20).map(|_| {
+            let (issuers, token) = (std::sync::Arc::clone(&issuers), token.clone());
+            async move { issuers.verify(&token, at(0)).await.is_ok() }
+        });
+        assert_eq!(together(calls).await, vec![true; 20]);
+        assert_eq!(issuer.key_fetches(), 1);
+    });
+}
+
+#[test]
+fn a_key_that_was_taken_back_ends_with_the_next_look() {
+    tell(async {
+        let (good, stolen) = (Key::ed("good"), Key::other_ed("stolen"));
+        let issuer = FakeIssuer::start(&[&good, &stolen]).await;
+        let issuers = trust(&issuer, Origin::Address(issuer.jwks_uri()));
+        assert!(is_taken(&issuers, &issuer, &stolen, 0).await);
+        issuer.publish(&[&good]);
+        assert!(is_taken(&issuers, &issuer, &stolen, REFRESH_S - 1).await);
+        assert!(!is_taken(&issuers, &issuer, &stolen, REFRESH_S).await);
+        assert!(is_taken(&issuers, &issuer, &good, REFRESH_S).await);
+    });
+}
+
+#[test]
+fn old_keys_stay_through_an_outage() {
+    tell(async {
+        let (old, new) = (Key::ed("old"), Key::other_ed("new"));
+        let issuer = FakeIssuer::start(&[&old]).await;
+        let issuers = trust(&issuer, Origin::Address(issuer.jwks_uri()));
+        assert!(is_taken(&issuers, &issuer, &old, 0).await);
+        for mood in [Mood::Down, Mood::Silent, Mood::Huge, Mood::Elsewhere] {
+            issuer.is(mood);
+            for round in 1..4 {
+                let second = REFRESH_S * round;
+                assert!(is_taken(&issuers, &issuer, &old, second).await, "{mood:?}");
+                assert!(!is_taken(&issuers, &issuer, &new, second).await, "{mood:?}");
+            }
+        }
+        issuer.is(Mood::Well);
+        issuer.publish(&[&new]);
+        assert!(is_taken(&issuers, &issuer, &new, REFRESH_S * 10).await);
+        assert!(!is_taken(&issuers, &issuer, &old, REFRESH_S * 10).await);
+    });
+}
+
+#[test]
+fn an_issuer_that_never_answered_well_opens_nothing() {
+    tell(async {
+        let key = Key::ed("k");
+        let issuer = FakeIssuer::start(&[&key]).await;
+        for mood in [
+            Mood::Down,
+            Mood::Silent,
+            Mood::Huge,
+            Mood::Elsewhere,
+            Mood::Impostor,
+        ] {
+            issuer.is(mood);
+            let issuers = trust(&issuer, Origin::Discovery);
+            let before = issuer.requests();
+            for second in 0..5 {
+                assert!(!is_taken(&issuers, &issuer, &key, second).await, "{mood:?}");
+            }
+            assert!(issuer.requests() <= before + 2, "{mood:?}");
+        }
+    });
+}
+
+#[test]
+fn nobody_asks_an_issuer_that_is_not_trusted() {
+    tell(async {
+        let key = Key::ed("k");
+        let (trusted, stranger) = (
+            FakeIssuer::start(&[&key]).await,
+            FakeIssuer::start(&[&key]).await,
+        );
+        let issuers = trust(&trusted, Origin::Discovery);
+        let token = key.sign(&stranger.claims(NOW_S));
+        assert_eq!(issuers.verify(&token, at(0)).await, Err(Rejected::Issuer));
+        assert_eq!((trusted.requests(), stranger.requests()), (0, 0));
+    });
+}
+
+/// A server that trusts two issuers: `first` for the tenant `acme`, found by discovery, and `second` for what its
+/// claim `org` names, which may be `beta` alone.
+fn server_with(database: &Database, first: &FakeIssuer, second: &FakeIssuer) -> Server {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("rollcall.toml");
+    let text = format!(
+        "[[issuers]]\nissuer = \"{}\"\naudience = \"rollcall\"\ntenant = \"acme\"\n\
+         [[issuers]]\nissuer = \"{}\"\naudience = \"rollcall\"\ntenant_claim = \"org\"\n\
+         tenants = {{ b = \"beta\" }}\nscopes = {{ \"people.read\" = \"read\" }}\n\
+         fields = [\"userName\", \"name\", \"groups\"]\njwks_uri = \"{}\"\n",
+        first.url,
+        second.url,
+        second.jwks_uri(),
+    );
+    std::fs::write(&config, text).unwrap();
+    for tenant in ["acme", "beta"] {
+        database.cli_ok(&["tenant", "create", tenant]);
+    }
+    Server::start_with(database, &["--config", config.to_str().unwrap()], &[])
+}
+
+fn provisioner(database: &Database, server: &Server, tenant: &str) -> Client {
+    let token = database.cli_ok(&[
+        "token", "create", "--tenant", tenant, "--name", "okta", "--scope", "scim",
+    ]);
+    Client::new(&server.address, token.trim())
+}
+
+fn now_s() -> i64 {
+    SystemClock::default().now().as_second()
+}
+
+fn with(claims: &Value, name: &str, value: Value) -> Value {
+    let mut claims = claims.clone();
+    claims[name] = value;
+    claims
+}
+
+/// Text of a header and claims, without a signature.
+fn unsigned(header: Value, claims: &Value) -> String {
+    let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    format!("{}.{}.", part(&header), part(claims))
+}
+
+/// Every token that must not open the door, with what is wrong with it.
+fn adversaries(key: &Key, first: &FakeIssuer, second: &FakeIssuer) -> Vec<(&'static str, String)> {
+    let now = now_s();
+    let good = first.claims(now);
+    let hs256 = |secret: &[u8]| {
+        let mut header = Header::new(Algorithm::HS256);
+        header.kid = Some(key.kid.clone());
+        jsonwebtoken::encode(&header, &good, &EncodingKey::from_secret(secret)).unwrap()
+    };
+    let public = key.public();
+    let modulus = public["n"].as_str().unwrap();
+    let raw_modulus = URL_SAFE_NO_PAD.decode(modulus).unwrap();
+    let mut strange = key.clone();
+    strange.kid = "unknown".to_owned();
+    let mut cut = key.sign(&good);
+    cut.truncate(cut.len() - 8);
+    let (honest, forged) = (
+        key.sign(&good),
+        with(&good, "scp", json!(["admin", "scim"])),
+    );
+    let parts: Vec<&str> = honest.split('.').collect();
+    let swapped = format!(
+        "{}.{}.{}",
+        parts[0],
+        URL_SAFE_NO_PAD.encode(forged.to_string()),
+        parts[2]
+    );
+    let signed = |name: &str, value: Value| key.sign(&with(&good, name, value));
+    vec![
+        (
+            "alg none",
+            unsigned(json!({ "alg": "none", "kid": key.kid }), &good),
+        ),
+        (
+            "alg None",
+            unsigned(json!({ "alg": "None", "kid": key.kid }), &good),
+        ),
+        (
+            "no signature",
+            unsigned(json!({ "alg": "RS256", "kid": key.kid }), &good),
+        ),
+        ("HS256 with the modulus", hs256(&raw_modulus)),
+        ("HS256 with the key's text", hs256(modulus.as_bytes())),
+        (
+            "HS256 with the whole key",
+            hs256(public.to_string().as_bytes()),
+        ),
+        (
+            "a wrong issuer",
+            signed("iss", json!("https://id.example.com")),
+        ),
+        ("no issuer", signed("iss", Value::Null)),
+        ("a wrong audience", signed("aud", json!("payroll"))),
+        ("no audience", signed("aud", Value::Null)),
+        ("expired", signed("exp", json!(now - 60))),
+        ("no end", signed("exp", Value::Null)),
+        ("not yet valid", signed("nbf", json!(now + 600))),
+        ("issued in the future", signed("iat", json!(now + 600))),
+        ("an unknown kid", strange.sign(&good)),
+        ("another key under this kid", Key::ec(&key.kid).sign(&good)),
+        (
+            "the other issuer's key under this kid",
+            Key::other_ed(&key.kid).sign(&good),
+        ),
+        (
+            "the other issuer's name",
+            key.sign(&with(&second.claims(now), "org", json!("b"))),
+        ),
+        ("a cut signature", cut),
+        ("changed claims", swapped),
+        ("no token", "eyJ.eyJ.x".to_owned()),
+        ("a huge one", format!("ey{}.e30.x", "A".repeat(20_000))),
+    ]
+}
+
+// R6750-3.1-02, R9700-2.3-01, R9110-11.4-01
+both_alone!(
+    an_adversarys_token_is_refused_and_makes_nobody_fetch,
+    |database: Database| async move {
+        let (key, other) = (Key::rsa("k1"), Key::other_ed("k1"));
+        let first = FakeIssuer::start(&[&key]).await;
+        let second = FakeIssuer::start(&[&other]).await;
+        let server = server_with(&database, &first, &second);
+        let since = Instant::now();
+        let good = Client::new(&server.address, &key.sign(&first.claims(now_s())));
+        assert_eq!(good.get("/Users").await.page().total, 0);
+        for (what, token) in adversaries(&key, &first, &second) {
+            let reply = Client::new(&server.address, &token).get("/Users").await;
+            let challenge = reply.header("www-authenticate").to_owned();
+            assert!(
+                challenge.starts_with("Bearer realm=")
+                    && challenge.contains("error=\"invalid_token\""),
+                "{what}: {challenge:?}"
+            );
+            assert_eq!(reply.status, 401, "{what}");
+            reply.expect_error(401, "");
+        }
+        // The issuer goes down: whoever was good stays good, and nobody else becomes it.
+        first.is(Mood::Down);
+        good.get("/Users").await.expect(200);
+        let floors = usize::try_from(since.elapsed().as_secs() / 30).unwrap() + 1;
+        for issuer in [&first, &second] {
+            assert!(issuer.key_fetches() <= floors, "{}", issuer.key_fetches());
+            assert!(issuer.requests() <= 2 * floors, "{}", issuer.requests());
+        }
+    }
+);
+
+// R7644-2.1-01, R6750-3.1-03
+both_alone!(
+    a_token_speaks_for_its_tenant_with_its_scopes_alone,
+    |database: Database| async move {
+        let (key, other) = (Key::ec("k1"), Key::other_ed("k1"));
+        let first = FakeIssuer::start(&[&key]).await;
+        let second = FakeIssuer::start(&[&other]).await;
+        let server = server_with(&database, &first, &second);
+        let (acme, beta) = (
+            provisioner(&database, &server, "acme"),
+            provisioner(&database, &server, "beta"),
+        );
+        let ada = acme.create_user("ada@example.com").await;
+        let bob = beta.create_user("bob@example.com").await;
+        let now = now_s();
+        let of_first = Client::new(&server.address, &key.sign(&first.claims(now)));
+        assert_eq!(
+            of_first.find_users("userName pr").await,
+            ["ada@example.com"]
+        );
+        let bobs = format!("/Users/{}", id(&bob));
+        of_first.get(&bobs).await.expect_error(404, "");
+        let refused = of_first
+            .post("/Users", &sample::user("eve@example.com"))
+            .await;
+        let challenge = refused.header("www-authenticate").to_owned();
+        assert!(
+            challenge.contains("error=\"insufficient_scope\""),
+            "{challenge}"
+        );
+        refused.expect_error(403, "");
+
+        let claims = |scope: &str, org: &str| {
+            let claims = with(&second.claims(now), "org", json!(org));
+            let mut claims = with(&claims, "scope", json!(scope));
+            claims["scp"] = Value::Null;
+            Client::new(&server.address, &other.sign(&claims))
+        };
+        let of_second = claims("openid people.read", "b");
+        assert_eq!(
+            of_second.find_users("userName pr").await,
+            ["bob@example.com"]
+        );
+        let adas = format!("/Users/{}", id(&ada));
+        of_second.get(&adas).await.expect_error(404, "");
+        claims("read", "b")
+            .get("/Users")
+            .await
+            .expect_error(403, "");
+        claims("people.read", "acme")
+            .get("/Users")
+            .await
+            .expect_error(401, "");
+        // The issuer's rule names the fields.
+        let seen = of_second.user(id(&bob)).await;
+        assert_eq!(seen["emails"], Value::Null);
+        assert_eq!(seen["name"]["familyName"], "Byron");
+    }
+);
