@@ -22,7 +22,7 @@ use crate::http::{SCIM_ROOT, openapi};
 use crate::issuers::{Bounds, Issuers, Origin, Pace};
 use crate::service::tokens::{self, Bootstrap, DEFAULT_TENANT, Wish};
 use crate::service::walk::Walks;
-use crate::service::{Options, Service, tenants};
+use crate::service::{Options, Service, indexes, tenants};
 use crate::store::Store;
 use crate::telemetry::Metrics;
 
@@ -57,6 +57,9 @@ impl App {
         let registry = Arc::new(registry::build(&config.declared)?);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
         let store = open_store(&config.database)?;
+        indexes::prepare(&store, &registry)
+            .await
+            .context("cannot make the indexes of the resource types")?;
         let issuers = issuers(&store, &config.issuers).await?;
         let (bootstrap, first_token) = first_access(&store, config, clock.as_ref()).await?;
         let tls = config.tls.as_ref().map(tls).transpose()?;

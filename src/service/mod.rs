@@ -4,6 +4,7 @@
 
 pub mod admin;
 pub mod error;
+pub mod indexes;
 pub mod list;
 pub mod membership;
 pub mod passwords;

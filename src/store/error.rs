@@ -77,6 +77,14 @@ impl StoreError {
         Self::Unavailable(Arc::new(Fault(why.into())))
     }
 
+    /// Another node serves the database with other indexes.
+    pub(super) fn outdated() -> Self {
+        Self::unavailable(
+            "another process has been started on this database with other resource types or indexes: restart this \
+             one with the same configuration",
+        )
+    }
+
     pub(super) fn internal(why: impl Into<String>) -> Self {
         Self::Internal(Arc::new(Fault(why.into())))
     }

@@ -11,6 +11,7 @@ pub mod counts;
 pub mod error;
 mod growth;
 pub mod ids;
+pub mod indexes;
 mod job;
 pub mod members;
 pub mod migrate;
@@ -31,7 +32,8 @@ mod unique_values;
 pub mod walks;
 mod writer;
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -80,6 +82,8 @@ pub struct Store {
     backend: Backend,
     reads: Sender<Waiting<ReadJob>>,
     writes: Vec<Sender<Waiting<WriteJob>>>,
+    /// What [`indexes::agree`] said; 0 is not asked.
+    epoch: Arc<AtomicI64>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -96,6 +100,7 @@ impl Store {
             backend: url.backend(),
             reads: async_channel::bounded(1).0,
             writes: Vec::new(),
+            epoch: Arc::default(),
             threads: Mutex::new(Vec::new()),
         };
         let wait = config.wait;
@@ -113,8 +118,9 @@ impl Store {
             let session = Session::open(url, Role::Writer)?;
             let (writes, queue) = async_channel::bounded(config.queue.max(1));
             store.writes.push(writes);
+            let epoch = Arc::clone(&store.epoch);
             store.start(format!("db-write-{number}"), move || {
-                writer::serve(session, &queue, wait)
+                writer::serve(session, &queue, wait, &epoch)
             })?;
         }
         Ok(store)
@@ -191,9 +197,19 @@ impl Store {
         self.backend
     }
 
-    /// Whether the database answers.
+    /// From now on a write is refused where another node has agreed on other indexes since.
+    pub fn expect_epoch(&self, epoch: i64) {
+        self.epoch.store(epoch, Ordering::Release);
+    }
+
+    /// Whether the database answers, and takes writes from here.
     pub async fn ready(&self) -> Result<(), StoreError> {
-        self.read(|conn| conn.batch("SELECT 1")).await
+        let expected = self.epoch.load(Ordering::Acquire);
+        self.read(move |conn| match indexes::epoch(conn)? {
+            found if expected == 0 || found == expected => Ok(()),
+            _ => Err(StoreError::outdated()),
+        })
+        .await
     }
 
     /// How many jobs wait for a reader and for a writer.

@@ -7,7 +7,8 @@ use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, Queryable, RunQuery
 
 use crate::scim::Compatibility;
 use crate::store::schema::tenants;
-use crate::store::{Conn, StoreError, TenantId};
+use crate::store::sql::Sql;
+use crate::store::{Conn, StoreError, TenantId, indexes};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tenant {
@@ -108,10 +109,16 @@ impl From<Row> for Tenant {
 
 /// `Duplicate(TenantName)` where there is one of that name.
 pub fn create(conn: &mut Conn, name: &str, at: i64) -> Result<Tenant, StoreError> {
+    // A tenant is born into the epoch that is; see there.
+    indexes::lock(conn)?;
     let row: Row = diesel::insert_into(tenants::table)
         .values((tenants::name.eq(name), tenants::created.eq(at)))
         .returning(tenants::all_columns)
         .get_result(conn)?;
+    Sql::new("UPDATE tenants SET index_epoch = $1 WHERE id = $2")
+        .int(indexes::epoch(conn)?)
+        .int(row.id)
+        .execute(conn)?;
     Ok(row.into())
 }
 

@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use async_channel::Receiver;
@@ -96,17 +97,25 @@ struct Mark {
 struct Sequence {
     #[diesel(sql_type = BigInt)]
     change_seq: i64,
+    #[diesel(sql_type = BigInt)]
+    index_epoch: i64,
 }
 
 impl Ledger {
-    /// Locks the tenant. SQLite's writer already has the whole database and knows no FOR UPDATE.
-    fn open(conn: &mut Conn, tenant: TenantId) -> Result<Self, StoreError> {
+    /// Locks the tenant, and stops where another node has agreed on other indexes than `epoch`. SQLite's writer already has the whole database and knows no FOR UPDATE.
+    fn open(conn: &mut Conn, tenant: TenantId, epoch: i64) -> Result<Self, StoreError> {
         let sql = match conn.backend() {
-            Backend::Sqlite => "SELECT change_seq FROM tenants WHERE id = $1",
-            Backend::Postgres => "SELECT change_seq FROM tenants WHERE id = $1 FOR UPDATE",
+            Backend::Sqlite => "SELECT change_seq, index_epoch FROM tenants WHERE id = $1",
+            Backend::Postgres => {
+                "SELECT change_seq, index_epoch FROM tenants WHERE id = $1 FOR UPDATE"
+            }
         };
         let row: Option<Sequence> = Sql::new(sql).int(tenant.0).get_result(conn).optional()?;
-        let seq = row.ok_or(StoreError::UnknownTenant(tenant))?.change_seq;
+        let row = row.ok_or(StoreError::UnknownTenant(tenant))?;
+        if epoch != 0 && row.index_epoch != epoch {
+            return Err(StoreError::outdated());
+        }
+        let seq = row.change_seq;
         Ok(Self {
             tenant,
             flushed: seq,
@@ -179,12 +188,13 @@ impl WriteJob {
 type Queue = Receiver<Waiting<WriteJob>>;
 
 /// Works until the queue is closed and empty.
-pub(super) fn serve(mut session: Session, queue: &Queue, wait: Duration) {
+pub(super) fn serve(mut session: Session, queue: &Queue, wait: Duration, epoch: &AtomicI64) {
     let mut backlog = VecDeque::new();
     let mut growth = Growth::new();
     while let Some((target, mut jobs)) = next_batch(queue, &mut backlog, wait) {
         let run = catch_unwind(AssertUnwindSafe(|| {
-            run_batch(&mut session, target, &mut jobs)
+            let epoch = epoch.load(Ordering::Acquire);
+            run_batch(&mut session, target, &mut jobs, epoch)
         }));
         let (grown, lost) = match run {
             Ok(Ok(grown)) => (grown, None),
@@ -276,10 +286,11 @@ fn run_batch(
     session: &mut Session,
     target: Option<TenantId>,
     jobs: &mut [WriteJob],
+    epoch: i64,
 ) -> Result<Option<Grown>, Lost> {
     let conn = session.begin()?;
     let mut ledger = target
-        .map(|tenant| Ledger::open(conn, tenant))
+        .map(|tenant| Ledger::open(conn, tenant, epoch))
         .transpose()?;
     conn.batch("SAVEPOINT job")?;
     for (index, job) in jobs.iter_mut().enumerate() {

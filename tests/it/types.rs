@@ -1,6 +1,7 @@
 //! Extensions and resource types that the operator declares (`[[extensions]]`, `[[resource_types]]`).
 
 mod characteristics;
+mod later;
 mod refused;
 
 use serde_json::{Value, json};
