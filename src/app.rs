@@ -1,6 +1,6 @@
 //! The whole service, built in one place from the settings.
 
-mod registry;
+pub mod registry;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

@@ -104,6 +104,16 @@ impl DatabaseConfig {
     }
 }
 
+impl Declared {
+    /// The declarations alone, for commands that need no server.
+    ///
+    /// # Errors
+    /// See [`ConfigError`].
+    pub fn load(args: &DatabaseArgs) -> Result<Self, ConfigError> {
+        Ok(Sources::of_database(args)?.declared())
+    }
+}
+
 impl Config {
     /// Puts the sources together and checks every value.
     ///

@@ -1,9 +1,12 @@
 //! The command line: one enum, one file a subcommand.
 
 mod backup;
+mod export;
 mod healthcheck;
+mod import;
 mod migrate;
 mod openapi;
+mod progress;
 mod serve;
 mod setup;
 mod tenant;
@@ -31,6 +34,10 @@ enum Command {
     Migrate(migrate::MigrateArgs),
     /// Copy an SQLite database to a file while it is in use
     Backup(backup::BackupArgs),
+    /// Write a tenant as lines of JSON, for another database
+    Export(export::ExportArgs),
+    /// Read a tenant that `export` wrote
+    Import(import::ImportArgs),
     /// Make, list and revoke tokens
     #[command(subcommand)]
     Token(token::TokenCommand),
@@ -57,6 +64,8 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Serve(args) => serve::run(&args),
         Command::Migrate(args) => migrate::run(&args),
         Command::Backup(args) => backup::run(&args),
+        Command::Export(args) => wait(export::run(args)),
+        Command::Import(args) => wait(import::run(args)),
         Command::Token(command) => wait(token::run(command)),
         Command::Tenant(command) => wait(tenant::run(command)),
         Command::Openapi => openapi::run(),

@@ -12,6 +12,7 @@ pub mod present;
 pub mod provision;
 pub mod tenants;
 pub mod tokens;
+pub mod transfer;
 mod verbs;
 pub mod walk;
 mod write;

@@ -10,16 +10,7 @@ use crate::store::{Store, StoreError, tenants};
 /// # Errors
 /// A name that is taken or is not 1 to 63 of `a-z 0-9 - _`.
 pub async fn create(store: &Store, name: String, now_us: i64) -> Result<Tenant, Error> {
-    let fits = !name.is_empty()
-        && name.len() <= 63
-        && name
-            .bytes()
-            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_');
-    if !fits {
-        return Err(Error::BadRequest(
-            "a tenant's name has 1 to 63 characters out of a-z, 0-9, `-` and `_`".into(),
-        ));
-    }
+    check_name(&name)?;
     store
         .admin(move |conn| {
             tenants::create(conn, &name, now_us).map_err(|error| match error {
@@ -30,6 +21,21 @@ pub async fn create(store: &Store, name: String, now_us: i64) -> Result<Tenant, 
             })
         })
         .await
+}
+
+/// Refuses what cannot be a tenant's name.
+pub(super) fn check_name(name: &str) -> Result<(), Error> {
+    let fits = !name.is_empty()
+        && name.len() <= 63
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_');
+    if fits {
+        return Ok(());
+    }
+    Err(Error::BadRequest(
+        "a tenant's name has 1 to 63 characters out of a-z, 0-9, `-` and `_`".into(),
+    ))
 }
 
 /// All tenants, by name.

@@ -15,6 +15,7 @@ pub mod indexes;
 mod job;
 pub mod members;
 pub mod migrate;
+mod new_file;
 pub mod page;
 #[cfg(test)]
 mod plans;
@@ -28,6 +29,7 @@ pub mod tenants;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod tokens;
+pub mod transfer;
 mod unique_values;
 pub mod walks;
 mod writer;
@@ -42,6 +44,7 @@ use async_channel::{Receiver, Sender, TrySendError};
 pub use conn::{Backend, Conn, DatabaseUrl};
 pub use error::{StoreError, Unique};
 pub use ids::{ResourceId, TenantId};
+pub use new_file::NewFile;
 pub use writer::Tx;
 
 use conn::Role;

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::scim::leaves::IndexRow;
 use crate::store::sql::{Column, Sql, rows};
-use crate::store::{ResourceId, StoreError, Tx};
+use crate::store::{Conn, ResourceId, StoreError, TenantId, Tx};
 
 #[derive(Debug, Serialize, PartialEq, Eq, PartialOrd, Ord)]
 struct Claim<'a> {
@@ -34,13 +34,23 @@ pub(super) fn claim(
     id: &ResourceId,
     values: &[IndexRow],
 ) -> Result<(), StoreError> {
+    let tenant = tx.tenant();
+    claim_for(tx.conn(), tenant, id, values)
+}
+
+/// As [`claim`], where there is no [`Tx`].
+pub(super) fn claim_for(
+    conn: &mut Conn,
+    tenant: TenantId,
+    id: &ResourceId,
+    values: &[IndexRow],
+) -> Result<(), StoreError> {
     // One resource may have a value twice.
     let claims: BTreeSet<Claim> = values.iter().filter_map(claim_of).collect();
     if claims.is_empty() {
         return Ok(());
     }
-    let (tenant, list) = (tx.tenant(), serde_json::to_string(&claims)?);
-    let conn = tx.conn();
+    let list = serde_json::to_string(&claims)?;
     let columns = [
         ("path", Column::Text),
         ("held", Column::Text),

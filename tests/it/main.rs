@@ -36,6 +36,7 @@ mod patch;
 mod running;
 mod tenants;
 mod tls;
+mod transfer;
 mod types;
 mod users;
 mod versions;

@@ -1,0 +1,54 @@
+//! `rollcall export`.
+
+use std::io::BufWriter;
+use std::path::{Path, PathBuf};
+
+use crate::cli::progress;
+use crate::config::DatabaseArgs;
+use crate::service::tokens::DEFAULT_TENANT;
+use crate::service::transfer::{self, Tokens};
+use crate::store::NewFile;
+
+#[derive(Debug, clap::Args)]
+pub struct ExportArgs {
+    /// The file to write, which must not exist yet; `-` is standard output
+    #[arg(default_value = "-")]
+    path: PathBuf,
+    #[arg(long, default_value = DEFAULT_TENANT)]
+    tenant: String,
+    /// Leave the tokens behind
+    #[arg(long)]
+    without_tokens: bool,
+    #[command(flatten)]
+    database: DatabaseArgs,
+}
+
+pub async fn run(args: ExportArgs) -> anyhow::Result<()> {
+    let store = super::store_of(&args.database)?;
+    let tokens = if args.without_tokens {
+        Tokens::None
+    } else {
+        Tokens::All
+    };
+    let bar = progress::bar("exporting", None)?;
+    let teller = progress::teller(&bar);
+    let tally = if args.path == Path::new("-") {
+        let output = BufWriter::new(std::io::stdout());
+        let exported = transfer::export(&store, args.tenant, tokens, output, teller).await;
+        exported?.0
+    } else {
+        let output = BufWriter::new(NewFile::begin(&args.path)?);
+        let exported = transfer::export(&store, args.tenant, tokens, output, teller).await;
+        let (tally, output) = exported?;
+        // The export has flushed it.
+        let file = output
+            .into_inner()
+            .map_err(std::io::IntoInnerError::into_error)?;
+        file.finish()?;
+        tally
+    };
+    bar.finish_and_clear();
+    store.close();
+    eprintln!("exported {}", progress::text(tally));
+    Ok(())
+}

@@ -1,0 +1,35 @@
+//! How far an export or import is, for a person who waits at a terminal.
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::service::transfer::{Progress, Tally};
+
+/// A bar on standard error; nothing where that is no terminal.
+pub fn bar(what: &str, total: Option<u64>) -> anyhow::Result<ProgressBar> {
+    let bar = match total {
+        Some(total) => ProgressBar::new(total).with_style(ProgressStyle::with_template(
+            "{prefix} {wide_bar} {bytes}/{total_bytes} {eta} {msg}",
+        )?),
+        None => ProgressBar::new_spinner().with_style(ProgressStyle::with_template(
+            "{prefix} {spinner} {elapsed} {msg}",
+        )?),
+    };
+    Ok(bar.with_prefix(what.to_owned()))
+}
+
+/// Shows the tally on the bar.
+pub fn teller(bar: &ProgressBar) -> Progress {
+    let bar = bar.clone();
+    Box::new(move |tally| {
+        bar.set_message(text(tally));
+        bar.tick();
+    })
+}
+
+/// `1200 resources, 4000 members, 5200 changes, 2 tokens`
+pub fn text(tally: Tally) -> String {
+    format!(
+        "{} resources, {} members, {} changes, {} tokens",
+        tally.resources, tally.members, tally.changes, tally.tokens
+    )
+}

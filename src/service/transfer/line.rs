@@ -1,0 +1,202 @@
+//! The lines of an export.
+
+use std::io::BufRead;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use sha2::{Digest as _, Sha256};
+
+use crate::service::transfer::TransferError;
+
+/// The number of the form. A reader refuses others.
+pub const FORM: u32 = 1;
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Line {
+    RollcallExport(Header),
+    Resource(Resource),
+    Member(Member),
+    Change(Change),
+    Count(Count),
+    Token(Token),
+    End(End),
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Header {
+    pub form: u32,
+    pub tenant: String,
+    pub change_seq: i64,
+    pub compatibility: String,
+    pub patch_answer: String,
+}
+
+/// Times are microseconds since the epoch.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Resource {
+    pub id: String,
+    pub resource_type: String,
+    pub version: i64,
+    pub created: i64,
+    pub modified: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password_hash: Option<String>,
+    pub document: Box<RawValue>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Member {
+    pub group: String,
+    pub member: String,
+    pub kind: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub display: Option<String>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Change {
+    pub seq: i64,
+    pub resource: String,
+    pub resource_type: String,
+    pub kind: String,
+    pub at: i64,
+    pub actor: String,
+    pub payload: Box<RawValue>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Count {
+    pub resource_type: String,
+    pub live: i64,
+    pub deleted: i64,
+}
+
+/// Without its secret, which nobody has.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Token {
+    pub id: String,
+    pub name: String,
+    pub hash: String,
+    pub scopes: String,
+    /// What it may read, where that is not everything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fields: Option<String>,
+    pub created: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked: Option<i64>,
+}
+
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct End {
+    #[serde(flatten)]
+    pub tally: Tally,
+    /// Of all lines before this one, each with its newline.
+    pub sha256: String,
+}
+
+/// How much went through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Tally {
+    pub resources: u64,
+    pub members: u64,
+    pub changes: u64,
+    pub tokens: u64,
+}
+
+impl Tally {
+    pub fn add(&mut self, line: &Line) {
+        let number = match line {
+            Line::Resource(_) => &mut self.resources,
+            Line::Member(_) => &mut self.members,
+            Line::Change(_) => &mut self.changes,
+            Line::Token(_) => &mut self.tokens,
+            Line::RollcallExport(_) | Line::Count(_) | Line::End(_) => return,
+        };
+        *number += 1;
+    }
+}
+
+/// What the lines of the content amount to.
+#[derive(Default)]
+pub struct Sum {
+    pub tally: Tally,
+    digest: Sha256,
+}
+
+impl Sum {
+    /// The first line counts as nothing, but it shall not change unseen.
+    pub fn begin(first_line: &[u8]) -> Self {
+        let mut sum = Self::default();
+        sum.digest.update(first_line);
+        sum
+    }
+
+    /// `text` is the line with its newline.
+    pub fn add(&mut self, line: &Line, text: &[u8]) {
+        self.tally.add(line);
+        self.digest.update(text);
+    }
+
+    pub fn end(self) -> End {
+        let digest = self.digest.finalize();
+        End {
+            tally: self.tally,
+            sha256: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+        }
+    }
+}
+
+/// Reads lines and knows their numbers.
+pub struct Lines<R> {
+    input: R,
+    text: Vec<u8>,
+    pub number: u64,
+}
+
+/// A group of a million members is one line for each; a document is bounded by what a request may be.
+const LONGEST_BYTES: u64 = 1 << 30;
+
+impl<R: BufRead> Lines<R> {
+    pub fn new(input: R) -> Self {
+        Self {
+            input,
+            text: Vec::new(),
+            number: 0,
+        }
+    }
+
+    /// The next line and its text; the end of the input before the last line is a fault.
+    pub fn next(&mut self) -> Result<(Line, &[u8]), TransferError> {
+        use std::io::Read as _;
+        self.number += 1;
+        self.text.clear();
+        let read = (&mut self.input)
+            .take(LONGEST_BYTES)
+            .read_until(b'\n', &mut self.text)
+            .map_err(TransferError::Input)?;
+        if read == 0 || self.text.last() != Some(&b'\n') {
+            return Err(self.fault("the file ends here, before its last line"));
+        }
+        match serde_json::from_slice(&self.text) {
+            Ok(line) => Ok((line, &self.text)),
+            Err(error) => Err(self.fault(&format!("no line of an export: {error}"))),
+        }
+    }
+
+    pub fn fault(&self, problem: &str) -> TransferError {
+        TransferError::Line {
+            line: self.number,
+            problem: problem.to_owned(),
+        }
+    }
+}

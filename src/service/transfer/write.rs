@@ -1,0 +1,213 @@
+//! A tenant's rows as lines.
+
+use std::io::Write;
+
+use serde_json::value::RawValue;
+
+use crate::service::Error;
+use crate::service::transfer::line::{
+    self, Change, Count, FORM, Header, Line, Member, Resource, Sum,
+};
+use crate::service::transfer::{Progress, Tally, Tokens, TransferError};
+use crate::store::tenants::Tenant;
+use crate::store::{Conn, changes, tokens, transfer};
+
+/// Rows that are read at a time.
+const CHUNK: u16 = 500;
+
+/// Where the lines go, and what they amount to.
+pub struct Sheet<W> {
+    output: W,
+    sum: Sum,
+    progress: Progress,
+}
+
+impl<W: Write> Sheet<W> {
+    /// Begins with a first line.
+    pub fn begin(
+        mut output: W,
+        first_line: &[u8],
+        progress: Progress,
+    ) -> Result<Self, TransferError> {
+        output
+            .write_all(first_line)
+            .map_err(TransferError::Output)?;
+        Ok(Self {
+            output,
+            sum: Sum::begin(first_line),
+            progress,
+        })
+    }
+
+    fn content(&mut self, line: &Line) -> Result<(), TransferError> {
+        let text = text_of(line)?;
+        self.sum.add(line, &text);
+        self.output.write_all(&text).map_err(TransferError::Output)
+    }
+
+    fn tell(&mut self) {
+        (self.progress)(self.sum.tally);
+    }
+
+    /// What was written, without a last line.
+    pub fn into_sum(self) -> Sum {
+        self.sum
+    }
+
+    /// Writes the last line and all that waits in buffers.
+    pub fn end(mut self) -> Result<(Tally, W), TransferError> {
+        let end = self.sum.end();
+        let tally = end.tally;
+        let text = text_of(&Line::End(end))?;
+        self.output
+            .write_all(&text)
+            .and_then(|()| self.output.flush())
+            .map_err(TransferError::Output)?;
+        Ok((tally, self.output))
+    }
+}
+
+fn text_of(line: &Line) -> Result<Vec<u8>, TransferError> {
+    let mut text = serde_json::to_vec(line).map_err(Error::internal)?;
+    text.push(b'\n');
+    Ok(text)
+}
+
+/// The first line.
+pub fn first_line(tenant: &Tenant) -> Result<Vec<u8>, TransferError> {
+    text_of(&Line::RollcallExport(Header {
+        form: FORM,
+        tenant: tenant.name.clone(),
+        change_seq: tenant.change_seq,
+        compatibility: tenant.policy.compatibility.to_string(),
+        patch_answer: tenant.policy.patch_answer.to_string(),
+    }))
+}
+
+/// All between the first line and the last.
+pub fn content<W: Write>(
+    conn: &mut Conn,
+    tenant: &Tenant,
+    chosen: &Tokens,
+    sheet: &mut Sheet<W>,
+) -> Result<(), TransferError> {
+    resources(conn, tenant, sheet)?;
+    members(conn, tenant, sheet)?;
+    recorded(conn, tenant, sheet)?;
+    for count in transfer::counts(conn, tenant.id)? {
+        sheet.content(&Line::Count(Count {
+            resource_type: count.resource_type,
+            live: count.live,
+            deleted: count.deleted,
+        }))?;
+    }
+    for token in tokens::list(conn, tenant.id)? {
+        if chosen.include(&token.id) {
+            sheet.content(&Line::Token(line::Token {
+                id: token.id,
+                name: token.name,
+                hash: token.hash,
+                scopes: token.scopes,
+                fields: token.fields,
+                created: token.created,
+                expires: token.expires,
+                revoked: token.revoked,
+            }))?;
+        }
+    }
+    sheet.tell();
+    Ok(())
+}
+
+fn resources<W: Write>(
+    conn: &mut Conn,
+    tenant: &Tenant,
+    sheet: &mut Sheet<W>,
+) -> Result<(), TransferError> {
+    let mut last = String::new();
+    loop {
+        let rows = transfer::resources_after(conn, tenant.id, &last, CHUNK.into())?;
+        let Some(row) = rows.last() else {
+            return Ok(());
+        };
+        last = row.id.clone();
+        for row in rows {
+            sheet.content(&Line::Resource(Resource {
+                id: row.id,
+                resource_type: row.resource_type,
+                version: row.version,
+                created: row.created,
+                modified: row.modified,
+                password_hash: row.password_hash,
+                document: raw(row.doc)?,
+            }))?;
+        }
+        sheet.tell();
+    }
+}
+
+fn members<W: Write>(
+    conn: &mut Conn,
+    tenant: &Tenant,
+    sheet: &mut Sheet<W>,
+) -> Result<(), TransferError> {
+    let (mut group, mut member) = (String::new(), String::new());
+    loop {
+        let rows = transfer::members_after(conn, tenant.id, (&group, &member), CHUNK.into())?;
+        let Some(row) = rows.last() else {
+            return Ok(());
+        };
+        (group, member) = (row.group_id.clone(), row.member_id.clone());
+        for row in rows {
+            sheet.content(&Line::Member(Member {
+                group: row.group_id,
+                member: row.member_id,
+                kind: row.kind,
+                display: row.display,
+            }))?;
+        }
+        sheet.tell();
+    }
+}
+
+fn recorded<W: Write>(
+    conn: &mut Conn,
+    tenant: &Tenant,
+    sheet: &mut Sheet<W>,
+) -> Result<(), TransferError> {
+    let mut last = 0;
+    loop {
+        let rows = changes::after(conn, tenant.id, last, CHUNK.into())?;
+        let Some(row) = rows.last() else {
+            return Ok(());
+        };
+        last = row.seq;
+        for row in rows {
+            sheet.content(&Line::Change(Change {
+                seq: row.seq,
+                resource: row.change.resource_id.into_string(),
+                resource_type: row.change.resource_type,
+                kind: row.change.kind.as_str().to_owned(),
+                at: row.change.at,
+                actor: row.change.actor,
+                payload: raw(row.change.payload)?,
+            }))?;
+        }
+        sheet.tell();
+    }
+}
+
+/// Stored JSON text, as it is. A newline could only stand between its tokens, and this service writes none.
+fn raw(text: String) -> Result<Box<RawValue>, TransferError> {
+    Ok(RawValue::from_string(text).map_err(Error::internal)?)
+}
+
+impl Tokens {
+    fn include(&self, id: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::None => false,
+            Self::Only(ids) => ids.contains(id),
+        }
+    }
+}
