@@ -20,6 +20,7 @@ use crate::http::server::{self, Bound, Listen};
 use crate::http::shared::Shared;
 use crate::http::{SCIM_ROOT, openapi};
 use crate::issuers::{Bounds, Issuers, Origin, Pace};
+use crate::service::arrivals::Arrivals;
 use crate::service::tokens::{self, Bootstrap, DEFAULT_TENANT, Wish};
 use crate::service::walk::Walks;
 use crate::service::{Options, Service, indexes, tenants};
@@ -79,6 +80,7 @@ impl App {
                 options: Arc::new(options(config, base_url.clone())),
                 issuers,
                 walks: Walks::default(),
+                arrivals: Arrivals::default(),
                 bootstrap,
             },
             body_limits: BodyLimits {

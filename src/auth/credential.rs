@@ -5,7 +5,21 @@ use base64::engine::general_purpose::STANDARD;
 
 /// The secret that a request carries. It has no `Debug`, so that it cannot reach a log.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Credential(String);
+pub struct Credential {
+    secret: String,
+    form: Form,
+}
+
+/// How the secret was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    Bearer,
+    /// Without a scheme, as Okta's header authentication sends what was typed.
+    Bare,
+    /// `Bearer Bearer TOKEN`: the word was typed where Okta puts it in front anyway.
+    Doubled,
+    Basic,
+}
 
 /// Why a header holds no credential.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -32,23 +46,35 @@ impl Credential {
             Some((scheme, rest)) => (scheme, rest.trim()),
             None => ("", text),
         };
-        let secret = if scheme.eq_ignore_ascii_case("basic") {
-            basic_password(rest).ok_or(Malformed::Basic)?
-        } else if scheme.is_empty() || scheme.eq_ignore_ascii_case("bearer") {
-            rest.to_owned()
+        let (secret, form) = if scheme.eq_ignore_ascii_case("basic") {
+            let password = basic_password(rest).ok_or(Malformed::Basic)?;
+            (password, Form::Basic)
+        } else if scheme.eq_ignore_ascii_case("bearer") {
+            match rest.split_once(' ') {
+                Some((word, token)) if word.eq_ignore_ascii_case("bearer") => {
+                    (token.trim().to_owned(), Form::Doubled)
+                }
+                _ => (rest.to_owned(), Form::Bearer),
+            }
+        } else if scheme.is_empty() {
+            (rest.to_owned(), Form::Bare)
         } else {
             // An unknown scheme is answered like an unknown token.
-            text.to_owned()
+            (text.to_owned(), Form::Bare)
         };
         if secret.is_empty() || secret.eq_ignore_ascii_case("bearer") {
             return Err(Malformed::Empty);
         }
-        Ok(Self(secret))
+        Ok(Self { secret, form })
+    }
+
+    pub fn form(&self) -> Form {
+        self.form
     }
 
     /// The secret itself, to be hashed or verified and never kept.
     pub fn secret(&self) -> &str {
-        &self.0
+        &self.secret
     }
 }
 
@@ -85,6 +111,21 @@ mod tests {
         check("", Err(Malformed::Empty));
         check("Bearer ", Err(Malformed::Empty));
         check("Bearer", Err(Malformed::Empty));
+        check("Bearer Bearer abc", Ok("abc"));
+        check("Bearer bearer ", Err(Malformed::Empty));
+    }
+
+    #[test]
+    fn forms() {
+        let form = |header: &str| {
+            Credential::parse(header.as_bytes())
+                .map(|one| one.form())
+                .ok()
+        };
+        assert_eq!(form("Bearer abc"), Some(Form::Bearer));
+        assert_eq!(form("abc"), Some(Form::Bare));
+        assert_eq!(form("Bearer Bearer abc"), Some(Form::Doubled));
+        assert_eq!(form("Basic dXNlcjphYmM="), Some(Form::Basic));
     }
 
     #[test]

@@ -14,6 +14,11 @@ pub fn format(random: [u8; 32]) -> String {
     format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(random))
 }
 
+/// Whether a text is as long as every token of ours is.
+pub fn is_whole(text: &str) -> bool {
+    text.len() == PREFIX.len().saturating_add(43)
+}
+
 /// What is stored of a token: its SHA-256 in hexadecimal. A plain digest is enough for a secret of full entropy,
 /// and lets the lookup be by index, which leaks nothing by its time.
 pub fn hash(secret: &str) -> String {
@@ -43,5 +48,6 @@ mod tests {
     fn a_token_has_the_prefix_and_no_blank() {
         let token = format([7; 32]);
         assert!(token.starts_with(PREFIX) && !token.contains(' ') && token.len() == 47);
+        assert!(is_whole(&token) && !is_whole(token.trim_end_matches('c')));
     }
 }

@@ -11,6 +11,7 @@ use actix_web::{FromRequest, HttpRequest};
 use crate::auth::Credential;
 use crate::http::body::BodyLimits;
 use crate::http::error::ApiError;
+use crate::service::arrivals::{self, Kind};
 use crate::service::error::Unauthenticated;
 use crate::service::{self, Context, Service, tokens};
 use crate::telemetry::Metrics;
@@ -42,9 +43,19 @@ impl FromRequest for Caller {
         Box::pin(async move {
             let shared =
                 shared.ok_or_else(|| service::Error::internal("the handler has no shared data"))?;
-            let header = header.ok_or(service::Error::Unauthenticated(Unauthenticated::Missing))?;
-            let credential = Credential::parse(&header)
-                .map_err(|_| service::Error::Unauthenticated(Unauthenticated::Invalid))?;
+            let stranger = |kind| {
+                let now_us = shared.service.clock.now().as_microsecond();
+                let (arrivals, store) = (&shared.service.arrivals, &shared.service.store);
+                arrivals::note_stranger(arrivals, store, kind, now_us);
+            };
+            let Some(header) = header else {
+                stranger(Kind::Missing);
+                return Err(service::Error::Unauthenticated(Unauthenticated::Missing).into());
+            };
+            let credential = Credential::parse(&header).map_err(|_| {
+                stranger(Kind::Malformed);
+                service::Error::Unauthenticated(Unauthenticated::Invalid)
+            })?;
             let (principal, policy) = tokens::authenticate(&shared.service, &credential).await?;
             let at = shared.service.clock.now();
             Ok(Self {

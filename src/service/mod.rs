@@ -3,6 +3,7 @@
 //! They know the core, the store, the clock and who calls; they must not know actix or the query builder.
 
 pub mod admin;
+pub mod arrivals;
 pub mod error;
 pub mod indexes;
 pub mod list;
@@ -10,6 +11,7 @@ pub mod membership;
 pub mod passwords;
 pub mod present;
 pub mod provision;
+pub mod setup;
 pub mod tenants;
 pub mod tokens;
 pub mod transfer;
@@ -42,6 +44,7 @@ pub struct Service {
     pub options: Arc<Options>,
     pub issuers: Issuers,
     pub walks: walk::Walks,
+    pub arrivals: arrivals::Arrivals,
     pub bootstrap: Option<tokens::Bootstrap>,
 }
 

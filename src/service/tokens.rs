@@ -8,6 +8,7 @@ use subtle::ConstantTimeEq as _;
 
 use crate::auth::{Credential, Fields, Principal, Scopes, jwt, token};
 use crate::clock::Clock;
+use crate::service::arrivals::{self, Kind};
 use crate::service::error::Unauthenticated;
 use crate::service::{Error, Policy, Service};
 use crate::store::tokens::Token;
@@ -84,10 +85,24 @@ pub async fn authenticate(
         .store
         .read(move |conn| Ok::<_, Error>(tokens::by_hash(conn, &hash)?))
         .await?;
-    let (row, policy) = found
-        .filter(|(row, _)| is_live(row, now.as_microsecond()))
-        .ok_or(Error::Unauthenticated(Unauthenticated::Invalid))?;
-    note_use(&service.store, &row, now.as_microsecond());
+    let now_us = now.as_microsecond();
+    let (arrivals, store) = (&service.arrivals, &service.store);
+    let Some((row, policy)) = found else {
+        arrivals::note_stranger(arrivals, store, Kind::of_stranger(secret), now_us);
+        return Err(Error::Unauthenticated(Unauthenticated::Invalid));
+    };
+    let kind = if row.revoked.is_some() {
+        Kind::Revoked
+    } else if is_live(&row, now_us) {
+        Kind::of_form(credential.form())
+    } else {
+        Kind::Expired
+    };
+    arrivals::note(arrivals, store, row.tenant, &row.id, kind, now_us);
+    if !kind.is_accepted() {
+        return Err(Error::Unauthenticated(Unauthenticated::Invalid));
+    }
+    note_use(store, &row, now_us);
     let principal = Principal {
         tenant: row.tenant.0,
         name: format!("token:{}", row.name),

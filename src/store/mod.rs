@@ -3,6 +3,7 @@
 //! It must not know actix, HTTP statuses, tokens' secrets or the clock: times and ids are arguments.
 //! Functions take the connection (or [`Tx`]) first and the tenant second, and never begin a transaction.
 
+pub mod arrivals;
 pub mod attributes;
 pub mod backup;
 pub mod changes;
@@ -24,6 +25,7 @@ pub mod predicate;
 pub mod resources;
 pub mod schema;
 mod session;
+pub mod setup;
 mod sql;
 pub mod tenants;
 #[cfg(test)]

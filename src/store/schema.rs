@@ -98,6 +98,43 @@ diesel::table! {
 
 diesel::joinable!(tokens -> tenants (tenant_id));
 
+diesel::table! {
+    setups (tenant_id, org) {
+        tenant_id -> BigInt,
+        org -> Text,
+        state -> Text,
+        modified -> BigInt,
+    }
+}
+
+diesel::table! {
+    setup_writes (id) {
+        id -> Text,
+        tenant_id -> BigInt,
+        org -> Text,
+        step -> Text,
+        method -> Text,
+        path -> Text,
+        began -> BigInt,
+        ended -> Nullable<BigInt>,
+        status -> Nullable<BigInt>,
+        request_id -> Nullable<Text>,
+        error_code -> Nullable<Text>,
+        error_id -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    arrivals (tenant_id, token_id, kind) {
+        tenant_id -> BigInt,
+        token_id -> Text,
+        kind -> Text,
+        first_at -> BigInt,
+        last_at -> BigInt,
+        times -> BigInt,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(
     tenants, resources, attributes, members, changes, counts, tokens, walks,
 );

@@ -1,0 +1,3 @@
+DROP TABLE arrivals;
+DROP TABLE setup_writes;
+DROP TABLE setups;

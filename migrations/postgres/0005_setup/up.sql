@@ -1,0 +1,38 @@
+-- What `rollcall setup` knows of an Okta org: what it made there, how far it got, and every write that it sent.
+
+CREATE TABLE setups (
+    tenant_id BIGINT NOT NULL REFERENCES tenants (id),
+    org TEXT COLLATE "C" NOT NULL,
+    state TEXT COLLATE "C" NOT NULL,
+    modified BIGINT NOT NULL,
+    PRIMARY KEY (tenant_id, org)
+);
+
+-- A row before the write is sent, completed by the answer: one without `ended` may have been done or not.
+CREATE TABLE setup_writes (
+    id TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    tenant_id BIGINT NOT NULL REFERENCES tenants (id),
+    org TEXT COLLATE "C" NOT NULL,
+    step TEXT COLLATE "C" NOT NULL,
+    method TEXT COLLATE "C" NOT NULL,
+    path TEXT COLLATE "C" NOT NULL,
+    began BIGINT NOT NULL,
+    ended BIGINT,
+    status BIGINT,
+    request_id TEXT COLLATE "C",
+    error_code TEXT COLLATE "C",
+    error_id TEXT COLLATE "C"
+);
+CREATE INDEX setup_writes_org_idx ON setup_writes (tenant_id, org, id);
+
+-- When requests came and how they were authenticated, by kind and token, so that another process can tell what a client does wrong.
+-- Tenant 0 and no token where the credential was nobody's.
+CREATE TABLE arrivals (
+    tenant_id BIGINT NOT NULL,
+    token_id TEXT COLLATE "C" NOT NULL,
+    kind TEXT COLLATE "C" NOT NULL,
+    first_at BIGINT NOT NULL,
+    last_at BIGINT NOT NULL,
+    times BIGINT NOT NULL,
+    PRIMARY KEY (tenant_id, token_id, kind)
+) WITH (fillfactor = 50);
