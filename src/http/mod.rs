@@ -5,6 +5,7 @@
 pub mod admin;
 pub mod body;
 pub mod condition;
+pub mod directory;
 pub mod discovery;
 pub mod docs;
 pub mod error;
@@ -76,8 +77,53 @@ pub fn routes(config: &mut ServiceConfig, registry: &Arc<Registry>) {
                 .route(web::delete().to(admin::revoke_token))
                 .default_service(method_not_allowed("DELETE")),
         )
+        .configure(directory_routes)
         .service(scim(registry))
         .default_service(web::to(no_such_path));
+}
+
+fn directory_routes(config: &mut ServiceConfig) {
+    config
+        .service(
+            web::resource("/directory/v1/users")
+                .route(web::get().to(directory::users))
+                .default_service(method_not_allowed("GET")),
+        )
+        .service(
+            web::resource("/directory/v1/users/{id}")
+                .route(web::get().to(directory::user))
+                .default_service(method_not_allowed("GET")),
+        )
+        .service(
+            web::resource("/directory/v1/users/{id}/groups")
+                .route(web::get().to(directory::groups_of))
+                .default_service(method_not_allowed("GET")),
+        )
+        .service(
+            web::resource("/directory/v1/groups")
+                .route(web::get().to(directory::groups))
+                .default_service(method_not_allowed("GET")),
+        )
+        .service(
+            web::resource("/directory/v1/groups/{id}")
+                .route(web::get().to(directory::group))
+                .default_service(method_not_allowed("GET")),
+        )
+        .service(
+            web::resource("/directory/v1/groups/{id}/members")
+                .route(web::get().to(directory::members))
+                .default_service(method_not_allowed("GET")),
+        )
+        .service(
+            web::resource("/directory/v1/groups/{id}/members/{user}")
+                .route(web::get().to(directory::membership))
+                .default_service(method_not_allowed("GET")),
+        )
+        .service(
+            web::resource("/directory/v1/memberships")
+                .route(web::post().to(directory::memberships))
+                .default_service(method_not_allowed("POST")),
+        );
 }
 
 fn scim(registry: &Arc<Registry>) -> actix_web::Scope {

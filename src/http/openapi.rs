@@ -3,6 +3,7 @@
 //! It only describes. A test holds it to the routes, and `openapi/openapi.json` to what is made here.
 
 mod answer;
+mod directory;
 mod example;
 mod head;
 mod message;
@@ -28,6 +29,7 @@ const ABOUT: &str = "Rollcall is a SCIM 2.0 provisioning service (RFC 7643, RFC 
 
 /// The groups of operations besides those of the resource types.
 mod tag {
+    pub const DIRECTORY: &str = "Directory";
     pub const DISCOVERY: &str = "Discovery";
     pub const ADMINISTRATION: &str = "Administration";
     pub const OPERATIONS: &str = "Operations";
@@ -62,6 +64,10 @@ fn tags(registry: &Registry) -> Vec<Tag> {
         .iter()
         .map(|rt| tag(resources::plural(rt), &rt.description))
         .collect();
+    tags.push(tag(
+        tag::DIRECTORY,
+        "Users and groups in plain JSON, for applications that do not speak SCIM.",
+    ));
     tags.push(tag(tag::DISCOVERY, "What the service supports and knows."));
     tags.push(tag(tag::ADMINISTRATION, "Tenants and tokens."));
     tags.push(tag(tag::OPERATIONS, "For whoever runs the service."));
@@ -77,6 +83,7 @@ fn paths(registry: &Registry) -> Paths {
             .insert(format!("{endpoint}/{{id}}"), resources::single(rt));
         paths.paths.insert(endpoint, resources::collection(rt));
     }
+    paths.paths.extend(directory::paths());
     paths.paths.extend(service::paths(registry));
     for (path, item) in &mut paths.paths {
         if path.starts_with(SCIM_ROOT) {
@@ -87,7 +94,8 @@ fn paths(registry: &Registry) -> Paths {
 }
 
 fn components(registry: &Registry) -> Components {
-    let mut components = service::register(answer::register(Components::new()), registry);
+    let components = directory::register(answer::register(Components::new()));
+    let mut components = service::register(components, registry);
     let mut schemas = vec![
         ("Error".to_owned(), message::error()),
         ("PatchOp".to_owned(), message::patch_op()),

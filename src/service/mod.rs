@@ -4,6 +4,7 @@
 
 pub mod admin;
 pub mod arrivals;
+pub mod directory;
 pub mod error;
 pub mod indexes;
 pub mod list;
@@ -144,4 +145,10 @@ impl Options {
             ..Capabilities::default()
         }
     }
+}
+
+/// A stored time.
+fn time(microseconds: i64) -> Timestamp {
+    // Only times that jiff gave are stored.
+    Timestamp::from_microsecond(microseconds).unwrap_or(Timestamp::UNIX_EPOCH)
 }

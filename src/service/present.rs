@@ -180,8 +180,8 @@ impl Relations {
         let version = Version::showing(row.version, groups.as_deref().unwrap_or_default());
         let meta = Meta {
             resource_type: &rt.name,
-            created: timestamp(row.created),
-            modified: timestamp(row.modified),
+            created: super::time(row.created),
+            modified: super::time(row.modified),
             location: &location,
             version,
         };
@@ -223,11 +223,6 @@ fn groups_shown(
     shows(rt, selection, "groups")
         .then(|| groups_of(conn, tenant, base_url, rows))
         .transpose()
-}
-
-fn timestamp(microseconds: i64) -> jiff::Timestamp {
-    // Only times that jiff gave are stored.
-    jiff::Timestamp::from_microsecond(microseconds).unwrap_or(jiff::Timestamp::UNIX_EPOCH)
 }
 
 fn members_of(

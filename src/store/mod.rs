@@ -9,6 +9,7 @@ pub mod backup;
 pub mod changes;
 pub mod conn;
 pub mod counts;
+pub mod directory;
 pub mod error;
 mod growth;
 pub mod ids;

@@ -10,6 +10,7 @@ use diesel::{QueryableByName, RunQueryDsl, sql_query};
 
 use crate::scim::Member;
 use crate::store::changes::{self, Change, ChangeKind};
+use crate::store::directory::{self, Column};
 use crate::store::resources::{self, Password, Update};
 use crate::store::testing::{TENANT, group, id, ids, user, with_store};
 use crate::store::{
@@ -17,7 +18,13 @@ use crate::store::{
 };
 
 /// These are small, or all of one is wanted.
-const MAY_BE_SCANNED: [&str; 4] = ["SCAN tenants", "SCAN json_each", "SCAN up", "SCAN w"];
+const MAY_BE_SCANNED: [&str; 5] = [
+    "SCAN tenants",
+    "SCAN json_each",
+    "SCAN up",
+    "SCAN down",
+    "SCAN w",
+];
 
 #[derive(Clone, Default)]
 struct Recorder(Arc<Mutex<BTreeSet<String>>>);
@@ -48,11 +55,24 @@ fn read_all(conn: &mut Conn) -> Result<(), StoreError> {
     members::groups_of(conn, TENANT, &ids(&["a"]))?;
     changes::after(conn, TENANT, 0, 10)?;
     changes::of_resource(conn, TENANT, &id("a"), None, 10)?;
+    read_directory(conn)?;
     counts::of(conn, TENANT, "User")?;
     tenants::get(conn, TENANT)?;
     tenants::by_name(conn, "default")?;
     tokens::by_hash(conn, "x")?;
     walks::recall(conn, TENANT, "x")?;
+    Ok(())
+}
+
+fn read_directory(conn: &mut Conn) -> Result<(), StoreError> {
+    for column in [Column::UserName, Column::ExternalId, Column::DisplayName] {
+        directory::by_column(conn, TENANT, "User", column, "a", 10)?;
+        directory::users_by_column_prefix(conn, TENANT, column, "a", 10)?;
+    }
+    directory::users_by_attribute(conn, TENANT, "emails.value", "a", 10)?;
+    directory::users_by_attribute_prefix(conn, TENANT, "emails.value", "a", 10)?;
+    directory::groups_within(conn, TENANT, &id("g"))?;
+    directory::active_users_in(conn, TENANT, &id("g"), Some(&id("a")), 10)?;
     Ok(())
 }
 
@@ -214,6 +234,56 @@ fn one_member_costs_a_few_rows_before_statistics() {
                 .await
                 .unwrap();
             assert!(read < 50, "{read} rows for {member} in {group}");
+        }
+    });
+}
+
+/// PostgreSQL reads no more than the answer and the rows beside it: of many users, and of a group of thousands.
+#[test]
+fn the_directory_reads_what_it_answers() {
+    with_store(|store| async move {
+        if store.backend() != Backend::Postgres {
+            return;
+        }
+        let names: Vec<String> = (0..3000).map(|number| format!("u{number:04}")).collect();
+        let mut all: Vec<_> = names.iter().map(|name| user(name)).collect();
+        for one in &mut all {
+            one.hot.external_id = Some(one.label.clone().unwrap_or_default());
+            one.hot.display_name = one.hot.user_name.clone();
+        }
+        all.extend([group("within"), group("many")]);
+        store.put(all).await;
+        let member = |name: &str| Member {
+            value: name.to_owned(),
+            display: None,
+        };
+        let list: Vec<Member> = names.iter().map(|name| member(name)).collect();
+        let within = member("within");
+        store
+            .tx(move |tx| {
+                members::add(tx, &id("many"), &list)?;
+                members::add(tx, &id("many"), &[within])
+            })
+            .await
+            .unwrap();
+        for analysed in [false, true] {
+            let read = store
+                .admin(move |conn| -> Result<i64, StoreError> {
+                    if analysed {
+                        conn.batch("ANALYZE")?;
+                    }
+                    let before = rows_read(conn)?;
+                    read_directory(conn)?;
+                    directory::users_by_column_prefix(conn, TENANT, Column::UserName, "u", 10)?;
+                    directory::groups_within(conn, TENANT, &id("many"))?;
+                    let after = Some(&id("u1500"));
+                    let page = directory::active_users_in(conn, TENANT, &id("many"), after, 10)?;
+                    assert_eq!(page.first(), Some(&id("u1501")));
+                    Ok(rows_read(conn)? - before)
+                })
+                .await
+                .unwrap();
+            assert!(read < 300, "{read} rows, analysed: {analysed}");
         }
     });
 }

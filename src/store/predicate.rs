@@ -22,9 +22,9 @@ use crate::scim::registry::AttrRef;
 use crate::scim::schema::Type;
 use crate::store::{Backend, TenantId};
 
-pub use fragment::Fragment;
 use fragment::Test;
 pub(super) use fragment::{Bind, Statement, unindexed};
+pub use fragment::{Fragment, successor};
 use term::{Column, Condition, Set, Term, Worth};
 
 /// More parameters than this and the filter is evaluated on the documents instead; SQLite takes 32,766.

@@ -16,6 +16,7 @@ mod backup;
 mod chaos;
 mod compatibility;
 mod database;
+mod directory;
 mod discovery;
 mod errors;
 mod filters;
