@@ -1,10 +1,12 @@
 //! Outside JSON -> [`Document`], for create and replace.
 //!
 //! The one place where names are matched ignoring case and types are made right; what comes out is trusted
-//! everywhere else. Tolerant, because a refusal stops a customer's provisioning (RFC 7644 section 3.3 and 3.5.1).
+//! everywhere else. Tolerant by default, because a refusal stops a customer's provisioning (RFC 7644 section 3.3 and 3.5.1); for a
+//! strict tenant a gate stands before, which lets only through what needs no mending.
 //! It must not know what is stored, but for what [`replace`] is given.
 
 pub(super) mod coerce;
+pub(super) mod strict;
 mod validate;
 
 pub use validate::MAX_INDEXED_BYTES;
@@ -14,6 +16,7 @@ use std::collections::HashSet;
 use serde_json::{Map, Value};
 
 use self::coerce::{Nulls, Place};
+use self::strict::ReadOnly;
 pub(super) use self::validate::validate;
 use crate::scim::document::into_object;
 use crate::scim::members::{self, Member};
@@ -31,12 +34,14 @@ pub struct Admitted {
     pub members: Option<Vec<Member>>,
     /// In clear, not checked against any policy; `None` where there is none or it is empty.
     pub password: Option<String>,
+    /// `active` is null, and the client is taken at its word: it shall be unassigned, not what the service would make of it.
+    pub active_cleared: bool,
 }
 
 /// Reads a resource as a client sends it with POST or PUT.
 ///
-/// Unknown attributes are dropped without error, readOnly ones are ignored, and unknown extensions are kept as
-/// they are. The result is complete and valid but for uniqueness.
+/// readOnly attributes are ignored. From a tolerant tenant unknown attributes are dropped without error, and unknown extensions
+/// are kept as they are; from a strict one both are faults. The result is complete and valid but for uniqueness.
 pub fn admit(
     rt: &ResourceType,
     body: &Value,
@@ -53,10 +58,12 @@ pub fn admit(
         rt,
         compatibility,
         seen: HashSet::with_capacity(body.len()),
+        listed: None,
         admitted: Admitted {
             document: Document(Map::with_capacity(body.len())),
             members: None,
             password: None,
+            active_cleared: false,
         },
     };
     for (name, value) in body {
@@ -65,6 +72,9 @@ pub fn admit(
         } else {
             draft.attribute(name, value)?;
         }
+    }
+    if compatibility.is_strict() {
+        draft.check_listed()?;
     }
     let mut admitted = draft.admitted;
     admitted.document.arrange(rt);
@@ -79,9 +89,9 @@ pub fn admit(
 pub fn replace(
     rt: &ResourceType,
     current: &Document,
-    incoming: &Document,
+    incoming: &Admitted,
 ) -> Result<Document, ScimError> {
-    let mut document = incoming.clone();
+    let mut document = incoming.document.clone();
     match current.0.get("id") {
         Some(id) => document.0.insert("id".to_owned(), id.clone()),
         None => document.0.shift_remove("id"),
@@ -100,7 +110,9 @@ pub fn replace(
             guarded(attribute, before, after, &at)
         })?;
     }
-    keep_activity(rt, current, &mut document);
+    if !incoming.active_cleared {
+        keep_activity(rt, current, &mut document);
+    }
     document.arrange(rt);
     validate(rt, &document)?;
     // Objects are equal whatever their order, so an echo in another order gives the same text.
@@ -122,8 +134,10 @@ fn keep_activity(rt: &ResourceType, current: &Document, document: &mut Document)
 }
 
 /// Fills in what a new resource has where the client says nothing: a user is active.
-pub fn defaults(rt: &ResourceType, document: &mut Document) {
-    if rt.schema.id == name::USER && !document.0.contains_key("active") {
+pub fn defaults(rt: &ResourceType, admitted: &mut Admitted) {
+    let document = &mut admitted.document;
+    let is_open = !admitted.active_cleared && !document.0.contains_key("active");
+    if rt.schema.id == name::USER && is_open {
         document.0.insert("active".to_owned(), Value::Bool(true));
         document.arrange(rt);
     }
@@ -134,6 +148,8 @@ struct Draft<'a> {
     compatibility: Compatibility,
     /// Names in the schema's spelling, URNs in lower case.
     seen: HashSet<String>,
+    /// What `schemas` lists of extensions, in their own spelling; `None` before it was seen.
+    listed: Option<Vec<String>>,
     admitted: Admitted,
 }
 
@@ -143,7 +159,7 @@ impl Draft<'_> {
         let Some(attribute) = self.rt.schema.attribute(name).or_else(common) else {
             return match self.compatibility {
                 Compatibility::Tolerant => Ok(()),
-                Compatibility::Strict => Err(unknown(self.rt, name)),
+                Compatibility::Strict => Err(strict::unknown(self.rt, &name)),
             };
         };
         let name = attribute.name.as_str();
@@ -152,7 +168,16 @@ impl Draft<'_> {
             return Err(coerce::twice(&at));
         }
         if name == "schemas" {
-            return check_schemas(self.rt, value);
+            match self.compatibility {
+                Compatibility::Tolerant => check_schemas(self.rt, value)?,
+                Compatibility::Strict => self.listed = Some(listed_schemas(self.rt, value)?),
+            }
+            return Ok(());
+        }
+        if self.compatibility.is_strict() && attribute.mutability != Mutability::ReadOnly {
+            strict::attribute(attribute, value, ReadOnly::Ignore, &at)?;
+            // RFC 7644 section 3.3: null overrides what the service would set.
+            self.admitted.active_cleared |= name == "active" && value.is_null();
         }
         match attribute.mutability {
             Mutability::ReadOnly => {}
@@ -161,7 +186,7 @@ impl Draft<'_> {
             }
             _ if self.rt.is_password(None, attribute) => {
                 let password = coerce::attribute(attribute, value, &at)?;
-                self.admitted.password = password.and_then(into_text);
+                self.admitted.password = password.and_then(into_password);
             }
             Mutability::ReadWrite | Mutability::Immutable | Mutability::WriteOnly => {
                 if let Some(value) = coerce::attribute(attribute, value, &at)? {
@@ -173,10 +198,13 @@ impl Draft<'_> {
     }
 
     fn container(&mut self, urn: &str, value: &Value) -> Result<(), ScimError> {
+        let at = Place::root(urn);
+        if self.compatibility.is_strict() {
+            self.strict_container(urn, value, &at)?;
+        }
         if self.rt.is_core(urn) {
             return Ok(());
         }
-        let at = Place::root(urn);
         coerce::no_nul(urn, &at)?;
         if !self.seen.insert(urn.to_ascii_lowercase()) {
             return Err(coerce::twice(&at));
@@ -194,11 +222,30 @@ impl Draft<'_> {
         }
         Ok(())
     }
-}
 
-/// RFC 7644 is silent on attributes that no schema has; to the letter they are no part of the resource.
-fn unknown(rt: &ResourceType, name: &str) -> ScimError {
-    ScimError::invalid_syntax(format!("a {} has no attribute {name:?}", rt.name))
+    fn strict_container(&self, urn: &str, value: &Value, at: &Place) -> Result<(), ScimError> {
+        let Some(extension) = self.rt.extension(urn) else {
+            return Err(strict::unknown(self.rt, &urn));
+        };
+        strict::extension(extension, value, ReadOnly::Ignore, at)
+    }
+
+    /// RFC 7643 section 3: `schemas` names every schema whose attributes are there.
+    fn check_listed(&self) -> Result<(), ScimError> {
+        let Some(listed) = &self.listed else {
+            return Err(schemas_fault(self.rt, "which is missing"));
+        };
+        let extensions = self.rt.extensions.iter();
+        for urn in extensions.map(|extension| extension.schema.id.as_str()) {
+            let is_there = self.seen.contains(&urn.to_ascii_lowercase());
+            if is_there && !listed.iter().any(|listed| listed == urn) {
+                return Err(ScimError::invalid_syntax(format!(
+                    "schemas must hold \"{urn}\", whose attributes are there"
+                )));
+            }
+        }
+        Ok(())
+    }
 }
 
 fn extension_attributes(
@@ -236,21 +283,17 @@ pub(super) fn unknown_attributes(
     Ok(attributes)
 }
 
-pub(super) fn into_text(value: Value) -> Option<String> {
+/// Prepared by RFC 8265, or as it is where that would refuse it: a tolerant tenant loses no user over a password.
+pub(super) fn into_password(value: Value) -> Option<String> {
     match value {
-        Value::String(text) => Some(text),
+        Value::String(text) => Some(name::opaque(&text).unwrap_or(text)),
         _ => None,
     }
 }
 
 /// `schemas` follows from what a document holds; the client's list only tells whether it means this type.
 fn check_schemas(rt: &ResourceType, value: &Value) -> Result<(), ScimError> {
-    let fault = |found: &str| {
-        ScimError::invalid_syntax(format!(
-            "schemas must hold \"{}\" for a {}, {found}",
-            rt.schema.id, rt.name
-        ))
-    };
+    let fault = |found: &str| schemas_fault(rt, found);
     let urns = match value {
         Value::Null => return Ok(()),
         Value::Array(urns) if urns.is_empty() => return Ok(()),
@@ -272,6 +315,44 @@ fn check_schemas(rt: &ResourceType, value: &Value) -> Result<(), ScimError> {
     } else {
         Err(fault("which is missing"))
     }
+}
+
+/// As [`check_schemas`] for a strict tenant: a list of distinct URNs, the type's own and those of its extensions (RFC 7643
+/// section 3). Answers the extensions.
+fn listed_schemas(rt: &ResourceType, value: &Value) -> Result<Vec<String>, ScimError> {
+    let fault = |found: &str| schemas_fault(rt, found);
+    let Value::Array(urns) = value else {
+        return Err(fault("as a list of text"));
+    };
+    let (mut names_core, mut listed) = (false, Vec::new());
+    for urn in urns {
+        let urn = urn.as_str().ok_or_else(|| fault("as a list of text"))?;
+        let again = match rt.extension(urn) {
+            _ if rt.is_core(urn) => std::mem::replace(&mut names_core, true),
+            Some(extension) => {
+                let urn = &extension.schema.id;
+                let again = listed.contains(urn);
+                listed.push(urn.clone());
+                again
+            }
+            None => return Err(fault("and no schema that the type does not have")),
+        };
+        if again {
+            return Err(fault("and each schema once"));
+        }
+    }
+    if names_core {
+        Ok(listed)
+    } else {
+        Err(fault("which is missing"))
+    }
+}
+
+fn schemas_fault(rt: &ResourceType, found: &str) -> ScimError {
+    ScimError::invalid_syntax(format!(
+        "schemas must hold \"{}\" for a {}, {found}",
+        rt.schema.id, rt.name
+    ))
 }
 
 /// Whether the URN belongs to another resource type of the standard.

@@ -29,6 +29,8 @@ pub enum MemberEdit {
     /// [`crate::scim::eval::element_matches`] finds. The paths inside are complete (`members.type`).
     RemoveWhere(Filter),
     RemoveAll,
+    /// Changes nothing: `noTarget` unless the filter finds a member.
+    Demand(Filter),
     /// Each id once; none empties the group.
     Replace(Vec<Member>),
 }

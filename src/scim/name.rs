@@ -2,8 +2,9 @@
 //!
 //! Knows nothing of schemas; [`crate::scim::registry`] resolves names to attributes.
 
-use precis_profiles::UsernameCaseMapped;
-use precis_profiles::precis_core::profile::Rules;
+use precis_profiles::precis_core::profile::{Profile as _, Rules as _};
+use precis_profiles::precis_core::{DerivedPropertyValue, FreeformClass, StringClass as _};
+use precis_profiles::{OpaqueString, UsernameCaseMapped};
 use unicode_normalization::UnicodeNormalization;
 
 /// The core schema of users.
@@ -63,6 +64,32 @@ pub fn fold_user_name(text: &str) -> Folded {
     }
 }
 
+/// Whether the profile `UsernameCaseMapped` of RFC 8265 section 3.3 allows the name: one part, or several with blanks between.
+pub fn is_precis_user_name(text: &str) -> bool {
+    let parts = text.split(' ').filter(|part| !part.is_empty());
+    parts
+        .clone()
+        .all(|part| UsernameCaseMapped::new().enforce(part).is_ok())
+}
+
+/// The first character of a user name that no way of preparing it allows (RFC 8264 section 9): controls, characters that
+/// nobody sees and that would make two names look like one, and what is no character.
+pub fn forbidden_in_user_name(text: &str) -> Option<char> {
+    if text.is_ascii() {
+        return text.chars().find(char::is_ascii_control);
+    }
+    let class = FreeformClass::default();
+    let is_forbidden = |c: &char| class.get_value_from_char(*c) == DerivedPropertyValue::Disallowed;
+    text.chars().find(is_forbidden)
+}
+
+/// A password prepared for hashing by the profile `OpaqueString` of RFC 8265 section 4.2: NFC, and every blank U+0020. `None`
+/// for what the profile refuses.
+pub fn opaque(text: &str) -> Option<String> {
+    let prepared = OpaqueString::new().enforce(text).ok()?;
+    Some(prepared.into_owned())
+}
+
 /// Whether an attribute may be called so: RFC 7643 section 2.1, and `$ref`, which its grammar forgot.
 pub fn is_attribute_name(name: &str) -> bool {
     let mut bytes = name.bytes();
@@ -76,7 +103,6 @@ pub fn is_attribute_name(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use precis_profiles::precis_core::profile::Profile;
     use proptest::prelude::*;
 
     use super::*;
@@ -117,6 +143,51 @@ mod tests {
                 assert_eq!(folding(once.as_str()), once, "{letter:?}");
             }
         }
+    }
+
+    #[test]
+    fn precis_user_names() {
+        for good in [
+            "ada",
+            "ada@example.com",
+            "ａｄａ",
+            "Ada Byron",
+            "jürgen+x",
+            "Αδα",
+        ] {
+            assert!(is_precis_user_name(good), "{good}");
+        }
+        for bad in ["a\u{200b}da", "♥", "a\u{0}", "a\u{a0}b", "\u{202e}ada", "½"] {
+            assert!(!is_precis_user_name(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn forbidden_characters() {
+        let check = |text: &str, expected: Option<char>| {
+            assert_eq!(forbidden_in_user_name(text), expected, "{text:?}");
+        };
+        check("Ada Byron ♥ ½ ｂ", None);
+        check("a\tb", Some('\t'));
+        check("a\u{7f}", Some('\u{7f}'));
+        check("ä\u{85}", Some('\u{85}'));
+        check("a\u{200b}da", Some('\u{200b}'));
+        check("\u{202e}ada", Some('\u{202e}'));
+        check("a\u{e000}", Some('\u{e000}'));
+        check("a\u{ffff}", Some('\u{ffff}'));
+    }
+
+    #[test]
+    fn passwords() {
+        let check = |text: &str, expected: Option<&str>| {
+            assert_eq!(opaque(text).as_deref(), expected, "{text:?}");
+        };
+        check("Correct horse", Some("Correct horse"));
+        check("a\u{3000}b\u{a0}c", Some("a b c"));
+        check("A\u{30a}", Some("Å"));
+        check("ｂ♥", Some("ｂ♥"));
+        check("", None);
+        check("a\tb", None);
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! PATCH (RFC 7644 section 3.5.2): a `PatchOp` body -> resolved edits; apply them to a [`Document`], all or none.
 //!
-//! Tolerant of what Okta, Entra and others send. Edits of `members` come out as [`MemberEdit`]s for the store,
+//! Tolerant of what Okta, Entra and others send, or strict, as the tenant wants it. Edits of `members` come out as [`MemberEdit`]s for the store,
 //! which holds members as rows. It must not know what is stored, but for the document it is given.
 //!
-//! Where the RFC leaves room: a `remove` that finds nothing succeeds; an `add` or `replace` whose filter finds
-//! nothing creates the element that the filter's `eq` terms describe; `replace` on `x[filter]` replaces the whole
-//! element while on a singular complex attribute it merges; `remove` with a value removes what the value lists;
-//! readOnly attributes in the value of an operation without path are ignored, named by a path they are a fault.
+//! Where the RFC leaves room: a `remove` that finds nothing succeeds; `replace` on `x[filter]` replaces the whole element while
+//! on a singular complex attribute it merges. Beyond the RFC, for a tolerant tenant: an `add` or `replace` whose filter finds nothing
+//! creates the element that the filter's `eq` terms describe; `remove` with a value removes what the value lists; readOnly
+//! attributes in the value of an operation without path are ignored. For a strict tenant all three are faults; only the echo of
+//! `meta` and of the own `id` is none.
 
 mod apply;
 mod member;
@@ -56,7 +57,7 @@ pub fn parse(
     compatibility: Compatibility,
 ) -> Result<Patch, ScimError> {
     let mut patch = Patch::default();
-    for (index, operation) in operations(body)?.iter().enumerate() {
+    for (index, operation) in operations(body, compatibility)?.iter().enumerate() {
         let mut reader = Reader {
             patch: &mut patch,
             index,
@@ -118,6 +119,10 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
+    fn is_strict(&self) -> bool {
+        self.compatibility.is_strict()
+    }
+
     fn edit(&mut self, edit: Edit) {
         self.patch.edits.push((self.index, edit));
     }
@@ -191,7 +196,7 @@ enum OnMiss {
 }
 
 /// The list of operations in a `PatchOp` body.
-fn operations(body: &Value) -> Result<&[Value], ScimError> {
+fn operations(body: &Value, compatibility: Compatibility) -> Result<&[Value], ScimError> {
     let Value::Object(body) = body else {
         return Err(ScimError::invalid_syntax(format!(
             "the body of a PATCH must be a JSON object with schemas and Operations, not {}",
@@ -205,8 +210,8 @@ fn operations(body: &Value) -> Result<&[Value], ScimError> {
     };
     let names_patch = match schemas {
         Some(Value::Array(urns)) => urns.iter().any(is_patch),
-        Some(urn) => is_patch(urn),
-        None => false,
+        Some(urn) if !compatibility.is_strict() => is_patch(urn),
+        Some(_) | None => false,
     };
     if !names_patch {
         return Err(ScimError::invalid_syntax(format!(
@@ -214,7 +219,10 @@ fn operations(body: &Value) -> Result<&[Value], ScimError> {
         )));
     }
     match operations {
-        Some(Value::Array(operations)) if !operations.is_empty() => Ok(operations),
+        // Entra ID's validator sends an empty list, and means what it says.
+        Some(Value::Array(operations)) if !operations.is_empty() || !compatibility.is_strict() => {
+            Ok(operations)
+        }
         _ => Err(ScimError::invalid_syntax(
             "Operations of a PATCH must be a list of at least one operation",
         )),

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::scim::members::MemberEdit;
 use crate::scim::registry::AttrRef;
-use crate::scim::{ScimError, eval};
+use crate::scim::{Filter, ScimError, eval};
 use crate::service::{Error, UnknownMembers};
 use crate::store::changes::ChangeKind;
 use crate::store::{ResourceId, Tx, members};
@@ -104,18 +104,17 @@ pub fn apply(
                 effect.absorb(Vec::new(), removed);
             }
             MemberEdit::RemoveWhere(filter) => {
-                let tenant = tx.tenant();
-                let Some(attr) = members_attr else { continue };
-                let ids: Vec<String> = members::of_group(tx.conn(), tenant, group)?
-                    .into_iter()
-                    .filter(|row| {
-                        let element = json!({ "value": row.value.as_str(), "display": row.display, "type": row.kind });
-                        eval::element_matches(&filter, attr, &element)
-                    })
-                    .map(|row| row.value.0)
-                    .collect();
+                let ids = found(tx, group, members_attr, &filter)?;
                 let removed = members::remove(tx, group, &ids)?;
                 effect.absorb(Vec::new(), removed);
+            }
+            MemberEdit::Demand(filter) => {
+                if found(tx, group, members_attr, &filter)?.is_empty() {
+                    return Err(ScimError::no_target(
+                        "no member of the group is what the path asks for",
+                    )
+                    .into());
+                }
             }
             MemberEdit::RemoveAll => {
                 let removed = members::remove_all(tx, group)?;
@@ -130,6 +129,30 @@ pub fn apply(
         }
     }
     Ok(effect)
+}
+
+/// The ids of the members that a filter finds.
+fn found(
+    tx: &mut Tx<'_>,
+    group: &ResourceId,
+    members_attr: Option<&AttrRef>,
+    filter: &Filter,
+) -> Result<Vec<String>, Error> {
+    let Some(attr) = members_attr else {
+        return Ok(Vec::new());
+    };
+    let tenant = tx.tenant();
+    let rows = members::of_group(tx.conn(), tenant, group)?;
+    let is_found = |row: &members::MemberRow| {
+        let element =
+            json!({ "value": row.value.as_str(), "display": row.display, "type": row.kind });
+        eval::element_matches(filter, attr, &element)
+    };
+    Ok(rows
+        .into_iter()
+        .filter(is_found)
+        .map(|row| row.value.0)
+        .collect())
 }
 
 fn skip_or_refuse(

@@ -183,10 +183,11 @@ async fn taken(service: &Service, context: &Context, user_name: Option<String>) 
     };
     let detail = match holder {
         Some(row) => {
-            let state = if row.active == Some(false) {
-                "inactive"
-            } else {
+            // A user without `active` counts as inactive: nobody said that it may come in.
+            let state = if row.active == Some(true) {
                 "active"
+            } else {
+                "inactive"
             };
             format!(
                 "A user with this userName exists: id {} ({state}). Assign that user again or link it, instead of creating a second one.",

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use crate::scim::admit::Admitted;
 use crate::scim::members::{Member, MemberEdit};
 use crate::scim::{Document, Precondition, ResourceType, admit, leaves, patch};
 use crate::service::present::{self, Return, Wish, Written};
@@ -31,8 +32,8 @@ impl Create {
         body: &Value,
     ) -> Result<Self, Error> {
         let mut admitted = admit::admit(rt, body, context.policy.compatibility)?;
+        admit::defaults(rt, &mut admitted);
         let document = &mut admitted.document;
-        admit::defaults(rt, document);
         document.set_id(id.as_str());
         let writer = Writer::new(context, rt, id);
         // All that can be made ready is, for every write of the tenant waits for this one.
@@ -96,7 +97,7 @@ impl Create {
 /// A replacement that was read (RFC 7644 section 3.5.1).
 pub(super) struct Replace {
     writer: Writer,
-    document: Document,
+    admitted: Admitted,
     edits: Vec<MemberEdit>,
     precondition: Precondition,
     /// To be weighed against the stored one into the argument of [`Replace::run`].
@@ -111,24 +112,24 @@ impl Replace {
         body: &Value,
         precondition: Precondition,
     ) -> Result<Self, Error> {
-        let admitted = admit::admit(rt, body, context.policy.compatibility)?;
+        let mut admitted = admit::admit(rt, body, context.policy.compatibility)?;
         // RFC 7644 section 3.5.1: what a replacing body leaves out is cleared, members like the rest.
-        let edits = match admitted.members {
+        let edits = match admitted.members.take() {
             _ if !rt.is_relational("members") => Vec::new(),
             Some(list) => vec![MemberEdit::Replace(list)],
             None => vec![MemberEdit::RemoveAll],
         };
         Ok(Self {
             writer: Writer::new(context, rt, id),
-            document: admitted.document,
             edits,
             precondition,
-            password: admitted.password,
+            password: admitted.password.take(),
+            admitted,
         })
     }
 
     pub fn user_name(&self) -> Option<String> {
-        leaves::hot_columns(&self.writer.rt, &self.document).user_name
+        leaves::hot_columns(&self.writer.rt, &self.admitted.document).user_name
     }
 
     pub fn run(
@@ -141,7 +142,7 @@ impl Replace {
         let writer = self.writer;
         let stored = writer.current_if(tx, &self.precondition)?;
         let before = Document::parse(&stored.doc).map_err(Error::internal)?;
-        let after = admit::replace(&writer.rt, &before, &self.document)?;
+        let after = admit::replace(&writer.rt, &before, &self.admitted)?;
         writer.update(tx, &stored, &before, after, password, self.edits, options)?;
         let answer = wish.preference().unwrap_or(Return::Representation);
         writer.answer(tx, options, &wish.selection, answer)

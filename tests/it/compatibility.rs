@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::{both, id, sample, with_query};
+use crate::harness::{both, id, member_ids, sample, with_query};
 
 // R7644-3.3-07, RINTEROP-5.3-01
 both!(
@@ -30,3 +30,72 @@ both!(
         assert_eq!(app.get(&search).await.page().total, 1);
     }
 );
+
+// Members cannot be asked for in the core: only the store knows them.
+// R7643-4.2-03, R7644-3.5.2.3-07
+both!(
+    a_strict_patch_of_members_needs_its_target,
+    |app| async move {
+        let app = app.strict().await;
+        let body = json!({ "schemas": [sample::USER], "userName": "ada" });
+        let ada = app.post("/Users", &body).await.expect(201);
+        let ada = id(&ada);
+        let group = app.create_group("Surveyors", &[]).await;
+        let path = format!("/Groups/{}", id(&group));
+        let named = format!("members[value eq \"{ada}\"]");
+        let again = || json!([{ "op": "replace", "path": named, "value": { "value": ada } }]);
+        let gone = || json!([{ "op": "replace", "path": named, "value": null }]);
+        app.edit(&path, again()).await.expect_error(400, "noTarget");
+        app.edit(&path, gone()).await.expect_error(400, "noTarget");
+        let add = json!([{ "op": "add", "path": "members", "value": [{ "value": ada }] }]);
+        let with_ada = app.edit(&path, add).await.expect(200);
+        assert_eq!(member_ids(&with_ada), [ada]);
+        let same = app.edit(&path, again()).await.expect(200);
+        assert_eq!(same, with_ada, "no change, no trace");
+        let sub = json!([{ "op": "replace", "path": format!("{named}.display"), "value": "x" }]);
+        app.edit(&path, sub).await.expect_error(400, "mutability");
+        let listed = json!([{ "op": "remove", "path": "members", "value": [{ "value": ada }] }]);
+        app.edit(&path, listed)
+            .await
+            .expect_error(400, "invalidValue");
+        assert_eq!(app.group(id(&group)).await, with_ada);
+        let without = app.edit(&path, gone()).await.expect(200);
+        assert!(member_ids(&without).is_empty(), "{without}");
+    }
+);
+
+// R7644-3.3-03, R7643-4.1.1-07, R7643-2.5-01
+both!(a_user_may_be_without_active, |app| async move {
+    let ada = app.create_user("ada@example.com").await;
+    let path = format!("/Users/{}", id(&ada));
+    let remove = json!([{ "op": "remove", "path": "active" }]);
+    let without = app.edit(&path, remove).await.expect(200);
+    assert!(without.get("active").is_none(), "{without}");
+    for (filter, found) in [
+        ("active eq true", false),
+        ("active eq false", false),
+        ("active pr", false),
+        ("active eq null", true),
+        ("not (active eq true)", true),
+    ] {
+        let names = app.find_users(filter).await;
+        assert_eq!(!names.is_empty(), found, "{filter}");
+    }
+    // Who is not active may not come in, so that is what an admin is told.
+    let error = app.post("/Users", &sample::user("ADA@example.com")).await;
+    let error = error.expect_error(409, "uniqueness");
+    let detail = error["detail"].as_str().unwrap();
+    assert!(detail.contains("inactive"), "{detail}");
+    // A PUT that does not mention it brings nobody back.
+    let replaced = app
+        .put(&path, &json!({ "userName": "ada@example.com" }))
+        .await;
+    assert!(replaced.expect(200).get("active").is_none());
+
+    // Null at a create: the default, or to the letter nothing.
+    let body = json!({ "schemas": [sample::USER], "userName": "eve", "active": null });
+    let tolerant = app.post("/Users", &body).await.expect(201);
+    assert_eq!(tolerant["active"], true);
+    let strict = app.strict().await.post("/Users", &body).await.expect(201);
+    assert!(strict.get("active").is_none(), "{strict}");
+});

@@ -136,6 +136,13 @@ impl TestApp {
         app
     }
 
+    /// One more tenant on the same server, which takes the standards to the letter.
+    pub async fn strict(&self) -> Self {
+        let app = self.neighbour().await;
+        app.set(&json!({ "compatibility": "strict" })).await;
+        app
+    }
+
     /// Changes settings of this tenant.
     pub async fn set(&self, settings: &Value) {
         let path = format!("/admin/v1/tenants/{}", self.tenant);

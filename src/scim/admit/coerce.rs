@@ -3,7 +3,7 @@
 //! Lenient where a client's meaning is plain (RFC 7643 section 2.3 is the strict word): identity providers send
 //! numbers for text, text for booleans and single values for lists. Knows attributes, not resources.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -14,6 +14,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde_json::{Map, Number, Value};
 
 use crate::scim::ScimError;
+use crate::scim::document::arrange_complex;
 use crate::scim::schema::{Attribute, Mutability, Type};
 
 /// Where in the request a value stands, for error details: `emails[1].value`.
@@ -110,7 +111,7 @@ pub(in crate::scim) fn elements(
     for (index, value) in given.iter().enumerate() {
         elements.extend(element(attribute, value, &at.index(index))?);
     }
-    dedupe(&mut elements);
+    dedupe(attribute, &mut elements);
     let primaries = elements.iter().filter(|element| is_primary(element));
     if primaries.count() > 1 {
         return Err(two_primaries(at));
@@ -125,7 +126,7 @@ pub(in crate::scim) fn element(
     at: &Place,
 ) -> Result<Option<Value>, ScimError> {
     if let (true, Value::Object(members)) = (attribute.is_complex(), value) {
-        let named = named(&attribute.sub_attributes, members, Nulls::Unassign, at)?;
+        let named = sub_values(attribute, members, Nulls::Unassign, at)?;
         // Okta pushes the whole profile, empty fields too: an element whose value is sent empty is none.
         let is_empty = |(sub, value): &Named| sub.name == "value" && value.is_none();
         let says_more = |(sub, value): &Named| {
@@ -176,12 +177,10 @@ pub(in crate::scim) fn complex(
     match value {
         Value::Null => Ok(None),
         Value::String(text) if text.is_empty() => Ok(None),
-        Value::Object(members) => named(&attribute.sub_attributes, members, nulls, at).map(Some),
+        Value::Object(members) => sub_values(attribute, members, nulls, at).map(Some),
         Value::Array(elements) => match elements.as_slice() {
             [] => Ok(None),
-            [Value::Object(members)] => {
-                named(&attribute.sub_attributes, members, nulls, at).map(Some)
-            }
+            [Value::Object(members)] => sub_values(attribute, members, nulls, at).map(Some),
             _ => Err(wrong(attribute, value, at)),
         },
         Value::String(_) | Value::Number(_) if !attribute.multi_valued => {
@@ -194,6 +193,45 @@ pub(in crate::scim) fn complex(
             }
         }
         Value::Bool(_) | Value::Number(_) | Value::String(_) => Err(wrong(attribute, value, at)),
+    }
+}
+
+/// The sub-attributes that an object names.
+fn sub_values(
+    attribute: &Attribute,
+    members: &Map<String, Value>,
+    nulls: Nulls,
+    at: &Place,
+) -> Result<Vec<Named>, ScimError> {
+    let mut named = named(&attribute.sub_attributes, members, nulls, at)?;
+    for (sub, value) in &mut named {
+        if let Some(value) = value {
+            canonicalise(attribute, sub, value);
+        }
+    }
+    Ok(named)
+}
+
+/// Gives the value of a sub-attribute the one form that RFC 7643 section 4.1.2 asks for. Idempotent.
+pub(in crate::scim) fn canonicalise(parent: &Attribute, sub: &Attribute, value: &mut Value) {
+    let Value::String(text) = value else { return };
+    match (parent.name.as_str(), sub.name.as_str()) {
+        // RFC 5321 section 2.4: the domain ignores letter case, the part before it belongs to the receiving host.
+        ("emails", "value") => {
+            if let Some((local, domain)) = text.rsplit_once('@')
+                && domain.bytes().any(|b| b.is_ascii_uppercase())
+            {
+                *text = format!("{local}@{}", domain.to_ascii_lowercase());
+            }
+        }
+        ("ims", "value") => {
+            let canonical: String = text.split_whitespace().collect::<String>().to_lowercase();
+            // Of a value that is nothing but blanks something has to remain.
+            if !canonical.is_empty() && *text != canonical {
+                *text = canonical;
+            }
+        }
+        _ => {}
     }
 }
 
@@ -304,18 +342,64 @@ pub(in crate::scim) fn twice(at: &Place) -> ScimError {
     ))
 }
 
-/// Keeps the first of equal elements.
-pub(in crate::scim) fn dedupe(elements: &mut Vec<Value>) {
+/// Keeps the first of equal elements, and of those with one `value` and one `type` the first with what only the others say (RFC 7643
+/// section 2.4: the same pair should not stand twice).
+pub(in crate::scim) fn dedupe(attribute: &Attribute, elements: &mut Vec<Value>) {
     if elements.len() < 2 {
         return;
     }
-    let mut seen = HashSet::with_capacity(elements.len());
-    let keep: Vec<bool> = elements
-        .iter()
-        .map(|element| seen.insert(Same(element)))
-        .collect();
-    let mut keep = keep.into_iter();
-    elements.retain(|_| keep.next().unwrap_or(true));
+    let homes = homes(elements);
+    if homes.iter().enumerate().all(|(index, home)| index == *home) {
+        return;
+    }
+    let mut kept: Vec<Option<Value>> = elements.drain(..).map(Some).collect();
+    for (index, home) in homes.into_iter().enumerate() {
+        if index == home {
+            continue;
+        }
+        let twin = kept.get_mut(index).and_then(Option::take);
+        if let (Some(Some(Value::Object(first))), Some(Value::Object(twin))) =
+            (kept.get_mut(home), twin)
+        {
+            join(attribute, first, twin);
+        }
+    }
+    elements.extend(kept.into_iter().flatten());
+}
+
+/// For each element the index of the first that is the same.
+fn homes(elements: &[Value]) -> Vec<usize> {
+    let mut seen = HashMap::with_capacity(elements.len());
+    let mut pairs = HashMap::with_capacity(elements.len());
+    let home = |(index, element)| {
+        let home = *seen.entry(Same(element)).or_insert(index);
+        match pair(element) {
+            Some(pair) => *pairs.entry(pair).or_insert(home),
+            None => home,
+        }
+    };
+    elements.iter().enumerate().map(home).collect()
+}
+
+fn join(attribute: &Attribute, first: &mut Map<String, Value>, twin: Map<String, Value>) {
+    for (name, value) in twin {
+        match (name.as_str(), &value) {
+            ("primary", Value::Bool(true)) => {
+                first.insert(name, value);
+            }
+            ("primary", _) => {}
+            _ => {
+                first.entry(name).or_insert(value);
+            }
+        }
+    }
+    arrange_complex(attribute, first);
+}
+
+/// What an element is known by.
+pub(in crate::scim) fn pair(element: &Value) -> Option<(&str, Option<&str>)> {
+    let value = element.get("value")?.as_str()?;
+    Some((value, element.get("type").and_then(Value::as_str)))
 }
 
 /// An element as it is compared with others: `primary: false` says no more than no `primary` (RFC 7643
@@ -426,7 +510,7 @@ pub(in crate::scim) fn scalar(
     Ok(Some(admitted))
 }
 
-fn wrong(attribute: &Attribute, value: &Value, at: &Place) -> ScimError {
+pub(super) fn wrong(attribute: &Attribute, value: &Value, at: &Place) -> ScimError {
     let due = match attribute.kind {
         Type::String | Type::Reference => "text",
         Type::Boolean => "true or false",
@@ -474,7 +558,7 @@ fn date_time(text: &str) -> Option<String> {
 }
 
 /// RFC 4648 section 4; padding may be left out (RFC 7643 section 2.3.6), and certificates come with line breaks.
-fn is_base64(text: &str) -> bool {
+pub(super) fn is_base64(text: &str) -> bool {
     const CONFIG: GeneralPurposeConfig = GeneralPurposeConfig::new()
         .with_decode_padding_mode(DecodePaddingMode::Indifferent)
         .with_decode_allow_trailing_bits(true);

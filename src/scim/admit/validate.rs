@@ -82,10 +82,11 @@ pub const MAX_INDEXED_BYTES: usize = 2_000;
 
 fn lengths(rt: &ResourceType, document: &Document) -> Result<(), ScimError> {
     if let Some(Value::String(user_name)) = document.0.get("userName") {
-        if user_name.contains(char::is_control) {
-            return Err(ScimError::invalid_value(
-                "userName holds a control character; correct it in the identity provider",
-            ));
+        if let Some(found) = name::forbidden_in_user_name(user_name) {
+            return Err(ScimError::invalid_value(format!(
+                "userName holds the character U+{:04X}, which no user name may have; correct it in the identity provider",
+                u32::from(found)
+            )));
         }
         if is_too_long(user_name, |text| name::fold_user_name(text).as_str().len()) {
             return Err(too_long(&Place::root("userName")));

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use serde_json::{Map, Value};
 
 use super::{Change, Edit, OnMiss, Patched, Step};
-use crate::scim::admit::coerce::{self, Named, Place, Same, is_primary};
+use crate::scim::admit::coerce::{self, Named, Place, Same, is_primary, pair};
 use crate::scim::admit::set_once;
 use crate::scim::document::{arrange_complex, into_object};
 use crate::scim::eval::element_matches;
@@ -145,9 +145,14 @@ fn apply_step(
                 *element = value.clone();
             }
             // All that the filter found are now one and the same value.
-            coerce::dedupe(elements);
+            coerce::dedupe(attribute, elements);
             if is_primary(value) {
-                let keep = elements.iter().position(|element| element == value);
+                let pair = pair(value);
+                let is_it = |element: &Value| match pair {
+                    Some(_) => coerce::pair(element) == pair,
+                    None => Same(element) == Same(value),
+                };
+                let keep = elements.iter().position(is_it);
                 demote(elements, keep);
             }
         }
@@ -233,13 +238,8 @@ fn append(
     if primary.is_some() {
         demote(elements, primary);
     }
-    coerce::dedupe(elements);
+    coerce::dedupe(attribute, elements);
     Ok(())
-}
-
-fn pair(element: &Value) -> Option<(&str, Option<&str>)> {
-    let value = element.get("value")?.as_str()?;
-    Some((value, element.get("type").and_then(Value::as_str)))
 }
 
 /// Removes the elements that hold all that one of `listed` holds.
@@ -305,7 +305,7 @@ fn merge_each(
             .as_object()
             .is_none_or(|members| !members.is_empty())
     });
-    coerce::dedupe(elements);
+    coerce::dedupe(attribute, elements);
     Ok(())
 }
 

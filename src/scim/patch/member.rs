@@ -5,7 +5,7 @@
 use std::collections::HashSet;
 
 use scim_filter_parser as syntax;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{Op, Reader};
 use crate::scim::admit::coerce::{self, Place};
@@ -35,6 +35,9 @@ pub(super) fn filtered(
     value: Option<&Value>,
     reader: &mut Reader,
 ) -> Result<(), ScimError> {
+    if reader.is_strict() && op != Op::Remove {
+        return strictly(op, syntax, filter, value, reader);
+    }
     let ids = ids(syntax);
     let edit = match (op, value, ids) {
         (Op::Remove, _, Some(ids)) | (Op::Replace, Some(Value::Null), Some(ids)) => {
@@ -50,6 +53,41 @@ pub(super) fn filtered(
     };
     reader.members(edit);
     Ok(())
+}
+
+/// `add` and `replace` on `members[filter]` to the letter. A member's sub-attributes are immutable, so a value cannot change those
+/// that the filter finds; null unassigns them.
+fn strictly(
+    op: Op,
+    syntax: &syntax::Filter,
+    filter: Filter,
+    value: Option<&Value>,
+    reader: &mut Reader,
+) -> Result<(), ScimError> {
+    match (op, value) {
+        (Op::Replace, Some(Value::Null)) => {
+            reader.members(MemberEdit::Demand(filter.clone()));
+            reader.members(MemberEdit::RemoveWhere(filter));
+            Ok(())
+        }
+        (Op::Add, Some(Value::Null)) => Ok(()),
+        (_, None) => Err(super::read::no_value("members")),
+        (_, Some(Value::Object(members))) if says_nothing_new(members, syntax) => {
+            reader.members(MemberEdit::Demand(filter));
+            Ok(())
+        }
+        (_, Some(_)) => Err(immutable()),
+    }
+}
+
+/// Whether an object only says again which member the filter is about.
+fn says_nothing_new(members: &Map<String, Value>, syntax: &syntax::Filter) -> bool {
+    let ids = ids(syntax).unwrap_or_default();
+    members.iter().all(|(name, value)| match value {
+        Value::Null => true,
+        Value::String(id) => name.eq_ignore_ascii_case("value") && ids == [id.as_str()],
+        _ => false,
+    })
 }
 
 /// RFC 7643 section 4.2: what a member says about itself is immutable.
@@ -83,7 +121,10 @@ pub(super) fn dedupe(edits: &mut [MemberEdit]) {
                 let mut seen = HashSet::with_capacity(ids.len());
                 ids.retain(|id| seen.insert(id.clone()));
             }
-            MemberEdit::RemoveWhere(_) | MemberEdit::RemoveAll | MemberEdit::Replace(_) => {}
+            MemberEdit::RemoveWhere(_)
+            | MemberEdit::RemoveAll
+            | MemberEdit::Demand(_)
+            | MemberEdit::Replace(_) => {}
         }
     }
 }

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use super::unknown::UnknownEdit;
 use super::{Edit, Op, Reader, target};
 use crate::scim::admit::coerce::{self, Place};
+use crate::scim::admit::strict::{self, ReadOnly};
 use crate::scim::registry::{self, Extension, ResourceType};
 use crate::scim::schema::{Attribute, Mutability};
 use crate::scim::{Compatibility, ScimError, admit};
@@ -29,6 +30,17 @@ pub(super) fn operation(
         Some(other) => Err(ScimError::invalid_path(format!(
             "path must be text, not {}",
             coerce::kind_of(other)
+        ))),
+    }
+}
+
+/// RFC 7644 section 3.5.2.2 gives a `remove` no value. To read one as "only these" or to read over it would be a guess, and the
+/// wrong one empties a group.
+pub(super) fn no_value_to_remove(value: Option<&Value>, name: &str) -> Result<(), ScimError> {
+    match value {
+        None | Some(Value::Null) => Ok(()),
+        Some(_) => Err(ScimError::invalid_value(format!(
+            "remove takes no value; say in the path which values of {name} to remove"
         ))),
     }
 }
@@ -101,6 +113,7 @@ fn known(
     reader: &mut Reader,
 ) -> Result<(), ScimError> {
     match attribute.name.as_str() {
+        "schemas" if reader.is_strict() => schemas(rt, op, Some(value), reader),
         // It follows from what the document holds.
         "schemas" => Ok(()),
         // Okta names the group that it renames; servers should take the id from the URL.
@@ -108,12 +121,18 @@ fn known(
             let id = match value {
                 Value::Null => return Ok(()),
                 Value::String(id) => id.clone(),
+                _ if reader.is_strict() => return Err(super::read_only("id")),
                 other => other.to_string(),
             };
             reader.edit(Edit::CheckId(id));
             Ok(())
         }
-        // Echoes of what the client has read (`meta`, `groups`).
+        // RFC 7643 section 3.1: what a client says of `meta` is ignored.
+        "meta" => Ok(()),
+        name if attribute.mutability == Mutability::ReadOnly && reader.is_strict() => {
+            Err(super::read_only(name))
+        }
+        // An echo of what the client has read (`groups`).
         _ if attribute.mutability == Mutability::ReadOnly => Ok(()),
         name => match rt.attr_by_key(name) {
             Some(path) => target::attribute(rt, op, &path, None, Some(value), reader),
@@ -122,7 +141,7 @@ fn known(
     }
 }
 
-/// A name in a value without path that is no core attribute: an extension, a path (Entra writes
+/// A name in a value without path that is no core attribute: an extension, or for a tolerant tenant a path (Entra writes
 /// `name.givenName` and `emails[type eq "work"].value`), or unknown and then ignored as in a create.
 fn other(
     rt: &ResourceType,
@@ -133,6 +152,9 @@ fn other(
 ) -> Result<(), ScimError> {
     if let Some(extension) = rt.extension(name) {
         return self::extension(rt, op, extension, Some(value), reader);
+    }
+    if reader.is_strict() {
+        return Err(strict::unknown(rt, &shortened(name)));
     }
     if rt.is_core(name) {
         return match value {
@@ -173,6 +195,15 @@ fn extension(
     reader: &mut Reader,
 ) -> Result<(), ScimError> {
     let urn = extension.schema.id.as_str();
+    if reader.is_strict() {
+        match (op, value) {
+            (Op::Remove, value) => no_value_to_remove(value, urn)?,
+            (_, None) => {}
+            (_, Some(value)) => {
+                strict::extension(extension, value, ReadOnly::Refuse, &Place::root(urn))?;
+            }
+        }
+    }
     match (op, value) {
         (Op::Remove, _) => {
             let attributes = &extension.schema.attributes;
@@ -219,7 +250,7 @@ fn with_path(
     if let Some(extension) = rt.extension(text) {
         return self::extension(rt, op, extension, value, reader);
     }
-    if rt.is_core(text) {
+    if rt.is_core(text) && !reader.is_strict() {
         return without_path(rt, op, value, reader);
     }
     let path = syntax::parse_path_with(text, &options(reader.compatibility))
@@ -232,7 +263,7 @@ fn with_path(
         return unknown_path(rt, op, text, &path, value, reader);
     };
     if attribute.attribute.name == "schemas" {
-        return schemas(rt, op, value);
+        return schemas(rt, op, value, reader);
     }
     let sub = match (&path.attr.sub, &path.sub) {
         (Some(name), _) | (None, Some(name)) => {
@@ -274,7 +305,11 @@ fn unknown_path(
     value: Option<&Value>,
     reader: &mut Reader,
 ) -> Result<(), ScimError> {
-    if !text.contains(':') || path.filter.is_some() || owner_is_known(rt, text) {
+    if reader.is_strict()
+        || !text.contains(':')
+        || path.filter.is_some()
+        || owner_is_known(rt, text)
+    {
         return Err(no_such(rt, text));
     }
     let at = Place::root(text);
@@ -296,7 +331,28 @@ fn no_such(rt: &ResourceType, text: &str) -> ScimError {
 }
 
 /// `schemas` follows from what the document holds, so there is nothing to do but to refuse what cannot be.
-fn schemas(rt: &ResourceType, op: Op, value: Option<&Value>) -> Result<(), ScimError> {
+fn schemas(
+    rt: &ResourceType,
+    op: Op,
+    value: Option<&Value>,
+    reader: &Reader,
+) -> Result<(), ScimError> {
+    if let (true, Op::Add | Op::Replace, Some(value)) = (reader.is_strict(), op, value) {
+        let urns = match value {
+            Value::Array(urns) => urns.as_slice(),
+            other => std::slice::from_ref(other),
+        };
+        let is_known = |urn: &Value| {
+            let urn = urn.as_str();
+            urn.is_some_and(|urn| rt.is_core(urn) || rt.extension(urn).is_some())
+        };
+        if !urns.iter().all(is_known) {
+            return Err(ScimError::invalid_value(format!(
+                "schemas of a {} can only hold its own schema and those of its extensions",
+                rt.name
+            )));
+        }
+    }
     let is_core = |urn: &Value| urn.as_str().is_some_and(|urn| rt.is_core(urn));
     match (op, value) {
         (Op::Add, Some(_)) => Ok(()),

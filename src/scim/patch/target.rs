@@ -7,10 +7,11 @@ use serde_json::{Map, Value};
 
 use super::{Change, Edit, OnMiss, Op, Reader, Step, member, read, read_only};
 use crate::scim::admit::coerce::{self, Named, Nulls, Place};
-use crate::scim::admit::into_text;
+use crate::scim::admit::into_password;
+use crate::scim::admit::strict::{self, ReadOnly};
 use crate::scim::registry::{AttrRef, ResourceType};
 use crate::scim::schema::{Attribute, Mutability};
-use crate::scim::{Filter, ScimError, filter};
+use crate::scim::{Compatibility, Filter, ScimError, filter};
 
 /// What a path names beyond the attribute.
 #[derive(Clone, Copy)]
@@ -38,16 +39,25 @@ pub(super) fn attribute(
         .and_then(|selected| selected.sub)
         .or(path.sub.as_ref());
     let leaf = sub.unwrap_or(attribute);
-    for named in [attribute, leaf] {
-        if named.mutability == Mutability::ReadOnly {
-            return Err(read_only(path.key()));
-        }
+    // What the path names, as far as an error may say it.
+    let full_name = || match sub {
+        Some(sub) if path.sub.is_none() => format!("{}.{}", path.key(), sub.name),
+        _ => path.key().to_owned(),
+    };
+    if attribute.mutability == Mutability::ReadOnly {
+        return Err(read_only(path.key()));
+    }
+    if leaf.mutability == Mutability::ReadOnly {
+        return Err(read_only(&full_name()));
     }
     if op == Op::Remove && leaf.required && filter.is_none() {
-        return Err(required(path.key()));
+        return Err(required(&full_name()));
     }
     if op != Op::Remove && value.is_none() {
-        return Err(read::no_value(path.key()));
+        return Err(read::no_value(&full_name()));
+    }
+    if reader.is_strict() {
+        gate(op, attribute, sub, filter.is_some(), value, &full_name())?;
     }
     let filter = match filter {
         Some(syntax) => Some((syntax, resolve(rt, path, syntax)?)),
@@ -65,7 +75,7 @@ pub(super) fn attribute(
         let password = match (op, value) {
             (Op::Remove, _) | (_, None) => None,
             (Op::Add, Some(value)) if coerce::is_nothing(value) => return Ok(()),
-            (_, Some(value)) => coerce::attribute(attribute, value, &at)?.and_then(into_text),
+            (_, Some(value)) => coerce::attribute(attribute, value, &at)?.and_then(into_password),
         };
         reader.edit(Edit::Password(password));
         return Ok(());
@@ -77,6 +87,7 @@ pub(super) fn attribute(
                 syntax,
                 sub,
                 at,
+                compatibility: reader.compatibility,
             };
             filtered(op, &found, filter, value)?
         }
@@ -91,6 +102,28 @@ pub(super) fn attribute(
         });
     }
     Ok(())
+}
+
+/// What a strict tenant demands of the value before anything is made of it.
+fn gate(
+    op: Op,
+    attribute: &Attribute,
+    sub: Option<&Arc<Attribute>>,
+    is_filtered: bool,
+    value: Option<&Value>,
+    name: &str,
+) -> Result<(), ScimError> {
+    let at = Place::root(name);
+    match (op, sub, value) {
+        (Op::Remove, _, value) => read::no_value_to_remove(value, name),
+        (_, _, None | Some(Value::Null)) => Ok(()),
+        (_, Some(sub), Some(value)) => strict::sub_attribute(attribute, sub, value, &at),
+        (_, None, Some(value @ Value::Array(_))) if !is_filtered => {
+            strict::attribute(attribute, value, ReadOnly::Refuse, &at)
+        }
+        // RFC 7644 section 3.5.2.1 lets one value stand for a list of one.
+        (_, None, Some(value)) => strict::element(attribute, value, ReadOnly::Refuse, &at),
+    }
 }
 
 /// The filter in the brackets, checked against the attribute.
@@ -154,7 +187,7 @@ fn sub_attribute(
             attribute.name, sub.name
         )));
     }
-    let Some(named) = named_sub(op, sub, value, at)? else {
+    let Some(named) = named_sub(op, attribute, sub, value, at)? else {
         return Ok(None);
     };
     Ok(Some(if attribute.multi_valued {
@@ -206,6 +239,7 @@ struct Found<'a> {
     syntax: &'a syntax::Filter,
     sub: Option<&'a Arc<Attribute>>,
     at: Place<'a>,
+    compatibility: Compatibility,
 }
 
 fn filtered(
@@ -223,7 +257,7 @@ fn filtered(
             }
             Step::Merge(vec![(Arc::clone(sub), None)])
         }
-        (op, Some(sub), value) => match named_sub(op, sub, value, at)? {
+        (op, Some(sub), value) => match named_sub(op, attribute, sub, value, at)? {
             Some(named) => Step::Merge(vec![named]),
             None => return Ok(None),
         },
@@ -241,6 +275,10 @@ fn filtered(
         (_, None, None) => return Ok(None),
     };
     let on_miss = match &step {
+        // RFC 7644 section 3.5.2.2: to remove what is not there succeeds.
+        _ if op == Op::Remove => OnMiss::Ignore,
+        // Table 9: the filter of the path yielded nothing that could be changed.
+        _ if found.compatibility.is_strict() => OnMiss::Refuse,
         Step::Remove => OnMiss::Ignore,
         Step::Merge(named) if named.iter().all(|(_, value)| value.is_none()) => OnMiss::Ignore,
         Step::Merge(named) => on_miss(found, named),
@@ -298,7 +336,10 @@ fn eq_terms(filter: &syntax::Filter, attribute: &Attribute, at: &Place) -> Optio
                 syntax::Value::Decimal(value) => Value::from(*value),
                 syntax::Value::String(value) => Value::from(value.as_str()),
             };
-            let value = coerce::scalar(sub, &value, at).ok()?;
+            let mut value = coerce::scalar(sub, &value, at).ok()?;
+            if let Some(value) = &mut value {
+                coerce::canonicalise(attribute, sub, value);
+            }
             Some(vec![(Arc::clone(sub), value)])
         }
         syntax::Filter::And(terms) => {
@@ -329,6 +370,7 @@ fn same_text(sub: &Attribute, left: &Value, right: &Value) -> bool {
 /// The value for one sub-attribute; nothing where there is nothing to add.
 fn named_sub(
     op: Op,
+    attribute: &Attribute,
     sub: &Arc<Attribute>,
     value: Option<&Value>,
     at: &Place,
@@ -337,7 +379,10 @@ fn named_sub(
         None => Ok(None),
         Some(value) if op == Op::Add && coerce::is_nothing(value) => Ok(None),
         Some(value) => {
-            let value = coerce::attribute(sub, value, at)?;
+            let mut value = coerce::attribute(sub, value, at)?;
+            if let Some(value) = &mut value {
+                coerce::canonicalise(attribute, sub, value);
+            }
             Ok(Some((Arc::clone(sub), value)))
         }
     }

@@ -129,4 +129,5 @@ mod properties;
 mod remove;
 mod replace_op;
 mod sequences;
+mod strict;
 mod without_path;

@@ -140,13 +140,42 @@ proptest! {
 
     #[test]
     fn whatever_comes_is_answered(body in json_value()) {
-        for rt in [user(), group()] {
-            let _ = admit(&rt, &body, Compatibility::Tolerant);
-            let _ = parse(&rt, &body, Compatibility::Tolerant);
-            let _ = parse(&rt, &patch_op(body.clone()), Compatibility::Tolerant);
-            if let Ok(patch) = parse(&rt, &patch_op(json!([{"op": "add", "value": body}])), Compatibility::Tolerant) {
-                let _ = patch.apply(&rt, &complete(&rt, &json!({})));
+        for compatibility in [Compatibility::Tolerant, Compatibility::Strict] {
+            for rt in [user(), group()] {
+                let _ = admit(&rt, &body, compatibility);
+                let _ = parse(&rt, &body, compatibility);
+                let _ = parse(&rt, &patch_op(body.clone()), compatibility);
+                let add = patch_op(json!([{"op": "add", "value": body}]));
+                if let Ok(patch) = parse(&rt, &add, compatibility) {
+                    let _ = patch.apply(&rt, &complete(&rt, &json!({})));
+                }
             }
+        }
+    }
+
+    /// To be strict is to refuse more, never to read anything differently.
+    #[test]
+    fn what_the_strict_take_the_tolerant_read_the_same(
+        members in prop::collection::vec((name(), json_value()), 0..4),
+        document in document(),
+        operations in prop::collection::vec(operation(), 1..3),
+    ) {
+        let rt = user();
+        let mut body: Map<String, Value> = members.into_iter().collect();
+        body.entry("userName").or_insert_with(|| json!("ada"));
+        body.insert("schemas".to_owned(), json!([rt.schema.id, EU]));
+        let body = Value::Object(body);
+        if let Ok(strict) = admit(&rt, &body, Compatibility::Strict) {
+            let tolerant = admit(&rt, &body, Compatibility::Tolerant).unwrap();
+            prop_assert_eq!(strict.document.to_string(), tolerant.document.to_string());
+            prop_assert_eq!(strict.password, tolerant.password);
+        }
+        let body = patch_op(Value::Array(operations));
+        let run = |compatibility| parse(&rt, &body, compatibility)?.apply(&rt, &document);
+        if let Ok(strict) = run(Compatibility::Strict) {
+            let tolerant = run(Compatibility::Tolerant).unwrap();
+            prop_assert_eq!(strict.document.to_string(), tolerant.document.to_string());
+            prop_assert_eq!(strict.password, tolerant.password);
         }
     }
 
@@ -178,7 +207,7 @@ proptest! {
         let mut body = document.0.clone();
         body.insert(name.to_owned(), value.clone());
         let put = admit(&rt, &Value::Object(body), Compatibility::Tolerant)
-            .and_then(|admitted| replace(&rt, &document, &admitted.document));
+            .and_then(|admitted| replace(&rt, &document, &admitted));
         let operation = json!([{"op": "replace", "path": name, "value": value}]);
         let patch = parse(&rt, &patch_op(operation), Compatibility::Tolerant);
         let patched = patch.and_then(|patch| patch.apply(&rt, &document));
