@@ -18,6 +18,7 @@ mod compatibility;
 mod database;
 mod directory;
 mod discovery;
+mod entra;
 mod errors;
 mod filters;
 mod fuzz;

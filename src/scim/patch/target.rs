@@ -60,7 +60,7 @@ pub(super) fn attribute(
         gate(op, attribute, sub, filter.is_some(), value, &full_name())?;
     }
     let filter = match filter {
-        Some(syntax) => Some((syntax, resolve(rt, path, syntax)?)),
+        Some(syntax) => Some((syntax, resolve(rt, path, syntax, reader.compatibility)?)),
         None => None,
     };
     if rt.is_relational(&attribute.name) && path.container.is_none() {
@@ -127,14 +127,19 @@ fn gate(
 }
 
 /// The filter in the brackets, checked against the attribute.
-fn resolve(rt: &ResourceType, path: &AttrRef, inner: &syntax::Filter) -> Result<Filter, ScimError> {
+fn resolve(
+    rt: &ResourceType,
+    path: &AttrRef,
+    inner: &syntax::Filter,
+    compatibility: Compatibility,
+) -> Result<Filter, ScimError> {
     if !path.attribute.multi_valued {
         return Err(ScimError::invalid_path(format!(
             "{} has one value at most, so a filter cannot choose among its values",
             path.key()
         )));
     }
-    filter::resolve_element(rt, path, inner)
+    filter::resolve_element(rt, path, inner, compatibility)
 }
 
 /// `add` or `replace` of a whole attribute.
