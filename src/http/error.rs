@@ -28,6 +28,8 @@ pub enum ApiError {
     /// `filter` on a discovery endpoint (RFC 7644 section 4).
     FilterForbidden,
     MediaType,
+    /// A strict tenant's client takes nothing that SCIM answers.
+    NotAcceptable,
     TooLarge {
         limit_bytes: usize,
     },
@@ -90,6 +92,7 @@ impl ApiError {
             Self::MethodNotAllowed { allow } => format!("This endpoint only knows {allow}."),
             Self::FilterForbidden => "Discovery endpoints cannot be filtered (RFC 7644 section 4).".to_owned(),
             Self::MediaType => "The body must be sent as application/scim+json or application/json.".to_owned(),
+            Self::NotAcceptable => "The answer is application/scim+json, which the Accept header rules out.".to_owned(),
             Self::TooLarge { limit_bytes } => format!(
                 "The body is larger than {limit_bytes} bytes. Send less at once, or raise `body_limit_bytes` in the service's configuration."
             ),
@@ -137,6 +140,7 @@ impl ResponseError for ApiError {
             }
             Self::Service(E::Internal(_)) | Self::Panic => StatusCode::INTERNAL_SERVER_ERROR,
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
+            Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
             Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::SlowBody => StatusCode::REQUEST_TIMEOUT,

@@ -2,6 +2,7 @@
 //!
 //! It must not know the store, diesel or SQL; a status is chosen only in [`error`].
 
+pub mod accept;
 pub mod admin;
 pub mod body;
 pub mod condition;

@@ -11,6 +11,7 @@ use actix_web::{FromRequest, HttpRequest};
 use crate::auth::Credential;
 use crate::http::body::BodyLimits;
 use crate::http::error::ApiError;
+use crate::http::{SCIM_ROOT, accept};
 use crate::service::arrivals::{self, Kind};
 use crate::service::error::Unauthenticated;
 use crate::service::{self, Context, Service, tokens};
@@ -40,6 +41,7 @@ impl FromRequest for Caller {
             .get(AUTHORIZATION)
             .map(|value| value.as_bytes().to_vec());
         let shared = request.app_data::<Data<Shared>>().cloned();
+        let is_refused = request.path().starts_with(SCIM_ROOT) && !accept::takes_json(request);
         Box::pin(async move {
             let shared =
                 shared.ok_or_else(|| service::Error::internal("the handler has no shared data"))?;
@@ -57,6 +59,9 @@ impl FromRequest for Caller {
                 service::Error::Unauthenticated(Unauthenticated::Invalid)
             })?;
             let (principal, policy) = tokens::authenticate(&shared.service, &credential).await?;
+            if is_refused && policy.compatibility.is_strict() {
+                return Err(ApiError::NotAcceptable);
+            }
             let at = shared.service.clock.now();
             Ok(Self {
                 context: Context {

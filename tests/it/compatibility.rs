@@ -1,8 +1,9 @@
 //! One tenant tolerant, one strict: the same request, and what each makes of it.
 
+use reqwest::Method;
 use serde_json::json;
 
-use crate::harness::{both, id, member_ids, sample, with_query};
+use crate::harness::{Client, SCIM, both, id, member_ids, sample, with_query};
 
 // R7644-3.3-07, RINTEROP-5.3-01
 both!(
@@ -98,4 +99,37 @@ both!(a_user_may_be_without_active, |app| async move {
     assert_eq!(tolerant["active"], true);
     let strict = app.strict().await.post("/Users", &body).await.expect(201);
     assert!(strict.get("active").is_none(), "{strict}");
+});
+
+// R7644-3.8-02, R7644-3.8-03, R7644-3.8-04
+both!(what_a_client_accepts, |app| async move {
+    let strict = app.strict().await;
+    for client in [&app, &strict] {
+        for accept in [
+            "application/scim+json",
+            "application/json",
+            "*/*",
+            "text/html, */*;q=0.1",
+        ] {
+            let headers = [("accept", accept)];
+            let reply = client.send(Method::GET, "/Users", &headers, Vec::new());
+            reply.await.page();
+        }
+        let bare = client.send(Method::GET, "/Users", &[], Vec::new()).await;
+        bare.page();
+    }
+    let headers = [("accept", "application/xml"), ("content-type", SCIM)];
+    let body = json!({ "schemas": [sample::USER], "userName": "ada" }).to_string();
+    let post = |client: &Client| {
+        let client = client.clone();
+        let body = body.clone().into_bytes();
+        async move { client.send(Method::POST, "/Users", &headers, body).await }
+    };
+    post(&strict).await.expect_error(406, "");
+    assert_eq!(
+        strict.list("/Users", &[]).await.total,
+        0,
+        "nothing was done"
+    );
+    post(&app).await.expect(201);
 });

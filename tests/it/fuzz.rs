@@ -69,7 +69,7 @@ impl Range {
     }
 }
 
-/// Runs so many cases against one range.
+/// Runs so many cases, each against a tolerant tenant or a strict one.
 fn shoot_at<S: Strategy>(
     backend: Backend,
     cases: u32,
@@ -85,17 +85,22 @@ fn shoot_at<S: Strategy>(
     let runtime = runtime();
     let opened = runtime.block_on(async {
         let app = TestApp::start(backend).await?;
-        Some(Range::open(app).await)
+        let neighbour = app.neighbour().await;
+        let ranges = [Range::open(app).await, Range::open(neighbour).await];
+        // Only now: what the range holds is more than a strict tenant would take.
+        let strict = json!({ "compatibility": "strict" });
+        ranges[1].app.set(&strict).await;
+        let before = [ranges[0].contents().await, ranges[1].contents().await];
+        Some((ranges, before.map(RefCell::new)))
     });
-    let Some(range) = opened else {
+    let Some((ranges, before)) = opened else {
         return;
     };
-    let before = RefCell::new(runtime.block_on(range.contents()));
-    let result = TestRunner::new(config).run(strategy, |case| {
-        runtime.block_on(check(&range, &mut before.borrow_mut(), case))
+    let result = TestRunner::new(config).run(&(0..2_usize, strategy), |(one, case)| {
+        runtime.block_on(check(&ranges[one], &mut before[one].borrow_mut(), case))
     });
     if let Err(error) = result {
-        panic!("{error}\n{}", range.app.server.log_tail());
+        panic!("{error}\n{}", ranges[0].app.server.log_tail());
     }
 }
 

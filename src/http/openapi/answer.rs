@@ -16,6 +16,8 @@ pub const JSON: &str = "application/json";
 
 /// The errors of every operation that needs a token.
 pub const GUARDED: [u16; 4] = [401, 403, 500, 503];
+/// The same for what answers SCIM, which a strict tenant's client may rule out.
+pub const GUARDED_SCIM: [u16; 5] = [401, 403, 406, 500, 503];
 /// The errors of every operation that reads a body.
 pub const BODY: [u16; 4] = [400, 408, 413, 415];
 
@@ -28,7 +30,7 @@ struct Fault {
     detail: &'static str,
 }
 
-const FAULTS: [Fault; 11] = [
+const FAULTS: [Fault; 12] = [
     Fault {
         status: 400,
         name: "BadRequest",
@@ -58,6 +60,13 @@ const FAULTS: [Fault; 11] = [
         kind: None,
         detail: "User 0199f3a2-6b1e-7c40-8a51-2f6d0c9e7b13 was not found. It may have been deleted, or it belongs to \
                  another tenant.",
+    },
+    Fault {
+        status: 406,
+        name: "NotAcceptable",
+        description: "The `Accept` header rules out what SCIM answers, and the tenant is strict.",
+        kind: None,
+        detail: "The answer is application/scim+json, which the Accept header rules out.",
     },
     Fault {
         status: 408,

@@ -10,7 +10,7 @@ use utoipa::openapi::response::{Response, ResponseBuilder};
 use utoipa::openapi::schema::Ref;
 use utoipa::openapi::{ContentBuilder, Required};
 
-use crate::http::openapi::answer::{self, BODY, GUARDED, JSON};
+use crate::http::openapi::answer::{self, BODY, GUARDED_SCIM, JSON};
 use crate::http::openapi::example;
 use crate::http::openapi::schema::{integer, string};
 use crate::http::respond::SCIM_JSON;
@@ -178,7 +178,7 @@ fn list(rt: &ResourceType) -> OperationBuilder {
         .fold(operation, parameter);
     answer::errors(
         selection(operation).response("200", found),
-        &[&[400], &GUARDED[..]].concat(),
+        &[&[400], &GUARDED_SCIM[..]].concat(),
     )
 }
 
@@ -238,7 +238,7 @@ fn get(rt: &ResourceType) -> OperationBuilder {
         .response("304", answer::not_modified());
     let operation = parameter(selection(operation), "If-None-Match");
     let operation = parameter(operation, "If-Match");
-    answer::errors(operation, &[&[400, 404, 412], &GUARDED[..]].concat())
+    answer::errors(operation, &[&[400, 404, 412], &GUARDED_SCIM[..]].concat())
 }
 
 fn replace(rt: &ResourceType) -> OperationBuilder {
@@ -291,7 +291,7 @@ fn delete(rt: &ResourceType) -> OperationBuilder {
     let operation = ["If-Match", "If-None-Match"]
         .into_iter()
         .fold(operation, parameter);
-    answer::errors(operation, &[&[404, 412], &GUARDED[..]].concat())
+    answer::errors(operation, &[&[404, 412], &GUARDED_SCIM[..]].concat())
 }
 
 fn operation(rt: &ResourceType, id: &str, summary: &str) -> OperationBuilder {
@@ -308,7 +308,7 @@ fn writing(rt: &ResourceType) -> Vec<u16> {
         .attributes
         .iter()
         .any(|a| a.uniqueness != Uniqueness::None && a.mutability != Mutability::ReadOnly);
-    let mut statuses = GUARDED.to_vec();
+    let mut statuses = GUARDED_SCIM.to_vec();
     if is_unique {
         statuses.push(409);
     }
