@@ -3,66 +3,242 @@
 //! 0 done, 1 a wrong wish or anything else, 2 a step is left for a person, 3 refused for rights, 4 Okta unreachable
 //! or limited.
 
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::clock::{Clock, SystemClock};
 use crate::config::{OktaArgs, OktaSettings};
+use crate::service::setup::Records;
+use crate::setup::apply::{self, Waiting};
 use crate::setup::report::{Outcome, Report};
-use crate::setup::{Failure, Session, Why, check};
+use crate::setup::run::Options;
+use crate::setup::{Failure, OktaId, Run, Session, Why, doctor, run};
 
 #[derive(Debug, clap::Subcommand)]
 pub enum SetupCommand {
-    /// Say who the credential is and what it may do, and what stands in the way; reads only
-    Check {
-        #[command(flatten)]
-        okta: OktaArgs,
-    },
+    /// Say who the credential is, what it may do, and what stands in the way or has drifted; reads only
+    Check(CheckArgs),
+    /// Show what `apply` would do; reads only
+    Plan(PlanArgs),
+    /// Make the org as setup.toml wishes; may be stopped and run again at any time
+    Apply(ApplyArgs),
+    /// Print the clicks in Okta's Admin Console that no API does, with the real values
+    Instructions(CheckArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub struct CheckArgs {
+    #[command(flatten)]
+    okta: OktaArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct PlanArgs {
+    #[command(flatten)]
+    okta: OktaArgs,
+    /// Take over this app instead of making one
+    #[arg(long, value_name = "ID", value_parser = OktaId::parse)]
+    app_id: Option<OktaId>,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct ApplyArgs {
+    #[command(flatten)]
+    okta: OktaArgs,
+    /// Do it without asking
+    #[arg(long)]
+    yes: bool,
+    /// Take over this app instead of making one
+    #[arg(long, value_name = "ID", value_parser = OktaId::parse)]
+    app_id: Option<OktaId>,
+    /// Write the SCIM token for Okta into this file instead of printing it
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// Make a new SCIM token for Okta and revoke the old one
+    #[arg(long)]
+    new_token: bool,
+    /// How long to wait for the clicks in the console, such as `15m`
+    #[arg(long, value_name = "TIME", value_parser = time, default_value = "0s")]
+    wait: Duration,
+    /// How often to look meanwhile
+    #[arg(long, value_name = "TIME", value_parser = time, default_value = "10s")]
+    poll: Duration,
 }
 
 pub async fn run(command: SetupCommand) -> anyhow::Result<ExitCode> {
     match command {
-        SetupCommand::Check { okta } => {
-            let mut report = Report::new("check");
-            let done = check_all(&okta, &mut report).await;
-            finish(&okta, report, done)
+        SetupCommand::Check(args) => {
+            let verb = Verb::new("check", &args.okta);
+            verb.run(Options::default(), async |run, _| doctor::check(run).await)
+                .await
+        }
+        SetupCommand::Plan(args) => {
+            let options = Options {
+                app_id: args.app_id,
+                ..Options::default()
+            };
+            let verb = Verb::new("plan", &args.okta);
+            verb.run(options, async |run, settings| {
+                apply::plan(run, settings.event_hook_secret.clone()).await
+            })
+            .await
+        }
+        SetupCommand::Apply(args) => apply_verb(args).await,
+        SetupCommand::Instructions(args) => {
+            let verb = Verb::new("instructions", &args.okta);
+            verb.run(Options::default(), async |run, _| {
+                apply::instruct(run).await
+            })
+            .await
         }
     }
 }
 
-async fn check_all(okta: &OktaArgs, report: &mut Report) -> Result<Outcome, Failure> {
-    let session = open(okta)?;
-    report.org = Some(session.wish.org.to_string());
-    check::org(&session, report).await?;
-    check::credential(&session, report).await?;
-    check::apps(&session, report).await?;
-    Ok(Outcome::Done)
+async fn apply_verb(args: ApplyArgs) -> anyhow::Result<ExitCode> {
+    let options = Options {
+        app_id: args.app_id,
+        token_file: args.token_file,
+        new_token: args.new_token,
+        may_print_token: !args.okta.json,
+    };
+    let waiting = Waiting {
+        at_most: args.wait,
+        every: args.poll.max(Duration::from_millis(100)),
+    };
+    if !args.yes {
+        let verb = Verb::new("apply", &args.okta);
+        let planned = verb
+            .report(options.clone(), async |run, settings| {
+                apply::plan(run, settings.event_hook_secret.clone()).await
+            })
+            .await?;
+        if planned.error.is_some() {
+            return verb.finish(planned);
+        }
+        if !planned.changes.is_empty() && !agrees(&args.okta)? {
+            eprintln!("rollcall: nothing was done; `--yes` does it without asking");
+            return Ok(ExitCode::from(1));
+        }
+    }
+    let verb = Verb::new("apply", &args.okta);
+    verb.run(options, async |run, settings| {
+        apply::apply(run, settings.event_hook_secret.clone(), waiting).await
+    })
+    .await
 }
 
-fn open(okta: &OktaArgs) -> Result<Session, Failure> {
-    let settings =
-        OktaSettings::load(okta).map_err(|error| Failure::new(Why::Invalid, error.to_string()))?;
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
-    Session::open(&settings, clock)
+/// Asks the person at the terminal; where there is none, nobody agrees.
+fn agrees(okta: &OktaArgs) -> anyhow::Result<bool> {
+    if okta.json || !std::io::stdin().is_terminal() {
+        return Ok(false);
+    }
+    print!("Do this? [y/N] ");
+    std::io::stdout().flush()?;
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
-/// Prints the report and answers the exit code. The failure goes to standard error.
-fn finish(
-    okta: &OktaArgs,
-    mut report: Report,
-    done: Result<Outcome, Failure>,
-) -> anyhow::Result<ExitCode> {
-    match done {
-        Ok(outcome) => report.end(outcome),
-        Err(failure) => report.fail(failure),
+/// A verb that is about to run.
+struct Verb<'a> {
+    name: &'static str,
+    okta: &'a OktaArgs,
+}
+
+impl<'a> Verb<'a> {
+    fn new(name: &'static str, okta: &'a OktaArgs) -> Self {
+        Self { name, okta }
     }
-    if okta.json {
-        println!("{}", serde_json::to_string(&report)?);
-    } else {
-        print!("{}", report.text());
+
+    /// Opens everything, does the work, prints, and answers the exit code.
+    async fn run(
+        &self,
+        options: Options,
+        work: impl AsyncFnOnce(&mut Run, &OktaSettings) -> Result<Outcome, Failure>,
+    ) -> anyhow::Result<ExitCode> {
+        let report = self.report(options, work).await?;
+        self.finish(report)
     }
-    if let Some(failure) = &report.error {
-        eprintln!("rollcall: {failure}");
+
+    async fn report(
+        &self,
+        options: Options,
+        work: impl AsyncFnOnce(&mut Run, &OktaSettings) -> Result<Outcome, Failure>,
+    ) -> anyhow::Result<Report> {
+        let listener: Option<fn(&str)> = if self.okta.json { None } else { Some(print) };
+        let mut report = Report::new(self.name, listener);
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+        let opened = OktaSettings::load(self.okta)
+            .map_err(|error| Failure::new(Why::Invalid, error.to_string()))
+            .and_then(|settings| {
+                let session = Session::open(&settings, Arc::clone(&clock))?;
+                Ok((settings, Arc::new(session)))
+            });
+        let (settings, session) = match opened {
+            Ok(opened) => opened,
+            Err(failure) => {
+                report.fail(failure);
+                return Ok(report);
+            }
+        };
+        report.org = Some(session.wish.org.to_string());
+        let store = super::store_of(&self.okta.database)?;
+        let tenant = session.wish.rollcall.tenant.clone();
+        let org = session.wish.org.to_string();
+        let records = Records::open(Arc::clone(&store), clock, tenant, org).await;
+        let done = match records {
+            Err(error) => Err(run::ours(error)),
+            Ok(records) => match Run::open(session, records, report.clone(), options).await {
+                Err(failure) => Err(failure),
+                Ok(mut run) => {
+                    let done = work(&mut run, &settings).await;
+                    report = run.report;
+                    done
+                }
+            },
+        };
+        store.close();
+        match done {
+            Ok(outcome) => report.end(outcome),
+            Err(failure) => report.fail(failure),
+        }
+        Ok(report)
     }
-    Ok(ExitCode::from(report.exit_code))
+
+    /// The failure goes to standard error.
+    fn finish(&self, report: Report) -> anyhow::Result<ExitCode> {
+        if self.okta.json {
+            println!("{}", serde_json::to_string(&report)?);
+        }
+        if let Some(failure) = &report.error {
+            eprintln!("rollcall: {failure}");
+        }
+        Ok(ExitCode::from(report.exit_code))
+    }
+}
+
+fn print(line: &str) {
+    println!("{line}");
+}
+
+/// `90s`, `15m`, `2h`.
+fn time(text: &str) -> Result<Duration, String> {
+    let fault = || format!("`{text}` is no time such as 90s, 15m or 2h");
+    let span: jiff::SignedDuration = text.parse().map_err(|_| fault())?;
+    Duration::try_from(span).map_err(|_| fault())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times() {
+        assert_eq!(time("15m"), Ok(Duration::from_secs(900)));
+        assert_eq!(time("0s"), Ok(Duration::ZERO));
+        assert!(time("soon").is_err() && time("-1s").is_err());
+    }
 }

@@ -201,6 +201,20 @@ impl Records {
         arrivals::of_token(&self.store, self.tenant, token.id.clone()).await
     }
 
+    /// How requests came with tokens of this name that no longer count.
+    ///
+    /// # Errors
+    /// See [`Records::load`].
+    pub async fn ended_arrivals(&self, name: &str) -> Result<Vec<Note>, Error> {
+        let all = tokens::list(&self.store, self.tenant_name.clone()).await?;
+        let mut notes = Vec::new();
+        for row in all.into_iter().filter(|row| row.name == name) {
+            let of_one = arrivals::of_token(&self.store, self.tenant, row.id).await?;
+            notes.extend(of_one.into_iter().filter(|note| !note.kind.is_accepted()));
+        }
+        Ok(notes)
+    }
+
     /// How the requests with nobody's credential came, of all tenants.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::setup::report::Report;
 use crate::setup::session::Session;
+use crate::setup::value::text;
 use crate::setup::{Failure, Login, OktaId, Why, client};
 
 /// Okta ends a token after so many days without use.
@@ -39,8 +40,8 @@ pub async fn org(session: &Session, report: &mut Report) -> Result<String, Failu
             ),
             _ => failure,
         })?;
-    let id = text(&answer.body, "id").unwrap_or_default().to_owned();
-    let engine = match text(&answer.body, "pipeline") {
+    let id = text(&answer.body, "/id").unwrap_or_default().to_owned();
+    let engine = match text(&answer.body, "/pipeline") {
         Some("idx") => "Identity Engine",
         Some("v1") => "Classic Engine",
         _ => "unknown engine",
@@ -95,8 +96,8 @@ async fn token(session: &Session, report: &mut Report) -> Result<Identity, Failu
             _ => failure,
         })?;
     let profile = me.body.get("profile").unwrap_or(&Value::Null);
-    let name = text(profile, "login").unwrap_or("unknown").to_owned();
-    let user = text(&me.body, "id").and_then(|id| OktaId::parse(id).ok());
+    let name = text(profile, "/login").unwrap_or("unknown").to_owned();
+    let user = text(&me.body, "/id").and_then(|id| OktaId::parse(id).ok());
     report.ok("credential", format!("an API token of {name}"));
     if looks_personal(profile) {
         report.warn(
@@ -128,12 +129,12 @@ fn looks_personal(profile: &Value) -> bool {
         "integration",
     ];
     let all = [
-        "login",
-        "firstName",
-        "lastName",
-        "displayName",
-        "title",
-        "userType",
+        "/login",
+        "/firstName",
+        "/lastName",
+        "/displayName",
+        "/title",
+        "/userType",
     ]
     .iter()
     .filter_map(|name| text(profile, name))
@@ -161,8 +162,13 @@ async fn roles(session: &Session, user: &OktaId, report: &mut Report) -> Result<
         .as_array()
         .into_iter()
         .flatten()
-        .filter(|role| text(role, "status") != Some("INACTIVE"))
-        .filter_map(|role| Some((text(role, "type")?, text(role, "label").unwrap_or_default())))
+        .filter(|role| text(role, "/status") != Some("INACTIVE"))
+        .filter_map(|role| {
+            Some((
+                text(role, "/type")?,
+                text(role, "/label").unwrap_or_default(),
+            ))
+        })
         .collect();
     if held.is_empty() {
         report.fault(
@@ -215,10 +221,10 @@ async fn lifetime(session: &Session, user: &OktaId, report: &mut Report) -> Resu
         .as_array()
         .into_iter()
         .flatten()
-        .filter(|one| text(one, "userId") == Some(user.as_str()));
+        .filter(|one| text(one, "/userId") == Some(user.as_str()));
     for one in own {
-        let name = text(one, "name").unwrap_or("unnamed");
-        let Some(expires) = text(one, "expiresAt").and_then(|at| at.parse::<Timestamp>().ok())
+        let name = text(one, "/name").unwrap_or("unnamed");
+        let Some(expires) = text(one, "/expiresAt").and_then(|at| at.parse::<Timestamp>().ok())
         else {
             continue;
         };
@@ -285,8 +291,4 @@ pub async fn apps(session: &Session, report: &mut Report) -> Result<(), Failure>
 
 fn is_only_rights(failure: &Failure) -> bool {
     failure.why == Why::Refused && failure.okta.status == Some(403)
-}
-
-pub fn text<'v>(value: &'v Value, name: &str) -> Option<&'v str> {
-    value.get(name).and_then(Value::as_str)
 }

@@ -101,6 +101,9 @@ impl Kind {
             Self::Oidc if app.oidc.is_none() => missing("oidc"),
             Self::Bookmark if app.bookmark.is_none() => missing("bookmark"),
             Self::Catalog if app.name.is_none() => missing("name"),
+            Self::Catalog if goes_elsewhere(app) => Err(
+                "app.name: this app provisions to its own vendor and never to Rollcall. Take the kind `scim-header`, or set `provisioning = false`".to_owned(),
+            ),
             Self::Catalog => Ok(()),
             _ if app.name.is_some() => {
                 Err("app.name: only the kind `catalog` has a name".to_owned())
@@ -191,6 +194,12 @@ impl Kind {
             }
         }
     }
+}
+
+/// Their connection goes to their vendor, wherever `base_url` points.
+fn goes_elsewhere(app: &App) -> bool {
+    let name = app.name.as_deref().unwrap_or_default();
+    app.provisioning && ["google", "office365", "slack", "zoomus"].contains(&name)
 }
 
 fn saml(app: &App) -> Value {

@@ -4,24 +4,36 @@
 //! proves that provisioning works. It talks to Okta over HTTPS and keeps its record through the services.
 //! It must not know the store or the HTTP routes, and the server must not need it.
 
+pub mod app;
+pub mod apply;
+pub mod assign;
 pub mod check;
 pub mod client;
+pub mod connect;
+pub mod doctor;
 pub mod dpop;
 pub mod failure;
+pub mod instructions;
+pub mod kept;
 pub mod key;
 pub mod kind;
 pub mod limits;
 pub mod link;
 pub mod login;
 pub mod org;
+pub mod profile;
 pub mod report;
+pub mod run;
 pub mod session;
+pub mod value;
+pub mod watch;
 pub mod wish;
 
 pub use client::Client;
 pub use failure::{Failure, Why};
 pub use login::Login;
 pub use org::{OktaId, Org};
+pub use run::Run;
 pub use session::Session;
 
 /// Whether this is a rehearsal: against a stand-in for Okta on this machine, over plain HTTP, with seconds of waiting

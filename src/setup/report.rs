@@ -1,7 +1,5 @@
 //! What a verb found and did: the same for people and, as JSON, for programs.
 
-use std::fmt::Write as _;
-
 use serde::Serialize;
 use serde_json::Value;
 
@@ -23,6 +21,9 @@ pub struct Report {
     #[serde(skip_serializing_if = "serde_json::Map::is_empty")]
     pub more: serde_json::Map<String, Value>,
     pub error: Option<Failure>,
+    /// Told of each line as it comes to be, for people who wait.
+    #[serde(skip)]
+    listener: Option<fn(&str)>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -83,39 +84,65 @@ pub enum Level {
 }
 
 impl Report {
-    pub fn new(verb: &'static str) -> Self {
+    /// `listener` is told of each line at once; there is none for JSON.
+    pub fn new(verb: &'static str, listener: Option<fn(&str)>) -> Self {
         Self {
             verb,
+            listener,
             ..Self::default()
         }
     }
 
+    /// A line for people alone.
+    pub fn tell(&self, line: &str) {
+        if let Some(listener) = self.listener {
+            listener(line);
+        }
+    }
+
     pub fn ok(&mut self, about: &'static str, text: impl Into<String>) {
-        self.find(Level::Ok, about, text);
+        self.find(Level::Ok, about, text.into());
     }
 
     pub fn warn(&mut self, about: &'static str, text: impl Into<String>) {
-        self.find(Level::Warning, about, text);
+        self.find(Level::Warning, about, text.into());
     }
 
     pub fn fault(&mut self, about: &'static str, text: impl Into<String>) {
-        self.find(Level::Fault, about, text);
+        self.find(Level::Fault, about, text.into());
     }
 
-    fn find(&mut self, level: Level, about: &'static str, text: impl Into<String>) {
-        self.findings.push(Finding {
-            level,
-            about,
-            text: text.into(),
-        });
+    fn find(&mut self, level: Level, about: &'static str, text: String) {
+        let mark = match level {
+            Level::Ok => "ok  ",
+            Level::Warning => "warn",
+            Level::Fault => "FAIL",
+        };
+        self.tell(&format!("{mark}  {about:<11} {text}"));
+        self.findings.push(Finding { level, about, text });
     }
 
     pub fn step(&mut self, step: &'static str, state: State, detail: impl Into<String>) {
+        let detail = detail.into();
+        let mark = match state {
+            State::Done => "done",
+            State::Open => "OPEN",
+            State::Pending => "-   ",
+            State::Skipped => "skip",
+            State::Failed => "FAIL",
+        };
+        self.tell(&format!("{mark}  {step:<11} {detail}"));
         self.steps.push(StepLine {
             step,
             state,
-            detail: detail.into(),
+            detail,
         });
+    }
+
+    pub fn change(&mut self, step: &'static str, sign: char, text: impl Into<String>) {
+        let text = text.into();
+        self.tell(&format!("   {sign}  {step:<11} {text}"));
+        self.changes.push(ChangeLine { step, sign, text });
     }
 
     /// Ends the verb. A failure that came before counts for more.
@@ -141,41 +168,5 @@ impl Report {
         };
         self.exit_code = failure.why.exit_code();
         self.error = Some(failure);
-    }
-
-    /// For people. The failure is not in it: it goes to standard error.
-    pub fn text(&self) -> String {
-        let mut text = String::new();
-        for finding in &self.findings {
-            let mark = match finding.level {
-                Level::Ok => "ok  ",
-                Level::Warning => "warn",
-                Level::Fault => "FAIL",
-            };
-            let _ = writeln!(text, "{mark}  {:<11} {}", finding.about, finding.text);
-        }
-        for step in &self.steps {
-            let mark = match step.state {
-                State::Done => "done",
-                State::Open => "OPEN",
-                State::Pending => "-   ",
-                State::Skipped => "skip",
-                State::Failed => "FAIL",
-            };
-            let _ = writeln!(text, "{mark}  {:<11} {}", step.step, step.detail);
-        }
-        for change in &self.changes {
-            let _ = writeln!(
-                text,
-                "  {} {:<11} {}",
-                change.sign, change.step, change.text
-            );
-        }
-        if let Some(lines) = &self.instructions {
-            for line in lines {
-                let _ = writeln!(text, "{line}");
-            }
-        }
-        text
     }
 }

@@ -375,10 +375,15 @@ fn check_attribute(attribute: &Attribute) -> Result<(), String> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     const HEAD: &str = "[okta]\norg = \"https://acme.okta.com\"\n[rollcall]\nbase_url = \"https://scim.acme.example/scim/v2/\"\n";
+
+    /// A wish of the org `acme` with this after the head.
+    pub fn wish(rest: &str) -> Wish {
+        parse(&format!("{HEAD}{rest}"), Mode::Real).unwrap()
+    }
 
     fn check(rest: &str, expected: Result<(), &str>) {
         let parsed = parse(&format!("{HEAD}{rest}"), Mode::Real);
@@ -447,6 +452,10 @@ mod tests {
         check(
             "[app]\nlabel = \"a\"\nkind = \"catalog\"\nname = \"bookmark\"",
             Err("can never carry SCIM"),
+        );
+        check(
+            "[app]\nlabel = \"a\"\nkind = \"catalog\"\nname = \"slack\"",
+            Err("to its own vendor"),
         );
         check(
             "[app]\nlabel = \"a\"\nkind = \"catalog\"\nname = \"zscalerbyz\"",

@@ -1,0 +1,171 @@
+//! What setup remembers between runs: what it made, by Okta's ids. No secret is in it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::setup::OktaId;
+use crate::setup::kind::Kind;
+
+/// The state of one setup, kept as JSON. A field that an older version did not write is empty.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Kept {
+    /// Okta's id of the org, so that another org behind the same address is noticed.
+    pub org_id: Option<String>,
+    pub app: Option<KeptApp>,
+    pub logo_sha256: Option<String>,
+    pub token: Option<KeptToken>,
+    /// Groups and users that setup assigned, by id with their names.
+    pub groups: BTreeMap<OktaId, String>,
+    pub users: BTreeMap<OktaId, String>,
+    /// Attributes that setup added to the app's profile.
+    pub attributes: Vec<String>,
+    pub mapping: Option<KeptMapping>,
+    /// Push mappings that setup made, by id with the group's name.
+    pub pushes: BTreeMap<OktaId, String>,
+    pub hook: Option<OktaId>,
+    /// Where the reading of the System Log goes on.
+    pub log_cursor: Option<String>,
+    /// The test user of a `verify` that did not come to its end.
+    pub test_user: Option<OktaId>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptApp {
+    pub id: OktaId,
+    pub kind: Kind,
+    /// Whether it was there before and was taken over by `--app-id`; such a one is never deleted.
+    #[serde(default)]
+    pub adopted: bool,
+}
+
+/// Our own token for Okta. Its secret is nowhere.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptToken {
+    pub name: String,
+    /// Whether its secret reached the admin or Okta; one that did not is replaced.
+    pub delivered: bool,
+}
+
+/// The properties that setup mapped.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptMapping {
+    pub id: OktaId,
+    pub properties: Vec<String>,
+}
+
+/// What a write that went well changes here.
+#[derive(Debug, Clone)]
+pub enum Keep {
+    Nothing,
+    App(Kind),
+    Logo(String),
+    Group(OktaId, String),
+    NoGroup(OktaId),
+    User(OktaId, String),
+    NoUser(OktaId),
+    Attributes(Vec<String>),
+    Mapping(OktaId, Vec<String>),
+    Push(String),
+    NoPush(OktaId),
+    Hook,
+    NoHook,
+    Connected,
+}
+
+impl Kept {
+    /// Takes over what Okta answered to a write. `id` is the id in its answer.
+    pub fn keep(&mut self, keep: &Keep, id: Option<OktaId>) {
+        match (keep, id) {
+            (Keep::App(kind), Some(id)) => {
+                self.app = Some(KeptApp {
+                    id,
+                    kind: *kind,
+                    adopted: false,
+                });
+            }
+            (Keep::Logo(hash), _) => self.logo_sha256 = Some(hash.clone()),
+            (Keep::Group(id, name), _) => {
+                self.groups.insert(id.clone(), name.clone());
+            }
+            (Keep::NoGroup(id), _) => {
+                self.groups.remove(id);
+            }
+            (Keep::User(id, name), _) => {
+                self.users.insert(id.clone(), name.clone());
+            }
+            (Keep::NoUser(id), _) => {
+                self.users.remove(id);
+            }
+            (Keep::Attributes(names), _) => {
+                for name in names {
+                    if !self.attributes.contains(name) {
+                        self.attributes.push(name.clone());
+                    }
+                }
+            }
+            (Keep::Mapping(id, names), _) => {
+                let mut properties = names.clone();
+                if let Some(before) = self.mapping.take().filter(|before| before.id == *id) {
+                    properties.extend(before.properties);
+                }
+                properties.sort();
+                properties.dedup();
+                self.mapping = Some(KeptMapping {
+                    id: id.clone(),
+                    properties,
+                });
+            }
+            (Keep::Push(name), Some(id)) => {
+                self.pushes.insert(id, name.clone());
+            }
+            (Keep::NoPush(id), _) => {
+                self.pushes.remove(id);
+            }
+            (Keep::Hook, Some(id)) => self.hook = Some(id),
+            (Keep::NoHook, _) => self.hook = None,
+            (Keep::Connected, _) => {
+                if let Some(token) = &mut self.token {
+                    token.delivered = true;
+                }
+            }
+            (Keep::Nothing | Keep::App(_) | Keep::Push(_) | Keep::Hook, _) => {}
+        }
+    }
+
+    /// Forgets the app, which is gone, and with it all that belonged to it.
+    pub fn forget_app(&mut self) {
+        let (org_id, hook, token) = (self.org_id.take(), self.hook.take(), self.token.take());
+        *self = Self {
+            org_id,
+            hook,
+            token,
+            ..Self::default()
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_reads_as_it_was_written_and_old_ones_are_read() {
+        let mut kept = Kept::default();
+        let id = |text: &str| OktaId::parse(text).unwrap();
+        kept.keep(&Keep::App(Kind::ScimHeader), Some(id("0oa1")));
+        kept.keep(&Keep::Group(id("00g1"), "Engineering".into()), None);
+        kept.keep(&Keep::Mapping(id("prm1"), vec!["b".into()]), None);
+        kept.keep(
+            &Keep::Mapping(id("prm1"), vec!["a".into(), "b".into()]),
+            None,
+        );
+        let text = serde_json::to_string(&kept).unwrap();
+        assert_eq!(serde_json::from_str::<Kept>(&text).unwrap(), kept);
+        assert_eq!(kept.mapping.as_ref().unwrap().properties, ["a", "b"]);
+        assert_eq!(serde_json::from_str::<Kept>("{}").unwrap(), Kept::default());
+        kept.forget_app();
+        assert_eq!(kept, Kept::default());
+    }
+}
