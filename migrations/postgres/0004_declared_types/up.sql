@@ -30,5 +30,8 @@ INSERT INTO indexes (resource_type, path, rule, done) VALUES
     ('User', 'urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department', 'folded', TRUE),
     ('User', 'urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager.value', 'exact', TRUE);
 
+-- Numbers, times and truth values; texts have an index already.
+CREATE INDEX attributes_num_idx ON attributes (tenant_id, path, num, resource_id) WHERE num IS NOT NULL;
+
 -- Moves when `indexes` changes, so that a node with other types notices within its next write.
 ALTER TABLE tenants ADD COLUMN index_epoch BIGINT NOT NULL DEFAULT 1;

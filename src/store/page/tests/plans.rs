@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 
 use crate::scim::leaves::{hot_columns, index_rows};
 use crate::scim::name::ENTERPRISE_USER;
+use crate::scim::registry::{Access, Blueprint, Extension};
+use crate::scim::schema::Schema;
 use crate::scim::{Compatibility, Document, Member, Registry, ResourceType, filter};
 use crate::store::page::{PageQuery, SCAN_LIMIT, Search, Start};
 use crate::store::predicate::{Fragment, Statement};
@@ -84,7 +86,48 @@ const LOOKUPS: &[(&str, &str)] = &[
         "Group",
         r#"members.value eq "u00042" or displayName eq "Group 43""#,
     ),
+    // A declared type.
+    ("Robot", r#"maker eq "Maker 42""#),
+    ("Robot", r#"serial eq "S42""#),
+    ("Robot", "size eq 42"),
+    ("Robot", "size gt 42 and size lt 44"),
+    ("Robot", r#"built eq "1970-01-01T00:00:42Z""#),
+    ("Robot", r#"urn:x:Arm:grip eq "G42""#),
+    ("Robot", r#"parts[value eq "P42" and count eq 42]"#),
 ];
+
+/// The standard's types and one that an operator declares.
+fn registry() -> Registry {
+    let parse = |text| Arc::new(Schema::parse(text).unwrap());
+    let mut blueprints = Blueprint::standard().unwrap();
+    blueprints.push(Blueprint {
+        name: "Robot".to_owned(),
+        endpoint: "/Robots".to_owned(),
+        description: String::new(),
+        schema: parse(
+            r#"{"id":"urn:x:Robot","name":"Robot","attributes":[{"name":"maker"},
+            {"name":"serial","uniqueness":"server"},{"name":"size","type":"integer"},
+            {"name":"built","type":"dateTime"},{"name":"parts","type":"complex","multiValued":true,
+            "subAttributes":[{"name":"value"},{"name":"count","type":"integer"}]}]}"#,
+        ),
+        extensions: vec![Extension {
+            schema: parse(r#"{"id":"urn:x:Arm","name":"Arm","attributes":[{"name":"grip"}]}"#),
+            required: false,
+        }],
+        indexed: [
+            "maker",
+            "size",
+            "built",
+            "parts.value",
+            "parts.count",
+            "urn:x:Arm:grip",
+        ]
+        .map(str::to_owned)
+        .to_vec(),
+        access: Access::ReadWrite,
+    });
+    Registry::of(&blueprints).unwrap()
+}
 
 #[test]
 fn lookups_use_indexes() {
@@ -97,7 +140,7 @@ fn lookups_use_indexes() {
             }));
         analysed.unwrap();
         let checked: Result<(), StoreError> = block_on(store.read(|conn| {
-            let registry = Registry::standard();
+            let registry = registry();
             for (kind, text) in LOOKUPS {
                 check(conn, registry.by_name(kind).unwrap(), Some(text));
             }
@@ -143,6 +186,9 @@ fn check(conn: &mut Conn, rt: &Arc<ResourceType>, text: Option<&str>) {
             plan.contains("INDEX") || plan.contains("Index"),
             "{text:?}:\n{plan}"
         );
+        if text.is_some_and(|text| text.starts_with("size")) {
+            assert!(plan.contains("attributes_num_idx"), "{text:?}:\n{plan}");
+        }
     }
 }
 
@@ -166,7 +212,7 @@ fn explain(conn: &mut Conn, sql: Fragment) -> String {
 }
 
 fn fill(tx: &mut Tx<'_>) -> Result<(), StoreError> {
-    let registry = Registry::standard();
+    let registry = registry();
     let user = registry.by_name("User").unwrap();
     let group = registry.by_name("Group").unwrap();
     for number in 0..USERS {
@@ -186,6 +232,16 @@ fn fill(tx: &mut Tx<'_>) -> Result<(), StoreError> {
             },
         });
         insert(tx, user, format!("u{number:05}"), content)?;
+    }
+    let robot = registry.by_name("Robot").unwrap();
+    for number in 0..USERS {
+        let content = json!({
+            "maker": format!("Maker {number}"), "serial": format!("S{number}"), "size": number,
+            "built": jiff::Timestamp::from_second(i64::try_from(number).unwrap()).unwrap().to_string(),
+            "parts": [{"value": format!("P{number}"), "count": number}],
+            "urn:x:Arm": {"grip": format!("G{number}")},
+        });
+        insert(tx, robot, format!("r{number:05}"), content)?;
     }
     for number in 0..GROUPS {
         let content = json!({
