@@ -115,10 +115,12 @@ impl App {
     }
 }
 
-fn options(config: &Config, base_url: String) -> Options {
+/// What the use cases are told of the settings.
+pub fn options(config: &Config, base_url: String) -> Options {
     Options {
         base_url,
         unknown_members: config.unknown_members,
+        unknown_roles: config.unknown_roles,
         password_sync: config.password_sync,
         default_page_size: config.default_page_size,
         max_page_size: config.max_page_size,

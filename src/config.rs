@@ -15,7 +15,7 @@ pub use setup::{OktaArgs, OktaSettings};
 pub use sources::{DatabaseArgs, ServeArgs};
 
 use crate::config::sources::Sources;
-use crate::service::{PasswordSync, UnknownMembers};
+use crate::service::{PasswordSync, UnknownMembers, UnknownRoles};
 use crate::store::DatabaseUrl;
 
 /// A setting that cannot be used.
@@ -53,6 +53,7 @@ pub struct Config {
     pub body_timeout: Duration,
     pub shutdown_timeout: Duration,
     pub unknown_members: UnknownMembers,
+    pub unknown_roles: UnknownRoles,
     pub password_sync: PasswordSync,
     pub default_page_size: u32,
     pub max_page_size: u32,
@@ -148,6 +149,11 @@ impl Config {
                 "skip" => Ok(UnknownMembers::Skip),
                 "refuse" => Ok(UnknownMembers::Refuse),
                 _ => Err("`skip` or `refuse` was expected".to_owned()),
+            })?,
+            unknown_roles: sources.parse("unknown_roles", "drop", |text| match text {
+                "drop" => Ok(UnknownRoles::Drop),
+                "refuse" => Ok(UnknownRoles::Refuse),
+                _ => Err("`drop` or `refuse` was expected".to_owned()),
             })?,
             password_sync: sources.parse("password_sync", "off", |text| match text {
                 "on" => Ok(PasswordSync::On),

@@ -11,7 +11,7 @@ use crate::app::registry;
 use crate::cli::progress;
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::{DatabaseArgs, Declared};
-use crate::service::transfer;
+use crate::service::{indexes, transfer};
 
 #[derive(Debug, clap::Args)]
 pub struct ImportArgs {
@@ -39,6 +39,7 @@ pub async fn run(args: ImportArgs) -> anyhow::Result<()> {
     let store = super::store_of(&args.database)?;
     let now_us = SystemClock::default().now().as_microsecond();
     let teller = progress::teller(&bar);
+    indexes::join(&store, &registry).await?;
     let imported = transfer::import(&store, registry, args.tenant, now_us, input, teller).await;
     bar.finish_and_clear();
     store.close();

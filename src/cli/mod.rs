@@ -4,6 +4,7 @@ mod backup;
 mod export;
 mod healthcheck;
 mod import;
+mod load;
 mod migrate;
 mod openapi;
 mod progress;
@@ -38,6 +39,8 @@ enum Command {
     Export(export::ExportArgs),
     /// Read a tenant that `export` wrote
     Import(import::ImportArgs),
+    /// Fill a read-only resource type from a file
+    Load(load::LoadArgs),
     /// Make, list and revoke tokens
     #[command(subcommand)]
     Token(token::TokenCommand),
@@ -66,6 +69,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Backup(args) => backup::run(&args),
         Command::Export(args) => wait(export::run(args)),
         Command::Import(args) => wait(import::run(args)),
+        Command::Load(args) => wait(load::run(args)),
         Command::Token(command) => wait(token::run(command)),
         Command::Tenant(command) => wait(tenant::run(command)),
         Command::Openapi => openapi::run(),

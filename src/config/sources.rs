@@ -52,6 +52,9 @@ pub struct ServeArgs {
     /// What to do with member ids that are not known: `skip` or `refuse` [default: skip]
     #[arg(long, value_name = "WHAT")]
     pub unknown_members: Option<String>,
+    /// What to do with roles and entitlements that are not there: `drop` or `refuse` [default: drop]
+    #[arg(long, value_name = "WHAT")]
+    pub unknown_roles: Option<String>,
     /// Whether passwords are kept, hashed: `on` or `off` [default: off]
     #[arg(long, value_name = "ON|OFF")]
     pub password_sync: Option<String>,
@@ -78,7 +81,7 @@ pub struct ServeArgs {
     pub database_queue_wait_ms: Option<String>,
 }
 
-const KNOWN: [&str; 18] = [
+const KNOWN: [&str; 19] = [
     "listen",
     "database",
     "base_url",
@@ -89,6 +92,7 @@ const KNOWN: [&str; 18] = [
     "body_timeout_s",
     "shutdown_timeout_s",
     "unknown_members",
+    "unknown_roles",
     "password_sync",
     "default_page_size",
     "max_page_size",
@@ -129,6 +133,7 @@ impl Sources {
             ("body_timeout_s", args.body_timeout_s.clone()),
             ("shutdown_timeout_s", args.shutdown_timeout_s.clone()),
             ("unknown_members", args.unknown_members.clone()),
+            ("unknown_roles", args.unknown_roles.clone()),
             ("password_sync", args.password_sync.clone()),
             ("default_page_size", args.default_page_size.clone()),
             ("max_page_size", args.max_page_size.clone()),

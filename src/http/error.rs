@@ -89,6 +89,9 @@ impl ApiError {
                 "Something went wrong in the service. Its log has the reason under the id in the X-Request-Id header.".to_owned()
             }
             Self::NoSuchPath => "There is no such endpoint. The SCIM base URL ends in /scim/v2; check the base URL in the provisioning settings.".to_owned(),
+            Self::Service(E::ReadOnly(name)) => {
+                format!("Only the operator of the service writes resources of the type {name}; they can be read.")
+            }
             Self::MethodNotAllowed { allow } => format!("This endpoint only knows {allow}."),
             Self::FilterForbidden => "Discovery endpoints cannot be filtered (RFC 7644 section 4).".to_owned(),
             Self::MediaType => "The body must be sent as application/scim+json or application/json.".to_owned(),
@@ -139,7 +142,9 @@ impl ResponseError for ApiError {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             Self::Service(E::Internal(_)) | Self::Panic => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
+            Self::MethodNotAllowed { .. } | Self::Service(E::ReadOnly(_)) => {
+                StatusCode::METHOD_NOT_ALLOWED
+            }
             Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
             Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
@@ -176,6 +181,9 @@ impl ResponseError for ApiError {
             }
             Self::MethodNotAllowed { allow } => {
                 response.append_header((ALLOW, *allow));
+            }
+            Self::Service(service::Error::ReadOnly(_)) => {
+                response.append_header((ALLOW, "GET, HEAD"));
             }
             Self::TooLarge { .. } | Self::SlowBody => {
                 // The rest of the body is not worth reading.

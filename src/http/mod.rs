@@ -24,7 +24,8 @@ use std::sync::Arc;
 use actix_web::web::{self, ServiceConfig};
 
 use crate::http::error::{method_not_allowed, no_such_path};
-use crate::scim::Registry;
+use crate::scim::registry::Access;
+use crate::scim::{Registry, ResourceType};
 
 /// Where SCIM lives.
 pub const SCIM_ROOT: &str = "/scim/v2";
@@ -160,26 +161,36 @@ fn scim(registry: &Arc<Registry>) -> actix_web::Scope {
                 .default_service(method_not_allowed("GET, HEAD")),
         );
     for rt in registry.types() {
-        let rt_data = web::Data::from(Arc::clone(rt));
-        scope = scope
+        scope = of_type(scope, rt);
+    }
+    scope.default_service(web::to(no_such_path))
+}
+
+/// The two endpoints of a resource type. Where only the operator writes, no client can.
+fn of_type(scope: actix_web::Scope, rt: &Arc<ResourceType>) -> actix_web::Scope {
+    let data = web::Data::from(Arc::clone(rt));
+    let all = web::resource(&rt.endpoint)
+        .app_data(data.clone())
+        .route(web::get().to(resources::list))
+        .route(web::head().to(resources::list));
+    let one = web::resource(format!("{}/{{id}}", rt.endpoint))
+        .app_data(data)
+        .route(web::get().to(resources::get))
+        .route(web::head().to(resources::get));
+    match rt.access {
+        Access::ReadOnly => scope
+            .service(all.default_service(method_not_allowed("GET, HEAD")))
+            .service(one.default_service(method_not_allowed("GET, HEAD"))),
+        Access::ReadWrite => scope
             .service(
-                web::resource(&rt.endpoint)
-                    .app_data(rt_data.clone())
-                    .route(web::get().to(resources::list))
-                    .route(web::head().to(resources::list))
-                    .route(web::post().to(resources::create))
+                all.route(web::post().to(resources::create))
                     .default_service(method_not_allowed("GET, HEAD, POST")),
             )
             .service(
-                web::resource(format!("{}/{{id}}", rt.endpoint))
-                    .app_data(rt_data)
-                    .route(web::get().to(resources::get))
-                    .route(web::head().to(resources::get))
-                    .route(web::put().to(resources::replace))
+                one.route(web::put().to(resources::replace))
                     .route(web::patch().to(resources::patch))
                     .route(web::delete().to(resources::delete))
                     .default_service(method_not_allowed("GET, HEAD, PUT, PATCH, DELETE")),
-            );
+            ),
     }
-    scope.default_service(web::to(no_such_path))
 }

@@ -20,6 +20,7 @@ use utoipa::openapi::{Components, OpenApi, OpenApiBuilder};
 
 use crate::http::SCIM_ROOT;
 use crate::scim::Registry;
+use crate::scim::registry::Access;
 
 const ABOUT: &str = "Rollcall is a SCIM 2.0 provisioning service (RFC 7643, RFC 7644): an identity provider such as \
     Okta pushes people and groups in, and applications read who is there.\n\n\
@@ -103,7 +104,9 @@ fn components(registry: &Registry) -> Components {
     ];
     for rt in registry.types() {
         schemas.push((rt.name.clone(), schema::answered(rt)));
-        schemas.push((resources::input(rt), schema::sent(rt)));
+        if rt.access == Access::ReadWrite {
+            schemas.push((resources::input(rt), schema::sent(rt)));
+        }
         schemas.push((resources::page(rt), message::list(&rt.name)));
     }
     components.schemas.extend(

@@ -133,12 +133,19 @@ fn keep_activity(rt: &ResourceType, current: &Document, document: &mut Document)
     }
 }
 
-/// Fills in what a new resource has where the client says nothing: a user is active.
+/// Fills in what a new resource has where the client says nothing: a user is active, an
+/// entitlement is of the type that its endpoint stands for.
 pub fn defaults(rt: &ResourceType, admitted: &mut Admitted) {
     let document = &mut admitted.document;
     let is_open = !admitted.active_cleared && !document.0.contains_key("active");
     if rt.schema.id == name::USER && is_open {
         document.0.insert("active".to_owned(), Value::Bool(true));
+        document.arrange(rt);
+    }
+    if rt.schema.id == name::OKTA_ENTITLEMENT {
+        document
+            .0
+            .insert("type".to_owned(), Value::from(rt.name.as_str()));
         document.arrange(rt);
     }
 }

@@ -48,20 +48,27 @@ pub fn label(document: &Document) -> Option<String> {
 pub fn index_rows(rt: &ResourceType, document: &Document) -> Vec<IndexRow> {
     let mut rows = Vec::new();
     for path in &rt.indexed {
-        match top_level(document, path) {
-            None => {}
-            Some(Value::Array(elements)) => {
-                for (position, element) in (0..).zip(elements) {
-                    rows.extend(row(path, position, element));
-                }
+        let start = rows.len();
+        rows.extend(rows_at(path, document));
+        if let Some(space) = unique_in(rt, path) {
+            for row in rows.iter_mut().skip(start) {
+                row.unique_in = Some(space.clone());
             }
-            Some(value) => rows.extend(row(path, 0, value)),
         }
     }
-    for row in &mut rows {
-        row.unique_in = unique_in(rt, &row.path);
-    }
     rows
+}
+
+/// The rows of one path, of an attribute that is not unique.
+pub fn rows_at(path: &AttrRef, document: &Document) -> Vec<IndexRow> {
+    match top_level(document, path) {
+        None => Vec::new(),
+        Some(Value::Array(elements)) => (0..)
+            .zip(elements)
+            .filter_map(|(position, element)| row(path, position, element))
+            .collect(),
+        Some(value) => row(path, 0, value).into_iter().collect(),
+    }
 }
 
 /// The values of the columns that every resource has beside its document.

@@ -4,6 +4,7 @@
 //! the configuration or the clock.
 
 pub mod admit;
+pub mod assigned;
 pub mod compatibility;
 pub mod diff;
 pub mod document;

@@ -14,6 +14,11 @@ pub const GROUP: &str = "urn:ietf:params:scim:schemas:core:2.0:Group";
 /// The enterprise extension of users.
 pub const ENTERPRISE_USER: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
 
+/// The core schema of roles, as Okta's governance knows it.
+pub const OKTA_ROLE: &str = "urn:okta:scim:schemas:core:1.0:Role";
+/// The core schema of entitlements, as Okta's governance knows it.
+pub const OKTA_ENTITLEMENT: &str = "urn:okta:scim:schemas:core:1.0:Entitlement";
+
 /// A text prepared for comparison; two texts are equal ignoring case when their folded forms are equal.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Folded(String);

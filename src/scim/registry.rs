@@ -11,9 +11,11 @@ use std::sync::Arc;
 use crate::scim::name;
 use crate::scim::schema::{Attribute, Mutability, Returned, Schema, Type, Uniqueness};
 
+mod assignments;
 mod blueprint;
 mod standard;
 
+pub use assignments::{Assignable, MAX_DESCRIPTION};
 pub use blueprint::{Access, Blueprint};
 pub use standard::{common, known_schema};
 
@@ -45,9 +47,13 @@ impl Registry {
 
     /// Builds every type. The message of a fault is for the operator.
     pub fn of(blueprints: &[Blueprint]) -> Result<Self, String> {
+        let mut blueprints = blueprints.to_vec();
+        let assigned = assignments::declared(&mut blueprints);
         let types: Result<Vec<ResourceType>, String> =
             blueprints.iter().map(Blueprint::build).collect();
-        Self::new(types?)
+        let mut types = types?;
+        assignments::link(&mut types, assigned);
+        Self::new(types)
     }
 
     /// Names and endpoints must be distinct, and one URN must mean one schema.
@@ -122,6 +128,10 @@ pub struct ResourceType {
     pub indexed: Vec<AttrRef>,
     /// Whether clients may write resources of this type.
     pub access: Access,
+    /// Of users: the attributes whose values name resources of other types.
+    pub assignable: Vec<Assignable>,
+    /// Of roles and entitlements: where users name them.
+    pub assigned_at: Option<AttrRef>,
     returned_whole: bool,
     secrets: bool,
     on_request: bool,
@@ -200,6 +210,8 @@ impl ResourceType {
             extensions,
             indexed: Vec::new(),
             access: Access::ReadWrite,
+            assignable: Vec::new(),
+            assigned_at: None,
             returned_whole,
             secrets,
             on_request,

@@ -29,6 +29,9 @@ pub enum Error {
     /// The store refused a value that must be unique, where no better text was at hand.
     #[error("{0} is taken")]
     Taken(Unique),
+    /// The operator fills the type, and nobody else; the text is its name.
+    #[error("resources of the type {0} are read-only")]
+    ReadOnly(String),
     #[error("the service is busy")]
     Busy,
     #[error("the database does not answer")]

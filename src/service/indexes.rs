@@ -6,7 +6,7 @@ use crate::scim::admit::MAX_INDEXED_BYTES;
 use crate::scim::{Document, Registry, ResourceType, leaves};
 use crate::service::{Error, ResourceId};
 use crate::store::indexes::{self, Agreed, Pending, Wanted};
-use crate::store::{Store, Tx, tenants};
+use crate::store::{Store, Tx, resources, tenants};
 
 /// How many documents are read in one transaction.
 const CHUNK: i64 = 500;
@@ -25,24 +25,26 @@ pub async fn prepare(store: &Store, registry: &Registry) -> Result<(), Error> {
     build(store, registry, agreed).await
 }
 
-/// For a command beside the service: only where the service was started with the same types.
+/// For a command beside the service: as [`prepare`], but never against a service that runs with other types. A
+/// database without any resource is nobody's yet.
 ///
 /// # Errors
-/// [`Error::Conflict`] where it was not.
+/// [`Error::Conflict`] where the service was started with other types.
 pub async fn join(store: &Store, registry: &Registry) -> Result<(), Error> {
     let wanted = wanted(registry);
-    let agreed = store
-        .read(move |conn| Ok::<_, Error>(indexes::agreed(conn, &wanted)?))
+    let may_join = store
+        .read(move |conn| {
+            Ok::<_, Error>(indexes::are_agreed(conn, &wanted)? || !resources::any(conn)?)
+        })
         .await?;
-    let Some(agreed) = agreed else {
-        return Err(Error::Conflict(
-            "the service runs with other resource types or indexes on this database; name its configuration file \
-             with --config, or start the service with this one first"
-                .to_owned(),
-        ));
-    };
-    store.expect_epoch(agreed.epoch);
-    build(store, registry, agreed).await
+    if may_join {
+        return prepare(store, registry).await;
+    }
+    Err(Error::Conflict(
+        "the service runs with other resource types or indexes on this database; name its configuration file \
+         with --config, or start the service with this one first"
+            .to_owned(),
+    ))
 }
 
 fn wanted(registry: &Registry) -> Vec<Wanted> {

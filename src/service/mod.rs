@@ -4,10 +4,12 @@
 
 pub mod admin;
 pub mod arrivals;
+mod assignments;
 pub mod directory;
 pub mod error;
 pub mod indexes;
 pub mod list;
+pub mod load;
 pub mod membership;
 pub mod passwords;
 pub mod present;
@@ -55,6 +57,7 @@ pub struct Options {
     /// `https://scim.example.com/scim/v2`, without a slash at the end: what `meta.location` and `$ref` start with.
     pub base_url: String,
     pub unknown_members: UnknownMembers,
+    pub unknown_roles: UnknownRoles,
     pub password_sync: PasswordSync,
     pub default_page_size: u32,
     pub max_page_size: u32,
@@ -70,6 +73,15 @@ pub enum UnknownMembers {
     /// Leave it out, apply the rest, tell the log and the change (the default: Okta loses a whole push over one error).
     Skip,
     /// Answer 400 naming the ids.
+    Refuse,
+}
+
+/// What to do with a role or entitlement that a user is given and that is not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnknownRoles {
+    /// Leave it out, do the rest, tell the log (the default: a refusal would also stop the deactivation of a leaver).
+    Drop,
+    /// Answer 400 naming it.
     Refuse,
 }
 

@@ -7,7 +7,9 @@ use serde_json::{Value, json};
 
 use crate::scim::admit::Admitted;
 use crate::scim::members::{Member, MemberEdit};
+use crate::scim::registry::Access;
 use crate::scim::{Document, Precondition, ResourceType, admit, leaves, patch};
+use crate::service::assignments;
 use crate::service::present::{self, Return, Wish, Written};
 use crate::service::write::Writer;
 use crate::service::{Context, Error, Options, PatchAnswer};
@@ -31,6 +33,7 @@ impl Create {
         id: ResourceId,
         body: &Value,
     ) -> Result<Self, Error> {
+        writable(rt)?;
         let mut admitted = admit::admit(rt, body, context.policy.compatibility)?;
         admit::defaults(rt, &mut admitted);
         let document = &mut admitted.document;
@@ -71,6 +74,7 @@ impl Create {
             members,
             ..
         } = self;
+        let new = settled(tx, &writer.rt, new, options)?;
         let stamp = resources::insert(tx, &new)?;
         writer.append(tx, ChangeKind::Created, new.doc.clone());
         let edits = members.map(MemberEdit::Add).into_iter().collect();
@@ -94,6 +98,31 @@ impl Create {
     }
 }
 
+/// The routes let no write through, but a bulk request may name any type.
+fn writable(rt: &ResourceType) -> Result<(), Error> {
+    match rt.access {
+        Access::ReadWrite => Ok(()),
+        Access::ReadOnly => Err(Error::ReadOnly(rt.name.clone())),
+    }
+}
+
+/// The resource with the roles and entitlements that are there.
+fn settled(
+    tx: &mut Tx<'_>,
+    rt: &ResourceType,
+    mut new: NewResource,
+    options: &Options,
+) -> Result<NewResource, Error> {
+    if rt.assignable.is_empty() {
+        return Ok(new);
+    }
+    let mut document = Document::parse(&new.doc).map_err(Error::internal)?;
+    assignments::settle(tx, rt, None, &mut document, options.unknown_roles)?;
+    new.doc = document.to_string();
+    new.rows = leaves::index_rows(rt, &document);
+    Ok(new)
+}
+
 /// A replacement that was read (RFC 7644 section 3.5.1).
 pub(super) struct Replace {
     writer: Writer,
@@ -112,6 +141,7 @@ impl Replace {
         body: &Value,
         precondition: Precondition,
     ) -> Result<Self, Error> {
+        writable(rt)?;
         let mut admitted = admit::admit(rt, body, context.policy.compatibility)?;
         // RFC 7644 section 3.5.1: what a replacing body leaves out is cleared, members like the rest.
         let edits = match admitted.members.take() {
@@ -165,6 +195,7 @@ impl Patch {
         body: &Value,
         precondition: Precondition,
     ) -> Result<Self, Error> {
+        writable(rt)?;
         Ok(Self {
             writer: Writer::new(context, rt, id),
             patch: patch::parse(rt, body, context.policy.compatibility)?,
@@ -220,26 +251,32 @@ impl Delete {
 
     pub fn run(self, tx: &mut Tx<'_>) -> Result<(), Error> {
         let writer = self.writer;
+        writable(&writer.rt)?;
         let stored = writer.current_if(tx, &self.precondition)?;
-        let left = resources::delete(tx, &writer.rt.name, &writer.id)?
+        writer.remove(tx, stored)
+    }
+}
+
+impl Writer {
+    /// Deletes the resource; it leaves the groups that it was in and the users who had it.
+    pub(super) fn remove(&self, tx: &mut Tx<'_>, stored: Stored) -> Result<(), Error> {
+        let left = resources::delete(tx, &self.rt.name, &self.id)?
             .map_or_else(Vec::new, |deleted| deleted.groups);
-        resources::touch_many(tx, &left, writer.at)?;
+        resources::touch_many(tx, &left, self.at)?;
         for group in left {
             tx.append(Change {
                 resource_id: group,
                 resource_type: "Group".to_owned(),
                 kind: ChangeKind::MemberRemoved,
-                at: writer.at,
-                actor: writer.actor.clone(),
-                payload: json!({ "members": [{ "value": writer.id.as_str() }] }).to_string(),
+                at: self.at,
+                actor: self.actor.clone(),
+                payload: json!({ "members": [{ "value": self.id.as_str() }] }).to_string(),
             });
         }
-        writer.append(tx, ChangeKind::Deleted, stored.doc);
-        Ok(())
+        self.append(tx, ChangeKind::Deleted, stored.doc);
+        assignments::withdraw(tx, self)
     }
-}
 
-impl Writer {
     /// How a PATCH is answered that says nothing of it: as the tenant has it, and nobody wants the list of a large
     /// group.
     fn patch_answer(

@@ -8,6 +8,7 @@ use crate::scim::leaves;
 use crate::scim::members::MemberEdit;
 use crate::scim::project::Selection;
 use crate::scim::{Document, Precondition, ResourceType, Version, diff, secrets};
+use crate::service::assignments;
 use crate::service::membership::{self, Effect};
 use crate::service::present::{self, Return, Written};
 use crate::service::{Context, Error, Options};
@@ -81,11 +82,18 @@ impl Writer {
         tx: &mut Tx<'_>,
         stored: &Stored,
         before: &Document,
-        after: Document,
+        mut after: Document,
         password: Password,
         edits: Vec<MemberEdit>,
         options: &Options,
     ) -> Result<(), Error> {
+        assignments::settle(
+            tx,
+            &self.rt,
+            Some(before),
+            &mut after,
+            options.unknown_roles,
+        )?;
         let mut differences = diff::diff(&self.rt, before, &after);
         if password != Password::Keep {
             // A secret is named and never shown.
@@ -115,7 +123,7 @@ impl Writer {
         };
         resources::update(tx, &new)?;
         self.append_differences(tx, differences);
-        Ok(())
+        assignments::rename(tx, self, before, &after)
     }
 
     pub fn update_members(

@@ -1,12 +1,13 @@
 //! The index over declared attributes: one row a value. Filters read it; it can be made anew from the documents.
 
-use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl};
+use diesel::sql_types::Text;
+use diesel::{ExpressionMethods, QueryDsl, QueryableByName, RunQueryDsl};
 use serde::Serialize;
 
 use crate::scim::leaves::IndexRow;
 use crate::store::schema::attributes;
-use crate::store::sql::{Column, Sql, rows};
-use crate::store::{ResourceId, StoreError, Tx, unique_values};
+use crate::store::sql::{Column, OneOf, Sql, rows};
+use crate::store::{Conn, ResourceId, StoreError, TenantId, Tx, unique_values};
 
 /// Puts these rows in the place of all the resource has.
 pub fn replace(tx: &mut Tx<'_>, id: &ResourceId, rows: &[IndexRow]) -> Result<(), StoreError> {
@@ -74,4 +75,105 @@ pub(super) fn remove(tx: &mut Tx<'_>, id: &ResourceId) -> Result<(), StoreError>
     )
     .execute(tx.conn())?;
     unique_values::release(tx, id)
+}
+
+#[derive(Serialize)]
+struct NewRowOf<'a> {
+    resource_id: &'a str,
+    path: &'a str,
+    position: i32,
+    text: Option<&'a str>,
+    num: Option<f64>,
+}
+
+/// Puts the rows of many resources at these paths in the place of those that they had there. Unique values are the
+/// caller's.
+pub fn refill(
+    tx: &mut Tx<'_>,
+    paths: &[&str],
+    resources: &[(ResourceId, Vec<IndexRow>)],
+) -> Result<(), StoreError> {
+    if resources.is_empty() {
+        return Ok(());
+    }
+    let tenant = tx.tenant();
+    let conn = tx.conn();
+    let ids: Vec<ResourceId> = resources.iter().map(|(id, _)| id.clone()).collect();
+    for path in paths {
+        let wanted = OneOf::new(conn.backend(), "resource_id", "$3", &ids)?;
+        Sql::new(format!(
+            "DELETE FROM attributes WHERE tenant_id = $1 AND path = $2 AND {}",
+            wanted.condition
+        ))
+        .int(tenant.0)
+        .text(path)
+        .text(&wanted.value)
+        .execute(conn)?;
+    }
+    let list: Vec<NewRowOf> = resources
+        .iter()
+        .flat_map(|(id, rows)| rows.iter().map(move |row| (id, row)))
+        .map(|(id, row)| NewRowOf {
+            resource_id: id.as_str(),
+            path: row.path.key(),
+            position: row.position,
+            text: row.text.as_deref(),
+            num: row.num,
+        })
+        .collect();
+    if list.is_empty() {
+        return Ok(());
+    }
+    let list = serde_json::to_string(&list)?;
+    let source = rows(
+        conn.backend(),
+        "$2",
+        "a",
+        &[
+            ("resource_id", Column::Text),
+            ("path", Column::Text),
+            ("position", Column::Int),
+            ("text", Column::Text),
+            ("num", Column::Double),
+        ],
+    );
+    Sql::new(format!(
+        "INSERT INTO attributes (tenant_id, resource_id, path, position, text, num) \
+         SELECT $1, a.resource_id, a.path, a.position, a.text, a.num FROM {source}"
+    ))
+    .int(tenant.0)
+    .text(&list)
+    .execute(conn)?;
+    Ok(())
+}
+
+#[derive(QueryableByName)]
+struct Holder {
+    #[diesel(sql_type = Text)]
+    resource_id: String,
+}
+
+/// The resources after an id that have this value at the path, in order.
+pub fn holders(
+    conn: &mut Conn,
+    tenant: TenantId,
+    path: &str,
+    text: &str,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<ResourceId>, StoreError> {
+    let found: Vec<Holder> = Sql::new(
+        "SELECT DISTINCT resource_id FROM attributes WHERE tenant_id = $1 AND path = $2 AND text = $3 \
+         AND resource_id > $4 ORDER BY resource_id LIMIT 0 + $5",
+    )
+    .int(tenant.0)
+    .text(path)
+    .text(text)
+    .text(after)
+    .int(limit)
+    .load(conn)?;
+    Ok(found
+        .into_iter()
+        .map(|row| ResourceId(row.resource_id))
+        .collect())
 }

@@ -8,12 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use diesel::sql_types::{BigInt, Bool, Text};
 use diesel::{QueryableByName, RunQueryDsl};
-use serde::Serialize;
 
 use crate::scim::leaves::IndexRow;
 use crate::store::resources::{Stored, StoredRow};
-use crate::store::sql::{Column, OneOf, Sql, rows};
-use crate::store::{Conn, ResourceId, StoreError, TenantId, Tx, unique_values};
+use crate::store::sql::Sql;
+use crate::store::{Conn, ResourceId, StoreError, TenantId, Tx, attributes, unique_values};
 
 /// A path that filters find by an index.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -112,15 +111,10 @@ pub fn agree(conn: &mut Conn, wanted: &[Wanted]) -> Result<Agreed, StoreError> {
     state(conn)
 }
 
-/// What was agreed on, where it is `wanted`.
-pub fn agreed(conn: &mut Conn, wanted: &[Wanted]) -> Result<Option<Agreed>, StoreError> {
+/// Whether `wanted` is what was agreed on.
+pub fn are_agreed(conn: &mut Conn, wanted: &[Wanted]) -> Result<bool, StoreError> {
     let before: BTreeSet<Wanted> = recorded(conn)?.iter().map(Recorded::wanted).collect();
-    let wanted: BTreeSet<Wanted> = wanted.iter().cloned().collect();
-    if before == wanted {
-        state(conn).map(Some)
-    } else {
-        Ok(None)
-    }
+    Ok(before == wanted.iter().cloned().collect())
 }
 
 /// The epoch of the first tenant, which is always there; a new tenant takes it over.
@@ -159,15 +153,6 @@ pub fn after(
     Ok(found.into_iter().map(Stored::from).collect())
 }
 
-#[derive(Serialize)]
-struct NewRow<'a> {
-    resource_id: &'a str,
-    path: &'a str,
-    position: i32,
-    text: Option<&'a str>,
-    num: Option<f64>,
-}
-
 /// Puts the rows of these resources at the pending paths in the place of those that they had there, and notes how far
 /// the work is.
 pub fn fill(
@@ -179,51 +164,9 @@ pub fn fill(
         return Ok(());
     };
     let tenant = tx.tenant();
-    let ids: Vec<ResourceId> = resources.iter().map(|(id, _)| id.clone()).collect();
-    for path in &pending.paths {
-        let conn = tx.conn();
-        let wanted = OneOf::new(conn.backend(), "resource_id", "$3", &ids)?;
-        Sql::new(format!(
-            "DELETE FROM attributes WHERE tenant_id = $1 AND path = $2 AND {}",
-            wanted.condition
-        ))
-        .int(tenant.0)
-        .text(path)
-        .text(&wanted.value)
-        .execute(conn)?;
-    }
-    let list: Vec<NewRow> = resources
-        .iter()
-        .flat_map(|(id, rows)| rows.iter().map(move |row| (id, row)))
-        .map(|(id, row)| NewRow {
-            resource_id: id.as_str(),
-            path: row.path.key(),
-            position: row.position,
-            text: row.text.as_deref(),
-            num: row.num,
-        })
-        .collect();
-    let list = serde_json::to_string(&list)?;
+    let paths: Vec<&str> = pending.paths.iter().map(String::as_str).collect();
+    attributes::refill(tx, &paths, resources)?;
     let conn = tx.conn();
-    let source = rows(
-        conn.backend(),
-        "$2",
-        "a",
-        &[
-            ("resource_id", Column::Text),
-            ("path", Column::Text),
-            ("position", Column::Int),
-            ("text", Column::Text),
-            ("num", Column::Double),
-        ],
-    );
-    Sql::new(format!(
-        "INSERT INTO attributes (tenant_id, resource_id, path, position, text, num) \
-         SELECT $1, a.resource_id, a.path, a.position, a.text, a.num FROM {source}"
-    ))
-    .int(tenant.0)
-    .text(&list)
-    .execute(conn)?;
     Sql::new(
         "UPDATE indexes SET tenant_id = $1, last_id = $2 WHERE resource_type = $3 AND NOT done",
     )

@@ -8,9 +8,11 @@ use diesel::{
 };
 use diesel::{RunQueryDsl, Selectable, SelectableHelper};
 
+use serde::Serialize;
+
 use crate::scim::leaves::{HotColumns, IndexRow};
 use crate::store::schema::resources;
-use crate::store::sql::{OneOf, Sql};
+use crate::store::sql::{Column, OneOf, Sql, rows};
 use crate::store::{Conn, ResourceId, StoreError, TenantId, Tx, attributes, members};
 
 /// A resource as it is stored.
@@ -174,6 +176,16 @@ pub fn get(
     Ok(row.map(Stored::from))
 }
 
+/// Whether there is a resource at all, in whatever tenant.
+pub fn any(conn: &mut Conn) -> Result<bool, StoreError> {
+    let found: Option<String> = resources::table
+        .select(resources::id)
+        .limit(1)
+        .get_result(conn)
+        .optional()?;
+    Ok(found.is_some())
+}
+
 /// The resources among `ids`, of any type, by id.
 pub fn get_many(
     conn: &mut Conn,
@@ -274,6 +286,39 @@ pub fn update(tx: &mut Tx<'_>, new: &Update) -> Result<Option<Stamp>, StoreError
         version,
         modified: new.at,
     }))
+}
+
+/// A document in the place of another, whose columns and secrets stay.
+#[derive(Debug, Clone, Serialize)]
+pub struct Rewrite {
+    #[serde(serialize_with = "as_text")]
+    pub id: ResourceId,
+    pub doc: String,
+}
+
+fn as_text<S: serde::Serializer>(id: &ResourceId, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(id.as_str())
+}
+
+/// Stores new documents, each as the next version; a later time that one has already stays.
+pub fn rewrite_many(tx: &mut Tx<'_>, rewrites: &[Rewrite], at: i64) -> Result<(), StoreError> {
+    if rewrites.is_empty() {
+        return Ok(());
+    }
+    let (tenant, list) = (tx.tenant(), serde_json::to_string(rewrites)?);
+    let conn = tx.conn();
+    let columns = [("id", Column::Text), ("doc", Column::Text)];
+    Sql::new(format!(
+        "UPDATE resources SET doc = n.doc, version = resources.version + 1, \
+         modified = CASE WHEN resources.modified > $1 THEN resources.modified ELSE $1 END \
+         FROM {} WHERE resources.tenant_id = $2 AND resources.id = n.id",
+        rows(conn.backend(), "$3", "n", &columns)
+    ))
+    .int(at)
+    .int(tenant.0)
+    .text(&list)
+    .execute(conn)?;
+    Ok(())
 }
 
 /// The next version without a change of the document: its members changed. `None` where there is no such

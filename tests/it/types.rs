@@ -3,6 +3,7 @@
 mod characteristics;
 mod later;
 mod refused;
+mod roles;
 
 use serde_json::{Value, json};
 

@@ -15,14 +15,16 @@ use crate::http::openapi::example;
 use crate::http::openapi::schema::{integer, string};
 use crate::http::respond::SCIM_JSON;
 use crate::scim::ResourceType;
+use crate::scim::registry::Access;
 use crate::scim::schema::{Mutability, Uniqueness};
 
 /// `/Users`: list and create.
 pub fn collection(rt: &ResourceType) -> PathItem {
-    PathItemBuilder::new()
-        .operation(HttpMethod::Get, list(rt))
-        .operation(HttpMethod::Post, create(rt))
-        .build()
+    let item = PathItemBuilder::new().operation(HttpMethod::Get, list(rt));
+    match rt.access {
+        Access::ReadOnly => item.build(),
+        Access::ReadWrite => item.operation(HttpMethod::Post, create(rt)).build(),
+    }
 }
 
 /// `/Users/{id}`: get, replace, patch and delete.
@@ -33,10 +35,13 @@ pub fn single(rt: &ResourceType) -> PathItem {
         .required(Required::True)
         .schema(Some(string().min_length(Some(1))))
         .description(Some("The `id` that the service gave to the resource."));
-    PathItemBuilder::new()
+    let item = PathItemBuilder::new()
         .parameters(Some([id.build()]))
-        .operation(HttpMethod::Get, get(rt))
-        .operation(HttpMethod::Put, replace(rt))
+        .operation(HttpMethod::Get, get(rt));
+    if rt.access == Access::ReadOnly {
+        return item.build();
+    }
+    item.operation(HttpMethod::Put, replace(rt))
         .operation(HttpMethod::Patch, patch(rt))
         .operation(HttpMethod::Delete, delete(rt))
         .build()

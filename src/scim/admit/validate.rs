@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::coerce::{self, Place};
 use crate::scim::name;
-use crate::scim::registry::{AttrRef, ResourceType};
+use crate::scim::registry::{AttrRef, MAX_DESCRIPTION, ResourceType};
 use crate::scim::schema::{Attribute, Mutability};
 use crate::scim::{Document, ScimError};
 
@@ -25,7 +25,23 @@ pub(in crate::scim) fn validate(rt: &ResourceType, document: &Document) -> Resul
             None => {}
         }
     }
+    description(rt, document)?;
     lengths(rt, document)
+}
+
+/// Okta would not import a role or an entitlement with more.
+fn description(rt: &ResourceType, document: &Document) -> Result<(), ScimError> {
+    let text = document.0.get("description").and_then(Value::as_str);
+    let is_limited = matches!(
+        rt.schema.id.as_str(),
+        name::OKTA_ROLE | name::OKTA_ENTITLEMENT
+    );
+    if is_limited && text.is_some_and(|text| text.chars().count() > MAX_DESCRIPTION) {
+        return Err(ScimError::invalid_value(format!(
+            "description is longer than {MAX_DESCRIPTION} characters, which Okta does not take; shorten it"
+        )));
+    }
+    Ok(())
 }
 
 fn missing(at: &Place) -> ScimError {

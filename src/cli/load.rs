@@ -1,0 +1,68 @@
+//! `rollcall load`.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use serde_json::Value;
+
+use crate::app::registry;
+use crate::auth::{Principal, Scopes};
+use crate::clock::{Clock as _, SystemClock};
+use crate::config::{Config, DatabaseArgs, ServeArgs};
+use crate::service::tokens::DEFAULT_TENANT;
+use crate::service::{Context, indexes, load, tenants};
+
+#[derive(Debug, clap::Args)]
+pub struct LoadArgs {
+    /// A JSON file: a list of resources, each with its `id`, or a list response
+    file: PathBuf,
+    /// The resource type, declared with `access = "read_only"`
+    #[arg(long = "type", value_name = "NAME")]
+    resource_type: String,
+    #[arg(long, default_value = DEFAULT_TENANT)]
+    tenant: String,
+    #[command(flatten)]
+    database: DatabaseArgs,
+}
+
+pub async fn run(args: LoadArgs) -> anyhow::Result<()> {
+    let file = args.file.display();
+    let text =
+        std::fs::read_to_string(&args.file).with_context(|| format!("cannot read {file}"))?;
+    let list: Value =
+        serde_json::from_str(&text).with_context(|| format!("{file} holds no JSON"))?;
+    let config = Config::load(&ServeArgs {
+        database: args.database.clone(),
+        ..ServeArgs::default()
+    })?;
+    let registry = registry::build(&config.declared)?;
+    let rt = registry
+        .by_name(&args.resource_type)
+        .with_context(|| format!("there is no resource type {:?}", args.resource_type))?;
+    let store = super::store_of(&args.database)?;
+    let done = async {
+        indexes::join(&store, &registry).await?;
+        let tenant = tenants::by_name(&store, args.tenant).await?;
+        let context = Context {
+            principal: Principal {
+                tenant: tenant.id.0,
+                name: "cli:load".to_owned(),
+                scopes: Scopes::every(),
+                fields: None,
+            },
+            policy: tenant.policy,
+            at: SystemClock::default().now(),
+        };
+        let options = Arc::new(crate::app::options(&config, String::new()));
+        load::load(&store, &context, rt, &list, options).await
+    }
+    .await;
+    store.close();
+    let tally = done.with_context(|| file.to_string())?;
+    println!(
+        "{}: {} created, {} changed, {} deleted, {} as before",
+        rt.name, tally.created, tally.changed, tally.deleted, tally.same
+    );
+    Ok(())
+}

@@ -1,0 +1,155 @@
+//! Fills a resource type that clients can only read from what the operator wrote down.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::scim::admit::Admitted;
+use crate::scim::registry::Access;
+use crate::scim::{Document, ResourceType, admit, leaves};
+use crate::service::write::Writer;
+use crate::service::{Context, Error, Options, ResourceId};
+use crate::store::changes::ChangeKind;
+use crate::store::resources::{NewResource, Password};
+use crate::store::{Store, Tx, indexes, resources};
+
+/// How many resources are read at a time.
+const CHUNK: i64 = 500;
+
+/// What became of the resources of a type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tally {
+    pub created: usize,
+    pub changed: usize,
+    pub deleted: usize,
+    /// They were like this already.
+    pub same: usize,
+}
+
+/// Makes the resources of the type those of `list`: a JSON array, or a list response as a client is answered it. Each
+/// has its `id`, which stays the same as long as it is in the list. All of it is done, or nothing.
+///
+/// # Errors
+/// [`Error::BadRequest`] where the type is not read-only, or the list is wrong; the message names the resource.
+pub async fn load(
+    store: &Store,
+    context: &Context,
+    rt: &Arc<ResourceType>,
+    list: &Value,
+    options: Arc<Options>,
+) -> Result<Tally, Error> {
+    if rt.access != Access::ReadOnly {
+        return Err(Error::BadRequest(format!(
+            "clients write the resources of the type {}: only one with access = \"read_only\" is loaded",
+            rt.name
+        )));
+    }
+    let wanted = read(context, rt, list)?;
+    let (context, rt) = (context.clone(), Arc::clone(rt));
+    store
+        .write(context.tenant(), move |tx| {
+            run(tx, &context, &rt, wanted, &options)
+        })
+        .await
+}
+
+fn read(
+    context: &Context,
+    rt: &ResourceType,
+    list: &Value,
+) -> Result<BTreeMap<String, Admitted>, Error> {
+    let list = list.get("Resources").unwrap_or(list);
+    let Value::Array(elements) = list else {
+        return Err(Error::BadRequest(
+            "the file must hold a list of resources, or a list response".to_owned(),
+        ));
+    };
+    let mut wanted = BTreeMap::new();
+    for (index, element) in elements.iter().enumerate() {
+        let blame = |what: &str| Error::BadRequest(format!("resource {}: {what}", index + 1));
+        let id = element
+            .get("id")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
+        // RFC 7643 section 3.1: the word means something else in an id. The rest would have to be escaped in a URL.
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "-._~:@".contains(c);
+        if ResourceId::parse(id).is_none() || id.contains("bulkId") || !id.chars().all(is_plain) {
+            return Err(blame(
+                "it needs an \"id\" of letters, digits and -._~:@, at most 256 of them",
+            ));
+        }
+        let mut admitted = admit::admit(rt, element, context.policy.compatibility)
+            .map_err(|error| blame(&error.detail))?;
+        admit::defaults(rt, &mut admitted);
+        admitted.document.set_id(id);
+        if wanted.insert(id.to_owned(), admitted).is_some() {
+            return Err(blame(&format!("the id {id:?} is there twice")));
+        }
+    }
+    Ok(wanted)
+}
+
+fn run(
+    tx: &mut Tx<'_>,
+    context: &Context,
+    rt: &Arc<ResourceType>,
+    wanted: BTreeMap<String, Admitted>,
+    options: &Options,
+) -> Result<Tally, Error> {
+    let mut tally = Tally::default();
+    let tenant = tx.tenant();
+    let mut there = BTreeSet::new();
+    let mut last = String::new();
+    loop {
+        let chunk = indexes::after(tx.conn(), tenant, &rt.name, &last, CHUNK)?;
+        let Some(stored) = chunk.last() else { break };
+        stored.id.as_str().clone_into(&mut last);
+        for stored in chunk {
+            let writer = Writer::new(context, rt, stored.id.clone());
+            let Some(admitted) = wanted.get(stored.id.as_str()) else {
+                writer.remove(tx, stored)?;
+                tally.deleted += 1;
+                continue;
+            };
+            there.insert(stored.id.as_str().to_owned());
+            let before = Document::parse(&stored.doc).map_err(Error::internal)?;
+            let after = admit::replace(rt, &before, admitted)?;
+            if after == before {
+                tally.same += 1;
+                continue;
+            }
+            writer.update(
+                tx,
+                &stored,
+                &before,
+                after,
+                Password::Keep,
+                Vec::new(),
+                options,
+            )?;
+            tally.changed += 1;
+        }
+    }
+    for (id, admitted) in wanted {
+        if there.contains(&id) {
+            continue;
+        }
+        let document = admitted.document;
+        let writer = Writer::new(context, rt, ResourceId(id));
+        let new = NewResource {
+            id: writer.id.clone(),
+            resource_type: rt.name.clone(),
+            at: writer.at,
+            hot: leaves::hot_columns(rt, &document),
+            label: leaves::label(&document),
+            password_hash: None,
+            doc: document.to_string(),
+            rows: leaves::index_rows(rt, &document),
+        };
+        resources::insert(tx, &new)?;
+        writer.append(tx, ChangeKind::Created, new.doc);
+        tally.created += 1;
+    }
+    Ok(tally)
+}
