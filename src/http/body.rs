@@ -183,6 +183,7 @@ mod tests {
         }
     }
 
+    // R7644-3.8-01, R7644-3.8-07
     #[test]
     fn bodies() {
         check(

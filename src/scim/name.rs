@@ -126,6 +126,7 @@ mod tests {
         check("İ", "i\u{307}");
     }
 
+    // R7644-5-01, R7644-5-03
     #[test]
     fn folding_user_names() {
         let check = |text: &str, expected: &str| {
@@ -182,6 +183,7 @@ mod tests {
         check("a\u{ffff}", Some('\u{ffff}'));
     }
 
+    // R7644-5-02, R7643-4.1.1-10
     #[test]
     fn passwords() {
         let check = |text: &str, expected: Option<&str>| {

@@ -286,6 +286,7 @@ mod tests {
         check("", None);
     }
 
+    // R7643-2.2-01
     #[test]
     fn defaults_of_rfc_7643_section_2_2() {
         let schema = Schema::parse(

@@ -1,7 +1,7 @@
 //! One tenant tolerant, one strict: the same request, and what each makes of it.
 
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::harness::{Client, SCIM, both, id, member_ids, sample, with_query};
 
@@ -132,4 +132,29 @@ both!(what_a_client_accepts, |app| async move {
         "nothing was done"
     );
     post(&app).await.expect(201);
+});
+
+// R7644-3.5.2-19, RIPSIE-6.2-01
+both!(many_member_operations_in_one_request, |app| async move {
+    for client in [&app, &app.strict().await] {
+        let mut ids = Vec::new();
+        for number in 0..60 {
+            let body = json!({ "schemas": [sample::USER], "userName": format!("u{number}") });
+            let user = client.post("/Users", &body).await.expect(201);
+            ids.push(id(&user).to_owned());
+        }
+        ids.sort();
+        let group = client.create_group("Surveyors", &[]).await;
+        let path = format!("/Groups/{}", id(&group));
+        let add =
+            |id: &String| json!({ "op": "add", "path": "members", "value": [{ "value": id }] });
+        let operations: Value = ids.iter().map(add).collect();
+        let full = client.edit(&path, operations).await.expect(200);
+        assert_eq!(member_ids(&full), ids);
+        let remove =
+            |id: &String| json!({ "op": "remove", "path": format!("members[value eq \"{id}\"]") });
+        let operations: Value = ids.iter().skip(5).map(remove).collect();
+        let rest = client.edit(&path, operations).await.expect(200);
+        assert_eq!(member_ids(&rest), ids[..5]);
+    }
 });

@@ -15,6 +15,7 @@ async fn post_bytes(client: &Client, content_type: &str, body: &[u8]) -> Reply {
         .await
 }
 
+// R7644-3.2-04, R7644-3.2-05
 both!(an_unknown_path_is_a_scim_error, |app| async move {
     for path in [
         "/Foo",
@@ -38,6 +39,7 @@ both!(an_unknown_path_is_a_scim_error, |app| async move {
     }
 });
 
+// R7644-3.2-03, R7644-3.2-05
 both!(a_wrong_method_is_a_scim_error, |app| async move {
     let user = app.create_user("ada@example.com").await;
     let one = format!("/Users/{}", id(&user));
@@ -63,6 +65,7 @@ both!(a_wrong_method_is_a_scim_error, |app| async move {
     assert_eq!(app.user(id(&user)).await, user);
 });
 
+// R7644-3.8-07, R7644-3.3-08
 both!(what_is_no_json_object_is_refused, |app| async move {
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
     let deep_in_place = format!(
@@ -124,6 +127,7 @@ both!(odd_numbers_do_no_harm, |app| async move {
     }
 });
 
+// R7644-3.8-05, L-14
 both!(json_comes_under_several_names, |app| async move {
     let accepted = [
         "application/scim+json",
@@ -154,6 +158,7 @@ both!(json_comes_under_several_names, |app| async move {
     assert!(app.find_users(r#"userName sw "other""#).await.is_empty());
 });
 
+// R7644-3.8-02, R7644-3.8-03, R7644-3.8-04
 both!(whatever_is_accepted_scim_is_answered, |app| async move {
     for accept in [
         "application/scim+json",

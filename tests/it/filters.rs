@@ -29,6 +29,7 @@ async fn staff(client: &Client) {
 
 const ALL: [&str; 5] = ["Ada", "bob", "Çelik", "dot.com+tag@example.com", "eve"];
 
+// R7644-3.4.2.2-01, R7644-3.4.2.2-02, R7644-3.4.2.2-04, R7644-3.4.2.2-20, R7644-3.4.2.2-23, R7644-3.4.2.2-27, R7644-3.4.2.2-32, R7644-3.4.2.2-33, R7644-7.7-01
 both!(filters_find_what_they_say, |app| async move {
     staff(&app).await;
     let [ada, bob, celik, dot, eve] = ALL;
@@ -132,6 +133,7 @@ both!(an_id_can_be_asked_for, |app| async move {
     );
 });
 
+// R7644-3.4.2.2-12, L-16
 both!(blanks_come_as_plus_or_as_percent_20, |app| async move {
     staff(&app).await;
     for query in [
@@ -149,6 +151,7 @@ both!(blanks_come_as_plus_or_as_percent_20, |app| async move {
     assert_eq!(page.total, 1);
 });
 
+// R7644-3.4.2.2-03, R7644-3.4.2.2-05, R7644-3.4.2.2-06, R7644-3.4.2.2-15, R7644-3.4.2.2-31, R7644-3.4.2.2-36
 both!(filters_that_say_nothing_are_refused, |app| async move {
     staff(&app).await;
     let deep = format!("{}userName pr{}", "(".repeat(60), ")".repeat(60));
@@ -333,6 +336,7 @@ both!(a_page_may_hold_a_hundred, |app| async move {
     assert_eq!(names, ["g007"]);
 });
 
+// R7644-3.4.2.1-01
 both_alone!(
     a_filter_without_an_index_reads_so_much_and_no_more,
     |database: Database| async move {

@@ -50,6 +50,7 @@ fn remove(member: &str) -> Value {
     json!([{ "op": "remove", "path": format!("members[value eq \"{member}\"]") }])
 }
 
+// R7643-4.2-04
 both!(a_created_group_shows_its_members, |app| async move {
     let ids = people(&app, 2).await;
     let created = app.create_group("Surveyors", &as_strs(&ids)).await;
@@ -85,6 +86,7 @@ both!(members_may_be_missing_null_or_empty, |app| async move {
     assert_eq!(app.find_groups(r#"displayName eq "a""#).await.len(), 3);
 });
 
+// R7643-4.2-01
 both!(a_group_needs_a_name, |app| async move {
     for body in [
         json!({ "schemas": [sample::GROUP] }),
@@ -121,6 +123,7 @@ both!(
     }
 );
 
+// R7643-2.3.7-03
 both!(unknown_members_are_skipped, |app| async move {
     let ids = people(&app, 1).await;
     let known = ids[0].as_str();
@@ -216,6 +219,7 @@ both!(every_way_to_name_members_works, |app| async move {
     }
 });
 
+// R7644-3.5.2-07
 both!(a_failed_patch_leaves_the_members_alone, |app| async move {
     let ids = people(&app, 2).await;
     let group = app.create_group("A", &[&ids[0]]).await;
@@ -238,6 +242,7 @@ both!(a_failed_patch_leaves_the_members_alone, |app| async move {
     }
 });
 
+// R7643-4.2-05, R7643-4.1.2-06
 both!(groups_nest, |app| async move {
     let ids = people(&app, 1).await;
     let user = ids[0].as_str();
@@ -264,6 +269,7 @@ both!(groups_nest, |app| async move {
     assert_eq!(groups.len(), 3);
 });
 
+// R7643-4.2-05
 both!(a_cycle_of_groups_does_no_harm, |app| async move {
     let ids = people(&app, 1).await;
     let first = app.create_group("First", &[&ids[0]]).await;
@@ -280,6 +286,7 @@ both!(a_cycle_of_groups_does_no_harm, |app| async move {
     assert_eq!(groups_of(&app, &ids[0]).await, []);
 });
 
+// R7643-4.2-06
 both!(the_deleted_leave_their_groups, |app| async move {
     let ids = people(&app, 2).await;
     let inner = app.create_group("Inner", &as_strs(&ids)).await;
@@ -441,6 +448,7 @@ both_alone!(
     }
 );
 
+// R7643-2.3.7-03
 both_alone!(
     unknown_members_are_refused_where_it_is_so_set,
     |database: Database| async move {

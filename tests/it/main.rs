@@ -36,6 +36,7 @@ mod openapi;
 mod password;
 mod patch;
 mod running;
+mod standards;
 mod tenants;
 mod tls;
 mod transfer;

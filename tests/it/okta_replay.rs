@@ -40,6 +40,7 @@ async fn staff(client: &Client, prefix: &str, count: usize) -> Vec<String> {
     ids
 }
 
+// L-10
 both!(a1_connects, |app| async move {
     for client in [app.client.clone(), app.authorization(app.credentials())] {
         let users = client
@@ -101,6 +102,7 @@ both!(a4_the_same_get_and_put_twice, |app| async move {
     assert_eq!(second, first);
 });
 
+// L-09, L-17
 both!(a5_unassign_and_assign_again_by_put, |app| async move {
     let user = app.create_user("ada@example.com").await;
     let group = app.create_group("Surveyors", &[id(&user)]).await;
@@ -142,6 +144,7 @@ both!(a6_a_group_pushed_by_put, |app| async move {
     }
 });
 
+// L-08
 both!(b5_deactivate_and_reactivate_by_patch, |app| async move {
     let user = app.create_user("ada@example.com").await;
     let path = format!("/Users/{}", id(&user));

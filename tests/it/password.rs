@@ -53,6 +53,7 @@ async fn send_everywhere(client: &Client) {
     }
 }
 
+// R7643-4.1.1-09
 both_alone!(
     without_sync_a_password_is_forgotten,
     |database: Database| async move {
@@ -63,6 +64,7 @@ both_alone!(
     }
 );
 
+// R7643-4.1.1-09, R7643-9-01
 both_alone!(
     with_sync_only_its_hash_is_kept,
     |database: Database| async move {

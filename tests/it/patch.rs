@@ -13,6 +13,7 @@ async fn somebody(client: &Client) -> (Value, String) {
     (user, path)
 }
 
+// R7644-3.5.2-01, R7644-3.5.2-05, R7644-3.5.2-20
 both!(each_operation_does_its_work, |app| async move {
     let (_, path) = somebody(&app).await;
     let department = format!("{}:department", sample::ENTERPRISE);
@@ -99,6 +100,7 @@ both!(each_operation_does_its_work, |app| async move {
     assert_eq!(user["name"]["givenName"], "Augusta");
 });
 
+// R7644-3.5.2-08
 both!(operations_build_on_one_another, |app| async move {
     let (_, path) = somebody(&app).await;
     let operations = json!([
@@ -114,6 +116,7 @@ both!(operations_build_on_one_another, |app| async move {
     assert_eq!(patched["emails"], only);
 });
 
+// R7644-3.5.2-07, R7644-3.5.2-17, R7644-3.5.2.2-01, R7644-3.5.2.2-03
 both!(a_patch_is_done_whole_or_not_at_all, |app| async move {
     let (before, path) = somebody(&app).await;
     app.create_user("taken@example.com").await;
@@ -234,6 +237,7 @@ both!(the_envelope_must_be_right, |app| async move {
     refused.expect_error(400, "invalidSyntax");
 });
 
+// R7644-3.5.2-16, R7644-3.5.2.1-07
 both!(
     a_patch_that_changes_nothing_leaves_no_trace,
     |app| async move {
@@ -254,6 +258,7 @@ both!(
     }
 );
 
+// R7644-3.5.2-13
 both!(filters_see_what_a_patch_did, |app| async move {
     let (_, path) = somebody(&app).await;
     let department = format!("{}:department", sample::ENTERPRISE);
@@ -283,6 +288,7 @@ both!(filters_see_what_a_patch_did, |app| async move {
     app.create_user("ada@example.com").await;
 });
 
+// L-01, L-02, L-03, L-04, L-06
 both!(entra_is_understood_too, |app| async move {
     let user = app.create_user("ada@example.com").await;
     let path = format!("/Users/{}", id(&user));

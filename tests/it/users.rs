@@ -62,6 +62,7 @@ both!(
     }
 );
 
+// R7643-2.1-01
 both!(names_of_attributes_match_in_any_case, |app| async move {
     let body = json!({ "USERNAME": "ada@example.com", "Name": { "GIVENNAME": "Ada" } });
     let created = app.post("/Users", &body).await.expect(201);
@@ -126,6 +127,7 @@ both!(an_unknown_extension_is_kept, |app| async move {
     assert_eq!(replaced["schemas"], json!([sample::USER]));
 });
 
+// R7644-3.3-07, R7644-3.3-08, R7643-2.4-01
 both!(bodies_that_cannot_be_a_user_are_refused, |app| async move {
     let with = |name: &str, value: Value| {
         let mut body = sample::user("ada@example.com");
@@ -163,6 +165,7 @@ both!(bodies_that_cannot_be_a_user_are_refused, |app| async move {
     assert_eq!(app.list("/Users", &[]).await.total, 0);
 });
 
+// R7643-4.1.1-02, R7644-3.3-04
 both!(
     a_user_name_is_taken_once_whatever_its_case,
     |app| async move {
@@ -192,6 +195,7 @@ both!(
     }
 );
 
+// R7644-3.3-12, R7644-3.3-04
 both!(of_many_equal_creates_one_wins, |app| async move {
     let race = (0..20).map(|_| {
         let client = app.client.clone();
@@ -208,6 +212,7 @@ both!(of_many_equal_creates_one_wins, |app| async move {
     assert_eq!(app.list("/Users", &[]).await.total, 1);
 });
 
+// R7643-3.1-04
 both!(an_external_id_may_be_shared, |app| async move {
     for name in ["a@example.com", "b@example.com"] {
         let mut body = sample::user(name);
@@ -220,6 +225,7 @@ both!(an_external_id_may_be_shared, |app| async move {
     assert!(other_case.is_empty());
 });
 
+// R7644-3.5.1-01, R7644-3.5.1-02, R7644-3.5.1-04
 both!(a_put_replaces_what_can_be_written, |app| async move {
     let created = app
         .post("/Users", &sample::full_user("ada@example.com"))
@@ -259,6 +265,7 @@ both!(a_put_replaces_what_can_be_written, |app| async move {
     taken.expect_error(409, "uniqueness");
 });
 
+// R7644-3.5.1-06, R7644-3.5.1-08
 both!(
     a_put_that_cannot_be_done_changes_nothing,
     |app| async move {
@@ -300,6 +307,7 @@ both!(a_deleted_user_is_gone_everywhere, |app| async move {
     assert_ne!(again["id"], created["id"]);
 });
 
+// R7643-4.1.1-07, R7644-3.6-04
 both!(deactivated_is_not_deleted, |app| async move {
     let created = app.create_user("ada@example.com").await;
     let path = format!("/Users/{}", id(&created));
@@ -330,6 +338,7 @@ both!(deactivated_is_not_deleted, |app| async move {
     );
 });
 
+// R7643-3.1-03
 both!(an_id_is_exact_and_of_one_type, |app| async move {
     let user = app.create_user("ada@example.com").await;
     let group = app.create_group("Surveyors", &[]).await;
@@ -417,6 +426,7 @@ both!(
     }
 );
 
+// R7644-3.5.1-03
 both!(
     a_put_without_active_leaves_a_user_as_active_as_it_was,
     |app| async move {

@@ -160,6 +160,7 @@ fn schemas() {
     }
 }
 
+// R7643-2.1-01, R7643-2.1-02, R7643-3.3-02
 #[test]
 fn names() {
     check(json!({"USERNAME": "ada"}), json!({}));
@@ -192,6 +193,7 @@ fn names() {
     check_error(json!({ACME: {}, ACME.to_uppercase(): {}}), twice, "URN:");
 }
 
+// R7644-3.3-02, R7643-3.1-06
 #[test]
 fn read_only_attributes_are_ignored() {
     check(
@@ -205,6 +207,7 @@ fn read_only_attributes_are_ignored() {
     );
 }
 
+// R7643-2.5-01, R7643-2.5-03
 #[test]
 fn unassigned() {
     for nothing in [json!(null), json!(""), json!([])] {
@@ -290,6 +293,7 @@ fn types() {
     check_invalid(json!({EU: {"department": {}}}), &format!("{EU}:department"));
 }
 
+// R7643-2.3-01, R7643-2.3.4-01, R7643-2.3.5-01, R7643-2.3.6-01
 #[test]
 fn types_of_custom_schemas() {
     check_device("count", json!(5), Some(json!(5)));
@@ -336,6 +340,7 @@ fn types_of_custom_schemas() {
     check_device("state", json!("x"), Some(json!(null)));
 }
 
+// R7643-2.4-01, R7643-2.4-05, R7643-2.4-06
 #[test]
 fn lists() {
     check(
@@ -364,6 +369,7 @@ fn lists() {
     );
 }
 
+// R7643-4.1.1-01, R7643-4.2-01, R7644-3.3-07, R7644-3.5.1-06
 #[test]
 fn required_attributes() {
     for body in [
@@ -450,6 +456,7 @@ fn texts_that_cannot_be_stored() {
     );
 }
 
+// R7643-3.3-01, R7643-3.3-02
 #[test]
 fn extensions() {
     let acme =
@@ -476,6 +483,7 @@ fn extensions() {
     );
 }
 
+// L-04, R7643-4.3-02
 #[test]
 fn managers() {
     let manager = json!({"schemas": [USER, EU], EU: {"manager": {"value": "m1"}}});
@@ -546,6 +554,7 @@ fn many_members() {
     assert_eq!(admitted.members.unwrap().len(), 50_000);
 }
 
+// R7644-3.3-03
 #[test]
 fn defaults_of_a_user() {
     let active = |body: Value| {
@@ -577,6 +586,7 @@ fn current() -> Document {
     document
 }
 
+// R7644-3.5.1-04, L-09
 #[test]
 fn an_echo_changes_nothing() {
     let current = current();
@@ -606,6 +616,7 @@ fn an_echo_changes_nothing() {
     }
 }
 
+// R7644-3.5.1-02, R7644-3.5.1-03, R7644-3.5.1-10
 #[test]
 fn a_replace_clears_what_it_leaves_out() {
     let incoming = admit(
@@ -620,6 +631,7 @@ fn a_replace_clears_what_it_leaves_out() {
     assert_eq!(document.to_string(), expected.to_string());
 }
 
+// R7644-3.5.1-05, R7644-3.5.1-11
 #[test]
 fn a_replace_guards_attributes() {
     let rt = device();

@@ -75,6 +75,7 @@ fn check(text: &str, expected: &str) {
     assert_eq!(users(text), expected, "{text}");
 }
 
+// R7644-3.4.2.2-20, R7644-3.4.2.2-22, R7644-3.4.2.2-24, R7644-3.4.2.2-35, R7644-7.8-01
 #[test]
 fn strings() {
     check(r#"userName eq "åsa@EXAMPLE.com""#, "a");
@@ -95,6 +96,7 @@ fn strings() {
     check(r#"profileUrl co "example.com/Asa""#, "a");
 }
 
+// R7644-3.4.2.2-21, R7644-3.4.2.2-23, R7644-3.4.2.2-26
 #[test]
 fn unassigned() {
     check("title pr", "a");
@@ -118,6 +120,7 @@ fn unassigned() {
     check("active eq false", "b");
 }
 
+// R7644-3.4.2.2-27, R7644-3.4.2.2-28, R7644-3.4.2.2-29, R7644-3.4.2.2-34, R7643-2.4-02
 #[test]
 fn several_values() {
     check(r#"emails co "work.example""#, "ab");
@@ -142,6 +145,7 @@ fn several_values() {
     check(r#"emails[display eq "bob"]"#, "b");
 }
 
+// R7644-3.4.2.2-20, R7644-3.4.2.2-24, R7644-3.4.2.2-33
 #[test]
 fn meta_and_extensions() {
     check(
@@ -173,6 +177,7 @@ fn groups_of_a_user() {
     check(r#"groups.value ne "g1""#, "c");
 }
 
+// R7644-3.4.2.2-07
 #[test]
 fn one_element() {
     let registry = Registry::standard();

@@ -55,6 +55,7 @@ fn check_error(text: &str, expected: &str) {
     }
 }
 
+// R7644-3.4.2.2-13, R7644-3.4.2.2-28
 #[test]
 fn resolved() {
     check(r#"USERNAME Eq "BJensen""#, r#"userName eq Text("bjensen")"#);
@@ -119,6 +120,7 @@ fn what_clients_write() {
     );
 }
 
+// R7644-3.4.2.2-22, R7644-3.4.2.2-24, R7644-3.4.2.2-25, R7644-3.4.2.2-28, R7644-3.4.2.2-31, R7644-3.4.2.2-36
 #[test]
 fn refused() {
     check_error("", "malformed");
@@ -148,6 +150,7 @@ fn refused() {
     check_error(r#"x509Certificates.value gt "AQ==""#, "operator gt");
 }
 
+// R7644-3.4.2.2-20, R7644-3.4.2.2-22
 #[test]
 fn numbers() {
     let text = r#"{"id":"urn:x:A","name":"A","attributes":[{"name":"n","type":"decimal"},{"name":"i","type":"integer"}]}"#;

@@ -11,6 +11,7 @@ fn strict_filter(text: &str, position: usize, message: &str) {
     assert!(parse_filter_with(text, &tolerant()).is_ok());
 }
 
+// R7644-3.4.2.2-03
 #[test]
 fn nothing_there() {
     filter("", Syntax, 0, "expected a filter");
@@ -26,6 +27,7 @@ fn nothing_there() {
     path(" ", Syntax, 1, "expected an attribute path");
 }
 
+// R7644-3.4.2.2-15
 #[test]
 fn unfinished() {
     filter(
@@ -55,6 +57,7 @@ fn unfinished() {
     );
 }
 
+// R7644-3.4.2.2-06, R7644-3.4.2.2-15
 #[test]
 fn misplaced() {
     filter("and a pr", Syntax, 0, "expected a filter, found `and`");
@@ -157,6 +160,7 @@ fn misplaced_in_a_test() {
     );
 }
 
+// R7644-3.4.2.2-05
 #[test]
 fn operators() {
     let expected = "expected eq, ne, co, sw, ew, gt, ge, lt, le or pr";
@@ -346,6 +350,7 @@ fn paths_around_the_brackets() {
     );
 }
 
+// R7644-3.4.2.2-11
 #[test]
 fn strings() {
     filter(
@@ -407,6 +412,7 @@ fn strings() {
     filter("a eq 1e400", Syntax, 5, "the number `1e400` is too large");
 }
 
+// R7644-3.4.2.2-08, R7644-3.4.2.2-09, R7644-3.4.2.2-10
 #[test]
 fn what_only_the_tolerant_dialect_reads() {
     strict_filter(

@@ -72,6 +72,7 @@ fn examples_of_the_rfc() {
     );
 }
 
+// R7644-3.4.2.2-08, R7644-3.4.2.2-09, R7644-3.4.2.2-10, L-12, L-16
 #[test]
 fn what_clients_send() {
     same(r#"userName eq "a.b@example.com""#);
@@ -86,6 +87,7 @@ fn what_clients_send() {
     same("x-y_z$1 pr");
 }
 
+// R7644-3.4.2.2-02, R7644-3.4.2.2-12
 #[test]
 fn case_and_blanks() {
     check(r#"USERNAME Eq "A""#, r#"USERNAME eq "A""#);
@@ -107,6 +109,7 @@ fn every_operator() {
     }
 }
 
+// R7644-3.4.2.2-04
 #[test]
 fn precedence_and_flattening() {
     check("a pr or b pr and c pr", "a pr or b pr and c pr");
@@ -133,6 +136,7 @@ fn precedence_and_flattening() {
     );
 }
 
+// R7644-3.4.2.2-07
 #[test]
 fn elements() {
     check(
@@ -184,6 +188,7 @@ fn touching_tokens() {
     check_tolerant(r#"x[y pr]and z pr"#, "x[y pr] and z pr");
 }
 
+// R7644-3.4.2.2-13
 #[test]
 fn urns_split_at_the_last_colon() {
     let Filter::Present(path) =

@@ -4,6 +4,7 @@ use super::{filter, path};
 use crate::ErrorKind::{TooDeep, TooLong};
 use crate::{DEPTH_CEILING, Filter, Options, parse_filter_with, parse_path_with};
 
+// R7644-3.4.2.2-14
 #[test]
 fn depth() {
     let nested = |levels: usize| format!("{}a pr{}", "(".repeat(levels), ")".repeat(levels));
@@ -51,6 +52,7 @@ fn no_option_can_exhaust_the_stack() {
     assert!(parse_filter_with(&wide, &boundless).is_ok());
 }
 
+// R7644-3.4.2.2-14
 #[test]
 fn length() {
     let text = format!("a eq \"{}\"", "x".repeat(4096 - 7));

@@ -33,6 +33,7 @@ fn string(text: &str) -> Value {
     Value::String(text.to_owned())
 }
 
+// R7644-3.4.2.2-10
 #[test]
 fn words() {
     check("true", &Value::Bool(true));
@@ -73,6 +74,7 @@ fn what_looks_like_a_number_is_a_bare_word() {
     }
 }
 
+// R7644-3.4.2.2-11
 #[test]
 fn strings() {
     check(r#""""#, &string(""));
@@ -98,6 +100,7 @@ fn strings_print_with_the_least_escapes() {
     check_printed(r#""\n\r\t\f""#, r#""\n\r\t\f""#);
 }
 
+// R7644-3.4.2.2-09
 #[test]
 fn single_quotes() {
     check_tolerant("'x'", &string("x"));
@@ -108,6 +111,7 @@ fn single_quotes() {
     assert!(parse_filter_with(r#"a eq "O\'Brien""#, &tolerant()).is_err());
 }
 
+// R7644-3.4.2.2-09
 #[test]
 fn bare_words() {
     check_tolerant("bjensen", &string("bjensen"));

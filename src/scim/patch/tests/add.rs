@@ -4,6 +4,7 @@ fn add(path: &str, value: Value) -> Value {
     json!([{"op": "add", "path": path, "value": value}])
 }
 
+// R7644-3.5.2.1-03, R7644-3.5.2.1-06, R7644-3.5.2.1-10
 #[test]
 fn singular() {
     check(json!({}), add("title", json!("Dr")), json!({"title": "Dr"}));
@@ -42,6 +43,7 @@ fn singular() {
     );
 }
 
+// R7644-3.5.2.1-03, R7644-3.5.2.1-04
 #[test]
 fn complex() {
     check(
@@ -69,6 +71,7 @@ fn complex() {
     check(before.clone(), add("name", json!(null)), before);
 }
 
+// R7644-3.5.2.1-05, R7644-3.5.2.1-07, R7644-3.5.2.1-08, R7643-2.4-05
 #[test]
 fn multi_valued() {
     let other = json!({"value": "b@w.org", "type": "work"});
@@ -106,6 +109,7 @@ fn multi_valued() {
     );
 }
 
+// R7644-3.5.2-11, R7644-3.5.2-12
 #[test]
 fn primary_moves() {
     check(
@@ -154,6 +158,7 @@ fn primary_moves() {
     );
 }
 
+// R7644-3.5.2.1-09, R7644-3.5.2-24, L-06
 #[test]
 fn filtered() {
     let display = json!({"emails": [
@@ -227,6 +232,7 @@ fn filtered() {
     );
 }
 
+// R7644-3.5.2.1-01, R7644-3.5.2.1-02, R7644-3.5.2.3-10
 #[test]
 fn wrong_values() {
     let invalid = ErrorKind::InvalidValue;

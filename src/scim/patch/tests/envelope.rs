@@ -7,6 +7,7 @@ fn check_body(body: Value, expected: Option<ErrorKind>) {
     assert_eq!(found, expected, "{body}");
 }
 
+// R7644-3.5.2-02, R7644-3.5.2-03
 #[test]
 fn bodies() {
     let syntax = Some(ErrorKind::InvalidSyntax);
@@ -32,6 +33,7 @@ fn bodies() {
     );
 }
 
+// R7644-3.5.2-04, L-01
 #[test]
 fn ops() {
     let syntax = ErrorKind::InvalidSyntax;

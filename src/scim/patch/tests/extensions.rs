@@ -1,5 +1,6 @@
 use super::*;
 
+// R7644-3.5.2-13, R7644-3.5.2-20
 #[test]
 fn attributes() {
     let department = format!("{EU}:department");
@@ -26,6 +27,7 @@ fn attributes() {
     check_error(json!({}), path("add", json!(true)), ErrorKind::InvalidValue);
 }
 
+// R7644-3.5.2-25, R7644-3.5.2.3-12
 #[test]
 fn the_urn_as_path_and_as_name() {
     let both = json!({EU: {"costCenter": "1", "department": "Art"}});
@@ -71,6 +73,7 @@ fn the_urn_as_path_and_as_name() {
     check_error(json!({}), json!([{"op": "add", "path": EU}]), invalid);
 }
 
+// L-04
 #[test]
 fn manager() {
     let manager = format!("{EU}:manager");

@@ -1,5 +1,6 @@
 use super::*;
 
+// R7644-3.5.2.1-08, R7643-4.2-03
 #[test]
 fn whole_lists() {
     let a_and_b = || vec![member("a"), member("b")];
@@ -43,6 +44,7 @@ fn whole_lists() {
     );
 }
 
+// L-05, R7644-3.5.2.2-06
 #[test]
 fn removing_some() {
     let remove = |value: Value| json!([{"op": "Remove", "path": "members", "value": value}]);

@@ -1,5 +1,6 @@
 use super::*;
 
+// R7644-3.5.2-21, R7644-3.5.2-26
 #[test]
 fn malformed() {
     for path in [
@@ -33,6 +34,7 @@ fn malformed() {
     }
 }
 
+// R7644-3.5.2-22, R7644-3.5.2-23
 #[test]
 fn unknown_attributes() {
     for path in [
@@ -55,6 +57,7 @@ fn unknown_attributes() {
     }
 }
 
+// R7644-3.5.2-21, R7644-3.5.2-23
 #[test]
 fn faulty_filters() {
     for path in [
@@ -69,6 +72,7 @@ fn faulty_filters() {
     }
 }
 
+// R7644-3.5.2-20
 #[test]
 fn letter_case_and_urns() {
     for path in [

@@ -4,6 +4,7 @@ fn remove(path: &str) -> Value {
     json!([{"op": "remove", "path": path}])
 }
 
+// R7644-3.5.2.2-02, R7644-3.5.2.2-05
 #[test]
 fn whole_attributes() {
     check(json!({"title": "Dr"}), remove("title"), json!({}));
@@ -28,6 +29,7 @@ fn whole_attributes() {
     );
 }
 
+// R7644-3.5.2.2-02, R7644-3.5.2-24
 #[test]
 fn sub_attributes() {
     let name = json!({"name": {"familyName": "Byron", "givenName": "Ada"}});
@@ -50,6 +52,7 @@ fn sub_attributes() {
     check(json!({}), remove("emails.type"), json!({}));
 }
 
+// R7644-3.5.2.2-02, R7644-3.5.2.2-04, R7644-3.5.2.2-08
 #[test]
 fn filtered() {
     let work = json!({"emails": [emails()["emails"][0]]});
@@ -91,6 +94,7 @@ fn filtered() {
     );
 }
 
+// R7644-3.5.2.2-06, L-05
 #[test]
 fn listed() {
     let remove = |value: Value| json!([{"op": "remove", "path": "emails", "value": value}]);
@@ -118,6 +122,7 @@ fn listed() {
     check(emails(), remove(emails()["emails"].clone()), json!({}));
 }
 
+// R7644-3.5.2.2-01, R7644-3.5.2.2-03, R7644-3.5.2-18, R7643-4.3-02
 #[test]
 fn refused() {
     check_error(json!({}), json!([{"op": "remove"}]), ErrorKind::NoTarget);

@@ -4,6 +4,7 @@ fn replace(path: &str, value: Value) -> Value {
     json!([{"op": "replace", "path": path, "value": value}])
 }
 
+// R7644-3.5.2.3-02, R7644-3.5.2.3-03, R7644-3.5.2.3-09, R7643-2.5-02
 #[test]
 fn singular() {
     check(
@@ -31,6 +32,7 @@ fn singular() {
     );
 }
 
+// R7644-3.5.2.3-04, R7644-3.5.2.3-09
 #[test]
 fn complex_merges() {
     let before = json!({"name": {"familyName": "Byron", "givenName": "A"}});
@@ -63,6 +65,7 @@ fn complex_merges() {
     );
 }
 
+// R7644-3.5.2.3-02, R7644-3.5.2.3-03, R7644-3.5.2-24
 #[test]
 fn multi_valued() {
     let new = json!([{"value": "b@w.org"}]);
@@ -108,6 +111,7 @@ fn multi_valued() {
     );
 }
 
+// R7644-3.5.2.3-05, R7644-3.5.2.3-06, R7644-3.5.2-11
 #[test]
 fn filtered() {
     let home = emails()["emails"][1].clone();
@@ -166,6 +170,7 @@ fn filtered() {
     );
 }
 
+// R7644-3.5.2.3-07, L-06
 #[test]
 fn filters_that_find_nothing() {
     let [work, home] = [&emails()["emails"][0], &emails()["emails"][1]].map(Clone::clone);
@@ -222,6 +227,7 @@ fn filters_that_find_nothing() {
     );
 }
 
+// R7644-3.5.2.3-08, R7644-3.5.2.3-09, R7644-3.5.2.3-10, R7644-3.5.2-09
 #[test]
 fn refused() {
     let invalid = ErrorKind::InvalidValue;

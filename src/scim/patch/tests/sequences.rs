@@ -1,5 +1,6 @@
 use super::*;
 
+// R7644-3.5.2-08
 #[test]
 fn in_order() {
     check(
@@ -42,6 +43,7 @@ fn in_order() {
     );
 }
 
+// R7644-3.5.2-16
 #[test]
 fn no_change_to_the_letter() {
     let rt = user();
@@ -109,4 +111,67 @@ fn a_thousand_operations_are_fast() {
         patched.document.0["emails"].as_array().unwrap().len(),
         1_000
     );
+}
+
+// R7644-3.5.2-09, R7644-3.5.2-10
+#[test]
+fn what_is_immutable_is_set_once() {
+    let text = r#"{"id":"urn:x:Device","name":"Device","attributes":[
+        {"name":"displayName","required":true},
+        {"name":"serial","mutability":"immutable"},
+        {"name":"place","type":"complex","subAttributes":[
+            {"name":"site","mutability":"immutable"},{"name":"room"}]}]}"#;
+    let schema = Arc::new(crate::scim::schema::Schema::parse(text).unwrap());
+    let rt = ResourceType::new("Device", "/Devices", "", schema, vec![]).unwrap();
+    let before = complete(&rt, &json!({"serial": "1", "place": {"site": "A"}}));
+    let empty = complete(&rt, &json!({}));
+    for (document, operation, expected) in [
+        (
+            &empty,
+            json!({"op": "add", "path": "serial", "value": "1"}),
+            None,
+        ),
+        (
+            &empty,
+            json!({"op": "replace", "path": "serial", "value": "1"}),
+            None,
+        ),
+        (
+            &before,
+            json!({"op": "add", "path": "serial", "value": "1"}),
+            None,
+        ),
+        (
+            &before,
+            json!({"op": "replace", "value": {"serial": "1"}}),
+            None,
+        ),
+        (
+            &before,
+            json!({"op": "replace", "path": "place.room", "value": "5"}),
+            None,
+        ),
+        (
+            &before,
+            json!({"op": "add", "path": "serial", "value": "2"}),
+            Some(ErrorKind::Mutability),
+        ),
+        (
+            &before,
+            json!({"op": "remove", "path": "serial"}),
+            Some(ErrorKind::Mutability),
+        ),
+        (
+            &before,
+            json!({"op": "replace", "path": "place.site", "value": "B"}),
+            Some(ErrorKind::Mutability),
+        ),
+    ] {
+        for compatibility in [Compatibility::Tolerant, Compatibility::Strict] {
+            let body = patch_op(json!([operation]));
+            let patch = parse(&rt, &body, compatibility).unwrap();
+            let found = patch.apply(&rt, document).err().map(|error| error.kind);
+            assert_eq!(found, expected, "{compatibility} {operation}");
+        }
+    }
 }

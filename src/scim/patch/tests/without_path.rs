@@ -4,6 +4,7 @@ fn replace(value: Value) -> Value {
     json!([{"op": "replace", "value": value}])
 }
 
+// R7644-3.5.2.3-01, R7644-3.5.2.1-02, R7644-3.5.2-26, L-08
 #[test]
 fn merges_what_is_named() {
     check(
@@ -42,6 +43,7 @@ fn merges_what_is_named() {
     );
 }
 
+// R7644-3.5.2.3-11, R7644-3.5.2-14, L-08
 #[test]
 fn echoes_are_ignored() {
     check(
@@ -72,6 +74,7 @@ fn echoes_are_ignored() {
     );
 }
 
+// L-03
 #[test]
 fn paths_as_names() {
     check(
