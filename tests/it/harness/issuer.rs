@@ -63,36 +63,43 @@ pub struct Key {
     pub kid: String,
     pub algorithm: Algorithm,
     secret: EncodingKey,
+    pem: &'static str,
 }
 
 impl Key {
     pub fn rsa(kid: &str) -> Self {
         let secret = EncodingKey::from_rsa_pem(RSA.as_bytes());
-        Self::new(kid, Algorithm::RS256, secret.expect("a key"))
+        Self::new(kid, Algorithm::RS256, secret.expect("a key"), RSA)
     }
 
     pub fn ec(kid: &str) -> Self {
         let secret = EncodingKey::from_ec_pem(EC.as_bytes());
-        Self::new(kid, Algorithm::ES256, secret.expect("a key"))
+        Self::new(kid, Algorithm::ES256, secret.expect("a key"), EC)
     }
 
     pub fn ed(kid: &str) -> Self {
         let secret = EncodingKey::from_ed_pem(ED.as_bytes());
-        Self::new(kid, Algorithm::EdDSA, secret.expect("a key"))
+        Self::new(kid, Algorithm::EdDSA, secret.expect("a key"), ED)
     }
 
     pub fn other_ed(kid: &str) -> Self {
         let secret = EncodingKey::from_ed_pem(OTHER_ED.as_bytes());
-        Self::new(kid, Algorithm::EdDSA, secret.expect("a key"))
+        Self::new(kid, Algorithm::EdDSA, secret.expect("a key"), OTHER_ED)
     }
 
-    fn new(kid: &str, algorithm: Algorithm, secret: EncodingKey) -> Self {
+    fn new(kid: &str, algorithm: Algorithm, secret: EncodingKey, pem: &'static str) -> Self {
         let kid = kid.to_owned();
         Self {
             kid,
             algorithm,
             secret,
+            pem,
         }
+    }
+
+    /// The private half as a file holds it.
+    pub fn pem(&self) -> &'static str {
+        self.pem
     }
 
     /// The public half as it is published.

@@ -1,0 +1,372 @@
+//! Apps: made, found, dressed, connected, switched off and deleted.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use super::door::{body, equals, only_query, page};
+use super::org::{App, Connection, Dialect, Mapping, Org, USER_TYPE, now};
+use super::wire::{Reply, Request};
+use super::{assign, profile};
+
+const MEMBERS: [&str; 8] = [
+    "name",
+    "label",
+    "signOnMode",
+    "accessibility",
+    "visibility",
+    "settings",
+    "credentials",
+    "licensing",
+];
+
+pub fn route(
+    org: &mut Org,
+    request: &Request,
+    segments: &[&str],
+    outside: Option<Result<(), String>>,
+) -> Option<Reply> {
+    if let [_, id, ..] = segments
+        && !org.apps.contains_key(*id)
+    {
+        return Some(Reply::not_found(&format!("{id} (AppInstance)")));
+    }
+    Some(match (request.method.as_str(), segments) {
+        ("GET", ["apps"]) => list(org, request),
+        ("POST", ["apps"]) => create(org, request),
+        ("GET", ["apps", id]) => Reply::ok(shown(org, &org.apps[*id])),
+        ("PUT", ["apps", id]) => {
+            // Okta would set the provisioning of a custom app back.
+            org.complain(format!("PUT of the app {id}"));
+            Reply::ok(shown(org, &org.apps[*id]))
+        }
+        ("DELETE", ["apps", id]) => delete(org, id),
+        ("POST", ["apps", id, "lifecycle", "activate"]) => {
+            app(org, id).is_active = true;
+            org.note("application.lifecycle.activate", &[id], Ok(()));
+            Reply::ok(json!({}))
+        }
+        ("POST", ["apps", id, "lifecycle", "deactivate"]) => deactivate(org, id),
+        ("POST", ["apps", id, "logo"]) => logo(org, request, id),
+        ("GET", ["apps", id, "connections", "default"]) => Reply::ok(connection(&org.apps[*id])),
+        ("POST", ["apps", id, "connections", "default"]) => connect(org, request, id, outside),
+        (
+            "POST",
+            [
+                "apps",
+                id,
+                "connections",
+                "default",
+                "lifecycle",
+                "activate" | "deactivate",
+            ],
+        ) => {
+            app(org, id).is_active = true;
+            Reply::empty()
+        }
+        ("GET", ["apps", id, "features"]) => features(org, id),
+        ("PUT", ["apps", id, "features", "USER_PROVISIONING"]) => switch(org, request, id),
+        (_, ["apps", _, "users" | "groups" | "group-push", ..]) => {
+            return assign::route(org, request, segments);
+        }
+        _ => return None,
+    })
+}
+
+pub fn app<'o>(org: &'o mut Org, id: &str) -> &'o mut App {
+    org.apps.get_mut(id).expect("the route looked it up")
+}
+
+/// An app as Okta shows it.
+pub fn shown(org: &Org, app: &App) -> Value {
+    let mut shown = app.body.clone();
+    let mode = match app.name.as_str() {
+        // Seen for catalogue apps.
+        "deelhr" => Value::Null,
+        _ => json!(app.sign_on_mode()),
+    };
+    shown.insert("signOnMode".into(), mode);
+    shown.insert("id".into(), json!(app.id));
+    shown.insert(
+        "orn".into(),
+        json!(format!("orn:okta:idp:00o1:apps:{}", app.id)),
+    );
+    shown.insert("name".into(), json!(app.name));
+    shown.insert("label".into(), json!(app.label));
+    let status = if app.is_active { "ACTIVE" } else { "INACTIVE" };
+    shown.insert("status".into(), json!(status));
+    shown.insert("created".into(), json!(now()));
+    shown.insert("lastUpdated".into(), json!(now()));
+    shown.insert("features".into(), json!(app.features));
+    let logo = json!([{ "name": "medium", "href": format!("{}/logo{}.png", org.url, app.logos), "type": "image/png" }]);
+    shown.insert("_links".into(), json!({ "logo": logo }));
+    Value::Object(shown)
+}
+
+fn list(org: &mut Org, request: &Request) -> Reply {
+    let known = ["q", "filter", "limit", "after", "includeNonDeleted"];
+    only_query(org, request, &known);
+    let query = request.query();
+    let with_inactive = query
+        .get("includeNonDeleted")
+        .is_some_and(|text| text == "true");
+    let filter = query.get("filter").map(String::as_str);
+    let name = match filter.map(|filter| equals(filter, "name")) {
+        Some(None) => {
+            org.complain(format!("a filter that Okta does not have: {filter:?}"));
+            return Reply::error(400, "E0000031", "Invalid search criteria.");
+        }
+        other => other.flatten(),
+    };
+    let starts = query.get("q").map(|text| text.to_lowercase());
+    let found: Vec<Value> = org
+        .apps
+        .values()
+        .filter(|app| app.is_active || with_inactive)
+        .filter(|app| name.is_none_or(|name| app.name == name))
+        .filter(|app| {
+            let starts = starts.as_deref().unwrap_or_default();
+            app.label.to_lowercase().starts_with(starts) || app.name.starts_with(starts)
+        })
+        .map(|app| shown(org, app))
+        .collect();
+    page(org, request, found, 20, 200)
+}
+
+fn create(org: &mut Org, request: &Request) -> Reply {
+    only_query(org, request, &["activate"]);
+    let Value::Object(mut given) = body(org, request, &MEMBERS) else {
+        return Reply::invalid("no object");
+    };
+    let Some(Value::String(label)) = given.remove("label") else {
+        return Reply::invalid("label: The field cannot be left blank");
+    };
+    if label.is_empty() || label.chars().count() > 100 {
+        return Reply::invalid("label: 1 to 100 characters");
+    }
+    if let Some(missing) = missing(&given) {
+        org.complain(format!("{missing} is missing: {}", request.shown()));
+        return Reply::invalid(&format!("{missing}: The field cannot be left blank"));
+    }
+    let id = org.new_id("0oa");
+    let name = match given.get("name").and_then(Value::as_str) {
+        Some(name) => name.to_owned(),
+        None => format!(
+            "acme_{}_{}",
+            label.to_lowercase().replace(' ', ""),
+            org.apps.len() + 1
+        ),
+    };
+    for (source, target) in [(USER_TYPE, id.as_str()), (id.as_str(), USER_TYPE)] {
+        let mapping = Mapping {
+            source: source.to_owned(),
+            target: target.to_owned(),
+            properties: profile::default_mapping(),
+        };
+        let mapping_id = org.new_id("prm");
+        org.mappings.insert(mapping_id, mapping);
+    }
+    let app = App {
+        id: id.clone(),
+        name,
+        label,
+        is_active: request
+            .query()
+            .get("activate")
+            .is_none_or(|text| text != "false"),
+        body: given,
+        features: Vec::new(),
+        connection: None,
+        logos: 0,
+        users: BTreeMap::new(),
+        groups: BTreeMap::new(),
+        pushes: BTreeMap::new(),
+        attributes: Map::new(),
+    };
+    let answer = shown(org, &app);
+    org.apps.insert(id.clone(), app);
+    org.note("application.lifecycle.create", &[&id], Ok(()));
+    Reply::ok(answer)
+}
+
+/// What an app of this kind cannot be without.
+fn missing(given: &Map<String, Value>) -> Option<&'static str> {
+    let given = Value::Object(given.clone());
+    let lacks = |pointer: &str| given.pointer(pointer).is_none_or(Value::is_null);
+    let name = given["name"].as_str();
+    let needed: &[&'static str] = match (name, given["signOnMode"].as_str()) {
+        (_, None) => &["/signOnMode"],
+        (Some("bookmark"), Some("BOOKMARK")) => &["/settings/app/url"],
+        (Some("oidc_client"), Some("OPENID_CONNECT")) => &[
+            "/settings/oauthClient/application_type",
+            "/credentials/oauthClient",
+        ],
+        (Some("template_swa"), Some("BROWSER_PLUGIN")) => &[
+            "/settings/app/url",
+            "/settings/app/usernameField",
+            "/settings/app/passwordField",
+            "/settings/app/buttonField",
+        ],
+        (Some("bookmark" | "oidc_client" | "template_swa"), _) => &["/signOnMode of this kind"],
+        (None, Some("SAML_2_0")) => &[
+            "/settings/signOn/ssoAcsUrl",
+            "/settings/signOn/audience",
+            "/settings/signOn/allowMultipleAcsEndpoints",
+            "/settings/signOn/assertionSigned",
+            "/settings/signOn/honorForceAuthn",
+            "/settings/signOn/requestCompressed",
+            "/settings/signOn/responseSigned",
+        ],
+        (None, Some("AUTO_LOGIN")) => &["/settings/signOn/loginUrl"],
+        (None, Some(_)) => &["/name"],
+        (Some(_), Some(_)) => &[],
+    };
+    needed.iter().copied().find(|pointer| lacks(pointer))
+}
+
+fn delete(org: &mut Org, id: &str) -> Reply {
+    if org.apps[id].is_active {
+        let text = "Delete application forbidden.";
+        return Reply::error(403, "E0000056", text);
+    }
+    org.note("application.lifecycle.delete", &[id], Ok(()));
+    org.apps.remove(id);
+    org.mappings
+        .retain(|_, mapping| mapping.source != id && mapping.target != id);
+    Reply::empty()
+}
+
+/// Takes all group assignments away, and their people with them.
+fn deactivate(org: &mut Org, id: &str) -> Reply {
+    let groups: Vec<String> = org.apps[id].groups.keys().cloned().collect();
+    for group in groups {
+        assign::unassign_group(org, id, &group);
+    }
+    app(org, id).is_active = false;
+    org.note("application.lifecycle.deactivate", &[id], Ok(()));
+    Reply::ok(json!({}))
+}
+
+/// One part called `file`, of a kind and size that Okta takes.
+fn logo(org: &mut Org, request: &Request, id: &str) -> Reply {
+    let kind = request.header("content-type");
+    let text = String::from_utf8_lossy(&request.body).into_owned();
+    let is_file =
+        kind.starts_with("multipart/form-data; boundary=") && text.contains("name=\"file\"");
+    let is_image = ["image/png", "image/jpeg", "image/gif", "image/svg+xml"]
+        .iter()
+        .any(|kind| {
+            text.to_lowercase()
+                .contains(&format!("content-type: {kind}"))
+        });
+    if !is_file || !is_image || request.body.len() > 1_000_000 + 1_000 {
+        org.complain(format!("no logo: {kind}, {} bytes", request.body.len()));
+        return Reply::invalid("file: no image under 1 MB");
+    }
+    app(org, id).logos += 1;
+    let place = format!("{}/api/v1/apps/{id}/logo", org.url);
+    Reply::new(201, Value::Null).with("location", place)
+}
+
+/// 200 with UNKNOWN where provisioning is out of reach.
+fn connection(app: &App) -> Value {
+    match app.connection.as_ref().filter(|_| app.is_by_api()) {
+        None => json!({ "status": "UNKNOWN", "profile": { "authScheme": "UNKNOWN" } }),
+        Some(connection) => json!({
+            "authScheme": "TOKEN", "status": "ENABLED", "baseUrl": connection.base_url,
+            "profile": { "authScheme": "TOKEN" },
+            "_links": { "deactivate": { "href": "…/lifecycle/deactivate" } },
+        }),
+    }
+}
+
+/// What a POST wishes, where the app can have it by API at all.
+pub fn wished_connection(org: &Org, id: &str, request: &Request) -> Option<Connection> {
+    let app = org.apps.get(id).filter(|app| app.is_by_api())?;
+    let wish = request.json()?;
+    let token = wish["profile"]["token"].as_str()?;
+    (app.name != "google").then_some(())?;
+    Some(Connection {
+        base_url: wish["baseUrl"].as_str()?.to_owned(),
+        authorization: format!("Bearer {token}"),
+        dialect: Dialect::Patch,
+    })
+}
+
+fn connect(
+    org: &mut Org,
+    request: &Request,
+    id: &str,
+    outside: Option<Result<(), String>>,
+) -> Reply {
+    only_query(org, request, &["activate"]);
+    let given = body(org, request, &["baseUrl", "profile"]);
+    if given["profile"]["authScheme"].as_str().is_none() {
+        org.complain(format!("no authScheme: {}", request.shown()));
+    }
+    match outside {
+        None => Reply::ok(connection(&org.apps[id])),
+        Some(Err(problem)) => Reply::error_because(
+            400,
+            "E0000059",
+            "Connector configuration could not be tested",
+            &[&problem],
+        ),
+        Some(Ok(())) => {
+            let connection_made = wished_connection(org, id, request);
+            let app = app(org, id);
+            app.connection = connection_made;
+            Reply::ok(connection(app))
+        }
+    }
+}
+
+fn features(org: &mut Org, id: &str) -> Reply {
+    let app = &org.apps[id];
+    if app.connection.is_none() || !app.is_by_api() {
+        return Reply::invalid("Provisioning is not enabled for the app instance.");
+    }
+    Reply::ok(json!([feature(app)]))
+}
+
+fn feature(app: &App) -> Value {
+    let state = |name| json!({ "status": if app.features.contains(&name) { "ENABLED" } else { "DISABLED" } });
+    json!({
+        "name": "USER_PROVISIONING", "status": "ENABLED", "description": "User provisioning settings",
+        "capabilities": {
+            "create": { "lifecycleCreate": state("PUSH_NEW_USERS") },
+            "update": {
+                "profile": state("PUSH_PROFILE_UPDATES"),
+                "lifecycleDeactivate": state("PUSH_USER_DEACTIVATION"),
+                "password": { "status": "DISABLED", "seed": "RANDOM", "change": "KEEP_EXISTING" },
+            },
+        },
+    })
+}
+
+fn switch(org: &mut Org, request: &Request, id: &str) -> Reply {
+    let wish = body(org, request, &["create", "update"]);
+    if org.apps[id].connection.is_none() {
+        return Reply::invalid("Provisioning is not enabled for the app instance.");
+    }
+    let app = app(org, id);
+    for (pointer, name) in [
+        ("/create/lifecycleCreate/status", "PUSH_NEW_USERS"),
+        ("/update/profile/status", "PUSH_PROFILE_UPDATES"),
+        (
+            "/update/lifecycleDeactivate/status",
+            "PUSH_USER_DEACTIVATION",
+        ),
+    ] {
+        match wish.pointer(pointer).and_then(Value::as_str) {
+            Some("ENABLED") if !app.features.contains(&name) => app.features.push(name),
+            Some("DISABLED") => app.features.retain(|held| *held != name),
+            _ => {}
+        }
+    }
+    // These apps push groups as soon as they provision.
+    if !app.features.contains(&"GROUP_PUSH") {
+        app.features.push("GROUP_PUSH");
+    }
+    Reply::ok(feature(app))
+}
