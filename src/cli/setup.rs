@@ -13,9 +13,10 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{OktaArgs, OktaSettings};
 use crate::service::setup::Records;
 use crate::setup::apply::{self, Waiting};
+use crate::setup::remove::{self, Removal};
 use crate::setup::report::{Outcome, Report};
 use crate::setup::run::Options;
-use crate::setup::{Failure, OktaId, Run, Session, Why, doctor, run};
+use crate::setup::{Failure, OktaId, Run, Session, Why, doctor, reconcile, run, status, verify};
 
 #[derive(Debug, clap::Subcommand)]
 pub enum SetupCommand {
@@ -25,6 +26,14 @@ pub enum SetupCommand {
     Plan(PlanArgs),
     /// Make the org as setup.toml wishes; may be stopped and run again at any time
     Apply(ApplyArgs),
+    /// Say how far it is, who has the app, and what failed since the last time
+    Status(CheckArgs),
+    /// Prove that provisioning works: assign a test user, see it arrive, take it away, see it deactivated
+    Verify(VerifyArgs),
+    /// Take away what setup made, and nothing else; without `--yes` only shown
+    Remove(RemoveArgs),
+    /// Compare who has the app in Okta with who is stored here; reads only
+    Reconcile(CheckArgs),
     /// Print the clicks in Okta's Admin Console that no API does, with the real values
     Instructions(CheckArgs),
 }
@@ -68,6 +77,36 @@ pub struct ApplyArgs {
     poll: Duration,
 }
 
+#[derive(Debug, clap::Args)]
+pub struct VerifyArgs {
+    #[command(flatten)]
+    okta: OktaArgs,
+    /// Login or id of a user of the org who does not have the app; it is given and taken again
+    #[arg(long, value_name = "LOGIN")]
+    user: String,
+    /// How long to wait for each of the two, such as `15m`
+    #[arg(long, value_name = "TIME", value_parser = time, default_value = "15m")]
+    wait: Duration,
+    /// How often to look meanwhile
+    #[arg(long, value_name = "TIME", value_parser = time, default_value = "10s")]
+    poll: Duration,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct RemoveArgs {
+    #[command(flatten)]
+    okta: OktaArgs,
+    /// Do it
+    #[arg(long)]
+    yes: bool,
+    /// Leave Rollcall's token for Okta alive
+    #[arg(long)]
+    keep_token: bool,
+    /// Revoke the Okta API token that this command uses, at the end
+    #[arg(long)]
+    revoke_okta_token: bool,
+}
+
 pub async fn run(command: SetupCommand) -> anyhow::Result<ExitCode> {
     match command {
         SetupCommand::Check(args) => {
@@ -87,6 +126,40 @@ pub async fn run(command: SetupCommand) -> anyhow::Result<ExitCode> {
             .await
         }
         SetupCommand::Apply(args) => apply_verb(args).await,
+        SetupCommand::Status(args) => {
+            let verb = Verb::new("status", &args.okta);
+            verb.run(Options::default(), async |run, settings| {
+                status::status(run, settings.event_hook_secret.clone()).await
+            })
+            .await
+        }
+        SetupCommand::Verify(args) => {
+            let waiting = waiting(args.wait, args.poll);
+            let verb = Verb::new("verify", &args.okta);
+            verb.run(Options::default(), async |run, _| {
+                verify::verify(run, &args.user, waiting).await
+            })
+            .await
+        }
+        SetupCommand::Remove(args) => {
+            let removal = Removal {
+                do_it: args.yes,
+                keep_token: args.keep_token,
+                revoke_okta_token: args.revoke_okta_token,
+            };
+            let verb = Verb::new("remove", &args.okta);
+            verb.run(Options::default(), async |run, _| {
+                remove::remove(run, removal).await
+            })
+            .await
+        }
+        SetupCommand::Reconcile(args) => {
+            let verb = Verb::new("reconcile", &args.okta);
+            verb.run(Options::default(), async |run, _| {
+                reconcile::reconcile(run).await
+            })
+            .await
+        }
         SetupCommand::Instructions(args) => {
             let verb = Verb::new("instructions", &args.okta);
             verb.run(Options::default(), async |run, _| {
@@ -104,10 +177,7 @@ async fn apply_verb(args: ApplyArgs) -> anyhow::Result<ExitCode> {
         new_token: args.new_token,
         may_print_token: !args.okta.json,
     };
-    let waiting = Waiting {
-        at_most: args.wait,
-        every: args.poll.max(Duration::from_millis(100)),
-    };
+    let waiting = waiting(args.wait, args.poll);
     if !args.yes {
         let verb = Verb::new("apply", &args.okta);
         let planned = verb
@@ -128,6 +198,13 @@ async fn apply_verb(args: ApplyArgs) -> anyhow::Result<ExitCode> {
         apply::apply(run, settings.event_hook_secret.clone(), waiting).await
     })
     .await
+}
+
+fn waiting(at_most: Duration, poll: Duration) -> Waiting {
+    Waiting {
+        at_most,
+        every: poll.max(Duration::from_millis(100)),
+    }
 }
 
 /// Asks the person at the terminal; where there is none, nobody agrees.

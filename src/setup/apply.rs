@@ -185,6 +185,75 @@ pub async fn plan(run: &mut Run, hook_secret: Option<Secret>) -> Result<Outcome,
     Ok(outcome)
 }
 
+/// Each step's state, for `status`. Writes nothing.
+///
+/// # Errors
+/// See [`Failure`].
+pub async fn states(run: &mut Run, found: &Found) -> Result<Outcome, Failure> {
+    let mut outcome = Outcome::Done;
+    let wish = run.session.wish.clone();
+    for step in STEPS {
+        if step == Step::Console {
+            if !connect::is_by_hand(&wish) {
+                continue;
+            }
+            let Some(app) = &found.app else {
+                run.report
+                    .step(step.name(), State::Pending, "needs the app");
+                continue;
+            };
+            let manual = connect::look_at_clicks(run, app).await?;
+            if manual.is_done() {
+                let line = "Okta has come with the token, and the switches are on";
+                run.report.step(step.name(), State::Done, line);
+            } else {
+                run.report
+                    .step(step.name(), State::Open, manual.missing.join("; "));
+                outcome = Outcome::Manual;
+            }
+            for hint in manual.hints {
+                run.report.warn(step.name(), hint);
+            }
+            continue;
+        }
+        let changes = look(run, found, step).await?;
+        if changes.is_empty() {
+            if is_wished(&wish, step) {
+                run.report.step(step.name(), State::Done, "as wished");
+            }
+            continue;
+        }
+        let lines: Vec<String> = changes
+            .into_iter()
+            .map(|change| format!("{} {}", change.sign, change.text))
+            .collect();
+        run.report
+            .step(step.name(), State::Pending, lines.join("; "));
+        if outcome == Outcome::Done {
+            outcome = Outcome::Changes;
+        }
+    }
+    if let Some(app) = &found.app {
+        report_drift(run, app);
+    }
+    Ok(outcome)
+}
+
+fn is_wished(wish: &crate::setup::wish::Wish, step: Step) -> bool {
+    let by_api = wish.app.kind.carries(&wish.app) == Carries::ByApi;
+    match step {
+        Step::App => true,
+        Step::Logo => wish.app.logo.is_some(),
+        Step::Token => connect::is_by_hand(wish),
+        Step::Connection => wish.app.provisioning && by_api,
+        Step::Console => false,
+        Step::Profile => !wish.attributes.is_empty(),
+        Step::Assign => !(wish.assign.groups.is_empty() && wish.assign.users.is_empty()),
+        Step::Push => !wish.push_groups.is_empty(),
+        Step::Hook => wish.event_hook.is_some(),
+    }
+}
+
 /// What differs and must not be put right by a PUT.
 pub fn report_drift(run: &mut Run, app: &Value) {
     let wish = &run.session.wish;
@@ -228,6 +297,9 @@ pub async fn apply(
     let mut changed = false;
     for step in STEPS {
         changed |= take(run, &mut found, step).await?;
+        if step == Step::Connection {
+            say_connection(run, &found).await?;
+        }
         if step == Step::Console && connect::is_by_hand(&run.session.wish) {
             let open = wait_for_clicks(run, &mut found, waiting).await?;
             if open {
@@ -244,6 +316,23 @@ pub async fn apply(
             .ok("apply", "no changes: the org is as setup.toml wishes");
     }
     Ok(Outcome::Done)
+}
+
+/// Asks Okta for the connection of an app that is wired by hand, so that nobody clicks what is there already.
+async fn say_connection(run: &mut Run, found: &Found) -> Result<(), Failure> {
+    if !connect::is_by_hand(&run.session.wish) {
+        return Ok(());
+    }
+    let Some(id) = found.app_id() else {
+        return Ok(());
+    };
+    let line = match connect::probe(run, &id).await? {
+        Connection::Enabled => "there is one that Okta's API knows",
+        Connection::Disabled => "there is one that Okta's API knows, switched off",
+        Connection::NotByApi => "not by the API (Okta answers UNKNOWN): it is made in the console",
+    };
+    run.report.ok(connect::STEP, line);
+    Ok(())
 }
 
 /// One step: looks, writes, looks again, until there is nothing left. True where something was written.

@@ -136,7 +136,12 @@ impl Kept {
 
     /// Forgets the app, which is gone, and with it all that belonged to it.
     pub fn forget_app(&mut self) {
-        let (org_id, hook, token) = (self.org_id.take(), self.hook.take(), self.token.take());
+        let (org_id, hook) = (self.org_id.take(), self.hook.take());
+        // The next app gets a token of its own.
+        let token = self.token.take().map(|token| KeptToken {
+            delivered: false,
+            ..token
+        });
         *self = Self {
             org_id,
             hook,

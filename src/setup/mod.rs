@@ -22,10 +22,14 @@ pub mod link;
 pub mod login;
 pub mod org;
 pub mod profile;
+pub mod reconcile;
+pub mod remove;
 pub mod report;
 pub mod run;
 pub mod session;
+pub mod status;
 pub mod value;
+pub mod verify;
 pub mod watch;
 pub mod wish;
 

@@ -1,0 +1,206 @@
+//! `rollcall setup remove`: takes away what setup made, and nothing else. In the order in which nothing is left behind: what
+//! hangs on the app first, then the app, then our own token.
+
+use reqwest::Method;
+use serde_json::{Map, Value, json};
+
+use crate::setup::client::Body;
+use crate::setup::kept::Keep;
+use crate::setup::report::Outcome;
+use crate::setup::run::{Run, Write, ours};
+use crate::setup::value::{id_of, text};
+use crate::setup::{Failure, Login, OktaId, Why, app, apply, assign, check, connect, watch};
+
+/// What the flags ask for.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Removal {
+    /// Without it nothing is done.
+    pub do_it: bool,
+    /// Leave Rollcall's own token alive.
+    pub keep_token: bool,
+    /// Hand the API token back to Okta at the end.
+    pub revoke_okta_token: bool,
+}
+
+/// # Errors
+/// An app that is not ours; see [`Failure`] for the rest.
+pub async fn remove(run: &mut Run, removal: Removal) -> Result<Outcome, Failure> {
+    let session = std::sync::Arc::clone(&run.session);
+    check::org(&session, &mut run.report).await?;
+    check::credential(&session, &mut run.report).await?;
+    let found = find(run).await?;
+    run.report.app = found.as_ref().map(apply::short);
+    let mut writes = Vec::new();
+    if let Some(hook) = &run.kept.hook {
+        for write in watch::drop_hook(hook) {
+            writes.push((watch::STEP, "the event hook".to_owned(), write));
+        }
+    }
+    if let Some(app) = &found {
+        writes.extend(of_app(run, app).await?);
+    }
+    for (step, line, _) in &writes {
+        run.report.change(step, '-', line.clone());
+    }
+    let drops_token = run.kept.token.is_some() && !removal.keep_token;
+    if drops_token {
+        run.report
+            .change(connect::TOKEN_STEP, '-', "Rollcall's token for Okta");
+    }
+    let is_api_token = matches!(session.client.login(), Login::Token(_));
+    let hands_back = removal.revoke_okta_token && is_api_token;
+    if hands_back {
+        run.report
+            .change("credential", '-', "the API token that this command uses");
+    }
+    if run.report.changes.is_empty() {
+        run.report
+            .ok("remove", "there is nothing of setup's in the org");
+        return Ok(Outcome::Done);
+    }
+    if !removal.do_it {
+        run.report
+            .tell("Nothing was done; `rollcall setup remove --yes` does it.");
+        return Ok(Outcome::Changes);
+    }
+    for (step, _, write) in &writes {
+        run.write_if_there(step, write).await?;
+    }
+    if drops_token && let Some(token) = run.kept.token.clone() {
+        run.records.revoke_token(&token.name).await.map_err(ours)?;
+    }
+    run.records.forget().await.map_err(ours)?;
+    run.kept = crate::setup::kept::Kept::default();
+    if hands_back {
+        session
+            .client
+            .send(
+                Method::DELETE,
+                "/api/v1/api-tokens/current",
+                &[],
+                &Body::None,
+            )
+            .await?;
+    }
+    run.report.ok("remove", "done; the org is as it was");
+    Ok(Outcome::Done)
+}
+
+/// The app, which must be ours by its marker, or one that was taken over.
+async fn find(run: &mut Run) -> Result<Option<Value>, Failure> {
+    let found = match app::find(run).await {
+        // Somebody else's app under our label is no business of ours.
+        Err(failure) if failure.why == Why::Taken => None,
+        other => other?,
+    };
+    let Some(found) = found else { return Ok(None) };
+    let marked = text(&found, "/settings/notes/admin")
+        .is_some_and(|notes| notes.contains(&app::marker(&run.session.wish)));
+    let adopted = run.kept.app.as_ref().is_some_and(|kept| kept.adopted);
+    if marked || adopted {
+        return Ok(Some(found));
+    }
+    Err(Failure::new(
+        Why::Invalid,
+        format!(
+            "The app `{}` ({}) does not carry the marker {} in its notes, so it may be somebody else's and is not removed. Put the marker back, or delete the app by hand.",
+            text(&found, "/label").unwrap_or_default(),
+            text(&found, "/id").unwrap_or_default(),
+            app::marker(&run.session.wish)
+        ),
+    ))
+}
+
+type Step = (&'static str, String, Write);
+
+async fn of_app(run: &mut Run, found: &Value) -> Result<Vec<Step>, Failure> {
+    let Some(id) = id_of(found) else {
+        return Ok(Vec::new());
+    };
+    let mut steps: Vec<Step> = Vec::new();
+    for (mapping, name) in &run.kept.pushes {
+        let line = format!("the push of {name} (the group stays in Rollcall)");
+        let stop = assign::push_status(&id, mapping, "INACTIVE");
+        steps.push((assign::PUSH_STEP, format!("stop {line}"), stop));
+        let drop = assign::drop_push(&id, mapping);
+        steps.push((assign::PUSH_STEP, line, drop));
+    }
+    for (user, login) in &run.kept.users {
+        let write = assign::drop_user(&id, user);
+        steps.push((assign::STEP, format!("the user {login}"), write));
+    }
+    for (group, name) in &run.kept.groups {
+        let write = assign::drop_group(&id, group);
+        steps.push((assign::STEP, format!("the group {name}"), write));
+    }
+    let adopted = run.kept.app.as_ref().is_some_and(|kept| kept.adopted);
+    if adopted {
+        run.report.warn(
+            app::STEP,
+            "the app was there before setup and stays; only what setup added is taken away",
+        );
+        steps.extend(profile(run, &id));
+        return Ok(steps);
+    }
+    warn_of_users(run, &id).await?;
+    let path = format!("/api/v1/apps/{id}");
+    if text(found, "/status") != Some("INACTIVE") {
+        let stop = format!("{path}/lifecycle/deactivate");
+        let write = Write::new(Method::POST, stop, Body::None, Keep::Nothing);
+        steps.push((app::STEP, "deactivate the app".to_owned(), write));
+    }
+    let write = Write::new(Method::DELETE, path, Body::None, Keep::Nothing);
+    steps.push((app::STEP, "delete the app".to_owned(), write));
+    Ok(steps)
+}
+
+/// Mappings and attributes that setup added to an app which stays.
+fn profile(run: &Run, app: &OktaId) -> Vec<Step> {
+    let nothing = |names: &[String], value: &Value| -> Map<String, Value> {
+        names
+            .iter()
+            .map(|name| (name.clone(), value.clone()))
+            .collect()
+    };
+    let mut steps = Vec::new();
+    if let Some(mapping) = &run.kept.mapping {
+        let gone = json!({ "expression": null, "pushStatus": null });
+        let body = json!({ "properties": nothing(&mapping.properties, &gone) });
+        let path = format!("/api/v1/mappings/{}", mapping.id);
+        let write = Write::post(path, body, Keep::Nothing);
+        steps.push((
+            "profile",
+            format!("the mappings of {}", mapping.properties.join(", ")),
+            write,
+        ));
+    }
+    if !run.kept.attributes.is_empty() {
+        let properties = nothing(&run.kept.attributes, &Value::Null);
+        let body = json!({ "definitions": { "custom": {
+            "id": "#custom", "type": "object", "properties": properties, "required": [],
+        } } });
+        let path = format!("/api/v1/meta/schemas/apps/{app}/default");
+        let write = Write::post(path, body, Keep::Nothing);
+        steps.push((
+            "profile",
+            format!("the attributes {}", run.kept.attributes.join(", ")),
+            write,
+        ));
+    }
+    steps
+}
+
+async fn warn_of_users(run: &mut Run, app: &OktaId) -> Result<(), Failure> {
+    let path = format!("/api/v1/apps/{app}/users");
+    let users = run.session.client.list(&path, &[("limit", "500")]).await?;
+    if !users.is_empty() {
+        run.report.warn(
+            "users",
+            format!(
+                "{} users have the app and lose it. Where Deactivate Users is on, Okta deactivates them here first; untick it before, if they shall stay active.",
+                users.len()
+            ),
+        );
+    }
+    Ok(())
+}
