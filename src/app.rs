@@ -15,6 +15,7 @@ use crate::auth::Fields;
 use crate::auth::jwt::{Issuer, KeySet, TenantOf};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, DatabaseConfig, IssuerSettings, TlsFiles};
+use crate::deliver::{Courier, Deliveries};
 use crate::http::body::BodyLimits;
 use crate::http::server::{self, Bound, Listen};
 use crate::http::shared::Shared;
@@ -34,6 +35,7 @@ pub struct App {
     /// The token that was made because there was none; to be shown once.
     pub first_token: Option<String>,
     store: Arc<Store>,
+    deliveries: Deliveries,
 }
 
 /// Opens the database: connects and brings its tables up to date.
@@ -76,7 +78,7 @@ impl App {
             service: Service {
                 store: Arc::clone(&store),
                 registry,
-                clock,
+                clock: Arc::clone(&clock),
                 options: Arc::new(options(config, base_url.clone())),
                 issuers,
                 walks: Walks::default(),
@@ -88,6 +90,7 @@ impl App {
                 time: config.body_timeout,
             },
             metrics: Metrics::new()?,
+            courier: Courier::new(config.webhooks.reach, config.webhooks.timeout)?,
         });
         let listen = Listen {
             workers: config.workers,
@@ -95,11 +98,13 @@ impl App {
             shutdown_timeout: config.shutdown_timeout,
         };
         let bound = server::start(listener, shared, &listen)?;
+        let deliveries = Deliveries::start(Arc::clone(&store), clock, config.webhooks)?;
         Ok(Self {
             bound,
             base_url,
             first_token,
             store,
+            deliveries,
         })
     }
 
@@ -109,6 +114,7 @@ impl App {
     /// Where the server fails.
     pub async fn run(self) -> anyhow::Result<()> {
         self.bound.server.await?;
+        self.deliveries.stop().await;
         let store = self.store;
         tokio::task::spawn_blocking(move || store.close()).await?;
         Ok(())

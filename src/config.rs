@@ -15,6 +15,7 @@ pub use setup::{OktaArgs, OktaSettings};
 pub use sources::{DatabaseArgs, ServeArgs};
 
 use crate::config::sources::Sources;
+use crate::deliver::{self, Reach};
 use crate::service::{PasswordSync, UnknownMembers, UnknownRoles};
 use crate::store::DatabaseUrl;
 
@@ -59,6 +60,7 @@ pub struct Config {
     pub max_page_size: u32,
     pub scan_limit: u64,
     pub patch_answer_members: u32,
+    pub webhooks: deliver::Options,
     pub issuers: Vec<IssuerSettings>,
     /// Resource types and extensions besides those of the standard.
     pub declared: Declared,
@@ -102,6 +104,22 @@ impl DatabaseConfig {
     /// See [`ConfigError`].
     pub fn load(args: &DatabaseArgs) -> Result<Self, ConfigError> {
         database(&Sources::of_database(args)?)
+    }
+}
+
+/// The webhook settings alone, for commands that need no server.
+#[derive(Debug, Clone, Copy)]
+pub struct Deliveries {
+    pub options: deliver::Options,
+}
+
+impl Deliveries {
+    /// # Errors
+    /// See [`ConfigError`].
+    pub fn load(args: &DatabaseArgs) -> Result<Self, ConfigError> {
+        Ok(Self {
+            options: webhooks(&Sources::of_database(args)?)?,
+        })
     }
 }
 
@@ -172,6 +190,7 @@ impl Config {
                 1000,
                 0..=100_000_000,
             )?),
+            webhooks: webhooks(&sources)?,
             issuers: sources.issuers(),
             declared: sources.declared(),
             bootstrap_token: sources.bootstrap_token().map(Secret),
@@ -190,6 +209,36 @@ fn database(sources: &Sources) -> Result<DatabaseConfig, ConfigError> {
             "database_queue_wait_ms",
             5000,
             1..=600_000,
+        )?),
+    })
+}
+
+fn webhooks(sources: &Sources) -> Result<deliver::Options, ConfigError> {
+    Ok(deliver::Options {
+        reach: sources.parse("webhook_allow_private", "off", |text| match text {
+            "on" => Ok(Reach::Anywhere),
+            "off" => Ok(Reach::Public),
+            _ => Err("`on` or `off` was expected".to_owned()),
+        })?,
+        timeout: Duration::from_millis(sources.number(
+            "webhook_timeout_ms",
+            10_000,
+            100..=60_000,
+        )?),
+        backoff: Duration::from_millis(sources.number(
+            "webhook_backoff_ms",
+            5_000,
+            10..=3_600_000,
+        )?),
+        backoff_most: Duration::from_secs(sources.number(
+            "webhook_backoff_most_s",
+            3_600,
+            1..=86_400,
+        )?),
+        give_up: Duration::from_secs(sources.number(
+            "webhook_give_up_s",
+            259_200,
+            1..=31_536_000,
         )?),
     })
 }

@@ -5,6 +5,7 @@ pub mod auth;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod deliver;
 pub mod http;
 pub mod issuers;
 pub mod scim;

@@ -12,6 +12,7 @@ mod serve;
 mod setup;
 mod tenant;
 mod token;
+mod webhook;
 
 use std::process::ExitCode;
 
@@ -50,6 +51,9 @@ enum Command {
     /// Register Rollcall in an Okta org, and look after it there
     #[command(subcommand)]
     Setup(setup::SetupCommand),
+    /// Tell applications of changes by webhook
+    #[command(subcommand)]
+    Webhook(webhook::WebhookCommand),
     /// Print the OpenAPI document
     Openapi,
     /// Ask a running service whether it is well; exits with 0 when it is
@@ -72,6 +76,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Load(args) => wait(load::run(args)),
         Command::Token(command) => wait(token::run(command)),
         Command::Tenant(command) => wait(tenant::run(command)),
+        Command::Webhook(command) => wait(webhook::run(command)),
         Command::Openapi => openapi::run(),
         Command::Healthcheck(args) => healthcheck::run(&args),
     };

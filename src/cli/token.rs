@@ -115,13 +115,13 @@ pub async fn run(command: TokenCommand) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn time(microseconds: Option<i64>) -> String {
+pub(super) fn time(microseconds: Option<i64>) -> String {
     microseconds
         .and_then(|us| Timestamp::from_microsecond(us).ok())
         .map_or_else(|| "-".to_owned(), |time| time.to_string())
 }
 
-fn duration(text: &str) -> anyhow::Result<SignedDuration> {
+pub(super) fn duration(text: &str) -> anyhow::Result<SignedDuration> {
     let span: SignedDuration = match text.strip_suffix('d') {
         Some(days) => SignedDuration::from_hours(days.trim().parse::<i64>()?.saturating_mul(24)),
         None => text.parse()?,

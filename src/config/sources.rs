@@ -70,6 +70,21 @@ pub struct ServeArgs {
     /// A PATCH of a group with more members than this answers 204 [default: 1000]
     #[arg(long, value_name = "N")]
     pub patch_answer_members: Option<String>,
+    /// Whether webhooks may go to private addresses and by plain HTTP: `on` or `off` [default: off]
+    #[arg(long, value_name = "ON|OFF")]
+    pub webhook_allow_private: Option<String>,
+    /// How long one attempt to deliver a webhook may take [default: 10000]
+    #[arg(long, value_name = "MILLISECONDS")]
+    pub webhook_timeout_ms: Option<String>,
+    /// Wait before the second attempt; it doubles from one to the next [default: 5000]
+    #[arg(long, value_name = "MILLISECONDS")]
+    pub webhook_backoff_ms: Option<String>,
+    /// Longest wait between attempts [default: 3600]
+    #[arg(long, value_name = "SECONDS")]
+    pub webhook_backoff_most_s: Option<String>,
+    /// A change older than this that still fails is given up [default: 259200]
+    #[arg(long, value_name = "SECONDS")]
+    pub webhook_give_up_s: Option<String>,
     /// Connections that read [default: 4]
     #[arg(long, value_name = "N")]
     pub database_readers: Option<String>,
@@ -81,7 +96,7 @@ pub struct ServeArgs {
     pub database_queue_wait_ms: Option<String>,
 }
 
-const KNOWN: [&str; 19] = [
+const KNOWN: [&str; 24] = [
     "listen",
     "database",
     "base_url",
@@ -98,6 +113,11 @@ const KNOWN: [&str; 19] = [
     "max_page_size",
     "scan_limit",
     "patch_answer_members",
+    "webhook_allow_private",
+    "webhook_timeout_ms",
+    "webhook_backoff_ms",
+    "webhook_backoff_most_s",
+    "webhook_give_up_s",
     "database_readers",
     "database_queue",
     "database_queue_wait_ms",
@@ -139,6 +159,14 @@ impl Sources {
             ("max_page_size", args.max_page_size.clone()),
             ("scan_limit", args.scan_limit.clone()),
             ("patch_answer_members", args.patch_answer_members.clone()),
+            ("webhook_allow_private", args.webhook_allow_private.clone()),
+            ("webhook_timeout_ms", args.webhook_timeout_ms.clone()),
+            ("webhook_backoff_ms", args.webhook_backoff_ms.clone()),
+            (
+                "webhook_backoff_most_s",
+                args.webhook_backoff_most_s.clone(),
+            ),
+            ("webhook_give_up_s", args.webhook_give_up_s.clone()),
             ("database_readers", args.database_readers.clone()),
             ("database_queue", args.database_queue.clone()),
             (

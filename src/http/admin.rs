@@ -260,7 +260,7 @@ pub async fn revoke_token(
     Ok(HttpResponse::NoContent().finish())
 }
 
-fn typed<T: DeserializeOwned>(body: Value) -> Result<T, service::Error> {
+pub(super) fn typed<T: DeserializeOwned>(body: Value) -> Result<T, service::Error> {
     serde_json::from_value(body)
         .map_err(|error| service::Error::BadRequest(format!("The body does not fit: {error}.")))
 }
@@ -274,6 +274,6 @@ fn tenant(name: String, created: i64, policy: Policy) -> Tenant {
     }
 }
 
-fn time(microseconds: i64) -> Timestamp {
+pub(super) fn time(microseconds: i64) -> Timestamp {
     Timestamp::from_microsecond(microseconds).unwrap_or(Timestamp::UNIX_EPOCH)
 }

@@ -18,6 +18,7 @@ pub mod resources;
 pub mod respond;
 pub mod server;
 pub mod shared;
+pub mod webhooks;
 
 use std::sync::Arc;
 
@@ -79,9 +80,45 @@ pub fn routes(config: &mut ServiceConfig, registry: &Arc<Registry>) {
                 .route(web::delete().to(admin::revoke_token))
                 .default_service(method_not_allowed("DELETE")),
         )
+        .configure(webhook_routes)
         .configure(directory_routes)
         .service(scim(registry))
         .default_service(web::to(no_such_path));
+}
+
+fn webhook_routes(config: &mut ServiceConfig) {
+    config
+        .service(
+            web::resource("/admin/v1/webhooks")
+                .route(web::get().to(webhooks::list))
+                .route(web::post().to(webhooks::create))
+                .default_service(method_not_allowed("GET, POST")),
+        )
+        .service(
+            web::resource("/admin/v1/webhooks/{name}")
+                .route(web::delete().to(webhooks::delete))
+                .default_service(method_not_allowed("DELETE")),
+        )
+        .service(
+            web::resource("/admin/v1/webhooks/{name}/dead-letters")
+                .route(web::get().to(webhooks::dead_letters))
+                .default_service(method_not_allowed("GET")),
+        )
+        .service(
+            web::resource("/admin/v1/webhooks/{name}/redeliver")
+                .route(web::post().to(webhooks::redeliver))
+                .default_service(method_not_allowed("POST")),
+        )
+        .service(
+            web::resource("/admin/v1/webhooks/{name}/rotate")
+                .route(web::post().to(webhooks::rotate))
+                .default_service(method_not_allowed("POST")),
+        )
+        .service(
+            web::resource("/admin/v1/webhooks/{name}/test")
+                .route(web::post().to(webhooks::test))
+                .default_service(method_not_allowed("POST")),
+        );
 }
 
 fn directory_routes(config: &mut ServiceConfig) {

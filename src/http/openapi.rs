@@ -10,6 +10,7 @@ mod message;
 mod resources;
 mod schema;
 mod service;
+mod webhooks;
 
 use utoipa::openapi::info::{InfoBuilder, LicenseBuilder};
 use utoipa::openapi::path::Paths;
@@ -70,7 +71,7 @@ fn tags(registry: &Registry) -> Vec<Tag> {
         "Users and groups in plain JSON, for applications that do not speak SCIM.",
     ));
     tags.push(tag(tag::DISCOVERY, "What the service supports and knows."));
-    tags.push(tag(tag::ADMINISTRATION, "Tenants and tokens."));
+    tags.push(tag(tag::ADMINISTRATION, "Tenants, tokens and webhooks."));
     tags.push(tag(tag::OPERATIONS, "For whoever runs the service."));
     tags
 }
@@ -86,6 +87,7 @@ fn paths(registry: &Registry) -> Paths {
     }
     paths.paths.extend(directory::paths());
     paths.paths.extend(service::paths(registry));
+    paths.paths.extend(webhooks::paths());
     for (path, item) in &mut paths.paths {
         if path.starts_with(SCIM_ROOT) {
             head::beside_get(item);
@@ -96,6 +98,7 @@ fn paths(registry: &Registry) -> Paths {
 
 fn components(registry: &Registry) -> Components {
     let components = directory::register(answer::register(Components::new()));
+    let components = webhooks::register(components);
     let mut components = service::register(components, registry);
     let mut schemas = vec![
         ("Error".to_owned(), message::error()),

@@ -9,6 +9,7 @@ use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest};
 
 use crate::auth::Credential;
+use crate::deliver::Courier;
 use crate::http::body::BodyLimits;
 use crate::http::error::ApiError;
 use crate::http::{SCIM_ROOT, accept};
@@ -22,6 +23,8 @@ pub struct Shared {
     pub service: Service,
     pub body_limits: BodyLimits,
     pub metrics: Metrics,
+    /// Tries webhooks out; the deliveries have their own.
+    pub courier: Courier,
     /// The OpenAPI document, made once.
     pub openapi: String,
 }

@@ -112,8 +112,11 @@ pub async fn revoke_token(
     tokens::revoke(&service.store, tenant, name, context.at_us()).await
 }
 
-/// The name of the tenant to act on. Another's tenant is answered as if it did not exist.
-async fn managed(
+/// The name of the tenant to act on, the caller's own where none is named.
+///
+/// # Errors
+/// [`Error::Forbidden`] without the scope `admin`. Another's tenant is answered as if it did not exist.
+pub async fn managed(
     service: &Service,
     context: &Context,
     tenant: Option<String>,

@@ -20,6 +20,7 @@ pub mod tokens;
 pub mod transfer;
 mod verbs;
 pub mod walk;
+pub mod webhooks;
 mod write;
 
 use std::sync::Arc;

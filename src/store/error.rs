@@ -52,6 +52,8 @@ pub enum Unique {
     TenantName,
     /// The name of a live token in one tenant.
     TokenName,
+    /// The name of a subscription in one tenant.
+    SubscriptionName,
     /// A key that this program made.
     Id,
 }
@@ -62,6 +64,7 @@ impl fmt::Display for Unique {
             Self::UserName => "the userName",
             Self::TenantName => "the tenant's name",
             Self::TokenName => "the token's name",
+            Self::SubscriptionName => "the webhook's name",
             Self::Id => "the id",
         })
     }
@@ -136,6 +139,7 @@ fn unique(info: &dyn DatabaseErrorInformation) -> Option<Unique> {
         "resources_user_name_key" | "resources.user_name" => Unique::UserName,
         "tenants_name_key" | "tenants.name" => Unique::TenantName,
         "tokens_name_key" | "tokens.name" => Unique::TokenName,
+        "subscriptions_name_key" | "subscriptions.name" => Unique::SubscriptionName,
         "resources_pkey" | "resources.id" | "tokens_pkey" | "tokens.id" | "tokens_hash_key"
         | "tokens.hash" => Unique::Id,
         _ => return None,

@@ -28,6 +28,7 @@ pub mod schema;
 mod session;
 pub mod setup;
 mod sql;
+pub mod subscriptions;
 pub mod tenants;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -135,6 +135,49 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    subscriptions (tenant_id, id) {
+        tenant_id -> BigInt,
+        id -> Text,
+        name -> Text,
+        url -> Text,
+        kinds -> Text,
+        resource_types -> Text,
+        secret -> Text,
+        old_secret -> Nullable<Text>,
+        old_secret_until -> Nullable<BigInt>,
+        created -> BigInt,
+        stopped -> Nullable<Text>,
+        done_seq -> BigInt,
+        attempts -> BigInt,
+        next_at -> BigInt,
+        failure -> Nullable<Text>,
+        owner -> Nullable<Text>,
+        owner_until -> BigInt,
+    }
+}
+
+diesel::table! {
+    dead_letters (tenant_id, subscription_id, seq) {
+        tenant_id -> BigInt,
+        subscription_id -> Text,
+        seq -> BigInt,
+        at -> BigInt,
+        attempts -> BigInt,
+        failure -> Text,
+        wanted -> Bool,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(
-    tenants, resources, attributes, members, changes, counts, tokens, walks,
+    tenants,
+    resources,
+    attributes,
+    members,
+    changes,
+    counts,
+    tokens,
+    walks,
+    subscriptions,
+    dead_letters,
 );

@@ -33,6 +33,11 @@ const LAYERS: &[Layer] = &[
         must_not: &["actix_web", "diesel"],
     },
     Layer {
+        name: "deliver",
+        may_use: &["service", "store", "clock", "telemetry"],
+        must_not: &["actix_web", "diesel"],
+    },
+    Layer {
         name: "setup",
         may_use: &["config", "service", "auth", "clock"],
         must_not: &["actix_web", "diesel"],
@@ -44,7 +49,7 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         name: "http",
-        may_use: &["service", "scim", "auth", "telemetry"],
+        may_use: &["service", "scim", "auth", "deliver", "telemetry"],
         must_not: &["diesel"],
     },
     Layer {
@@ -54,7 +59,7 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         name: "config",
-        may_use: &["service", "store", "auth", "issuers"],
+        may_use: &["service", "store", "auth", "issuers", "deliver"],
         must_not: &["actix_web", "diesel"],
     },
     Layer {

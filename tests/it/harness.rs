@@ -6,6 +6,7 @@ mod client;
 pub mod issuer;
 pub mod postgres;
 pub mod raw;
+pub mod receiver;
 pub mod sample;
 mod server;
 

@@ -45,3 +45,4 @@ mod transfer;
 mod types;
 mod users;
 mod versions;
+mod webhooks;

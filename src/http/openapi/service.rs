@@ -158,7 +158,7 @@ fn named(parameter: ParameterBuilder, schema: &str, summary: &str) -> PathItem {
         .response("404", missing))
 }
 
-fn in_path<'a>(
+pub fn in_path<'a>(
     name: &str,
     meaning: &str,
     examples: impl Iterator<Item = &'a str>,
@@ -171,7 +171,7 @@ fn in_path<'a>(
         .schema(Some(string().min_length(Some(1)).examples(examples)))
 }
 
-fn tenant_parameter() -> ParameterBuilder {
+pub fn tenant_parameter() -> ParameterBuilder {
     ParameterBuilder::new()
         .name("tenant")
         .parameter_in(ParameterIn::Query)
@@ -182,7 +182,7 @@ fn tenant_parameter() -> ParameterBuilder {
         .schema(Some(string()))
 }
 
-fn admin(id: &str, summary: &str, description: &str) -> OperationBuilder {
+pub fn admin(id: &str, summary: &str, description: &str) -> OperationBuilder {
     OperationBuilder::new()
         .tag(tag::ADMINISTRATION)
         .operation_id(Some(id))
@@ -290,7 +290,7 @@ fn token() -> PathItem {
     )
 }
 
-fn body(schema: &str, example: Value) -> RequestBody {
+pub fn body(schema: &str, example: Value) -> RequestBody {
     let content = answer::scim(schema, Some(example));
     RequestBodyBuilder::new()
         .required(Some(Required::True))
@@ -299,14 +299,14 @@ fn body(schema: &str, example: Value) -> RequestBody {
         .build()
 }
 
-fn one(schema: &str, description: &str, example: Value) -> Response {
+pub fn one(schema: &str, description: &str, example: Value) -> Response {
     ResponseBuilder::new()
         .description(description)
         .content(JSON, answer::scim(schema, Some(example)))
         .build()
 }
 
-fn many(schema: &str, description: &str, example: Value) -> Response {
+pub fn many(schema: &str, description: &str, example: Value) -> Response {
     let list = ArrayBuilder::new().items(Ref::from_schema_name(schema));
     let content = ContentBuilder::new()
         .schema(Some(list))

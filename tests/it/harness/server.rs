@@ -149,8 +149,14 @@ impl Database {
 
     /// One command of the command line on this database, to its end.
     pub fn cli(&self, arguments: &[&str]) -> Output {
+        self.cli_in(arguments, &[])
+    }
+
+    /// The same with more environment.
+    pub fn cli_in(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Output {
         Command::new(env!("CARGO_BIN_EXE_rollcall"))
             .args(arguments)
+            .envs(environment.iter().copied())
             .args(["--database", &self.url])
             .output()
             .expect("runs the binary")
