@@ -119,6 +119,13 @@ impl TestApp {
         Self::in_new_tenant(self.database, self.server).await
     }
 
+    /// On a server of its own, for what one server keeps for all its tenants. It runs to the end of the tests.
+    pub async fn alone(backend: Backend) -> Option<Self> {
+        let database: &'static Database = Box::leak(Box::new(Database::fresh(backend)?));
+        let server = Box::leak(Box::new(Server::start(database)));
+        Some(Self::in_new_tenant(database, server).await)
+    }
+
     async fn in_new_tenant(database: &'static Database, server: &'static Server) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(1);
         let tenant = format!("tenant-{}", NEXT.fetch_add(1, Ordering::Relaxed));

@@ -35,11 +35,7 @@ pub fn route(
         ("GET", ["apps"]) => list(org, request),
         ("POST", ["apps"]) => create(org, request),
         ("GET", ["apps", id]) => Reply::ok(shown(org, &org.apps[*id])),
-        ("PUT", ["apps", id]) => {
-            // Okta would set the provisioning of a custom app back.
-            org.complain(format!("PUT of the app {id}"));
-            Reply::ok(shown(org, &org.apps[*id]))
-        }
+        ("PUT", ["apps", id]) => replace(org, request, id),
         ("DELETE", ["apps", id]) => delete(org, id),
         ("POST", ["apps", id, "lifecycle", "activate"]) => {
             app(org, id).is_active = true;
@@ -187,6 +183,22 @@ fn create(org: &mut Org, request: &Request) -> Reply {
     org.apps.insert(id.clone(), app);
     org.note("application.lifecycle.create", &[&id], Ok(()));
     Reply::ok(answer)
+}
+
+/// Missing properties are lost, and the provisioning of a custom app is set back: only who has none may be replaced.
+fn replace(org: &mut Org, request: &Request, id: &str) -> Reply {
+    if !["bookmark", "oidc_client", "template_swa"].contains(&org.apps[id].name.as_str()) {
+        org.complain(format!("PUT of the app {id}, which can provision"));
+    }
+    let Value::Object(mut given) = body(org, request, &MEMBERS) else {
+        return Reply::invalid("no object");
+    };
+    let Some(Value::String(label)) = given.remove("label") else {
+        return Reply::invalid("label: The field cannot be left blank");
+    };
+    let app = app(org, id);
+    (app.label, app.body) = (label, given);
+    Reply::ok(shown(org, &org.apps[id]))
 }
 
 /// What an app of this kind cannot be without.

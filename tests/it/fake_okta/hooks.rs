@@ -23,6 +23,15 @@ pub fn route(
         }
         ("POST", ["eventHooks"]) => create(org, request),
         ("GET", ["eventHooks", id]) => Reply::ok(shown(&org.hooks[*id])),
+        ("PUT", ["eventHooks", id]) => {
+            let given = body(org, request, &["name", "description", "events", "channel"]);
+            let hook = org.hooks.get_mut(*id).expect("looked up above");
+            for name in ["name", "events", "channel"] {
+                hook[name] = given[name].clone();
+            }
+            hook["verificationStatus"] = json!("UNVERIFIED");
+            Reply::ok(shown(hook))
+        }
         ("DELETE", ["eventHooks", id]) => {
             org.hooks.remove(*id);
             Reply::empty()

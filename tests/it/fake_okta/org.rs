@@ -294,7 +294,7 @@ impl Org {
         let uuid = self.new_id("log");
         let targets: Vec<Value> = targets
             .iter()
-            .map(|id| json!({ "id": id, "type": "Unknown", "alternateId": self.alternate(id) }))
+            .map(|id| json!({ "id": id, "type": kind(id), "alternateId": self.alternate(id) }))
             .collect();
         let outcome = match outcome {
             Ok(()) => json!({ "result": "SUCCESS" }),
@@ -348,6 +348,24 @@ impl User {
 }
 
 impl App {
+    /// What an admin gets who makes another app with the same settings.
+    pub fn twin(&self, id: String) -> Self {
+        Self {
+            id,
+            name: self.name.clone(),
+            label: self.label.clone(),
+            is_active: self.is_active,
+            body: self.body.clone(),
+            features: Vec::new(),
+            connection: None,
+            logos: 0,
+            users: BTreeMap::new(),
+            groups: BTreeMap::new(),
+            pushes: BTreeMap::new(),
+            attributes: Map::new(),
+        }
+    }
+
     pub fn sign_on_mode(&self) -> &str {
         self.body["signOnMode"].as_str().unwrap_or_default()
     }
@@ -377,6 +395,16 @@ impl App {
 
     pub fn does(&self, feature: &str) -> bool {
         self.is_active && self.features.contains(&feature)
+    }
+}
+
+/// What the System Log calls the kind of a thing.
+fn kind(id: &str) -> &'static str {
+    match id.get(..3) {
+        Some("0oa") => "AppInstance",
+        Some("00u") => "User",
+        Some("00g") => "UserGroup",
+        _ => "Unknown",
     }
 }
 

@@ -75,6 +75,16 @@ impl Story {
         path
     }
 
+    /// A file that a run wrote.
+    #[track_caller]
+    pub fn read(&self, name: &str) -> String {
+        let path = self.folder.path().join(name);
+        std::fs::read_to_string(path)
+            .expect("a file")
+            .trim()
+            .to_owned()
+    }
+
     /// Sets, or with "" takes away, a variable of the runs.
     pub fn set(&mut self, name: &'static str, value: &str) {
         self.environment.retain(|(known, _)| *known != name);
@@ -99,6 +109,13 @@ impl Story {
             self.command(arguments).output().expect("runs the binary"),
             &self.secrets(),
         )
+    }
+
+    /// A verb that is running; the story ends it or waits for it.
+    pub fn start(&self, arguments: &[&str]) -> Child {
+        let mut command = self.command(arguments);
+        let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().expect("starts the binary")
     }
 
     /// The end of a started verb.
@@ -140,6 +157,76 @@ impl Story {
         kept.filter(|(name, _)| *name == "ROLLCALL_OKTA_TOKEN")
             .map(|(_, value)| value.clone())
             .collect()
+    }
+
+    /// `apply`, with our token for Okta in the file `token`.
+    pub fn apply(&self) -> Ran {
+        self.run(&["apply", "--yes", "--token-file", "token"])
+    }
+
+    /// `apply` once more after the clicks: our server notes who came in the background, so it may have to look twice.
+    pub fn apply_after_clicks(&self) -> Ran {
+        self.run(&["apply", "--yes", "--token-file", "token", "--wait", "15m"])
+    }
+
+    /// What the admin types into the app's form, by what it is called there.
+    pub fn typed_token(&self, app: &str) -> String {
+        let token = self.read("token");
+        match self.okta.org().apps[app].name.as_str() {
+            "scim2headerauth" => format!("Bearer {token}"),
+            "scim2testapp_basic" => format!("rollcall:{token}"),
+            _ => token,
+        }
+    }
+
+    /// All the clicks, as the instructions say.
+    pub async fn click(&self, app: &str) {
+        let token = self.typed_token(app);
+        let typed = Typed {
+            base_url: &self.app.base_url(),
+            token: &token,
+        };
+        self.okta.click_through(app, typed).await.expect("connects");
+    }
+
+    /// What there is in the org, without the ids that differ from run to run.
+    pub fn shape(&self) -> Value {
+        let org = self.okta.org();
+        let apps = org.apps.values().map(|app| {
+            let logins = app.users.keys().map(|id| org.users[id].login());
+            let groups = app.groups.keys().map(|id| org.groups[id].name.as_str());
+            let pushes = app.pushes.values();
+            let pushes = pushes.map(|push| json!([org.groups[&push.source].name, push.target_name, push.status]));
+            let mapping = org.mappings.values().find(|mapping| mapping.target == app.id);
+            json!({
+                "name": app.name, "label": app.label, "active": app.is_active, "features": app.features,
+                "has_logo": app.logos > 0, "connected": app.connection.is_some(),
+                "attributes": app.attributes, "mapping": mapping.map(|mapping| &mapping.properties),
+                "users": logins.collect::<Vec<_>>(), "groups": groups.collect::<Vec<_>>(),
+                "pushes": pushes.collect::<Vec<_>>(),
+            })
+        });
+        let hooks = org.hooks.values();
+        let hooks =
+            hooks.map(|hook| json!([hook["name"], hook["verificationStatus"], hook["status"]]));
+        json!({ "apps": apps.collect::<Vec<_>>(), "hooks": hooks.collect::<Vec<_>>() })
+    }
+
+    /// How many tokens of this tenant Okta could have from `setup`.
+    pub fn live_tokens(&self) -> i64 {
+        let sql = "SELECT count(*) AS n FROM tokens WHERE name = 'okta-setup' AND revoked IS NULL";
+        self.count(sql)
+    }
+
+    /// How many rows of this tenant a `SELECT count(*) AS n FROM .. WHERE ..` finds.
+    pub fn count(&self, sql: &str) -> i64 {
+        let tenant = format!(
+            "(SELECT id FROM tenants WHERE name = '{}')",
+            self.app.tenant
+        );
+        self.app
+            .database
+            .count(&format!("{sql} AND tenant_id = {tenant}"))
     }
 
     // As an admin of the org, by its API.
@@ -225,6 +312,12 @@ impl Ran {
         assert!(ran.stderr.contains(part), "no {part:?} in {:?}", ran.stderr);
         assert!(!ran.stderr.contains("panicked"), "{}", ran.stderr);
         ran
+    }
+
+    /// How many changes of this step it shows.
+    pub fn changes_of(&self, step: &str) -> usize {
+        let changes = self.json["changes"].as_array().into_iter().flatten();
+        changes.filter(|change| change["step"] == step).count()
     }
 
     /// What was found about this.

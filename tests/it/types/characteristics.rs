@@ -202,35 +202,6 @@ both_typed!(what_is_returned_on_request, |app| async move {
     assert!(told.get(DESK).is_none(), "{told}");
 });
 
-// R7643-7-07
-both_typed!(what_is_returned_by_default, |app| async move {
-    let (path, created) = sit(
-        &app,
-        "ada@x.example",
-        json!({ "seat": 1, "building": "HQ" }),
-    )
-    .await;
-    let desk = json!({ "building": "HQ", "seat": 1 });
-    assert_eq!(created[DESK], desk);
-    let seat = format!("{DESK}:seat");
-    for (parameter, value, expected) in [
-        ("attributes", seat.as_str(), json!({ "seat": 1 })),
-        ("attributes", DESK, desk.clone()),
-        ("attributes", "userName", Value::Null),
-        (
-            "excludedAttributes",
-            seat.as_str(),
-            json!({ "building": "HQ" }),
-        ),
-        ("excludedAttributes", DESK, Value::Null),
-        ("excludedAttributes", "userName", desk.clone()),
-    ] {
-        let asked = with_query(&path, &[(parameter, value)]);
-        let found = app.get(&asked).await.expect(200);
-        assert_eq!(found[DESK], expected, "{parameter}={value}");
-    }
-});
-
 // R7643-7-03
 both_typed!(case_counts_where_the_schema_says_so, |app| async move {
     sit(
