@@ -2,6 +2,8 @@
 //!
 //! Knows nothing of schemas; [`crate::scim::registry`] resolves names to attributes.
 
+use std::borrow::Cow;
+
 use precis_profiles::precis_core::profile::{Profile as _, Rules as _};
 use precis_profiles::precis_core::{DerivedPropertyValue, FreeformClass, StringClass as _};
 use precis_profiles::{OpaqueString, UsernameCaseMapped};
@@ -95,6 +97,23 @@ pub fn opaque(text: &str) -> Option<String> {
     Some(prepared.into_owned())
 }
 
+/// The URI of a `$ref` as it is compared: without a version of the protocol, for `https://h/v2/Users/1` is `https://h/Users/1` (RFC
+/// 7643 section 2.4). Idempotent.
+pub fn without_version(uri: &str) -> Cow<'_, str> {
+    let is_version = |segment: &str| {
+        let digits = segment.strip_prefix(['v', 'V']).unwrap_or_default();
+        !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit())
+    };
+    if !uri.split('/').any(is_version) {
+        return Cow::Borrowed(uri);
+    }
+    let segments: Vec<&str> = uri
+        .split('/')
+        .filter(|segment| !is_version(segment))
+        .collect();
+    Cow::Owned(segments.join("/"))
+}
+
 /// Whether an attribute may be called so: RFC 7643 section 2.1, and `$ref`, which its grammar forgot.
 pub fn is_attribute_name(name: &str) -> bool {
     let mut bytes = name.bytes();
@@ -151,6 +170,18 @@ mod tests {
         }
     }
 
+    // R7643-2.4-07
+    #[test]
+    fn versions_in_references() {
+        let check = |uri: &str, expected: &str| assert_eq!(without_version(uri), expected, "{uri}");
+        check("https://h/v2/Users/1", "https://h/Users/1");
+        check("https://h/scim/V2/Users/v2a", "https://h/scim/Users/v2a");
+        check("https://h/Users/1", "https://h/Users/1");
+        check("v1/Users/1", "Users/1");
+        check("https://v/vv/Users", "https://v/vv/Users");
+        check("", "");
+    }
+
     #[test]
     fn precis_user_names() {
         for good in [
@@ -183,7 +214,7 @@ mod tests {
         check("a\u{ffff}", Some('\u{ffff}'));
     }
 
-    // R7644-5-02, R7643-4.1.1-10
+    // R7644-5-02
     #[test]
     fn passwords() {
         let check = |text: &str, expected: Option<&str>| {

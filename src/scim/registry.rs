@@ -440,7 +440,9 @@ impl AttrRef {
     ///
     /// Operands of filters, rows of the index and stored values must all go through here.
     pub fn comparable<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        if self.leaf().case_exact {
+        if self.leaf().name == "$ref" {
+            name::without_version(text)
+        } else if self.leaf().case_exact {
             Cow::Borrowed(text)
         } else if self.0.key == "userName" {
             Cow::Owned(name::fold_user_name(text).into_string())

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::scim::members::MemberEdit;
 use crate::scim::registry::AttrRef;
 use crate::scim::{Filter, ScimError, eval};
-use crate::service::{Error, UnknownMembers};
+use crate::service::{Error, Options, UnknownMembers, present};
 use crate::store::changes::ChangeKind;
 use crate::store::{ResourceId, Tx, members};
 
@@ -89,7 +89,7 @@ pub fn apply(
     group: &ResourceId,
     members_attr: Option<&AttrRef>,
     edits: Vec<MemberEdit>,
-    unknown: UnknownMembers,
+    options: &Options,
 ) -> Result<Effect, Error> {
     let mut effect = Effect::default();
     for edit in edits {
@@ -97,19 +97,19 @@ pub fn apply(
             MemberEdit::Add(list) => {
                 let done = members::add(tx, group, &list)?;
                 effect.absorb(done.added, Vec::new());
-                skip_or_refuse(&mut effect, done.unknown, unknown)?;
+                skip_or_refuse(&mut effect, done.unknown, options.unknown_members)?;
             }
             MemberEdit::Remove(ids) => {
                 let removed = members::remove(tx, group, &ids)?;
                 effect.absorb(Vec::new(), removed);
             }
             MemberEdit::RemoveWhere(filter) => {
-                let ids = found(tx, group, members_attr, &filter)?;
+                let ids = found(tx, group, members_attr, &filter, &options.base_url)?;
                 let removed = members::remove(tx, group, &ids)?;
                 effect.absorb(Vec::new(), removed);
             }
             MemberEdit::Demand(filter) => {
-                if found(tx, group, members_attr, &filter)?.is_empty() {
+                if found(tx, group, members_attr, &filter, &options.base_url)?.is_empty() {
                     return Err(ScimError::no_target(
                         "no member of the group is what the path asks for",
                     )
@@ -124,7 +124,7 @@ pub fn apply(
                 let done = members::replace(tx, group, &list)?;
                 effect.absorb(done.added, done.removed);
                 effect.renamed.extend(done.renamed);
-                skip_or_refuse(&mut effect, done.unknown, unknown)?;
+                skip_or_refuse(&mut effect, done.unknown, options.unknown_members)?;
             }
         }
     }
@@ -137,6 +137,7 @@ fn found(
     group: &ResourceId,
     members_attr: Option<&AttrRef>,
     filter: &Filter,
+    base_url: &str,
 ) -> Result<Vec<String>, Error> {
     let Some(attr) = members_attr else {
         return Ok(Vec::new());
@@ -144,8 +145,10 @@ fn found(
     let tenant = tx.tenant();
     let rows = members::of_group(tx.conn(), tenant, group)?;
     let is_found = |row: &members::MemberRow| {
-        let element =
-            json!({ "value": row.value.as_str(), "display": row.display, "type": row.kind });
+        let reference = present::reference(base_url, &row.kind, &row.value);
+        let element = json!({
+            "value": row.value.as_str(), "display": row.display, "type": row.kind, "$ref": reference,
+        });
         eval::element_matches(filter, attr, &element)
     };
     Ok(rows

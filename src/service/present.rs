@@ -225,6 +225,11 @@ fn groups_shown(
         .transpose()
 }
 
+/// The `$ref` of a member, or of the group that a user is in; users and groups are all that can be either.
+pub fn reference(base_url: &str, kind: &str, id: &ResourceId) -> String {
+    format!("{base_url}/{kind}s/{}", id.as_str())
+}
+
 fn members_of(
     conn: &mut Conn,
     tenant: TenantId,
@@ -238,7 +243,7 @@ fn members_of(
             .entry(group.into_string())
             .or_default()
             .push(MemberView {
-                reference: format!("{base_url}/{}s/{}", row.kind, row.value.as_str()),
+                reference: reference(base_url, &row.kind, &row.value),
                 value: row.value.into_string(),
                 display: row.display,
                 kind: row.kind,
@@ -257,7 +262,7 @@ fn groups_of(
     let mut groups: HashMap<String, Vec<GroupView>> = HashMap::new();
     for row in members::groups_of(conn, tenant, &ids)? {
         groups.entry(row.member.0).or_default().push(GroupView {
-            reference: format!("{base_url}/Groups/{}", row.group.as_str()),
+            reference: reference(base_url, "Group", &row.group),
             value: row.group.0,
             display: row.display,
             direct: row.direct,

@@ -146,8 +146,7 @@ impl Writer {
         options: &Options,
     ) -> Result<Effect, Error> {
         let attr = self.rt.attr_by_key("members");
-        let effect =
-            membership::apply(tx, &self.id, attr.as_ref(), edits, options.unknown_members)?;
+        let effect = membership::apply(tx, &self.id, attr.as_ref(), edits, options)?;
         for (kind, payload) in effect.changes() {
             self.append(tx, kind, payload.to_string());
         }

@@ -167,12 +167,16 @@ fn meta_and_extensions() {
     check(r#"id eq "A1" or id eq "c1""#, "a");
 }
 
+// R7643-2.4-07, R7643-2.3.7-01
 #[test]
 fn groups_of_a_user() {
     check(r#"groups eq "G1""#, "ab");
     check(r#"groups.type eq "direct""#, "a");
     check(r#"groups[display eq "admins" and type eq "Indirect"]"#, "b");
     check(r#"groups.$ref co "/Groups/""#, "ab");
+    check(r#"groups.$ref eq "https://x/v2/Groups/g1""#, "ab");
+    check(r#"groups[$ref eq "https://x/v1/Groups/g1"]"#, "ab");
+    check(r#"groups.$ref eq "https://x/v2/groups/g1""#, "");
     check("groups pr", "ab");
     check(r#"groups.value ne "g1""#, "c");
 }

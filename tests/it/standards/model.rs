@@ -275,7 +275,7 @@ both!(a_password_is_never_shown, |app| async move {
     }
 });
 
-// R7643-4.1.2-05, R7643-4.1.2-06, R7643-4.2-04, R7643-4.2-05, R7643-2.3.7-02, R7644-3.3-02
+// R7643-4.1.2-05, R7643-4.1.2-06, R7643-4.2-04, R7643-4.2-05, R7643-2.3.7-02, R7643-2.4-07, R7644-3.3-02
 both!(memberships_are_shown_on_both_sides, |app| async move {
     let wish = json!({ "groups": [{ "value": "nowhere" }] });
     let ada = app.post("/Users", &user("ada", &wish)).await.expect(201);
@@ -303,7 +303,27 @@ both!(memberships_are_shown_on_both_sides, |app| async move {
         let path = url.strip_prefix(app.base_url().as_str()).unwrap();
         let found = app.get(path).await.expect(200);
         assert_eq!(found["id"], reference["value"], "{url}");
+        // The version in a URI says nothing of what it names.
+        let other = url.replace("/scim/v2/", "/scim/");
+        assert_ne!(&other, url);
+        for url in [url, &other] {
+            let filter = |name: &str| format!("{name}.$ref eq \"{url}\"");
+            let found = match url.contains("/Groups/") {
+                true => {
+                    app.find_users(&filter("groups")).await.len()
+                        + app.find_groups(&filter("members")).await.len()
+                }
+                false => app.find_groups(&filter("members")).await.len(),
+            };
+            assert!(found > 0, "{url}");
+        }
     }
+    // By such a URI a member can be removed as well.
+    let path = format!("/Groups/{}", id(&outer));
+    let url = members[1]["$ref"].as_str().unwrap();
+    let remove = json!([{ "op": "remove", "path": format!("members[$ref eq \"{url}\"]") }]);
+    let left = app.edit(&path, remove).await.expect(200);
+    assert_eq!(left["members"], json!([]));
 });
 
 // R7643-4.2-01, R7643-4.2-02, R7643-4.2-06, R7643-4.3-01, R7643-4.3-02, R7643-3.3-01, R7643-3-04
