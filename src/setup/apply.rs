@@ -89,6 +89,8 @@ impl Found {
 pub async fn find(run: &mut Run, hook_secret: Option<Secret>) -> Result<Found, Failure> {
     let session = std::sync::Arc::clone(&run.session);
     run.report.org = Some(session.wish.org.to_string());
+    // Who only wants something done need not read what is well; `check` and `status` tell it.
+    run.report.hush(run.report.verb != "status");
     let org_id = check::org(&session, &mut run.report).await?;
     match &run.kept.org_id {
         Some(kept) if *kept != org_id => {
@@ -103,6 +105,7 @@ pub async fn find(run: &mut Run, hook_secret: Option<Secret>) -> Result<Found, F
         _ => run.kept.org_id = Some(org_id),
     }
     check::credential(&session, &mut run.report).await?;
+    run.report.hush(false);
     let wished = assign::resolve(&session).await?;
     let app = app::find(run).await?;
     run.report.app = app.as_ref().map(short);

@@ -267,13 +267,11 @@ pub async fn look_at_clicks(run: &Run, app: &Value) -> Result<Manual, Failure> {
     if !came {
         manual
             .missing
-            .push("no request with the new token has arrived here yet: enter base URL and token, press Test, save".to_owned());
+            .push("no request with the token has come yet".to_owned());
     }
     for (wished, feature, title) in switches {
         if wished && !features.contains(&feature) {
-            manual
-                .missing
-                .push(format!("`{title}` is not on ({feature})"));
+            manual.missing.push(format!("{title} is off ({feature})"));
         }
     }
     if notes.iter().any(|note| note.kind == Arrived::Doubled) {

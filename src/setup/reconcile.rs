@@ -90,7 +90,7 @@ pub async fn reconcile(run: &mut Run) -> Result<Outcome, Failure> {
     run.report.ok(
         "reconcile",
         format!(
-            "{} users and {} pushed groups are the same on both sides",
+            "the same on both sides; users: {}, pushed groups: {}",
             assigned.len(),
             members.len()
         ),
@@ -112,7 +112,7 @@ fn compare(assigned: &[Value], people: &[Person]) -> Users {
             continue;
         };
         seen.insert(okta_id);
-        let name = text(user, "/credentials/userName").unwrap_or(okta_id);
+        let name = user_name(user).unwrap_or(okta_id);
         let differs = |id: Option<&Person>, reason: String| Difference {
             okta_id: okta_id.to_owned(),
             id: id.map(|person| person.id.clone()),
@@ -128,7 +128,7 @@ fn compare(assigned: &[Value], people: &[Person]) -> Users {
                 "assigned in Okta, inactive here".to_owned(),
             )),
             Some([one]) => {
-                if let Some(reason) = staleness(user, one, name) {
+                if let Some(reason) = staleness(user, one) {
                     users.stale.push(differs(Some(one), reason));
                 }
             }
@@ -161,14 +161,19 @@ fn is_assigned(user: &Value) -> bool {
     )
 }
 
-fn staleness(user: &Value, person: &Person, name: &str) -> Option<String> {
+fn user_name(user: &Value) -> Option<&str> {
+    text(user, "/credentials/userName")
+}
+
+fn staleness(user: &Value, person: &Person) -> Option<String> {
     if let Some(linked) = text(user, "/externalId")
         && linked != person.id
     {
         return Some(format!("Okta is linked to another id ({linked})"));
     }
     let stored = person.user_name.as_deref().unwrap_or_default();
-    if !stored.eq_ignore_ascii_case(name) && stored != name.to_lowercase() {
+    let is_other = |name: &str| !stored.eq_ignore_ascii_case(name) && stored != name.to_lowercase();
+    if user_name(user).is_some_and(is_other) {
         return Some(format!("here the user name is {stored}"));
     }
     (text(user, "/syncState") == Some("ERROR"))

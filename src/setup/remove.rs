@@ -26,8 +26,10 @@ pub struct Removal {
 /// An app that is not ours; see [`Failure`] for the rest.
 pub async fn remove(run: &mut Run, removal: Removal) -> Result<Outcome, Failure> {
     let session = std::sync::Arc::clone(&run.session);
+    run.report.hush(true);
     check::org(&session, &mut run.report).await?;
     check::credential(&session, &mut run.report).await?;
+    run.report.hush(false);
     let found = find(run).await?;
     run.report.app = found.as_ref().map(apply::short);
     let mut writes = Vec::new();
@@ -197,7 +199,7 @@ async fn warn_of_users(run: &mut Run, app: &OktaId) -> Result<(), Failure> {
         run.report.warn(
             "users",
             format!(
-                "{} users have the app and lose it. Where Deactivate Users is on, Okta deactivates them here first; untick it before, if they shall stay active.",
+                "users who have the app and lose it: {}. Where Deactivate Users is on, Okta deactivates them here first; untick it before, if they shall stay active.",
                 users.len()
             ),
         );

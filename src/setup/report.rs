@@ -24,6 +24,9 @@ pub struct Report {
     /// Told of each line as it comes to be, for people who wait.
     #[serde(skip)]
     listener: Option<fn(&str)>,
+    /// Good news is only kept, not told.
+    #[serde(skip)]
+    is_hushed: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -93,6 +96,11 @@ impl Report {
         }
     }
 
+    /// From here on, or no longer, only what is not well is told; all of it is kept.
+    pub fn hush(&mut self, is_hushed: bool) {
+        self.is_hushed = is_hushed;
+    }
+
     /// A line for people alone.
     pub fn tell(&self, line: &str) {
         if let Some(listener) = self.listener {
@@ -118,7 +126,9 @@ impl Report {
             Level::Warning => "warn",
             Level::Fault => "FAIL",
         };
-        self.tell(&format!("{mark}  {about:<11} {text}"));
+        if !(self.is_hushed && level == Level::Ok) {
+            self.tell(&format!("{mark}  {about:<11} {text}"));
+        }
         self.findings.push(Finding { level, about, text });
     }
 

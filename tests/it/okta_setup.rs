@@ -6,3 +6,4 @@ mod check;
 mod fake;
 mod push;
 mod story;
+mod transcript;

@@ -169,7 +169,11 @@ pub fn route(org: &mut Org, request: &Request, segments: &[&str]) -> Option<Repl
     Some(match (request.method.as_str(), segments) {
         ("GET", ["apps", id, "users"]) => {
             only_query(org, request, &["limit", "after", "q", "expand"]);
-            let users = org.apps[*id].users.values().map(shown_app_user).collect();
+            let users = org.apps[*id]
+                .users
+                .values()
+                .map(|user| shown_app_user(org, user))
+                .collect();
             page(org, request, users, 50, 500)
         }
         ("POST", ["apps", id, "users"]) => assign_user(org, request, id),
@@ -177,7 +181,7 @@ pub fn route(org: &mut Org, request: &Request, segments: &[&str]) -> Option<Repl
             Reply::not_found(&format!("{user} (AppUser)"))
         }
         ("GET", ["apps", id, "users", user]) => {
-            Reply::ok(shown_app_user(&org.apps[*id].users[*user]))
+            Reply::ok(shown_app_user(org, &org.apps[*id].users[*user]))
         }
         ("DELETE", ["apps", id, "users", user]) => {
             only_query(org, request, &["sendEmail"]);
@@ -235,10 +239,11 @@ pub fn route(org: &mut Org, request: &Request, segments: &[&str]) -> Option<Repl
     })
 }
 
-fn shown_app_user(user: &AppUser) -> Value {
+fn shown_app_user(org: &Org, user: &AppUser) -> Value {
+    let login = org.users.get(&user.user).map(super::org::User::login);
     json!({
         "id": user.user, "externalId": user.external_id, "scope": user.scope, "status": user.status,
-        "syncState": user.sync_state, "created": now(), "credentials": { "userName": user.user },
+        "syncState": user.sync_state, "created": now(), "credentials": { "userName": login },
         "profile": {},
     })
 }
@@ -268,7 +273,7 @@ fn assign_user(org: &mut Org, request: &Request, id: &str) -> Reply {
     }
     add_app_user(org, id, user, "USER");
     org.note("application.user_membership.add", &[id, user], Ok(()));
-    Reply::ok(shown_app_user(&org.apps[id].users[user]))
+    Reply::ok(shown_app_user(org, &org.apps[id].users[user]))
 }
 
 pub fn add_app_user(org: &mut Org, id: &str, user: &str, scope: &'static str) {
