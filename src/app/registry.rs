@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::config::{Access, ConfigError, Declared, ExtensionSettings, Placed, TypeSettings};
+use crate::http::openapi;
 use crate::scim::Registry;
 use crate::scim::registry::{self, Blueprint, Extension};
 use crate::scim::schema::Schema;
@@ -67,7 +68,9 @@ fn with_type(
             Access::ReadOnly => registry::Access::ReadOnly,
         },
     });
-    checked(all, &source)
+    let all = checked(all, &source)?;
+    openapi::check_name(blueprints, &settings.name)?;
+    Ok(all)
 }
 
 fn with_extension(

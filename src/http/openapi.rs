@@ -21,7 +21,7 @@ use utoipa::openapi::{Components, OpenApi, OpenApiBuilder};
 
 use crate::http::SCIM_ROOT;
 use crate::scim::Registry;
-use crate::scim::registry::Access;
+use crate::scim::registry::{Access, Blueprint};
 
 const ABOUT: &str = "Rollcall is a SCIM 2.0 provisioning service (RFC 7643, RFC 7644): an identity provider such as \
     Okta pushes people and groups in, and applications read who is there.\n\n\
@@ -57,6 +57,22 @@ pub fn document(registry: &Registry) -> OpenApi {
             ["bearer", "basic"].map(|name| SecurityRequirement::new(name, Vec::<String>::new())),
         ))
         .build()
+}
+
+/// Whether a resource type can be called so: the schemas of the document are named after the types.
+///
+/// # Errors
+/// The name that is in use for something else, for the operator.
+pub fn check_name(others: &[Blueprint], name: &str) -> Result<(), String> {
+    let registry = Registry::of(others)?;
+    let taken = components(&registry).schemas;
+    let mut names = resources::components(name).into_iter();
+    match names.find(|name| taken.contains_key(name)) {
+        Some(name) => Err(format!(
+            "the OpenAPI document calls something else {name:?}; give the type another name"
+        )),
+        None => Ok(()),
+    }
 }
 
 fn tags(registry: &Registry) -> Vec<Tag> {

@@ -13,6 +13,8 @@ pub const DESK: &str = "urn:example:scim:schemas:extension:desk:2.0:User";
 pub const DEVICE: &str = "urn:example:scim:schemas:core:2.0:Device";
 pub const WARRANTY: &str = "urn:example:scim:schemas:extension:warranty:2.0:Device";
 
+pub const PURPOSE: &str = "urn:example:scim:schemas:extension:purpose:2.0:Group";
+
 /// A user with a desk.
 pub fn seated(user_name: &str, desk: Value) -> Value {
     let mut user = sample::user(user_name);
@@ -87,6 +89,32 @@ both_typed!(an_extension_is_filtered_by, |app| async move {
         let filter = format!("{DESK}:{filter}");
         assert_eq!(app.find_users(&filter).await.len(), expected, "{filter}");
     }
+});
+
+both_typed!(a_group_has_extensions_too, |app| async move {
+    let ada = app.create_user("ada@x.example").await;
+    let mut body = sample::group("Team", &[id(&ada)]);
+    body["schemas"] = json!([sample::GROUP, PURPOSE]);
+    body[PURPOSE] = json!({ "purpose": "Work", "cost": 7, "secret": "leak" });
+    let created = app.post("/Groups", &body).await.expect(201);
+    assert_eq!(created[PURPOSE], json!({ "purpose": "Work", "cost": 7 }));
+    assert_eq!(created["members"].as_array().unwrap().len(), 1);
+    let path = format!("/Groups/{}", id(&created));
+    let edit = json!([
+        { "op": "replace", "path": format!("{PURPOSE}:cost"), "value": 8 },
+        { "op": "remove", "path": format!("members[value eq \"{}\"]", id(&ada)) },
+    ]);
+    let patched = app.edit(&path, edit).await.expect(200);
+    assert_eq!(patched[PURPOSE]["cost"], 8);
+    assert_eq!(patched["members"], json!([]));
+    let found = app.find_groups(&format!("{PURPOSE}:cost eq 8")).await;
+    assert_eq!(found, ["Team"]);
+    // Okta's PUT of a group knows nothing of it, and so takes it away.
+    let replaced = app
+        .put(&path, &sample::group("Team", &[]))
+        .await
+        .expect(200);
+    assert!(replaced.get(PURPOSE).is_none());
 });
 
 // R7643-6-03, R7643-3.1-07

@@ -168,6 +168,11 @@ pub fn page(rt: &ResourceType) -> String {
     format!("{}List", rt.name)
 }
 
+/// The names of the components of a type.
+pub fn components(name: &str) -> [String; 3] {
+    ["", "Input", "List"].map(|end| format!("{name}{end}"))
+}
+
 fn list(rt: &ResourceType) -> OperationBuilder {
     let noun = noun(rt);
     let found = ResponseBuilder::new()

@@ -211,6 +211,14 @@ fn two_types_of_one_name() {
 }
 
 #[test]
+fn a_name_that_means_something_else_in_the_open_api_document() {
+    for name in ["Error", "PatchOp", "UserInput"] {
+        let config = TYPE.replace("\"Robot\"", &format!("{name:?}"));
+        check(&config, &[("r.json", ROBOT)], &["line 1", name, "OpenAPI"]);
+    }
+}
+
+#[test]
 fn an_endpoint_of_scim_itself() {
     for endpoint in ["/Schemas", "/bulk", "/Me"] {
         let config = TYPE.replace("/Robots", endpoint);

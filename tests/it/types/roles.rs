@@ -447,6 +447,60 @@ both_alone!(a_read_only_type_is_loaded, |database| async move {
     database.assert_whole();
 });
 
+both_alone!(
+    a_role_that_many_have_is_taken_off_them_all,
+    |database| async move {
+        const MANY: i64 = 1_234;
+        let settings = Settings::read_only();
+        let role = json!([{ "id": "r-1", "displayName": "Auditor" }]);
+        let (done, said) = settings.load(&database, &role);
+        assert!(done, "{said}");
+        // Users from before any type was declared: the index over them is made in several steps.
+        drop(Server::start(&database));
+        database.plant_users(usize::try_from(MANY).unwrap());
+        database.execute(
+        "UPDATE resources SET doc = replace(doc, '\"active\":true', \
+         '\"active\":true,\"roles\":[{\"value\":\"r-1\",\"display\":\"Auditor\"},{\"value\":\"r-2\"}]') \
+         WHERE resource_type = 'User'",
+    );
+        let server = settings.start(&database);
+        let found = server
+            .admin()
+            .list("/Users", &[("filter", "roles.value eq \"r-1\"")])
+            .await;
+        assert_eq!(found.total, u64::try_from(MANY).unwrap());
+        let (done, said) = settings.load(&database, &json!([]));
+        assert!(done && said.contains("1 deleted"), "{said}");
+        let found = server
+            .admin()
+            .list("/Users", &[("filter", "roles.value eq \"r-1\"")])
+            .await;
+        assert_eq!(found.total, 0);
+        for (sql, expected) in [
+            ("FROM resources WHERE doc LIKE '%r-1%'", 0),
+            (
+                "FROM resources WHERE version = 2 AND doc LIKE '%[{\"value\":\"r-2\"}]%'",
+                MANY,
+            ),
+            (
+                "FROM changes WHERE kind = 'updated' AND actor = 'cli:load'",
+                MANY,
+            ),
+            (
+                "FROM attributes WHERE path = 'roles.value' AND position = 0 AND text = 'r-2'",
+                MANY,
+            ),
+            ("FROM attributes WHERE path = 'roles.value'", MANY),
+        ] {
+            assert_eq!(
+                database.count(&format!("SELECT count(*) AS n {sql}")),
+                expected,
+                "{sql}"
+            );
+        }
+    }
+);
+
 both_alone!(a_wrong_list_is_not_loaded, |database| async move {
     let settings = Settings::read_only();
     let server = settings.start(&database);
