@@ -28,8 +28,8 @@ typos:
 
 # The scripts.
 shell:
-    bash -n .ci/run .ci/tools .ci/snapshots
-    shellcheck .ci/run .ci/tools .ci/snapshots
+    bash -n .ci/run .ci/tools .ci/snapshots tests/suites/run
+    shellcheck .ci/run .ci/tools .ci/snapshots tests/suites/run
 
 # The Dockerfile.
 docker:
@@ -54,6 +54,11 @@ clippy:
 # The tests, on SQLite and on a throw-away PostgreSQL; then that each committed snapshot was read.
 test:
     .ci/snapshots cargo test
+
+# Suites that others wrote, and a client library, against the debug binary on both databases. See docs/conformance.md.
+suites *names:
+    cargo build --quiet
+    tests/suites/run {{ names }}
 
 # How the cost of a request grows with the directory, on both databases: minutes. See docs/performance.md.
 bench-scaling *args:

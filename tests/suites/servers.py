@@ -1,0 +1,130 @@
+"""The real binary on a fresh database, for the suites: no fixed port, nothing left behind."""
+
+import os
+import pathlib
+import pwd
+import re
+import shutil
+import subprocess
+import tempfile
+import urllib.parse
+
+PATIENCE_S = 60
+
+
+class Server:
+    """A running service. Use it with `with`; it is stopped at the end."""
+
+    def __init__(self, binary, url, directory, settings=()):
+        self.binary, self.database = binary, url
+        self.log = pathlib.Path(directory) / "server.log"
+        self.process = subprocess.Popen(
+            [binary, "serve", "--listen", "127.0.0.1:0", "--database", url, *settings],
+            cwd=directory, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.log.open("w"), text=True,
+        )
+        said = []
+        for line in self.process.stdout:
+            said.append(line)
+            if line.startswith("listening on "):
+                break
+        found = re.search(r"^first token.*: (\S+)\n(?:.*\n)*listening on (\S+)$", "".join(said), re.M)
+        if not found:
+            raise RuntimeError(f"the server did not start: {said} {self.log.read_text()}")
+        self.token, self.address = found.groups()
+        self.scim = f"{self.address}/scim/v2"
+
+    def cli(self, *arguments):
+        """What a command of the command line prints, on the same database."""
+        command = [self.binary, *arguments, "--database", self.database]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    def tenant(self, name, **settings):
+        """A token for a tenant of its own."""
+        self.cli("tenant", "create", name)
+        for setting, value in settings.items():
+            self.cli("tenant", "set", name, f"--{setting.replace('_', '-')}", value)
+        return self.cli("token", "create", "--tenant", name, "--name", "suite", "--scope", "scim,read,admin")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        try:
+            self.process.wait(PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+        self.process.stdout.close()
+
+
+class Sqlite:
+    """Databases in files."""
+
+    name = "sqlite"
+
+    def __init__(self):
+        self.place = tempfile.TemporaryDirectory(prefix="rollcall-suite-")
+        self.made = 0
+
+    def fresh(self):
+        """The URL of an empty database, and a directory for the server."""
+        self.made += 1
+        directory = pathlib.Path(self.place.name) / str(self.made)
+        directory.mkdir()
+        return f"sqlite:{directory / 'suite.db'}", directory
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.place.cleanup()
+
+
+class Postgres(Sqlite):
+    """Databases in a cluster of its own, reached by a socket in a temporary directory."""
+
+    name = "postgres"
+
+    def __enter__(self):
+        self.programs = postgres_programs()
+        # PostgreSQL refuses to run as root.
+        self.user = {} if os.getuid() else {"user": unprivileged().pw_uid, "group": unprivileged().pw_gid}
+        self.home = tempfile.mkdtemp(prefix="rollcall-suite-pg-")
+        if self.user:
+            os.chown(self.home, self.user["user"], self.user["group"])
+        self.data = f"{self.home}/data"
+        self.run("initdb", "-D", self.data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync")
+        settings = f"-c listen_addresses= -c unix_socket_directories='{self.home}' -c fsync=off"
+        self.run("pg_ctl", "start", "-w", "-s", "-D", self.data, "-o", settings, "-l", f"{self.home}/log")
+        return self
+
+    def run(self, program, *arguments):
+        subprocess.run([self.programs / program, *arguments], check=True, cwd=self.home, stdin=subprocess.DEVNULL,
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **self.user)
+
+    def fresh(self):
+        _, directory = super().fresh()
+        name = f"suite_{self.made}"
+        self.run("createdb", "-h", self.home, "-U", "postgres", "-T", "template0", name)
+        return f"postgresql://postgres@{urllib.parse.quote(self.home, safe='')}/{name}", directory
+
+    def __exit__(self, *_):
+        self.run("pg_ctl", "stop", "-D", self.data, "-m", "immediate", "-s")
+        shutil.rmtree(self.home, ignore_errors=True)
+        super().__exit__()
+
+
+def postgres_programs():
+    """The folder of `initdb`, the newest version first."""
+    found = sorted(pathlib.Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: -int(path.parts[-3]))
+    found += [pathlib.Path(path) for path in [shutil.which("initdb")] if path]
+    if not found:
+        raise SystemExit("no PostgreSQL for the suites: install it, or name --databases sqlite")
+    return found[0].parent
+
+
+def unprivileged():
+    try:
+        return pwd.getpwnam("postgres")
+    except KeyError:
+        return pwd.getpwnam("nobody")

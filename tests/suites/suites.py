@@ -1,0 +1,113 @@
+"""Runs suites that others wrote against a fresh server each, and says what they found.
+
+Every suite has a function below: it runs the tool as docs/conformance.md says and returns what is wrong, a line
+each. A check that was skipped is wrong too, unless what it checks is not advertised.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import time
+
+from servers import Postgres, Server, Sqlite
+
+HERE = pathlib.Path(__file__).parent
+TOOLS = pathlib.Path(sys.executable).parent
+TYPES = HERE.parent / "fixtures/types/rollcall.toml"
+
+
+def tool(*command, **environment):
+    """Runs a program of the virtual environment; its status and what it printed."""
+    shown = " ".join(str(word) for word in command)
+    print(f"   {shown}", flush=True)
+    done = subprocess.run(
+        [TOOLS / command[0], *command[1:]], capture_output=True, text=True, stdin=subprocess.DEVNULL,
+        env={**os.environ, "NO_COLOR": "1", "COLUMNS": "160", **environment},
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def scim2_tester(server):
+    """Whatever is not SUCCESS is wrong: SKIPPED too, since it skips only for want of a feature."""
+    status, said = tool("scim2", "--url", server.scim, "test", "--verbose",
+                        SCIM_CLI_HEADERS=f"Authorization: Bearer {server.token}")
+    lines = said.splitlines()
+    verdict = re.compile(r"^(SUCCESS|COMPLIANT|ACCEPTABLE|DEVIATION|ERROR|CRITICAL|SKIPPED) ")
+    checks = [(line, after) for line, after in zip(lines, lines[1:] + [""]) if verdict.match(line)]
+    wrong = [f"{line}: {after.strip()}" for line, after in checks if not line.startswith("SUCCESS ")]
+    if len(checks) < 100:
+        wrong.append(f"only {len(checks)} checks ran: {said[-2000:]}")
+    elif status != 0 and not wrong:
+        wrong.append(f"exit status {status}: {said[-2000:]}")
+    return len(checks), wrong
+
+
+def scim_sanity(server):
+    """Skips are right for the resource types that /ResourceTypes does not list, and for nothing else."""
+    status, said = tool("scim-sanity", "probe", server.scim, "--token", server.token, "--json-output",
+                        "--i-accept-side-effects")
+    try:
+        results = json.loads(said[said.index("{"):])["results"]
+    except ValueError:
+        return 0, [f"exit status {status}: {said}"]
+    absent = re.compile(r"^(Agent|AgenticApplication) (CRUD|Rapid) Lifecycle$")
+    checks = [result for result in results if not (result["status"] == "skip" and absent.match(result["name"]))]
+    wrong = [json.dumps(result) for result in checks if result["status"] != "pass"]
+    if status != 0 and not wrong:
+        wrong.append(f"exit status {status}")
+    if len(checks) < 25:
+        wrong.append(f"only {len(checks)} checks ran")
+    return len(checks), wrong
+
+
+def scim2_client(server):
+    """The story of client.py, which prints a line for each step."""
+    status, said = tool("python", HERE / "client.py", server.scim, TOKEN=server.token)
+    found = re.search(r"^(\d+) passed, (\d+) failed$", said, re.M)
+    if not found:
+        return 0, [f"exit status {status}: {said}"]
+    wrong = [line for line in said.splitlines() if line.startswith("FAIL ")]
+    if status != 0 and not wrong:
+        wrong.append(f"exit status {status}: {said}")
+    return int(found[1]) + int(found[2]), wrong
+
+
+SUITES = {
+    "scim2-tester": scim2_tester,
+    "scim-sanity": scim_sanity,
+    "scim2-client": scim2_client,
+}
+
+
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("suites", nargs="*", choices=[[], *SUITES], default=[])
+    arguments.add_argument("--binary", required=True)
+    arguments.add_argument("--databases", default="sqlite,postgres")
+    asked = arguments.parse_args()
+    backends = [kind for kind in (Sqlite, Postgres) if kind.name in asked.databases.split(",")]
+    binary = str(pathlib.Path(asked.binary).resolve())
+    passed = failed = 0
+    for kind in backends:
+        with kind() as backend:
+            for name in asked.suites or SUITES:
+                print(f"{name} on {backend.name}", flush=True)
+                started = time.monotonic()
+                url, directory = backend.fresh()
+                with Server(binary, url, directory) as server:
+                    checks, wrong = SUITES[name](server)
+                passed += checks - len(wrong)
+                failed += len(wrong)
+                for line in wrong:
+                    print(f"   FAIL {line}")
+                print(f"   {checks} checks, {len(wrong)} wrong, {time.monotonic() - started:.0f} s", flush=True)
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed or not passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
