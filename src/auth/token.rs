@@ -36,6 +36,7 @@ pub fn hash(secret: &str) -> String {
 mod tests {
     use super::*;
 
+    // R7644-7.4-01
     #[test]
     fn hash_is_sha256_in_hex() {
         assert_eq!(

@@ -138,6 +138,7 @@ mod tests {
         panic!("as a broken handler does");
     }
 
+    // R7644-3.12-03, R7644-3.12-07
     #[actix_web::test]
     async fn a_panic_is_answered_with_the_id_of_the_request() {
         let app = App::new()

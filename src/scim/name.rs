@@ -182,6 +182,7 @@ mod tests {
         check("", "");
     }
 
+    // R7644-5-01
     #[test]
     fn precis_user_names() {
         for good in [
@@ -214,7 +215,7 @@ mod tests {
         check("a\u{ffff}", Some('\u{ffff}'));
     }
 
-    // R7644-5-02
+    // R7643-4.1.1-10, R7644-5-02
     #[test]
     fn passwords() {
         let check = |text: &str, expected: Option<&str>| {
@@ -228,6 +229,7 @@ mod tests {
         check("a\tb", None);
     }
 
+    // R7643-2.1-03
     #[test]
     fn attribute_names() {
         for good in ["userName", "a", "x509Certificates", "a-b_c$d", "$ref"] {

@@ -412,6 +412,7 @@ mod tests {
         check_with("", excluded, Value::Object(expected));
     }
 
+    // R7643-7-06, R7644-3.10-01, R7644-3.10-02, R7644-3.9-02, R7644-3.9-06, R7644-3.9-07, R7644-3.9-10
     #[test]
     fn only() {
         check("userName", json!({"userName": "ada"}));
@@ -447,6 +448,7 @@ mod tests {
         check("department", json!({}));
     }
 
+    // R7644-3.9-01, R7644-3.9-03, R7644-3.9-06
     #[test]
     fn except() {
         check_excluded("", |_| {});
@@ -474,6 +476,7 @@ mod tests {
         );
     }
 
+    // R7644-3.9-04
     #[test]
     fn both_are_refused() {
         let error = Selection::parse(Some("a"), Some("b")).unwrap_err();
@@ -506,6 +509,7 @@ mod tests {
         assert!(!Selection::all().wants(group, "groups"));
     }
 
+    // R7643-7-05, R7643-7-06, R7643-7-07, R7644-3.9-01, R7644-3.9-08
     #[test]
     fn returned_on_request() {
         let text = r#"{"id":"urn:x:A","name":"A","attributes":[

@@ -268,6 +268,7 @@ mod tests {
         assert!(error.contains("must be a URN"), "{error}");
     }
 
+    // R7643-2.3.5-01
     #[test]
     fn instants() {
         let check =

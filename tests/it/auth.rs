@@ -25,6 +25,7 @@ async fn is_turned_away(client: &Client, error: Option<&str>) {
     reply.expect_error(401, "");
 }
 
+// R6750-2.1-01
 both!(a_token_comes_in_several_forms, |app| async move {
     let token = app.token("forms", &["scim"]).await;
     for header in [
@@ -42,6 +43,7 @@ both!(a_token_comes_in_several_forms, |app| async move {
     }
 });
 
+// R6750-3-01, R6750-3-02, R6750-3-03, R6750-3.1-02, R7644-2-01, R9110-11.4-01
 both!(nobody_gets_in_without_a_token, |app| async move {
     is_turned_away(&app.anonymous(), None).await;
     let token = app.token("nobody", &["scim"]).await;
@@ -82,12 +84,14 @@ both!(nobody_gets_in_without_a_token, |app| async move {
     .await;
 });
 
+// R6750-2.3-01
 both!(a_token_in_the_address_is_no_token, |app| async move {
     let token = app.token("address", &["scim"]).await;
     let path = format!("/Users?access_token={token}");
     app.anonymous().get(&path).await.expect_error(401, "");
 });
 
+// R7644-2-01, R7644-2.2-01, R7644-7.6-01
 both!(every_endpoint_asks_for_a_token, |app| async move {
     let user = app.create_user("ada@example.com").await;
     let group = app.create_group("A", &[id(&user)]).await;
@@ -122,6 +126,7 @@ both!(every_endpoint_asks_for_a_token, |app| async move {
     assert_eq!(app.list("/Users", &[]).await.total, 1);
 });
 
+// R6750-3.1-03, R7644-2-02, R7644-2.1-01, R7644-7.7-02
 both!(a_reader_reads_and_no_more, |app| async move {
     let user = app.create_user("ada@example.com").await;
     let path = format!("/Users/{}", id(&user));
@@ -148,6 +153,7 @@ both!(a_reader_reads_and_no_more, |app| async move {
     assert_eq!(app.list("/Users", &[]).await.total, 1);
 });
 
+// R7644-2-02, R7644-2.1-01, R7644-7.7-02
 both!(scopes_open_only_their_own_doors, |app| async move {
     let tenant = json!({ "name": "intruder" });
     let token = json!({ "tenant": app.tenant, "name": "x", "scopes": ["admin"] });
@@ -174,6 +180,7 @@ both!(two_tokens_are_valid_at_once, |app| async move {
     assert_eq!(old.user(id(&user)).await, new.user(id(&user)).await);
 });
 
+// R7644-7.4-01
 both!(a_token_made_by_command_line_works, |app| async move {
     let arguments = [
         "token",
@@ -199,6 +206,7 @@ both!(a_token_made_by_command_line_works, |app| async move {
     assert_eq!(app.database.count(&stored), 0, "stored in clear");
 });
 
+// R6750-3.1-02, R6750-5.3-01, R7644-7.4-01
 both!(an_expired_token_is_turned_away, |app| async move {
     let token = app.token("short-lived", &["scim"]).await;
     let expire = format!(
@@ -211,6 +219,7 @@ both!(an_expired_token_is_turned_away, |app| async move {
     is_turned_away(&client, Some("invalid_token")).await;
 });
 
+// R6750-3.1-02
 both!(a_revoked_token_is_turned_away_at_once, |app| async move {
     let arguments = [
         "token",
@@ -290,6 +299,7 @@ fn access_token(key: &jsonwebtoken::EncodingKey, scp: &str, exp: i64) -> String 
     jsonwebtoken::encode(&header, &claims, key).expect("signs")
 }
 
+// R6750-5.3-01, R7644-2.1-01
 both_alone!(
     an_issuers_access_tokens_are_taken_for_its_tenant,
     |database: Database| async move {

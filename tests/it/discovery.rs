@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{SCIM, both, sample, texts};
 
+// R7643-3.1-11, R7643-5-01, R7643-5-02, R7644-4-01, R7644-4-06
 both!(the_provider_config_tells_the_truth, |app| async move {
     let config = app.get("/ServiceProviderConfig").await.expect(200);
     assert_eq!(config["patch"]["supported"], true);
@@ -26,12 +27,14 @@ both!(the_provider_config_tells_the_truth, |app| async move {
     assert_eq!(etag_said, created.headers.contains_key("etag"));
 });
 
+// R7643-5-03, R7644-4-08
 both!(anybody_may_read_the_provider_config, |app| async move {
     let nobody = app.anonymous();
     let config = nobody.get("/ServiceProviderConfig").await.expect(200);
     assert_eq!(config, app.get("/ServiceProviderConfig").await.expect(200));
 });
 
+// R7643-6-01, R7643-6-03, R7644-4-03, R7644-4-06, R7644-4-07, RINTEROP-5.1-01
 both!(the_resource_types_are_listed, |app| async move {
     let page = app.get("/ResourceTypes").await.page();
     assert_eq!(texts(&page.resources, "name"), ["User", "Group"]);
@@ -54,6 +57,7 @@ both!(the_resource_types_are_listed, |app| async move {
     app.get("/ResourceTypes/Robot").await.expect_error(404, "");
 });
 
+// R7643-7-01, R7643-7-09, R7644-3.1-01, R7644-4-02, R7644-4-06, R7644-4-09, RINTEROP-5.1-01
 both!(the_schemas_are_listed, |app| async move {
     let page = app.get("/Schemas").await.page();
     let ids = page.ids();
@@ -102,6 +106,7 @@ fn complete(attribute: &Value) {
     }
 }
 
+// R7644-4-04, R7644-4-05
 both!(discovery_takes_no_filter_and_no_pages, |app| async move {
     for path in ["/ServiceProviderConfig", "/ResourceTypes", "/Schemas"] {
         let filtered = format!("{path}?filter=id%20pr");
@@ -116,6 +121,7 @@ both!(discovery_takes_no_filter_and_no_pages, |app| async move {
     }
 });
 
+// R7643-7-02
 both!(discovery_cannot_be_written, |app| async move {
     let urn = format!("/Schemas/{}", sample::USER);
     for path in [

@@ -15,7 +15,7 @@ async fn post_bytes(client: &Client, content_type: &str, body: &[u8]) -> Reply {
         .await
 }
 
-// R7644-3.2-04, R7644-3.2-05
+// R7644-3.12-01, R7644-3.13-01, R7644-3.13-02, R7644-3.2-04, R7644-3.2-05, R7644-3.8-06
 both!(an_unknown_path_is_a_scim_error, |app| async move {
     for path in [
         "/Foo",
@@ -39,7 +39,7 @@ both!(an_unknown_path_is_a_scim_error, |app| async move {
     }
 });
 
-// R7644-3.2-03, R7644-3.2-05
+// R7644-3.2-03, R7644-3.2-05, R7644-3.3-06
 both!(a_wrong_method_is_a_scim_error, |app| async move {
     let user = app.create_user("ada@example.com").await;
     let one = format!("/Users/{}", id(&user));
@@ -65,7 +65,7 @@ both!(a_wrong_method_is_a_scim_error, |app| async move {
     assert_eq!(app.user(id(&user)).await, user);
 });
 
-// R7644-3.8-07, R7644-3.3-08
+// R7644-3.3-08, R7644-3.8-01, R7644-3.8-07, R7644-7-03
 both!(what_is_no_json_object_is_refused, |app| async move {
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
     let deep_in_place = format!(
@@ -127,7 +127,7 @@ both!(odd_numbers_do_no_harm, |app| async move {
     }
 });
 
-// R7644-3.8-05, L-14
+// L-14, R7644-3.2-05, R7644-3.8-05
 both!(json_comes_under_several_names, |app| async move {
     let accepted = [
         "application/scim+json",
@@ -158,7 +158,7 @@ both!(json_comes_under_several_names, |app| async move {
     assert!(app.find_users(r#"userName sw "other""#).await.is_empty());
 });
 
-// R7644-3.8-02, R7644-3.8-03, R7644-3.8-04
+// R7644-3.8-02, R7644-3.8-03, R7644-3.8-04, RINTEROP-6.2-01
 both!(whatever_is_accepted_scim_is_answered, |app| async move {
     for accept in [
         "application/scim+json",
@@ -175,6 +175,7 @@ both!(whatever_is_accepted_scim_is_answered, |app| async move {
     }
 });
 
+// R7644-3.2-05, R7644-7-03
 both!(a_body_too_large_is_a_scim_error, |app| async move {
     let body = format!(r#"{{"userName":"{}"}}"#, "x".repeat(17 * 1024 * 1024));
     // The server may stop reading before all is sent: then the answer may be lost on the way.
@@ -207,6 +208,7 @@ both!(sixteen_megabytes_less_a_little_are_read, |app| async move {
     assert_eq!(app.user(id(&created)).await["photos"], body["photos"]);
 });
 
+// R7644-3.4.1-02, R7644-7-04, R7644-7.7-01
 both!(ids_with_odd_characters_are_just_unknown, |app| async move {
     let long = "x".repeat(5_000);
     for id in [
@@ -275,6 +277,7 @@ both!(paths_that_are_no_paths_do_no_harm, |app| async move {
     app.get("/Users").await.page();
 });
 
+// R7644-3.12-03, RIPSIE-8-01
 both!(details_say_what_to_do_and_leak_nothing, |app| async move {
     app.create_user("ada@example.com").await;
     let taken = app.post("/Users", &sample::user("ADA@example.com")).await;
@@ -297,6 +300,7 @@ both!(details_say_what_to_do_and_leak_nothing, |app| async move {
     }
 });
 
+// R7644-7-03
 both_alone!(
     a_body_that_does_not_come_is_a_scim_error,
     |database: Database| async move {

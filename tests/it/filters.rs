@@ -29,7 +29,11 @@ async fn staff(client: &Client) {
 
 const ALL: [&str; 5] = ["Ada", "bob", "Çelik", "dot.com+tag@example.com", "eve"];
 
-// R7644-3.4.2.2-01, R7644-3.4.2.2-02, R7644-3.4.2.2-04, R7644-3.4.2.2-20, R7644-3.4.2.2-23, R7644-3.4.2.2-27, R7644-3.4.2.2-32, R7644-3.4.2.2-33, R7644-7.7-01
+// L-12, R7643-2.4-02, R7644-3.10-01, R7644-3.4.2-02, R7644-3.4.2.2-01, R7644-3.4.2.2-02, R7644-3.4.2.2-04,
+// R7644-3.4.2.2-06, R7644-3.4.2.2-07, R7644-3.4.2.2-08, R7644-3.4.2.2-11, R7644-3.4.2.2-12, R7644-3.4.2.2-13,
+// R7644-3.4.2.2-20, R7644-3.4.2.2-21, R7644-3.4.2.2-22, R7644-3.4.2.2-23, R7644-3.4.2.2-24, R7644-3.4.2.2-26,
+// R7644-3.4.2.2-27, R7644-3.4.2.2-28, R7644-3.4.2.2-29, R7644-3.4.2.2-32, R7644-3.4.2.2-33, R7644-3.4.2.2-34,
+// R7644-7.7-01, RINTEROP-5.2-01, RINTEROP-6.3-01, RIPSIE-5.4-01
 both!(filters_find_what_they_say, |app| async move {
     staff(&app).await;
     let [ada, bob, celik, dot, eve] = ALL;
@@ -120,6 +124,7 @@ both!(filters_find_what_they_say, |app| async move {
     }
 });
 
+// R7643-3.1-03, R7644-3.4.2.2-33
 both!(an_id_can_be_asked_for, |app| async move {
     let user = app.create_user("ada@example.com").await;
     app.create_user("bob@example.com").await;
@@ -133,7 +138,7 @@ both!(an_id_can_be_asked_for, |app| async move {
     );
 });
 
-// R7644-3.4.2.2-12, L-16
+// L-10, L-16, R7644-3.4.2-01, R7644-3.4.2.2-12
 both!(blanks_come_as_plus_or_as_percent_20, |app| async move {
     staff(&app).await;
     for query in [
@@ -151,7 +156,9 @@ both!(blanks_come_as_plus_or_as_percent_20, |app| async move {
     assert_eq!(page.total, 1);
 });
 
-// R7644-3.4.2.2-03, R7644-3.4.2.2-05, R7644-3.4.2.2-06, R7644-3.4.2.2-15, R7644-3.4.2.2-31, R7644-3.4.2.2-36
+// R7643-4.1.1-11, R7644-3.10-02, R7644-3.4.2.2-03, R7644-3.4.2.2-05, R7644-3.4.2.2-06, R7644-3.4.2.2-07,
+// R7644-3.4.2.2-11, R7644-3.4.2.2-14, R7644-3.4.2.2-15, R7644-3.4.2.2-24, R7644-3.4.2.2-25, R7644-3.4.2.2-28,
+// R7644-3.4.2.2-31, R7644-3.4.2.2-36, RINTEROP-6.3-01
 both!(filters_that_say_nothing_are_refused, |app| async move {
     staff(&app).await;
     let deep = format!("{}userName pr{}", "(".repeat(60), ")".repeat(60));
@@ -191,6 +198,7 @@ both!(filters_that_say_nothing_are_refused, |app| async move {
     }
 });
 
+// R7644-3.4.2.2-05
 both!(
     a_fault_in_a_filter_is_shown_with_its_place,
     |app| async move {
@@ -204,6 +212,7 @@ both!(
     }
 );
 
+// R7644-3.4.2-01, R7644-3.4.2-02, R7644-3.4.2.4-05
 both!(
     queries_that_are_no_queries_are_refused_or_ignored,
     |app| async move {
@@ -219,6 +228,8 @@ both!(
     }
 );
 
+// R7644-3.4.2.4-01, R7644-3.4.2.4-02, R7644-3.4.2.4-03, R7644-3.4.2.4-04, R7644-3.4.2.4-05, R7644-3.4.2.4-06,
+// RINTEROP-6.4-01
 both!(pages_have_edges, |app| async move {
     staff(&app).await;
     let page = async |start: &str, count: &str| {
@@ -249,6 +260,7 @@ both!(pages_have_edges, |app| async move {
     }
 });
 
+// R7644-3.4.2.3-06, R7644-3.4.2.4-02
 both!(
     pages_cover_everything_once_in_a_stable_order,
     |app| async move {
@@ -315,6 +327,7 @@ both!(filtered_pages_cover_everything_once, |app| async move {
     }
 });
 
+// L-10, RINTEROP-6.4-01, RIPSIE-6.1.5-01
 both!(a_page_may_hold_a_hundred, |app| async move {
     for number in 0..120 {
         let group = json!({ "displayName": format!("g{number:03}") });

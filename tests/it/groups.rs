@@ -50,7 +50,7 @@ fn remove(member: &str) -> Value {
     json!([{ "op": "remove", "path": format!("members[value eq \"{member}\"]") }])
 }
 
-// R7643-4.2-04
+// R7643-3.1-07, R7643-4.1.2-06, R7643-4.2-04
 both!(a_created_group_shows_its_members, |app| async move {
     let ids = people(&app, 2).await;
     let created = app.create_group("Surveyors", &as_strs(&ids)).await;
@@ -72,6 +72,7 @@ both!(a_created_group_shows_its_members, |app| async move {
     assert_eq!(user["groups"], expected);
 });
 
+// R7643-2.5-01, R7643-4.2-02
 both!(members_may_be_missing_null_or_empty, |app| async move {
     for body in [
         json!({ "displayName": "A" }),
@@ -140,6 +141,7 @@ both!(unknown_members_are_skipped, |app| async move {
     assert_eq!(patched["meta"], created["meta"]);
 });
 
+// R7643-2.4-05, R7644-3.5.2-16, R7644-3.5.2.1-07, R7644-3.5.2.1-08, R7644-3.5.2.2-04
 both!(membership_changes_are_idempotent, |app| async move {
     let ids = people(&app, 3).await;
     let group = app.create_group("A", &[&ids[0], &ids[0]]).await;
@@ -164,6 +166,8 @@ both!(membership_changes_are_idempotent, |app| async move {
     assert_eq!(app.group(id(&group)).await, removed);
 });
 
+// L-05, R7644-3.5.2-08, R7644-3.5.2-20, R7644-3.5.2.1-02, R7644-3.5.2.1-05, R7644-3.5.2.2-02, R7644-3.5.2.2-06,
+// R7644-3.5.2.3-02
 both!(every_way_to_name_members_works, |app| async move {
     let ids = people(&app, 4).await;
     let [a, b, c, d] = [&ids[0], &ids[1], &ids[2], &ids[3]];
@@ -219,7 +223,7 @@ both!(every_way_to_name_members_works, |app| async move {
     }
 });
 
-// R7644-3.5.2-07
+// R7643-4.2-03, R7644-3.5.2-07, R7644-3.5.2.2-03
 both!(a_failed_patch_leaves_the_members_alone, |app| async move {
     let ids = people(&app, 2).await;
     let group = app.create_group("A", &[&ids[0]]).await;
@@ -242,7 +246,7 @@ both!(a_failed_patch_leaves_the_members_alone, |app| async move {
     }
 });
 
-// R7643-4.2-05, R7643-4.1.2-06
+// R7643-4.1.2-06, R7643-4.2-05
 both!(groups_nest, |app| async move {
     let ids = people(&app, 1).await;
     let user = ids[0].as_str();
@@ -305,6 +309,7 @@ both!(the_deleted_leave_their_groups, |app| async move {
     app.user(&ids[1]).await;
 });
 
+// L-11, R7644-3.4.2.2-07, R7644-3.9-03
 both!(members_of_a_group_can_be_asked_for, |app| async move {
     let ids = people(&app, 2).await;
     app.create_group("Both", &as_strs(&ids)).await;
@@ -373,6 +378,7 @@ both!(a_put_makes_the_members_what_it_says, |app| async move {
     assert_eq!(groups_of(&app, &ids[1]).await, []);
 });
 
+// R7644-3.5.2-19
 both!(parallel_edits_of_one_group_all_count, |app| async move {
     let ids = people(&app, 30).await;
     let group = app.create_group("Busy", &as_strs(&ids[..10])).await;

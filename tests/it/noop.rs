@@ -21,6 +21,7 @@ fn changes(app: &TestApp) -> i64 {
     count
 }
 
+// L-09, R7644-3.1-02, R7644-3.5.1-09
 both!(a_put_of_our_own_answer_changes_nothing, |app| async move {
     let plain = json!({ "userName": "bare@example.com" });
     let inactive = json!({ "userName": "off@example.com", "active": false });
@@ -56,6 +57,7 @@ both!(a_put_of_our_own_answer_changes_nothing, |app| async move {
     assert_eq!(changes(&app), before);
 });
 
+// R7643-2.3.8-02, R7643-3-03
 both!(the_order_of_an_object_is_no_change, |app| async move {
     let created = app
         .post("/Users", &sample::full_user("ada@example.com"))

@@ -92,6 +92,7 @@ both!(
     }
 );
 
+// L-09
 both!(a4_the_same_get_and_put_twice, |app| async move {
     let user = app.create_user("ada@example.com").await;
     let path = format!("/Users/{}", id(&user));
@@ -157,6 +158,7 @@ both!(b5_deactivate_and_reactivate_by_patch, |app| async move {
     }
 });
 
+// L-08
 both!(b6_a_group_pushed_by_patch, |app| async move {
     let ids = staff(&app, "b6-", 1_000).await;
     let refs: Vec<&str> = ids.iter().map(String::as_str).collect();
@@ -231,6 +233,7 @@ both!(c_an_import_sees_everybody, |app| async move {
     none_missed(&seen, ids);
 });
 
+// R7644-3.4.2.4-07
 both!(
     c_an_import_misses_nobody_while_people_come_and_go,
     |app| async move {
@@ -310,6 +313,7 @@ both!(
     }
 );
 
+// R7644-3.5.2-19
 both!(d_parallel_adds_to_one_group_all_count, |app| async move {
     let ids = staff(&app, "d-", 20).await;
     let group = app.create_group("Busy", &[]).await;

@@ -53,7 +53,7 @@ async fn send_everywhere(client: &Client) {
     }
 }
 
-// R7643-4.1.1-09
+// R7643-4.1.1-08, R7643-4.1.1-09, R7643-4.1.1-11, R7643-7-06, R7644-3.3-11, R7644-3.4.2.2-36
 both_alone!(
     without_sync_a_password_is_forgotten,
     |database: Database| async move {
@@ -64,7 +64,7 @@ both_alone!(
     }
 );
 
-// R7643-4.1.1-09, R7643-9-01
+// R7643-4.1.1-08, R7643-4.1.1-09, R7643-7-04, R7643-7-06, R7643-9-01, R7644-3.3-11
 both_alone!(
     with_sync_only_its_hash_is_kept,
     |database: Database| async move {

@@ -13,7 +13,8 @@ async fn somebody(client: &Client) -> (Value, String) {
     (user, path)
 }
 
-// R7644-3.5.2-01, R7644-3.5.2-05, R7644-3.5.2-20
+// L-01, L-02, L-03, L-08, R7644-3.5.2-01, R7644-3.5.2-05, R7644-3.5.2-11, R7644-3.5.2-20, R7644-3.5.2.1-06,
+// R7644-3.5.2.2-02, R7644-3.5.2.2-04, R7644-3.5.2.3-01, R7644-3.5.2.3-02, R7644-3.5.2.3-04, R7644-3.5.2.3-06
 both!(each_operation_does_its_work, |app| async move {
     let (_, path) = somebody(&app).await;
     let department = format!("{}:department", sample::ENTERPRISE);
@@ -116,7 +117,9 @@ both!(operations_build_on_one_another, |app| async move {
     assert_eq!(patched["emails"], only);
 });
 
-// R7644-3.5.2-07, R7644-3.5.2-17, R7644-3.5.2.2-01, R7644-3.5.2.2-03
+// R7643-4.1.2-05, R7644-3.5.2-04, R7644-3.5.2-07, R7644-3.5.2-09, R7644-3.5.2-17, R7644-3.5.2-18, R7644-3.5.2-21,
+// R7644-3.5.2-22, R7644-3.5.2-23, R7644-3.5.2.1-01, R7644-3.5.2.2-01, R7644-3.5.2.2-03, R7644-3.5.2.3-09,
+// R7644-3.5.2.3-10, RINTEROP-6.9-01
 both!(a_patch_is_done_whole_or_not_at_all, |app| async move {
     let (before, path) = somebody(&app).await;
     app.create_user("taken@example.com").await;
@@ -237,7 +240,7 @@ both!(the_envelope_must_be_right, |app| async move {
     refused.expect_error(400, "invalidSyntax");
 });
 
-// R7644-3.5.2-16, R7644-3.5.2.1-07
+// L-08, R7643-3.1-07, R7644-3.5.2-16, R7644-3.5.2.1-07, R7644-3.5.2.1-10, R7644-3.5.2.2-04, R7644-3.5.2.3-11
 both!(
     a_patch_that_changes_nothing_leaves_no_trace,
     |app| async move {
@@ -288,7 +291,7 @@ both!(filters_see_what_a_patch_did, |app| async move {
     app.create_user("ada@example.com").await;
 });
 
-// L-01, L-02, L-03, L-04, L-06
+// L-01, L-02, L-03, L-04, L-06, R7644-3.5.2-13, R7644-3.5.2.1-09
 both!(entra_is_understood_too, |app| async move {
     let user = app.create_user("ada@example.com").await;
     let path = format!("/Users/{}", id(&user));
@@ -316,6 +319,7 @@ both!(entra_is_understood_too, |app| async move {
     );
 });
 
+// R7644-3.5.2-19
 both!(a_thousand_operations_fit, |app| async move {
     let user = app.create_user("ada@example.com").await;
     let path = format!("/Users/{}", id(&user));

@@ -25,6 +25,7 @@ both!(every_answer_carries_a_request_id, |app| async move {
     assert!(!ids[0].is_empty() && ids[0] != ids[1], "{ids:?}");
 });
 
+// R7644-7.5.2-02
 both!(the_log_holds_no_names_and_no_tokens, |app| async move {
     app.create_user("ada.lovelace.secret@example.com").await;
     app.get("/Users?filter=userName%20eq%20%22ada.lovelace.secret@example.com%22")
@@ -229,6 +230,7 @@ both!(answers_are_compressed_for_who_wants_it, |app| async move {
     assert!(packed.bytes.len() * 3 < app.get("/Users").await.bytes.len());
 });
 
+// R7644-7-04
 both_alone!(
     locations_name_the_address_that_clients_see,
     |database: Database| async move {
@@ -240,6 +242,7 @@ both_alone!(
     }
 );
 
+// R7644-7-03
 both_alone!(
     overload_is_told_and_nothing_is_lost,
     |database: Database| async move {

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use crate::harness::{both, id, member_ids, sample, texts};
 
+// R7644-6.2-01
 both!(nothing_of_a_neighbour_can_be_reached, |app| async move {
     let neighbour = app.neighbour().await;
     let user = app.create_user("ada@example.com").await;
@@ -31,6 +32,7 @@ both!(nothing_of_a_neighbour_can_be_reached, |app| async move {
     assert_eq!(app.group(id(&group)).await, group);
 });
 
+// R7643-3.1-05, R7644-6-01, R7644-6.2-03
 both!(no_list_shows_a_neighbour, |app| async move {
     let neighbour = app.neighbour().await;
     let user = app.create_user("ada@example.com").await;
@@ -69,6 +71,7 @@ both!(no_list_shows_a_neighbour, |app| async move {
     }
 });
 
+// R7643-9-02, R7644-6.2-03
 both!(a_name_is_taken_in_one_tenant_only, |app| async move {
     let neighbour = app.neighbour().await;
     let here = app.create_user("ada@example.com").await;
@@ -79,6 +82,7 @@ both!(a_name_is_taken_in_one_tenant_only, |app| async move {
     assert_eq!(neighbour.user(id(&there)).await, there);
 });
 
+// R7644-6.2-03
 both!(nobody_joins_a_group_from_outside, |app| async move {
     let neighbour = app.neighbour().await;
     let here = app.create_user("ada@example.com").await;
@@ -111,6 +115,7 @@ both!(nobody_joins_a_group_from_outside, |app| async move {
     assert_eq!(theirs, foreign_group);
 });
 
+// R7644-6.2-03
 both!(walks_of_two_tenants_do_not_mix, |app| async move {
     let neighbour = app.neighbour().await;
     for number in 0..6 {
@@ -151,6 +156,7 @@ both!(a_tenant_is_made_once, |app| async move {
     assert_eq!(refused.status, 400, "{refused:?}");
 });
 
+// R7644-6-01
 both!(an_admin_of_one_tenant_manages_that_one, |app| async move {
     let neighbour = app.neighbour().await;
     let admin = app.client_with_scopes(&["admin"]).await.site();

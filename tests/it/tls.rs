@@ -11,6 +11,7 @@ use rustls_pki_types::{CertificateDer, ServerName};
 
 use crate::harness::{Backend, Database, Server};
 
+// R7644-7.2-01, RINTEROP-7-01
 #[test]
 fn https_is_served_with_the_certificate_that_is_set() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/tls");

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{both, id, sample, texts, together, with_query};
 
+// R7643-3.1-01, R7643-3.1-07, R7644-3.3-01, R7644-3.3-05, R7644-3.4.1-01
 both!(a_created_user_is_there, |app| async move {
     let reply = app
         .post("/Users", &sample::user("Ada.Byron@Example.com"))
@@ -23,6 +24,8 @@ both!(a_created_user_is_there, |app| async move {
     assert_eq!(app.user(id).await, created);
 });
 
+// R7643-3-04, R7643-3.3-01, R7643-4.1.1-03, R7643-4.1.1-05, R7643-4.1.1-06, R7643-4.1.2-02, R7643-4.1.2-08,
+// R7643-4.3-01, R7643-7-03
 both!(every_attribute_comes_back_as_sent, |app| async move {
     let sent = sample::full_user("ada@example.com");
     let created = app.post("/Users", &sent).await.expect(201);
@@ -48,6 +51,7 @@ both!(every_attribute_comes_back_as_sent, |app| async move {
     );
 });
 
+// R7643-3.1-01, R7643-3.1-06, R7643-4.1.2-05, R7644-3.3-02
 both!(
     what_the_server_owns_is_ignored_in_a_create,
     |app| async move {
@@ -62,7 +66,7 @@ both!(
     }
 );
 
-// R7643-2.1-01
+// R7643-2.1-01, R7643-2.1-02
 both!(names_of_attributes_match_in_any_case, |app| async move {
     let body = json!({ "USERNAME": "ada@example.com", "Name": { "GIVENNAME": "Ada" } });
     let created = app.post("/Users", &body).await.expect(201);
@@ -78,6 +82,7 @@ both!(names_of_attributes_match_in_any_case, |app| async move {
     refused.expect_error(400, "invalidSyntax");
 });
 
+// L-02, L-04, R7643-2.5-01, R7643-2.5-03, R7643-3-05, R7644-3.3-07
 both!(
     forms_that_clients_send_are_taken_leniently,
     |app| async move {
@@ -127,7 +132,7 @@ both!(an_unknown_extension_is_kept, |app| async move {
     assert_eq!(replaced["schemas"], json!([sample::USER]));
 });
 
-// R7644-3.3-07, R7644-3.3-08, R7643-2.4-01
+// R7643-2.3-01, R7643-2.3.6-01, R7643-2.4-01, R7643-3-02, R7643-4.1.1-01, R7644-3.3-07, R7644-3.3-08
 both!(bodies_that_cannot_be_a_user_are_refused, |app| async move {
     let with = |name: &str, value: Value| {
         let mut body = sample::user("ada@example.com");
@@ -165,7 +170,8 @@ both!(bodies_that_cannot_be_a_user_are_refused, |app| async move {
     assert_eq!(app.list("/Users", &[]).await.total, 0);
 });
 
-// R7643-4.1.1-02, R7644-3.3-04
+// R7643-4.1.1-02, R7643-7-08, R7644-3.3-04, R7644-3.4.2.2-35, R7644-5-01, R7644-7.8-01, RINTEROP-5.2-01,
+// RINTEROP-6.9-01
 both!(
     a_user_name_is_taken_once_whatever_its_case,
     |app| async move {
@@ -195,7 +201,7 @@ both!(
     }
 );
 
-// R7644-3.3-12, R7644-3.3-04
+// R7644-3.3-04, R7644-3.3-12
 both!(of_many_equal_creates_one_wins, |app| async move {
     let race = (0..20).map(|_| {
         let client = app.client.clone();
@@ -212,7 +218,7 @@ both!(of_many_equal_creates_one_wins, |app| async move {
     assert_eq!(app.list("/Users", &[]).await.total, 1);
 });
 
-// R7643-3.1-04
+// R7643-3.1-04, R7644-6.2-02
 both!(an_external_id_may_be_shared, |app| async move {
     for name in ["a@example.com", "b@example.com"] {
         let mut body = sample::user(name);
@@ -225,7 +231,8 @@ both!(an_external_id_may_be_shared, |app| async move {
     assert!(other_case.is_empty());
 });
 
-// R7644-3.5.1-01, R7644-3.5.1-02, R7644-3.5.1-04
+// L-17, R7643-3.1-06, R7643-4.1.2-05, R7644-3.1-02, R7644-3.5.1-01, R7644-3.5.1-02, R7644-3.5.1-03, R7644-3.5.1-04,
+// R7644-3.5.1-09, R7644-3.5.1-10
 both!(a_put_replaces_what_can_be_written, |app| async move {
     let created = app
         .post("/Users", &sample::full_user("ada@example.com"))
@@ -265,7 +272,7 @@ both!(a_put_replaces_what_can_be_written, |app| async move {
     taken.expect_error(409, "uniqueness");
 });
 
-// R7644-3.5.1-06, R7644-3.5.1-08
+// R7644-3.2-01, R7644-3.5.1-06, R7644-3.5.1-08
 both!(
     a_put_that_cannot_be_done_changes_nothing,
     |app| async move {
@@ -286,6 +293,7 @@ both!(
     }
 );
 
+// R7644-3.6-01, R7644-3.6-02, R7644-3.6-03, RINTEROP-6.6-01, RIPSIE-5.2-01
 both!(a_deleted_user_is_gone_everywhere, |app| async move {
     let created = app.create_user("ada@example.com").await;
     let path = format!("/Users/{}", id(&created));
@@ -307,7 +315,7 @@ both!(a_deleted_user_is_gone_everywhere, |app| async move {
     assert_ne!(again["id"], created["id"]);
 });
 
-// R7643-4.1.1-07, R7644-3.6-04
+// R7643-4.1.1-07, R7644-3.6-04, RINTEROP-6.6-01
 both!(deactivated_is_not_deleted, |app| async move {
     let created = app.create_user("ada@example.com").await;
     let path = format!("/Users/{}", id(&created));
@@ -338,7 +346,7 @@ both!(deactivated_is_not_deleted, |app| async move {
     );
 });
 
-// R7643-3.1-03
+// R7643-3.1-03, R7644-3.4.1-02
 both!(an_id_is_exact_and_of_one_type, |app| async move {
     let user = app.create_user("ada@example.com").await;
     let group = app.create_group("Surveyors", &[]).await;
@@ -357,6 +365,8 @@ both!(an_id_is_exact_and_of_one_type, |app| async move {
     app.get(&format!("/Users/{encoded}")).await.expect(200);
 });
 
+// R7643-3.1-03, R7643-7-06, R7643-7-07, R7644-3.10-01, R7644-3.9-02, R7644-3.9-03, R7644-3.9-04, R7644-3.9-05,
+// R7644-3.9-06, R7644-3.9-07, R7644-3.9-09, R7644-3.9-10
 both!(a_client_chooses_what_it_sees, |app| async move {
     let created = app
         .post("/Users", &sample::full_user("ada@example.com"))
@@ -403,6 +413,7 @@ both!(a_client_chooses_what_it_sees, |app| async move {
     app.get(&both).await.expect_error(400, "invalidValue");
 });
 
+// R7643-7-07, R7644-3.3-10, R7644-3.9-05
 both!(
     selection_holds_for_lists_and_answers_to_writes,
     |app| async move {

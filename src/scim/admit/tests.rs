@@ -134,6 +134,7 @@ fn what_okta_creates() {
     assert_eq!(admitted.document.to_string(), expected.to_string());
 }
 
+// R7643-3-01, R7643-3-02, R7643-3-05, R7643-3-06
 #[test]
 fn schemas() {
     for schemas in [
@@ -193,7 +194,7 @@ fn names() {
     check_error(json!({ACME: {}, ACME.to_uppercase(): {}}), twice, "URN:");
 }
 
-// R7644-3.3-02, R7643-3.1-06
+// R7643-3.1-06, R7643-4.3-02, R7644-3.3-02
 #[test]
 fn read_only_attributes_are_ignored() {
     check(
@@ -239,6 +240,7 @@ fn unassigned() {
     );
 }
 
+// R7643-2.3-01, R7643-2.3.6-01
 #[test]
 fn types() {
     check(json!({"title": 5}), json!({"title": "5"}));
@@ -394,6 +396,7 @@ fn required_attributes() {
     assert!(admit(&device(), &json!({}), Compatibility::Tolerant).is_err());
 }
 
+// R7643-6-02
 #[test]
 fn a_required_extension() {
     let extension = Schema::parse(
@@ -586,7 +589,7 @@ fn current() -> Document {
     document
 }
 
-// R7644-3.5.1-04, L-09
+// L-09, R7644-3.5.1-04
 #[test]
 fn an_echo_changes_nothing() {
     let current = current();
@@ -616,7 +619,7 @@ fn an_echo_changes_nothing() {
     }
 }
 
-// R7644-3.5.1-02, R7644-3.5.1-03, R7644-3.5.1-10
+// R7644-3.5.1-02, R7644-3.5.1-03, R7644-3.5.1-07, R7644-3.5.1-10
 #[test]
 fn a_replace_clears_what_it_leaves_out() {
     let incoming = admit(
@@ -631,7 +634,7 @@ fn a_replace_clears_what_it_leaves_out() {
     assert_eq!(document.to_string(), expected.to_string());
 }
 
-// R7644-3.5.1-05, R7644-3.5.1-11
+// R7643-7-04, R7644-3.5.1-05, R7644-3.5.1-11
 #[test]
 fn a_replace_guards_attributes() {
     let rt = device();

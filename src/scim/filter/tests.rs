@@ -55,7 +55,7 @@ fn check_error(text: &str, expected: &str) {
     }
 }
 
-// R7644-3.4.2.2-13, R7644-3.4.2.2-28
+// R7643-2.3.6-02, R7644-3.10-01, R7644-3.4.2.2-02, R7644-3.4.2.2-13, R7644-3.4.2.2-28
 #[test]
 fn resolved() {
     check(r#"USERNAME Eq "BJensen""#, r#"userName eq Text("bjensen")"#);

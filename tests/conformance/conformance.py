@@ -1,0 +1,183 @@
+#!/usr/bin/env python3
+"""Holds docs/conformance.md to the tests, so that it cannot rot.
+
+    conformance.py            compares, and fails where anything is not so
+    conformance.py --write    writes docs/conformance.md anew
+
+A test says which requirements it shows in a comment right above it: `// R7644-3.14-03, R7644-3.14-09`. The file
+requirements.txt lists every requirement with its level, and the reason where no test shows it: either the
+requirement is not applicable ("n/a: ..") or it is not held ("no: ..").
+"""
+
+import collections
+import pathlib
+import re
+import subprocess
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+PAGE = ROOT / "docs/conformance.md"
+BINDING = ("MUST", "SHALL", "SHOULD", "REQUIRED")
+WANTED_PERCENT = 95
+ID = r"(?:R[A-Z0-9]+-[0-9A-Za-z.]+(?:-[0-9A-Z]+)?|L-\d\d)"
+IDS = re.compile(rf"^\s*(?://|#) ({ID}(?:, {ID})*),?$")
+BETWEEN = re.compile(r"^\s*(//|#|@|\)\]|both\w*!\($|proptest! \{$|$)")
+TEST = re.compile(r"^\s*(?:(both\w*)!\((\w+)|(?:pub |async )*fn (\w+)\(|def (\w+)\(|(\w+),$)")
+START, END = "<!-- made by `just conformance --write` from here on -->\n", "\n"
+
+
+class Faults(list):
+    def say(self, text):
+        self.append(text)
+
+
+def requirements(faults):
+    """Level and reason of each id, in order."""
+    found = {}
+    for number, line in enumerate((HERE / "requirements.txt").read_text().splitlines(), 1):
+        if not line or line.startswith("#"):
+            continue
+        match = re.fullmatch(rf"({ID}) \| ([^|]+?)(?: \| (n/a|no): (.+))?", line)
+        if not match:
+            faults.say(f"requirements.txt:{number}: cannot be read: {line}")
+        elif match[1] in found:
+            faults.say(f"requirements.txt:{number}: {match[1]} a second time")
+        else:
+            found[match[1]] = (match[2], match[3], match[4])
+    return found
+
+
+def compare_with_the_list(known, faults):
+    """Beside a checkout with the list of requirements, the ids and levels are those of the list."""
+    for folder in ROOT.parents:
+        listed = folder / "shared/reference/standards.md"
+        if listed.exists():
+            break
+    else:
+        return
+    lines = re.findall(rf"^- ({ID}) \| ([^|]*?) \|", listed.read_text(), re.M)
+    levels = {name: level for name, level in lines}
+    for name in sorted(levels.keys() ^ known.keys()):
+        faults.say(f"{name} is in only one of requirements.txt and the list of requirements")
+    for name in levels.keys() & known.keys():
+        if levels[name] != known[name][0]:
+            faults.say(f"{name} is {levels[name]} in the list and {known[name][0]} in requirements.txt")
+
+
+def claims(faults):
+    """Pairs of a requirement and the test, as a file and a name, whose comment claims it."""
+    files = sorted(path for folder in ("src", "tests/it", "crates", "tests/suites") for path in (ROOT / folder).rglob("*"))
+    for path in files:
+        if path.suffix not in (".rs", ".py") or "target" in path.parts:
+            continue
+        lines = path.read_text().splitlines()
+        for at, line in enumerate(lines):
+            match = IDS.match(line)
+            if not match:
+                continue
+            below = at + 1
+            while below < len(lines) and BETWEEN.match(lines[below]):
+                below += 1
+            test = TEST.match(lines[below]) if below < len(lines) else None
+            if not test:
+                faults.say(f"{path.relative_to(ROOT)}:{at + 1}: there is no test below this comment")
+                continue
+            name = test[2] or test[3] or test[4] or test[5]
+            for requirement in match[1].split(", "):
+                yield requirement, path.relative_to(ROOT), name
+
+
+def tests_that_run():
+    """The names that `cargo test` knows."""
+    command = ["cargo", "test", "--quiet", "--", "--list"]
+    said = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
+    return {line.removesuffix(": test") for line in said.splitlines() if line.endswith(": test")}
+
+
+def full_name(path, name, running):
+    """The test's name in the list of `cargo test`, without the database; None where it does not run."""
+    parts = list(path.with_suffix("").parts)
+    # tests/it/x.rs and src/x.rs of the package, crates/name/src/x.rs of another.
+    parts = parts[{"tests": 2, "src": 1, "crates": 3}[parts[0]]:]
+    if parts[-1] in ("mod", "lib", "main"):
+        parts.pop()
+    start = "".join(f"{re.escape(part)}::" for part in parts)
+    pattern = re.compile(rf"{start}(?:\w+::)*?{name}")
+    both = sorted(full.removesuffix("::sqlite") for full in running
+                  if full.endswith("::sqlite") and full.removesuffix("::sqlite") + "::postgres" in running)
+    for full in both + sorted(running):
+        if pattern.fullmatch(full):
+            return full
+    return None
+
+
+def shown_by(known, faults):
+    """The tests that show each requirement."""
+    running = tests_that_run()
+    shown = collections.defaultdict(list)
+    for requirement, path, name in claims(faults):
+        if requirement not in known:
+            faults.say(f"{path}: {name} claims {requirement}, which is no requirement")
+            continue
+        if path.suffix == ".py":
+            shown[requirement].append(f"{path}::{name}")
+            continue
+        full = full_name(path, name, running)
+        if full is None:
+            faults.say(f"{path}: {name} claims {requirement} and is not run by `cargo test`")
+        elif full not in shown[requirement]:
+            shown[requirement].append(full)
+    return shown
+
+
+def page(known, shown, faults):
+    """The generated part, and the percentage that is held of what binds."""
+    counts = collections.defaultdict(collections.Counter)
+    rows = []
+    for name, (level, kind, reason) in known.items():
+        tests = shown.get(name, [])
+        if tests and reason:
+            faults.say(f"{name} has tests and a reason why it has none")
+        if not tests and not reason:
+            faults.say(f"{name} has no test and no reason")
+        state = "held" if tests else {"n/a": "not applicable", "no": "not held", None: "?"}[kind]
+        counts[level.split()[0].upper() if level != "-" else "-"][state] += 1
+        what = ", ".join(f"`{test}`" for test in sorted(tests)) if tests else reason or "?"
+        rows.append(f"| {name} | {level} | {state} | {what} |")
+    lines = ["| level | held | not applicable | not held | held of what applies |", "|---|---|---|---|---|"]
+    share = 0
+    binding = collections.Counter()
+    for level in BINDING:
+        binding += counts[level]
+    for title, count in [*((level, counts[level]) for level in sorted(counts)), ("**MUST, SHALL, SHOULD**", binding)]:
+        applies = count["held"] + count["not held"] + count["?"]
+        share = 100 * count["held"] / applies if applies else 100
+        lines.append(f"| {title} | {count['held']} | {count['not applicable']} | {count['not held']} | {share:.1f} % |")
+    if share < WANTED_PERCENT:
+        faults.say(f"only {share:.1f} % of MUST, SHALL and SHOULD are held")
+    lines += ["", "| id | level | state | test or reason |", "|---|---|---|---|", *rows]
+    return "\n".join(lines) + END, share
+
+
+def main():
+    faults = Faults()
+    known = requirements(faults)
+    compare_with_the_list(known, faults)
+    made, share = page(known, shown_by(known, faults), faults)
+    text = PAGE.read_text()
+    head, mark, after = text.partition(START)
+    if not mark:
+        faults.say(f"{PAGE.name} lacks the line {START.strip()}")
+    elif "--write" in sys.argv[1:]:
+        PAGE.write_text(head + mark + "\n" + made)
+    elif after != "\n" + made:
+        faults.say("docs/conformance.md is not what the tests and requirements.txt say: `just conformance --write`")
+    for fault in faults:
+        print(fault)
+    print(f"{len(known)} requirements; {share:.1f} % of MUST, SHALL and SHOULD held; {len(faults)} faults")
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
