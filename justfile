@@ -60,6 +60,10 @@ suites *names:
     cargo build --quiet
     tests/suites/run {{ names }}
 
+# docs/conformance.md is what the tests say. With --write it is written anew.
+conformance *args:
+    python3 tests/conformance/conformance.py {{ args }}
+
 # How the cost of a request grows with the directory, on both databases: minutes. See docs/performance.md.
 bench-scaling *args:
     cargo bench --bench scaling -- {{ args }}

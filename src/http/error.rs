@@ -28,6 +28,8 @@ pub enum ApiError {
     /// `filter` on a discovery endpoint (RFC 7644 section 4).
     FilterForbidden,
     MediaType,
+    /// More than one credential in a request (RFC 6750 section 2).
+    SeveralCredentials,
     /// A strict tenant's client takes nothing that SCIM answers.
     NotAcceptable,
     TooLarge {
@@ -95,6 +97,7 @@ impl ApiError {
             Self::MethodNotAllowed { allow } => format!("This endpoint only knows {allow}."),
             Self::FilterForbidden => "Discovery endpoints cannot be filtered (RFC 7644 section 4).".to_owned(),
             Self::MediaType => "The body must be sent as application/scim+json or application/json.".to_owned(),
+            Self::SeveralCredentials => "Send the token once, in one Authorization header, and none in the address.".to_owned(),
             Self::NotAcceptable => "The answer is application/scim+json, which the Accept header rules out.".to_owned(),
             Self::TooLarge { limit_bytes } => format!(
                 "The body is larger than {limit_bytes} bytes. Send less at once, or raise `body_limit_bytes` in the service's configuration."
@@ -137,7 +140,7 @@ impl ResponseError for ApiError {
                 StatusCode::FORBIDDEN
             }
             Self::Service(E::Conflict(_) | E::Taken(_)) => StatusCode::CONFLICT,
-            Self::Service(E::BadRequest(_)) => StatusCode::BAD_REQUEST,
+            Self::Service(E::BadRequest(_)) | Self::SeveralCredentials => StatusCode::BAD_REQUEST,
             Self::Service(E::Busy | E::Full(_) | E::Unavailable(_)) => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
@@ -169,6 +172,10 @@ impl ResponseError for ApiError {
                     format!(r#"{REALM}, error="invalid_token""#),
                 ));
                 response.append_header((WWW_AUTHENTICATE, r#"Basic realm="rollcall""#));
+            }
+            Self::SeveralCredentials => {
+                let challenge = format!(r#"{REALM}, error="invalid_request""#);
+                response.append_header((WWW_AUTHENTICATE, challenge));
             }
             Self::Service(service::Error::Forbidden(scope)) => {
                 let challenge = format!(r#"{REALM}, error="insufficient_scope", scope="{scope}""#);

@@ -12,6 +12,7 @@ use crate::auth::Credential;
 use crate::deliver::Courier;
 use crate::http::body::BodyLimits;
 use crate::http::error::ApiError;
+use crate::http::query::Query;
 use crate::http::{SCIM_ROOT, accept};
 use crate::service::arrivals::{self, Kind};
 use crate::service::error::Unauthenticated;
@@ -43,6 +44,8 @@ impl FromRequest for Caller {
             .headers()
             .get(AUTHORIZATION)
             .map(|value| value.as_bytes().to_vec());
+        let headers = request.headers().get_all(AUTHORIZATION).count();
+        let is_in_address = Query::of(request).has("access_token");
         let shared = request.app_data::<Data<Shared>>().cloned();
         let is_refused = request.path().starts_with(SCIM_ROOT) && !accept::takes_json(request);
         Box::pin(async move {
@@ -57,6 +60,10 @@ impl FromRequest for Caller {
                 stranger(Kind::Missing);
                 return Err(service::Error::Unauthenticated(Unauthenticated::Missing).into());
             };
+            if headers > 1 || is_in_address {
+                stranger(Kind::Malformed);
+                return Err(ApiError::SeveralCredentials);
+            }
             let credential = Credential::parse(&header).map_err(|_| {
                 stranger(Kind::Malformed);
                 service::Error::Unauthenticated(Unauthenticated::Invalid)

@@ -141,9 +141,9 @@ def page(known, shown, faults):
             faults.say(f"{name} has tests and a reason why it has none")
         if not tests and not reason:
             faults.say(f"{name} has no test and no reason")
-        state = "held" if tests else {"n/a": "not applicable", "no": "not held", None: "?"}[kind]
+        state = "held" if tests else {"n/a": "not applicable", "no": "not held", None: "not held"}[kind]
         counts[level.split()[0].upper() if level != "-" else "-"][state] += 1
-        what = ", ".join(f"`{test}`" for test in sorted(tests)) if tests else reason or "?"
+        what = ", ".join(f"`{test}`" for test in sorted(tests)) if tests else reason or "no test shows it"
         rows.append(f"| {name} | {level} | {state} | {what} |")
     lines = ["| level | held | not applicable | not held | held of what applies |", "|---|---|---|---|---|"]
     share = 0
@@ -151,7 +151,7 @@ def page(known, shown, faults):
     for level in BINDING:
         binding += counts[level]
     for title, count in [*((level, counts[level]) for level in sorted(counts)), ("**MUST, SHALL, SHOULD**", binding)]:
-        applies = count["held"] + count["not held"] + count["?"]
+        applies = count["held"] + count["not held"]
         share = 100 * count["held"] / applies if applies else 100
         lines.append(f"| {title} | {count['held']} | {count['not applicable']} | {count['not held']} | {share:.1f} % |")
     if share < WANTED_PERCENT:

@@ -15,6 +15,7 @@ mod auth;
 mod backup;
 mod chaos;
 mod compatibility;
+mod conformance;
 mod database;
 mod directory;
 mod discovery;
