@@ -5,11 +5,15 @@ pub mod registry;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::web::Data;
 use anyhow::Context as _;
+use jiff::SignedDuration;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
 
 use crate::auth::Fields;
 use crate::auth::jwt::{Issuer, KeySet, TenantOf};
@@ -22,11 +26,12 @@ use crate::http::shared::Shared;
 use crate::http::{SCIM_ROOT, openapi};
 use crate::issuers::{Bounds, Issuers, Origin, Pace};
 use crate::service::arrivals::Arrivals;
+use crate::service::feed::Listeners;
 use crate::service::tokens::{self, Bootstrap, DEFAULT_TENANT, Wish};
 use crate::service::walk::Walks;
-use crate::service::{Options, Service, indexes, tenants};
-use crate::store::Store;
-use crate::telemetry::Metrics;
+use crate::service::{Options, Service, feed, indexes, tenants};
+use crate::store::{Backend, Store};
+use crate::telemetry::{self, Metrics};
 
 /// A bound server and what must outlive it.
 pub struct App {
@@ -36,6 +41,8 @@ pub struct App {
     pub first_token: Option<String>,
     store: Arc<Store>,
     deliveries: Deliveries,
+    clock: Arc<dyn Clock>,
+    change_retention: Option<Duration>,
 }
 
 /// Opens the database: connects and brings its tables up to date.
@@ -83,6 +90,7 @@ impl App {
                 issuers,
                 walks: Walks::default(),
                 arrivals: Arrivals::default(),
+                listeners: Listeners::default(),
                 bootstrap,
             },
             body_limits: BodyLimits {
@@ -98,13 +106,16 @@ impl App {
             shutdown_timeout: config.shutdown_timeout,
         };
         let bound = server::start(listener, shared, &listen)?;
-        let deliveries = Deliveries::start(Arc::clone(&store), clock, config.webhooks)?;
+        let deliveries =
+            Deliveries::start(Arc::clone(&store), Arc::clone(&clock), config.webhooks)?;
         Ok(Self {
             bound,
             base_url,
             first_token,
             store,
             deliveries,
+            clock,
+            change_retention: config.change_retention,
         })
     }
 
@@ -113,11 +124,58 @@ impl App {
     /// # Errors
     /// Where the server fails.
     pub async fn run(self) -> anyhow::Result<()> {
-        self.bound.server.await?;
+        let beside = self.work_beside();
+        let served = self.bound.server.await;
+        for task in beside {
+            task.abort();
+        }
+        served?;
         self.deliveries.stop().await;
         let store = self.store;
         tokio::task::spawn_blocking(move || store.close()).await?;
         Ok(())
+    }
+}
+
+/// How often changes are looked through for those that are too old.
+const PRUNING_ROUND: Duration = Duration::from_secs(60 * 60);
+
+impl App {
+    /// What runs beside the requests.
+    fn work_beside(&self) -> Vec<JoinHandle<()>> {
+        let mut tasks = vec![tokio::spawn(let_listeners_go(Arc::clone(&self.store)))];
+        if self.store.backend() == Backend::Postgres {
+            tasks.push(tokio::spawn(feed::hear_other_nodes(Arc::clone(
+                &self.store,
+            ))));
+        }
+        if let Some(keep) = self.change_retention {
+            let (store, clock) = (Arc::clone(&self.store), Arc::clone(&self.clock));
+            tasks.push(tokio::spawn(prune(store, clock, keep)));
+        }
+        tasks
+    }
+}
+
+/// A stream of changes has no end of its own, and the server waits for what is in flight.
+async fn let_listeners_go(store: Arc<Store>) {
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        return;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+    store.bell().close();
+}
+
+async fn prune(store: Arc<Store>, clock: Arc<dyn Clock>, keep: Duration) {
+    let keep = SignedDuration::try_from(keep).unwrap_or(SignedDuration::MAX);
+    loop {
+        if let Err(error) = feed::prune(&store, clock.now(), keep).await {
+            tracing::warn!(error = %telemetry::chain(&error), "old changes could not be removed");
+        }
+        tokio::time::sleep(PRUNING_ROUND).await;
     }
 }
 

@@ -61,6 +61,8 @@ pub struct Config {
     pub scan_limit: u64,
     pub patch_answer_members: u32,
     pub webhooks: deliver::Options,
+    /// `None`: for ever.
+    pub change_retention: Option<Duration>,
     pub issuers: Vec<IssuerSettings>,
     /// Resource types and extensions besides those of the standard.
     pub declared: Declared,
@@ -191,6 +193,10 @@ impl Config {
                 0..=100_000_000,
             )?),
             webhooks: webhooks(&sources)?,
+            change_retention: match sources.number("change_retention_days", 0, 0..=36_500)? {
+                0 => None,
+                days => Some(Duration::from_secs(days.saturating_mul(24 * 60 * 60))),
+            },
             issuers: sources.issuers(),
             declared: sources.declared(),
             bootstrap_token: sources.bootstrap_token().map(Secret),

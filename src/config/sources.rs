@@ -85,6 +85,9 @@ pub struct ServeArgs {
     /// A change older than this that still fails is given up [default: 259200]
     #[arg(long, value_name = "SECONDS")]
     pub webhook_give_up_s: Option<String>,
+    /// How many days changes are kept, for the feed and for history; 0 keeps them for ever [default: 0]
+    #[arg(long, value_name = "DAYS")]
+    pub change_retention_days: Option<String>,
     /// Connections that read [default: 4]
     #[arg(long, value_name = "N")]
     pub database_readers: Option<String>,
@@ -96,7 +99,7 @@ pub struct ServeArgs {
     pub database_queue_wait_ms: Option<String>,
 }
 
-const KNOWN: [&str; 24] = [
+const KNOWN: [&str; 25] = [
     "listen",
     "database",
     "base_url",
@@ -118,6 +121,7 @@ const KNOWN: [&str; 24] = [
     "webhook_backoff_ms",
     "webhook_backoff_most_s",
     "webhook_give_up_s",
+    "change_retention_days",
     "database_readers",
     "database_queue",
     "database_queue_wait_ms",
@@ -167,6 +171,7 @@ impl Sources {
                 args.webhook_backoff_most_s.clone(),
             ),
             ("webhook_give_up_s", args.webhook_give_up_s.clone()),
+            ("change_retention_days", args.change_retention_days.clone()),
             ("database_readers", args.database_readers.clone()),
             ("database_queue", args.database_queue.clone()),
             (

@@ -9,7 +9,7 @@ use actix_web::{HttpRequest, HttpResponse, ResponseError, Route, web};
 use crate::http::respond::SCIM_JSON;
 use crate::scim::{ErrorKind, message};
 use crate::service;
-use crate::service::error::Unauthenticated;
+use crate::service::error::{Gone, Unauthenticated};
 use crate::telemetry;
 
 /// How long a client should wait after 503; Okta reads whole seconds only.
@@ -76,6 +76,12 @@ impl ApiError {
             Self::Service(E::Forbidden(scope)) => {
                 format!("This token lacks the scope `{scope}`. Use a token that was made with it.")
             }
+            Self::Service(E::Gone(Gone::Removed { upto })) => format!(
+                "The changes up to number {upto} are no longer kept. Read /directory/v1/snapshot to its end and follow the feed from its `seq`."
+            ),
+            Self::Service(E::Gone(Gone::Ahead { last })) => format!(
+                "There are only {last} changes, so these are not the changes that you followed. Read /directory/v1/snapshot to its end and follow the feed from its `seq`."
+            ),
             Self::Service(E::Hidden(path)) => format!(
                 "This token may not read `{path}`, so it cannot filter or sort by it either."
             ),
@@ -134,6 +140,7 @@ impl ResponseError for ApiError {
                 StatusCode::from_u16(error.kind.status()).unwrap_or(StatusCode::BAD_REQUEST)
             }
             Self::Service(E::NotFound(_)) | Self::NoSuchPath => StatusCode::NOT_FOUND,
+            Self::Service(E::Gone(_)) => StatusCode::GONE,
             Self::Service(E::PreconditionFailed(_)) => StatusCode::PRECONDITION_FAILED,
             Self::Service(E::Unauthenticated(_)) => StatusCode::UNAUTHORIZED,
             Self::Service(E::Forbidden(_) | E::Hidden(_)) | Self::FilterForbidden => {

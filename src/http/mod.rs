@@ -10,6 +10,7 @@ pub mod directory;
 pub mod discovery;
 pub mod docs;
 pub mod error;
+pub mod feed;
 pub mod health;
 pub mod observe;
 pub mod openapi;
@@ -156,6 +157,21 @@ fn directory_routes(config: &mut ServiceConfig) {
         .service(
             web::resource("/directory/v1/groups/{id}/members/{user}")
                 .route(web::get().to(directory::membership))
+                .default_service(method_not_allowed("GET")),
+        )
+        .service(
+            web::resource("/directory/v1/changes")
+                .route(web::get().to(feed::changes))
+                .default_service(method_not_allowed("GET")),
+        )
+        .service(
+            web::resource("/directory/v1/changes/stream")
+                .route(web::get().to(feed::stream))
+                .default_service(method_not_allowed("GET")),
+        )
+        .service(
+            web::resource("/directory/v1/snapshot")
+                .route(web::get().to(feed::snapshot))
                 .default_service(method_not_allowed("GET")),
         )
         .service(

@@ -51,35 +51,48 @@ impl FromRequest for Caller {
         Box::pin(async move {
             let shared =
                 shared.ok_or_else(|| service::Error::internal("the handler has no shared data"))?;
-            let stranger = |kind| {
+            if header.is_some() && (headers > 1 || is_in_address) {
                 let now_us = shared.service.clock.now().as_microsecond();
                 let (arrivals, store) = (&shared.service.arrivals, &shared.service.store);
-                arrivals::note_stranger(arrivals, store, kind, now_us);
-            };
-            let Some(header) = header else {
-                stranger(Kind::Missing);
-                return Err(service::Error::Unauthenticated(Unauthenticated::Missing).into());
-            };
-            if headers > 1 || is_in_address {
-                stranger(Kind::Malformed);
+                arrivals::note_stranger(arrivals, store, Kind::Malformed, now_us);
                 return Err(ApiError::SeveralCredentials);
             }
-            let credential = Credential::parse(&header).map_err(|_| {
-                stranger(Kind::Malformed);
-                service::Error::Unauthenticated(Unauthenticated::Invalid)
-            })?;
-            let (principal, policy) = tokens::authenticate(&shared.service, &credential).await?;
-            if is_refused && policy.compatibility.is_strict() {
+            let caller = Self::of(&shared, header.as_deref()).await?;
+            if is_refused && caller.context.policy.compatibility.is_strict() {
                 return Err(ApiError::NotAcceptable);
             }
-            let at = shared.service.clock.now();
-            Ok(Self {
-                context: Context {
-                    principal,
-                    policy,
-                    at,
-                },
-            })
+            Ok(caller)
+        })
+    }
+}
+
+impl Caller {
+    /// The caller of a request with this `Authorization` header.
+    ///
+    /// # Errors
+    /// 401, and what the database may answer.
+    pub async fn of(shared: &Shared, header: Option<&[u8]>) -> Result<Self, ApiError> {
+        let stranger = |kind| {
+            let now_us = shared.service.clock.now().as_microsecond();
+            let (arrivals, store) = (&shared.service.arrivals, &shared.service.store);
+            arrivals::note_stranger(arrivals, store, kind, now_us);
+        };
+        let Some(header) = header else {
+            stranger(Kind::Missing);
+            return Err(service::Error::Unauthenticated(Unauthenticated::Missing).into());
+        };
+        let credential = Credential::parse(header).map_err(|_| {
+            stranger(Kind::Malformed);
+            service::Error::Unauthenticated(Unauthenticated::Invalid)
+        })?;
+        let (principal, policy) = tokens::authenticate(&shared.service, &credential).await?;
+        let at = shared.service.clock.now();
+        Ok(Self {
+            context: Context {
+                principal,
+                policy,
+                at,
+            },
         })
     }
 }

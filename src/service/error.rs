@@ -21,6 +21,9 @@ pub enum Error {
     /// The caller may not read the attribute, so it may not ask about it.
     #[error("this token may not read {0}")]
     Hidden(String),
+    /// The feed cannot be followed from where the caller stands.
+    #[error("the changes are not there")]
+    Gone(Gone),
     /// A name that is taken, outside SCIM: a tenant's or a token's.
     #[error("{0}")]
     Conflict(String),
@@ -49,6 +52,15 @@ pub enum Unauthenticated {
     Missing,
     /// One was sent, and it is unknown, malformed, expired or revoked.
     Invalid,
+}
+
+/// Why a reader of the feed must begin anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gone {
+    /// It was away for longer than changes are kept.
+    Removed { upto: i64 },
+    /// It knows of more changes than there are: the database is another one, or an older copy.
+    Ahead { last: i64 },
 }
 
 impl From<PageError> for Error {

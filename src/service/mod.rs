@@ -7,6 +7,7 @@ pub mod arrivals;
 mod assignments;
 pub mod directory;
 pub mod error;
+pub mod feed;
 pub mod indexes;
 pub mod list;
 pub mod load;
@@ -49,6 +50,7 @@ pub struct Service {
     pub issuers: Issuers,
     pub walks: walk::Walks,
     pub arrivals: arrivals::Arrivals,
+    pub listeners: feed::Listeners,
     pub bootstrap: Option<tokens::Bootstrap>,
 }
 

@@ -1,11 +1,14 @@
 //! The change log: one numbered row for each thing that happened to a resource. Rows never change.
 
-use diesel::{ExpressionMethods, QueryDsl, Queryable, RunQueryDsl};
+use diesel::sql_types::BigInt;
+use diesel::{
+    ExpressionMethods, OptionalExtension, QueryDsl, Queryable, QueryableByName, RunQueryDsl,
+};
 use serde::Serialize;
 
 use crate::store::schema::changes;
 use crate::store::sql::{Column, Sql, rows};
-use crate::store::{Conn, ResourceId, StoreError, TenantId};
+use crate::store::{Conn, ResourceId, StoreError, TenantId, Tx};
 
 /// What happened. The text is the column's value and must not change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -143,6 +146,62 @@ pub fn after(
         .select(COLUMNS)
         .load(conn)?;
     rows.into_iter().map(Recorded::try_from).collect()
+}
+
+/// Where a tenant's changes begin and end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, QueryableByName)]
+pub struct Reach {
+    /// The number of the last change that is gone; 0 where none is.
+    #[diesel(sql_type = BigInt)]
+    pub gone: i64,
+    /// The number of the last change.
+    #[diesel(sql_type = BigInt)]
+    pub last: i64,
+}
+
+/// `None` where there is no such tenant.
+pub fn reach(conn: &mut Conn, tenant: TenantId) -> Result<Option<Reach>, StoreError> {
+    let found = Sql::new(
+        "SELECT t.change_seq AS last, \
+         coalesce((SELECT min(c.seq) - 1 FROM changes AS c WHERE c.tenant_id = $1), t.change_seq) AS gone \
+         FROM tenants AS t WHERE t.id = $1",
+    )
+    .int(tenant.0)
+    .get_result(conn)
+    .optional()?;
+    Ok(found)
+}
+
+/// Removes the oldest changes, up to the first that is not older than `before`, and at most `limit` numbers at
+/// once. Answers whether there may be more to remove.
+pub fn prune(tx: &mut Tx<'_>, before: i64, limit: u32) -> Result<bool, StoreError> {
+    #[derive(QueryableByName)]
+    struct Number {
+        #[diesel(sql_type = BigInt)]
+        seq: i64,
+    }
+    let tenant = tx.tenant();
+    let conn = tx.conn();
+    let Some(reach) = reach(conn, tenant)? else {
+        return Ok(false);
+    };
+    // Several nodes wrote these times, so that they may go back a little; the numbers do not.
+    let end = reach.gone.saturating_add(limit.into());
+    let kept: Option<Number> = Sql::new(
+        "SELECT c.seq FROM changes AS c WHERE c.tenant_id = $1 AND c.seq <= $2 AND c.at >= $3 \
+         ORDER BY c.seq LIMIT 1",
+    )
+    .int(tenant.0)
+    .int(end)
+    .int(before)
+    .get_result(conn)
+    .optional()?;
+    let upto = kept.as_ref().map_or(end, |kept| kept.seq - 1);
+    Sql::new("DELETE FROM changes WHERE tenant_id = $1 AND seq <= $2")
+        .int(tenant.0)
+        .int(upto)
+        .execute(conn)?;
+    Ok(kept.is_none() && end < reach.last)
 }
 
 /// What happened to one resource before the change numbered `before` (or at all), the latest first.

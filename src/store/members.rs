@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 
 use diesel::sql_types::{Bool, Nullable, Text};
-use diesel::{ExpressionMethods, QueryDsl, QueryableByName, RunQueryDsl};
+use diesel::{BoolExpressionMethods, ExpressionMethods, QueryDsl, QueryableByName, RunQueryDsl};
 use serde::Serialize;
 
 use crate::scim::Member;
@@ -205,6 +205,43 @@ pub fn of_groups(
         (ResourceId(found.group_id), row)
     });
     Ok(rows.collect())
+}
+
+/// A member of a group as the walk through all of them sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pair {
+    pub group: ResourceId,
+    pub member: ResourceId,
+    /// `User` or `Group`.
+    pub kind: String,
+}
+
+/// The members of all groups behind a pair, by group and member.
+pub fn all_after(
+    conn: &mut Conn,
+    tenant: TenantId,
+    group: &str,
+    member: &str,
+    limit: u32,
+) -> Result<Vec<Pair>, StoreError> {
+    let rows: Vec<(String, String, String)> = members::table
+        .filter(members::tenant_id.eq(tenant.0))
+        .filter(
+            members::group_id.gt(group).or(members::group_id
+                .eq(group)
+                .and(members::member_id.gt(member))),
+        )
+        .filter(members::group_id.ge(group))
+        .order((members::group_id, members::member_id))
+        .limit(limit.into())
+        .select((members::group_id, members::member_id, members::kind))
+        .load(conn)?;
+    let pair = |(group, member, kind)| Pair {
+        group: ResourceId(group),
+        member: ResourceId(member),
+        kind,
+    };
+    Ok(rows.into_iter().map(pair).collect())
 }
 
 /// The groups that these resources are in, directly or through other groups, by resource and group. Each group

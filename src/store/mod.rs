@@ -6,6 +6,7 @@
 pub mod arrivals;
 pub mod attributes;
 pub mod backup;
+pub mod bell;
 pub mod changes;
 pub mod conn;
 pub mod counts;
@@ -45,6 +46,7 @@ use std::time::Duration;
 
 use async_channel::{Receiver, Sender, TrySendError};
 
+pub use bell::Bell;
 pub use conn::{Backend, Conn, DatabaseUrl};
 pub use error::{StoreError, Unique};
 pub use ids::{ResourceId, TenantId};
@@ -92,6 +94,7 @@ pub struct Store {
     /// What [`indexes::agree`] said; 0 is not asked.
     epoch: Arc<AtomicI64>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    bell: Arc<Bell>,
 }
 
 impl Store {
@@ -109,6 +112,7 @@ impl Store {
             writes: Vec::new(),
             epoch: Arc::default(),
             threads: Mutex::new(Vec::new()),
+            bell: Arc::default(),
         };
         let wait = config.wait;
         // Readers come first, so that they are gone before the writer writes the log back.
@@ -125,9 +129,9 @@ impl Store {
             let session = Session::open(url, Role::Writer)?;
             let (writes, queue) = async_channel::bounded(config.queue.max(1));
             store.writes.push(writes);
-            let epoch = Arc::clone(&store.epoch);
+            let (epoch, bell) = (Arc::clone(&store.epoch), Arc::clone(&store.bell));
             store.start(format!("db-write-{number}"), move || {
-                writer::serve(session, &queue, wait, &epoch)
+                writer::serve(session, &queue, wait, &epoch, &bell)
             })?;
         }
         Ok(store)
@@ -200,6 +204,11 @@ impl Store {
         receive(result).await
     }
 
+    /// Tells of new changes.
+    pub fn bell(&self) -> &Bell {
+        &self.bell
+    }
+
     pub fn backend(&self) -> Backend {
         self.backend
     }
@@ -227,6 +236,7 @@ impl Store {
     /// Takes no more work, finishes what waits and ends the threads. Blocks. Later calls find the store
     /// `Unavailable`.
     pub fn close(&self) {
+        self.bell.close();
         self.reads.close();
         for writes in &self.writes {
             writes.close();

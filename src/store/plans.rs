@@ -56,6 +56,9 @@ fn read_all(conn: &mut Conn) -> Result<(), StoreError> {
     changes::after(conn, TENANT, 0, 10)?;
     changes::of_resource(conn, TENANT, &id("a"), None, 10)?;
     read_directory(conn)?;
+    changes::reach(conn, TENANT)?;
+    resources::all_after(conn, TENANT, "a", 10)?;
+    members::all_after(conn, TENANT, "g", "a", 10)?;
     counts::of(conn, TENANT, "User")?;
     tenants::get(conn, TENANT)?;
     tenants::by_name(conn, "default")?;
@@ -121,6 +124,7 @@ fn no_statement_reads_a_whole_table() {
                 resources::touch(tx, &id("a"), 3)?;
                 resources::touch_many(tx, &ids(&["a", "b"]), 3)?;
                 resources::delete(tx, "User", &id("a"))?;
+                changes::prune(tx, 1, 10)?;
                 tx.append(Change {
                     resource_id: id("a"),
                     resource_type: "User".into(),

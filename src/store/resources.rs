@@ -204,6 +204,23 @@ pub fn get_many(
     Ok(found.into_iter().map(Stored::from).collect())
 }
 
+/// The resources of all types behind an id, by id.
+pub fn all_after(
+    conn: &mut Conn,
+    tenant: TenantId,
+    after: &str,
+    limit: u32,
+) -> Result<Vec<Stored>, StoreError> {
+    let rows: Vec<StoredRow> = resources::table
+        .filter(resources::tenant_id.eq(tenant.0))
+        .filter(resources::id.gt(after))
+        .order(resources::id)
+        .limit(limit.into())
+        .select(StoredRow::as_select())
+        .load(conn)?;
+    Ok(rows.into_iter().map(Stored::from).collect())
+}
+
 /// Who bears a user name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Holder {

@@ -13,6 +13,7 @@ use async_channel::Receiver;
 use diesel::sql_types::BigInt;
 use diesel::{OptionalExtension, QueryableByName, RunQueryDsl};
 
+use crate::store::bell::Bell;
 use crate::store::changes::{self, Change};
 use crate::store::counts::{self, Count};
 use crate::store::growth::{Grown, Growth};
@@ -188,13 +189,19 @@ impl WriteJob {
 type Queue = Receiver<Waiting<WriteJob>>;
 
 /// Works until the queue is closed and empty.
-pub(super) fn serve(mut session: Session, queue: &Queue, wait: Duration, epoch: &AtomicI64) {
+pub(super) fn serve(
+    mut session: Session,
+    queue: &Queue,
+    wait: Duration,
+    epoch: &AtomicI64,
+    bell: &Bell,
+) {
     let mut backlog = VecDeque::new();
     let mut growth = Growth::new();
     while let Some((target, mut jobs)) = next_batch(queue, &mut backlog, wait) {
         let run = catch_unwind(AssertUnwindSafe(|| {
             let epoch = epoch.load(Ordering::Acquire);
-            run_batch(&mut session, target, &mut jobs, epoch)
+            run_batch(&mut session, target, &mut jobs, epoch, bell)
         }));
         let (grown, lost) = match run {
             Ok(Ok(grown)) => (grown, None),
@@ -287,6 +294,7 @@ fn run_batch(
     target: Option<TenantId>,
     jobs: &mut [WriteJob],
     epoch: i64,
+    bell: &Bell,
 ) -> Result<Option<Grown>, Lost> {
     let conn = session.begin()?;
     let mut ledger = target
@@ -318,6 +326,11 @@ fn run_batch(
         ledger.flush(conn)?;
     }
     conn.batch("COMMIT")?;
+    if let Some(ledger) = &ledger
+        && ledger.seq > ledger.flushed
+    {
+        bell.ring(ledger.tenant, ledger.seq);
+    }
     Ok(ledger.map(|ledger| ledger.grown))
 }
 

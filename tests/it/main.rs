@@ -22,6 +22,7 @@ mod discovery;
 mod entra;
 mod errors;
 mod fake_okta;
+mod feed;
 mod filters;
 mod fuzz;
 mod graceful;

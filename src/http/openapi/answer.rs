@@ -30,7 +30,7 @@ struct Fault {
     detail: &'static str,
 }
 
-const FAULTS: [Fault; 12] = [
+const FAULTS: [Fault; 13] = [
     Fault {
         status: 400,
         name: "BadRequest",
@@ -81,6 +81,14 @@ const FAULTS: [Fault; 12] = [
         description: "The name is taken.",
         kind: Some(ErrorKind::Uniqueness),
         detail: "A user with this userName exists. Choose another userName, or link the existing user.",
+    },
+    Fault {
+        status: 410,
+        name: "Gone",
+        description: "The changes behind this number are no longer there. The snapshot is the way back.",
+        kind: None,
+        detail: "The changes up to number 4711 are no longer kept. Read /directory/v1/snapshot to its end and follow the \
+                 feed from its `seq`.",
     },
     Fault {
         status: 412,

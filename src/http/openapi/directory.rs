@@ -8,14 +8,16 @@ use utoipa::openapi::path::{
 use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::response::{Response, ResponseBuilder};
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
-use utoipa::openapi::{Components, RefOr, Required};
+use utoipa::openapi::{Components, ContentBuilder, RefOr, Required};
 
 use crate::http::directory;
+use crate::http::feed;
 use crate::http::openapi::answer::{self, BODY, GUARDED, JSON};
 use crate::http::openapi::schema::{integer, string};
 use crate::http::openapi::tag;
 use crate::http::respond::SCIM_JSON;
 use crate::service::directory::MOST;
+use crate::service::feed::MOST as MOST_CHANGES;
 
 const ID: &str = "0199f3a2-6b1e-7c40-8a51-2f6d0c9e7b13";
 const GROUP: &str = "0199f3a2-9d07-7f31-b6a0-51c8e2d4f960";
@@ -31,6 +33,8 @@ pub fn register(mut components: Components) -> Components {
     add::<directory::Membership>(&mut typed);
     add::<directory::Memberships>(&mut typed);
     add::<directory::Checks>(&mut typed);
+    add::<feed::Page>(&mut typed);
+    add::<feed::Snapshot>(&mut typed);
     components.schemas.extend(typed);
     components
 }
@@ -53,6 +57,9 @@ pub fn paths() -> Vec<(String, PathItem)> {
         path("/groups/{id}/members", members()),
         path("/groups/{id}/members/{user}", membership()),
         path("/memberships", memberships()),
+        path("/changes", changes()),
+        path("/changes/stream", stream()),
+        path("/snapshot", snapshot()),
     ]
 }
 
@@ -178,6 +185,120 @@ fn memberships() -> PathItem {
     );
     let faults = [&GUARDED[..], &BODY].concat();
     PathItem::new(HttpMethod::Post, answer::errors(operation, &faults))
+}
+
+fn changes() -> PathItem {
+    let operation = filtered(operation(
+        "listChanges",
+        "Read changes",
+        "What happened in the tenant, in order, numbered without gaps. Needs the scope `read`; what the token may not \
+         read is not there.",
+    ))
+    .parameter(query(
+        "limit",
+        "How many at most; 100 where it is left out.",
+        integer().minimum(Some(1_u32)).maximum(Some(MOST_CHANGES)),
+    ))
+    .parameter(query(
+        "wait",
+        "Where there is no change yet, how many seconds to wait for one.",
+        integer().minimum(Some(0_u32)).maximum(Some(60_u32)),
+    ));
+    let joined = json!({
+        "seq": 12, "kind": "member_added", "type": "Group", "id": GROUP, "at": "2026-03-01T08:00:01Z",
+        "actor": "token:okta", "members": [ID],
+    });
+    let renamed = json!({
+        "seq": 13, "kind": "updated", "type": "User", "id": ID, "at": "2026-03-01T08:00:02Z", "actor": "token:okta",
+        "attributes": [{ "path": "title", "before": null, "after": "Countess" }],
+    });
+    let example = json!({ "changes": [joined, renamed], "next": 13, "last": 13 });
+    get(answered(operation, "FeedPage", example), &[400, 410])
+}
+
+fn stream() -> PathItem {
+    let text = "retry: 1000\nid: 12\n\nid: 13\nevent: updated\ndata: {\"seq\":13,\"kind\":\"updated\"}\n\n";
+    let events = ContentBuilder::new()
+        .schema(Some(string()))
+        .example(Some(json!(text)));
+    let operation = filtered(operation(
+        "streamChanges",
+        "Hear of changes as they happen",
+        "Server-Sent Events without an end: the id is the number, the event the kind, the data a change as in the \
+         list. Without `after` and `Last-Event-ID` it begins with the next change. It ends when the token does. Needs \
+         the scope `read`.",
+    ))
+    .parameter(
+        query(
+            "Last-Event-ID",
+            "The number of the last change that the client has; counts before `after`.",
+            integer().minimum(Some(0_u32)),
+        )
+        .parameter_in(ParameterIn::Header),
+    )
+    .response(
+        "200",
+        ResponseBuilder::new()
+            .description("The changes, as they happen.")
+            .content("text/event-stream", events.build())
+            .build(),
+    );
+    get(operation, &[400, 410])
+}
+
+fn snapshot() -> PathItem {
+    let operation = operation(
+        "readSnapshot",
+        "Read everything, to follow the feed from there",
+        "Page by page all resources, then all members of groups. Every page has the same `seq`: whoever has read them \
+         all and then applies every change behind that number has missed nothing. Needs the scope `read`.",
+    )
+    .parameter(query(
+        "cursor",
+        "`next` of the page before; the first page where it is left out.",
+        string(),
+    ))
+    .parameter(query(
+        "limit",
+        "How many resources or members at most; 100 where it is left out.",
+        integer().minimum(Some(1_u32)).maximum(Some(MOST_CHANGES)),
+    ));
+    let user = json!({ "id": ID, "type": "User", "resource": { "id": ID, "userName": "ada@example.com" } });
+    let example = json!({
+        "seq": 13, "resources": [user], "members": [{ "group": GROUP, "member": ID, "type": "User" }], "next": null,
+    });
+    get(answered(operation, "FeedSnapshot", example), &[400, 410])
+}
+
+/// The parameters that choose among changes.
+fn filtered(operation: OperationBuilder) -> OperationBuilder {
+    operation
+        .parameter(query(
+            "after",
+            "The number of the last change that the client has; 0 begins with the first.",
+            integer().minimum(Some(0_u32)),
+        ))
+        .parameter(query(
+            "kind",
+            "Only these kinds, separated by commas: `created`, `updated`, `activated`, `deactivated`, `deleted`, \
+             `member_added`, `member_removed`, `member_skipped`.",
+            string(),
+        ))
+        .parameter(query(
+            "type",
+            "Only resources of these types, separated by commas: `User,Group`.",
+            string(),
+        ))
+}
+
+fn answered(operation: OperationBuilder, schema: &str, example: Value) -> OperationBuilder {
+    operation.response(
+        "200",
+        ResponseBuilder::new()
+            .description("Here it is.")
+            .content(JSON, answer::scim(schema, Some(example)))
+            .build(),
+    )
 }
 
 fn operation(id: &str, summary: &str, description: &str) -> OperationBuilder {

@@ -153,6 +153,19 @@ impl Client {
         })
     }
 
+    /// The answer to a GET, unread: for a stream that has no end.
+    pub async fn open(&self, path: &str, headers: &[(&str, &str)]) -> reqwest::Response {
+        let url = format!("{}{}{path}", self.address, self.prefix);
+        let mut builder = self.http.get(url);
+        if let Some(value) = &self.authorization {
+            builder = builder.header("authorization", value);
+        }
+        for (name, value) in headers {
+            builder = builder.header(*name, *value);
+        }
+        builder.send().await.expect("an answer begins")
+    }
+
     // What Okta's admins do all day.
 
     /// Creates a user as Okta does and answers the whole resource.

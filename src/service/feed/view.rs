@@ -1,0 +1,168 @@
+//! What of a recorded change its reader may see: what a GET would show it, and nothing that a schema never returns.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use crate::scim::limit::Limit;
+use crate::scim::project::{Selection, project};
+use crate::scim::{Registry, ResourceType};
+use crate::service::Context;
+use crate::service::feed::{Change, Difference, Item};
+use crate::store::changes::{ChangeKind, Recorded};
+use crate::store::resources::Stored;
+
+/// The eyes of one reader.
+pub struct View {
+    registry: Arc<Registry>,
+    limit: Option<Limit>,
+    selection: Selection,
+    sees_members: bool,
+}
+
+impl View {
+    pub fn of(context: &Context, registry: &Arc<Registry>) -> Self {
+        let limit = context.limit();
+        // Memberships are read from either side.
+        let sees_members = limit.as_ref().is_none_or(|limit| {
+            [("Group", "members"), ("User", "groups")]
+                .iter()
+                .any(|(name, path)| {
+                    registry.by_name(name).is_some_and(|rt| {
+                        rt.attr_by_key(path)
+                            .is_some_and(|path| limit.allows(rt, &path))
+                    })
+                })
+        });
+        Self {
+            registry: Arc::clone(registry),
+            selection: Selection::all().within(limit.clone()),
+            limit,
+            sees_members,
+        }
+    }
+
+    pub fn sees_members(&self) -> bool {
+        self.sees_members
+    }
+
+    /// `None` where nothing of it is the reader's to see.
+    pub fn change(&self, recorded: Recorded) -> Option<Change> {
+        let row = recorded.change;
+        let rt = self.registry.by_name(&row.resource_type)?;
+        // What is stored was written by this service; a damaged payload says nothing.
+        let payload: Map<String, Value> = serde_json::from_str(&row.payload).unwrap_or_default();
+        let mut change = Change {
+            seq: recorded.seq,
+            kind: row.kind,
+            id: row.resource_id.into_string(),
+            at: crate::service::time(row.at),
+            actor: row.actor,
+            attributes: Vec::new(),
+            members: Vec::new(),
+            resource: None,
+            resource_type: row.resource_type,
+        };
+        match row.kind {
+            ChangeKind::Created | ChangeKind::Deleted => {
+                change.resource = Some(self.shown(rt, payload));
+            }
+            ChangeKind::Updated
+            | ChangeKind::Activated
+            | ChangeKind::Deactivated
+            | ChangeKind::MemberAdded
+            | ChangeKind::MemberRemoved
+            | ChangeKind::MemberSkipped => {
+                change.attributes = self.differences(rt, &payload);
+                if self.sees_members {
+                    change.members = members(&payload);
+                }
+                if change.attributes.is_empty() && change.members.is_empty() {
+                    return None;
+                }
+            }
+        }
+        Some(change)
+    }
+
+    /// `None` for a resource whose type is no longer declared.
+    pub fn item(&self, row: Stored) -> Option<Item> {
+        let rt = self.registry.by_name(&row.resource_type)?;
+        let document: Map<String, Value> = serde_json::from_str(&row.doc).unwrap_or_default();
+        Some(Item {
+            resource: self.shown(rt, document),
+            id: row.id.into_string(),
+            resource_type: row.resource_type,
+        })
+    }
+
+    fn shown(&self, rt: &ResourceType, mut document: Map<String, Value>) -> Map<String, Value> {
+        project(rt, &mut document, &self.selection);
+        document
+    }
+
+    fn differences(&self, rt: &ResourceType, payload: &Map<String, Value>) -> Vec<Difference> {
+        let list = payload.get("attributes").and_then(Value::as_array);
+        list.into_iter()
+            .flatten()
+            .filter_map(|entry| self.difference(rt, entry))
+            .collect()
+    }
+
+    fn difference(&self, rt: &ResourceType, entry: &Value) -> Option<Difference> {
+        let path = entry.get("path")?.as_str()?;
+        let value = |name: &str| entry.get(name).filter(|value| !value.is_null());
+        let (before, after) = (value("before"), value("after"));
+        let shown = Difference {
+            path: path.to_owned(),
+            before: before.and_then(|value| self.shown_at(rt, path, value)),
+            after: after.and_then(|value| self.shown_at(rt, path, value)),
+        };
+        let is_secret = before.is_none() && after.is_none();
+        let may_name = |limit: &Limit| {
+            rt.attr_by_key(path)
+                .is_some_and(|path| limit.allows(rt, &path))
+        };
+        let is_seen = if is_secret {
+            self.limit.as_ref().is_none_or(may_name)
+        } else {
+            shown.before != shown.after
+        };
+        is_seen.then_some(shown)
+    }
+
+    /// The value of one attribute as a whole resource would show it.
+    fn shown_at(&self, rt: &ResourceType, path: &str, value: &Value) -> Option<Value> {
+        let around: Vec<String> = match rt.attr_by_key(path) {
+            Some(found) => {
+                let names = [
+                    found.container.as_deref().map(str::to_owned),
+                    Some(found.attribute.name.clone()),
+                    found.sub.as_ref().map(|sub| sub.name.clone()),
+                ];
+                names.into_iter().flatten().collect()
+            }
+            // The container of an extension, registered or not.
+            None => vec![path.to_owned()],
+        };
+        let whole = around.iter().rev().fold(value.clone(), |inner, name| {
+            Value::Object(Map::from_iter([(name.clone(), inner)]))
+        });
+        let Value::Object(whole) = whole else {
+            return None;
+        };
+        let shown = Value::Object(self.shown(rt, whole));
+        around
+            .iter()
+            .try_fold(&shown, |value, name| value.get(name))
+            .cloned()
+    }
+}
+
+fn members(payload: &Map<String, Value>) -> Vec<String> {
+    let list = payload.get("members").and_then(Value::as_array);
+    list.into_iter()
+        .flatten()
+        .filter_map(|member| Some(member.get("value")?.as_str()?.to_owned()))
+        .collect()
+}
