@@ -7,3 +7,4 @@ mod fake;
 mod push;
 mod story;
 mod transcript;
+mod verbs;

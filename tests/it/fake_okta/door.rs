@@ -114,7 +114,7 @@ async fn refused_by_double(shared: &Shared, double: &str, request: &Request) -> 
             sent = sent.header(name, value);
         }
     }
-    let answer = match sent.body(request.body.clone()).send().await {
+    let answer = match sent.body(as_described(request)).send().await {
         Ok(answer) => answer,
         Err(error) => return Some(format!("Prism does not answer: {error}")),
     };
@@ -127,6 +127,20 @@ async fn refused_by_double(shared: &Shared, double: &str, request: &Request) -> 
         "by contract {status} for {}: {said}",
         request.shown()
     ))
+}
+
+/// The body, without what Okta's guide tells and its description does not know: a property of an app's profile is removed
+/// by `null`, which the description has no place for.
+fn as_described(request: &Request) -> Vec<u8> {
+    let pointer = "/definitions/custom/properties";
+    let removes = request.path.starts_with("/api/v1/meta/schemas/apps/");
+    let Some(mut body) = request.json().filter(|_| removes && request.is_write()) else {
+        return request.body.clone();
+    };
+    if let Some(Value::Object(properties)) = body.pointer_mut(pointer) {
+        properties.retain(|_, property| !property.is_null());
+    }
+    body.to_string().into_bytes()
 }
 
 /// What Okta does at other places before it answers: the test of a connection, the challenge of an event hook.

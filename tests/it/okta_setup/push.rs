@@ -31,6 +31,37 @@ both!(the_crud_suite_row_by_row, |app| async move {
     );
 });
 
+both!(
+    from_an_empty_org_to_a_provisioned_and_deprovisioned_user,
+    |app| async move {
+        let saml = "kind = \"saml\"\nsaml = { acs_url = \"https://acme.example/acs\", audience = \"https://acme.example/acs\" }";
+        for (kind, dialect) in [("", Dialect::Patch), (saml, Dialect::Put)] {
+            let story = Story::new(app.neighbour().await);
+            story.wish(&format!("[app]\nlabel = \"Rollcall\"\n{kind}\n"));
+            let before = story.okta.snapshot();
+            story.apply().expect(2);
+            let id = story.okta.app("Rollcall");
+            story.click(&id).await;
+            story.apply_after_clicks().expect(0);
+            assert_eq!(story.okta.connection(&id).dialect, dialect);
+            crud(&story, &id, "Runscope@atko.com").await;
+            assert!(
+                story.okta.failures().is_empty(),
+                "{:?}",
+                story.okta.failures()
+            );
+            story.run(&["remove", "--yes"]).expect(0);
+            let after = story.okta.snapshot();
+            assert_eq!(
+                (&after["apps"], &after["mappings"]),
+                (&before["apps"], &before["mappings"])
+            );
+            let users = story.ours().list("/Users", &[]).await.resources;
+            assert_eq!((users.len(), &users[0]["active"]), (1, &json!(false)));
+        }
+    }
+);
+
 /// Rows 1 to 13 of Okta's CRUD suite; where it waits for some seconds, this waits until Okta is done.
 async fn crud(story: &Story, app: &str, email: &str) {
     // 1

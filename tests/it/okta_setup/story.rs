@@ -314,6 +314,11 @@ impl Ran {
         ran
     }
 
+    /// What the verb has to say beside the common.
+    pub fn more(&self, name: &str) -> Value {
+        self.json["more"][name].clone()
+    }
+
     /// How many changes of this step it shows.
     pub fn changes_of(&self, step: &str) -> usize {
         let changes = self.json["changes"].as_array().into_iter().flatten();
