@@ -178,7 +178,7 @@ impl ResourceType {
             }
         }
         for attribute in &schema.attributes {
-            check_shape(attribute).map_err(blame)?;
+            check_shape(name, attribute).map_err(blame)?;
         }
         let mut urns = HashSet::from([schema.id.to_ascii_lowercase()]);
         for extension in &extensions {
@@ -335,12 +335,12 @@ impl ResourceType {
 }
 
 /// The attributes that the service keeps in columns of their own must be what it takes them for.
-fn check_shape(attribute: &Attribute) -> Result<(), String> {
+fn check_shape(name: &str, attribute: &Attribute) -> Result<(), String> {
     let single = |kind| attribute.kind == kind && !attribute.multi_valued;
     let (fits, due) = match attribute.name.to_ascii_lowercase().as_str() {
         "username" => (
-            single(Type::String) && attribute.uniqueness != Uniqueness::None,
-            "a single text, and unique",
+            name == "User" && single(Type::String) && attribute.uniqueness != Uniqueness::None,
+            "a user's, a single text, and unique",
         ),
         "displayname" => (single(Type::String), "a single text"),
         "active" => (single(Type::Boolean), "a single boolean"),

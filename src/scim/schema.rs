@@ -12,6 +12,8 @@ use crate::scim::name::is_attribute_name;
 #[serde(rename_all = "camelCase")]
 pub struct Schema {
     pub id: String,
+    /// Optional (RFC 7643 section 7): the end of the URN where the file has none.
+    #[serde(default)]
     pub name: String,
     #[serde(default)]
     pub description: String,
@@ -26,6 +28,10 @@ impl Schema {
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut schema: Self =
             serde_json::from_str(text).map_err(|error| format!("not a schema: {error}"))?;
+        if schema.name.is_empty() {
+            let end = schema.id.rsplit(':').next().unwrap_or_default();
+            end.clone_into(&mut schema.name);
+        }
         for attribute in &mut schema.attributes {
             let attribute = Arc::make_mut(attribute);
             attribute.mend_case();
@@ -291,9 +297,10 @@ mod tests {
     #[test]
     fn defaults_of_rfc_7643_section_2_2() {
         let schema = Schema::parse(
-            r#"{"id":"urn:x:Y","name":"Y","attributes":[{"name":"a"},{"name":"r","type":"reference"}]}"#,
+            r#"{"id":"urn:x:Y","attributes":[{"name":"a"},{"name":"r","type":"reference"}]}"#,
         )
         .unwrap();
+        assert_eq!(schema.name, "Y");
         let a = schema.attribute("A").unwrap();
         assert_eq!(a.kind, Type::String);
         assert!(!a.required && !a.case_exact && !a.multi_valued);

@@ -167,6 +167,7 @@ fn an_attribute_that_rollcall_knows_in_another_shape() {
         json!({ "name": "active", "type": "string" }),
         json!({ "name": "displayName", "multiValued": true }),
         json!({ "name": "userName", "type": "string" }),
+        json!({ "name": "userName", "uniqueness": "server" }),
     ] {
         let name = attribute["name"].to_string();
         let schema = json!({ "id": "urn:x:Robot", "name": "R", "attributes": [attribute] });
