@@ -414,7 +414,7 @@ pub async fn groups(
         .await
 }
 
-/// A page of a group's users that are not inactive, by id.
+/// A page of a group's active users, by id. One without `active` is not: nobody said that it may come in.
 ///
 /// # Errors
 /// [`Error::NotFound`], and [`Error::Hidden`] where the caller may not read `members`.

@@ -123,7 +123,7 @@ fn compare(assigned: &[Value], people: &[Person]) -> Users {
             None | Some([]) => users
                 .missing
                 .push(differs(None, "assigned in Okta, not here".to_owned())),
-            Some([one]) if one.active == Some(false) => users.missing.push(differs(
+            Some([one]) if one.active != Some(true) => users.missing.push(differs(
                 Some(one),
                 "assigned in Okta, inactive here".to_owned(),
             )),
@@ -140,7 +140,7 @@ fn compare(assigned: &[Value], people: &[Person]) -> Users {
     }
     for (okta_id, list) in &here {
         for person in list {
-            if person.active != Some(false) && !seen.contains(okta_id) {
+            if person.active == Some(true) && !seen.contains(okta_id) {
                 users.extra.push(Difference {
                     okta_id: (*okta_id).to_owned(),
                     id: Some(person.id.clone()),
@@ -292,6 +292,13 @@ mod tests {
         }
     }
 
+    fn without_active(id: &str, okta_id: &str) -> Person {
+        Person {
+            active: None,
+            ..person(id, okta_id, "x", true)
+        }
+    }
+
     fn app_user(okta_id: &str, id: &str, name: &str) -> Value {
         json!({ "id": okta_id, "externalId": id, "status": "PROVISIONED", "credentials": { "userName": name } })
     }
@@ -304,6 +311,7 @@ mod tests {
             app_user("00u3", "3", "cy@x"),
             app_user("00u4", "other", "dee@x"),
             app_user("00u5", "5", "eve@x"),
+            app_user("00u8", "8", "hal@x"),
             json!({ "id": "00u6", "status": "DEPROVISIONED" }),
         ];
         let people = [
@@ -313,12 +321,15 @@ mod tests {
             person("5", "00u5", "old@x", true),
             person("6", "00u6", "fay@x", true),
             person("7", "00u7", "gus@x", false),
+            without_active("8", "00u8"),
+            without_active("9", "00u9"),
         ];
+        // Who is without `active` counts as inactive.
         let users = compare(&assigned, &people);
         let ids = |list: &[Difference]| -> Vec<String> {
             list.iter().map(|one| one.okta_id.clone()).collect()
         };
-        assert_eq!(ids(&users.missing), ["00u2", "00u3"]);
+        assert_eq!(ids(&users.missing), ["00u2", "00u3", "00u8"]);
         assert_eq!(ids(&users.extra), ["00u6"]);
         assert_eq!(ids(&users.stale), ["00u4", "00u5"]);
         assert_eq!(compare(&assigned[..1], &people[..1]), Users::default());

@@ -164,7 +164,7 @@ pub fn groups_within(
     ids(conn, Sql::new(sql).int(tenant.0).text(group.as_str()))
 }
 
-/// The direct members of a group that are users and not inactive, from behind a key on, by id.
+/// The direct members of a group that are active users, from behind a key on, by id.
 pub fn active_users_in(
     conn: &mut Conn,
     tenant: TenantId,
@@ -174,7 +174,7 @@ pub fn active_users_in(
 ) -> Result<Vec<ResourceId>, StoreError> {
     let sql = "SELECT m.member_id AS id FROM members AS m \
          WHERE m.tenant_id = $1 AND m.group_id = $2 AND m.member_id > $3 AND m.kind = 'User' AND \
-         (SELECT r.active IS NOT FALSE FROM resources AS r WHERE r.tenant_id = $1 AND r.id = m.member_id) \
+         (SELECT r.active IS TRUE FROM resources AS r WHERE r.tenant_id = $1 AND r.id = m.member_id) \
          ORDER BY m.member_id LIMIT $4";
     let after = after.map_or("", ResourceId::as_str);
     let sql = Sql::new(sql)

@@ -265,6 +265,11 @@ both!(active_members_come_in_pages, |app| async move {
     app.edit(&format!("/Users/{}", ids[3]), off)
         .await
         .expect(200);
+    // Who is without `active` counts as inactive.
+    let without = json!([{ "op": "remove", "path": "active" }]);
+    app.edit(&format!("/Users/{}", ids[9]), without)
+        .await
+        .expect(200);
     let walk = async |query: &str| {
         let mut found = Vec::new();
         let mut after = String::new();
@@ -284,7 +289,10 @@ both!(active_members_come_in_pages, |app| async move {
             }
         }
     };
-    let active: Vec<&String> = names.iter().filter(|name| *name != &names[3]).collect();
+    let active: Vec<&String> = names
+        .iter()
+        .filter(|name| ![&names[3], &names[9]].contains(name))
+        .collect();
     assert_eq!(walk("").await.iter().collect::<Vec<_>>(), active);
     assert_eq!(
         walk("&nested=false").await.iter().collect::<Vec<_>>(),

@@ -136,7 +136,7 @@ fn members() -> PathItem {
     let operation = operation(
         "listActiveMembers",
         "List the active members of a group",
-        "The users in the group that are not inactive, by id. Needs the scope `read`.",
+        "The users in the group whose `active` is true, by id. Needs the scope `read`.",
     )
     .parameter(in_path("id", "The group's id."))
     .parameter(nested())
