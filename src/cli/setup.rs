@@ -99,6 +99,12 @@ pub struct RemoveArgs {
     /// Do it
     #[arg(long)]
     yes: bool,
+    /// How long to wait until Okta has deactivated here whom the app is taken from; `0s` waits for nobody
+    #[arg(long, value_name = "TIME", value_parser = time, default_value = "5m")]
+    wait: Duration,
+    /// How often to look meanwhile
+    #[arg(long, value_name = "TIME", value_parser = time, default_value = "10s")]
+    poll: Duration,
     /// Leave Rollcall's token for Okta alive
     #[arg(long)]
     keep_token: bool,
@@ -144,6 +150,7 @@ pub async fn run(command: SetupCommand) -> anyhow::Result<ExitCode> {
         SetupCommand::Remove(args) => {
             let removal = Removal {
                 do_it: args.yes,
+                waiting: waiting(args.wait, args.poll),
                 keep_token: args.keep_token,
                 revoke_okta_token: args.revoke_okta_token,
             };

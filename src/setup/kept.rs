@@ -1,6 +1,6 @@
 //! What setup remembers between runs: what it made, by Okta's ids. No secret is in it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +29,8 @@ pub struct Kept {
     pub log_cursor: Option<String>,
     /// The test user of a `verify` that did not come to its end.
     pub test_user: Option<OktaId>,
+    /// Whom a `remove` took the app from, and who is to become inactive here before the app goes.
+    pub leaving: BTreeSet<OktaId>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

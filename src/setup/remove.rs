@@ -1,23 +1,29 @@
 //! `rollcall setup remove`: takes away what setup made, and nothing else. In the order in which nothing is left behind: what
 //! hangs on the app first, then the app, then our own token.
 
+use std::collections::BTreeSet;
+use std::time::Duration;
+
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
+use crate::setup::apply::Waiting;
 use crate::setup::client::Body;
 use crate::setup::kept::Keep;
-use crate::setup::report::Outcome;
+use crate::setup::report::{Outcome, State};
 use crate::setup::run::{Run, Write, ours};
-use crate::setup::value::{id_of, text};
+use crate::setup::value::{id_of, text, texts};
 use crate::setup::{Failure, Login, OktaId, Why, app, apply, assign, check, connect, watch};
 
 /// What the flags ask for.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub struct Removal {
     /// Without it nothing is done.
     pub do_it: bool,
     /// Leave Rollcall's own token alive.
     pub keep_token: bool,
+    /// How long to wait until Okta has deactivated here whom the app is taken from.
+    pub waiting: Waiting,
     /// Hand the API token back to Okta at the end.
     pub revoke_okta_token: bool,
 }
@@ -32,16 +38,18 @@ pub async fn remove(run: &mut Run, removal: Removal) -> Result<Outcome, Failure>
     run.report.hush(false);
     let found = find(run).await?;
     run.report.app = found.as_ref().map(apply::short);
-    let mut writes = Vec::new();
+    let (mut writes, mut last) = (Vec::new(), Vec::new());
     if let Some(hook) = &run.kept.hook {
         for write in watch::drop_hook(hook) {
             writes.push((watch::STEP, "the event hook".to_owned(), write));
         }
     }
     if let Some(app) = &found {
-        writes.extend(of_app(run, app).await?);
+        let (of_app, end) = of_app(run, app).await?;
+        writes.extend(of_app);
+        last = end;
     }
-    for (step, line, _) in &writes {
+    for (step, line, _) in writes.iter().chain(&last) {
         run.report.change(step, '-', line.clone());
     }
     let drops_token = run.kept.token.is_some() && !removal.keep_token;
@@ -65,8 +73,10 @@ pub async fn remove(run: &mut Run, removal: Removal) -> Result<Outcome, Failure>
             .tell("Nothing was done; `rollcall setup remove --yes` does it.");
         return Ok(Outcome::Changes);
     }
-    for (step, _, write) in &writes {
-        run.write_if_there(step, write).await?;
+    run.save().await?;
+    let app = found.as_ref().and_then(id_of);
+    if !take_away(run, app, &writes, &last, removal.waiting).await? {
+        return Ok(Outcome::Manual);
     }
     if drops_token && let Some(token) = run.kept.token.clone() {
         run.records.revoke_token(&token.name).await.map_err(ours)?;
@@ -86,6 +96,31 @@ pub async fn remove(run: &mut Run, removal: Removal) -> Result<Outcome, Failure>
     }
     run.report.ok("remove", "done; the org is as it was");
     Ok(Outcome::Done)
+}
+
+/// Sends the writes. Okta deactivates people in the background, with our token and by way of the app: both must outlive
+/// that. False where it is not over in time.
+async fn take_away(
+    run: &mut Run,
+    app: Option<OktaId>,
+    writes: &[Step],
+    last: &[Step],
+    waiting: Waiting,
+) -> Result<bool, Failure> {
+    for (step, _, write) in writes {
+        run.write_if_there(step, write).await?;
+    }
+    let Some(app) = app else {
+        return Ok(true);
+    };
+    for (step, _, write) in last {
+        if !wait(run, &app, waiting).await? {
+            return Ok(false);
+        }
+        run.write_if_there(step, write).await?;
+    }
+    // An app that stays is waited for as well.
+    Ok(!last.is_empty() || wait(run, &app, waiting).await?)
 }
 
 /// The app, which must be ours by its marker, or one that was taken over.
@@ -115,9 +150,10 @@ async fn find(run: &mut Run) -> Result<Option<Value>, Failure> {
 
 type Step = (&'static str, String, Write);
 
-async fn of_app(run: &mut Run, found: &Value) -> Result<Vec<Step>, Failure> {
+/// What hangs on the app, and then the app itself.
+async fn of_app(run: &mut Run, found: &Value) -> Result<(Vec<Step>, Vec<Step>), Failure> {
     let Some(id) = id_of(found) else {
-        return Ok(Vec::new());
+        return Ok((Vec::new(), Vec::new()));
     };
     let mut steps: Vec<Step> = Vec::new();
     for (mapping, name) in &run.kept.pushes {
@@ -142,18 +178,20 @@ async fn of_app(run: &mut Run, found: &Value) -> Result<Vec<Step>, Failure> {
             "the app was there before setup and stays; only what setup added is taken away",
         );
         steps.extend(profile(run, &id));
-        return Ok(steps);
+        note_who_leaves(run, found, &id, Whom::Ours).await?;
+        return Ok((steps, Vec::new()));
     }
-    warn_of_users(run, &id).await?;
+    note_who_leaves(run, found, &id, Whom::Everybody).await?;
+    let mut last: Vec<Step> = Vec::new();
     let path = format!("/api/v1/apps/{id}");
     if text(found, "/status") != Some("INACTIVE") {
         let stop = format!("{path}/lifecycle/deactivate");
         let write = Write::new(Method::POST, stop, Body::None, Keep::Nothing);
-        steps.push((app::STEP, "deactivate the app".to_owned(), write));
+        last.push((app::STEP, "deactivate the app".to_owned(), write));
     }
     let write = Write::new(Method::DELETE, path, Body::None, Keep::Nothing);
-    steps.push((app::STEP, "delete the app".to_owned(), write));
-    Ok(steps)
+    last.push((app::STEP, "delete the app".to_owned(), write));
+    Ok((steps, last))
 }
 
 /// Mappings and attributes that setup added to an app which stays.
@@ -192,17 +230,105 @@ fn profile(run: &Run, app: &OktaId) -> Vec<Step> {
     steps
 }
 
-async fn warn_of_users(run: &mut Run, app: &OktaId) -> Result<(), Failure> {
-    let path = format!("/api/v1/apps/{app}/users");
-    let users = run.session.client.list(&path, &[("limit", "500")]).await?;
+/// Of whom a removal takes the app.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whom {
+    /// Those that setup assigned itself.
+    Ours,
+    Everybody,
+}
+
+/// Notes who will lose the app and is to become inactive here for it.
+async fn note_who_leaves(
+    run: &mut Run,
+    app: &Value,
+    id: &OktaId,
+    whom: Whom,
+) -> Result<(), Failure> {
+    let path = format!("/api/v1/apps/{id}/users");
+    let mut users = run.session.client.list(&path, &[("limit", "500")]).await?;
+    if whom == Whom::Ours {
+        users.retain(|user| id_of(user).is_some_and(|id| run.kept.users.contains_key(&id)));
+    }
+    let deactivates = texts(app, "/features").contains(&"PUSH_USER_DEACTIVATION");
     if !users.is_empty() {
+        let then = if deactivates {
+            "Okta deactivates them here first; untick Deactivate Users before, if they shall stay active."
+        } else {
+            "Deactivate Users is off, so they stay active here."
+        };
         run.report.warn(
             "users",
             format!(
-                "users who have the app and lose it: {}. Where Deactivate Users is on, Okta deactivates them here first; untick it before, if they shall stay active.",
+                "people who have the app and lose it: {}. {then}",
                 users.len()
             ),
         );
     }
+    if deactivates {
+        let linked = users
+            .iter()
+            .filter(|user| text(user, "/externalId").is_some());
+        run.kept.leaving.extend(linked.filter_map(id_of));
+    }
     Ok(())
+}
+
+/// Waits until everybody who has lost the app is inactive here. False where the time is over before.
+async fn wait(run: &mut Run, app: &OktaId, waiting: Waiting) -> Result<bool, Failure> {
+    let mut waited = Duration::ZERO;
+    let mut is_told = false;
+    loop {
+        let active = still_active(run, app).await?;
+        if active.is_empty() {
+            return Ok(true);
+        }
+        if waiting.at_most == Duration::ZERO {
+            run.report.warn(
+                "users",
+                format!(
+                    "still active here, and not waited for: {}",
+                    active.join(", ")
+                ),
+            );
+            return Ok(true);
+        }
+        if waited >= waiting.at_most {
+            run.report.step(
+                "users",
+                State::Open,
+                format!(
+                    "still active here: {}. Look under Dashboard > Tasks; then run the command again, which goes on from here (`--wait 0s` waits for nobody).",
+                    active.join(", ")
+                ),
+            );
+            return Ok(false);
+        }
+        if !is_told {
+            run.report.tell(&format!(
+                "waiting: Okta is to deactivate {} here",
+                active.len()
+            ));
+            is_told = true;
+        }
+        run.session.client.sleep(waiting.every).await;
+        waited = waited.saturating_add(waiting.every);
+    }
+}
+
+/// The names of those who have lost the app and are active here. Who has it still will lose it with the app.
+async fn still_active(run: &Run, app: &OktaId) -> Result<Vec<String>, Failure> {
+    if run.kept.leaving.is_empty() {
+        return Ok(Vec::new());
+    }
+    let path = format!("/api/v1/apps/{app}/users");
+    let users = run.session.client.list(&path, &[("limit", "500")]).await?;
+    let have_it: BTreeSet<OktaId> = users.iter().filter_map(id_of).collect();
+    let mut active = Vec::new();
+    for id in run.kept.leaving.difference(&have_it) {
+        let people = run.records.people_with(id.as_str()).await.map_err(ours)?;
+        let one = people.iter().find(|person| person.active != Some(false));
+        active.extend(one.map(|person| person.user_name.clone().unwrap_or_else(|| id.to_string())));
+    }
+    Ok(active)
 }

@@ -111,7 +111,11 @@ impl Session<'_> {
                 "setup: default @",
             );
         let mut lines = String::new();
-        for line in replaced.lines() {
+        // Whether there is something to wait for depends on who is quicker.
+        let lines_shown = replaced
+            .lines()
+            .filter(|line| !line.starts_with("waiting: "));
+        for line in lines_shown {
             let words: Vec<String> = line.split(' ').map(word).collect();
             lines.push_str(&words.join(" "));
             lines.push('\n');
