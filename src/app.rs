@@ -190,6 +190,7 @@ pub fn options(config: &Config, base_url: String) -> Options {
         max_page_size: config.max_page_size,
         scan_limit: config.scan_limit,
         patch_answer_members: config.patch_answer_members,
+        bulk: config.bulk,
     }
 }
 

@@ -16,6 +16,7 @@ pub use sources::{DatabaseArgs, ServeArgs};
 
 use crate::config::sources::Sources;
 use crate::deliver::{self, Reach};
+use crate::service::bulk::BulkOptions;
 use crate::service::{PasswordSync, UnknownMembers, UnknownRoles};
 use crate::store::DatabaseUrl;
 
@@ -63,6 +64,7 @@ pub struct Config {
     pub webhooks: deliver::Options,
     /// `None`: for ever.
     pub change_retention: Option<Duration>,
+    pub bulk: BulkOptions,
     pub issuers: Vec<IssuerSettings>,
     /// Resource types and extensions besides those of the standard.
     pub declared: Declared,
@@ -197,6 +199,7 @@ impl Config {
                 0 => None,
                 days => Some(Duration::from_secs(days.saturating_mul(24 * 60 * 60))),
             },
+            bulk: bulk(&sources)?,
             issuers: sources.issuers(),
             declared: sources.declared(),
             bootstrap_token: sources.bootstrap_token().map(Secret),
@@ -245,6 +248,22 @@ fn webhooks(sources: &Sources) -> Result<deliver::Options, ConfigError> {
             "webhook_give_up_s",
             259_200,
             1..=31_536_000,
+        )?),
+    })
+}
+
+fn bulk(sources: &Sources) -> Result<BulkOptions, ConfigError> {
+    Ok(BulkOptions {
+        enabled: sources.parse("bulk", "on", |text| match text {
+            "on" => Ok(true),
+            "off" => Ok(false),
+            _ => Err("`on` or `off` was expected".to_owned()),
+        })?,
+        max_operations: to_usize(sources.number("bulk_max_operations", 1000, 1..=100_000)?),
+        max_payload_bytes: to_usize(sources.number(
+            "bulk_max_payload_bytes",
+            10 << 20,
+            1024..=1 << 30,
         )?),
     })
 }

@@ -70,6 +70,15 @@ pub struct ServeArgs {
     /// A PATCH of a group with more members than this answers 204 [default: 1000]
     #[arg(long, value_name = "N")]
     pub patch_answer_members: Option<String>,
+    /// Whether there is `/Bulk`: `on` or `off` [default: on]
+    #[arg(long, value_name = "ON|OFF")]
+    pub bulk: Option<String>,
+    /// Most operations in a bulk request [default: 1000]
+    #[arg(long, value_name = "N")]
+    pub bulk_max_operations: Option<String>,
+    /// Largest body of a bulk request [default: 10485760]
+    #[arg(long, value_name = "BYTES")]
+    pub bulk_max_payload_bytes: Option<String>,
     /// Whether webhooks may go to private addresses and by plain HTTP: `on` or `off` [default: off]
     #[arg(long, value_name = "ON|OFF")]
     pub webhook_allow_private: Option<String>,
@@ -99,7 +108,7 @@ pub struct ServeArgs {
     pub database_queue_wait_ms: Option<String>,
 }
 
-const KNOWN: [&str; 25] = [
+const KNOWN: [&str; 28] = [
     "listen",
     "database",
     "base_url",
@@ -116,6 +125,9 @@ const KNOWN: [&str; 25] = [
     "max_page_size",
     "scan_limit",
     "patch_answer_members",
+    "bulk",
+    "bulk_max_operations",
+    "bulk_max_payload_bytes",
     "webhook_allow_private",
     "webhook_timeout_ms",
     "webhook_backoff_ms",
@@ -163,6 +175,12 @@ impl Sources {
             ("max_page_size", args.max_page_size.clone()),
             ("scan_limit", args.scan_limit.clone()),
             ("patch_answer_members", args.patch_answer_members.clone()),
+            ("bulk", args.bulk.clone()),
+            ("bulk_max_operations", args.bulk_max_operations.clone()),
+            (
+                "bulk_max_payload_bytes",
+                args.bulk_max_payload_bytes.clone(),
+            ),
             ("webhook_allow_private", args.webhook_allow_private.clone()),
             ("webhook_timeout_ms", args.webhook_timeout_ms.clone()),
             ("webhook_backoff_ms", args.webhook_backoff_ms.clone()),

@@ -5,6 +5,7 @@ use std::fmt;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpRequest, HttpResponse, ResponseError, Route, web};
+use serde_json::Value;
 
 use crate::http::respond::SCIM_JSON;
 use crate::scim::{ErrorKind, message};
@@ -35,7 +36,13 @@ pub enum ApiError {
     TooLarge {
         limit_bytes: usize,
     },
+    /// A bulk request's own limit (RFC 7644 section 3.7.4).
+    BulkTooLarge {
+        limit_bytes: usize,
+    },
     SlowBody,
+    /// The operator switched it off by this setting.
+    SwitchedOff(&'static str),
     /// A handler panicked; the panic itself is in the log.
     Panic,
 }
@@ -108,7 +115,16 @@ impl ApiError {
             Self::TooLarge { limit_bytes } => format!(
                 "The body is larger than {limit_bytes} bytes. Send less at once, or raise `body_limit_bytes` in the service's configuration."
             ),
+            Self::BulkTooLarge { limit_bytes } => format!(
+                "The size of the bulk request exceeds the maxPayloadSize ({limit_bytes}). Send it in several requests."
+            ),
+            Self::Service(E::TooManyOperations { limit }) => format!(
+                "The number of operations exceeds maxOperations ({limit}). Send them in several requests."
+            ),
             Self::SlowBody => "The body did not arrive in time.".to_owned(),
+            Self::SwitchedOff(setting) => {
+                format!("The operator of this service has switched this off, by the setting `{setting}`.")
+            }
         }
     }
 
@@ -118,6 +134,16 @@ impl ApiError {
             Self::Service(service::Error::Taken(_)) => Some(ErrorKind::Uniqueness.scim_type()),
             _ => None,
         }
+    }
+
+    /// The body, for a place within another body.
+    pub fn to_value(&self) -> Value {
+        self.log();
+        message::error_value(
+            self.status_code().as_u16(),
+            self.scim_type(),
+            &self.detail(),
+        )
     }
 
     fn log(&self) {
@@ -157,7 +183,10 @@ impl ResponseError for ApiError {
             }
             Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
             Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooLarge { .. }
+            | Self::BulkTooLarge { .. }
+            | Self::Service(E::TooManyOperations { .. }) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::SwitchedOff(_) => StatusCode::NOT_IMPLEMENTED,
             Self::SlowBody => StatusCode::REQUEST_TIMEOUT,
         }
     }
@@ -199,7 +228,7 @@ impl ResponseError for ApiError {
             Self::Service(service::Error::ReadOnly(_)) => {
                 response.append_header((ALLOW, "GET, HEAD"));
             }
-            Self::TooLarge { .. } | Self::SlowBody => {
+            Self::TooLarge { .. } | Self::BulkTooLarge { .. } | Self::SlowBody => {
                 // The rest of the body is not worth reading.
                 response.force_close();
             }

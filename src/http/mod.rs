@@ -5,6 +5,7 @@
 pub mod accept;
 pub mod admin;
 pub mod body;
+pub mod bulk;
 pub mod condition;
 pub mod directory;
 pub mod discovery;
@@ -212,6 +213,11 @@ fn scim(registry: &Arc<Registry>) -> actix_web::Scope {
                 .route(web::get().to(discovery::schema))
                 .route(web::head().to(discovery::schema))
                 .default_service(method_not_allowed("GET, HEAD")),
+        )
+        .service(
+            web::resource("/Bulk")
+                .route(web::post().to(bulk::run))
+                .default_service(method_not_allowed("POST")),
         );
     for rt in registry.types() {
         scope = of_type(scope, rt);

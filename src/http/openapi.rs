@@ -3,6 +3,7 @@
 //! It only describes. A test holds it to the routes, and `openapi/openapi.json` to what is made here.
 
 mod answer;
+mod bulk;
 mod directory;
 mod example;
 mod head;
@@ -32,6 +33,7 @@ const ABOUT: &str = "Rollcall is a SCIM 2.0 provisioning service (RFC 7643, RFC 
 /// The groups of operations besides those of the resource types.
 mod tag {
     pub const DIRECTORY: &str = "Directory";
+    pub const BULK: &str = "Bulk";
     pub const DISCOVERY: &str = "Discovery";
     pub const ADMINISTRATION: &str = "Administration";
     pub const OPERATIONS: &str = "Operations";
@@ -86,6 +88,7 @@ fn tags(registry: &Registry) -> Vec<Tag> {
         tag::DIRECTORY,
         "Users and groups in plain JSON, for applications that do not speak SCIM.",
     ));
+    tags.push(tag(tag::BULK, "Many operations in one request."));
     tags.push(tag(tag::DISCOVERY, "What the service supports and knows."));
     tags.push(tag(tag::ADMINISTRATION, "Tenants, tokens and webhooks."));
     tags.push(tag(tag::OPERATIONS, "For whoever runs the service."));
@@ -102,6 +105,9 @@ fn paths(registry: &Registry) -> Paths {
         paths.paths.insert(endpoint, resources::collection(rt));
     }
     paths.paths.extend(directory::paths());
+    paths
+        .paths
+        .insert(format!("{SCIM_ROOT}/Bulk"), bulk::path());
     paths.paths.extend(service::paths(registry));
     paths.paths.extend(webhooks::paths());
     for (path, item) in &mut paths.paths {
@@ -133,6 +139,7 @@ fn components(registry: &Registry) -> Components {
             .into_iter()
             .map(|(name, schema)| (name, schema.into())),
     );
+    components = bulk::register(components);
     for (name, parameter) in resources::parameters() {
         components
             .parameters

@@ -23,6 +23,11 @@ pub const SCHEMA: &str = "urn:ietf:params:scim:schemas:core:2.0:Schema";
 
 /// The body of an error (RFC 7644 section 3.12); `status` is a string there.
 pub fn error_body(status: u16, scim_type: Option<&str>, detail: &str) -> String {
+    error_value(status, scim_type, detail).to_string()
+}
+
+/// The same, for a place within another body.
+pub fn error_value(status: u16, scim_type: Option<&str>, detail: &str) -> Value {
     let mut body = Map::new();
     body.insert("schemas".to_owned(), json!([ERROR]));
     body.insert("status".to_owned(), Value::String(status.to_string()));
@@ -30,7 +35,15 @@ pub fn error_body(status: u16, scim_type: Option<&str>, detail: &str) -> String 
         body.insert("scimType".to_owned(), Value::from(scim_type));
     }
     body.insert("detail".to_owned(), Value::from(detail));
-    Value::Object(body).to_string()
+    Value::Object(body)
+}
+
+/// The answer to a bulk request, of results that are JSON text already.
+pub fn bulk_response(results: &[String]) -> String {
+    format!(
+        r#"{{"schemas":["{BULK_RESPONSE}"],"Operations":[{}]}}"#,
+        results.join(",")
+    )
 }
 
 /// A page of a list whose resources are JSON text already; `itemsPerPage` is how many they are.

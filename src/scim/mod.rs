@@ -5,6 +5,7 @@
 
 pub mod admit;
 pub mod assigned;
+pub mod bulk;
 pub mod compatibility;
 pub mod diff;
 pub mod document;

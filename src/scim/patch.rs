@@ -75,6 +75,12 @@ impl Patch {
         !self.edits.is_empty()
     }
 
+    /// Whether an operation names the password.
+    pub fn sets_password(&self) -> bool {
+        let mut edits = self.edits.iter();
+        edits.any(|(_, edit)| matches!(edit, Edit::Password(_)))
+    }
+
     /// The edits of `members` in order, neighbours of one kind joined.
     pub fn member_edits(&self) -> Vec<MemberEdit> {
         self.members.clone()

@@ -14,6 +14,8 @@ pub enum Error {
     /// The request named versions, and this one is not among them, or is among those that it refuses.
     #[error("the version is {0}")]
     PreconditionFailed(Version),
+    #[error("a bulk request may hold {limit} operations")]
+    TooManyOperations { limit: usize },
     #[error("no valid credential")]
     Unauthenticated(Unauthenticated),
     #[error("this token lacks the scope {0}")]
@@ -92,6 +94,16 @@ impl Error {
     /// There is no resource of that type and id in the tenant.
     pub fn no_resource(rt: &ResourceType, id: &ResourceId) -> Self {
         Self::NotFound(format!("{} {}", rt.name, id.as_str()))
+    }
+
+    /// The same fault for another who met it: of a unit of work that held the work of several.
+    pub fn again(&self) -> Self {
+        match self {
+            Self::Busy => Self::Busy,
+            Self::Unavailable(cause) => Self::Unavailable(cause.clone()),
+            Self::Full(cause) => Self::Full(cause.clone()),
+            other => Self::internal(other.to_string()),
+        }
     }
 
     /// A fault of ours that is no database fault.

@@ -5,6 +5,7 @@
 pub mod admin;
 pub mod arrivals;
 mod assignments;
+pub mod bulk;
 pub mod directory;
 pub mod error;
 pub mod feed;
@@ -32,7 +33,7 @@ use crate::auth::{Principal, Scope};
 use crate::clock::Clock;
 use crate::issuers::Issuers;
 use crate::scim::limit::Limit;
-use crate::scim::message::{Capabilities, Pagination};
+use crate::scim::message::{Bulk, Capabilities, Pagination};
 use crate::scim::{Filter, Registry, ResourceType};
 use crate::store::Store;
 
@@ -68,6 +69,7 @@ pub struct Options {
     pub scan_limit: u64,
     /// A PATCH of a group with more members than this answers 204 instead of the whole list.
     pub patch_answer_members: u32,
+    pub bulk: bulk::BulkOptions,
 }
 
 /// What to do with a member id that the tenant does not have.
@@ -151,6 +153,11 @@ impl Options {
             filter_max_results: self.max_page_size.into(),
             change_password: self.password_sync == PasswordSync::On,
             etag: true,
+            bulk: Bulk {
+                supported: self.bulk.enabled,
+                max_operations: to_u64(self.bulk.max_operations),
+                max_payload_size_bytes: to_u64(self.bulk.max_payload_bytes),
+            },
             pagination: Pagination {
                 cursor: false,
                 default_page_size: self.default_page_size.into(),
@@ -166,4 +173,8 @@ impl Options {
 fn time(microseconds: i64) -> Timestamp {
     // Only times that jiff gave are stored.
     Timestamp::from_microsecond(microseconds).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+fn to_u64(number: usize) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
 }

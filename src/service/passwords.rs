@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use argon2::Argon2;
 use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
+use tokio::sync::Semaphore;
 
 use crate::scim::patch::Patch;
 use crate::scim::{Document, ResourceType};
@@ -11,11 +12,17 @@ use crate::service::{Context, Error, PasswordSync, Service};
 use crate::store::ResourceId;
 use crate::store::resources::{self, Password};
 
+/// How many passwords are worked on at once, in the whole process: each takes 19 MiB and a core.
+pub const AT_ONCE: usize = 4;
+
+static TURNS: Semaphore = Semaphore::const_new(AT_ONCE);
+
 /// The argon2id hash of a password, as a PHC string. It takes tens of milliseconds, so it runs off the event loop.
 ///
 /// # Errors
 /// Where the random source or the hash fails.
 pub async fn hash(password: String) -> Result<String, Error> {
+    let _turn = TURNS.acquire().await.map_err(Error::internal)?;
     tokio::task::spawn_blocking(move || hash_blocking(&password))
         .await
         .map_err(Error::internal)?
@@ -26,6 +33,7 @@ pub async fn hash(password: String) -> Result<String, Error> {
 /// # Errors
 /// Where the worker thread is gone.
 pub async fn matches(password: String, hash: String) -> Result<bool, Error> {
+    let _turn = TURNS.acquire().await.map_err(Error::internal)?;
     tokio::task::spawn_blocking(move || {
         Argon2::default()
             .verify_password(password.as_bytes(), hash.as_str())
@@ -74,7 +82,7 @@ pub async fn patched(
     id: &ResourceId,
     patch: &Patch,
 ) -> Result<Password, Error> {
-    if service.options.password_sync == PasswordSync::Off || !patch.touches_document() {
+    if service.options.password_sync == PasswordSync::Off || !patch.sets_password() {
         return Ok(Password::Keep);
     }
     let (tenant, rt, patch, resource) =

@@ -10,7 +10,8 @@ use crate::scim::{Precondition, ResourceType, ScimError};
 use crate::service::present::{self, Found, Wish, Written};
 use crate::service::verbs::{Create, Delete, Patch, Replace};
 use crate::service::{Context, Error, PasswordSync, Service, passwords};
-use crate::store::{ResourceId, Unique, resources};
+use crate::store::resources::{self, Holder};
+use crate::store::{ResourceId, Tx, Unique};
 
 /// Creates a resource (RFC 7644 section 3.3).
 ///
@@ -164,23 +165,37 @@ async fn explain<T>(
     result: Result<T, Error>,
 ) -> Result<T, Error> {
     match result {
-        Err(Error::Taken(Unique::UserName)) => Err(taken(service, context, user_name).await),
+        Err(Error::Taken(Unique::UserName)) => {
+            let tenant = context.tenant();
+            let holder = match user_name {
+                None => None,
+                Some(name) => service
+                    .store
+                    .read(move |conn| {
+                        Ok::<_, Error>(resources::by_user_name(conn, tenant, "User", &name)?)
+                    })
+                    .await
+                    .ok()
+                    .flatten(),
+            };
+            Err(taken(holder))
+        }
         other => other,
     }
 }
 
+/// The same within a unit of work.
+pub(super) fn taken_within(tx: &mut Tx<'_>, user_name: Option<&str>) -> Error {
+    let tenant = tx.tenant();
+    let holder = user_name.and_then(|name| {
+        let found = resources::by_user_name(tx.conn(), tenant, "User", name);
+        found.ok().flatten()
+    });
+    taken(holder)
+}
+
 /// The 409 for a user name that is taken. Okta shows the text to the admin, who wants to know which user it is.
-async fn taken(service: &Service, context: &Context, user_name: Option<String>) -> Error {
-    let tenant = context.tenant();
-    let holder = match user_name {
-        None => None,
-        Some(name) => service
-            .store
-            .read(move |conn| Ok::<_, Error>(resources::by_user_name(conn, tenant, "User", &name)?))
-            .await
-            .ok()
-            .flatten(),
-    };
+fn taken(holder: Option<Holder>) -> Error {
     let detail = match holder {
         Some(row) => {
             // A user without `active` counts as inactive: nobody said that it may come in.

@@ -1,6 +1,7 @@
 //! The writes of SCIM in two halves. *Prepare* reads the request and needs no store; *run* is the part within a unit
 //! of work, so that one request may run one of them and a bulk request many.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -62,6 +63,24 @@ impl Create {
         self.new.password_hash = Some(hash);
     }
 
+    pub fn id(&self) -> String {
+        self.new.id.0.clone()
+    }
+
+    /// Leaves members out that are not there yet, to be added when they are.
+    pub fn put_off(&mut self, absent: &HashSet<String>) -> Option<Link> {
+        let members = self.members.as_mut()?;
+        let (later, now) = std::mem::take(members)
+            .into_iter()
+            .partition(|member: &Member| absent.contains(&member.value));
+        *members = now;
+        let link = Link {
+            writer: self.writer.clone(),
+            members: later,
+        };
+        (!link.members.is_empty()).then_some(link)
+    }
+
     /// Folded, for the one who has to tell whose it is.
     pub fn user_name(&self) -> Option<String> {
         self.new.hot.user_name.clone()
@@ -121,6 +140,20 @@ fn settled(
     new.doc = document.to_string();
     new.rows = leaves::index_rows(rt, &document);
     Ok(new)
+}
+
+/// Members of a group that was created before them.
+pub(super) struct Link {
+    writer: Writer,
+    members: Vec<Member>,
+}
+
+impl Link {
+    /// Completes the create within its unit of work, so that it is one version with it.
+    pub fn run(self, tx: &mut Tx<'_>, options: &Options) -> Result<(), Error> {
+        let edits = vec![MemberEdit::Add(self.members)];
+        self.writer.edit_members(tx, edits, options).map(drop)
+    }
 }
 
 /// A replacement that was read (RFC 7644 section 3.5.1).
@@ -202,6 +235,10 @@ impl Patch {
             precondition,
             usual: context.policy.patch_answer,
         })
+    }
+
+    pub fn resource_type(&self) -> &Arc<ResourceType> {
+        &self.writer.rt
     }
 
     pub fn run(

@@ -17,6 +17,7 @@ use crate::store::resources::{Password, Stored, Update};
 use crate::store::{ResourceId, Tx, resources};
 
 /// What every step of one write shares.
+#[derive(Clone)]
 pub(super) struct Writer {
     pub rt: Arc<ResourceType>,
     pub id: ResourceId,

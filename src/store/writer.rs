@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_channel::Receiver;
 use diesel::sql_types::BigInt;
@@ -39,6 +39,42 @@ impl Tx<'_> {
 
     pub fn tenant(&self) -> TenantId {
         self.ledger.tenant
+    }
+
+    /// How long the transaction has kept all others from the tenant.
+    pub fn held_for(&self) -> Duration {
+        self.ledger.since.elapsed()
+    }
+
+    /// Runs `part` so that all of it is kept, or nothing where it fails; what was done before stays either way.
+    ///
+    /// The outer fault is that of a database that cannot go back: then nothing of the whole can be kept.
+    pub fn attempt<T, E: From<StoreError>>(
+        &mut self,
+        part: impl FnOnce(&mut Tx<'_>) -> Result<T, E>,
+    ) -> Result<Result<T, E>, StoreError> {
+        let mark = self.ledger.mark();
+        self.conn.batch("SAVEPOINT part")?;
+        // Safe to go on after a panic: what it did is undone here.
+        let run = catch_unwind(AssertUnwindSafe(|| {
+            part(&mut Tx {
+                conn: &mut *self.conn,
+                ledger: &mut *self.ledger,
+            })
+        }));
+        let result = run.unwrap_or_else(|panic| Err(panicked(&*panic).into()));
+        let result = match result {
+            // PostgreSQL refuses here where the part went on after a failed statement.
+            Ok(value) => match self.conn.batch("RELEASE SAVEPOINT part") {
+                Ok(()) => return Ok(Ok(value)),
+                Err(fault) => Err(fault.into()),
+            },
+            Err(error) => Err(error),
+        };
+        self.conn
+            .batch("ROLLBACK TO SAVEPOINT part; RELEASE SAVEPOINT part")?;
+        self.ledger.go_back(mark);
+        Ok(result)
     }
 
     /// Records a change and returns its number. Numbers have no gaps, also where other writes fail.
@@ -77,6 +113,7 @@ impl Tx<'_> {
 /// What a batch writes at its end for all of its jobs.
 struct Ledger {
     tenant: TenantId,
+    since: Instant,
     /// The last number that is in the database.
     flushed: i64,
     /// The last number handed out.
@@ -119,6 +156,7 @@ impl Ledger {
         let seq = row.change_seq;
         Ok(Self {
             tenant,
+            since: Instant::now(),
             flushed: seq,
             seq,
             changes: Vec::new(),

@@ -234,6 +234,28 @@ both!(
     }
 );
 
+both!(bulk_is_as_described, |app| async move {
+    let document = Document::new();
+    let path = format!("{SCIM_ROOT}/Bulk");
+    let site = app.site();
+    for example in document.examples("post", &path) {
+        let reply = document
+            .call(&site, Method::POST, &path, "", &example)
+            .await;
+        let results = reply.expect(200)["Operations"].clone();
+        let statuses: Vec<&str> = results
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|result| result["status"].as_str().unwrap())
+            .collect();
+        assert_eq!(statuses, ["201", "201", "200", "404"]);
+    }
+    let large = json!({ "schemas": ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"], "Operations": vec![0; 1001] });
+    let refused = document.call(&site, Method::POST, &path, "", &large).await;
+    assert_eq!(refused.status, 413);
+});
+
 both!(errors_are_as_described, |app| async move {
     let document = Document::new();
     let users = format!("{SCIM_ROOT}/Users");

@@ -132,6 +132,53 @@ fn a_job_that_fails_is_undone_alone() {
 }
 
 #[test]
+fn a_part_that_fails_is_undone_alone() {
+    with_store(|store| async move {
+        let numbers = store
+            .tx(|tx| {
+                resources::insert(tx, &user("a"))?;
+                let mut numbers = vec![tx.append(change("a"))];
+                for (number, name) in ["b", "c", "d"].into_iter().enumerate() {
+                    let part = tx.attempt(|tx| {
+                        resources::insert(tx, &user(name))?;
+                        let number_of_change = tx.append(change(name));
+                        match number {
+                            0 => Err(StoreError::Busy),
+                            1 => panic!("on purpose"),
+                            _ => Ok(number_of_change),
+                        }
+                    })?;
+                    numbers.extend(part);
+                }
+                let broken: Result<(), StoreError> = tx.attempt(|tx| {
+                    let mut same_name = user("x");
+                    same_name.hot.user_name = Some("a".into());
+                    resources::insert(tx, &same_name).map(drop)
+                })?;
+                assert!(
+                    matches!(broken, Err(StoreError::Duplicate(_))),
+                    "{broken:?}"
+                );
+                Ok(numbers)
+            })
+            .await
+            .unwrap();
+        assert_eq!(numbers, [1, 2]);
+        assert_eq!(stored(&store).await, ["a", "d"]);
+        let count = store
+            .read(|conn| counts::of(conn, TENANT, "User"))
+            .await
+            .unwrap();
+        assert_eq!(count.live, 2);
+        let log = store
+            .read(|conn| changes::after(conn, TENANT, 0, 10))
+            .await
+            .unwrap();
+        assert_eq!(log.len(), 2);
+    });
+}
+
+#[test]
 fn a_panic_is_undone_alone() {
     with_store(|store| async move {
         let results = together::<()>(

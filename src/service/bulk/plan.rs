@@ -1,0 +1,240 @@
+//! Everything about a bulk request that can be known before the store is asked: what each operation is, what it refers
+//! to, and in what order they run.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use crate::auth::Scope;
+use crate::clock::Clock;
+use crate::scim::bulk::{self, Envelope, Known, Operation, References, Target, Task, Verb};
+use crate::scim::version::{Precondition, Tags};
+use crate::scim::{Registry, ResourceType, ScimError};
+use crate::service::bulk::run::{Job, Run, Write};
+use crate::service::bulk::{Done, Outcome};
+use crate::service::present;
+use crate::service::verbs::{Create, Delete, Patch, Replace};
+use crate::service::{Context, Error, Options};
+use crate::store::ResourceId;
+
+/// What is the same for all operations.
+pub(super) struct Plan<'a> {
+    context: &'a Context,
+    registry: &'a Registry,
+    clock: &'a dyn Clock,
+    options: Arc<Options>,
+}
+
+pub(super) struct Prepared {
+    pub heads: Vec<Head>,
+    pub run: Run,
+}
+
+/// What the result of an operation says whatever became of it.
+pub(super) struct Head {
+    method: String,
+    bulk_id: Option<String>,
+    location: Option<String>,
+    is_post: bool,
+}
+
+impl Head {
+    pub fn outcome(self, result: Result<Done, Error>) -> Outcome {
+        let has_location = !self.is_post || result.is_ok();
+        Outcome {
+            method: self.method,
+            bulk_id: self.bulk_id,
+            location: self.location.filter(|_| has_location),
+            result,
+        }
+    }
+}
+
+/// An operation with its references resolved.
+struct Resolved {
+    head: Head,
+    job: Job,
+    /// The operations that create what it refers to.
+    uses: BTreeSet<usize>,
+    /// The resource that it writes, where that is not its own.
+    target: Option<ResourceId>,
+}
+
+impl<'a> Plan<'a> {
+    pub fn new(
+        context: &'a Context,
+        registry: &'a Registry,
+        clock: &'a dyn Clock,
+        options: Arc<Options>,
+    ) -> Self {
+        Self {
+            context,
+            registry,
+            clock,
+            options,
+        }
+    }
+
+    pub fn prepare(self, envelope: Envelope) -> Prepared {
+        let base_url = self.options.base_url.clone();
+        let path = base_url.find("://").and_then(|at| {
+            let host = base_url.get(at.saturating_add(3)..)?;
+            host.find('/').and_then(|slash| host.get(slash..))
+        });
+        let bases: Vec<&str> = std::iter::once(base_url.as_str()).chain(path).collect();
+        let mut operations: Vec<Operation> = envelope
+            .operations
+            .into_iter()
+            .map(|operation| Operation::parse(self.registry, &bases, operation))
+            .collect();
+        let known = self.known(&mut operations);
+        let resolved: Vec<Resolved> = operations
+            .into_iter()
+            .enumerate()
+            .map(|(index, operation)| self.resolve(index, operation, &known))
+            .collect();
+        let units = bulk::units(&waits_for(&resolved));
+        let mut heads = Vec::with_capacity(resolved.len());
+        let mut jobs = Vec::with_capacity(resolved.len());
+        for one in resolved {
+            heads.push(one.head);
+            jobs.push((one.job, one.uses));
+        }
+        Prepared {
+            heads,
+            run: Run::new(jobs, units, envelope.fail_on_errors, self.options),
+        }
+    }
+
+    /// What each `bulkId` stands for. Ids are given before anything runs, so that all can refer to all.
+    fn known(&self, operations: &mut [Operation]) -> HashMap<String, Known> {
+        let mut known = HashMap::new();
+        for (index, operation) in operations.iter_mut().enumerate() {
+            let (Ok(task), Some(bulk_id)) = (&operation.task, &operation.bulk_id) else {
+                continue;
+            };
+            if task.verb != Verb::Create {
+                continue;
+            }
+            if known.contains_key(bulk_id) {
+                operation.task = Err(ScimError::invalid_value(format!(
+                    "Another POST of this request has the bulkId {bulk_id} already."
+                )));
+                continue;
+            }
+            let id = self.clock.new_id();
+            let resource = ResourceId(id.clone());
+            let location = present::location(&self.options.base_url, &task.rt, &resource);
+            known.insert(
+                bulk_id.clone(),
+                Known {
+                    operation: index,
+                    id,
+                    location,
+                },
+            );
+        }
+        known
+    }
+
+    fn resolve(
+        &self,
+        index: usize,
+        operation: Operation,
+        known: &HashMap<String, Known>,
+    ) -> Resolved {
+        let Operation {
+            method,
+            bulk_id,
+            task,
+        } = operation;
+        let own = bulk_id.as_ref().and_then(|bulk_id| known.get(bulk_id));
+        let own = own.filter(|known| known.operation == index);
+        let mut references = References::new(known);
+        let (mut target, mut location, mut is_post) = (None, None, false);
+        let job = task.map_err(Error::from).and_then(|mut task| {
+            is_post = task.verb == Verb::Create;
+            let id = match &task.target {
+                None => own.map(|known| known.id.clone()),
+                Some(Target::Id(id)) => Some(id.clone()),
+                Some(Target::BulkId(bulk_id)) => references.id(bulk_id),
+            };
+            if let Some(id) = &id {
+                let resource = ResourceId(id.clone());
+                location = Some(present::location(
+                    &self.options.base_url,
+                    &task.rt,
+                    &resource,
+                ));
+                target = (!is_post).then_some(resource);
+            }
+            match task.verb {
+                Verb::Create | Verb::Replace => {
+                    references.resolve_resource(&task.rt, &mut task.data);
+                }
+                Verb::Patch => references.resolve_patch(&task.rt, &mut task.data),
+                Verb::Delete => {}
+            }
+            self.write(task, id)
+        });
+        // An operation may refer to itself; there is nothing to wait for.
+        let (job, mut uses) = match (job, references.finish()) {
+            (Ok(write), Ok(uses)) => (Job::Ready(Box::new(write)), uses),
+            (_, Err(error)) => (Job::Refused(error.into()), BTreeSet::new()),
+            (Err(error), Ok(_)) => (Job::Refused(error), BTreeSet::new()),
+        };
+        uses.remove(&index);
+        Resolved {
+            head: Head {
+                method,
+                bulk_id,
+                location,
+                is_post,
+            },
+            job,
+            uses,
+            target,
+        }
+    }
+
+    fn write(&self, task: Task, id: Option<String>) -> Result<Write, Error> {
+        let (context, rt) = (self.context, &task.rt);
+        context.require(Scope::Scim)?;
+        let id = id.unwrap_or_default();
+        let id = ResourceId::parse(&id).ok_or_else(|| not_found(rt, &id))?;
+        let precondition = Precondition {
+            if_match: task.version.as_deref().map(Tags::parse),
+            if_none_match: None,
+        };
+        Ok(match task.verb {
+            Verb::Create => Write::Create(Create::prepare(context, rt, id, &task.data)?),
+            Verb::Replace => {
+                let replace = Replace::prepare(context, rt, id.clone(), &task.data, precondition)?;
+                Write::Replace(id, replace)
+            }
+            Verb::Patch => {
+                let patch = Patch::prepare(context, rt, id.clone(), &task.data, precondition)?;
+                Write::Patch(id, patch)
+            }
+            Verb::Delete => Write::Delete(Delete::prepare(context, rt, id, precondition)),
+        })
+    }
+}
+
+fn not_found(rt: &ResourceType, id: &str) -> Error {
+    Error::NotFound(format!("{} {id}", rt.name))
+}
+
+/// What each operation waits for: what it refers to, and the operation before it on the same resource, so that
+/// putting one off never changes what two of them make of a resource.
+fn waits_for(resolved: &[Resolved]) -> Vec<BTreeSet<usize>> {
+    let mut last: HashMap<&ResourceId, usize> = HashMap::new();
+    let mut all = Vec::with_capacity(resolved.len());
+    for (index, one) in resolved.iter().enumerate() {
+        let mut waits = one.uses.clone();
+        if let Some(target) = &one.target {
+            waits.extend(last.insert(target, index));
+        }
+        all.push(waits);
+    }
+    all
+}
