@@ -163,7 +163,7 @@ impl Writer {
         let (flips, rest): (Vec<_>, Vec<_>) = differences
             .into_iter()
             .map(|change| secrets::hide(&self.rt, change))
-            .partition(|change| change.path == "active");
+            .partition(is_flip);
         for flip in flips {
             let kind = if flip.after == Some(Value::Bool(true)) {
                 ChangeKind::Activated
@@ -210,4 +210,10 @@ impl Writer {
             version,
         }
     }
+}
+
+/// Whether the change lets somebody in or shuts somebody out. To be without `active` is to be inactive.
+fn is_flip(change: &diff::AttrChange) -> bool {
+    let is_active = |value: &Option<Value>| *value == Some(Value::Bool(true));
+    change.path == "active" && is_active(&change.before) != is_active(&change.after)
 }

@@ -66,6 +66,29 @@ async fn a_life(app: &TestApp) -> (String, String) {
     (user, id(&group).to_owned())
 }
 
+both!(
+    who_is_without_active_is_told_as_inactive,
+    |app| async move {
+        let user = app.create_user("ada@example.com").await;
+        let path = format!("/Users/{}", id(&user));
+        for operation in [
+            json!({ "op": "remove", "path": "active" }),
+            json!({ "op": "replace", "path": "active", "value": false }),
+            json!({ "op": "remove", "path": "active" }),
+            json!({ "op": "replace", "path": "active", "value": true }),
+        ] {
+            app.edit(&path, json!([operation])).await.expect(200);
+        }
+        let reader = app.client_with_scopes(&["read"]).await;
+        let told: Vec<String> = kinds(&ask(&reader, "").await)
+            .into_iter()
+            .map(|(_, kind, _)| kind)
+            .collect();
+        let expected = ["created", "deactivated", "updated", "updated", "activated"];
+        assert_eq!(told, expected);
+    }
+);
+
 both!(every_change_is_told_in_order, |app| async move {
     let (user, group) = a_life(&app).await;
     let reader = app.client_with_scopes(&["read"]).await;
