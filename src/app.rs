@@ -29,6 +29,7 @@ use crate::service::arrivals::Arrivals;
 use crate::service::feed::Listeners;
 use crate::service::tokens::{self, Bootstrap, DEFAULT_TENANT, Wish};
 use crate::service::walk::Walks;
+use crate::service::webhooks::Voice;
 use crate::service::{Options, Service, feed, indexes, tenants};
 use crate::store::{Backend, Store};
 use crate::telemetry::{self, Metrics};
@@ -80,6 +81,7 @@ impl App {
             Some(url) => url.clone(),
             None => own_url(listener.local_addr()?, tls.is_some()),
         };
+        let voice = Voice::new(&registry);
         let shared = Data::new(Shared {
             openapi: openapi::document(&registry).to_pretty_json()?,
             service: Service {
@@ -106,8 +108,12 @@ impl App {
             shutdown_timeout: config.shutdown_timeout,
         };
         let bound = server::start(listener, shared, &listen)?;
-        let deliveries =
-            Deliveries::start(Arc::clone(&store), Arc::clone(&clock), config.webhooks)?;
+        let deliveries = Deliveries::start(
+            Arc::clone(&store),
+            Arc::clone(&clock),
+            voice,
+            config.webhooks,
+        )?;
         Ok(Self {
             bound,
             base_url,

@@ -17,6 +17,7 @@ use tokio::task::JoinSet;
 
 use crate::clock::Clock;
 use crate::service::Error;
+use crate::service::webhooks::Voice;
 use crate::store::subscriptions::{self, Key};
 use crate::store::{Store, StoreError};
 use crate::telemetry;
@@ -45,6 +46,7 @@ struct Worker {
     store: Arc<Store>,
     clock: Arc<dyn Clock>,
     courier: Courier,
+    voice: Voice,
     options: Options,
     /// This process, among all that deliver.
     node: String,
@@ -64,6 +66,7 @@ impl Deliveries {
     pub fn start(
         store: Arc<Store>,
         clock: Arc<dyn Clock>,
+        voice: Voice,
         options: Options,
     ) -> Result<Self, Error> {
         let (stop, stopped) = watch::channel(false);
@@ -72,6 +75,7 @@ impl Deliveries {
             node: clock.new_id(),
             store,
             clock,
+            voice,
             options,
         });
         let task = tokio::spawn(run(worker, stopped));

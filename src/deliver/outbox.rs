@@ -90,7 +90,7 @@ impl Round<'_> {
                 return Ok(self.finished());
             };
             for change in changes {
-                if let Some(end) = self.change(&tenant, &change).await? {
+                if let Some(end) = self.change(&tenant, change).await? {
                     return Ok(end);
                 }
             }
@@ -102,20 +102,24 @@ impl Round<'_> {
     }
 
     /// Delivers one change; what is returned is the end of this round.
-    async fn change(&mut self, tenant: &Tenant, change: &Recorded) -> Result<Option<Note>, Error> {
+    async fn change(&mut self, tenant: &Tenant, change: Recorded) -> Result<Option<Note>, Error> {
         if *self.stopped.borrow() {
             return Ok(Some(self.finished()));
         }
-        if !webhooks::wants(&self.row, change) {
-            self.done_seq = change.seq;
+        let (seq, at) = (change.seq, change.change.at);
+        let message = match webhooks::wants(&self.row, &change) {
+            true => self.worker.voice.message(tenant, change)?,
+            false => None,
+        };
+        let Some(message) = message else {
+            self.done_seq = seq;
             return Ok(None);
-        }
-        let message = webhooks::message(tenant, change);
+        };
         let outcome = self.post(&message).await?;
         self.delivered += 1;
         match outcome {
             Outcome::Delivered => {
-                self.done_seq = change.seq;
+                self.done_seq = seq;
                 self.row.attempts = 0;
             }
             Outcome::Gone => {
@@ -129,11 +133,11 @@ impl Round<'_> {
             }
             Outcome::Failed { why, retry_after } => {
                 let attempts = self.row.attempts + 1;
-                if !self.is_too_old(change) {
+                if !self.is_too_old(at) {
                     return Ok(Some(self.failed(attempts, why, retry_after)));
                 }
-                self.bury(change, attempts, why).await?;
-                self.done_seq = change.seq;
+                self.bury(seq, attempts, why).await?;
+                self.done_seq = seq;
                 self.row.attempts = 0;
             }
         }
@@ -146,8 +150,8 @@ impl Round<'_> {
         Ok(self.worker.courier.post(&target, message, now).await)
     }
 
-    fn is_too_old(&self, change: &Recorded) -> bool {
-        let age = self.worker.now_us().saturating_sub(change.change.at);
+    fn is_too_old(&self, at: i64) -> bool {
+        let age = self.worker.now_us().saturating_sub(at);
         u128::try_from(age).unwrap_or_default() > self.worker.options.give_up.as_micros()
     }
 
@@ -170,17 +174,17 @@ impl Round<'_> {
         }
     }
 
-    async fn bury(&self, change: &Recorded, attempts: i64, why: String) -> Result<(), Error> {
+    async fn bury(&self, seq: i64, attempts: i64, why: String) -> Result<(), Error> {
         tracing::warn!(
             subscription.id = self.key.id,
-            change.seq = change.seq,
+            change.seq = seq,
             failure = why,
             "a webhook was given up"
         );
         let letter = DeadLetter {
             tenant_id: self.key.tenant.0,
             subscription_id: self.key.id.clone(),
-            seq: change.seq,
+            seq,
             at: self.worker.now_us(),
             attempts,
             failure: shortened(&why),
@@ -251,8 +255,12 @@ impl Round<'_> {
             .and_then(|(tenant, changes)| Some((tenant, changes.into_iter().next()?)))
             .filter(|(_, change)| change.seq == letter.seq);
         // The history no longer has it, so there is nothing to deliver.
-        let outcome = match &change {
-            Some((tenant, change)) => self.post(&webhooks::message(tenant, change)).await?,
+        let message = match change {
+            Some((tenant, change)) => self.worker.voice.message(&tenant, change)?,
+            None => None,
+        };
+        let outcome = match message {
+            Some(message) => self.post(&message).await?,
             None => Outcome::Delivered,
         };
         self.delivered += 1;

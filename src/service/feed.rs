@@ -9,6 +9,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::{SignedDuration, Timestamp};
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
@@ -21,7 +22,7 @@ use crate::store::{Conn, Store, StoreError, TenantId, members, resources};
 
 pub use crate::store::changes::ChangeKind;
 pub use crate::store::members::Pair;
-use view::View;
+pub(super) use view::View;
 
 /// The most changes of one page, and the most resources or members of one page of a snapshot.
 pub const MOST: u32 = 1000;
@@ -58,24 +59,33 @@ pub struct Wanted {
 }
 
 /// Something that happened.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Change {
     pub seq: i64,
+    #[serde(serialize_with = "word")]
     pub kind: ChangeKind,
+    #[serde(rename = "type")]
     pub resource_type: String,
     pub id: String,
     pub at: Timestamp,
     pub actor: String,
     /// What differs, of an update.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub attributes: Vec<Difference>,
     /// Who came or went.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub members: Vec<String>,
     /// The whole, as it was made or as it was when it was deleted.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub resource: Option<Map<String, Value>>,
 }
 
+fn word<S: Serializer>(kind: &ChangeKind, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(kind.as_str())
+}
+
 /// An attribute that differs; `None` is unassigned. A secret is named and has neither.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Difference {
     pub path: String,
     pub before: Option<Value>,

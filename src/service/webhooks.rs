@@ -4,15 +4,18 @@
 //! `deliver`.
 
 use std::fmt;
-use std::str::FromStr as _;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::{SignedDuration, Timestamp};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
 
 use crate::clock::{self, Clock};
+use crate::scim::Registry;
 use crate::service::Error;
+use crate::service::feed::{Change, View};
 use crate::store::changes::{self, ChangeKind, Recorded};
 use crate::store::subscriptions::{self, DeadLetter, Subscription};
 use crate::store::tenants::{self, Tenant};
@@ -387,28 +390,51 @@ pub struct Message {
     pub body: String,
 }
 
-/// The message of a change.
-pub fn message(tenant: &Tenant, recorded: &Recorded) -> Message {
-    let change = &recorded.change;
-    let kind = change.kind.as_str();
-    let payload = Value::from_str(&change.payload).unwrap_or_default();
-    let body = json!({
-        "type": format!("{}.{kind}", change.resource_type.to_ascii_lowercase()),
-        "timestamp": time(change.at),
-        "data": {
-            "tenant": tenant.name,
-            "seq": recorded.seq,
-            "kind": kind,
-            "resourceType": change.resource_type,
-            "id": change.resource_id.as_str(),
-            "actor": change.actor,
-            "detail": payload,
-        },
-    });
-    Message {
-        id: format!("change_{}_{}", tenant.id.0, recorded.seq),
-        body: body.to_string(),
+/// Puts changes into words: what the feed tells one who may read everything.
+pub struct Voice(View);
+
+impl Voice {
+    pub fn new(registry: &Arc<Registry>) -> Self {
+        Self(View::whole(registry))
     }
+
+    /// The message of a change; `None` where there is nothing in it to see.
+    ///
+    /// # Errors
+    /// Never in practice: what is told is JSON already.
+    pub fn message(&self, tenant: &Tenant, recorded: Recorded) -> Result<Option<Message>, Error> {
+        let Some(change) = self.0.change(recorded) else {
+            return Ok(None);
+        };
+        let kind = change.kind.as_str();
+        let body = Body {
+            kind: format!("{}.{kind}", change.resource_type.to_ascii_lowercase()),
+            timestamp: change.at,
+            data: Data {
+                tenant: &tenant.name,
+                change: &change,
+            },
+        };
+        Ok(Some(Message {
+            id: format!("change_{}_{}", tenant.id.0, change.seq),
+            body: serde_json::to_string(&body).map_err(Error::internal)?,
+        }))
+    }
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    #[serde(rename = "type")]
+    kind: String,
+    timestamp: Timestamp,
+    data: Data<'a>,
+}
+
+#[derive(Serialize)]
+struct Data<'a> {
+    tenant: &'a str,
+    #[serde(flatten)]
+    change: &'a Change,
 }
 
 /// A message that says nothing, to try a receiver with.
@@ -439,12 +465,6 @@ pub fn changes_after(
     };
     let found = changes::after(conn, tenant.id, seq, limit)?;
     Ok(Some((tenant, found)))
-}
-
-fn time(microseconds: i64) -> String {
-    Timestamp::from_microsecond(microseconds)
-        .unwrap_or(Timestamp::UNIX_EPOCH)
-        .to_string()
 }
 
 fn words(text: &str) -> Vec<String> {

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::store::schema::changes;
 use crate::store::sql::{Column, Sql, rows};
-use crate::store::{Conn, ResourceId, StoreError, TenantId, Tx};
+use crate::store::{Conn, ResourceId, StoreError, TenantId, Tx, subscriptions};
 
 /// What happened. The text is the column's value and must not change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -196,12 +196,17 @@ pub fn prune(tx: &mut Tx<'_>, before: i64, limit: u32) -> Result<bool, StoreErro
     .int(before)
     .get_result(conn)
     .optional()?;
-    let upto = kept.as_ref().map_or(end, |kept| kept.seq - 1);
+    // What a webhook has still to tell is kept; it gives up what is too old by itself.
+    let untold = subscriptions::first_untold(conn, tenant)?.unwrap_or(i64::MAX);
+    let upto = kept
+        .as_ref()
+        .map_or(end, |kept| kept.seq - 1)
+        .min(untold - 1);
     Sql::new("DELETE FROM changes WHERE tenant_id = $1 AND seq <= $2")
         .int(tenant.0)
         .int(upto)
         .execute(conn)?;
-    Ok(kept.is_none() && end < reach.last)
+    Ok(kept.is_none() && end < untold && end < reach.last)
 }
 
 /// What happened to one resource before the change numbered `before` (or at all), the latest first.

@@ -175,13 +175,14 @@ pub fn due(conn: &mut Conn, now: i64) -> Result<Vec<Key>, StoreError> {
         .collect())
 }
 
-/// When the first of those that wait may be tried again.
-pub fn next_at(conn: &mut Conn) -> Result<Option<i64>, StoreError> {
-    Ok(subscriptions::table
+/// The first change of a tenant that some subscription may still have to tell.
+pub fn first_untold(conn: &mut Conn, tenant: TenantId) -> Result<Option<i64>, StoreError> {
+    let done: Option<i64> = subscriptions::table
+        .filter(subscriptions::tenant_id.eq(tenant.0))
         .filter(subscriptions::stopped.is_null())
-        .filter(subscriptions::next_at.gt(0))
-        .select(diesel::dsl::min(subscriptions::next_at))
-        .get_result(conn)?)
+        .select(diesel::dsl::min(subscriptions::done_seq))
+        .get_result(conn)?;
+    Ok(done.map(|done| done.saturating_add(1)))
 }
 
 /// Takes the subscription until a time. `None` where another node was faster, or it is gone or not due.

@@ -22,6 +22,7 @@ mod directory;
 mod discovery;
 mod entra;
 mod errors;
+mod examples;
 mod fake_okta;
 mod feed;
 mod filters;

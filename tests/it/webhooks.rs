@@ -104,10 +104,7 @@ both_alone!(
         let update = &heard[1].body;
         assert_eq!(update["data"]["id"], json!(user), "{update}");
         assert_eq!(update["data"]["tenant"], "default");
-        assert_eq!(
-            update["data"]["detail"]["attributes"][0]["after"],
-            "Countess"
-        );
+        assert_eq!(update["data"]["attributes"][0]["after"], "Countess");
         assert_eq!(heard[1].id, "change_1_3");
 
         // Two secrets sign while one is replaced by the other.

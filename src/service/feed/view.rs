@@ -21,6 +21,16 @@ pub struct View {
 }
 
 impl View {
+    /// The eyes of one who may read everything.
+    pub fn whole(registry: &Arc<Registry>) -> Self {
+        Self {
+            registry: Arc::clone(registry),
+            limit: None,
+            selection: Selection::all(),
+            sees_members: true,
+        }
+    }
+
     pub fn of(context: &Context, registry: &Arc<Registry>) -> Self {
         let limit = context.limit();
         // Memberships are read from either side.

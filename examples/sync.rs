@@ -1,0 +1,272 @@
+//! Keeps a local copy of the directory in step with Rollcall, in memory and in a JSON file.
+//!
+//! It begins with the snapshot and then follows the change feed. The file is replaced as a whole, with the place in the feed
+//! inside it, so the program may be killed at any moment: it goes on where it was.
+//!
+//! ```text
+//! export ROLLCALL_URL=https://scim.example.com ROLLCALL_TOKEN=rct_...
+//! cargo run --example sync -- copy.json            # follows for ever
+//! cargo run --example sync -- copy.json --once     # until it is in step
+//! ```
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use reqwest::StatusCode;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// How long one request to the feed waits for something to happen.
+const WAIT_S: u64 = 30;
+
+/// The copy. Doing a change twice does it no harm, and what is not in it is passed by.
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Copy {
+    /// The number of the last change that is in it; `None` before the first snapshot.
+    pub after: Option<i64>,
+    pub resources: BTreeMap<String, Map<String, Value>>,
+    /// Groups to their members.
+    pub members: BTreeMap<String, BTreeSet<String>>,
+}
+
+#[derive(Deserialize)]
+struct Page {
+    changes: Vec<Change>,
+    next: i64,
+    last: i64,
+}
+
+#[derive(Deserialize)]
+struct Change {
+    kind: String,
+    id: String,
+    #[serde(default)]
+    attributes: Vec<Difference>,
+    #[serde(default)]
+    members: Vec<String>,
+    #[serde(default)]
+    resource: Map<String, Value>,
+}
+
+#[derive(Deserialize)]
+struct Difference {
+    path: String,
+    after: Value,
+}
+
+#[derive(Deserialize)]
+struct Snapshot {
+    seq: i64,
+    resources: Vec<Item>,
+    members: Vec<Member>,
+    next: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Item {
+    id: String,
+    resource: Map<String, Value>,
+}
+
+#[derive(Deserialize)]
+struct Member {
+    group: String,
+    member: String,
+}
+
+/// The service, as an application sees it.
+pub struct Rollcall {
+    http: reqwest::Client,
+    url: String,
+    token: String,
+}
+
+impl Rollcall {
+    pub fn new(url: &str, token: &str) -> anyhow::Result<Self> {
+        Ok(Self {
+            http: reqwest::Client::builder()
+                .timeout(Duration::from_secs(WAIT_S + 30))
+                .build()?,
+            url: format!("{}/directory/v1", url.trim_end_matches('/')),
+            token: token.to_owned(),
+        })
+    }
+
+    /// `None` where what was asked for is gone (410).
+    async fn get<T: for<'de> Deserialize<'de>>(&self, path: &str) -> anyhow::Result<Option<T>> {
+        let url = format!("{}{path}", self.url);
+        let request = self.http.get(&url).bearer_auth(&self.token);
+        let response = request.send().await?;
+        match response.status() {
+            StatusCode::GONE => Ok(None),
+            StatusCode::OK => Ok(Some(serde_json::from_slice(&response.bytes().await?)?)),
+            status => bail!("{url} answered {status}: {}", response.text().await?),
+        }
+    }
+
+    /// Reads everything; what changes meanwhile comes again by the feed.
+    async fn snapshot(&self) -> anyhow::Result<Copy> {
+        let mut copy = Copy::default();
+        let mut path = "/snapshot?limit=1000".to_owned();
+        loop {
+            let page: Snapshot = self.get(&path).await?.context("no snapshot")?;
+            for item in page.resources {
+                copy.resources.insert(item.id, item.resource);
+            }
+            for Member { group, member } in page.members {
+                copy.members.entry(group).or_default().insert(member);
+            }
+            match page.next {
+                Some(cursor) => path = format!("/snapshot?limit=1000&cursor={cursor}"),
+                None => {
+                    copy.after = Some(page.seq);
+                    return Ok(copy);
+                }
+            }
+        }
+    }
+
+    /// Takes the next changes into the copy, waiting up to `wait_s` for the first; true when it is in step.
+    pub async fn step(&self, copy: &mut Copy, wait_s: u64) -> anyhow::Result<bool> {
+        if let Some(after) = copy.after {
+            let path = format!("/changes?after={after}&limit=1000&wait={wait_s}");
+            if let Some(page) = self.get::<Page>(&path).await? {
+                for change in page.changes {
+                    copy.apply(change);
+                }
+                copy.after = Some(page.next);
+                return Ok(page.next >= page.last);
+            }
+        }
+        *copy = self.snapshot().await?;
+        Ok(false)
+    }
+}
+
+impl Copy {
+    fn apply(&mut self, change: Change) {
+        match change.kind.as_str() {
+            "created" => {
+                self.resources.insert(change.id, change.resource);
+            }
+            "deleted" => {
+                self.resources.remove(&change.id);
+                self.members.remove(&change.id);
+                for members in self.members.values_mut() {
+                    members.remove(&change.id);
+                }
+            }
+            "member_added" => self
+                .members
+                .entry(change.id)
+                .or_default()
+                .extend(change.members),
+            "member_removed" => {
+                let members = self.members.entry(change.id).or_default();
+                members.retain(|member| !change.members.contains(member));
+            }
+            "updated" | "activated" | "deactivated" => {
+                if let Some(resource) = self.resources.get_mut(&change.id) {
+                    for difference in change.attributes {
+                        put(resource, &difference.path, difference.after);
+                    }
+                }
+            }
+            // Ids that the identity provider named and nobody knows, and kinds to come.
+            _ => {}
+        }
+        self.members.retain(|_, members| !members.is_empty());
+    }
+
+    /// # Errors
+    /// A file that is there and is no copy.
+    pub fn load(path: &Path) -> anyhow::Result<Self> {
+        if !path.exists() {
+            return Ok(Self::default());
+        }
+        let text = std::fs::read(path)?;
+        serde_json::from_slice(&text).with_context(|| format!("{} is no copy", path.display()))
+    }
+
+    /// # Errors
+    /// Where the folder cannot be written to.
+    pub fn save(&self, path: &Path) -> anyhow::Result<()> {
+        let draft = path.with_extension("draft");
+        std::fs::write(&draft, serde_json::to_vec(self)?)?;
+        std::fs::rename(&draft, path)?;
+        Ok(())
+    }
+}
+
+/// Sets an attribute: `title`, `name.givenName`, or one of an extension after its URN and a colon. Null unassigns it.
+fn put(resource: &mut Map<String, Value>, path: &str, value: Value) {
+    let (urn, path) = match path.rsplit_once(':') {
+        Some((urn, path)) => (Some(urn), path),
+        None => (None, path),
+    };
+    let steps: Vec<&str> = urn.into_iter().chain(path.split('.')).collect();
+    set(resource, &steps, value);
+}
+
+fn set(holder: &mut Map<String, Value>, steps: &[&str], value: Value) {
+    match steps {
+        [] => {}
+        [name] if value.is_null() => {
+            holder.remove(*name);
+        }
+        [name] => {
+            holder.insert((*name).to_owned(), value);
+        }
+        [name, rest @ ..] => {
+            let inner = holder
+                .entry((*name).to_owned())
+                .or_insert_with(|| Value::Object(Map::new()));
+            let is_empty = inner.as_object_mut().is_some_and(|inner| {
+                set(inner, rest, value);
+                inner.is_empty()
+            });
+            // An object without a value is unassigned itself.
+            if is_empty {
+                holder.remove(*name);
+            }
+        }
+    }
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> anyhow::Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let is_once = arguments.iter().any(|argument| argument == "--once");
+    let path = arguments
+        .iter()
+        .find(|argument| !argument.starts_with("--"));
+    let path = PathBuf::from(path.context("name the file of the copy")?);
+    let variable = |name: &str| {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "an example has no settings of its own"
+        )]
+        std::env::var(name).with_context(|| format!("{name} is not set"))
+    };
+    let rollcall = Rollcall::new(&variable("ROLLCALL_URL")?, &variable("ROLLCALL_TOKEN")?)?;
+    let mut copy = Copy::load(&path)?;
+    loop {
+        let wait_s = if is_once { 0 } else { WAIT_S };
+        match rollcall.step(&mut copy, wait_s).await {
+            Ok(is_in_step) => {
+                copy.save(&path)?;
+                if is_in_step && is_once {
+                    return Ok(());
+                }
+            }
+            Err(error) if is_once => return Err(error),
+            Err(error) => {
+                // The service restarts, or the network is down: it goes on where it was.
+                eprintln!("{error:#}");
+                tokio::time::sleep(Duration::from_secs(5)).await;
+            }
+        }
+    }
+}
