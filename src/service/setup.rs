@@ -91,11 +91,17 @@ impl Records {
             .await
     }
 
-    /// Notes a write before it is sent and answers the id of the note.
+    /// Notes a write before it is sent, saves the state that tells of it, and answers the id of the note.
     ///
     /// # Errors
     /// See [`Records::load`].
-    pub async fn begin(&self, step: &str, method: &str, path: &str) -> Result<String, Error> {
+    pub async fn begin(
+        &self,
+        step: &str,
+        method: &str,
+        path: &str,
+        state: String,
+    ) -> Result<String, Error> {
         let id = self.clock.new_id();
         let write = Write {
             id: id.clone(),
@@ -109,9 +115,12 @@ impl Records {
             error_code: None,
             error_id: None,
         };
-        let (tenant, org) = (self.tenant, self.org.clone());
+        let (tenant, org, now_us) = (self.tenant, self.org.clone(), write.began);
         self.store
-            .admin(move |conn| Ok::<_, Error>(rows::begin(conn, tenant, &org, &write)?))
+            .admin(move |conn| {
+                rows::begin(conn, tenant, &org, &write)?;
+                Ok::<_, Error>(rows::save(conn, tenant, &org, &state, now_us)?)
+            })
             .await?;
         Ok(id)
     }

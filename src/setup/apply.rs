@@ -106,6 +106,7 @@ pub async fn find(run: &mut Run, hook_secret: Option<Secret>) -> Result<Found, F
     }
     check::credential(&session, &mut run.report).await?;
     run.report.hush(false);
+    run.recover().await?;
     let wished = assign::resolve(&session).await?;
     let app = app::find(run).await?;
     run.report.app = app.as_ref().map(short);

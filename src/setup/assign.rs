@@ -231,6 +231,23 @@ fn ids(list: &[Value]) -> BTreeSet<OktaId> {
     list.iter().filter_map(id_of).collect()
 }
 
+/// The push of this group, if there is one.
+///
+/// # Errors
+/// See [`Failure`].
+pub async fn push_of(
+    session: &Session,
+    app: &OktaId,
+    source: &OktaId,
+) -> Result<Option<OktaId>, Failure> {
+    let path = format!("/api/v1/apps/{app}/group-push/mappings");
+    let all = session.client.list(&path, &[("limit", "1000")]).await?;
+    Ok(all
+        .iter()
+        .find(|one| text(one, "/sourceGroupId") == Some(source.as_str()))
+        .and_then(id_of))
+}
+
 /// What is to be done about group push.
 ///
 /// # Errors
@@ -274,7 +291,8 @@ pub async fn look_at_pushes(
                         ),
                     };
                 }
-                let write = Write::post(path.clone(), body, Keep::Push(name.clone()));
+                let write =
+                    Write::post(path.clone(), body, Keep::Push(source.clone(), name.clone()));
                 changes.push(Change::write(PUSH_STEP, '+', target(name, push), write));
             }
             Some((Some(id), Some("INACTIVE"), _)) => {

@@ -31,6 +31,8 @@ pub struct Kept {
     pub test_user: Option<OktaId>,
     /// Whom a `remove` took the app from, and who is to become inactive here before the app goes.
     pub leaving: BTreeSet<OktaId>,
+    /// What the write that is under way changes here. Where it stands at the start of a run, no answer came.
+    pub pending: Option<Keep>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,7 +60,8 @@ pub struct KeptMapping {
 }
 
 /// What a write that went well changes here.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Keep {
     Nothing,
     App(Kind),
@@ -69,7 +72,8 @@ pub enum Keep {
     NoUser(OktaId),
     Attributes(Vec<String>),
     Mapping(OktaId, Vec<String>),
-    Push(String),
+    /// The group in Okta, and its name.
+    Push(OktaId, String),
     NoPush(OktaId),
     Hook,
     NoHook,
@@ -119,7 +123,7 @@ impl Kept {
                     properties,
                 });
             }
-            (Keep::Push(name), Some(id)) => {
+            (Keep::Push(_, name), Some(id)) => {
                 self.pushes.insert(id, name.clone());
             }
             (Keep::NoPush(id), _) => {
@@ -132,7 +136,19 @@ impl Kept {
                     token.delivered = true;
                 }
             }
-            (Keep::Nothing | Keep::App(_) | Keep::Push(_) | Keep::Hook, _) => {}
+            (Keep::Nothing | Keep::App(_) | Keep::Push(..) | Keep::Hook, _) => {}
+        }
+    }
+
+    /// Takes over a write of which no answer came, as far as its ids are known: what was wished may be there, and then
+    /// it is ours. Where it is not there, it is made again, or taken away without harm. A removal is only counted when
+    /// it was answered.
+    pub fn assume(&mut self, pending: &Keep) {
+        if matches!(
+            pending,
+            Keep::Group(..) | Keep::User(..) | Keep::Attributes(_) | Keep::Mapping(..)
+        ) {
+            self.keep(pending, None);
         }
     }
 
@@ -172,6 +188,10 @@ mod tests {
         assert_eq!(serde_json::from_str::<Kept>(&text).unwrap(), kept);
         assert_eq!(kept.mapping.as_ref().unwrap().properties, ["a", "b"]);
         assert_eq!(serde_json::from_str::<Kept>("{}").unwrap(), Kept::default());
+        let group = |id: &str| Keep::Group(OktaId::parse(id).unwrap(), "x".into());
+        kept.assume(&group("00g2"));
+        kept.assume(&Keep::NoGroup(id("00g1")));
+        assert_eq!(kept.groups.len(), 2);
         kept.forget_app();
         assert_eq!(kept, Kept::default());
     }

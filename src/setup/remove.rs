@@ -36,6 +36,7 @@ pub async fn remove(run: &mut Run, removal: Removal) -> Result<Outcome, Failure>
     check::org(&session, &mut run.report).await?;
     check::credential(&session, &mut run.report).await?;
     run.report.hush(false);
+    run.recover().await?;
     let found = find(run).await?;
     run.report.app = found.as_ref().map(apply::short);
     let (mut writes, mut last) = (Vec::new(), Vec::new());

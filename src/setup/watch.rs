@@ -7,6 +7,7 @@ use crate::config::Secret;
 use crate::setup::client::Body;
 use crate::setup::kept::Keep;
 use crate::setup::run::{Change, Run, Write};
+use crate::setup::session::Session;
 use crate::setup::value::{id_of, text, texts};
 use crate::setup::wish::EventHook;
 use crate::setup::{Failure, OktaId, Why};
@@ -34,10 +35,7 @@ pub async fn look(run: &mut Run, secret: Option<&Secret>) -> Result<Vec<Change>,
     let all = run.session.client.list("/api/v1/eventHooks", &[]).await?;
     let is = all.iter().find(|one| match &run.kept.hook {
         Some(id) => id_of(one).as_ref() == Some(id),
-        None => {
-            text(one, "/name") == Some(wished.name.as_str())
-                && text(one, "/channel/config/uri") == Some(wished.url.as_str())
-        }
+        None => is_it(one, &wished),
     });
     let Some((is, id)) = is.and_then(|is| Some((is, id_of(is)?))) else {
         let body = body(&wished, secret)?;
@@ -79,6 +77,23 @@ pub async fn look(run: &mut Run, secret: Option<&Secret>) -> Result<Vec<Change>,
         changes.push(Change::write(STEP, '~', "have Okta verify it", write));
     }
     Ok(changes)
+}
+
+fn is_it(hook: &Value, wished: &EventHook) -> bool {
+    text(hook, "/name") == Some(wished.name.as_str())
+        && text(hook, "/channel/config/uri") == Some(wished.url.as_str())
+}
+
+/// The wished hook, if there is one in the org.
+///
+/// # Errors
+/// See [`Failure`].
+pub async fn find(session: &Session) -> Result<Option<OktaId>, Failure> {
+    let Some(wished) = &session.wish.event_hook else {
+        return Ok(None);
+    };
+    let all = session.client.list("/api/v1/eventHooks", &[]).await?;
+    Ok(all.iter().find(|one| is_it(one, wished)).and_then(id_of))
 }
 
 fn body(wished: &EventHook, secret: Option<&Secret>) -> Result<Value, Failure> {
