@@ -72,6 +72,10 @@ contract:
 bench-scaling *args:
     cargo bench --bench scaling -- {{ args }}
 
+# A bulk of 1,000 creates against 1,000 POSTs: a minute. See docs/performance.md.
+bench-bulk *args:
+    cargo bench --bench bulk -- {{ args }}
+
 # The documentation builds without a broken link.
 doc:
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
