@@ -8,7 +8,7 @@ default:
     @just --list
 
 # Everything that CI runs, in its order.
-ci: fmt typos shell docker deny shear clippy test contract doc parser clean-tree
+ci: fmt typos shell docker deny shear clippy test conformance contract suites doc parser clean-tree
 
 # Run the service on an embedded database in the current folder.
 run *args:

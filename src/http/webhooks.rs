@@ -111,8 +111,7 @@ pub struct WebhookWanted {
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct WebhookRotation {
-    /// A day where it is left out.
-    #[schema(minimum = 0, maximum = 31_536_000)]
+    /// A day where it is left out; less than nothing counts as 0, more than a year as a year.
     pub keep_seconds: Option<i64>,
 }
 

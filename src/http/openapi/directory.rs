@@ -7,7 +7,7 @@ use utoipa::openapi::path::{
 };
 use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::response::{Response, ResponseBuilder};
-use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
 use utoipa::openapi::{Components, ContentBuilder, RefOr, Required};
 
 use crate::http::directory;
@@ -218,8 +218,9 @@ fn changes() -> PathItem {
 
 fn stream() -> PathItem {
     let text = "retry: 1000\nid: 12\n\nid: 13\nevent: updated\ndata: {\"seq\":13,\"kind\":\"updated\"}\n\n";
+    // Some tools hold each event to the schema, others the text.
     let events = ContentBuilder::new()
-        .schema(Some(string()))
+        .schema(Some(ObjectBuilder::new().schema_type(SchemaType::AnyValue)))
         .example(Some(json!(text)));
     let operation = filtered(operation(
         "streamChanges",

@@ -62,7 +62,7 @@ fn headers() -> [(&'static str, Parameter); 3] {
             .required(Required::False)
             .description(Some(text))
     };
-    let tags = || string().min_length(Some(1)).examples(["W/\"3\"", "*"]);
+    let tags = || string().examples(["W/\"3\"", "*"]);
     [
         (
             "If-Match",

@@ -108,6 +108,19 @@ pub fn urns(urn: &str, item: Option<ObjectBuilder>) -> Array {
         .build()
 }
 
+/// The same, or null, which says as much as leaving it out (RFC 7643 section 2.5).
+fn or_null(mut schema: RefOr<Schema>) -> RefOr<Schema> {
+    let kind = match &mut schema {
+        RefOr::T(Schema::Object(object)) => &mut object.schema_type,
+        RefOr::T(Schema::Array(array)) => &mut array.schema_type,
+        _ => return schema,
+    };
+    if let SchemaType::Type(only) = kind {
+        *kind = SchemaType::Array(vec![only.clone(), JsonType::Null]);
+    }
+    schema
+}
+
 /// Who sees the schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum View {
@@ -179,11 +192,14 @@ impl Shape<'_> {
         if !self.shows(attribute) {
             return object;
         }
-        let object = object.property(attribute.name.as_str(), self.attribute(attribute, key));
+        let schema = self.attribute(attribute, key);
+        let name = attribute.name.as_str();
         if self.requires(attribute, key) {
-            object.required(attribute.name.as_str())
+            object.property(name, schema).required(name)
+        } else if self.view == View::Sent {
+            object.property(name, or_null(schema))
         } else {
-            object
+            object.property(name, schema)
         }
     }
 
