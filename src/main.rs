@@ -9,7 +9,19 @@ use rollcall::{cli, telemetry};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    match cli::run(cli::Cli::parse()) {
+    let cli = match cli::Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(asked) => {
+            asked.print().ok();
+            // Not clap's 2, which says that a step of `setup` is left for a person.
+            return if asked.use_stderr() {
+                ExitCode::FAILURE
+            } else {
+                ExitCode::SUCCESS
+            };
+        }
+    };
+    match cli::run(cli) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("rollcall: {}", telemetry::chain(error.as_ref()));

@@ -2,9 +2,11 @@
 //! what Okta pushes once it is set up.
 
 mod apply;
+mod changes;
 mod check;
 mod fake;
 mod push;
+mod rights;
 mod story;
 mod transcript;
 mod verbs;

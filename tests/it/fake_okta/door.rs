@@ -27,6 +27,17 @@ pub async fn answer(shared: Arc<Shared>, mut stream: TcpStream) {
         Some(Fault::Broken) => Reply::error(500, "E0000009", "Internal Server Error"),
         Some(Fault::ReadOnly) => Reply::error(503, "E0000010", "Service is in read only mode"),
         Some(Fault::Forbidden) => Reply::forbidden(),
+        Some(Fault::Concurrent) => Reply::error(409, "E0000268", "Another change is running"),
+        Some(Fault::NotFound) => Reply::error(404, "E0000008", "The requested path was not found"),
+        Some(Fault::NoJson) => Reply::ok(Value::Null).with_page("<html>Sign in</html>"),
+        Some(Fault::Redirect) => {
+            let place = elsewhere(&shared, &request);
+            Reply::new(302, Value::Null).with("location", place)
+        }
+        Some(Fault::ForeignPage) => {
+            let place = elsewhere(&shared, &request);
+            Reply::ok(json!([])).with("link", format!("<{place}>; rel=\"next\""))
+        }
         Some(Fault::Limited | Fault::LimitedAtTheEdge) => {
             let text = "API call exceeded rate limit due to too many requests.";
             Reply::error(429, "E0000047", text)
@@ -44,8 +55,17 @@ pub async fn answer(shared: Arc<Shared>, mut stream: TcpStream) {
             let bare = Reply::new(429, Value::Null);
             bare.write(&mut stream).await;
         }
-        _ => dressed(reply, number).write(&mut stream).await,
+        _ => {
+            let reply = dressed(&shared.lock(), reply, number);
+            reply.write(&mut stream).await;
+        }
     }
+}
+
+/// The same path on the other host.
+fn elsewhere(shared: &Shared, request: &Request) -> String {
+    let host = shared.lock().elsewhere.clone().expect("another host");
+    format!("{host}{}", request.path)
 }
 
 /// Until the other side hangs up, or dies.
@@ -57,17 +77,18 @@ async fn hold(shared: &Shared, mut stream: TcpStream) {
 }
 
 /// The headers that stand on every answer.
-fn dressed(reply: Reply, number: usize) -> Reply {
-    let now = jiff::Timestamp::from_second(now_s()).expect("a time");
-    let is_limited = reply.status == 429;
+fn dressed(org: &Org, reply: Reply, number: usize) -> Reply {
+    let now = jiff::Timestamp::from_second(now_s() + org.clock_ahead_s).expect("a time");
+    let left = if reply.status == 429 {
+        0
+    } else {
+        org.requests_left
+    };
     reply
         .with("x-okta-request-id", format!("req{number}"))
         .with("x-rate-limit-limit", "600")
-        .with(
-            "x-rate-limit-remaining",
-            if is_limited { "0" } else { "599" },
-        )
-        .with("x-rate-limit-reset", (now_s() + 1).to_string())
+        .with("x-rate-limit-remaining", left.to_string())
+        .with("x-rate-limit-reset", (now.as_second() + 1).to_string())
         .with(
             "date",
             now.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string(),

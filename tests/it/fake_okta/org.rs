@@ -12,6 +12,12 @@ pub struct Org {
     pub url: String,
     /// No page is larger, whatever is asked for.
     pub page_size: usize,
+    /// How far its clock is ahead of ours.
+    pub clock_ahead_s: i64,
+    /// What its headers say is left of the window.
+    pub requests_left: u32,
+    /// Another host, for faults that lead there.
+    pub elsewhere: Option<String>,
     pub tokens: Vec<ApiToken>,
     pub service_apps: Vec<ServiceApp>,
     pub access: Vec<Access>,
@@ -197,6 +203,16 @@ pub enum Fault {
     LimitedAtTheEdge,
     /// 503 E0000010.
     ReadOnly,
+    /// 409 E0000268: another change is running.
+    Concurrent,
+    /// 302 to another place.
+    Redirect,
+    /// A list whose next page is at another place.
+    ForeignPage,
+    /// 404 E0000008.
+    NotFound,
+    /// 200 and a page for people.
+    NoJson,
     /// 403 E0000006, as a role that lacks just this would get.
     Forbidden,
 }
@@ -221,6 +237,9 @@ impl Org {
         let mut org = Self {
             url,
             page_size: 1000,
+            clock_ahead_s: 0,
+            requests_left: 599,
+            elsewhere: None,
             tokens: Vec::new(),
             service_apps: Vec::new(),
             access: Vec::new(),

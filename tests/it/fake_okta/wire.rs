@@ -137,6 +137,8 @@ pub struct Reply {
     pub headers: Vec<(String, String)>,
     /// Null for no body.
     pub body: Value,
+    /// A body that is no JSON.
+    page: Option<&'static str>,
 }
 
 impl Reply {
@@ -145,6 +147,7 @@ impl Reply {
             status,
             headers: Vec::new(),
             body,
+            page: None,
         }
     }
 
@@ -158,6 +161,11 @@ impl Reply {
 
     pub fn with(mut self, name: &str, value: impl Into<String>) -> Self {
         self.headers.push((name.to_owned(), value.into()));
+        self
+    }
+
+    pub fn with_page(mut self, page: &'static str) -> Self {
+        self.page = Some(page);
         self
     }
 
@@ -208,7 +216,7 @@ impl Reply {
 
     pub async fn write(&self, stream: &mut TcpStream) {
         let body = match &self.body {
-            Value::Null => String::new(),
+            Value::Null => self.page.unwrap_or_default().to_owned(),
             body => body.to_string(),
         };
         let mut head = format!(

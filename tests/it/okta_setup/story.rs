@@ -154,7 +154,8 @@ impl Story {
     /// What no output may show.
     fn secrets(&self) -> Vec<String> {
         let kept = self.environment.iter();
-        kept.filter(|(name, _)| *name == "ROLLCALL_OKTA_TOKEN")
+        let secrets = ["ROLLCALL_OKTA_TOKEN", "ROLLCALL_EVENT_HOOK_SECRET"];
+        kept.filter(|(name, _)| secrets.contains(name))
             .map(|(_, value)| value.clone())
             .collect()
     }
