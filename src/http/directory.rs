@@ -13,7 +13,7 @@ use crate::http::error::ApiError;
 use crate::http::query::Query;
 use crate::http::shared::{Caller, Shared};
 use crate::service::directory::{self, Depth, Entry, InTeam, Key, MOST, Pair, Person, Team};
-use crate::service::{self, ResourceId};
+use crate::service::{self, ResourceId, history};
 
 type Answer = Result<HttpResponse, ApiError>;
 
@@ -163,8 +163,12 @@ pub async fn user(
     shared: Data<Shared>,
     id: Path<String>,
 ) -> Answer {
-    let id = parse_id("User", &id)?;
-    let found = directory::user(&shared.service, &caller.context, id).await?;
+    let (id, at) = (parse_id("User", &id)?, moment(&Query::of(&request))?);
+    let (service, context) = (&shared.service, &caller.context);
+    let found = match at {
+        None => directory::user(service, context, id).await?,
+        Some(at) => history::user_at(service, context, id, at).await?,
+    };
     tagged(&request, &User::from(&found))
 }
 
@@ -215,8 +219,15 @@ pub async fn members(
     let query = Query::of(&request);
     let (id, depth, limit) = (parse_id("Group", &id)?, depth(&query)?, limit(&query)?);
     let after = query.get("after").and_then(ResourceId::parse);
-    let page = directory::members_of(&shared.service, &caller.context, id, depth, after, limit);
-    let page = page.await?;
+    let (service, context) = (&shared.service, &caller.context);
+    let page = match moment(&query)? {
+        None => directory::members_of(service, context, id, depth, after, limit).await?,
+        Some(_) if query.get("nested") == Some("true") => {
+            let text = "The past is told of direct members: leave `nested` out.";
+            return Err(service::Error::BadRequest(text.to_owned()).into());
+        }
+        Some(at) => history::members_at(service, context, id, after, limit, at).await?,
+    };
     let users = page.people.iter().map(User::from).collect();
     let next = page.next;
     tagged(&request, &Users { users, next })
@@ -341,6 +352,17 @@ fn limit(query: &Query) -> Result<u32, service::Error> {
     number.ok_or_else(|| {
         service::Error::BadRequest(format!("`limit` is a whole number from 1 to {MOST}."))
     })
+}
+
+/// The moment that is asked about: now where none is named.
+fn moment(query: &Query) -> Result<Option<Timestamp>, service::Error> {
+    let parse = |text: &str| {
+        text.parse().map_err(|_| {
+            let text = "`at` is a moment such as 2026-03-01T08:00:00Z.";
+            service::Error::BadRequest(text.to_owned())
+        })
+    };
+    query.get("at").map(parse).transpose()
 }
 
 fn depth(query: &Query) -> Result<Depth, service::Error> {

@@ -6,18 +6,19 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use actix_web::http::header::{AUTHORIZATION, CACHE_CONTROL, ContentEncoding, HeaderName};
-use actix_web::web::{Bytes, Data};
+use actix_web::web::{Bytes, Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
+use crate::http::directory::parse_id;
 use crate::http::error::ApiError;
 use crate::http::query::Query;
 use crate::http::shared::{Caller, Shared};
 use crate::service::feed::{self, ChangeKind, Heard, Listener, MOST, Wanted};
-use crate::service::{self, Context};
+use crate::service::{self, Context, directory, history};
 
 type Answer = Result<HttpResponse, ApiError>;
 
@@ -77,6 +78,15 @@ pub struct Page {
     pub last: i64,
 }
 
+/// What happened to a resource, the latest first.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = FeedPast)]
+pub struct Past {
+    pub changes: Vec<Change>,
+    /// What to send as `before` to go further back; null where nothing older is kept.
+    pub next: Option<i64>,
+}
+
 /// A part of the state from which the feed is followed.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = FeedSnapshot)]
@@ -131,6 +141,46 @@ pub async fn changes(request: HttpRequest, caller: Caller, shared: Data<Shared>)
         changes: page.changes.into_iter().map(Change::from).collect(),
         next: page.next,
         last: page.last,
+    }))
+}
+
+/// `GET /directory/v1/users/{id}/history`: for `read` and `scim`.
+pub async fn history_of_user(
+    request: HttpRequest,
+    caller: Caller,
+    shared: Data<Shared>,
+    id: Path<String>,
+) -> Answer {
+    past(&request, &caller, &shared, "User", &id).await
+}
+
+/// `GET /directory/v1/groups/{id}/history`: for `read` and `scim`.
+pub async fn history_of_group(
+    request: HttpRequest,
+    caller: Caller,
+    shared: Data<Shared>,
+    id: Path<String>,
+) -> Answer {
+    past(&request, &caller, &shared, "Group", &id).await
+}
+
+async fn past(
+    request: &HttpRequest,
+    caller: &Caller,
+    shared: &Shared,
+    what: &'static str,
+    id: &str,
+) -> Answer {
+    let query = Query::of(request);
+    let before = number(&query, "before", 1..=i64::MAX)?;
+    let limit = number(&query, "limit", 1..=directory::MOST.into())?.unwrap_or(100);
+    let limit = u32::try_from(limit).unwrap_or(directory::MOST);
+    let id = parse_id(what, id)?;
+    let (service, context) = (&shared.service, &caller.context);
+    let past = history::of_resource(service, context, what, id, before, limit).await?;
+    Ok(fresh(&Past {
+        changes: past.changes.into_iter().map(Change::from).collect(),
+        next: past.next,
     }))
 }
 

@@ -161,6 +161,16 @@ fn directory_routes(config: &mut ServiceConfig) {
                 .default_service(method_not_allowed("GET")),
         )
         .service(
+            web::resource("/directory/v1/users/{id}/history")
+                .route(web::get().to(feed::history_of_user))
+                .default_service(method_not_allowed("GET")),
+        )
+        .service(
+            web::resource("/directory/v1/groups/{id}/history")
+                .route(web::get().to(feed::history_of_group))
+                .default_service(method_not_allowed("GET")),
+        )
+        .service(
             web::resource("/directory/v1/changes")
                 .route(web::get().to(feed::changes))
                 .default_service(method_not_allowed("GET")),

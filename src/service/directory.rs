@@ -28,6 +28,7 @@ pub struct Person {
     pub id: String,
     pub created: Timestamp,
     pub modified: Timestamp,
+    is_active: bool,
     /// The document within the caller's limit.
     document: Map<String, Value>,
 }
@@ -56,6 +57,11 @@ impl Person {
 
     pub fn active(&self) -> Option<bool> {
         self.document.get("active")?.as_bool()
+    }
+
+    /// Whether it was active, also where the caller may not read that.
+    pub(super) fn was_active(&self) -> bool {
+        self.is_active
     }
 
     /// The values of a multi-valued attribute.
@@ -139,15 +145,15 @@ pub struct People {
 
 /// What all questions share.
 #[derive(Clone)]
-struct Asker {
-    tenant: TenantId,
+pub(super) struct Asker {
+    pub tenant: TenantId,
     limit: Option<Limit>,
-    user: Arc<ResourceType>,
-    group: Arc<ResourceType>,
+    pub user: Arc<ResourceType>,
+    pub group: Arc<ResourceType>,
 }
 
 impl Asker {
-    fn of(context: &Context, registry: &Registry) -> Result<Self, Error> {
+    pub fn of(context: &Context, registry: &Registry) -> Result<Self, Error> {
         context.require(Scope::Read)?;
         let rt = |name: &str| {
             let found = registry.by_name(name).cloned();
@@ -168,7 +174,7 @@ impl Asker {
         })
     }
 
-    fn must_read(&self, rt: &ResourceType, path: &str) -> Result<(), Error> {
+    pub fn must_read(&self, rt: &ResourceType, path: &str) -> Result<(), Error> {
         if self.may_read(rt, path) {
             Ok(())
         } else {
@@ -186,7 +192,15 @@ impl Asker {
 
     fn document(&self, rt: &ResourceType, row: &Stored) -> Map<String, Value> {
         // What is stored was written by this service; were it damaged, the rest is still worth showing.
-        let mut document: Map<String, Value> = serde_json::from_str(&row.doc).unwrap_or_default();
+        let document = serde_json::from_str(&row.doc).unwrap_or_default();
+        self.within_limit(rt, document)
+    }
+
+    fn within_limit(
+        &self,
+        rt: &ResourceType,
+        mut document: Map<String, Value>,
+    ) -> Map<String, Value> {
         if let Some(limit) = &self.limit {
             limit.apply(rt, &mut document);
         }
@@ -194,11 +208,23 @@ impl Asker {
     }
 
     fn person(&self, row: Stored) -> Person {
+        let document = serde_json::from_str(&row.doc).unwrap_or_default();
+        self.person_of(&row.id, document, (row.created, row.modified))
+    }
+
+    /// A user with this document, made and changed at these times.
+    pub(super) fn person_of(
+        &self,
+        id: &ResourceId,
+        document: Map<String, Value>,
+        (created, modified): (i64, i64),
+    ) -> Person {
         Person {
-            document: self.document(&self.user, &row),
-            id: row.id.into_string(),
-            created: super::time(row.created),
-            modified: super::time(row.modified),
+            is_active: document.get("active") == Some(&Value::Bool(true)),
+            document: self.within_limit(&self.user, document),
+            id: id.to_string(),
+            created: super::time(created),
+            modified: super::time(modified),
         }
     }
 

@@ -9,6 +9,7 @@ pub mod bulk;
 pub mod directory;
 pub mod error;
 pub mod feed;
+pub mod history;
 pub mod indexes;
 pub mod list;
 pub mod load;

@@ -29,6 +29,7 @@ mod filters;
 mod fuzz;
 mod graceful;
 mod groups;
+mod history;
 mod jwt;
 mod kill;
 mod limits;

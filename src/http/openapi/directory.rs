@@ -7,7 +7,7 @@ use utoipa::openapi::path::{
 };
 use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::response::{Response, ResponseBuilder};
-use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
+use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, SchemaType, Type};
 use utoipa::openapi::{Components, ContentBuilder, RefOr, Required};
 
 use crate::http::directory;
@@ -34,6 +34,7 @@ pub fn register(mut components: Components) -> Components {
     add::<directory::Memberships>(&mut typed);
     add::<directory::Checks>(&mut typed);
     add::<feed::Page>(&mut typed);
+    add::<feed::Past>(&mut typed);
     add::<feed::Snapshot>(&mut typed);
     components.schemas.extend(typed);
     components
@@ -57,6 +58,8 @@ pub fn paths() -> Vec<(String, PathItem)> {
         path("/groups/{id}/members", members()),
         path("/groups/{id}/members/{user}", membership()),
         path("/memberships", memberships()),
+        path("/users/{id}/history", history("User")),
+        path("/groups/{id}/history", history("Group")),
         path("/changes", changes()),
         path("/changes/stream", stream()),
         path("/snapshot", snapshot()),
@@ -89,8 +92,9 @@ fn user() -> PathItem {
         "Read a user",
         "Plain JSON, without SCIM's envelope. Needs the scope `read`.",
     )
-    .parameter(in_path("id", "The user's id."));
-    get(found(operation, "DirectoryUser", ada()), &[404])
+    .parameter(in_path("id", "The user's id."))
+    .parameter(at());
+    get(found(operation, "DirectoryUser", ada()), &[400, 404, 410])
 }
 
 fn groups_of() -> PathItem {
@@ -140,6 +144,7 @@ fn members() -> PathItem {
     )
     .parameter(in_path("id", "The group's id."))
     .parameter(nested())
+    .parameter(at())
     .parameter(query(
         "after",
         "`next` of the page before; the first page where it is left out.",
@@ -147,7 +152,10 @@ fn members() -> PathItem {
     ))
     .parameter(limit());
     let example = json!({ "users": [ada()], "next": ID });
-    get(found(operation, "DirectoryUsers", example), &[400, 404])
+    get(
+        found(operation, "DirectoryUsers", example),
+        &[400, 404, 410],
+    )
 }
 
 fn membership() -> PathItem {
@@ -185,6 +193,28 @@ fn memberships() -> PathItem {
     );
     let faults = [&GUARDED[..], &BODY].concat();
     PathItem::new(HttpMethod::Post, answer::errors(operation, &faults))
+}
+
+fn history(what: &str) -> PathItem {
+    let operation = operation(
+        &format!("listHistoryOf{what}"),
+        "Read what happened to one resource",
+        "The latest first, and who did it; also of one that is deleted, as far back as changes are kept. Needs the \
+         scope `read`.",
+    )
+    .parameter(in_path("id", "The resource's id."))
+    .parameter(query(
+        "before",
+        "`next` of the page before: only changes with lower numbers.",
+        integer().minimum(Some(1_u32)),
+    ))
+    .parameter(limit());
+    let activated = json!({
+        "seq": 13, "kind": "activated", "type": what, "id": ID, "at": "2026-03-01T08:00:02Z", "actor": "token:okta",
+        "attributes": [{ "path": "active", "before": false, "after": true }],
+    });
+    let example = json!({ "changes": [activated], "next": null });
+    get(answered(operation, "FeedPast", example), &[400, 404])
 }
 
 fn changes() -> PathItem {
@@ -366,6 +396,15 @@ fn limit() -> ParameterBuilder {
         "limit",
         "How many at most; 100 where it is left out.",
         integer().minimum(Some(1_u32)).maximum(Some(MOST)),
+    )
+}
+
+fn at() -> ParameterBuilder {
+    let moment = string().format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)));
+    query(
+        "at",
+        "A past moment: how it was then. Of a group, its direct members. 410 where changes are not kept that long.",
+        moment,
     )
 }
 
