@@ -228,3 +228,54 @@ both!(somebody_else_changes_the_same_thing, |app| async move {
     );
     assert_eq!(retried, true);
 });
+both!(
+    an_app_taken_over_is_left_as_it_was_after_a_kill_at_each_write,
+    |app| async move {
+        let prepare = async || {
+            let story = Story::new(app.neighbour().await);
+            let ada = story.okta.hire("ada@acme.example");
+            story.okta.group("Engineering", &[&ada]);
+            story.okta.group("Pushed", &[&ada]);
+            let rest = "[assign]\ngroups = [\"Engineering\"]\nusers = [\"svc-rollcall@acme.example\"]\n[[push_groups]]\ngroup = \"Pushed\"\n[[attributes]]\nname = \"costCode\"\ntitle = \"Cost code\"\nexternal_name = \"costCode\"\nexternal_namespace = \"urn:example:acme:2.0:User\"\nmapping = \"user.costCenter\"\n";
+            wish(&story, rest);
+            let id = story.connected_app(Some("scim2headerauth")).await;
+            let before = story.okta.snapshot();
+            story
+                .run(&["apply", "--yes", "--token-file", "token", "--app-id", &id])
+                .expect(2);
+            let token = story.typed_token(&id);
+            let base_url = story.app.base_url();
+            let typed = Typed {
+                base_url: &base_url,
+                token: &token,
+            };
+            story
+                .okta
+                .click_integration(&id, typed)
+                .await
+                .expect("connects");
+            (story, before)
+        };
+        let (story, before) = prepare().await;
+        let done = story.okta.writes();
+        story.apply_after_clicks().expect(0);
+        let writes = story.okta.writes() - done;
+        assert_eq!(writes, 5);
+        story.okta.settle();
+        story.run(&["remove", "--yes"]).expect(0);
+        assert_eq!(story.okta.snapshot(), before);
+        for number in 1..=writes {
+            let (story, before) = prepare().await;
+            story.okta.plan(When::Write(number), Fault::HoldAnswer);
+            let mut running =
+                story.start(&["apply", "--yes", "--token-file", "token", "--wait", "15m"]);
+            story.okta.wait_until_holding();
+            running.kill().expect("kills it");
+            running.wait().expect("it ends");
+            story.apply_after_clicks().expect(0);
+            story.okta.settle();
+            story.run(&["remove", "--yes"]).expect(0);
+            assert_eq!(story.okta.snapshot(), before, "after write {number}");
+        }
+    }
+);
