@@ -26,6 +26,7 @@ use crate::http::shared::Shared;
 use crate::http::{SCIM_ROOT, openapi};
 use crate::issuers::{Bounds, Issuers, Origin, Pace};
 use crate::service::arrivals::Arrivals;
+use crate::service::cursor::Cursors;
 use crate::service::feed::Listeners;
 use crate::service::tokens::{self, Bootstrap, DEFAULT_TENANT, Wish};
 use crate::service::walk::Walks;
@@ -73,6 +74,7 @@ impl App {
             .context("cannot make the indexes of the resource types")?;
         let issuers = issuers(&store, &config.issuers).await?;
         let (bootstrap, first_token) = first_access(&store, config, clock.as_ref()).await?;
+        let cursors = Cursors::load(&store, clock.as_ref(), config.cursor_timeout).await?;
         let tls = config.tls.as_ref().map(tls).transpose()?;
         let listener = std::net::TcpListener::bind(config.listen)
             .with_context(|| format!("cannot listen on {}", config.listen))?;
@@ -91,6 +93,7 @@ impl App {
                 options: Arc::new(options(config, base_url.clone())),
                 issuers,
                 walks: Walks::default(),
+                cursors,
                 arrivals: Arrivals::default(),
                 listeners: Listeners::default(),
                 bootstrap,
@@ -197,6 +200,7 @@ pub fn options(config: &Config, base_url: String) -> Options {
         scan_limit: config.scan_limit,
         patch_answer_members: config.patch_answer_members,
         bulk: config.bulk,
+        cursor_timeout: config.cursor_timeout,
     }
 }
 

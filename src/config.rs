@@ -65,6 +65,7 @@ pub struct Config {
     /// `None`: for ever.
     pub change_retention: Option<Duration>,
     pub bulk: BulkOptions,
+    pub cursor_timeout: Duration,
     pub issuers: Vec<IssuerSettings>,
     /// Resource types and extensions besides those of the standard.
     pub declared: Declared,
@@ -200,6 +201,11 @@ impl Config {
                 days => Some(Duration::from_secs(days.saturating_mul(24 * 60 * 60))),
             },
             bulk: bulk(&sources)?,
+            cursor_timeout: Duration::from_secs(sources.number(
+                "cursor_timeout_s",
+                3600,
+                1..=31_536_000,
+            )?),
             issuers: sources.issuers(),
             declared: sources.declared(),
             bootstrap_token: sources.bootstrap_token().map(Secret),

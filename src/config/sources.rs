@@ -97,6 +97,9 @@ pub struct ServeArgs {
     /// How many days changes are kept, for the feed and for history; 0 keeps them for ever [default: 0]
     #[arg(long, value_name = "DAYS")]
     pub change_retention_days: Option<String>,
+    /// How long a cursor of a list is good [default: 3600]
+    #[arg(long, value_name = "SECONDS")]
+    pub cursor_timeout_s: Option<String>,
     /// Connections that read [default: 4]
     #[arg(long, value_name = "N")]
     pub database_readers: Option<String>,
@@ -108,7 +111,7 @@ pub struct ServeArgs {
     pub database_queue_wait_ms: Option<String>,
 }
 
-const KNOWN: [&str; 28] = [
+const KNOWN: [&str; 29] = [
     "listen",
     "database",
     "base_url",
@@ -134,6 +137,7 @@ const KNOWN: [&str; 28] = [
     "webhook_backoff_most_s",
     "webhook_give_up_s",
     "change_retention_days",
+    "cursor_timeout_s",
     "database_readers",
     "database_queue",
     "database_queue_wait_ms",
@@ -190,6 +194,7 @@ impl Sources {
             ),
             ("webhook_give_up_s", args.webhook_give_up_s.clone()),
             ("change_retention_days", args.change_retention_days.clone()),
+            ("cursor_timeout_s", args.cursor_timeout_s.clone()),
             ("database_readers", args.database_readers.clone()),
             ("database_queue", args.database_queue.clone()),
             (

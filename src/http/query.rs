@@ -3,8 +3,9 @@
 use actix_web::HttpRequest;
 
 use crate::scim::project::Selection;
+use crate::scim::sort::Order;
 use crate::scim::{ErrorKind, ScimError};
-use crate::service::list::ListQuery;
+use crate::service::list::{ListQuery, Paging, Sort};
 
 /// The parameters of a request.
 pub struct Query(Vec<(String, String)>);
@@ -49,24 +50,61 @@ impl Query {
         if self.has("filter") && self.get("filter").is_none_or(|text| text.trim().is_empty()) {
             return Err(ScimError::invalid_filter("The filter is empty."));
         }
+        let start_index = self.number("startIndex", ErrorKind::InvalidValue)?;
+        // An empty cursor is one, though other empty parameters are none (RFC 9865 section 2).
+        let cursor = self
+            .has("cursor")
+            .then(|| self.get("cursor").unwrap_or_default());
+        let wrong_count = match cursor {
+            Some(_) => ErrorKind::InvalidCount,
+            None => ErrorKind::InvalidValue,
+        };
         Ok(ListQuery {
             filter: self.get("filter").map(str::to_owned),
-            start_index: self.number("startIndex")?,
-            count: self.number("count")?,
+            sort: sort(self.get("sortBy"), self.get("sortOrder"))?,
+            paging: paging(start_index, cursor)?,
+            count: self.number("count", wrong_count)?,
             selection: self.selection()?,
         })
     }
 
-    fn number(&self, name: &str) -> Result<Option<i64>, ScimError> {
+    fn number(&self, name: &str, wrong: ErrorKind) -> Result<Option<i64>, ScimError> {
         self.get(name)
             .map(|text| {
-                text.trim().parse().map_err(|_| {
-                    ScimError::new(
-                        ErrorKind::InvalidValue,
-                        format!("`{name}` must be a whole number."),
-                    )
-                })
+                let number = text.trim().parse();
+                number
+                    .map_err(|_| ScimError::new(wrong, format!("`{name}` must be a whole number.")))
             })
             .transpose()
+    }
+}
+
+/// `sortBy` and `sortOrder`, which means nothing without the other.
+///
+/// # Errors
+/// `invalidValue` for an order that there is not.
+pub fn sort(by: Option<&str>, order: Option<&str>) -> Result<Option<Sort>, ScimError> {
+    let Some(by) = by.filter(|by| !by.trim().is_empty()) else {
+        return Ok(None);
+    };
+    let order = order.map(Order::parse).transpose()?;
+    Ok(Some(Sort {
+        by: by.to_owned(),
+        order: order.unwrap_or_default(),
+    }))
+}
+
+/// By index, or by cursor where there is one.
+///
+/// # Errors
+/// `invalidCursor` where both are given.
+pub fn paging(start_index: Option<i64>, cursor: Option<&str>) -> Result<Paging, ScimError> {
+    match (start_index, cursor) {
+        (start_index, None) => Ok(Paging::Index(start_index)),
+        (None, Some(cursor)) => Ok(Paging::Cursor(cursor.to_owned())),
+        (Some(_), Some(_)) => Err(ScimError::new(
+            ErrorKind::InvalidCursor,
+            "Send either startIndex or cursor, not both.",
+        )),
     }
 }

@@ -13,7 +13,8 @@ use crate::http::{body, condition, respond};
 use crate::scim::ResourceType;
 use crate::service;
 use crate::service::ResourceId;
-use crate::service::{list as queries, provision};
+use crate::service::list::{self as queries, Among};
+use crate::service::provision;
 
 type Answer = Result<HttpResponse, ApiError>;
 
@@ -25,7 +26,8 @@ pub async fn list(
     shared: Data<Shared>,
 ) -> Answer {
     let query = Query::of(&request).list()?;
-    let body = queries::list(&shared.service, &caller.context, &rt.into_inner(), query).await?;
+    let among = Among::One(rt.into_inner());
+    let body = queries::list(&shared.service, &caller.context, among, query).await?;
     Ok(respond::scim(StatusCode::OK, body))
 }
 

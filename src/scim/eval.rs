@@ -130,7 +130,7 @@ pub fn assigned(value: &Value) -> bool {
 }
 
 /// The value at the path inside one element of the path's attribute.
-fn leaf<'v>(path: &AttrRef, element: &'v Value) -> Option<&'v Value> {
+pub(super) fn leaf<'v>(path: &AttrRef, element: &'v Value) -> Option<&'v Value> {
     match (element, &path.sub) {
         (Value::Object(members), Some(sub)) => members.get(&sub.name),
         (Value::Object(_), None) => Some(element),
@@ -170,7 +170,7 @@ fn compare_any(path: &AttrRef, op: CompareOp, operand: &Operand, elements: &[Val
 }
 
 /// The top-level attribute of the path, with its sub-attributes.
-fn attribute<'v>(path: &AttrRef, view: &View<'v>) -> Option<Cow<'v, Value>> {
+pub(super) fn attribute<'v>(path: &AttrRef, view: &View<'v>) -> Option<Cow<'v, Value>> {
     let name = path.attribute.name.as_str();
     if let Some(urn) = &path.container {
         let extension = view.document.0.get(urn.as_ref())?;
@@ -217,7 +217,7 @@ fn group(group: &GroupView) -> Value {
 }
 
 /// The values of an attribute; that of a single-valued one is the only one.
-fn elements(value: Option<&Value>) -> &[Value] {
+pub(super) fn elements(value: Option<&Value>) -> &[Value] {
     match value {
         None | Some(Value::Null) => &[],
         Some(Value::Array(elements)) => elements,

@@ -53,13 +53,61 @@ pub fn parse(
     text: &str,
     compatibility: Compatibility,
 ) -> Result<Filter, ScimError> {
+    resolve(rt, &read(text, compatibility)?, compatibility)
+}
+
+/// The same where several types are asked: an attribute that this one does not have has no value (RFC 7644 section
+/// 3.4.2.1), so that nothing is true of it but that it is not equal to something.
+pub fn parse_for_any(
+    rt: &ResourceType,
+    text: &str,
+    compatibility: Compatibility,
+) -> Result<Filter, ScimError> {
+    resolve_known(rt, &read(text, compatibility)?, compatibility)
+}
+
+fn resolve_known(
+    rt: &ResourceType,
+    filter: &ast::Filter,
+    compatibility: Compatibility,
+) -> Result<Filter, ScimError> {
+    let all = |terms: &[ast::Filter]| -> Result<Vec<Filter>, ScimError> {
+        let terms = terms.iter();
+        terms
+            .map(|term| resolve_known(rt, term, compatibility))
+            .collect()
+    };
+    let (always, never) = (Filter::And(Vec::new()), Filter::Or(Vec::new()));
+    let (path, of_unknown) = match filter {
+        ast::Filter::And(terms) => return all(terms).map(Filter::And),
+        ast::Filter::Or(terms) => return all(terms).map(Filter::Or),
+        ast::Filter::Not(inner) => {
+            return Ok(Filter::Not(Box::new(resolve_known(
+                rt,
+                inner,
+                compatibility,
+            )?)));
+        }
+        ast::Filter::Present(path) => (path, never),
+        ast::Filter::Compare(ast::Comparison { path, op, value }) => {
+            let is_other = *op == CompareOp::Ne && *value != ast::Value::Null;
+            (path, if is_other { always } else { never })
+        }
+        ast::Filter::Element(element) => (&element.path, never),
+    };
+    match rt.attr(path) {
+        Some(_) => resolve(rt, filter, compatibility),
+        None => Ok(of_unknown),
+    }
+}
+
+fn read(text: &str, compatibility: Compatibility) -> Result<ast::Filter, ScimError> {
     let options = ast::Options {
         dialect: compatibility.syntax(),
         ..ast::Options::default()
     };
-    let filter = ast::parse_filter_with(text, &options)
-        .map_err(|error| ScimError::invalid_filter(format!("The filter is malformed: {error}.")))?;
-    resolve(rt, &filter, compatibility)
+    ast::parse_filter_with(text, &options)
+        .map_err(|error| ScimError::invalid_filter(format!("The filter is malformed: {error}.")))
 }
 
 /// Checks a filter against the attributes of a resource type.

@@ -46,17 +46,46 @@ pub fn bulk_response(results: &[String]) -> String {
     )
 }
 
+/// What is said of a page by cursor (RFC 9865 section 2). A cursor is made of characters that JSON leaves as they are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Cursored {
+    /// Left out where the number is not known.
+    pub total: Option<u64>,
+    pub previous: Option<String>,
+    pub next: Option<String>,
+}
+
 /// A page of a list whose resources are JSON text already; `itemsPerPage` is how many they are.
 pub fn list_response(total: u64, start_index: u64, resources: &[String]) -> String {
+    let head = format!(r#""totalResults":{total},"startIndex":{start_index},"#);
+    list(&head, resources)
+}
+
+/// The same for a page by cursor.
+pub fn cursor_response(cursored: &Cursored, resources: &[String]) -> String {
+    let mut head = String::new();
+    if let Some(total) = cursored.total {
+        head.push_str(&format!(r#""totalResults":{total},"#));
+    }
+    for (name, cursor) in [
+        ("previousCursor", &cursored.previous),
+        ("nextCursor", &cursored.next),
+    ] {
+        if let Some(cursor) = cursor {
+            head.push_str(&format!(r#""{name}":"{cursor}","#));
+        }
+    }
+    list(&head, resources)
+}
+
+fn list(head: &str, resources: &[String]) -> String {
     let length: usize = resources.iter().map(|resource| resource.len() + 1).sum();
-    let mut body = String::with_capacity(length + 192);
+    let mut body = String::with_capacity(length + head.len() + 128);
     body.push_str(r#"{"schemas":[""#);
     body.push_str(LIST_RESPONSE);
-    body.push_str(r#""],"totalResults":"#);
-    body.push_str(&total.to_string());
-    body.push_str(r#","startIndex":"#);
-    body.push_str(&start_index.to_string());
-    body.push_str(r#","itemsPerPage":"#);
+    body.push_str(r#""],"#);
+    body.push_str(head);
+    body.push_str(r#""itemsPerPage":"#);
     body.push_str(&resources.len().to_string());
     body.push_str(r#","Resources":["#);
     for (index, resource) in resources.iter().enumerate() {

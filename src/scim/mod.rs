@@ -23,6 +23,7 @@ pub mod registry;
 pub mod render;
 pub mod schema;
 pub mod secrets;
+pub mod sort;
 pub mod version;
 
 pub use compatibility::Compatibility;

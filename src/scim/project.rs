@@ -74,6 +74,15 @@ impl Selection {
         }
     }
 
+    /// Which parameter chose, and the names in it.
+    pub fn named(&self) -> (&'static str, &[String]) {
+        match &self.choice {
+            Choice::All => ("", &[]),
+            Choice::Only(names) => ("attributes", names),
+            Choice::Except(names) => ("excludedAttributes", names),
+        }
+    }
+
     pub fn is_all(&self) -> bool {
         self.choice == Choice::All && self.limit.is_none()
     }

@@ -1,71 +1,273 @@
-//! Queries: a filter, a page, and `startIndex` walks that lose nobody.
+//! Queries: a filter, an order, a page, and walks by `startIndex` or by cursor that lose nobody.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::auth::Scope;
-use crate::scim::message;
+use crate::scim::message::{self, Cursored};
 use crate::scim::project::Selection;
-use crate::scim::{Filter, ResourceType, filter};
+use crate::scim::sort::{self, Order};
+use crate::scim::{ErrorKind, ResourceType, ScimError, filter};
+use crate::service::cursor::{Binding, Opened};
 use crate::service::walk::{self, Note, WalkKey, Walks};
 use crate::service::{Context, Error, Options, Service, present};
-use crate::store::page::{self, PageQuery, Start};
+use crate::store::page::{self, Kind, Page, PageQuery, Place, Start};
+use crate::store::resources::Stored;
 use crate::store::{Backend, Conn, ResourceId, TenantId, walks};
 
 /// A query as a client asks it (RFC 7644 section 3.4.2).
 #[derive(Debug, Clone)]
 pub struct ListQuery {
     pub filter: Option<String>,
-    /// 1 is the first; lower values count as 1.
-    pub start_index: Option<i64>,
+    pub sort: Option<Sort>,
+    pub paging: Paging,
     /// Negative values count as 0; more than the page limit gives the page limit.
     pub count: Option<i64>,
     pub selection: Selection,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sort {
+    pub by: String,
+    pub order: Order,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Paging {
+    /// 1 is the first; lower values count as 1.
+    Index(Option<i64>),
+    /// An empty one asks for the first page.
+    Cursor(String),
+}
+
+/// What is searched.
+#[derive(Debug, Clone)]
+pub enum Among {
+    One(Arc<ResourceType>),
+    /// Every resource type: what one of them does not have has no value there.
+    All,
+}
+
 /// Answers a query with the text of a `ListResponse`.
 ///
 /// # Errors
-/// `invalidFilter`, and `tooMany` where a filter that no index serves would read more than the limit.
+/// `invalidFilter`; `invalidValue` for an order that cannot be; the errors of cursors (RFC 9865 section 2.1); `tooMany`
+/// where a filter or an order that no index serves would read more than the limit.
 pub async fn list(
     service: &Service,
     context: &Context,
-    rt: &Arc<ResourceType>,
+    among: Among,
     query: ListQuery,
 ) -> Result<String, Error> {
     context.require(Scope::Read)?;
-    let filter = query
-        .filter
-        .as_deref()
-        .map(|text| filter::parse(rt, text, context.policy.compatibility))
-        .transpose()?;
-    if let Some(filter) = &filter {
-        context.may_ask(rt, filter)?;
-    }
-    let start_index = u64::try_from(query.start_index.unwrap_or(1))
-        .unwrap_or(1)
-        .max(1);
-    let count = match query.count {
-        None => service.options.default_page_size,
-        Some(count) => u32::try_from(count.max(0)).unwrap_or(u32::MAX),
+    let max = service.options.max_page_size;
+    let count = query
+        .count
+        .map(|count| u32::try_from(count.max(0)).unwrap_or(u32::MAX).min(max));
+    let binding = binding(context, &among, &query);
+    let (start, limit) = match &query.paging {
+        Paging::Index(start) => {
+            let start = u64::try_from(start.unwrap_or(1)).unwrap_or(1).max(1);
+            (Begin::Index(start), count)
+        }
+        Paging::Cursor(text) if text.is_empty() => (Begin::Place(None), count),
+        Paging::Cursor(text) => {
+            let opened = service.cursors.open(text, &binding, context.at_us())?;
+            let kept = opened.count.min(max);
+            if count.is_some_and(|count| count != kept) {
+                return Err(other_count(kept).into());
+            }
+            (Begin::Place(Some(opened.place)), Some(kept))
+        }
     };
     let asked = Asked {
-        rt: Arc::clone(rt),
-        filter,
+        kinds: kinds(service, context, &among, &query)?,
+        order: query.sort.as_ref().map(|sort| sort.order),
         filter_text: query.filter.unwrap_or_default(),
-        start_index,
-        limit: count.min(service.options.max_page_size),
+        start,
+        limit: limit.unwrap_or(service.options.default_page_size),
         selection: query.selection.within(context.limit()),
     };
-    read_page(service, context, asked).await
+    match &asked.start {
+        Begin::Index(_) => by_index(service, context, asked).await,
+        Begin::Place(_) => by_cursor(service, context, asked, &binding).await,
+    }
 }
 
 struct Asked {
-    rt: Arc<ResourceType>,
-    filter: Option<Filter>,
+    kinds: Vec<Kind>,
+    order: Option<Order>,
     filter_text: String,
-    start_index: u64,
+    start: Begin,
     limit: u32,
     selection: Selection,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Begin {
+    /// From 1.
+    Index(u64),
+    Place(Option<Place>),
+}
+
+/// Resolves the query for each type that it is about.
+fn kinds(
+    service: &Service,
+    context: &Context,
+    among: &Among,
+    query: &ListQuery,
+) -> Result<Vec<Kind>, Error> {
+    let types = match among {
+        Among::One(rt) => std::slice::from_ref(rt),
+        Among::All => service.registry.types(),
+    };
+    let compatibility = context.policy.compatibility;
+    let mut kinds = Vec::with_capacity(types.len());
+    for rt in types {
+        let filter = match (&query.filter, among) {
+            (None, _) => None,
+            (Some(text), Among::One(_)) => Some(filter::parse(rt, text, compatibility)?),
+            (Some(text), Among::All) => Some(filter::parse_for_any(rt, text, compatibility)?),
+        };
+        if let Some(filter) = &filter {
+            context.may_ask(rt, filter)?;
+        }
+        let sort = match &query.sort {
+            None => None,
+            Some(sort) => sort::resolve(rt, &sort.by)?,
+        };
+        match (&sort, &query.sort, among) {
+            (Some(path), ..) => context.may_sort(rt, path)?,
+            (None, Some(sort), Among::One(_)) => {
+                return Err(ScimError::invalid_value(format!(
+                    "sortBy: {} has no attribute {}.",
+                    rt.name, sort.by
+                ))
+                .into());
+            }
+            _ => {}
+        }
+        kinds.push(Kind {
+            rt: Arc::clone(rt),
+            filter,
+            sort,
+        });
+    }
+    Ok(kinds)
+}
+
+/// All that the pages of a walk have in common, and what the caller may read.
+fn binding(context: &Context, among: &Among, query: &ListQuery) -> Binding {
+    let tenant = context.tenant().0.to_string();
+    let fields = context.principal.fields.as_ref();
+    let fields = fields.map(ToString::to_string).unwrap_or_default();
+    let among = match among {
+        Among::One(rt) => rt.name.as_str(),
+        Among::All => "",
+    };
+    let (by, order) = match &query.sort {
+        None => ("", ""),
+        Some(sort) => match sort.order {
+            Order::Ascending => (sort.by.as_str(), "ascending"),
+            Order::Descending => (sort.by.as_str(), "descending"),
+        },
+    };
+    let (choice, names) = query.selection.named();
+    let filter = query.filter.as_deref().unwrap_or_default();
+    let parts = [
+        &tenant,
+        &context.principal.name,
+        &fields,
+        among,
+        filter,
+        by,
+        order,
+        choice,
+    ];
+    Binding::new(parts.into_iter().chain(names.iter().map(String::as_str)))
+}
+
+fn other_count(kept: u32) -> ScimError {
+    ScimError::new(
+        ErrorKind::InvalidCount,
+        format!("The cursor is for pages of {kept}. Send the same count with it, or none."),
+    )
+}
+
+impl Asked {
+    fn query(self, start: Start, options: &Options) -> (PageQuery, Selection) {
+        let query = PageQuery {
+            kinds: self.kinds,
+            order: self.order.unwrap_or_default(),
+            start,
+            limit: self.limit,
+            scan_limit: options.scan_limit,
+            base_url: options.base_url.clone(),
+        };
+        (query, self.selection)
+    }
+}
+
+async fn by_cursor(
+    service: &Service,
+    context: &Context,
+    asked: Asked,
+    binding: &Binding,
+) -> Result<String, Error> {
+    let (tenant, at_us, count) = (context.tenant(), context.at_us(), asked.limit);
+    let place = match &asked.start {
+        Begin::Place(place) => place.clone(),
+        Begin::Index(_) => None,
+    };
+    let (query, selection) = asked.query(Start::Place(place), &service.options);
+    let (page, bodies) = service
+        .store
+        .read(move |conn| -> Result<_, Error> {
+            let page = page::page(conn, tenant, &query)?;
+            let bodies = render(conn, tenant, &query, &page.rows, &selection)?;
+            Ok((page, bodies))
+        })
+        .await?;
+    let seal = |place: Option<Place>| {
+        place
+            .map(|place| {
+                service
+                    .cursors
+                    .seal(&Opened { place, count }, binding, at_us)
+            })
+            .transpose()
+    };
+    let cursored = Cursored {
+        total: page.total,
+        previous: seal(page.previous)?,
+        next: seal(page.next)?,
+    };
+    Ok(message::cursor_response(&cursored, &bodies))
+}
+
+/// The rows as text, in their order.
+fn render(
+    conn: &mut Conn,
+    tenant: TenantId,
+    query: &PageQuery,
+    rows: &[Stored],
+    selection: &Selection,
+) -> Result<Vec<String>, Error> {
+    let base_url = &query.base_url;
+    if let [only] = query.kinds.as_slice() {
+        return present::many(conn, tenant, base_url, &only.rt, rows, selection);
+    }
+    let mut bodies = HashMap::with_capacity(rows.len());
+    for kind in &query.kinds {
+        let own = rows.iter().filter(|row| row.resource_type == kind.rt.name);
+        let own: Vec<Stored> = own.cloned().collect();
+        let texts = present::many(conn, tenant, base_url, &kind.rt, &own, selection)?;
+        bodies.extend(own.into_iter().map(|row| row.id).zip(texts));
+    }
+    Ok(rows
+        .iter()
+        .filter_map(|row| bodies.remove(&row.id))
+        .collect())
 }
 
 /// A page and the note that the walk leaves for the next one.
@@ -74,20 +276,31 @@ struct Read {
     next: Option<(WalkKey, Note)>,
 }
 
-async fn read_page(service: &Service, context: &Context, asked: Asked) -> Result<String, Error> {
+async fn by_index(service: &Service, context: &Context, asked: Asked) -> Result<String, Error> {
     let (tenant, at_us) = (context.tenant(), context.at_us());
     let (options, notes) = (Arc::clone(&service.options), service.walks.clone());
     let caller = context.principal.name.clone();
     let read = service
         .store
         .read(move |conn| {
+            let start_index = match asked.start {
+                Begin::Index(index) => index,
+                Begin::Place(_) => 1,
+            };
+            // In the order of ids a walk goes on by key. In any other, a place could move.
+            let noted = match (asked.order, asked.kinds.as_slice()) {
+                (None, [only]) => Some(only.rt.name.clone()),
+                _ => None,
+            };
             let walk = Walk {
                 tenant,
                 caller,
                 at_us,
-                asked,
+                noted,
+                filter_text: asked.filter_text.clone(),
+                start_index,
             };
-            walk.read(conn, &notes, &options)
+            walk.read(conn, asked, &notes, &options)
         })
         .await?;
     if let Some((key, note)) = read.next {
@@ -125,60 +338,54 @@ struct Walk {
     tenant: TenantId,
     caller: String,
     at_us: i64,
-    asked: Asked,
+    /// The resource type, where notes are taken.
+    noted: Option<String>,
+    filter_text: String,
+    start_index: u64,
 }
 
 impl Walk {
-    fn read(&self, conn: &mut Conn, notes: &Walks, options: &Options) -> Result<Read, Error> {
-        let asked = &self.asked;
+    fn read(
+        &self,
+        conn: &mut Conn,
+        asked: Asked,
+        notes: &Walks,
+        options: &Options,
+    ) -> Result<Read, Error> {
         let note = self.recall(conn, notes)?;
-        let handed_out = asked.start_index.saturating_sub(1);
-        let query = PageQuery {
-            rt: Arc::clone(&asked.rt),
-            filter: asked.filter.clone(),
-            start: match &note {
-                Some(note) => Start::After(ResourceId(note.last_id.clone())),
-                None => Start::Index(handed_out),
-            },
-            limit: asked.limit,
-            scan_limit: options.scan_limit,
-            base_url: options.base_url.clone(),
+        let handed_out = self.start_index.saturating_sub(1);
+        let start = match &note {
+            Some(note) => Start::After(ResourceId(note.last_id.clone())),
+            None => Start::Index(handed_out),
         };
+        let (query, selection) = asked.query(start, options);
         let page = page::page(conn, self.tenant, &query)?;
+        let found = page.total.unwrap_or_default();
         let total = match &note {
-            None => page.total,
+            None => found,
             // What this walk has handed out already, and what still lies ahead of it.
-            Some(_) => handed_out.saturating_add(page.total),
+            Some(_) => handed_out.saturating_add(found),
         };
-        let returned = u64::try_from(page.rows.len()).unwrap_or(u64::MAX);
-        let next_index = asked.start_index.saturating_add(returned);
-        let next = page
-            .rows
-            .last()
-            .filter(|_| next_index <= total)
-            .map(|last| {
-                (
-                    self.key(next_index),
-                    Note::of(last.id.0.clone(), self.at_us),
-                )
-            });
-        let bodies = present::many(
-            conn,
-            self.tenant,
-            &options.base_url,
-            &asked.rt,
-            &page.rows,
-            &asked.selection,
-        )?;
-        let body = message::list_response(total, asked.start_index, &bodies);
+        let bodies = render(conn, self.tenant, &query, &page.rows, &selection)?;
+        let body = message::list_response(total, self.start_index, &bodies);
+        let next = self.note(&page, total);
         Ok(Read { body, next })
     }
 
+    /// Where the walk stands after the page, if anything lies ahead.
+    fn note(&self, page: &Page, total: u64) -> Option<(WalkKey, Note)> {
+        let returned = u64::try_from(page.rows.len()).unwrap_or(u64::MAX);
+        let next_index = self.start_index.saturating_add(returned);
+        let last = page.rows.last().filter(|_| next_index <= total)?;
+        let note = Note::of(last.id.0.clone(), self.at_us);
+        Some((self.key(next_index)?, note))
+    }
+
     fn recall(&self, conn: &mut Conn, notes: &Walks) -> Result<Option<Arc<Note>>, Error> {
-        if self.asked.start_index <= 1 {
+        let key = self.key(self.start_index).filter(|_| self.start_index > 1);
+        let Some(key) = key else {
             return Ok(None);
-        }
-        let key = self.key(self.asked.start_index);
+        };
         if let Some(note) = notes.recall(&key) {
             return Ok(Some(note));
         }
@@ -191,14 +398,10 @@ impl Walk {
             .map(|row| Arc::new(Note::of(row.last_id.0, row.at))))
     }
 
-    fn key(&self, start_index: u64) -> WalkKey {
+    fn key(&self, start_index: u64) -> Option<WalkKey> {
         let tenant = self.tenant.0.to_string();
-        let parts = [
-            &tenant,
-            &self.caller,
-            &self.asked.rt.name,
-            &self.asked.filter_text,
-        ];
-        WalkKey::new(&parts.map(String::as_str), start_index)
+        let kind = self.noted.as_ref()?;
+        let parts = [&tenant, &self.caller, kind, &self.filter_text];
+        Some(WalkKey::new(&parts.map(String::as_str), start_index))
     }
 }

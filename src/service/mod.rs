@@ -6,6 +6,7 @@ pub mod admin;
 pub mod arrivals;
 mod assignments;
 pub mod bulk;
+pub mod cursor;
 pub mod directory;
 pub mod error;
 pub mod feed;
@@ -27,6 +28,7 @@ pub mod webhooks;
 mod write;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -35,6 +37,7 @@ use crate::clock::Clock;
 use crate::issuers::Issuers;
 use crate::scim::limit::Limit;
 use crate::scim::message::{Bulk, Capabilities, Pagination};
+use crate::scim::registry::AttrRef;
 use crate::scim::{Filter, Registry, ResourceType};
 use crate::store::Store;
 
@@ -51,6 +54,7 @@ pub struct Service {
     pub options: Arc<Options>,
     pub issuers: Issuers,
     pub walks: walk::Walks,
+    pub cursors: cursor::Cursors,
     pub arrivals: arrivals::Arrivals,
     pub listeners: feed::Listeners,
     pub bootstrap: Option<tokens::Bootstrap>,
@@ -71,6 +75,8 @@ pub struct Options {
     /// A PATCH of a group with more members than this answers 204 instead of the whole list.
     pub patch_answer_members: u32,
     pub bulk: bulk::BulkOptions,
+    /// How long a cursor is good at least.
+    pub cursor_timeout: Duration,
 }
 
 /// What to do with a member id that the tenant does not have.
@@ -141,6 +147,17 @@ impl Context {
         }
     }
 
+    /// Stops an order that would tell what the caller may not read.
+    ///
+    /// # Errors
+    /// [`Error::Hidden`].
+    pub fn may_sort(&self, rt: &ResourceType, path: &AttrRef) -> Result<(), Error> {
+        match self.limit() {
+            Some(limit) if !limit.allows(rt, path) => Err(Error::Hidden(path.to_string())),
+            _ => Ok(()),
+        }
+    }
+
     /// The time as the store keeps it: microseconds since the epoch.
     pub fn at_us(&self) -> i64 {
         self.at.as_microsecond()
@@ -153,6 +170,7 @@ impl Options {
         Capabilities {
             filter_max_results: self.max_page_size.into(),
             change_password: self.password_sync == PasswordSync::On,
+            sort: true,
             etag: true,
             bulk: Bulk {
                 supported: self.bulk.enabled,
@@ -160,10 +178,10 @@ impl Options {
                 max_payload_size_bytes: to_u64(self.bulk.max_payload_bytes),
             },
             pagination: Pagination {
-                cursor: false,
+                cursor: true,
                 default_page_size: self.default_page_size.into(),
                 max_page_size: self.max_page_size.into(),
-                cursor_timeout_seconds: 0,
+                cursor_timeout_seconds: self.cursor_timeout.as_secs(),
             },
             ..Capabilities::default()
         }

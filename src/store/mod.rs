@@ -26,6 +26,7 @@ mod pool;
 pub mod predicate;
 pub mod resources;
 pub mod schema;
+pub mod secrets;
 mod session;
 pub mod setup;
 mod sql;

@@ -1,34 +1,33 @@
-//! Lists: one page of the resources of a type, in the order of their ids, and how many there are.
+//! Lists: one page of the resources of one type or of several, in an order, and how many there are.
 //!
-//! What SQL can decide is asked for as it is; else the documents that are left are read and evaluated. It must
-//! not know of cursors, nor how a resource is shown.
+//! What SQL can decide is asked for as it is; else the documents that are left are read, evaluated and put in order
+//! here. It must not know how a place in a list is written down for clients, nor how a resource is shown.
 
-use std::collections::HashMap;
+mod documents;
+mod order;
+mod search;
+
 use std::sync::Arc;
 
-use diesel::RunQueryDsl;
-use diesel::sql_types::{BigInt, Text};
-use jiff::Timestamp;
-
-use crate::scim::eval::{View, matches, mentions};
 use crate::scim::registry::AttrRef;
-use crate::scim::render::{GroupView, MemberView, Meta};
-use crate::scim::{Document, ErrorKind, Filter, ResourceType, ScimError};
-use crate::store::predicate::{Bind, Fragment, Plan, Statement, plan, unindexed};
-use crate::store::resources::{Stored, StoredRow};
-use crate::store::{Backend, Conn, ResourceId, StoreError, TenantId, counts, members};
+use crate::scim::sort::{Order, SortKey};
+use crate::scim::{Filter, ResourceType, ScimError};
+use crate::store::resources::Stored;
+use crate::store::{Conn, ResourceId, StoreError, TenantId};
+
+use search::Search;
 
 /// How many documents a filter may read where nobody says otherwise.
 pub const SCAN_LIMIT: u64 = 200_000;
 
-/// How many documents are read at a time.
+/// How many resources are read at a time, where many are.
 const CHUNK: u64 = 500;
 
 /// Which resources are asked for.
 #[derive(Debug, Clone)]
 pub struct PageQuery {
-    pub rt: Arc<ResourceType>,
-    pub filter: Option<Filter>,
+    pub kinds: Vec<Kind>,
+    pub order: Order,
     pub start: Start,
     /// At most so many rows; 0 asks for the total only.
     pub limit: u32,
@@ -38,22 +37,65 @@ pub struct PageQuery {
     pub base_url: String,
 }
 
+/// What is asked for of one resource type.
+#[derive(Debug, Clone)]
+pub struct Kind {
+    pub rt: Arc<ResourceType>,
+    pub filter: Option<Filter>,
+    /// What they are ordered by; `None` where that is their id alone.
+    pub sort: Option<AttrRef>,
+}
+
 /// Where a page begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Start {
     /// After so many matches. Its cost grows with the number.
     Index(u64),
-    /// After this id, whether or not it is there.
+    /// After this id, whether or not it is there, in the order of ids.
     After(ResourceId),
+    /// At a place that another page told of, or at the first of all; the same cost wherever that is.
+    Place(Option<Place>),
+}
+
+/// A place in the list, and which way a page goes from there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    pub way: Way,
+    pub edge: Edge,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    Onwards,
+    Backwards,
+}
+
+/// Before or behind a resource, whether or not it is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Edge {
+    pub key: Key,
+    /// Whether the resource itself is on the page.
+    pub including: bool,
+}
+
+/// What a list is ordered by.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Key {
+    pub value: SortKey,
+    pub id: ResourceId,
 }
 
 /// What was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page {
-    /// In the order of their ids.
     pub rows: Vec<Stored>,
-    /// How many resources match, on this page or not; with [`Start::After`] only those after the id.
-    pub total: u64,
+    /// How many resources match, on this page or not; with [`Start::After`] only those after the id. `None` where a
+    /// page that begins at a place would have to count them.
+    pub total: Option<u64>,
+    /// Where the page before begins; for pages that begin at a place.
+    pub previous: Option<Place>,
+    /// Where the page after begins; for pages that begin at a place.
+    pub next: Option<Place>,
 }
 
 /// Why there is no page.
@@ -74,259 +116,266 @@ impl From<diesel::result::Error> for PageError {
 
 /// One page of resources.
 pub fn page(conn: &mut Conn, tenant: TenantId, query: &PageQuery) -> Result<Page, PageError> {
-    let search = Search::new(conn, tenant, query);
-    if search.plan.exact {
-        search.exact_page(conn)
-    } else {
-        search.scanned_page(conn)
+    let searches = query.kinds.iter();
+    let searches = searches.map(|kind| Search::new(conn, tenant, query, kind));
+    let mut list = List {
+        query,
+        searches: searches.collect(),
+    };
+    match &query.start {
+        Start::Index(skip) => list.by_index(conn, *skip),
+        Start::After(id) => list.after(conn, id),
+        Start::Place(place) => list.by_place(conn, place.as_ref()),
     }
 }
 
-/// A query and how to answer it.
-struct Search<'a> {
-    backend: Backend,
-    tenant: TenantId,
+/// A query and how to answer it for each of its types.
+struct List<'a> {
     query: &'a PageQuery,
-    plan: Plan,
+    searches: Vec<Search<'a>>,
 }
 
-impl<'a> Search<'a> {
-    fn new(conn: &Conn, tenant: TenantId, query: &'a PageQuery) -> Self {
-        let plan = match &query.filter {
-            Some(filter) => plan(conn.backend(), tenant, &query.rt, filter),
-            None => Plan::everything(),
+impl List<'_> {
+    fn by_index(&mut self, conn: &mut Conn, skip: u64) -> Result<Page, PageError> {
+        let rows = self.rows_and_one(conn, Way::Onwards, None, skip)?;
+        let total = match self.known_total(&rows, skip) {
+            Some(total) => total,
+            None => self.count(conn)?,
         };
-        Self {
-            backend: conn.backend(),
-            tenant,
-            query,
-            plan,
+        Ok(self.page(rows, Some(total)))
+    }
+
+    fn after(&mut self, conn: &mut Conn, id: &ResourceId) -> Result<Page, PageError> {
+        let edge = Edge {
+            key: Key {
+                value: SortKey::Missing,
+                id: id.clone(),
+            },
+            including: false,
+        };
+        let rows = self.rows_and_one(conn, Way::Onwards, Some(&edge), 0)?;
+        let total = match self.known_total(&rows, 0) {
+            Some(total) => total,
+            None => self.count_after(conn, &edge)?,
+        };
+        Ok(self.page(rows, Some(total)))
+    }
+
+    fn by_place(&mut self, conn: &mut Conn, place: Option<&Place>) -> Result<Page, PageError> {
+        let (way, edge) = match place {
+            Some(place) => (place.way, Some(&place.edge)),
+            None => (Way::Onwards, None),
+        };
+        let mut rows = self.rows_and_one(conn, way, edge, 0)?;
+        let total = match place {
+            None => match self.known_total(&rows, 0) {
+                Some(total) => Some(total),
+                None => Some(self.count(conn)?),
+            },
+            Some(_) if self.query.limit == 0 => Some(self.count(conn)?),
+            Some(_) => self.free_total(conn)?,
+        };
+        if self.query.limit == 0 {
+            return Ok(self.page(rows, total));
         }
-    }
-
-    fn exact_page(&self, conn: &mut Conn) -> Result<Page, PageError> {
-        let limit = u64::from(self.query.limit);
-        let (after, skip) = match &self.query.start {
-            Start::Index(skip) => (None, *skip),
-            Start::After(id) => (Some(id), 0),
+        let is_more = count_of(&rows) > u64::from(self.query.limit);
+        rows.truncate(usize::try_from(self.query.limit).unwrap_or(usize::MAX));
+        let ahead = match rows.last() {
+            Some(last) if is_more => Some(self.beyond(conn, last, way)?),
+            _ => None,
         };
-        // One row more tells whether that is all, and mostly it is: then nothing needs to be counted.
-        let mut rows = match limit {
-            0 => Vec::new(),
-            limit => self.select(conn, after, limit + 1, skip)?,
+        let behind = match edge {
+            Some(edge) => self.behind(conn, rows.first(), edge, way)?,
+            None => None,
         };
-        let found = count_of(&rows);
-        let is_all = limit > 0 && found <= limit && (found > 0 || skip == 0);
-        let total = if is_all {
-            skip + found
-        } else {
-            self.count(conn, after)?
-        };
-        rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-        Ok(Page { rows, total })
-    }
-
-    fn scanned_page(&self, conn: &mut Conn) -> Result<Page, PageError> {
-        let (mut after, skip) = match &self.query.start {
-            Start::Index(skip) => (None, *skip),
-            Start::After(id) => (Some(id.clone()), 0),
-        };
-        let limit = u64::from(self.query.limit);
-        let (mut rows, mut total, mut read) = (Vec::new(), 0, 0);
-        loop {
-            let chunk = self.select(conn, after.as_ref(), CHUNK, 0)?;
-            let length = count_of(&chunk);
-            read += length;
-            if read > self.query.scan_limit {
-                return Err(self.too_many().into());
-            }
-            after = chunk.last().map(|row| row.id.clone());
-            for row in self.matching(conn, chunk)? {
-                if total >= skip && count_of(&rows) < limit {
-                    rows.push(row);
-                }
-                total += 1;
-            }
-            if length < CHUNK {
-                return Ok(Page { rows, total });
-            }
+        if way == Way::Backwards {
+            rows.reverse();
         }
+        let (previous, next) = match way {
+            Way::Onwards => (behind, ahead),
+            Way::Backwards => (ahead, behind),
+        };
+        Ok(Page {
+            rows,
+            total,
+            previous,
+            next,
+        })
     }
 
-    /// Those of the rows whose documents satisfy the filter.
-    fn matching(&self, conn: &mut Conn, rows: Vec<Stored>) -> Result<Vec<Stored>, PageError> {
-        let Some(filter) = &self.query.filter else {
-            return Ok(rows);
-        };
-        let related = self.related(conn, filter, &rows)?;
-        let mut found = Vec::new();
-        for row in rows {
-            let document = Document(serde_json::from_str(&row.doc).map_err(StoreError::from)?);
-            let location = self.url(&self.query.rt.endpoint, row.id.as_str());
-            let view = View {
-                document: &document,
-                meta: &Meta {
-                    resource_type: &row.resource_type,
-                    created: time(row.created)?,
-                    modified: time(row.modified)?,
-                    location: &location,
-                    version: row.version.into(),
+    /// Where a page goes on that way from behind this resource.
+    fn beyond(&mut self, conn: &mut Conn, row: &Stored, way: Way) -> Result<Place, PageError> {
+        let key = self.key(conn, row)?;
+        let including = false;
+        let edge = Edge { key, including };
+        Ok(Place { way, edge })
+    }
+
+    /// Where the page begins that was left behind: against the way, if anything is there.
+    fn behind(
+        &mut self,
+        conn: &mut Conn,
+        first: Option<&Stored>,
+        edge: &Edge,
+        way: Way,
+    ) -> Result<Option<Place>, PageError> {
+        let back = way.turned();
+        let place = match first {
+            Some(first) => self.beyond(conn, first, back)?,
+            None => Place {
+                way: back,
+                edge: Edge {
+                    key: edge.key.clone(),
+                    including: !edge.including,
                 },
-                members: related.members.get(&row.id).map_or(&[], Vec::as_slice),
-                groups: related.groups.get(&row.id).map_or(&[], Vec::as_slice),
-            };
-            if matches(filter, &view) {
-                found.push(row);
-            }
-        }
-        Ok(found)
+            },
+        };
+        let found = self.take(conn, back, Some(&place.edge), 0, 1)?;
+        Ok((!found.is_empty()).then_some(place))
     }
 
-    /// The members and groups of the rows, as far as the filter asks for them.
-    fn related(
-        &self,
+    /// One row more tells whether that is all, and mostly it is: then nothing needs to be counted.
+    fn rows_and_one(
+        &mut self,
         conn: &mut Conn,
-        filter: &Filter,
-        rows: &[Stored],
-    ) -> Result<Related, PageError> {
-        let needs = |name| self.query.rt.is_relational(name) && mentions(filter, name);
-        let mut related = Related::default();
-        let ids: Vec<ResourceId> = rows.iter().map(|row| row.id.clone()).collect();
-        if needs("members") {
-            for (group, member) in members::of_groups(conn, self.tenant, &ids)? {
-                let endpoint = format!("/{}s", member.kind);
-                related.members.entry(group).or_default().push(MemberView {
-                    reference: self.url(&endpoint, member.value.as_str()),
-                    value: member.value.into_string(),
-                    display: member.display,
-                    kind: member.kind,
-                });
-            }
-        }
-        if needs("groups") {
-            for row in members::groups_of(conn, self.tenant, &ids)? {
-                related
-                    .groups
-                    .entry(row.member)
-                    .or_default()
-                    .push(GroupView {
-                        reference: self.url("/Groups", row.group.as_str()),
-                        value: row.group.into_string(),
-                        display: row.display,
-                        direct: row.direct,
-                    });
-            }
-        }
-        Ok(related)
-    }
-
-    fn url(&self, endpoint: &str, id: &str) -> String {
-        format!("{}{endpoint}/{id}", self.query.base_url)
-    }
-
-    fn too_many(&self) -> ScimError {
-        let rt = &self.query.rt;
-        let always = ["userName", "displayName", "externalId", "id"];
-        let always = always.iter().filter(|key| rt.attr_by_key(key).is_some());
-        let indexed = rt.indexed.iter().map(AttrRef::key);
-        let usable: Vec<&str> = always.copied().chain(indexed).collect();
-        ScimError::new(
-            ErrorKind::TooMany,
-            format!(
-                "The filter would have to read more than {} resources one by one. Filter by an indexed attribute \
-                 instead, or join one with \"and\": {}.",
-                self.query.scan_limit,
-                usable.join(", ")
-            ),
-        )
-    }
-
-    fn select(
-        &self,
-        conn: &mut Conn,
-        after: Option<&ResourceId>,
-        limit: u64,
+        way: Way,
+        edge: Option<&Edge>,
         skip: u64,
     ) -> Result<Vec<Stored>, PageError> {
-        let sql = self.select_sql(after, limit, skip);
-        let rows: Vec<StoredRow> = Statement::<Columns>::new(sql).load(conn)?;
-        Ok(rows.into_iter().map(Stored::from).collect())
-    }
-
-    fn select_sql(&self, after: Option<&ResourceId>, limit: u64, skip: u64) -> Fragment {
-        let big = |number| Bind::BigInt(i64::try_from(number).unwrap_or(i64::MAX));
-        let start = "SELECT id, resource_type, version, created, modified, doc FROM resources";
-        // A plain parameter as the limit has SQLite prepare the statement anew each time.
-        let sql = self
-            .condition(start, after)
-            .push(" ORDER BY id LIMIT 0 + ")
-            .bind(big(limit));
-        if skip == 0 {
-            return sql;
+        match u64::from(self.query.limit) {
+            0 => Ok(Vec::new()),
+            limit => self.take(conn, way, edge, skip, limit + 1),
         }
-        sql.push(" OFFSET ").bind(big(skip))
     }
 
-    fn count(&self, conn: &mut Conn, after: Option<&ResourceId>) -> Result<u64, PageError> {
-        let count = if self.plan.predicate.is_none() && after.is_none() {
-            counts::of(conn, self.tenant, &self.query.rt.name)?.live
-        } else {
-            Statement::<BigInt>::new(self.count_sql(after)).get_result(conn)?
-        };
-        Ok(u64::try_from(count).unwrap_or_default())
+    /// How many there are behind the start, where the rows, skipped or read, are all of them.
+    fn known_total(&self, rows: &[Stored], skip: u64) -> Option<u64> {
+        let limit = u64::from(self.query.limit);
+        let found = count_of(rows);
+        let is_all = limit > 0 && found <= limit && (found > 0 || skip == 0);
+        is_all.then_some(skip + found)
     }
 
-    fn count_sql(&self, after: Option<&ResourceId>) -> Fragment {
-        self.condition("SELECT count(*) FROM resources", after)
-    }
-
-    fn condition(&self, start: &'static str, after: Option<&ResourceId>) -> Fragment {
-        let mut sql = match &self.plan.predicate {
-            Some(predicate) if !predicate.is_kept() => Fragment::default(),
-            _ => Fragment::default().kept(),
-        };
-        sql = sql
-            .push(start)
-            .push(" WHERE tenant_id = ")
-            .bind(Bind::BigInt(self.tenant.0))
-            .push(" AND resource_type = ")
-            .bind_text(&self.query.rt.name);
-        if let Some(predicate) = &self.plan.predicate {
-            sql = sql.push(" AND ").append(predicate.clone());
+    fn page(&self, mut rows: Vec<Stored>, total: Option<u64>) -> Page {
+        rows.truncate(usize::try_from(self.query.limit).unwrap_or(usize::MAX));
+        Page {
+            rows,
+            total,
+            previous: None,
+            next: None,
         }
-        if let Some(id) = after {
-            let column = if self.plan.found {
-                unindexed(self.backend)
-            } else {
-                "id"
+    }
+
+    fn count(&mut self, conn: &mut Conn) -> Result<u64, PageError> {
+        let mut total = 0;
+        for search in &mut self.searches {
+            total += search.count(conn)?;
+        }
+        Ok(total)
+    }
+
+    fn count_after(&mut self, conn: &mut Conn, edge: &Edge) -> Result<u64, PageError> {
+        let mut total = 0;
+        for search in &mut self.searches {
+            total += search.count_after(conn, edge)?;
+        }
+        Ok(total)
+    }
+
+    fn free_total(&mut self, conn: &mut Conn) -> Result<Option<u64>, PageError> {
+        let mut total = 0;
+        for search in &mut self.searches {
+            let Some(count) = search.free_count(conn)? else {
+                return Ok(None);
             };
-            sql = sql
-                .push(" AND ")
-                .push(column)
-                .push(" > ")
-                .bind_text(id.as_str());
+            total += count;
         }
-        sql
+        Ok(Some(total))
+    }
+
+    fn key(&self, conn: &mut Conn, row: &Stored) -> Result<Key, PageError> {
+        let own = |search: &&Search| search.kind.rt.name == row.resource_type;
+        match self.searches.iter().find(own) {
+            Some(search) => search.key(conn, row),
+            None => Ok(Key {
+                value: SortKey::Missing,
+                id: row.id.clone(),
+            }),
+        }
+    }
+
+    /// At most so many rows that way from the edge, the nearest first.
+    fn take(
+        &mut self,
+        conn: &mut Conn,
+        way: Way,
+        edge: Option<&Edge>,
+        skip: u64,
+        most: u64,
+    ) -> Result<Vec<Stored>, PageError> {
+        if let [only] = self.searches.as_mut_slice() {
+            return only.take(conn, way, edge, skip, most);
+        }
+        let mut edge = edge.cloned();
+        let mut left = skip;
+        while left > 0 {
+            if skip > self.query.scan_limit {
+                return Err(search::too_deep(self.query.scan_limit).into());
+            }
+            let skipped = self.merged(conn, way, edge.as_ref(), left.min(CHUNK))?;
+            let Some((key, _)) = skipped.last() else {
+                return Ok(Vec::new());
+            };
+            edge = Some(Edge {
+                key: key.clone(),
+                including: false,
+            });
+            left = left.saturating_sub(u64::try_from(skipped.len()).unwrap_or(u64::MAX));
+        }
+        let rows = self.merged(conn, way, edge.as_ref(), most)?;
+        Ok(rows.into_iter().map(|(_, row)| row).collect())
+    }
+
+    /// The nearest of all types.
+    fn merged(
+        &mut self,
+        conn: &mut Conn,
+        way: Way,
+        edge: Option<&Edge>,
+        most: u64,
+    ) -> Result<Vec<(Key, Stored)>, PageError> {
+        let mut all = Vec::new();
+        for search in &mut self.searches {
+            for row in search.take(conn, way, edge, 0, most)? {
+                all.push((search.key(conn, &row)?, row));
+            }
+        }
+        let upwards = way.is_up(self.query.order);
+        all.sort_by(|(left, _), (right, _)| {
+            let order = left.cmp(right);
+            if upwards { order } else { order.reverse() }
+        });
+        all.truncate(usize::try_from(most).unwrap_or(usize::MAX));
+        Ok(all)
     }
 }
 
-/// The columns of [`StoredRow`].
-type Columns = (Text, Text, BigInt, BigInt, BigInt, Text);
+impl Way {
+    fn turned(self) -> Self {
+        match self {
+            Self::Onwards => Self::Backwards,
+            Self::Backwards => Self::Onwards,
+        }
+    }
 
-#[derive(Default)]
-struct Related {
-    members: HashMap<ResourceId, Vec<MemberView>>,
-    groups: HashMap<ResourceId, Vec<GroupView>>,
+    /// Whether keys grow that way.
+    fn is_up(self, order: Order) -> bool {
+        (self == Self::Onwards) == (order == Order::Ascending)
+    }
 }
 
-fn count_of(rows: &[Stored]) -> u64 {
+fn count_of<T>(rows: &[T]) -> u64 {
     u64::try_from(rows.len()).unwrap_or(u64::MAX)
-}
-
-fn time(micros: i64) -> Result<Timestamp, StoreError> {
-    Timestamp::from_microsecond(micros).map_err(|error| {
-        StoreError::internal(format!("a resource has an impossible time: {error}"))
-    })
 }
 
 #[cfg(test)]

@@ -96,6 +96,14 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    secrets (name) {
+        name -> Text,
+        value -> Text,
+        created -> BigInt,
+    }
+}
+
 diesel::joinable!(tokens -> tenants (tenant_id));
 
 diesel::table! {

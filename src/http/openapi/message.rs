@@ -124,6 +124,11 @@ fn op(values: &[&str]) -> ObjectBuilder {
 /// A page of resources of one kind (RFC 7644 section 3.4.2).
 pub fn list(item: &str) -> Schema {
     let count = |least: usize, text: &str| integer().minimum(Some(least)).description(Some(text));
+    let cursor = |text: &str| {
+        string()
+            .pattern(Some("^[A-Za-z0-9._~-]+$"))
+            .description(Some(text))
+    };
     let resources = ArrayBuilder::new()
         .items(Ref::from_schema_name(item))
         .description(Some("The page."));
@@ -131,14 +136,26 @@ pub fn list(item: &str) -> Schema {
         .property("schemas", urns(LIST_RESPONSE, None))
         .property(
             "totalResults",
-            count(0, "How many resources the query finds, on all pages."),
+            count(
+                0,
+                "How many resources the query finds, on all pages. Left out of the later pages by cursor of a query with \
+                 a filter.",
+            ),
         )
         .property(
             "startIndex",
             count(
                 1,
-                "The place of the first resource of this page; the first of all is 1.",
+                "The place of the first resource of this page; the first of all is 1. Left out of pages by cursor.",
             ),
+        )
+        .property(
+            "previousCursor",
+            cursor("The cursor of the page before, where there is one."),
+        )
+        .property(
+            "nextCursor",
+            cursor("The cursor of the page after, where there is one."),
         )
         .property(
             "itemsPerPage",
@@ -146,8 +163,6 @@ pub fn list(item: &str) -> Schema {
         )
         .property("Resources", resources)
         .required("schemas")
-        .required("totalResults")
-        .required("startIndex")
         .required("itemsPerPage")
         .required("Resources");
     Schema::Object(list.build())

@@ -7,7 +7,7 @@ use utoipa::openapi::path::{
 };
 use utoipa::openapi::request_body::{RequestBody, RequestBodyBuilder};
 use utoipa::openapi::response::{Response, ResponseBuilder};
-use utoipa::openapi::schema::Ref;
+use utoipa::openapi::schema::{ObjectBuilder, Ref};
 use utoipa::openapi::{ContentBuilder, Required};
 
 use crate::http::openapi::answer::{self, BODY, GUARDED_SCIM, JSON};
@@ -95,60 +95,62 @@ fn headers() -> [(&'static str, Parameter); 3] {
     ]
 }
 
-fn queries() -> [(&'static str, Parameter); 5] {
-    let query = |name: &str, text: &str| {
-        ParameterBuilder::new()
+fn queries() -> [(&'static str, Parameter); 8] {
+    let query = |name: &'static str, schema: ObjectBuilder, text: &str| {
+        let parameter = ParameterBuilder::new()
             .name(name)
             .parameter_in(ParameterIn::Query)
             .required(Required::False)
             .description(Some(text))
+            .schema(Some(schema));
+        (name, parameter.build())
     };
     let any_i64 = || integer().minimum(Some(i64::MIN)).maximum(Some(i64::MAX));
     [
-        (
+        query(
             "filter",
-            query(
-                "filter",
-                "Which resources to answer (RFC 7644 section 3.4.2.2), such as \
-                 `userName eq \"mira.okafor@example.com\"` or `active eq true and emails.value co \"@example.com\"`. It must not be empty.",
-            )
-            .schema(Some(string().min_length(Some(1))))
-            .build(),
+            string().min_length(Some(1)),
+            "Which resources to answer (RFC 7644 section 3.4.2.2), such as \
+             `userName eq \"mira.okafor@example.com\"` or `active eq true and emails.value co \"@example.com\"`. It must not be empty.",
         ),
-        (
+        query(
             "startIndex",
-            query("startIndex", "The place of the first resource to answer; 1 is the first, lower values count as 1.")
-                .schema(Some(any_i64()))
-                .build(),
+            any_i64(),
+            "The place of the first resource to answer; 1 is the first, lower values count as 1.",
         ),
-        (
+        query(
             "count",
-            query(
-                "count",
-                "The most resources to answer. Negative values count as 0, and what is above the page limit of the \
-                 service as that limit.",
-            )
-            .schema(Some(any_i64()))
-            .build(),
+            any_i64(),
+            "The most resources to answer. Negative values count as 0, and what is above the page limit of the \
+             service as that limit.",
         ),
-        (
+        query(
+            "cursor",
+            string(),
+            "Pages by cursor (RFC 9865): empty for the first page, then the `nextCursor` or `previousCursor` of an \
+             answer, with the rest of the query as it was. Not together with `startIndex`.",
+        ),
+        query(
+            "sortBy",
+            string(),
+            "The attribute to order by (RFC 7644 section 3.4.2.3), such as `name.familyName`. Of several values the \
+             primary one counts, else the first.",
+        ),
+        query(
+            "sortOrder",
+            string().enum_values(Some(["ascending", "descending"])),
+            "`ascending`, where nothing is said, with those without a value at the end; or `descending`, the reverse.",
+        ),
+        query(
             "attributes",
-            query(
-                "attributes",
-                "The attributes to answer, separated by commas: `userName,emails.value`. Not together with \
-                 `excludedAttributes`.",
-            )
-            .schema(Some(string()))
-            .build(),
+            string(),
+            "The attributes to answer, separated by commas: `userName,emails.value`. Not together with \
+             `excludedAttributes`.",
         ),
-        (
+        query(
             "excludedAttributes",
-            query(
-                "excludedAttributes",
-                "The attributes to leave out, separated by commas: `members`. Not together with `attributes`.",
-            )
-            .schema(Some(string()))
-            .build(),
+            string(),
+            "The attributes to leave out, separated by commas: `members`. Not together with `attributes`.",
         ),
     ]
 }
@@ -180,12 +182,20 @@ fn list(rt: &ResourceType) -> OperationBuilder {
         .content(SCIM_JSON, answer::scim(&page(rt), example::page(rt)));
     let operation = operation(rt, &format!("list{}", plural(rt)), &format!("List {noun}s"))
         .description(Some(format!(
-            "Answers the {noun}s of the tenant, in the order of their creation, page by page. A walk with `startIndex` \
-             from page to page misses nobody who is there from its start to its end. Needs the scope `read` or `scim`."
+            "Answers the {noun}s of the tenant, in the order of their creation where `sortBy` names no other, page by \
+             page. A walk with `cursor`, or with `startIndex` in the order of creation, misses nobody who is there from \
+             its start to its end. Needs the scope `read` or `scim`."
         )));
-    let operation = ["filter", "startIndex", "count"]
-        .into_iter()
-        .fold(operation, parameter);
+    let operation = [
+        "filter",
+        "sortBy",
+        "sortOrder",
+        "startIndex",
+        "cursor",
+        "count",
+    ]
+    .into_iter()
+    .fold(operation, parameter);
     answer::errors(
         selection(operation).response("200", found),
         &[&[400], &GUARDED_SCIM[..]].concat(),

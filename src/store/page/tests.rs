@@ -2,6 +2,7 @@
 
 mod agreement;
 mod filters;
+mod order;
 mod paging;
 mod plans;
 mod population;

@@ -10,8 +10,11 @@ use crate::scim::leaves::{hot_columns, index_rows};
 use crate::scim::name::ENTERPRISE_USER;
 use crate::scim::registry::{Access, Blueprint, Extension};
 use crate::scim::schema::Schema;
+use crate::scim::sort::{self, Order, SortKey};
 use crate::scim::{Compatibility, Document, Member, Registry, ResourceType, filter};
-use crate::store::page::{PageQuery, SCAN_LIMIT, Search, Start};
+use crate::store::page::order::Segment;
+use crate::store::page::search::{Search, Wanted};
+use crate::store::page::{Edge, Key, Kind, PageQuery, SCAN_LIMIT, Start};
 use crate::store::predicate::{Fragment, Statement};
 use crate::store::resources::{self, NewResource};
 use crate::store::testing::{TENANT, block_on, on_each};
@@ -144,7 +147,11 @@ fn lookups_use_indexes() {
             for (kind, text) in LOOKUPS {
                 check(conn, registry.by_name(kind).unwrap(), Some(text));
             }
-            check(conn, registry.by_name("User").unwrap(), None);
+            let user = registry.by_name("User").unwrap();
+            check(conn, user, None);
+            for (sort_by, value) in orders() {
+                check_order(conn, user, sort_by, value);
+            }
             Ok(())
         }));
         checked.unwrap();
@@ -152,44 +159,127 @@ fn lookups_use_indexes() {
     });
 }
 
-fn check(conn: &mut Conn, rt: &Arc<ResourceType>, text: Option<&str>) {
-    let query = PageQuery {
-        rt: rt.clone(),
-        filter: text.map(|text| filter::parse(rt, text, Compatibility::Tolerant).unwrap()),
+fn query(rt: &Arc<ResourceType>, text: Option<&str>, sort_by: Option<&str>) -> PageQuery {
+    PageQuery {
+        kinds: vec![Kind {
+            rt: rt.clone(),
+            filter: text.map(|text| filter::parse(rt, text, Compatibility::Tolerant).unwrap()),
+            sort: sort_by.map(|path| sort::resolve(rt, path).unwrap().unwrap()),
+        }],
+        order: Order::Ascending,
         start: Start::Index(0),
         limit: 100,
         scan_limit: SCAN_LIMIT,
         base_url: String::new(),
+    }
+}
+
+fn check(conn: &mut Conn, rt: &Arc<ResourceType>, text: Option<&str>) {
+    let query = query(rt, text, None);
+    let search = Search::new(conn, TENANT, &query, &query.kinds[0]);
+    let after = edge(SortKey::Missing);
+    let select = |edge| {
+        let wanted = Wanted {
+            edge,
+            upwards: true,
+            skip: 0,
+            most: 101,
+        };
+        search.select_sql(Segment::Missing, &wanted).unwrap()
     };
-    let search = Search::new(conn, TENANT, &query);
-    let after = ResourceId::parse("u00100").unwrap();
-    let mut statements = vec![
-        search.select_sql(None, 101, 0),
-        search.select_sql(Some(&after), 101, 0),
-    ];
+    let mut statements = vec![select(None), select(Some(&after))];
     if text.is_some() {
         statements.push(search.count_sql(None));
     }
     for sql in statements {
-        let plan = explain(conn, sql);
-        // SQLite says SCAN for a table, and also for a subquery, which is fine.
-        let tables = ["resources", "attributes", "members", "driver"];
-        let is_scan = |line: &&str| {
-            tables.iter().any(|table| {
-                line.starts_with(&format!("SCAN {table}"))
-                    || line.contains(&format!("Seq Scan on {table}"))
-            })
-        };
-        let scan = plan.lines().find(is_scan);
-        assert!(scan.is_none(), "{text:?} reads a whole table:\n{plan}");
-        assert!(
-            plan.contains("INDEX") || plan.contains("Index"),
-            "{text:?}:\n{plan}"
-        );
+        let plan = uses_indexes(conn, sql, &format!("{text:?}"));
         if text.is_some_and(|text| text.starts_with("size")) {
             assert!(plan.contains("attributes_num_idx"), "{text:?}:\n{plan}");
         }
     }
+}
+
+/// What lists are ordered by without reading all of them: the path and a value in the middle.
+fn orders() -> [(&'static str, SortKey); 8] {
+    let text = |text: &str| SortKey::Text(text.to_owned());
+    [
+        ("id", SortKey::Missing),
+        ("userName", text("user42@example.com")),
+        ("displayName", text("user 42")),
+        ("externalId", text("00u42")),
+        ("meta.created", SortKey::Instant(1)),
+        ("meta.lastModified", SortKey::Instant(1)),
+        ("name.familyName", text("family 2")),
+        (
+            "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department",
+            text("d2"),
+        ),
+    ]
+}
+
+fn edge(value: SortKey) -> Edge {
+    Edge {
+        key: Key {
+            value,
+            id: ResourceId::parse("u00100").unwrap(),
+        },
+        including: false,
+    }
+}
+
+/// Every page of an order is read from an index that lies in this order: nothing is sorted, and nothing skipped.
+fn check_order(conn: &mut Conn, rt: &Arc<ResourceType>, sort_by: &str, value: SortKey) {
+    let query = query(rt, None, Some(sort_by));
+    let search = Search::new(conn, TENANT, &query, &query.kinds[0]);
+    let places = [None, Some(edge(value)), Some(edge(SortKey::Missing))];
+    for (place, upwards) in places
+        .iter()
+        .flat_map(|place| [(place, true), (place, false)])
+    {
+        for segment in [Segment::Present, Segment::Missing] {
+            let wanted = Wanted {
+                edge: place.as_ref(),
+                upwards,
+                skip: 0,
+                most: 101,
+            };
+            // Nobody is without a user name.
+            let is_empty = sort_by == "userName" && segment == Segment::Missing;
+            if is_empty || !search.has(segment) {
+                continue;
+            }
+            let Some(sql) = search.select_sql(segment, &wanted) else {
+                continue;
+            };
+            let what = format!("{sort_by} {segment:?} {place:?} upwards {upwards}");
+            let plan = uses_indexes(conn, sql, &what);
+            // To look for what is not there, PostgreSQL weighs whether to sort the rows.
+            let may_sort = segment == Segment::Missing
+                && sort_by.contains('.')
+                && conn.backend() == Backend::Postgres;
+            let sorts = plan.contains("TEMP B-TREE") || plan.contains("Sort");
+            assert!(may_sort || !sorts, "{what} is sorted:\n{plan}");
+        }
+    }
+}
+
+fn uses_indexes(conn: &mut Conn, sql: Fragment, what: &str) -> String {
+    let plan = explain(conn, sql);
+    // SQLite says SCAN for a table, and also for a subquery, which is fine.
+    let tables = ["resources", "attributes", "members", "driver"];
+    let is_scan = |line: &&str| {
+        tables.iter().any(|table| {
+            line.starts_with(&format!("SCAN {table}"))
+                || line.contains(&format!("Seq Scan on {table}"))
+        })
+    };
+    let scan = plan.lines().find(is_scan);
+    assert!(scan.is_none(), "{what} reads a whole table:\n{plan}");
+    assert!(
+        plan.contains("INDEX") || plan.contains("Index"),
+        "{what}:\n{plan}"
+    );
+    plan
 }
 
 fn explain(conn: &mut Conn, sql: Fragment) -> String {

@@ -18,7 +18,9 @@ use crate::scim::name::{self, fold_user_name};
 use crate::scim::registry::{AttrRef, Extension};
 use crate::scim::render::{GroupView, MemberView, Meta};
 use crate::scim::schema::Schema;
+use crate::scim::sort::{self, Order, SortKey};
 use crate::scim::{Document, Filter, Member, Registry, ResourceType};
+use crate::store::page::Kind;
 use crate::store::resources::{self, NewResource};
 use crate::store::{ResourceId, StoreError, Tx, members};
 
@@ -98,6 +100,10 @@ impl Someone {
 
 impl Someone {
     fn satisfies(&self, filter: &Filter) -> bool {
+        self.view(|view| matches(filter, view))
+    }
+
+    fn view<T>(&self, look: impl FnOnce(&View) -> T) -> T {
         let at = Timestamp::from_microsecond(self.at).unwrap();
         let meta = Meta {
             resource_type: self.kind,
@@ -106,13 +112,12 @@ impl Someone {
             location: &self.location,
             version: 1.into(),
         };
-        let view = View {
+        look(&View {
             document: &self.document,
             meta: &meta,
             members: &self.member_views,
             groups: &self.group_views,
-        };
-        matches(filter, &view)
+        })
     }
 }
 
@@ -249,6 +254,28 @@ impl Population {
             members::add(tx, &id, &list)?;
         }
         Ok(())
+    }
+
+    /// The ids of those that match, of one type or of several, in their order by the oracle.
+    pub fn sorted(&self, kinds: &[Kind], order: Order) -> Vec<String> {
+        let mut keys = Vec::new();
+        for kind in kinds {
+            let own = self.all.values().filter(|one| one.kind == kind.rt.name);
+            for one in own {
+                let is_match = |filter| one.satisfies(filter);
+                if kind.filter.as_ref().is_none_or(is_match) {
+                    let missing = SortKey::Missing;
+                    let key = kind.sort.as_ref();
+                    let key = key.map_or(missing, |path| one.view(|view| sort::key(path, view)));
+                    keys.push((key, one.id.clone()));
+                }
+            }
+        }
+        keys.sort();
+        if order == Order::Descending {
+            keys.reverse();
+        }
+        keys.into_iter().map(|(_, id)| id).collect()
     }
 
     /// What the filter means, by the oracle.
