@@ -72,6 +72,10 @@ contract:
 bench-scaling *args:
     cargo bench --bench scaling -- {{ args }}
 
+# A walk over 200,000 users by cursor, while others come and go: everyone once, and each page for the same price.
+bench-walk *args:
+    cargo bench --bench walk -- {{ args }}
+
 # A bulk of 1,000 creates against 1,000 POSTs: a minute. See docs/performance.md.
 bench-bulk *args:
     cargo bench --bench bulk -- {{ args }}

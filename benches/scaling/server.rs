@@ -13,7 +13,7 @@ const TOKEN: &str = "the-token-of-the-benchmark";
 
 /// An empty database, gone when dropped.
 pub struct Database {
-    url: String,
+    pub url: String,
     directory: TempDir,
     backend: Backend,
 }

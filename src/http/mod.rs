@@ -18,6 +18,7 @@ pub mod openapi;
 pub mod query;
 pub mod resources;
 pub mod respond;
+pub mod search;
 pub mod server;
 pub mod shared;
 pub mod webhooks;
@@ -195,6 +196,17 @@ fn directory_routes(config: &mut ServiceConfig) {
 fn scim(registry: &Arc<Registry>) -> actix_web::Scope {
     let mut scope = web::scope(SCIM_ROOT)
         .service(
+            web::resource(["", "/"])
+                .route(web::get().to(search::list_all))
+                .route(web::head().to(search::list_all))
+                .default_service(method_not_allowed("GET, HEAD")),
+        )
+        .service(
+            web::resource("/.search")
+                .route(web::post().to(search::all))
+                .default_service(method_not_allowed("POST")),
+        )
+        .service(
             web::resource("/ServiceProviderConfig")
                 .route(web::get().to(discovery::service_provider_config))
                 .route(web::head().to(discovery::service_provider_config))
@@ -235,7 +247,7 @@ fn scim(registry: &Arc<Registry>) -> actix_web::Scope {
     scope.default_service(web::to(no_such_path))
 }
 
-/// The two endpoints of a resource type. Where only the operator writes, no client can.
+/// The endpoints of a resource type. Where only the operator writes, no client can.
 fn of_type(scope: actix_web::Scope, rt: &Arc<ResourceType>) -> actix_web::Scope {
     let data = web::Data::from(Arc::clone(rt));
     let all = web::resource(&rt.endpoint)
@@ -243,9 +255,15 @@ fn of_type(scope: actix_web::Scope, rt: &Arc<ResourceType>) -> actix_web::Scope 
         .route(web::get().to(resources::list))
         .route(web::head().to(resources::list));
     let one = web::resource(format!("{}/{{id}}", rt.endpoint))
-        .app_data(data)
+        .app_data(data.clone())
         .route(web::get().to(resources::get))
         .route(web::head().to(resources::get));
+    let search = web::resource(format!("{}/.search", rt.endpoint))
+        .app_data(data)
+        .route(web::post().to(search::one))
+        .default_service(method_not_allowed("POST"));
+    // Before the resources: it is no id.
+    let scope = scope.service(search);
     match rt.access {
         Access::ReadOnly => scope
             .service(all.default_service(method_not_allowed("GET, HEAD")))

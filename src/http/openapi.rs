@@ -10,6 +10,7 @@ mod head;
 mod message;
 mod resources;
 mod schema;
+mod search;
 mod service;
 mod webhooks;
 
@@ -34,6 +35,7 @@ const ABOUT: &str = "Rollcall is a SCIM 2.0 provisioning service (RFC 7643, RFC 
 mod tag {
     pub const DIRECTORY: &str = "Directory";
     pub const BULK: &str = "Bulk";
+    pub const SEARCH: &str = "Search";
     pub const DISCOVERY: &str = "Discovery";
     pub const ADMINISTRATION: &str = "Administration";
     pub const OPERATIONS: &str = "Operations";
@@ -89,6 +91,7 @@ fn tags(registry: &Registry) -> Vec<Tag> {
         "Users and groups in plain JSON, for applications that do not speak SCIM.",
     ));
     tags.push(tag(tag::BULK, "Many operations in one request."));
+    tags.push(tag(tag::SEARCH, "All resource types at once."));
     tags.push(tag(tag::DISCOVERY, "What the service supports and knows."));
     tags.push(tag(tag::ADMINISTRATION, "Tenants, tokens and webhooks."));
     tags.push(tag(tag::OPERATIONS, "For whoever runs the service."));
@@ -102,12 +105,18 @@ fn paths(registry: &Registry) -> Paths {
         paths
             .paths
             .insert(format!("{endpoint}/{{id}}"), resources::single(rt));
+        paths
+            .paths
+            .insert(format!("{endpoint}/.search"), search::one(rt));
         paths.paths.insert(endpoint, resources::collection(rt));
     }
     paths.paths.extend(directory::paths());
     paths
         .paths
         .insert(format!("{SCIM_ROOT}/Bulk"), bulk::path());
+    let root = [("", search::root()), ("/.search", search::all())];
+    let root = root.map(|(path, item)| (format!("{SCIM_ROOT}{path}"), item));
+    paths.paths.extend(root);
     paths.paths.extend(service::paths(registry));
     paths.paths.extend(webhooks::paths());
     for (path, item) in &mut paths.paths {
@@ -126,6 +135,8 @@ fn components(registry: &Registry) -> Components {
         ("Error".to_owned(), message::error()),
         ("PatchOp".to_owned(), message::patch_op()),
         ("PatchOperation".to_owned(), message::patch_operation()),
+        ("SearchRequest".to_owned(), message::search_request()),
+        (search::ANY_LIST.to_owned(), message::list_of_any()),
     ];
     for rt in registry.types() {
         schemas.push((rt.name.clone(), schema::answered(rt)));

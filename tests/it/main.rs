@@ -44,6 +44,7 @@ mod openapi;
 mod password;
 mod patch;
 mod running;
+mod search;
 mod sorting;
 mod standards;
 mod tenants;

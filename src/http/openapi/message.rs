@@ -6,7 +6,7 @@ use utoipa::openapi::schema::{
 
 use crate::http::openapi::schema::{integer, object, string, urns};
 use crate::scim::ErrorKind;
-use crate::scim::message::{ERROR, LIST_RESPONSE, PATCH_OP};
+use crate::scim::message::{ERROR, LIST_RESPONSE, PATCH_OP, SEARCH_REQUEST};
 
 /// What the standards name; a client may meet any of them in a later version.
 const ERROR_KINDS: [ErrorKind; 13] = [
@@ -123,15 +123,54 @@ fn op(values: &[&str]) -> ObjectBuilder {
 
 /// A page of resources of one kind (RFC 7644 section 3.4.2).
 pub fn list(item: &str) -> Schema {
+    list_with(ArrayBuilder::new().items(Ref::from_schema_name(item)))
+}
+
+/// A page of resources of any kind.
+pub fn list_of_any() -> Schema {
+    list_with(ArrayBuilder::new().items(object("A resource, as its `schemas` say.")))
+}
+
+/// The body of a query by POST (RFC 7644 section 3.4.3).
+pub fn search_request() -> Schema {
+    let names = |text: &str| ArrayBuilder::new().items(string()).description(Some(text));
+    let text = |text: &str| string().description(Some(text));
+    let number = |text: &str| {
+        let any = integer().minimum(Some(i64::MIN)).maximum(Some(i64::MAX));
+        any.description(Some(text))
+    };
+    let order = string().enum_values(Some(["ascending", "descending"]));
+    let request = object("A query. Its members mean what the parameters of these names mean.")
+        .property("schemas", urns(SEARCH_REQUEST, None))
+        .property(
+            "filter",
+            text("Which resources to answer.").min_length(Some(1)),
+        )
+        .property("sortBy", text("The attribute to order by."))
+        .property(
+            "sortOrder",
+            order.description(Some("Ascending where nothing is said.")),
+        )
+        .property("startIndex", number("The place of the first resource."))
+        .property(
+            "cursor",
+            text("Empty for the first page. Not with `startIndex`."),
+        )
+        .property("count", number("The most resources to answer."))
+        .property("attributes", names("The attributes to answer."))
+        .property("excludedAttributes", names("The attributes to leave out."))
+        .required("schemas");
+    Schema::Object(request.build())
+}
+
+fn list_with(resources: ArrayBuilder) -> Schema {
     let count = |least: usize, text: &str| integer().minimum(Some(least)).description(Some(text));
     let cursor = |text: &str| {
         string()
             .pattern(Some("^[A-Za-z0-9._~-]+$"))
             .description(Some(text))
     };
-    let resources = ArrayBuilder::new()
-        .items(Ref::from_schema_name(item))
-        .description(Some("The page."));
+    let resources = resources.description(Some("The page."));
     let list = object("A page of a list.")
         .property("schemas", urns(LIST_RESPONSE, None))
         .property(
