@@ -201,6 +201,7 @@ pub fn options(config: &Config, base_url: String) -> Options {
         patch_answer_members: config.patch_answer_members,
         bulk: config.bulk,
         cursor_timeout: config.cursor_timeout,
+        me: config.me,
     }
 }
 

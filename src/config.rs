@@ -17,6 +17,7 @@ pub use sources::{DatabaseArgs, ServeArgs};
 use crate::config::sources::Sources;
 use crate::deliver::{self, Reach};
 use crate::service::bulk::BulkOptions;
+use crate::service::me::Subject;
 use crate::service::{PasswordSync, UnknownMembers, UnknownRoles};
 use crate::store::DatabaseUrl;
 
@@ -66,6 +67,8 @@ pub struct Config {
     pub change_retention: Option<Duration>,
     pub bulk: BulkOptions,
     pub cursor_timeout: Duration,
+    /// `None`: no `/Me`.
+    pub me: Option<Subject>,
     pub issuers: Vec<IssuerSettings>,
     /// Resource types and extensions besides those of the standard.
     pub declared: Declared,
@@ -206,6 +209,13 @@ impl Config {
                 3600,
                 1..=31_536_000,
             )?),
+            me: sources.parse("me", "userName", |text| match text {
+                "userName" => Ok(Some(Subject::UserName)),
+                "externalId" => Ok(Some(Subject::ExternalId)),
+                "id" => Ok(Some(Subject::Id)),
+                "off" => Ok(None),
+                _ => Err("`userName`, `externalId`, `id` or `off` was expected".to_owned()),
+            })?,
             issuers: sources.issuers(),
             declared: sources.declared(),
             bootstrap_token: sources.bootstrap_token().map(Secret),

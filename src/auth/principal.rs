@@ -17,6 +17,13 @@ pub struct Principal {
     pub fields: Option<Fields>,
 }
 
+impl Principal {
+    /// Whom the issuer of an access token says to have authenticated; a token of this service is nobody's.
+    pub fn subject(&self) -> Option<&str> {
+        self.name.strip_prefix("jwt:")
+    }
+}
+
 /// One right. `scim` provisions and reads, `read` only reads, `admin` manages tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -70,6 +70,9 @@ pub struct ServeArgs {
     /// A PATCH of a group with more members than this answers 204 [default: 1000]
     #[arg(long, value_name = "N")]
     pub patch_answer_members: Option<String>,
+    /// What of a user the subject of a JWT is, for `/Me`: `userName`, `externalId`, `id`, or `off` [default: userName]
+    #[arg(long, value_name = "WHAT")]
+    pub me: Option<String>,
     /// Whether there is `/Bulk`: `on` or `off` [default: on]
     #[arg(long, value_name = "ON|OFF")]
     pub bulk: Option<String>,
@@ -111,7 +114,7 @@ pub struct ServeArgs {
     pub database_queue_wait_ms: Option<String>,
 }
 
-const KNOWN: [&str; 29] = [
+const KNOWN: [&str; 30] = [
     "listen",
     "database",
     "base_url",
@@ -131,6 +134,7 @@ const KNOWN: [&str; 29] = [
     "bulk",
     "bulk_max_operations",
     "bulk_max_payload_bytes",
+    "me",
     "webhook_allow_private",
     "webhook_timeout_ms",
     "webhook_backoff_ms",
@@ -179,6 +183,7 @@ impl Sources {
             ("max_page_size", args.max_page_size.clone()),
             ("scan_limit", args.scan_limit.clone()),
             ("patch_answer_members", args.patch_answer_members.clone()),
+            ("me", args.me.clone()),
             ("bulk", args.bulk.clone()),
             ("bulk_max_operations", args.bulk_max_operations.clone()),
             (

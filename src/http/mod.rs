@@ -13,6 +13,7 @@ pub mod docs;
 pub mod error;
 pub mod feed;
 pub mod health;
+pub mod me;
 pub mod observe;
 pub mod openapi;
 pub mod query;
@@ -235,6 +236,15 @@ fn scim(registry: &Arc<Registry>) -> actix_web::Scope {
                 .route(web::get().to(discovery::schema))
                 .route(web::head().to(discovery::schema))
                 .default_service(method_not_allowed("GET, HEAD")),
+        )
+        .service(
+            web::resource("/Me")
+                .route(web::get().to(me::get))
+                .route(web::head().to(me::get))
+                .route(web::put().to(me::replace))
+                .route(web::patch().to(me::patch))
+                .route(web::delete().to(me::delete))
+                .default_service(method_not_allowed("GET, HEAD, PUT, PATCH, DELETE")),
         )
         .service(
             web::resource("/Bulk")

@@ -7,6 +7,7 @@ mod bulk;
 mod directory;
 mod example;
 mod head;
+mod me;
 mod message;
 mod resources;
 mod schema;
@@ -34,6 +35,7 @@ const ABOUT: &str = "Rollcall is a SCIM 2.0 provisioning service (RFC 7643, RFC 
 /// The groups of operations besides those of the resource types.
 mod tag {
     pub const DIRECTORY: &str = "Directory";
+    pub const ME: &str = "Me";
     pub const BULK: &str = "Bulk";
     pub const SEARCH: &str = "Search";
     pub const DISCOVERY: &str = "Discovery";
@@ -90,6 +92,10 @@ fn tags(registry: &Registry) -> Vec<Tag> {
         tag::DIRECTORY,
         "Users and groups in plain JSON, for applications that do not speak SCIM.",
     ));
+    tags.push(tag(
+        tag::ME,
+        "The user that the caller's access token stands for.",
+    ));
     tags.push(tag(tag::BULK, "Many operations in one request."));
     tags.push(tag(tag::SEARCH, "All resource types at once."));
     tags.push(tag(tag::DISCOVERY, "What the service supports and knows."));
@@ -117,6 +123,11 @@ fn paths(registry: &Registry) -> Paths {
     let root = [("", search::root()), ("/.search", search::all())];
     let root = root.map(|(path, item)| (format!("{SCIM_ROOT}{path}"), item));
     paths.paths.extend(root);
+    if let Some(users) = registry.by_name("User") {
+        paths
+            .paths
+            .insert(format!("{SCIM_ROOT}/Me"), me::path(users));
+    }
     paths.paths.extend(service::paths(registry));
     paths.paths.extend(webhooks::paths());
     for (path, item) in &mut paths.paths {

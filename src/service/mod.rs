@@ -14,6 +14,7 @@ pub mod history;
 pub mod indexes;
 pub mod list;
 pub mod load;
+pub mod me;
 pub mod membership;
 pub mod passwords;
 pub mod present;
@@ -77,6 +78,8 @@ pub struct Options {
     pub bulk: bulk::BulkOptions,
     /// How long a cursor is good at least.
     pub cursor_timeout: Duration,
+    /// What of a user the subject of an access token is, for `/Me`; `None` is no `/Me`.
+    pub me: Option<me::Subject>,
 }
 
 /// What to do with a member id that the tenant does not have.

@@ -248,6 +248,26 @@ pub fn by_user_name(
     }))
 }
 
+/// The resource of the type with this `externalId`; none where several have it, for it need not be unique.
+pub fn only_by_external_id(
+    conn: &mut Conn,
+    tenant: TenantId,
+    resource_type: &str,
+    external_id: &str,
+) -> Result<Option<ResourceId>, StoreError> {
+    let found: Vec<String> = resources::table
+        .filter(resources::tenant_id.eq(tenant.0))
+        .filter(resources::resource_type.eq(resource_type))
+        .filter(resources::external_id.eq(external_id))
+        .select(resources::id)
+        .limit(2)
+        .load(conn)?;
+    Ok(match <[String; 1]>::try_from(found) {
+        Ok([id]) => Some(ResourceId(id)),
+        Err(_) => None,
+    })
+}
+
 /// The hash of the password, where the resource is there and has one.
 pub fn password_hash(
     conn: &mut Conn,

@@ -288,6 +288,87 @@ fn patches() -> Vec<Value> {
     .to_vec()
 }
 
+/// A bulk request with references to and fro, operations of every kind and a damaged one among them.
+fn bulks() -> impl Strategy<Value = Value> {
+    let reference = || {
+        select(vec![
+            "bulkId:0", "bulkId:1", "bulkId:2", "bulkId:3", "bulkId:", "nobody", "{user}",
+        ])
+    };
+    let group = (reference(), reference()).prop_map(|(one, other)| {
+        json!({ "schemas": [sample::GROUP], "displayName": "Bulk", "members": [{ "value": one }, { "value": other }] })
+    });
+    let data = prop_oneof![
+        group,
+        odd_json(),
+        damaged(resources()),
+        damaged(patches()),
+        (0..9_u32).prop_map(|n| sample::user(&format!("bulk{n}@example.com"))),
+    ];
+    let method = select(vec![
+        "POST", "POST", "PUT", "PATCH", "DELETE", "GET", "post",
+    ]);
+    let place = select(vec![
+        "/Users", "/Groups", "/Groups", "/Users/", "/Groups/", "/Bulk", "Users", "//", "",
+    ]);
+    let operation = (method, place, reference(), 0..4_u32, data).prop_map(
+        |(method, place, reference, bulk_id, data)| {
+            let path = match place.ends_with('/') {
+                true => format!("{place}{reference}"),
+                false => place.to_owned(),
+            };
+            json!({ "method": method, "path": path, "bulkId": bulk_id.to_string(), "data": data })
+        },
+    );
+    let operation = prop_oneof![8 => operation, 1 => odd_json()];
+    let fail_on_errors = prop_oneof![
+        Just(Value::Null),
+        (-1..4_i64).prop_map(Value::from),
+        odd_json()
+    ];
+    (prop::collection::vec(operation, 0..12), fail_on_errors).prop_map(
+        |(operations, fail_on_errors)| {
+            json!({
+                "schemas": ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"],
+                "failOnErrors": fail_on_errors,
+                "Operations": operations,
+            })
+        },
+    )
+}
+
+// R7644-3.7-08
+both_fuzzed!(bulk_requests, 150, bulks(), async |range, before, body| {
+    let sent = body["Operations"].as_array().map_or(0, Vec::len);
+    let limit = body["failOnErrors"].as_u64().filter(|limit| *limit > 0);
+    let body = body.to_string().replace("{user}", &range.user);
+    let reply = range
+        .shoot(before, Method::POST, "/Bulk", SCIM, body.into_bytes())
+        .await?;
+    if reply.status != 200 {
+        prop_assert_eq!(reply.status, 400, "{:?}", reply);
+        return Ok(());
+    }
+    let results = reply.body["Operations"].as_array().unwrap();
+    let mut failed = 0;
+    for result in results {
+        let status = result["status"].as_str().unwrap_or_default();
+        prop_assert!(
+            status.len() == 3 && matches!(status.as_bytes()[0], b'2' | b'4'),
+            "{}",
+            result
+        );
+        failed += u64::from(status.starts_with('4'));
+    }
+    let stopped = limit.is_some_and(|limit| failed >= limit);
+    prop_assert!(
+        results.len() == sent || (stopped && results.len() < sent),
+        "{:?}",
+        reply
+    );
+    Ok(())
+});
+
 both_fuzzed!(
     arbitrary_bytes,
     150,

@@ -34,6 +34,7 @@ mod history;
 mod jwt;
 mod kill;
 mod limits;
+mod me;
 mod nodes;
 mod noop;
 mod okta_replay;
