@@ -356,13 +356,14 @@ fn limit(query: &Query) -> Result<u32, service::Error> {
 
 /// The moment that is asked about: now where none is named.
 fn moment(query: &Query) -> Result<Option<Timestamp>, service::Error> {
-    let parse = |text: &str| {
-        text.parse().map_err(|_| {
-            let text = "`at` is a moment such as 2026-03-01T08:00:00Z.";
-            service::Error::BadRequest(text.to_owned())
-        })
-    };
-    query.get("at").map(parse).transpose()
+    if !query.has("at") {
+        return Ok(None);
+    }
+    let moment = query.get("at").and_then(|text| text.parse().ok());
+    moment.map(Some).ok_or_else(|| {
+        let text = "`at` is a moment such as 2026-03-01T08:00:00Z.";
+        service::Error::BadRequest(text.to_owned())
+    })
 }
 
 fn depth(query: &Query) -> Result<Depth, service::Error> {

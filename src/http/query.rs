@@ -84,10 +84,10 @@ impl Query {
 /// # Errors
 /// `invalidValue` for an order that there is not.
 pub fn sort(by: Option<&str>, order: Option<&str>) -> Result<Option<Sort>, ScimError> {
+    let order = order.map(Order::parse).transpose()?;
     let Some(by) = by.filter(|by| !by.trim().is_empty()) else {
         return Ok(None);
     };
-    let order = order.map(Order::parse).transpose()?;
     Ok(Some(Sort {
         by: by.to_owned(),
         order: order.unwrap_or_default(),

@@ -279,6 +279,8 @@ both!(those_at_the_edge_may_leave, |app| async move {
     assert!(start.ids.is_empty() && start.next.is_none() && start.previous.is_none());
 });
 
+// Nothing of a cursor is kept in the service, so that live ones cost it nothing.
+// R9865-5-03
 both_alone!(cursors_survive_a_restart, |database: Database| async move {
     let token = database.cli_ok(&["token", "create", "--name", "okta", "--scope", "scim"]);
     let (all, next) = {

@@ -19,8 +19,6 @@ async fn post_bytes(client: &Client, content_type: &str, body: &[u8]) -> Reply {
 both!(an_unknown_path_is_a_scim_error, |app| async move {
     for path in [
         "/Foo",
-        "/",
-        "",
         "/Users/a/b",
         "/users",
         "/Users.scim",
@@ -220,7 +218,6 @@ both!(ids_with_odd_characters_are_just_unknown, |app| async move {
         "'; DROP TABLE resources; --",
         "🦀",
         "ı",
-        "..",
         "null",
         "-1",
         "0",

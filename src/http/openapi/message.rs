@@ -1,5 +1,6 @@
 //! The bodies that are no resource: errors, PATCH requests and lists.
 
+use serde_json::{Value, json};
 use utoipa::openapi::schema::{
     ArrayBuilder, ObjectBuilder, OneOfBuilder, Ref, Schema, SchemaType, Type as JsonType,
 };
@@ -133,13 +134,28 @@ pub fn list_of_any() -> Schema {
 
 /// The body of a query by POST (RFC 7644 section 3.4.3).
 pub fn search_request() -> Schema {
-    let names = |text: &str| ArrayBuilder::new().items(string()).description(Some(text));
-    let text = |text: &str| string().description(Some(text));
+    // Null is as good as nothing said.
+    let or_null = |kind| SchemaType::from_iter([kind, JsonType::Null]);
+    let names = |text: &str| {
+        ArrayBuilder::new()
+            .schema_type(or_null(JsonType::Array))
+            .items(string())
+            .description(Some(text))
+    };
+    let text = |text: &str| {
+        let string = string().schema_type(or_null(JsonType::String));
+        string.description(Some(text))
+    };
     let number = |text: &str| {
         let any = integer().minimum(Some(i64::MIN)).maximum(Some(i64::MAX));
+        let any = any.schema_type(or_null(JsonType::Integer));
         any.description(Some(text))
     };
-    let order = string().enum_values(Some(["ascending", "descending"]));
+    let order = text("Ascending where nothing is said.").enum_values(Some([
+        json!("ascending"),
+        json!("descending"),
+        Value::Null,
+    ]));
     let request = object("A query. Its members mean what the parameters of these names mean.")
         .property("schemas", urns(SEARCH_REQUEST, None))
         .property(
@@ -147,10 +163,7 @@ pub fn search_request() -> Schema {
             text("Which resources to answer.").min_length(Some(1)),
         )
         .property("sortBy", text("The attribute to order by."))
-        .property(
-            "sortOrder",
-            order.description(Some("Ascending where nothing is said.")),
-        )
+        .property("sortOrder", order)
         .property("startIndex", number("The place of the first resource."))
         .property(
             "cursor",
