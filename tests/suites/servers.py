@@ -1,5 +1,6 @@
 """The real binary on a fresh database, for the suites: no fixed port, nothing left behind."""
 
+import json
 import os
 import pathlib
 import pwd
@@ -8,6 +9,7 @@ import shutil
 import subprocess
 import tempfile
 import urllib.parse
+import urllib.request
 
 PATIENCE_S = 60
 
@@ -37,6 +39,15 @@ class Server:
         """What a command of the command line prints, on the same database."""
         command = [self.binary, *arguments, "--database", self.database]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    def post(self, path, body):
+        """Creates a resource."""
+        request = urllib.request.Request(
+            f"{self.scim}{path}", json.dumps(body).encode(),
+            {"Authorization": f"Bearer {self.token}", "Content-Type": "application/scim+json"},
+        )
+        with urllib.request.urlopen(request, timeout=PATIENCE_S) as response:
+            return json.load(response)
 
     def __enter__(self):
         return self

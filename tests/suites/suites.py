@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import re
+import socket
 import subprocess
 import sys
 import tempfile
@@ -19,6 +20,8 @@ from servers import Postgres, Server, Sqlite
 
 HERE = pathlib.Path(__file__).parent
 TOOLS = pathlib.Path(sys.executable).parent
+RECEIVER = HERE.parents[1] / "examples/webhook_receiver.py"
+USER = "urn:ietf:params:scim:schemas:core:2.0:User"
 
 
 def tool(*command, **environment):
@@ -117,11 +120,50 @@ def schemathesis(server):
     return checks, wrong
 
 
+def standardwebhooks(server):
+    """The receiver of examples/, which checks signatures with the public library: every change once, in order, no forgery."""
+    port = free_port()
+    secret = server.cli("webhook", "create", "app", "--url", f"http://127.0.0.1:{port}/")
+    receiver = subprocess.Popen(
+        [sys.executable, RECEIVER, "--port", str(port)], stdout=subprocess.PIPE, text=True,
+        env={**os.environ, "ROLLCALL_WEBHOOK_SECRET": secret},
+    )
+    try:
+        wrong = []
+        receiver.stdout.readline()
+        for number in range(20):
+            server.post("/Users", {"schemas": [USER], "userName": f"user{number}@example.com"})
+        told = [json.loads(receiver.stdout.readline()) for _ in range(20)]
+        heard = [(one["type"], one["data"]["seq"]) for one in told]
+        if heard != [("user.created", seq) for seq in range(1, 21)]:
+            wrong.append(f"heard {heard}")
+        # From now on the receiver takes what comes for a forgery.
+        server.cli("webhook", "rotate", "app", "--keep", "1s")
+        time.sleep(1.1)
+        server.post("/Users", {"schemas": [USER], "userName": "last@example.com"})
+        while "failing" not in (state := server.cli("webhook", "list")):
+            time.sleep(0.1)
+        if "401" not in state:
+            wrong.append(f"a forgery was taken: {state}")
+        return len(told) + 1, wrong
+    finally:
+        receiver.terminate()
+        receiver.wait()
+        receiver.stdout.close()
+
+
+def free_port():
+    with socket.socket() as place:
+        place.bind(("127.0.0.1", 0))
+        return place.getsockname()[1]
+
+
 SUITES = {
     "scim2-tester": scim2_tester,
     "scim-sanity": scim_sanity,
     "scim2-client": scim2_client,
     "schemathesis": schemathesis,
+    "standardwebhooks": standardwebhooks,
 }
 
 
@@ -132,6 +174,8 @@ def main():
     arguments.add_argument("--databases", default="sqlite,postgres")
     asked = arguments.parse_args()
     backends = [kind for kind in (Sqlite, Postgres) if kind.name in asked.databases.split(",")]
+    # The receiver of webhooks is on this machine.
+    os.environ["ROLLCALL_WEBHOOK_ALLOW_PRIVATE"] = "on"
     binary = str(pathlib.Path(asked.binary).resolve())
     passed = failed = 0
     for kind in backends:
