@@ -136,9 +136,11 @@ pub fn list_of_any() -> Schema {
 pub fn search_request() -> Schema {
     // Null is as good as nothing said.
     let or_null = |kind| SchemaType::from_iter([kind, JsonType::Null]);
+    // Names may also stand in a text with commas between them, as in a URL.
+    let list = [JsonType::Array, JsonType::String, JsonType::Null];
     let names = |text: &str| {
         ArrayBuilder::new()
-            .schema_type(or_null(JsonType::Array))
+            .schema_type(SchemaType::from_iter(list.clone()))
             .items(string())
             .description(Some(text))
     };
