@@ -81,6 +81,12 @@ fn parse_one(element: &Map<String, Value>, at: &Place) -> Result<Member, ScimErr
         )));
     }
     let display = text(element, "display", at)?;
+    // Not read, but no text holds U+0000.
+    for name in ["type", "$ref"] {
+        if let Some(given @ Value::String(_)) = find(element, name) {
+            coerce::text(given, &at.name(name))?;
+        }
+    }
     Ok(Member { value, display })
 }
 
@@ -88,14 +94,17 @@ fn parse_one(element: &Map<String, Value>, at: &Place) -> Result<Member, ScimErr
 pub const MAX_ID_BYTES: usize = 2_000;
 
 fn text(element: &Map<String, Value>, name: &str, at: &Place) -> Result<Option<String>, ScimError> {
-    let found = element.get(name).or_else(|| {
-        let mut members = element.iter();
-        members.find_map(|(key, value)| key.eq_ignore_ascii_case(name).then_some(value))
-    });
-    match found {
+    match find(element, name) {
         None => Ok(None),
         Some(value) => coerce::text(value, &at.name(name)),
     }
+}
+
+fn find<'v>(element: &'v Map<String, Value>, name: &str) -> Option<&'v Value> {
+    element.get(name).or_else(|| {
+        let mut members = element.iter();
+        members.find_map(|(key, value)| key.eq_ignore_ascii_case(name).then_some(value))
+    })
 }
 
 #[cfg(test)]
@@ -161,6 +170,8 @@ mod tests {
         check_error(json!([{"value": true}]), "members[0].value");
         check_error(json!([{"value": "a\u{0}"}]), "U+0000");
         check_error(json!([{"value": "a", "display": "\u{0}"}]), "U+0000");
+        check_error(json!([{"value": "a", "type": "\u{0}"}]), "U+0000");
+        check_error(json!([{"value": "a", "$REF": "\u{0}"}]), "U+0000");
         check_error(
             json!([{"value": "a", "display": ["x"]}]),
             "members[0].display",
