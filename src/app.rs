@@ -28,6 +28,7 @@ use crate::issuers::{Bounds, Issuers, Origin, Pace};
 use crate::service::arrivals::Arrivals;
 use crate::service::cursor::Cursors;
 use crate::service::feed::Listeners;
+use crate::service::presumed::Callers;
 use crate::service::tokens::{self, Bootstrap, DEFAULT_TENANT, Wish};
 use crate::service::walk::Walks;
 use crate::service::webhooks::Voice;
@@ -42,6 +43,7 @@ pub struct App {
     /// The token that was made because there was none; to be shown once.
     pub first_token: Option<String>,
     store: Arc<Store>,
+    shared: Data<Shared>,
     deliveries: Deliveries,
     clock: Arc<dyn Clock>,
     change_retention: Option<Duration>,
@@ -95,6 +97,7 @@ impl App {
                 walks: Walks::default(),
                 cursors,
                 arrivals: Arrivals::default(),
+                callers: Callers::default(),
                 listeners: Listeners::default(),
                 bootstrap,
             },
@@ -110,7 +113,7 @@ impl App {
             tls,
             shutdown_timeout: config.shutdown_timeout,
         };
-        let bound = server::start(listener, shared, &listen)?;
+        let bound = server::start(listener, shared.clone(), &listen)?;
         let deliveries = Deliveries::start(
             Arc::clone(&store),
             Arc::clone(&clock),
@@ -122,6 +125,7 @@ impl App {
             base_url,
             first_token,
             store,
+            shared,
             deliveries,
             clock,
             change_retention: config.change_retention,
@@ -152,7 +156,10 @@ const PRUNING_ROUND: Duration = Duration::from_secs(60 * 60);
 impl App {
     /// What runs beside the requests.
     fn work_beside(&self) -> Vec<JoinHandle<()>> {
-        let mut tasks = vec![tokio::spawn(let_listeners_go(Arc::clone(&self.store)))];
+        let mut tasks = vec![
+            tokio::spawn(let_listeners_go(Arc::clone(&self.store))),
+            tokio::spawn(tidy(self.shared.clone())),
+        ];
         if self.store.backend() == Backend::Postgres {
             tasks.push(tokio::spawn(feed::hear_other_nodes(Arc::clone(
                 &self.store,
@@ -176,6 +183,16 @@ async fn let_listeners_go(store: Arc<Store>) {
         _ = tokio::signal::ctrl_c() => {}
     }
     store.bell().close();
+}
+
+/// How often what was measured is put into its buckets.
+const TIDYING_ROUND: Duration = Duration::from_secs(2);
+
+async fn tidy(shared: Data<Shared>) {
+    loop {
+        tokio::time::sleep(TIDYING_ROUND).await;
+        shared.metrics.tidy();
+    }
 }
 
 async fn prune(store: Arc<Store>, clock: Arc<dyn Clock>, keep: Duration) {

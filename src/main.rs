@@ -21,7 +21,9 @@ fn main() -> ExitCode {
             };
         }
     };
-    match cli::run(cli) {
+    let done = cli::run(cli);
+    telemetry::finish_log();
+    match done {
         Ok(code) => code,
         Err(error) => {
             eprintln!("rollcall: {}", telemetry::chain(error.as_ref()));

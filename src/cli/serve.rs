@@ -8,7 +8,7 @@ use crate::http::SCIM_ROOT;
 use crate::telemetry;
 
 pub fn run(args: &ServeArgs) -> anyhow::Result<()> {
-    telemetry::start_log();
+    telemetry::start_log()?;
     let config = Config::load(args)?;
     actix_web::rt::System::new().block_on(async {
         let app = App::build(&config).await?;

@@ -16,7 +16,9 @@ type Answer = Result<HttpResponse, ApiError>;
 /// `GET /Me`: for `read` and `scim`.
 pub async fn get(request: HttpRequest, caller: Caller, shared: Data<Shared>) -> Answer {
     let (rt, id) = find(&caller, &shared).await?;
-    resources::get(request, caller, rt, shared, id).await
+    let rt = rt.into_inner();
+    let id = resources::parse_id(&rt, id.into_inner())?;
+    resources::read(&request, &caller, &rt, &shared, id).await
 }
 
 /// `PUT /Me`: for `scim`.

@@ -38,88 +38,89 @@ pub const SCIM_ROOT: &str = "/scim/v2";
 /// Every route of the service. A wrong method answers 405 with `Allow`, an unknown path 404, both as SCIM errors.
 pub fn routes(config: &mut ServiceConfig, registry: &Arc<Registry>) {
     config
+        // First: the router looks at one after the other.
+        .service(scim(registry))
         .service(
-            web::resource("/healthz")
+            resource("/healthz")
                 .route(web::get().to(health::live))
                 .route(web::head().to(health::live))
                 .default_service(method_not_allowed("GET, HEAD")),
         )
         .service(
-            web::resource("/readyz")
+            resource("/readyz")
                 .route(web::get().to(health::ready))
                 .route(web::head().to(health::ready))
                 .default_service(method_not_allowed("GET, HEAD")),
         )
         .service(
-            web::resource("/metrics")
+            resource("/metrics")
                 .route(web::get().to(health::metrics))
                 .default_service(method_not_allowed("GET")),
         )
         .service(
-            web::resource("/openapi.json")
+            resource("/openapi.json")
                 .route(web::get().to(docs::document))
                 .default_service(method_not_allowed("GET")),
         )
-        .service(web::resource("/docs").route(web::get().to(docs::redirect)))
-        .service(web::resource("/docs/{file:.*}").route(web::get().to(docs::page)))
+        .service(resource("/docs").route(web::get().to(docs::redirect)))
+        .service(resource("/docs/{file:.*}").route(web::get().to(docs::page)))
         .service(
-            web::resource("/admin/v1/tenants")
+            resource("/admin/v1/tenants")
                 .route(web::get().to(admin::list_tenants))
                 .route(web::post().to(admin::create_tenant))
                 .default_service(method_not_allowed("GET, POST")),
         )
         .service(
-            web::resource("/admin/v1/tenants/{name}")
+            resource("/admin/v1/tenants/{name}")
                 .route(web::patch().to(admin::set_tenant))
                 .default_service(method_not_allowed("PATCH")),
         )
         .service(
-            web::resource("/admin/v1/tokens")
+            resource("/admin/v1/tokens")
                 .route(web::get().to(admin::list_tokens))
                 .route(web::post().to(admin::create_token))
                 .default_service(method_not_allowed("GET, POST")),
         )
         .service(
-            web::resource("/admin/v1/tokens/{name}")
+            resource("/admin/v1/tokens/{name}")
                 .route(web::delete().to(admin::revoke_token))
                 .default_service(method_not_allowed("DELETE")),
         )
         .configure(webhook_routes)
         .configure(directory_routes)
-        .service(scim(registry))
         .default_service(web::to(no_such_path));
 }
 
 fn webhook_routes(config: &mut ServiceConfig) {
     config
         .service(
-            web::resource("/admin/v1/webhooks")
+            resource("/admin/v1/webhooks")
                 .route(web::get().to(webhooks::list))
                 .route(web::post().to(webhooks::create))
                 .default_service(method_not_allowed("GET, POST")),
         )
         .service(
-            web::resource("/admin/v1/webhooks/{name}")
+            resource("/admin/v1/webhooks/{name}")
                 .route(web::delete().to(webhooks::delete))
                 .default_service(method_not_allowed("DELETE")),
         )
         .service(
-            web::resource("/admin/v1/webhooks/{name}/dead-letters")
+            resource("/admin/v1/webhooks/{name}/dead-letters")
                 .route(web::get().to(webhooks::dead_letters))
                 .default_service(method_not_allowed("GET")),
         )
         .service(
-            web::resource("/admin/v1/webhooks/{name}/redeliver")
+            resource("/admin/v1/webhooks/{name}/redeliver")
                 .route(web::post().to(webhooks::redeliver))
                 .default_service(method_not_allowed("POST")),
         )
         .service(
-            web::resource("/admin/v1/webhooks/{name}/rotate")
+            resource("/admin/v1/webhooks/{name}/rotate")
                 .route(web::post().to(webhooks::rotate))
                 .default_service(method_not_allowed("POST")),
         )
         .service(
-            web::resource("/admin/v1/webhooks/{name}/test")
+            resource("/admin/v1/webhooks/{name}/test")
                 .route(web::post().to(webhooks::test))
                 .default_service(method_not_allowed("POST")),
         );
@@ -128,117 +129,123 @@ fn webhook_routes(config: &mut ServiceConfig) {
 fn directory_routes(config: &mut ServiceConfig) {
     config
         .service(
-            web::resource("/directory/v1/users")
+            resource("/directory/v1/users")
                 .route(web::get().to(directory::users))
                 .default_service(method_not_allowed("GET")),
         )
         .service(
-            web::resource("/directory/v1/users/{id}")
+            resource("/directory/v1/users/{id}")
                 .route(web::get().to(directory::user))
                 .default_service(method_not_allowed("GET")),
         )
         .service(
-            web::resource("/directory/v1/users/{id}/groups")
+            resource("/directory/v1/users/{id}/groups")
                 .route(web::get().to(directory::groups_of))
                 .default_service(method_not_allowed("GET")),
         )
         .service(
-            web::resource("/directory/v1/groups")
+            resource("/directory/v1/groups")
                 .route(web::get().to(directory::groups))
                 .default_service(method_not_allowed("GET")),
         )
         .service(
-            web::resource("/directory/v1/groups/{id}")
+            resource("/directory/v1/groups/{id}")
                 .route(web::get().to(directory::group))
                 .default_service(method_not_allowed("GET")),
         )
         .service(
-            web::resource("/directory/v1/groups/{id}/members")
+            resource("/directory/v1/groups/{id}/members")
                 .route(web::get().to(directory::members))
                 .default_service(method_not_allowed("GET")),
         )
         .service(
-            web::resource("/directory/v1/groups/{id}/members/{user}")
+            resource("/directory/v1/groups/{id}/members/{user}")
                 .route(web::get().to(directory::membership))
                 .default_service(method_not_allowed("GET")),
         )
         .service(
-            web::resource("/directory/v1/users/{id}/history")
+            resource("/directory/v1/users/{id}/history")
                 .route(web::get().to(feed::history_of_user))
                 .default_service(method_not_allowed("GET")),
         )
         .service(
-            web::resource("/directory/v1/groups/{id}/history")
+            resource("/directory/v1/groups/{id}/history")
                 .route(web::get().to(feed::history_of_group))
                 .default_service(method_not_allowed("GET")),
         )
         .service(
-            web::resource("/directory/v1/changes")
+            resource("/directory/v1/changes")
                 .route(web::get().to(feed::changes))
                 .default_service(method_not_allowed("GET")),
         )
         .service(
-            web::resource("/directory/v1/changes/stream")
+            resource("/directory/v1/changes/stream")
                 .route(web::get().to(feed::stream))
                 .default_service(method_not_allowed("GET")),
         )
         .service(
-            web::resource("/directory/v1/snapshot")
+            resource("/directory/v1/snapshot")
                 .route(web::get().to(feed::snapshot))
                 .default_service(method_not_allowed("GET")),
         )
         .service(
-            web::resource("/directory/v1/memberships")
+            resource("/directory/v1/memberships")
                 .route(web::post().to(directory::memberships))
                 .default_service(method_not_allowed("POST")),
         );
 }
 
 fn scim(registry: &Arc<Registry>) -> actix_web::Scope {
-    let mut scope = web::scope(SCIM_ROOT)
+    let mut scope = web::scope(SCIM_ROOT);
+    // The types come first: the router looks at one after the other, and these are asked for.
+    for rt in registry.types() {
+        scope = of_type(scope, rt);
+    }
+    scope
         .service(
             web::resource(["", "/"])
+                .app_data(Route(SCIM_ROOT.into()))
                 .route(web::get().to(search::list_all))
                 .route(web::head().to(search::list_all))
                 .default_service(method_not_allowed("GET, HEAD")),
         )
         .service(
-            web::resource("/.search")
+            under_scim("/.search")
                 .route(web::post().to(search::all))
                 .default_service(method_not_allowed("POST")),
         )
         .service(
-            web::resource("/ServiceProviderConfig")
+            under_scim("/ServiceProviderConfig")
                 .route(web::get().to(discovery::service_provider_config))
                 .route(web::head().to(discovery::service_provider_config))
                 .default_service(method_not_allowed("GET, HEAD")),
         )
         .service(
-            web::resource("/ResourceTypes")
+            under_scim("/ResourceTypes")
                 .route(web::get().to(discovery::resource_types))
                 .route(web::head().to(discovery::resource_types))
                 .default_service(method_not_allowed("GET, HEAD")),
         )
         .service(
-            web::resource("/ResourceTypes/{name}")
+            under_scim("/ResourceTypes/{name}")
                 .route(web::get().to(discovery::resource_type))
                 .route(web::head().to(discovery::resource_type))
                 .default_service(method_not_allowed("GET, HEAD")),
         )
         .service(
-            web::resource("/Schemas")
+            under_scim("/Schemas")
                 .route(web::get().to(discovery::schemas))
                 .route(web::head().to(discovery::schemas))
                 .default_service(method_not_allowed("GET, HEAD")),
         )
         .service(
-            web::resource("/Schemas/{urn}")
+            under_scim("/Schemas/{urn}")
                 .route(web::get().to(discovery::schema))
                 .route(web::head().to(discovery::schema))
                 .default_service(method_not_allowed("GET, HEAD")),
         )
         .service(
-            web::resource("/Me")
+            under_scim("/Me")
                 .route(web::get().to(me::get))
                 .route(web::head().to(me::get))
                 .route(web::put().to(me::replace))
@@ -247,28 +254,37 @@ fn scim(registry: &Arc<Registry>) -> actix_web::Scope {
                 .default_service(method_not_allowed("GET, HEAD, PUT, PATCH, DELETE")),
         )
         .service(
-            web::resource("/Bulk")
+            under_scim("/Bulk")
                 .route(web::post().to(bulk::run))
                 .default_service(method_not_allowed("POST")),
-        );
-    for rt in registry.types() {
-        scope = of_type(scope, rt);
-    }
-    scope.default_service(web::to(no_such_path))
+        )
+        .default_service(web::to(no_such_path))
+}
+
+/// What a request is counted and logged under, in place of its path, which may name somebody.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route(pub Arc<str>);
+
+fn resource(pattern: &str) -> actix_web::Resource {
+    web::resource(pattern).app_data(Route(pattern.into()))
+}
+
+fn under_scim(pattern: &str) -> actix_web::Resource {
+    web::resource(pattern).app_data(Route(format!("{SCIM_ROOT}{pattern}").into()))
 }
 
 /// The endpoints of a resource type. Where only the operator writes, no client can.
 fn of_type(scope: actix_web::Scope, rt: &Arc<ResourceType>) -> actix_web::Scope {
     let data = web::Data::from(Arc::clone(rt));
-    let all = web::resource(&rt.endpoint)
+    let all = under_scim(&rt.endpoint)
         .app_data(data.clone())
         .route(web::get().to(resources::list))
         .route(web::head().to(resources::list));
-    let one = web::resource(format!("{}/{{id}}", rt.endpoint))
+    let one = under_scim(&format!("{}/{{id}}", rt.endpoint))
         .app_data(data.clone())
         .route(web::get().to(resources::get))
         .route(web::head().to(resources::get));
-    let search = web::resource(format!("{}/.search", rt.endpoint))
+    let search = under_scim(&format!("{}/.search", rt.endpoint))
         .app_data(data)
         .route(web::post().to(search::one))
         .default_service(method_not_allowed("POST"));

@@ -13,6 +13,7 @@ use actix_web::{Error, ResponseError as _};
 use futures_util::FutureExt as _;
 use tracing::Instrument as _;
 
+use crate::http::Route;
 use crate::http::error::ApiError;
 use crate::http::shared::Shared;
 
@@ -38,13 +39,16 @@ pub async fn observe(
         .instrument(span.clone())
         .await;
     let (route, status) = match &outcome {
-        Ok(Ok(response)) => (response.request().match_pattern(), response.status()),
+        Ok(Ok(response)) => {
+            let route = response.request().app_data::<Route>().cloned();
+            (route, response.status())
+        }
         Ok(Err(error)) => (None, error.as_response_error().status_code()),
         Err(_panic) => (None, ApiError::Panic.status_code()),
     };
     let record = Record {
         method: method.as_str(),
-        route: &route.unwrap_or_else(|| "none".to_owned()),
+        route: route.as_ref().map_or("none", |route| &route.0),
         status: status.as_u16(),
         elapsed: started.elapsed(),
     };

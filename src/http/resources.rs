@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Path, Payload};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{FromRequest as _, HttpRequest, HttpResponse};
 
 use crate::http::error::ApiError;
 use crate::http::query::Query;
-use crate::http::shared::{Caller, Shared};
+use crate::http::shared::{self, Caller, Shared};
 use crate::http::{body, condition, respond};
 use crate::scim::ResourceType;
 use crate::service;
@@ -19,15 +19,17 @@ use crate::service::provision;
 type Answer = Result<HttpResponse, ApiError>;
 
 /// `GET /Users`: for `read` and `scim`.
-pub async fn list(
-    request: HttpRequest,
-    caller: Caller,
-    rt: Data<ResourceType>,
-    shared: Data<Shared>,
-) -> Answer {
-    let query = Query::of(&request).list()?;
-    let among = Among::One(rt.into_inner());
-    let body = queries::list(&shared.service, &caller.context, among, query).await?;
+pub async fn list(request: HttpRequest, rt: Data<ResourceType>, shared: Data<Shared>) -> Answer {
+    let (service, rt) = (&shared.service, rt.into_inner());
+    let query = Query::of(&request).list();
+    if let (Ok(query), Some(presumed)) = (&query, shared::presumed(&request, &shared))
+        && let Some(body) = queries::glance(service, &presumed, &rt, query).await?
+    {
+        return Ok(respond::scim(StatusCode::OK, body));
+    }
+    let caller = Caller::extract(&request).await?;
+    let (query, among) = (query?, Among::One(rt));
+    let body = queries::list(service, &caller.context, among, query).await?;
     Ok(respond::scim(StatusCode::OK, body))
 }
 
@@ -50,17 +52,39 @@ pub async fn create(
 /// `GET /Users/{id}`: for `read` and `scim`.
 pub async fn get(
     request: HttpRequest,
-    caller: Caller,
     rt: Data<ResourceType>,
     shared: Data<Shared>,
     id: Path<String>,
 ) -> Answer {
-    let selection = Query::of(&request).selection()?;
+    let (service, rt) = (&shared.service, rt.into_inner());
+    let selection = Query::of(&request).selection();
     let condition = condition::precondition(&request);
-    let rt = rt.into_inner();
-    let id = parse_id(&rt, id.into_inner())?;
+    let id = parse_id(&rt, id.into_inner());
+    if let (Ok(selection), Ok(id)) = (&selection, &id)
+        && let Some(presumed) = shared::presumed(&request, &shared)
+    {
+        let selection = selection.clone();
+        let found = provision::glance(service, &presumed, &rt, id, selection, &condition).await?;
+        if let Some(found) = found {
+            return Ok(respond::found(found));
+        }
+    }
+    let caller = Caller::extract(&request).await?;
+    read(&request, &caller, &rt, &shared, id?).await
+}
+
+/// The same, for a caller who was looked up.
+pub(super) async fn read(
+    request: &HttpRequest,
+    caller: &Caller,
+    rt: &Arc<ResourceType>,
+    shared: &Shared,
+    id: ResourceId,
+) -> Answer {
+    let selection = Query::of(request).selection()?;
+    let condition = condition::precondition(request);
     let (service, context) = (&shared.service, &caller.context);
-    let found = provision::get(service, context, &rt, id, selection, condition).await?;
+    let found = provision::get(service, context, rt, id, selection, condition).await?;
     Ok(respond::found(found))
 }
 
@@ -124,6 +148,6 @@ pub async fn delete(
 }
 
 /// A text that cannot be an id names nothing, so the answer is 404 and not 400.
-fn parse_id(rt: &Arc<ResourceType>, text: String) -> Result<ResourceId, service::Error> {
+pub(super) fn parse_id(rt: &Arc<ResourceType>, text: String) -> Result<ResourceId, service::Error> {
     ResourceId::parse(&text).ok_or_else(|| service::Error::NotFound(format!("{} {text}", rt.name)))
 }

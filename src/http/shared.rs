@@ -16,6 +16,7 @@ use crate::http::query::Query;
 use crate::http::{SCIM_ROOT, accept};
 use crate::service::arrivals::{self, Kind};
 use crate::service::error::Unauthenticated;
+use crate::service::presumed::Presumed;
 use crate::service::{self, Context, Service, tokens};
 use crate::telemetry::Metrics;
 
@@ -64,6 +65,22 @@ impl FromRequest for Caller {
             Ok(caller)
         })
     }
+}
+
+/// Whoever the request's credential was when it was looked up last, where the request leaves no doubt about it. To be
+/// confirmed; [`Caller`] says what is wrong where this is `None`.
+pub fn presumed(request: &HttpRequest, shared: &Shared) -> Option<Presumed> {
+    let mut headers = request.headers().get_all(AUTHORIZATION);
+    let (Some(header), None) = (headers.next(), headers.next()) else {
+        return None;
+    };
+    if Query::of(request).has("access_token") {
+        return None;
+    }
+    let credential = Credential::parse(header.as_bytes()).ok()?;
+    let presumed = Presumed::of(&shared.service, &credential)?;
+    let is_strict = presumed.context().policy.compatibility.is_strict();
+    (!is_strict || accept::takes_json(request)).then_some(presumed)
 }
 
 impl Caller {

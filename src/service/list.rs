@@ -4,15 +4,19 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::auth::Scope;
+use crate::scim::filter::{self, CompareOp, Operand};
 use crate::scim::message::{self, Cursored};
 use crate::scim::project::Selection;
 use crate::scim::sort::{self, Order};
-use crate::scim::{ErrorKind, ResourceType, ScimError, filter};
+use crate::scim::{ErrorKind, Filter, ResourceType, ScimError};
 use crate::service::cursor::{Binding, Opened};
+use crate::service::present::{self, Lookup};
+use crate::service::presumed::Presumed;
 use crate::service::walk::{self, Note, WalkKey, Walks};
-use crate::service::{Context, Error, Options, Service, present};
+use crate::service::{Context, Error, Options, Service};
 use crate::store::page::{self, Kind, Page, PageQuery, Place, Start};
 use crate::store::resources::Stored;
+use crate::store::shown::{By, Sight};
 use crate::store::{Backend, Conn, ResourceId, TenantId, walks};
 
 /// A query as a client asks it (RFC 7644 section 3.4.2).
@@ -92,6 +96,51 @@ pub async fn list(
         Begin::Index(_) => by_index(service, context, asked).await,
         Begin::Place(_) => by_cursor(service, context, asked, &binding).await,
     }
+}
+
+/// [`list`] for a caller who is remembered. `None` where that cannot be: then the caller must be looked up.
+///
+/// # Errors
+/// Where the database does not answer.
+pub async fn glance(
+    service: &Service,
+    presumed: &Presumed,
+    rt: &Arc<ResourceType>,
+    query: &ListQuery,
+) -> Result<Option<String>, Error> {
+    let (context, among) = (presumed.context(), Among::One(Arc::clone(rt)));
+    let Paging::Index(None | Some(1)) = &query.paging else {
+        return Ok(None);
+    };
+    if query.filter.is_none() || query.sort.is_some() || context.require(Scope::Read).is_err() {
+        return Ok(None);
+    }
+    // What is wrong with it is told by the other way.
+    let Ok(kinds) = kinds(service, context, &among, query) else {
+        return Ok(None);
+    };
+    let count = query.count.unwrap_or(1);
+    let asked = Asked {
+        kinds,
+        order: None,
+        filter_text: String::new(),
+        start: Begin::Index(1),
+        limit: u32::try_from(count.max(0)).unwrap_or(u32::MAX),
+        selection: query.selection.clone().within(context.limit()),
+    };
+    let Some((lookup, by)) = asked.only_one() else {
+        return Ok(None);
+    };
+    let seen = lookup.find(&service.store, context.tenant(), by).await?;
+    let is_confirmed = presumed.confirm(service, seen.epoch);
+    Ok(is_confirmed.then(|| at_most_one(service, &lookup, seen)))
+}
+
+fn at_most_one(service: &Service, lookup: &Lookup, seen: Sight) -> String {
+    let render = |found| lookup.render(&service.options.base_url, found).body;
+    let bodies: Vec<String> = seen.shown.map(render).into_iter().collect();
+    let total = u64::try_from(bodies.len()).unwrap_or_default();
+    message::list_response(total, 1, &bodies)
 }
 
 struct Asked {
@@ -208,6 +257,49 @@ impl Asked {
     }
 }
 
+impl Asked {
+    /// The lookup that the query is where it asks for a user name: nobody else has it, so there is nothing to count and no
+    /// page after the first.
+    fn only_one(&self) -> Option<(Lookup, By)> {
+        let ([only], Begin::Index(1)) = (self.kinds.as_slice(), &self.start) else {
+            return None;
+        };
+        match equality(only)? {
+            ("userName", name) if self.limit > 0 => {
+                let lookup = Lookup::of(&only.rt, &self.selection)?;
+                Some((lookup, By::UserName(name.to_owned())))
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether it asks for a value that only a few resources have, and an index leads to them.
+    fn is_short(&self) -> bool {
+        let [only] = self.kinds.as_slice() else {
+            return false;
+        };
+        matches!(
+            equality(only),
+            Some(("id" | "externalId" | "emails.value", _))
+        )
+    }
+}
+
+/// The attribute and the text, as it is compared, where the filter is `attribute eq "text"`.
+fn equality(kind: &Kind) -> Option<(&str, &str)> {
+    match (&kind.filter, &kind.sort) {
+        (
+            Some(Filter::Compare {
+                path,
+                op: CompareOp::Eq,
+                value: Operand::Text(text),
+            }),
+            None,
+        ) => Some((path.key(), text)),
+        _ => None,
+    }
+}
+
 async fn by_cursor(
     service: &Service,
     context: &Context,
@@ -278,31 +370,38 @@ struct Read {
 
 async fn by_index(service: &Service, context: &Context, asked: Asked) -> Result<String, Error> {
     let (tenant, at_us) = (context.tenant(), context.at_us());
+    if let Some((lookup, by)) = asked.only_one() {
+        let seen = lookup.find(&service.store, tenant, by).await?;
+        return Ok(at_most_one(service, &lookup, seen));
+    }
+    let is_short = asked.is_short();
     let (options, notes) = (Arc::clone(&service.options), service.walks.clone());
     let caller = context.principal.name.clone();
-    let read = service
-        .store
-        .read(move |conn| {
-            let start_index = match asked.start {
-                Begin::Index(index) => index,
-                Begin::Place(_) => 1,
-            };
-            // In the order of ids a walk goes on by key. In any other, a place could move.
-            let noted = match (asked.order, asked.kinds.as_slice()) {
-                (None, [only]) => Some(only.rt.name.clone()),
-                _ => None,
-            };
-            let walk = Walk {
-                tenant,
-                caller,
-                at_us,
-                noted,
-                filter_text: asked.filter_text.clone(),
-                start_index,
-            };
-            walk.read(conn, asked, &notes, &options)
-        })
-        .await?;
+    let work = move |conn: &mut Conn| {
+        let start_index = match asked.start {
+            Begin::Index(index) => index,
+            Begin::Place(_) => 1,
+        };
+        // In the order of ids a walk goes on by key. In any other, a place could move.
+        let noted = match (asked.order, asked.kinds.as_slice()) {
+            (None, [only]) => Some(only.rt.name.clone()),
+            _ => None,
+        };
+        let walk = Walk {
+            tenant,
+            caller,
+            at_us,
+            noted,
+            filter_text: asked.filter_text.clone(),
+            start_index,
+        };
+        walk.read(conn, asked, &notes, &options)
+    };
+    let read = if is_short {
+        service.store.read_short(work).await?
+    } else {
+        service.store.read(work).await?
+    };
     if let Some((key, note)) = read.next {
         if service.store.backend() == Backend::Postgres {
             share(service, tenant, &key, &note).await?;

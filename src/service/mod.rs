@@ -18,6 +18,7 @@ pub mod me;
 pub mod membership;
 pub mod passwords;
 pub mod present;
+pub mod presumed;
 pub mod provision;
 pub mod setup;
 pub mod tenants;
@@ -57,6 +58,7 @@ pub struct Service {
     pub walks: walk::Walks,
     pub cursors: cursor::Cursors,
     pub arrivals: arrivals::Arrivals,
+    pub callers: presumed::Callers,
     pub listeners: feed::Listeners,
     pub bootstrap: Option<tokens::Bootstrap>,
 }

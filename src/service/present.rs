@@ -1,6 +1,7 @@
 //! From stored rows to the text that a client reads: `meta`, `members` and `groups` are spliced in here.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -8,9 +9,10 @@ use crate::scim::project::Selection;
 use crate::scim::render::{self, GroupView, MemberView, Meta};
 use crate::scim::{ResourceType, Version};
 use crate::service::Error;
+use crate::store::members::{self, GroupRow};
 use crate::store::resources::Stored;
-use crate::store::{Conn, members};
-use crate::store::{ResourceId, TenantId};
+use crate::store::shown::{self, By, Shown, Sight};
+use crate::store::{Conn, ResourceId, Store, StoreError, TenantId};
 
 /// A resource as it is answered.
 #[derive(Debug, Clone)]
@@ -176,22 +178,93 @@ impl Relations {
         let members = members.map(|all| all.remove(id).unwrap_or_default());
         let groups = self.groups.as_mut();
         let groups = groups.map(|all| all.remove(id).unwrap_or_default());
-        let location = location(base_url, rt, &row.id);
-        let version = Version::showing(row.version, groups.as_deref().unwrap_or_default());
-        let meta = Meta {
-            resource_type: &rt.name,
-            created: super::time(row.created),
-            modified: super::time(row.modified),
-            location: &location,
-            version,
-        };
-        let (members, groups) = (members.as_deref(), groups.as_deref());
-        let body = render::render(rt, &row.doc, &meta, members, groups, selection);
-        Resource {
-            location,
-            version,
-            body,
+        resource(base_url, rt, row, (members, groups), selection)
+    }
+}
+
+fn resource(
+    base_url: &str,
+    rt: &ResourceType,
+    row: &Stored,
+    (members, groups): (Option<Vec<MemberView>>, Option<Vec<GroupView>>),
+    selection: &Selection,
+) -> Resource {
+    let location = location(base_url, rt, &row.id);
+    let version = Version::showing(row.version, groups.as_deref().unwrap_or_default());
+    let meta = Meta {
+        resource_type: &rt.name,
+        created: super::time(row.created),
+        modified: super::time(row.modified),
+        location: &location,
+        version,
+    };
+    let (members, groups) = (members.as_deref(), groups.as_deref());
+    let body = render::render(rt, &row.doc, &meta, members, groups, selection);
+    Resource {
+        location,
+        version,
+        body,
+    }
+}
+
+/// How a resource is found and shown where that takes one statement: all but those whose members are shown.
+#[derive(Debug, Clone)]
+pub struct Lookup {
+    rt: Arc<ResourceType>,
+    selection: Arc<Selection>,
+    has_groups: bool,
+}
+
+impl Lookup {
+    /// `None` where the answer shows members, which may be very many.
+    pub fn of(rt: &Arc<ResourceType>, selection: &Selection) -> Option<Self> {
+        if shows(rt, selection, "members") {
+            return None;
         }
+        Some(Self {
+            rt: Arc::clone(rt),
+            selection: Arc::new(selection.clone()),
+            has_groups: shows(rt, selection, "groups"),
+        })
+    }
+
+    /// Finds it in a statement of its own.
+    ///
+    /// # Errors
+    /// Where the database does not answer.
+    pub async fn find(&self, store: &Store, tenant: TenantId, by: By) -> Result<Sight, StoreError> {
+        let lookup = self.clone();
+        store
+            .look_up(move |conn| lookup.find_in(conn, tenant, &by))
+            .await
+    }
+
+    /// The same, within a unit of work.
+    ///
+    /// # Errors
+    /// Where the database does not answer.
+    pub fn find_in(&self, conn: &mut Conn, tenant: TenantId, by: &By) -> Result<Sight, StoreError> {
+        if self.has_groups {
+            shown::with_groups(conn, tenant, &self.rt.name, by)
+        } else {
+            shown::without_groups(conn, tenant, &self.rt.name, by)
+        }
+    }
+
+    /// The version that [`Lookup::render`] tells.
+    pub fn version(&self, found: &Shown) -> Version {
+        // Addresses are no part of a version.
+        let view = |row: &GroupRow| group_view("", row.clone());
+        let groups: Vec<_> = found.groups.iter().map(view).collect();
+        Version::showing(found.row.version, &groups)
+    }
+
+    pub fn render(&self, base_url: &str, found: Shown) -> Resource {
+        let view = |row: GroupRow| group_view(base_url, row);
+        let groups: Vec<_> = found.groups.into_iter().map(view).collect();
+        let groups = self.has_groups.then_some(groups);
+        let relations = (None, groups);
+        resource(base_url, &self.rt, &found.row, relations, &self.selection)
     }
 }
 
@@ -261,12 +334,17 @@ fn groups_of(
     let ids: Vec<ResourceId> = rows.iter().map(|row| row.id.clone()).collect();
     let mut groups: HashMap<String, Vec<GroupView>> = HashMap::new();
     for row in members::groups_of(conn, tenant, &ids)? {
-        groups.entry(row.member.0).or_default().push(GroupView {
-            reference: reference(base_url, "Group", &row.group),
-            value: row.group.0,
-            display: row.display,
-            direct: row.direct,
-        });
+        let of = groups.entry(row.member.as_str().to_owned()).or_default();
+        of.push(group_view(base_url, row));
     }
     Ok(groups)
+}
+
+fn group_view(base_url: &str, row: GroupRow) -> GroupView {
+    GroupView {
+        reference: reference(base_url, "Group", &row.group),
+        value: row.group.0,
+        display: row.display,
+        direct: row.direct,
+    }
 }

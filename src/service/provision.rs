@@ -7,10 +7,12 @@ use serde_json::Value;
 use crate::auth::Scope;
 use crate::scim::project::Selection;
 use crate::scim::{Precondition, ResourceType, ScimError};
-use crate::service::present::{self, Found, Wish, Written};
+use crate::service::present::{self, Found, Lookup, Resource, Wish, Written};
+use crate::service::presumed::Presumed;
 use crate::service::verbs::{Create, Delete, Patch, Replace};
 use crate::service::{Context, Error, PasswordSync, Service, passwords};
 use crate::store::resources::{self, Holder};
+use crate::store::shown::By;
 use crate::store::{ResourceId, Tx, Unique};
 
 /// Creates a resource (RFC 7644 section 3.3).
@@ -56,11 +58,16 @@ pub async fn get(
 ) -> Result<Found, Error> {
     context.require(Scope::Read)?;
     let selection = selection.within(context.limit());
-    let (tenant, rt, options) = (
-        context.tenant(),
-        Arc::clone(rt),
-        Arc::clone(&service.options),
-    );
+    let (tenant, options) = (context.tenant(), Arc::clone(&service.options));
+    if let Some(lookup) = Lookup::of(rt, &selection) {
+        let seen = lookup.find(&service.store, tenant, By::Id(id.clone()));
+        let seen = seen
+            .await?
+            .shown
+            .ok_or_else(|| Error::no_resource(rt, &id))?;
+        return conditional(lookup.render(&options.base_url, seen), &precondition);
+    }
+    let rt = Arc::clone(rt);
     service
         .store
         .read(move |conn| {
@@ -78,6 +85,46 @@ pub async fn get(
             present::one(conn, tenant, &options.base_url, &rt, row, &selection).map(Found::Resource)
         })
         .await
+}
+
+/// [`get`] for a caller who is remembered. `None` where that cannot be: then the caller must be looked up.
+///
+/// # Errors
+/// As [`get`].
+pub async fn glance(
+    service: &Service,
+    presumed: &Presumed,
+    rt: &Arc<ResourceType>,
+    id: &ResourceId,
+    selection: Selection,
+    precondition: &Precondition,
+) -> Result<Option<Found>, Error> {
+    let context = presumed.context();
+    let selection = selection.within(context.limit());
+    let lookup = Lookup::of(rt, &selection).filter(|_| context.require(Scope::Read).is_ok());
+    let Some(lookup) = lookup else {
+        return Ok(None);
+    };
+    let by = By::Id(id.clone());
+    let seen = lookup.find(&service.store, context.tenant(), by).await?;
+    if !presumed.confirm(service, seen.epoch) {
+        return Ok(None);
+    }
+    let shown = seen.shown.ok_or_else(|| Error::no_resource(rt, id))?;
+    let resource = lookup.render(&service.options.base_url, shown);
+    conditional(resource, precondition).map(Some)
+}
+
+/// The answer to a read of this resource.
+fn conditional(resource: Resource, precondition: &Precondition) -> Result<Found, Error> {
+    if !precondition.allows_read(&resource.version) {
+        return Err(Error::PreconditionFailed(resource.version));
+    }
+    Ok(if precondition.has(&resource.version) {
+        Found::NotModified(resource.version)
+    } else {
+        Found::Resource(resource)
+    })
 }
 
 /// Replaces a resource (RFC 7644 section 3.5.1). What is equal already leaves no trace.

@@ -15,7 +15,7 @@ use crate::store::tokens::Token;
 use crate::store::{Store, StoreError, TenantId, tenants, tokens};
 
 /// `last_used` is written at most this often for one token: it is for people, and a write costs a disk flush.
-const LAST_USED_STEP: Duration = Duration::from_secs(60);
+pub(super) const LAST_USED_STEP: Duration = Duration::from_secs(60);
 
 /// The name of the tenant that exists from the start; its admins are the operators.
 pub const DEFAULT_TENANT: &str = "default";
@@ -81,19 +81,17 @@ pub async fn authenticate(
         })?;
         return with_policy(service, principal).await;
     }
-    let found: Option<(Token, Policy)> = service
-        .store
-        .read(move |conn| Ok::<_, Error>(tokens::by_hash(conn, &hash)?))
-        .await?;
+    let found = service.store.token(&hash).await?;
     let now_us = now.as_microsecond();
     let (arrivals, store) = (&service.arrivals, &service.store);
-    let Some((row, policy)) = found else {
+    let Some(known) = found else {
         arrivals::note_stranger(arrivals, store, Kind::of_stranger(secret), now_us);
         return Err(Error::Unauthenticated(Unauthenticated::Invalid));
     };
+    let row = &known.token;
     let kind = if row.revoked.is_some() {
         Kind::Revoked
-    } else if is_live(&row, now_us) {
+    } else if is_live(row, now_us) {
         Kind::of_form(credential.form())
     } else {
         Kind::Expired
@@ -102,14 +100,20 @@ pub async fn authenticate(
     if !kind.is_accepted() {
         return Err(Error::Unauthenticated(Unauthenticated::Invalid));
     }
-    note_use(store, &row, now_us);
+    let step = i64::try_from(LAST_USED_STEP.as_micros()).unwrap_or(i64::MAX);
+    let is_new = |last: i64| now_us.saturating_sub(last) >= step;
+    if row.last_used.is_none_or(is_new) {
+        note_use(store, row.tenant, &row.id, now_us);
+    }
     let principal = Principal {
         tenant: row.tenant.0,
         name: format!("token:{}", row.name),
         scopes: Scopes::parse_known(&row.scopes),
         fields: row.fields.as_deref().map(Fields::of_stored),
     };
-    Ok((principal, policy))
+    let callers = &service.callers;
+    callers.remember(hash, &known, &principal, row.last_used.unwrap_or(now_us));
+    Ok((principal, known.policy))
 }
 
 /// Reads the policy for a caller that is no row among the tokens.
@@ -120,7 +124,7 @@ async fn with_policy(
     let tenant = TenantId(principal.tenant);
     let policy: Option<Policy> = service
         .store
-        .read(move |conn| Ok::<_, Error>(tenants::policy(conn, tenant)?))
+        .look_up(move |conn| tenants::policy(conn, tenant))
         .await?;
     let policy = policy.ok_or(Error::Unauthenticated(Unauthenticated::Invalid))?;
     Ok((principal, policy))
@@ -234,15 +238,8 @@ fn is_live(row: &Token, now_us: i64) -> bool {
 }
 
 /// Writes `last_used` in the background: no request waits for it or fails over it.
-fn note_use(store: &Arc<Store>, row: &Token, now_us: i64) {
-    let step = i64::try_from(LAST_USED_STEP.as_micros()).unwrap_or(i64::MAX);
-    if row
-        .last_used
-        .is_some_and(|last| now_us.saturating_sub(last) < step)
-    {
-        return;
-    }
-    let (store, tenant, id) = (Arc::clone(store), row.tenant, row.id.clone());
+pub(super) fn note_use(store: &Arc<Store>, tenant: TenantId, token_id: &str, now_us: i64) {
+    let (store, id) = (Arc::clone(store), token_id.to_owned());
     tokio::spawn(async move {
         let written = store
             .admin(move |conn| Ok::<_, Error>(tokens::touch_last_used(conn, tenant, &id, now_us)?))

@@ -10,10 +10,11 @@ use crate::scim::project::Selection;
 use crate::scim::{Document, Precondition, ResourceType, Version, diff, secrets};
 use crate::service::assignments;
 use crate::service::membership::{self, Effect};
-use crate::service::present::{self, Return, Written};
+use crate::service::present::{self, Lookup, Return, Written};
 use crate::service::{Context, Error, Options};
 use crate::store::changes::{Change, ChangeKind};
 use crate::store::resources::{Password, Stored, Update};
+use crate::store::shown::By;
 use crate::store::{ResourceId, Tx, resources};
 
 /// What every step of one write shares.
@@ -189,9 +190,20 @@ impl Writer {
         selection: &Selection,
         answer: Return,
     ) -> Result<Written, Error> {
-        let stored = self.current(tx)?;
         let tenant = tx.tenant();
         let (conn, rt) = (tx.conn(), &self.rt);
+        if let Some(lookup) = Lookup::of(rt, selection) {
+            let found = lookup.find_in(conn, tenant, &By::Id(self.id.clone()))?;
+            let found = found
+                .shown
+                .ok_or_else(|| Error::no_resource(rt, &self.id))?;
+            return Ok(match answer {
+                Return::Representation => Written::Whole(lookup.render(&options.base_url, found)),
+                Return::Minimal => self.quiet(options, lookup.version(&found)),
+            });
+        }
+        let stored = self.current(tx)?;
+        let conn = tx.conn();
         match answer {
             Return::Representation => {
                 present::one(conn, tenant, &options.base_url, rt, stored, selection)

@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use crate::scim::leaves::IndexRow;
 use crate::store::schema::attributes;
-use crate::store::sql::{Column, OneOf, Sql, rows};
-use crate::store::{Conn, ResourceId, StoreError, TenantId, Tx, unique_values};
+use crate::store::sql::{Bind, Column, Fixed, OneOf, Prepared, Sql, rows};
+use crate::store::{Backend, Conn, ResourceId, StoreError, TenantId, Tx, unique_values};
 
 /// Puts these rows in the place of all the resource has.
 pub fn replace(tx: &mut Tx<'_>, id: &ResourceId, rows: &[IndexRow]) -> Result<(), StoreError> {
@@ -23,7 +23,7 @@ struct NewRow<'a> {
     num: Option<f64>,
 }
 
-/// For a resource that has no rows yet.
+/// For a resource that has no rows yet. As with changes, on SQLite one by one.
 pub(super) fn insert(
     tx: &mut Tx<'_>,
     id: &ResourceId,
@@ -33,6 +33,55 @@ pub(super) fn insert(
         return Ok(());
     }
     let tenant = tx.tenant();
+    match tx.conn().backend() {
+        Backend::Sqlite => insert_each(tx.conn(), tenant, id, values)?,
+        Backend::Postgres => insert_list(tx.conn(), tenant, id, values)?,
+    }
+    unique_values::claim(tx, id, values)
+}
+
+struct InsertOne;
+
+impl Fixed for InsertOne {
+    fn text(_: Backend) -> &'static [&'static str] {
+        &[
+            "INSERT INTO attributes (tenant_id, resource_id, path, position, text, num) VALUES (",
+            ", ",
+            ", ",
+            ", ",
+            ", ",
+            ", ",
+            ")",
+        ]
+    }
+}
+
+fn insert_each(
+    conn: &mut Conn,
+    tenant: TenantId,
+    id: &ResourceId,
+    values: &[IndexRow],
+) -> Result<(), StoreError> {
+    for row in values {
+        let binds = [
+            Bind::Int(tenant.0),
+            Bind::Text(id.as_str()),
+            Bind::Text(row.path.key()),
+            Bind::Int(row.position.into()),
+            Bind::AnyText(row.text.as_deref()),
+            Bind::AnyDouble(row.num),
+        ];
+        Prepared::<InsertOne, 6>::new(conn.backend(), binds).execute(conn)?;
+    }
+    Ok(())
+}
+
+fn insert_list(
+    conn: &mut Conn,
+    tenant: TenantId,
+    id: &ResourceId,
+    values: &[IndexRow],
+) -> Result<(), StoreError> {
     let list: Vec<NewRow> = values
         .iter()
         .map(|row| NewRow {
@@ -43,7 +92,6 @@ pub(super) fn insert(
         })
         .collect();
     let list = serde_json::to_string(&list)?;
-    let conn = tx.conn();
     let source = rows(
         conn.backend(),
         "$3",
@@ -63,7 +111,7 @@ pub(super) fn insert(
     .text(id.as_str())
     .text(&list)
     .execute(conn)?;
-    unique_values::claim(tx, id, values)
+    Ok(())
 }
 
 pub(super) fn remove(tx: &mut Tx<'_>, id: &ResourceId) -> Result<(), StoreError> {

@@ -115,6 +115,8 @@ pub(super) enum Role {
     Migrator,
     Writer,
     Reader,
+    /// Reads on the thread that asks, which must not wait.
+    Direct,
     /// Reads the database and writes a copy of it elsewhere.
     Copier,
     /// Reads a copy that nobody else has, and leaves it as it is.
@@ -154,9 +156,12 @@ fn open_sqlite(path: &Path, role: Role) -> Result<SqliteConnection, StoreError> 
                   PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF;";
     let own = match role {
         Role::Writer | Role::Migrator => {
-            "PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 16000;"
+            "PRAGMA cache_size = -32768; PRAGMA wal_autocheckpoint = 16000;"
         }
-        Role::Reader => "PRAGMA cache_size = -16384; PRAGMA query_only = ON;",
+        Role::Reader => "PRAGMA cache_size = -4096; PRAGMA query_only = ON;",
+        Role::Direct => {
+            "PRAGMA cache_size = -8192; PRAGMA query_only = ON; PRAGMA busy_timeout = 0;"
+        }
         // SQLite takes `VACUUM INTO` for a write.
         Role::Copier => "PRAGMA cache_size = -16384;",
         Role::Checker => "PRAGMA query_only = ON;",
@@ -186,7 +191,7 @@ fn open_postgres(url: &str, role: Role) -> Result<PgConnection, StoreError> {
         Role::Writer => {
             "SET statement_timeout = '60s'; SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '60s';"
         }
-        Role::Reader | Role::Copier | Role::Checker => {
+        Role::Reader | Role::Direct | Role::Copier | Role::Checker => {
             "SET statement_timeout = '30s'; SET idle_in_transaction_session_timeout = '60s';"
         }
     };

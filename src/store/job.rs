@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use crate::store::StoreError;
+use crate::store::{Conn, StoreError};
 
 /// The part of a job that does not depend on what it works on.
 pub(super) trait Answer: Send {
@@ -79,6 +79,73 @@ where
         let good = result.is_ok();
         self.result = Some(result);
         good
+    }
+}
+
+/// A statement that may run again where the connection broke.
+pub(super) trait Again: Job<Conn> {
+    /// Whether it ended because the connection broke.
+    fn is_lost(&self) -> bool;
+}
+
+pub(super) struct Repeatable<F, T> {
+    work: F,
+    result: Option<Result<T, StoreError>>,
+    reply: oneshot::Sender<Result<T, StoreError>>,
+}
+
+pub(super) fn repeatable<F, T>(work: F) -> (Box<Repeatable<F, T>>, Arrival<T, StoreError>) {
+    let (reply, arrival) = oneshot::channel();
+    let job = Repeatable {
+        work,
+        result: None,
+        reply,
+    };
+    (Box::new(job), arrival)
+}
+
+impl<F: Send, T: Send> Answer for Repeatable<F, T> {
+    fn is_abandoned(&self) -> bool {
+        self.reply.is_closed()
+    }
+
+    fn fail(&mut self, fault: StoreError) {
+        self.result = Some(Err(fault));
+    }
+
+    fn answer(self: Box<Self>) {
+        if let Some(result) = self.result {
+            // The one who asked may have gone.
+            let _ = self.reply.send(result);
+        }
+    }
+}
+
+impl<F, T> Job<Conn> for Repeatable<F, T>
+where
+    F: Fn(&mut Conn) -> Result<T, StoreError> + Send,
+    T: Send,
+{
+    fn run(&mut self, on: &mut Conn) -> bool {
+        let result = catch_unwind(AssertUnwindSafe(|| (self.work)(on)))
+            .unwrap_or_else(|panic| Err(panicked(&*panic)));
+        let good = result.is_ok();
+        self.result = Some(result);
+        good
+    }
+}
+
+impl<F, T> Again for Repeatable<F, T>
+where
+    F: Fn(&mut Conn) -> Result<T, StoreError> + Send,
+    T: Send,
+{
+    fn is_lost(&self) -> bool {
+        let fault = self
+            .result
+            .as_ref()
+            .and_then(|result| result.as_ref().err());
+        fault.is_some_and(StoreError::is_connection_lost)
     }
 }
 

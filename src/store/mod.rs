@@ -10,8 +10,10 @@ pub mod bell;
 pub mod changes;
 pub mod conn;
 pub mod counts;
+mod direct;
 pub mod directory;
 pub mod error;
+mod flights;
 mod growth;
 pub mod ids;
 pub mod indexes;
@@ -29,6 +31,7 @@ pub mod schema;
 pub mod secrets;
 mod session;
 pub mod setup;
+pub mod shown;
 mod sql;
 pub mod subscriptions;
 pub mod tenants;
@@ -40,6 +43,7 @@ mod unique_values;
 pub mod walks;
 mod writer;
 
+use std::num::NonZero;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -55,9 +59,12 @@ pub use new_file::NewFile;
 pub use writer::Tx;
 
 use conn::Role;
+use direct::Direct;
+use flights::Flights;
 use job::Waiting;
 use pool::ReadJob;
 use session::Session;
+use tokens::Known;
 use writer::WriteJob;
 
 /// How to open a [`Store`].
@@ -66,6 +73,8 @@ pub struct Config {
     pub url: DatabaseUrl,
     /// Threads that read, each with a connection.
     pub readers: usize,
+    /// Connections for lookups on the thread that asks. SQLite only.
+    pub direct: usize,
     /// Threads that write, each with a connection; a tenant always has the same one. SQLite takes one only.
     pub writers: usize,
     /// How many jobs may wait for the readers, and how many for each writer, before callers are told `Busy`.
@@ -79,6 +88,9 @@ impl Config {
         Self {
             url,
             readers: 4,
+            direct: std::thread::available_parallelism()
+                .map_or(2, NonZero::get)
+                .min(16),
             writers: 2,
             queue: 1024,
             wait: Duration::from_secs(5),
@@ -91,6 +103,8 @@ impl Config {
 pub struct Store {
     backend: Backend,
     reads: Sender<Waiting<ReadJob>>,
+    direct: Direct,
+    flights: Flights,
     writes: Vec<Sender<Waiting<WriteJob>>>,
     /// What [`indexes::agree`] said; 0 is not asked.
     epoch: Arc<AtomicI64>,
@@ -110,6 +124,8 @@ impl Store {
         let mut store = Self {
             backend: url.backend(),
             reads: async_channel::bounded(1).0,
+            direct: Direct::default(),
+            flights: Flights::default(),
             writes: Vec::new(),
             epoch: Arc::default(),
             threads: Mutex::new(Vec::new()),
@@ -125,6 +141,9 @@ impl Store {
             store.start(format!("db-read-{number}"), move || {
                 pool::serve(session, &queue, wait)
             })?;
+        }
+        if url.backend() == Backend::Sqlite {
+            store.direct = Direct::open(url, config.direct)?;
         }
         for number in 0..writers {
             let session = Session::open(url, Role::Writer)?;
@@ -165,8 +184,63 @@ impl Store {
         E: From<StoreError> + Send + 'static,
     {
         let (job, result) = job::pending(work);
-        send(&self.reads, Waiting::new(job))?;
+        send(&self.reads, Waiting::new(ReadJob::Transaction(job)))?;
         receive(result).await
+    }
+
+    /// Like [`Store::read`], for work of a few statements that each find a few rows by an index: on SQLite it is done
+    /// before this returns.
+    pub async fn read_short<T, E>(
+        &self,
+        work: impl FnOnce(&mut Conn) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let mut work = Some(work);
+        let done = self.direct.run(|conn| {
+            direct::in_transaction(conn, |conn| match work.take() {
+                Some(work) => work(conn),
+                None => Err(StoreError::internal("the work is done").into()),
+            })
+        });
+        match (done, work) {
+            (Some(result), _) => result?,
+            (None, Some(work)) => self.read(work).await,
+            (None, None) => Err(StoreError::Busy.into()),
+        }
+    }
+
+    /// Runs one statement that finds a few rows by an index; it needs no transaction, and may be run again where the
+    /// connection broke. On SQLite it is done before this returns.
+    pub async fn look_up<T>(
+        &self,
+        work: impl Fn(&mut Conn) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+    {
+        if let Some(result) = self.direct.run(&work) {
+            return result;
+        }
+        let (job, result) = job::repeatable(work);
+        send(&self.reads, Waiting::new(ReadJob::Statement(job)))?;
+        receive(result).await
+    }
+
+    /// The token with this hash, as it is after every write that was answered before.
+    pub async fn token(self: &Arc<Self>, hash: &str) -> Result<Option<Arc<Known>>, StoreError> {
+        match self.backend {
+            Backend::Sqlite => {
+                let hash = hash.to_owned();
+                let found = self
+                    .look_up(move |conn| tokens::by_hash(conn, &hash))
+                    .await?;
+                Ok(found.map(Arc::new))
+            }
+            Backend::Postgres => self.flights.token(self, hash).await,
+        }
     }
 
     /// Runs `work` as one write: all of it is kept, or nothing where it returns an error. When this returns
@@ -239,6 +313,7 @@ impl Store {
     pub fn close(&self) {
         self.bell.close();
         self.reads.close();
+        self.direct.close();
         for writes in &self.writes {
             writes.close();
         }

@@ -7,22 +7,44 @@ use async_channel::Receiver;
 
 use crate::store::Conn;
 use crate::store::StoreError;
-use crate::store::job::{Job, Waiting};
+use crate::store::job::{Again, Answer, Job, Waiting};
 use crate::store::session::Session;
 
-pub(super) type ReadJob = Box<dyn Job<Conn>>;
+/// Work for a reader.
+pub(super) enum ReadJob {
+    /// In a transaction, so that all of its statements see one state.
+    Transaction(Box<dyn Job<Conn>>),
+    /// One statement, which sees one state by itself.
+    Statement(Box<dyn Again>),
+}
+
+impl ReadJob {
+    fn fail(mut self, fault: StoreError) {
+        self.as_answer().fail(fault);
+        match self {
+            Self::Transaction(job) => job.answer(),
+            Self::Statement(job) => job.answer(),
+        }
+    }
+
+    fn as_answer(&mut self) -> &mut dyn Answer {
+        match self {
+            Self::Transaction(job) => job.as_mut(),
+            Self::Statement(job) => job.as_mut(),
+        }
+    }
+}
 
 /// Works until the queue is closed and empty.
 pub(super) fn serve(mut session: Session, queue: &Receiver<Waiting<ReadJob>>, wait: Duration) {
     while let Ok(waiting) = queue.recv_blocking() {
         let late = waiting.is_late(wait);
         let mut job = waiting.job;
-        if job.is_abandoned() {
+        if job.as_answer().is_abandoned() {
             continue;
         }
         if late {
             job.fail(StoreError::Busy);
-            job.answer();
             continue;
         }
         // A job catches its own panics. One of the driver must not cost the thread.
@@ -32,16 +54,29 @@ pub(super) fn serve(mut session: Session, queue: &Receiver<Waiting<ReadJob>>, wa
     }
 }
 
-fn run(session: &mut Session, mut job: ReadJob) {
-    match session.begin() {
-        Ok(conn) => {
-            job.run(conn);
-            job.answer();
-            session.rollback();
-        }
-        Err(error) => {
-            job.fail(error);
-            job.answer();
-        }
+fn run(session: &mut Session, job: ReadJob) {
+    match job {
+        ReadJob::Transaction(mut job) => match session.begin() {
+            Ok(conn) => {
+                job.run(conn);
+                job.answer();
+                session.rollback();
+            }
+            Err(fault) => ReadJob::Transaction(job).fail(fault),
+        },
+        ReadJob::Statement(mut job) => match run_statement(session, job.as_mut()) {
+            Ok(()) => job.answer(),
+            Err(fault) => ReadJob::Statement(job).fail(fault),
+        },
     }
+}
+
+fn run_statement(session: &mut Session, job: &mut dyn Again) -> Result<(), StoreError> {
+    job.run(session.connected()?);
+    if job.is_lost() {
+        tracing::warn!("the database connection is lost, connecting again");
+        session.discard();
+        job.run(session.connected()?);
+    }
+    Ok(())
 }

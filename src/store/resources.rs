@@ -2,18 +2,16 @@
 //!
 //! It must not know what a document means: the caller hands the columns and the index rows in.
 
-use diesel::{
-    AsChangeset, ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable,
-    QueryableByName,
-};
+use diesel::sql_types::BigInt;
+use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, Queryable, QueryableByName};
 use diesel::{RunQueryDsl, Selectable, SelectableHelper};
 
 use serde::Serialize;
 
 use crate::scim::leaves::{HotColumns, IndexRow};
 use crate::store::schema::resources;
-use crate::store::sql::{Column, OneOf, Sql, rows};
-use crate::store::{Conn, ResourceId, StoreError, TenantId, Tx, attributes, members};
+use crate::store::sql::{Bind, Column, Fixed, OneOf, Prepared, Sql, rows};
+use crate::store::{Backend, Conn, ResourceId, StoreError, TenantId, Tx, attributes, members};
 
 /// A resource as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,58 +96,76 @@ pub struct Stamp {
     pub modified: i64,
 }
 
-#[derive(Insertable)]
-#[diesel(table_name = resources)]
-struct NewRow<'a> {
-    tenant_id: i64,
-    id: &'a str,
-    resource_type: &'a str,
-    version: i64,
-    created: i64,
-    modified: i64,
-    active: Option<bool>,
-    user_name: Option<&'a str>,
-    external_id: Option<&'a str>,
-    display_name: Option<&'a str>,
-    label: Option<&'a str>,
-    password_hash: Option<&'a str>,
-    doc: &'a str,
+struct InsertOne;
+
+impl Fixed for InsertOne {
+    fn text(_: Backend) -> &'static [&'static str] {
+        &[
+            "INSERT INTO resources (tenant_id, id, resource_type, version, created, modified, active, user_name, \
+             external_id, display_name, label, password_hash, doc) VALUES (",
+            ", ",
+            ", ",
+            ", ",
+            ", ",
+            ", ",
+            ", ",
+            ", ",
+            ", ",
+            ", ",
+            ", ",
+            ", ",
+            ", ",
+            ")",
+        ]
+    }
 }
 
-#[derive(AsChangeset)]
-#[diesel(table_name = resources)]
-#[diesel(treat_none_as_null = true)]
-struct Changed<'a> {
-    modified: i64,
-    active: Option<bool>,
-    user_name: Option<&'a str>,
-    external_id: Option<&'a str>,
-    display_name: Option<&'a str>,
-    label: Option<&'a str>,
-    doc: &'a str,
+struct UpdateOne;
+
+impl Fixed for UpdateOne {
+    fn text(_: Backend) -> &'static [&'static str] {
+        &[
+            "UPDATE resources SET version = version + 1, modified = ",
+            ", active = ",
+            ", user_name = ",
+            ", external_id = ",
+            ", display_name = ",
+            ", label = ",
+            ", doc = ",
+            " WHERE tenant_id = ",
+            " AND id = ",
+            " RETURNING version",
+        ]
+    }
+}
+
+#[derive(QueryableByName)]
+struct NewVersion {
+    #[diesel(sql_type = BigInt)]
+    version: i64,
 }
 
 /// Inserts the resource as version 1, with its index rows. `Duplicate(UserName)` where the type has another one
 /// of that name.
 pub fn insert(tx: &mut Tx<'_>, new: &NewResource) -> Result<Stamp, StoreError> {
     let tenant = tx.tenant();
-    diesel::insert_into(resources::table)
-        .values(NewRow {
-            tenant_id: tenant.0,
-            id: new.id.as_str(),
-            resource_type: &new.resource_type,
-            version: 1,
-            created: new.at,
-            modified: new.at,
-            active: new.hot.active,
-            user_name: new.hot.user_name.as_deref(),
-            external_id: new.hot.external_id.as_deref(),
-            display_name: new.hot.display_name.as_deref(),
-            label: new.label.as_deref(),
-            password_hash: new.password_hash.as_deref(),
-            doc: &new.doc,
-        })
-        .execute(tx.conn())?;
+    let binds = [
+        Bind::Int(tenant.0),
+        Bind::Text(new.id.as_str()),
+        Bind::Text(&new.resource_type),
+        Bind::Int(1),
+        Bind::Int(new.at),
+        Bind::Int(new.at),
+        Bind::AnyBool(new.hot.active),
+        Bind::AnyText(new.hot.user_name.as_deref()),
+        Bind::AnyText(new.hot.external_id.as_deref()),
+        Bind::AnyText(new.hot.display_name.as_deref()),
+        Bind::AnyText(new.label.as_deref()),
+        Bind::AnyText(new.password_hash.as_deref()),
+        Bind::Text(&new.doc),
+    ];
+    let conn = tx.conn();
+    Prepared::<InsertOne, 13>::new(conn.backend(), binds).execute(conn)?;
     attributes::insert(tx, &new.id, &new.rows)?;
     tx.count(&new.resource_type, 1, 0);
     tx.grown().resources += 1;
@@ -286,26 +302,27 @@ pub fn password_hash(
 /// Stores the new state as the next version. `None` where there is no such resource.
 pub fn update(tx: &mut Tx<'_>, new: &Update) -> Result<Option<Stamp>, StoreError> {
     let tenant = tx.tenant();
+    let binds = [
+        Bind::Int(new.at),
+        Bind::AnyBool(new.hot.active),
+        Bind::AnyText(new.hot.user_name.as_deref()),
+        Bind::AnyText(new.hot.external_id.as_deref()),
+        Bind::AnyText(new.hot.display_name.as_deref()),
+        Bind::AnyText(new.label.as_deref()),
+        Bind::Text(&new.doc),
+        Bind::Int(tenant.0),
+        Bind::Text(new.id.as_str()),
+    ];
+    let conn = tx.conn();
+    let updated: Option<NewVersion> = Prepared::<UpdateOne, 9>::new(conn.backend(), binds)
+        .get_result(conn)
+        .optional()?;
+    let Some(NewVersion { version }) = updated else {
+        return Ok(None);
+    };
     let row = resources::table
         .filter(resources::tenant_id.eq(tenant.0))
         .filter(resources::id.eq(new.id.as_str()));
-    let changed = Changed {
-        modified: new.at,
-        active: new.hot.active,
-        user_name: new.hot.user_name.as_deref(),
-        external_id: new.hot.external_id.as_deref(),
-        display_name: new.hot.display_name.as_deref(),
-        label: new.label.as_deref(),
-        doc: &new.doc,
-    };
-    let version: Option<i64> = diesel::update(row)
-        .set((changed, resources::version.eq(resources::version + 1)))
-        .returning(resources::version)
-        .get_result(tx.conn())
-        .optional()?;
-    let Some(version) = version else {
-        return Ok(None);
-    };
     let password = match &new.password {
         Password::Keep => None,
         Password::Clear => Some(None),

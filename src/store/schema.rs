@@ -12,6 +12,13 @@ diesel::table! {
 }
 
 diesel::table! {
+    access_epochs (tenant_id) {
+        tenant_id -> BigInt,
+        epoch -> BigInt,
+    }
+}
+
+diesel::table! {
     resources (tenant_id, id) {
         tenant_id -> BigInt,
         id -> Text,
@@ -105,6 +112,7 @@ diesel::table! {
 }
 
 diesel::joinable!(tokens -> tenants (tenant_id));
+diesel::joinable!(access_epochs -> tenants (tenant_id));
 
 diesel::table! {
     setups (tenant_id, org) {
@@ -179,6 +187,7 @@ diesel::table! {
 
 diesel::allow_tables_to_appear_in_same_query!(
     tenants,
+    access_epochs,
     resources,
     attributes,
     members,

@@ -1,5 +1,7 @@
 //! A thread's own connection, opened again when it broke.
 
+use std::fmt;
+
 use crate::store::conn::{self, Role};
 use crate::store::{Backend, Conn, DatabaseUrl, StoreError};
 use crate::telemetry;
@@ -8,6 +10,12 @@ pub(super) struct Session {
     url: DatabaseUrl,
     role: Role,
     conn: Option<Conn>,
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Session({}, {:?})", self.url, self.role)
+    }
 }
 
 impl Session {
@@ -48,6 +56,15 @@ impl Session {
         Ok(self.conn.insert(conn))
     }
 
+    /// The connection outside a transaction, made anew where there is none.
+    pub fn connected(&mut self) -> Result<&mut Conn, StoreError> {
+        let conn = match self.conn.take() {
+            Some(conn) => conn,
+            None => conn::open(&self.url, self.role)?,
+        };
+        Ok(self.conn.insert(conn))
+    }
+
     /// Undoes the transaction at hand. A connection that cannot do that is given up.
     pub fn rollback(&mut self) {
         if let Some(conn) = &mut self.conn
@@ -73,9 +90,9 @@ impl Session {
 /// later can fail halfway; on PostgreSQL the tenant's row is the lock.
 fn begin_sql(backend: Backend, role: Role) -> &'static str {
     match (backend, role) {
-        (Backend::Sqlite, Role::Reader | Role::Copier | Role::Checker) => "BEGIN",
+        (Backend::Sqlite, Role::Reader | Role::Direct | Role::Copier | Role::Checker) => "BEGIN",
         (Backend::Sqlite, Role::Writer | Role::Migrator) => "BEGIN IMMEDIATE",
-        (Backend::Postgres, Role::Reader | Role::Copier | Role::Checker) => {
+        (Backend::Postgres, Role::Reader | Role::Direct | Role::Copier | Role::Checker) => {
             "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
         }
         (Backend::Postgres, Role::Writer | Role::Migrator) => "BEGIN",

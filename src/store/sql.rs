@@ -8,9 +8,10 @@
 
 use std::borrow::Cow;
 use std::fmt::Write;
+use std::marker::PhantomData;
 
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel::sql_types::{BigInt, Text, Untyped};
+use diesel::sql_types::{BigInt, Bool, Double, Nullable, Text, Untyped};
 use diesel::{QueryResult, RunQueryDsl};
 use serde::Serialize;
 
@@ -24,10 +25,29 @@ pub(super) struct Sql<'a> {
     binds: Vec<Bind<'a>>,
 }
 
+/// A parameter.
 #[derive(Debug, Clone, Copy)]
-enum Bind<'a> {
+pub(super) enum Bind<'a> {
     Int(i64),
     Text(&'a str),
+    /// A text, or NULL.
+    AnyText(Option<&'a str>),
+    /// A number, or NULL.
+    AnyDouble(Option<f64>),
+    /// A truth value, or NULL.
+    AnyBool(Option<bool>),
+}
+
+impl Bind<'_> {
+    fn push<'b>(&'b self, out: &mut AstPass<'_, 'b, MultiBackend>) -> QueryResult<()> {
+        match self {
+            Self::Int(value) => out.push_bind_param::<BigInt, _>(value),
+            Self::Text(value) => out.push_bind_param::<Text, _>(*value),
+            Self::AnyText(value) => out.push_bind_param::<Nullable<Text>, _>(value),
+            Self::AnyDouble(value) => out.push_bind_param::<Nullable<Double>, _>(value),
+            Self::AnyBool(value) => out.push_bind_param::<Nullable<Bool>, _>(value),
+        }
+    }
 }
 
 impl<'a> Sql<'a> {
@@ -67,10 +87,7 @@ impl QueryFragment<MultiBackend> for Sql<'_> {
                 .ok_or_else(|| {
                     diesel::result::Error::QueryBuilderError("a parameter without a value".into())
                 })?;
-            match bind {
-                Bind::Int(value) => out.push_bind_param::<BigInt, _>(value)?,
-                Bind::Text(value) => out.push_bind_param::<Text, _>(*value)?,
-            }
+            bind.push(&mut out)?;
             out.push_sql(rest);
         }
         Ok(())
@@ -87,6 +104,55 @@ impl Query for Sql<'_> {
 }
 
 impl RunQueryDsl<Conn> for Sql<'_> {}
+
+/// A statement of the hot paths, whose text is fixed: the connection knows it by its type, and looks at the text once.
+pub(super) trait Fixed: 'static {
+    /// What stands before, between and behind the parameters.
+    fn text(backend: Backend) -> &'static [&'static str];
+}
+
+/// A [`Fixed`] statement with its parameters.
+pub(super) struct Prepared<'a, S, const N: usize> {
+    backend: Backend,
+    binds: [Bind<'a>; N],
+    statement: PhantomData<S>,
+}
+
+impl<'a, S: Fixed, const N: usize> Prepared<'a, S, N> {
+    pub fn new(backend: Backend, binds: [Bind<'a>; N]) -> Self {
+        Self {
+            backend,
+            binds,
+            statement: PhantomData,
+        }
+    }
+}
+
+impl<S: Fixed, const N: usize> QueryFragment<MultiBackend> for Prepared<'_, S, N> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, MultiBackend>) -> QueryResult<()> {
+        let mut parts = S::text(self.backend).iter();
+        let mut push = |out: &mut AstPass<'_, 'b, MultiBackend>| {
+            out.push_sql(parts.next().copied().unwrap_or_default());
+        };
+        for bind in &self.binds {
+            push(&mut out);
+            bind.push(&mut out)?;
+        }
+        push(&mut out);
+        Ok(())
+    }
+}
+
+impl<S: Fixed, const N: usize> QueryId for Prepared<'_, S, N> {
+    type QueryId = Prepared<'static, S, N>;
+    const HAS_STATIC_QUERY_ID: bool = true;
+}
+
+impl<S, const N: usize> Query for Prepared<'_, S, N> {
+    type SqlType = Untyped;
+}
+
+impl<S, const N: usize> RunQueryDsl<Conn> for Prepared<'_, S, N> {}
 
 /// The type of a column in [`rows`].
 #[derive(Debug, Clone, Copy)]

@@ -3,7 +3,7 @@
 use diesel::BoolExpressionMethods;
 use diesel::{ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, RunQueryDsl};
 
-use crate::store::schema::{tenants, tokens};
+use crate::store::schema::{access_epochs, tenants, tokens};
 use crate::store::tenants::{POLICY, Policy};
 use crate::store::{Conn, StoreError, TenantId};
 
@@ -54,6 +54,15 @@ impl From<Row> for Token {
             fields: row.fields,
         }
     }
+}
+
+/// A token, and how its tenant's clients are understood and answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Known {
+    pub token: Token,
+    pub policy: Policy,
+    /// The tenant's: it moves before either of them is another.
+    pub epoch: i64,
 }
 
 /// `Duplicate(TokenName)` where the tenant has a live token of that name; `UnknownTenant`.
@@ -113,14 +122,18 @@ pub fn revoke(
 
 /// The token with this hash, of any tenant and in any state: whether it still holds is the caller's to judge.
 /// With it comes its tenant's policy, which every request needs.
-pub fn by_hash(conn: &mut Conn, hash: &str) -> Result<Option<(Token, Policy)>, StoreError> {
-    let row: Option<(Row, (String, String))> = tokens::table
-        .inner_join(tenants::table)
+pub fn by_hash(conn: &mut Conn, hash: &str) -> Result<Option<Known>, StoreError> {
+    let row: Option<(Row, (String, String), i64)> = tokens::table
+        .inner_join(tenants::table.inner_join(access_epochs::table))
         .filter(tokens::hash.eq(hash))
-        .select((tokens::all_columns, POLICY))
+        .select((tokens::all_columns, POLICY, access_epochs::epoch))
         .get_result(conn)
         .optional()?;
-    Ok(row.map(|(token, policy)| (token.into(), policy.into())))
+    Ok(row.map(|(token, policy, epoch)| Known {
+        token: token.into(),
+        policy: policy.into(),
+        epoch,
+    }))
 }
 
 /// Notes a use; never goes back in time.
@@ -182,7 +195,12 @@ mod tests {
                 "{taken:?}"
             );
             let found = store.read(|conn| by_hash(conn, "hash of 1")).await.unwrap();
-            assert_eq!(found, Some((token("1", "okta"), Policy::default())));
+            let known = Known {
+                token: token("1", "okta"),
+                policy: Policy::default(),
+                epoch: 1,
+            };
+            assert_eq!(found, Some(known));
             for at in [5, 9, 7] {
                 store
                     .admin(move |conn| touch_last_used(conn, TENANT, "1", at))
@@ -206,6 +224,12 @@ mod tests {
                 .admin(|conn| insert(conn, token("3", "okta")))
                 .await
                 .unwrap();
+            let known = store.read(|conn| by_hash(conn, "hash of 1")).await.unwrap();
+            assert_eq!(
+                known.map(|known| known.epoch),
+                Some(2),
+                "a use is no change"
+            );
             let all = store.read(|conn| list(conn, TENANT)).await.unwrap();
             assert_eq!(
                 all.iter().map(|one| one.id.as_str()).collect::<Vec<_>>(),

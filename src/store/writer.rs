@@ -388,14 +388,25 @@ fn run_one(
     if !good {
         return Ok(false);
     }
-    // One round trip for both.
-    match conn.batch("RELEASE SAVEPOINT job; SAVEPOINT job") {
+    match next_savepoint(conn) {
         Ok(()) => Ok(true),
         Err(fault) => {
             // The job went on after a failed statement. PostgreSQL notices here.
             job.as_answer().fail(fault);
             Ok(false)
         }
+    }
+}
+
+/// On SQLite the statements are kept prepared; on PostgreSQL both are one round trip.
+fn next_savepoint(conn: &mut Conn) -> Result<(), StoreError> {
+    match conn.backend() {
+        Backend::Sqlite => {
+            Sql::new("RELEASE SAVEPOINT job").execute(conn)?;
+            Sql::new("SAVEPOINT job").execute(conn)?;
+            Ok(())
+        }
+        Backend::Postgres => conn.batch("RELEASE SAVEPOINT job; SAVEPOINT job"),
     }
 }
 

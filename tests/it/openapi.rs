@@ -69,9 +69,9 @@ fn every_route_is_described() {
     let document = Document::new();
     let described: BTreeSet<&str> = document.operations().map(|(path, ..)| path).collect();
     let source = include_str!("../../src/http/mod.rs");
-    let routes: Vec<&str> = source
-        .split("web::resource(\"")
-        .skip(1)
+    let routes: Vec<&str> = ["    resource(\"", "under_scim(\""]
+        .into_iter()
+        .flat_map(|call| source.split(call).skip(1))
         .filter_map(|rest| rest.split('"').next())
         .filter(|route| !route.starts_with(PAGE))
         .collect();

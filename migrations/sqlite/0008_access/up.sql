@@ -1,0 +1,20 @@
+-- Moves with everything that changes whom a tenant lets in or how it answers: what a node remembers of a token holds
+-- until then. Triggers, so that it moves whatever program, of whatever version, makes the change.
+CREATE TABLE access_epochs (
+    tenant_id BIGINT NOT NULL PRIMARY KEY REFERENCES tenants (id),
+    epoch BIGINT NOT NULL
+) WITHOUT ROWID;
+INSERT INTO access_epochs (tenant_id, epoch) SELECT id, 1 FROM tenants;
+
+CREATE TRIGGER tenants_access_born AFTER INSERT ON tenants BEGIN
+    INSERT INTO access_epochs (tenant_id, epoch) VALUES (NEW.id, 1);
+END;
+CREATE TRIGGER tenants_access_changed AFTER UPDATE OF compatibility, patch_answer ON tenants BEGIN
+    UPDATE access_epochs SET epoch = epoch + 1 WHERE tenant_id = NEW.id;
+END;
+CREATE TRIGGER tokens_access_changed AFTER UPDATE OF tenant_id, name, hash, scopes, expires, revoked, fields ON tokens BEGIN
+    UPDATE access_epochs SET epoch = epoch + 1 WHERE tenant_id = OLD.tenant_id;
+END;
+CREATE TRIGGER tokens_access_gone AFTER DELETE ON tokens BEGIN
+    UPDATE access_epochs SET epoch = epoch + 1 WHERE tenant_id = OLD.tenant_id;
+END;
