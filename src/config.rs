@@ -265,6 +265,7 @@ fn webhooks(sources: &Sources) -> Result<deliver::Options, ConfigError> {
             259_200,
             1..=31_536_000,
         )?),
+        look_every: deliver::LOOK_EVERY,
     })
 }
 

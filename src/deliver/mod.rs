@@ -36,10 +36,16 @@ pub struct Options {
     pub backoff_most: Duration,
     /// A change that is older than this and fails is given up.
     pub give_up: Duration,
+    /// How often the outbox is looked at where no commit of this process wakes the worker: other nodes write too, and
+    /// what failed waits for its time.
+    pub look_every: Duration,
 }
 
-/// How often the outbox is looked at where nothing else wakes the worker: other nodes write too.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// The usual [`Options::look_every`].
+pub const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// Between two looks at least, so that a burst of commits is a few looks and not one for each.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// What every delivery needs.
 struct Worker {
@@ -95,7 +101,11 @@ impl Deliveries {
 async fn run(worker: Arc<Worker>, mut stopped: watch::Receiver<bool>) {
     let mut running = JoinSet::new();
     let at_hand = Arc::new(AtHand::default());
+    let mut commits = worker.store.bell().listen_to_commits();
     while !*stopped.borrow() {
+        // What is committed from here on wakes the worker again.
+        commits.borrow_and_update();
+        while running.try_join_next().is_some() {}
         match worker.due().await {
             Ok(due) => {
                 for key in due {
@@ -103,8 +113,9 @@ async fn run(worker: Arc<Worker>, mut stopped: watch::Receiver<bool>) {
                     if let Some(held) = at_hand.take(&key) {
                         let (worker, stopped) = (Arc::clone(&worker), stopped.clone());
                         running.spawn(async move {
-                            outbox::deliver(&worker, &key, &stopped).await;
+                            let came_to_end = outbox::deliver(&worker, &key, &stopped).await;
                             drop(held);
+                            came_to_end
                         });
                     }
                 }
@@ -113,9 +124,15 @@ async fn run(worker: Arc<Worker>, mut stopped: watch::Receiver<bool>) {
                 tracing::warn!(error = %telemetry::chain(&error), "cannot look for webhooks to deliver");
             }
         }
-        while running.try_join_next().is_some() {}
         tokio::select! {
-            () = tokio::time::sleep(LOOK_EVERY) => {}
+            () = tokio::time::sleep(PAUSE) => {}
+            _ = stopped.changed() => continue,
+        }
+        tokio::select! {
+            () = tokio::time::sleep(worker.options.look_every) => {}
+            Ok(()) = commits.changed() => {}
+            // What was committed while it was held was nobody's to deliver. (Not after a fault, which would come again.)
+            Some(Ok(true)) = running.join_next() => {}
             _ = stopped.changed() => {}
         }
     }
@@ -165,3 +182,6 @@ impl Worker {
             .await
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -22,11 +22,12 @@ const NOTE_EVERY: u32 = 20;
 /// Failures are shown to people; the rest of a long one says no more.
 const MOST_FAILURE_CHARS: usize = 500;
 
-/// Delivers what waits, until there is no more, one fails, or the service stops.
-pub async fn deliver(worker: &Worker, key: &Key, stopped: &watch::Receiver<bool>) {
+/// Delivers what waits, until there is no more, one fails, or the service stops. False where it met a fault, or another
+/// node was at it.
+pub async fn deliver(worker: &Worker, key: &Key, stopped: &watch::Receiver<bool>) -> bool {
     let done = async {
         let Some(row) = claim(worker, key).await? else {
-            return Ok(());
+            return Ok(false);
         };
         let mut round = Round {
             worker,
@@ -38,11 +39,12 @@ pub async fn deliver(worker: &Worker, key: &Key, stopped: &watch::Receiver<bool>
         };
         let note = round.run().await?;
         round.note(note).await?;
-        Ok::<_, Error>(())
+        Ok::<_, Error>(true)
     };
-    if let Err(error) = done.await {
+    done.await.unwrap_or_else(|error| {
         tracing::warn!(subscription.id = key.id, error = %telemetry::chain(&error), "webhooks are not delivered");
-    }
+        false
+    })
 }
 
 /// Long enough for two attempts and a note; when a node dies, another goes on after that.

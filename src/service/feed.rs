@@ -283,7 +283,7 @@ pub async fn hear_other_nodes(store: Arc<Store>) {
         match found {
             Ok(found) => {
                 for (tenant, last) in found {
-                    store.bell().ring(tenant, last);
+                    store.bell().echo(tenant, last);
                 }
             }
             Err(error) => tracing::debug!(%error, "other nodes' changes were not asked for"),

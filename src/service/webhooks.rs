@@ -398,6 +398,12 @@ impl Voice {
         Self(View::whole(registry))
     }
 
+    /// With the standard's types alone.
+    #[cfg(test)]
+    pub(crate) fn standard() -> Self {
+        Self::new(&Arc::new(Registry::standard()))
+    }
+
     /// The message of a change; `None` where there is nothing in it to see.
     ///
     /// # Errors

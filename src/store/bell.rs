@@ -18,6 +18,8 @@ pub struct Bell(Mutex<Rope>);
 struct Rope {
     /// The number of each tenant's last change, as far as it was told here.
     tenants: HashMap<TenantId, watch::Sender<i64>>,
+    /// Moves with each commit of this process that has changes, whoever's they are.
+    commits: watch::Sender<()>,
     is_closed: bool,
 }
 
@@ -34,8 +36,21 @@ impl Bell {
         })
     }
 
-    /// The tenant's changes go up to `seq`.
+    /// Hears that something was committed here, of whichever tenant. Several commits may be one sound.
+    pub fn listen_to_commits(&self) -> watch::Receiver<()> {
+        self.with(|rope| rope.commits.subscribe())
+    }
+
+    /// A commit of this process: the tenant's changes go up to `seq`.
     pub fn ring(&self, tenant: TenantId, seq: i64) {
+        self.with(|rope| {
+            rope.commits.send_replace(());
+        });
+        self.echo(tenant, seq);
+    }
+
+    /// The tenant's changes go up to `seq`, wherever they were made.
+    pub fn echo(&self, tenant: TenantId, seq: i64) {
         self.with(|rope| {
             let Some(sender) = rope.tenants.get(&tenant) else {
                 return;
@@ -95,6 +110,19 @@ mod tests {
         assert_eq!(listened, [ONE, OTHER]);
         drop(one);
         assert_eq!(bell.listened(), [OTHER]);
+    }
+
+    #[test]
+    fn commits_are_heard_whoever_made_them_and_echoes_are_not() {
+        let bell = Bell::default();
+        let mut commits = bell.listen_to_commits();
+        bell.echo(ONE, 1);
+        assert!(!commits.has_changed().unwrap());
+        bell.ring(ONE, 1);
+        bell.ring(OTHER, 1);
+        assert!(commits.has_changed().unwrap());
+        commits.borrow_and_update();
+        assert!(!commits.has_changed().unwrap());
     }
 
     #[test]
