@@ -222,11 +222,7 @@ pub async fn members(
     let (service, context) = (&shared.service, &caller.context);
     let page = match moment(&query)? {
         None => directory::members_of(service, context, id, depth, after, limit).await?,
-        Some(_) if query.get("nested") == Some("true") => {
-            let text = "The past is told of direct members: leave `nested` out.";
-            return Err(service::Error::BadRequest(text.to_owned()).into());
-        }
-        Some(at) => history::members_at(service, context, id, after, limit, at).await?,
+        Some(at) => history::members_at(service, context, id, depth, after, limit, at).await?,
     };
     let users = page.people.iter().map(User::from).collect();
     let next = page.next;

@@ -64,6 +64,56 @@ fn compare(
     }
 }
 
+/// Takes recorded differences back, so that the document is as it was before them. `payload` is the JSON text of an object
+/// with the list `attributes`.
+pub fn undo(rt: &ResourceType, document: &mut Map<String, Value>, payload: &str) {
+    let payload: Value = serde_json::from_str(payload).unwrap_or_default();
+    let list = payload.get("attributes").and_then(Value::as_array);
+    for entry in list.into_iter().flatten() {
+        let Some(path) = entry.get("path").and_then(Value::as_str) else {
+            continue;
+        };
+        let before = entry.get("before").filter(|value| !value.is_null());
+        match &rt.attr_by_key(path) {
+            Some(found) => {
+                let names = [
+                    found.container.as_deref(),
+                    Some(found.attribute.name.as_str()),
+                    found.sub.as_ref().map(|sub| sub.name.as_str()),
+                ];
+                let names: Vec<&str> = names.into_iter().flatten().collect();
+                put(document, &names, before);
+            }
+            // The container of an extension.
+            None => put(document, &[path], before),
+        }
+    }
+}
+
+/// Sets the value at the end of the path, or takes it away; an object that becomes empty goes too.
+fn put(object: &mut Map<String, Value>, names: &[&str], value: Option<&Value>) {
+    let Some((first, rest)) = names.split_first() else {
+        return;
+    };
+    if rest.is_empty() {
+        match value {
+            Some(value) => object.insert((*first).to_owned(), value.clone()),
+            None => object.remove(*first),
+        };
+        return;
+    }
+    let inner = object
+        .entry(*first)
+        .or_insert_with(|| Value::Object(Map::new()));
+    let is_empty = inner.as_object_mut().is_some_and(|inner| {
+        put(inner, rest, value);
+        inner.is_empty()
+    });
+    if is_empty {
+        object.remove(*first);
+    }
+}
+
 /// The members of a value that is an object, or absent and so without members.
 fn members(value: Option<&Value>) -> Option<&Map<String, Value>> {
     static NONE: std::sync::LazyLock<Map<String, Value>> = std::sync::LazyLock::new(Map::new);
@@ -85,6 +135,9 @@ fn differing<'a>(before: &'a Map<String, Value>, after: &'a Map<String, Value>) 
         .filter(|(_, before, after)| before != after)
         .collect()
 }
+
+#[cfg(test)]
+mod properties;
 
 #[cfg(test)]
 mod tests {

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use crate::auth::Scope;
-use crate::scim::ResourceType;
-use crate::service::directory::{Asker, MOST, People, Person};
+use crate::scim::{ResourceType, diff};
+use crate::service::directory::{Asker, Depth, MOST, People, Person};
 use crate::service::error::Gone;
 use crate::service::feed::{Change, ChangeKind, View};
 use crate::service::{Context, Error, Service};
@@ -84,14 +84,19 @@ pub async fn user_at(
         .await
 }
 
-/// A page of the active users who were direct members of a group, by id.
+/// How many groups within a group are gone through.
+const MOST_GROUPS: usize = 500;
+
+/// A page of the active users who were in a group, by id.
 ///
 /// # Errors
-/// As [`user_at`], and [`Error::Hidden`] where the caller may not read `members`.
+/// As [`user_at`], [`Error::BadRequest`] where too many groups were in the group, and [`Error::Hidden`] where the caller
+/// may not read `members`.
 pub async fn members_at(
     service: &Service,
     context: &Context,
     id: ResourceId,
+    depth: Depth,
     after: Option<ResourceId>,
     limit: u32,
     at: Timestamp,
@@ -103,7 +108,10 @@ pub async fn members_at(
         .store
         .read(move |conn| {
             reaches(conn, asker.tenant, at)?;
-            let ids = ids_at(conn, &asker, &id, at)?;
+            let mut ids = ids_at(conn, &asker, &id, at)?;
+            if depth == Depth::Nested {
+                ids = ids_within(conn, &asker, &id, ids, at)?;
+            }
             let rest = ids
                 .into_iter()
                 .filter(|id| after.as_ref().is_none_or(|after| id > after));
@@ -181,7 +189,7 @@ fn person_at(
             }
             _ => {
                 if let Some(document) = &mut then.document {
-                    undo(rt, document, &change.payload);
+                    diff::undo(rt, document, &change.payload);
                 }
             }
         }
@@ -207,6 +215,67 @@ fn created(conn: &mut Conn, tenant: TenantId, id: &ResourceId) -> Result<Option<
         Step::On
     })?;
     Ok(found)
+}
+
+/// The ids of all in a group at a moment, also through groups that were in it. `direct` are the group's own.
+fn ids_within(
+    conn: &mut Conn,
+    asker: &Asker,
+    group: &ResourceId,
+    direct: BTreeSet<ResourceId>,
+    at: Timestamp,
+) -> Result<BTreeSet<ResourceId>, Error> {
+    let mut gone_through = BTreeSet::from([group.clone()]);
+    let (mut all, mut fresh) = (BTreeSet::new(), direct);
+    // What was met before is not followed again, which ends cycles.
+    while !fresh.is_empty() {
+        let groups = groups_among(conn, asker, &fresh)?;
+        all.append(&mut fresh);
+        for group in groups {
+            if !gone_through.insert(group.clone()) {
+                continue;
+            }
+            if gone_through.len() > MOST_GROUPS {
+                return Err(Error::BadRequest(format!(
+                    "More than {MOST_GROUPS} groups were in this group. Ask for its direct members, with `nested=false`, and for \
+                     those of the groups in it."
+                )));
+            }
+            match ids_at(conn, asker, &group, at) {
+                Ok(ids) => fresh.extend(ids.into_iter().filter(|id| !all.contains(id))),
+                Err(Error::NotFound(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    Ok(all)
+}
+
+/// Those that are groups, or were when they were deleted.
+fn groups_among(
+    conn: &mut Conn,
+    asker: &Asker,
+    ids: &BTreeSet<ResourceId>,
+) -> Result<Vec<ResourceId>, Error> {
+    let wanted: Vec<ResourceId> = ids.iter().cloned().collect();
+    let mut groups = Vec::new();
+    let mut there = BTreeSet::new();
+    for row in resources::get_many(conn, asker.tenant, &wanted)? {
+        if row.resource_type == asker.group.name {
+            groups.push(row.id.clone());
+        }
+        there.insert(row.id);
+    }
+    for id in ids.difference(&there) {
+        let last = changes::of_resource(conn, asker.tenant, id, None, 1)?;
+        if last
+            .iter()
+            .any(|row| row.change.resource_type == asker.group.name)
+        {
+            groups.push(id.clone());
+        }
+    }
+    Ok(groups)
 }
 
 /// The ids of a group's direct members at a moment.
@@ -280,60 +349,6 @@ fn step(ids: &mut BTreeSet<ResourceId>, recorded: &Recorded, adds: ChangeKind) {
         } else {
             ids.remove(&id);
         }
-    }
-}
-
-/// Puts back what an update changed.
-fn undo(rt: &ResourceType, document: &mut Map<String, Value>, payload: &str) {
-    let payload: Value = serde_json::from_str(payload).unwrap_or_default();
-    let list = payload.get("attributes").and_then(Value::as_array);
-    for entry in list.into_iter().flatten() {
-        let Some(path) = entry.get("path").and_then(Value::as_str) else {
-            continue;
-        };
-        let before = entry.get("before").filter(|value| !value.is_null());
-        let names: Vec<&str> = match &rt.attr_by_key(path) {
-            Some(found) => {
-                let names = [
-                    found.container.as_deref(),
-                    Some(found.attribute.name.as_str()),
-                    found.sub.as_ref().map(|sub| sub.name.as_str()),
-                ];
-                put(
-                    document,
-                    &names.into_iter().flatten().collect::<Vec<_>>(),
-                    before,
-                );
-                continue;
-            }
-            // The container of an extension.
-            None => vec![path],
-        };
-        put(document, &names, before);
-    }
-}
-
-/// Sets the value at the end of the path, or takes it away; an object that becomes empty goes too.
-fn put(object: &mut Map<String, Value>, names: &[&str], value: Option<&Value>) {
-    let Some((first, rest)) = names.split_first() else {
-        return;
-    };
-    if rest.is_empty() {
-        match value {
-            Some(value) => object.insert((*first).to_owned(), value.clone()),
-            None => object.remove(*first),
-        };
-        return;
-    }
-    let inner = object
-        .entry(*first)
-        .or_insert_with(|| Value::Object(Map::new()));
-    let is_empty = inner.as_object_mut().is_some_and(|inner| {
-        put(inner, rest, value);
-        inner.is_empty()
-    });
-    if is_empty {
-        object.remove(*first);
     }
 }
 

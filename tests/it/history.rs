@@ -4,23 +4,22 @@ use jiff::Timestamp;
 use rollcall::clock::{Clock as _, SystemClock};
 use serde_json::{Value, json};
 
-use crate::harness::{Client, TestApp, both, id, sample, texts, with_query};
+use crate::harness::{Client, TestApp, both, id, random_token, sample, texts, with_query};
 
 fn now() -> Timestamp {
     SystemClock::default().now()
 }
 
 /// Status and body of a question, at a moment or now.
-async fn ask(client: &Client, path: &str, at: Option<Timestamp>) -> (u16, Value) {
-    let path = format!("/directory/v1{path}");
+async fn ask(client: &Client, question: &str, at: Option<Timestamp>) -> (u16, Value) {
+    let path = format!("/directory/v1{question}");
     let at = at.map(|at| at.to_string());
-    let mut parameters = Vec::new();
-    if let Some(at) = &at {
-        parameters.push(("at", at.as_str()));
-    } else if path.ends_with("/members") {
-        parameters.push(("nested", "false"));
-    }
-    let reply = client.site().get(&with_query(&path, &parameters)).await;
+    let path = match at {
+        Some(at) if path.contains('?') => format!("{path}&at={at}"),
+        Some(at) => format!("{path}?at={at}"),
+        None => path,
+    };
+    let reply = client.get(&path).await;
     let body = if reply.status == 200 {
         reply.body
     } else {
@@ -29,7 +28,7 @@ async fn ask(client: &Client, path: &str, at: Option<Timestamp>) -> (u16, Value)
     (reply.status, body)
 }
 
-/// Numbers that look random and are the same in every run.
+/// Numbers that look random and are the same for the same seed.
 struct Numbers(u64);
 
 impl Numbers {
@@ -40,12 +39,16 @@ impl Numbers {
         usize::try_from((self.0 >> 33) % u64::try_from(limit).unwrap()).unwrap()
     }
 
-    fn one_of<'l>(&mut self, list: &'l [String]) -> Option<&'l String> {
-        (!list.is_empty()).then(|| &list[self.below(list.len())])
+    fn one_of<T: Clone>(&mut self, list: &[T]) -> T {
+        list[self.below(list.len())].clone()
+    }
+
+    fn maybe(&mut self) -> bool {
+        self.below(2) == 0
     }
 }
 
-/// All that was ever made, deleted or not.
+/// All that one sequence ever made, deleted or not.
 #[derive(Default)]
 struct Made {
     users: Vec<String>,
@@ -55,110 +58,266 @@ struct Made {
 impl Made {
     fn questions(&self) -> Vec<String> {
         let users = self.users.iter().map(|id| format!("/users/{id}"));
-        let groups = self.groups.iter().map(|id| format!("/groups/{id}/members"));
+        let groups = self.groups.iter().flat_map(|id| {
+            ["", "?nested=false"].map(|depth| format!("/groups/{id}/members{depth}"))
+        });
         users.chain(groups).collect()
     }
 }
 
-/// One write, whatever comes of it.
-async fn write_something(app: &TestApp, made: &mut Made, numbers: &mut Numbers, step: usize) {
-    let user = numbers.one_of(&made.users).cloned().unwrap_or_default();
-    let group = numbers.one_of(&made.groups).cloned().unwrap_or_default();
-    let (at_user, at_group) = (format!("/Users/{user}"), format!("/Groups/{group}"));
-    let department = format!("{}:department", sample::ENTERPRISE);
-    let what = match step {
-        0..4 => 0,
-        4 | 5 => 2,
-        _ => numbers.below(12),
-    };
-    match what {
-        0 | 1 => {
-            let body = match numbers.below(2) {
-                0 => sample::user(&format!("u{step}@example.com")),
-                _ => sample::full_user(&format!("u{step}@example.com")),
-            };
-            let created = app.post("/Users", &body).await.expect(201);
-            made.users.push(id(&created).to_owned());
+/// A sequence of writes by one seed.
+struct Sequence<'a> {
+    app: &'a TestApp,
+    numbers: Numbers,
+    made: Made,
+    seed: u64,
+    step: usize,
+}
+
+impl Sequence<'_> {
+    fn name(&self) -> String {
+        format!("u{}-{}@example.com", self.seed, self.step)
+    }
+
+    /// One write, whatever comes of it.
+    async fn write(&mut self) {
+        match self.step {
+            0..3 => return self.create_user().await,
+            3 | 4 => return self.create_group().await,
+            _ => {}
         }
-        2 => {
-            let members: Vec<&str> = made.users.iter().take(3).map(String::as_str).collect();
-            let created = app.create_group(&format!("G{step}"), &members).await;
-            made.groups.push(id(&created).to_owned());
-        }
-        3 | 4 => {
-            let operations = json!([
-                { "op": "replace", "path": "title", "value": format!("T{step}") },
-                { "op": "replace", "path": "name.givenName", "value": format!("N{step}") },
-                { "op": "replace", "path": "active", "value": numbers.below(2) == 0 }
-            ]);
-            app.edit(&at_user, operations).await;
-        }
-        5 => {
-            let operations = json!([{ "op": "remove", "path": "name" }, { "op": "add", "path": department, "value": "D" }]);
-            app.edit(&at_user, operations).await;
-        }
-        6 => {
-            let operations = json!([{ "op": "remove", "path": department }, { "op": "remove", "path": "emails" }]);
-            app.edit(&at_user, operations).await;
-        }
-        7 => {
-            app.put(&at_user, &sample::user(&format!("p{step}@example.com")))
-                .await;
-        }
-        8 | 9 => {
-            let operations =
-                json!([{ "op": "add", "path": "members", "value": [{ "value": user }] }]);
-            app.edit(&at_group, operations).await;
-        }
-        10 => {
-            let remove = format!("members[value eq \"{user}\"]");
-            app.edit(&at_group, json!([{ "op": "remove", "path": remove }]))
-                .await;
-        }
-        _ => {
-            let path = if numbers.below(3) == 0 {
-                at_group
-            } else {
-                at_user
-            };
-            app.delete(&path).await;
+        match self.numbers.below(20) {
+            0 if self.made.users.len() < 8 => self.create_user().await,
+            1 if self.made.groups.len() < 5 => self.create_group().await,
+            0..=7 => self.edit_user().await,
+            8..=10 => self.put_user().await,
+            11..=15 => self.edit_group().await,
+            16 => self.put_group().await,
+            17 | 18 => self.bulk().await,
+            _ => {
+                let path = if self.numbers.below(3) == 0 {
+                    format!("/Groups/{}", self.numbers.one_of(&self.made.groups))
+                } else {
+                    format!("/Users/{}", self.numbers.one_of(&self.made.users))
+                };
+                self.app.delete(&path).await;
+            }
         }
     }
+
+    fn user(&mut self) -> Value {
+        let name = self.name();
+        let mut body = match self.numbers.maybe() {
+            true => sample::user(&name),
+            false => sample::full_user(&name),
+        };
+        body["externalId"] = json!(format!("00u{}", self.numbers.below(1000)));
+        if self.numbers.below(4) == 0 {
+            body["active"] = json!(false);
+        }
+        // What a replacement leaves out goes.
+        let left_out = [
+            "name",
+            "emails",
+            "phoneNumbers",
+            "title",
+            "displayName",
+            "active",
+            sample::ENTERPRISE,
+        ];
+        for attribute in left_out {
+            if self.numbers.below(5) == 0 {
+                body.as_object_mut().unwrap().remove(attribute);
+            }
+        }
+        body
+    }
+
+    async fn create_user(&mut self) {
+        let body = self.user();
+        let created = self.app.post("/Users", &body).await.expect(201);
+        self.made.users.push(id(&created).to_owned());
+    }
+
+    async fn put_user(&mut self) {
+        let path = format!("/Users/{}", self.numbers.one_of(&self.made.users));
+        let body = self.user();
+        self.app.put(&path, &body).await;
+    }
+
+    async fn edit_user(&mut self) {
+        let path = format!("/Users/{}", self.numbers.one_of(&self.made.users));
+        let operations: Vec<Value> = (0..=self.numbers.below(3))
+            .map(|_| self.user_operation())
+            .collect();
+        self.app.edit(&path, json!(operations)).await;
+    }
+
+    fn user_operation(&mut self) -> Value {
+        let step = self.step;
+        let department = format!("{}:department", sample::ENTERPRISE);
+        let manager = format!("{}:manager", sample::ENTERPRISE);
+        let boss = self.numbers.one_of(&self.made.users);
+        let work = "emails[type eq \"work\"]";
+        match self.numbers.below(14) {
+            0 => json!({ "op": "replace", "path": "title", "value": format!("T{step}") }),
+            1 => json!({ "op": "replace", "path": "name.givenName", "value": format!("N{step}") }),
+            2 | 3 => json!({ "op": "replace", "path": "active", "value": self.numbers.maybe() }),
+            4 => json!({ "op": "remove", "path": "name" }),
+            5 => json!({ "op": "add", "path": department, "value": format!("D{step}") }),
+            6 => json!({ "op": "remove", "path": department }),
+            7 => json!({ "op": "add", "path": manager, "value": { "value": boss } }),
+            8 => json!({ "op": "remove", "path": manager }),
+            9 => json!({ "op": "replace", "path": "userName", "value": self.name() }),
+            10 => {
+                json!({ "op": "add", "path": "emails", "value": [{ "value": format!("e{step}@example.com"), "type": "home" }] })
+            }
+            11 => {
+                json!({ "op": "replace", "path": format!("{work}.value"), "value": format!("w{step}@example.com") })
+            }
+            12 => json!({ "op": "remove", "path": work }),
+            _ => {
+                json!({ "op": "add", "value": { "phoneNumbers": [{ "value": format!("+{step}"), "type": "work" }] } })
+            }
+        }
+    }
+
+    /// A user, or another group: also one that has this one in it.
+    fn member(&mut self) -> String {
+        match self.numbers.below(3) {
+            0 => self.numbers.one_of(&self.made.groups),
+            _ => self.numbers.one_of(&self.made.users),
+        }
+    }
+
+    async fn create_group(&mut self) {
+        let step = self.step;
+        let count = self.numbers.below(4);
+        let members: Vec<String> = match self.made.groups.is_empty() {
+            true => self.made.users.clone(),
+            false => (0..count).map(|_| self.member()).collect(),
+        };
+        let members: Vec<&str> = members.iter().map(String::as_str).collect();
+        let created = self.app.create_group(&format!("G{step}"), &members).await;
+        self.made.groups.push(id(&created).to_owned());
+    }
+
+    async fn edit_group(&mut self) {
+        let path = format!("/Groups/{}", self.numbers.one_of(&self.made.groups));
+        let operations: Vec<Value> = (0..=self.numbers.below(3))
+            .map(|_| self.group_operation())
+            .collect();
+        self.app.edit(&path, json!(operations)).await;
+    }
+
+    fn group_operation(&mut self) -> Value {
+        let member = self.member();
+        let other = self.member();
+        match self.numbers.below(8) {
+            0..4 => {
+                json!({ "op": "add", "path": "members", "value": [{ "value": member }, { "value": other }] })
+            }
+            4 | 5 => json!({ "op": "remove", "path": format!("members[value eq \"{member}\"]") }),
+            6 => json!({ "op": "replace", "path": "members", "value": [{ "value": member }] }),
+            _ => {
+                json!({ "op": "replace", "path": "displayName", "value": format!("R{}", self.step) })
+            }
+        }
+    }
+
+    async fn put_group(&mut self) {
+        let path = format!("/Groups/{}", self.numbers.one_of(&self.made.groups));
+        let members: Vec<String> = (0..self.numbers.below(4)).map(|_| self.member()).collect();
+        let members: Vec<&str> = members.iter().map(String::as_str).collect();
+        self.app
+            .put(&path, &sample::group(&format!("P{}", self.step), &members))
+            .await;
+    }
+
+    /// Several writes in one request, to resources that another one may have touched already.
+    async fn bulk(&mut self) {
+        let user = self.numbers.one_of(&self.made.users);
+        let other = self.numbers.one_of(&self.made.users);
+        let group = self.numbers.one_of(&self.made.groups);
+        let patch = |operation: Value| sample::patch(json!([operation]));
+        let operations = json!([
+            { "method": "PATCH", "path": format!("/Users/{user}"), "data": patch(self.user_operation()) },
+            { "method": "PATCH", "path": format!("/Groups/{group}"), "data": patch(self.group_operation()) },
+            { "method": "PATCH", "path": format!("/Users/{user}"), "data": patch(self.user_operation()) },
+            { "method": "PUT", "path": format!("/Users/{other}"), "data": self.user() },
+            { "method": "PATCH", "path": format!("/Groups/{group}"), "data": patch(self.group_operation()) }
+        ]);
+        let body = json!({
+            "schemas": ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"], "Operations": operations
+        });
+        self.app.post("/Bulk", &body).await.expect(200);
+    }
+}
+
+/// How many sequences, and how many writes in each.
+const SEQUENCES: usize = 8;
+const STEPS: usize = 30;
+
+/// Writes by one seed, and asks after each write; then asks of each of those moments.
+async fn hold_to_what_was_told(app: &TestApp, reader: &Client, seed: u64) -> (usize, usize) {
+    let mut sequence = Sequence {
+        app,
+        // Spread, so that neighbours are not alike.
+        numbers: Numbers(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1),
+        made: Made::default(),
+        seed,
+        step: 0,
+    };
+    let mut moments = Vec::new();
+    for step in 0..STEPS {
+        sequence.step = step;
+        sequence.write().await;
+        let mut answers = Vec::new();
+        for question in sequence.made.questions() {
+            let answer = ask(reader, &question, None).await;
+            answers.push((question, answer));
+        }
+        moments.push((step, now(), answers));
+    }
+    // What is gone now was there then.
+    for user in sequence.made.users.iter().step_by(2) {
+        app.delete(&format!("/Users/{user}")).await;
+    }
+    for group in sequence.made.groups.iter().step_by(2) {
+        app.delete(&format!("/Groups/{group}")).await;
+    }
+    let (mut compared, mut gone) = (0, 0);
+    for (step, at, answers) in moments.iter().rev() {
+        for (question, answer) in answers {
+            let found = ask(reader, question, Some(*at)).await;
+            assert_eq!(
+                &found, answer,
+                "{question} at {at}: seed {seed}, step {step}"
+            );
+            compared += 1;
+            gone += usize::from(answer.0 == 404);
+        }
+    }
+    (compared, gone)
 }
 
 both!(
     each_past_moment_is_told_as_it_was_told_then,
     |app| async move {
-        let mut numbers = Numbers(88_172_645_463_325_252);
-        let mut made = Made::default();
-        let mut moments = Vec::new();
-        for step in 0..60 {
-            write_something(&app, &mut made, &mut numbers, step).await;
-            let mut answers = Vec::new();
-            for question in made.questions() {
-                let answer = ask(&app, &question, None).await;
-                answers.push((question, answer));
-            }
-            moments.push((now(), answers));
-        }
-        // What is gone now was there then.
-        for user in made.users.iter().step_by(2) {
-            app.delete(&format!("/Users/{user}")).await;
-        }
-        for group in made.groups.iter().step_by(2) {
-            app.delete(&format!("/Groups/{group}")).await;
-        }
-        let reader = app.client_with_scopes(&["read"]).await;
+        let reader = app.client_with_scopes(&["read"]).await.site();
         let (mut compared, mut gone) = (0, 0);
-        for (at, answers) in moments.iter().rev().step_by(3) {
-            for (question, answer) in answers {
-                let found = ask(&reader, question, Some(*at)).await;
-                assert_eq!(&found, answer, "{question} at {at}");
-                compared += 1;
-                gone += usize::from(answer.0 == 404);
-            }
+        // Others in each run; a failure names its own.
+        let base = u64::from_str_radix(random_token().get(..12).unwrap(), 16).unwrap();
+        for number in 0..SEQUENCES {
+            let seed = base + u64::try_from(number).unwrap() + 1;
+            let found = hold_to_what_was_told(&app, &reader, seed).await;
+            compared += found.0;
+            gone += found.1;
         }
-        assert!(compared > 100 && gone > 5, "{compared} {gone}");
+        assert!(
+            compared > 100 * SEQUENCES && gone > SEQUENCES,
+            "{compared} {gone}"
+        );
     }
 );
 
@@ -213,7 +372,7 @@ both!(
             (
                 with_query(
                     &format!("/groups/{}/members", id(&group)),
-                    &[("at", &now().to_string()), ("nested", "true")],
+                    &[("at", &now().to_string()), ("nested", "deep")],
                 ),
                 400,
             ),

@@ -403,7 +403,7 @@ fn at() -> ParameterBuilder {
     let moment = string().format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)));
     query(
         "at",
-        "A past moment: how it was then. Of a group, its direct members. 410 where changes are not kept that long.",
+        "A past moment: how it was then. 410 where changes are not kept that long.",
         moment,
     )
 }
