@@ -345,6 +345,20 @@ both_alone!(
             assert_eq!(reply.status, 401, "{what}");
             reply.expect_error(401, "");
         }
+        // A key that was never seen is not there while its issuer is ill, and nobody asks again and again.
+        let strange = Key::ed("k2").sign(&first.claims(now_s()));
+        for mood in [Mood::Huge, Mood::Elsewhere] {
+            first.is(mood);
+            for _ in 0..3 {
+                let reply = Client::new(&server.address, &strange).get("/Users").await;
+                let challenge = reply.header("www-authenticate").to_owned();
+                assert!(
+                    challenge.contains("error=\"invalid_token\""),
+                    "{mood:?}: {challenge:?}"
+                );
+                reply.expect_error(401, "");
+            }
+        }
         // The issuer goes down: whoever was good stays good, and nobody else becomes it.
         first.is(Mood::Down);
         good.get("/Users").await.expect(200);
