@@ -78,14 +78,15 @@ def snapshot(rollcall, db):
 def apply(db, change):
     """Doing it twice does no harm, and what is not here is passed by."""
     kind, resource_id = change["kind"], change["id"]
-    if kind == "created":
+    # Of what was erased nothing is told, and nothing is to be kept.
+    if kind == "deleted" or change.get("erased"):
+        db.execute("DELETE FROM resources WHERE id = ?", (resource_id,))
+        db.execute("DELETE FROM members WHERE group_id = ? OR member_id = ?", (resource_id, resource_id))
+    elif kind == "created":
         db.execute(
             "INSERT OR REPLACE INTO resources VALUES (?, ?, ?)",
             (resource_id, change["type"], json.dumps(change["resource"])),
         )
-    elif kind == "deleted":
-        db.execute("DELETE FROM resources WHERE id = ?", (resource_id,))
-        db.execute("DELETE FROM members WHERE group_id = ? OR member_id = ?", (resource_id, resource_id))
     elif kind == "member_added":
         db.executemany(
             "INSERT OR IGNORE INTO members VALUES (?, ?)", [(resource_id, member) for member in change["members"]]

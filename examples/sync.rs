@@ -48,6 +48,9 @@ struct Change {
     members: Vec<String>,
     #[serde(default)]
     resource: Map<String, Value>,
+    /// Nothing is kept of it any more, and nothing shall be kept here.
+    #[serde(default)]
+    erased: bool,
 }
 
 #[derive(Deserialize)]
@@ -148,16 +151,11 @@ impl Rollcall {
 impl Copy {
     fn apply(&mut self, change: Change) {
         match change.kind.as_str() {
+            _ if change.erased => self.forget(&change.id),
             "created" => {
                 self.resources.insert(change.id, change.resource);
             }
-            "deleted" => {
-                self.resources.remove(&change.id);
-                self.members.remove(&change.id);
-                for members in self.members.values_mut() {
-                    members.remove(&change.id);
-                }
-            }
+            "deleted" => self.forget(&change.id),
             "member_added" => self
                 .members
                 .entry(change.id)
@@ -178,6 +176,14 @@ impl Copy {
             _ => {}
         }
         self.members.retain(|_, members| !members.is_empty());
+    }
+
+    fn forget(&mut self, id: &str) {
+        self.resources.remove(id);
+        self.members.remove(id);
+        for members in self.members.values_mut() {
+            members.remove(id);
+        }
     }
 
     /// # Errors

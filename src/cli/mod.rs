@@ -1,6 +1,8 @@
 //! The command line: one enum, one file a subcommand.
 
 mod backup;
+mod compact;
+mod erase;
 mod export;
 mod healthcheck;
 mod import;
@@ -42,6 +44,10 @@ enum Command {
     Import(import::ImportArgs),
     /// Fill a read-only resource type from a file
     Load(load::LoadArgs),
+    /// Erase a person for good, with all that was recorded
+    Erase(erase::EraseArgs),
+    /// Write the database anew, so that nothing of what was deleted or erased remains in its files
+    Compact(compact::CompactArgs),
     /// Make, list and revoke tokens
     #[command(subcommand)]
     Token(token::TokenCommand),
@@ -74,6 +80,8 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Export(args) => wait(export::run(args)),
         Command::Import(args) => wait(import::run(args)),
         Command::Load(args) => wait(load::run(args)),
+        Command::Erase(args) => wait(erase::run(args)),
+        Command::Compact(args) => compact::run(&args),
         Command::Token(command) => wait(token::run(command)),
         Command::Tenant(command) => wait(tenant::run(command)),
         Command::Webhook(command) => wait(webhook::run(command)),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::deliver::Worker;
 use crate::deliver::post::Outcome;
@@ -21,6 +22,9 @@ const NOTE_EVERY: u32 = 20;
 
 /// Failures are shown to people; the rest of a long one says no more.
 const MOST_FAILURE_CHARS: usize = 500;
+
+/// Changes that were read are delivered for so long; then they are read again, for an erasure may have emptied them.
+const PAGE_IS_FRESH: Duration = Duration::from_secs(1);
 
 /// Delivers what waits, until there is no more, one fails, or the service stops. False where it met a fault, or another
 /// node was at it.
@@ -81,6 +85,7 @@ impl Round<'_> {
         }
         loop {
             let (tenant_id, seq) = (self.key.tenant, self.done_seq);
+            let read_at = Instant::now();
             let page = self
                 .worker
                 .store
@@ -94,6 +99,9 @@ impl Round<'_> {
             for change in changes {
                 if let Some(end) = self.change(&tenant, change).await? {
                     return Ok(end);
+                }
+                if read_at.elapsed() > PAGE_IS_FRESH {
+                    break;
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! Tenants and tokens over HTTP, for `admin` tokens: those of the default tenant manage every tenant, any other its own.
+//! Tenants, tokens and erasures over HTTP, for `admin` tokens: those of the default tenant manage every tenant, any other its own.
 
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Path, Payload};
@@ -15,6 +15,7 @@ use crate::http::query::Query;
 use crate::http::shared::{Caller, Shared};
 use crate::scim::Compatibility;
 use crate::service::admin::TokenWish;
+use crate::service::erasure::{self, Found, Tally};
 use crate::service::tenants::Settings;
 use crate::service::{self, PatchAnswer, Policy, admin};
 
@@ -167,6 +168,40 @@ pub struct Secret {
     pub token: String,
 }
 
+/// Whom to erase for good.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewErasure {
+    /// The caller's own tenant where it is left out.
+    pub tenant: Option<String>,
+    /// The resource type: `User`, `Group`.
+    #[serde(rename = "type")]
+    pub resource_type: String,
+    /// Of a resource that is there or was deleted.
+    pub id: String,
+}
+
+/// What was erased, by numbers.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct Erasure {
+    #[serde(rename = "type")]
+    pub resource_type: String,
+    pub id: String,
+    /// The number of the change that tells everybody who follows the feed.
+    pub seq: i64,
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Timestamp,
+    /// Whether it had been erased before, so that there was nothing to do.
+    pub already: bool,
+    /// 1 where the resource was still there, 0 where it had been deleted.
+    pub resources: usize,
+    pub memberships: usize,
+    /// The changes that were emptied.
+    pub changes: usize,
+    /// The places where others' records named it.
+    pub mentions: usize,
+}
+
 /// `GET /admin/v1/tenants`: for `admin`; outside the default tenant the list holds only the caller's own.
 pub async fn list_tenants(caller: Caller, shared: Data<Shared>) -> Answer {
     let rows = admin::list_tenants(&shared.service, &caller.context).await?;
@@ -258,6 +293,34 @@ pub async fn revoke_token(
     let tenant = Query::of(&request).get("tenant").map(str::to_owned);
     admin::revoke_token(&shared.service, &caller.context, tenant, name.into_inner()).await?;
     Ok(HttpResponse::NoContent().finish())
+}
+
+/// `POST /admin/v1/erasures`: for `admin`.
+pub async fn erase(
+    request: HttpRequest,
+    caller: Caller,
+    shared: Data<Shared>,
+    payload: Payload,
+) -> Answer {
+    let wish: NewErasure = typed(body::read(&request, payload, shared.body_limits).await?)?;
+    let (service, context) = (&shared.service, &caller.context);
+    let (type_name, id) = (wish.resource_type, wish.id);
+    let erased = erasure::order(service, context, wish.tenant, &type_name, &id).await?;
+    let found = match erased.tally {
+        Tally::Nothing => Found::default(),
+        Tally::Found(found) => found,
+    };
+    Ok(HttpResponse::Ok().json(Erasure {
+        resource_type: type_name,
+        id,
+        seq: erased.seq,
+        at: time(erased.at),
+        already: erased.tally == Tally::Nothing,
+        resources: found.resources,
+        memberships: found.memberships,
+        changes: found.changes,
+        mentions: found.mentions,
+    }))
 }
 
 pub(super) fn typed<T: DeserializeOwned>(body: Value) -> Result<T, service::Error> {

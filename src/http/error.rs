@@ -89,6 +89,9 @@ impl ApiError {
             Self::Service(E::Gone(Gone::Ahead { last })) => format!(
                 "There are only {last} changes, so these are not the changes that you followed. Read /directory/v1/snapshot to its end and follow the feed from its `seq`."
             ),
+            Self::Service(E::Erased(what)) => format!(
+                "{what} was erased: nothing is kept of how it was, and nobody shall keep a copy."
+            ),
             Self::Service(E::Hidden(path)) => format!(
                 "This token may not read `{path}`, so it cannot filter or sort by it either."
             ),
@@ -166,7 +169,7 @@ impl ResponseError for ApiError {
                 StatusCode::from_u16(error.kind.status()).unwrap_or(StatusCode::BAD_REQUEST)
             }
             Self::Service(E::NotFound(_)) | Self::NoSuchPath => StatusCode::NOT_FOUND,
-            Self::Service(E::Gone(_)) => StatusCode::GONE,
+            Self::Service(E::Gone(_) | E::Erased(_)) => StatusCode::GONE,
             Self::Service(E::PreconditionFailed(_)) => StatusCode::PRECONDITION_FAILED,
             Self::Service(E::Unauthenticated(_)) => StatusCode::UNAUTHORIZED,
             Self::Service(E::Forbidden(_) | E::Hidden(_)) | Self::FilterForbidden => {

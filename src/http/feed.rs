@@ -30,7 +30,7 @@ pub struct Change {
     /// One higher than that of the tenant's change before.
     pub seq: i64,
     #[schema(
-        pattern = "^(created|updated|activated|deactivated|deleted|member_added|member_removed|member_skipped)$"
+        pattern = "^(created|updated|activated|deactivated|deleted|member_added|member_removed|member_skipped|erased)$"
     )]
     pub kind: &'static str,
     /// The resource type: `User`, `Group`.
@@ -53,6 +53,11 @@ pub struct Change {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub resource: Option<Map<String, Value>>,
+    /// Whether the resource was erased, so that nothing is kept of what the change said. Then it has no attributes,
+    /// members or resource. Left out where it is false.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
+    pub erased: bool,
 }
 
 /// An attribute that differs. Null is unassigned; of a secret both are null.
@@ -387,6 +392,7 @@ impl From<feed::Change> for Change {
             attributes: change.attributes.into_iter().map(difference).collect(),
             members: change.members,
             resource: change.resource,
+            erased: change.erased,
         }
     }
 }

@@ -86,6 +86,11 @@ pub fn routes(config: &mut ServiceConfig, registry: &Arc<Registry>) {
                 .route(web::delete().to(admin::revoke_token))
                 .default_service(method_not_allowed("DELETE")),
         )
+        .service(
+            resource("/admin/v1/erasures")
+                .route(web::post().to(admin::erase))
+                .default_service(method_not_allowed("POST")),
+        )
         .configure(webhook_routes)
         .configure(directory_routes)
         .default_service(web::to(no_such_path));

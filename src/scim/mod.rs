@@ -24,6 +24,7 @@ pub mod render;
 pub mod schema;
 pub mod secrets;
 pub mod sort;
+pub mod traces;
 pub mod version;
 
 pub use compatibility::Compatibility;

@@ -26,6 +26,9 @@ pub enum Error {
     /// The feed cannot be followed from where the caller stands.
     #[error("the changes are not there")]
     Gone(Gone),
+    /// Nothing is kept of the resource any more; the text names it as the admin would: `User 123`.
+    #[error("{0} was erased")]
+    Erased(String),
     /// A name that is taken, outside SCIM: a tenant's or a token's.
     #[error("{0}")]
     Conflict(String),

@@ -78,6 +78,9 @@ pub struct Change {
     /// The whole, as it was made or as it was when it was deleted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resource: Option<Map<String, Value>>,
+    /// Whether an erasure took what it said.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub erased: bool,
 }
 
 fn word<S: Serializer>(kind: &ChangeKind, serializer: S) -> Result<S::Ok, S::Error> {
@@ -175,11 +178,12 @@ fn reach(conn: &mut Conn, tenant: TenantId, after: i64) -> Result<Reach, Error> 
 }
 
 impl Wanted {
+    /// An erasure is told to everybody: whoever asks for some kinds has got values by them.
     fn takes(&self, resource_type: &str, kind: ChangeKind) -> bool {
         let is_kind = self
             .kinds
             .as_ref()
-            .is_none_or(|kinds| kinds.contains(&kind));
+            .is_none_or(|kinds| kind == ChangeKind::Erased || kinds.contains(&kind));
         let types = self.types.as_ref();
         is_kind && types.is_none_or(|types| types.contains(resource_type))
     }

@@ -67,7 +67,8 @@ pub async fn of_resource(
 /// A user as it was.
 ///
 /// # Errors
-/// [`Error::NotFound`] where there was none at that moment, [`Error::Gone`] where the changes do not reach back to it.
+/// [`Error::NotFound`] where there was none at that moment, [`Error::Gone`] where the changes do not reach back to it,
+/// [`Error::Erased`] where the user was erased since.
 pub async fn user_at(
     service: &Service,
     context: &Context,
@@ -79,15 +80,23 @@ pub async fn user_at(
         .store
         .read(move |conn| {
             reaches(conn, asker.tenant, at)?;
-            person_at(conn, &asker, &id, at)?.ok_or_else(|| Error::no_resource(&asker.user, &id))
+            match person_at(conn, &asker, &id, at)? {
+                Was::There(person) => Ok(person),
+                Was::Nobody => Err(Error::no_resource(&asker.user, &id)),
+                Was::Erased => Err(erased(&asker.user, &id)),
+            }
         })
         .await
+}
+
+fn erased(rt: &ResourceType, id: &ResourceId) -> Error {
+    Error::Erased(format!("{} {id}", rt.name))
 }
 
 /// How many groups within a group are gone through.
 const MOST_GROUPS: usize = 500;
 
-/// A page of the active users who were in a group, by id.
+/// A page of the active users who were in a group, by id. Those who were erased since are not told.
 ///
 /// # Errors
 /// As [`user_at`], [`Error::BadRequest`] where too many groups were in the group, and [`Error::Hidden`] where the caller
@@ -118,7 +127,7 @@ pub async fn members_at(
             let (mut people, mut next) = (Vec::new(), None);
             for id in rest {
                 // Only users, and only the active.
-                let Some(person) = person_at(conn, &asker, &id, at)? else {
+                let Was::There(person) = person_at(conn, &asker, &id, at)? else {
                     continue;
                 };
                 if !person.was_active() {
@@ -159,12 +168,14 @@ struct Then {
     modified: i64,
 }
 
-fn person_at(
-    conn: &mut Conn,
-    asker: &Asker,
-    id: &ResourceId,
-    at: Timestamp,
-) -> Result<Option<Person>, Error> {
+/// What is known of somebody at a moment.
+enum Was {
+    There(Person),
+    Nobody,
+    Erased,
+}
+
+fn person_at(conn: &mut Conn, asker: &Asker, id: &ResourceId, at: Timestamp) -> Result<Was, Error> {
     let rt = &asker.user;
     let row = resources::get(conn, asker.tenant, &rt.name, id)?;
     let mut then = Then {
@@ -173,9 +184,14 @@ fn person_at(
         document: row.and_then(|row| serde_json::from_str(&row.doc).ok()),
     };
     let at_us = at.as_microsecond();
+    let mut is_erased = false;
     each_back(conn, asker.tenant, id, |recorded| {
         let change = &recorded.change;
         if change.resource_type != rt.name {
+            return Step::Stop;
+        }
+        if change.kind == ChangeKind::Erased && then.document.is_none() {
+            is_erased = true;
             return Step::Stop;
         }
         if change.at <= at_us {
@@ -195,14 +211,17 @@ fn person_at(
         }
         Step::On
     })?;
+    if is_erased {
+        return Ok(Was::Erased);
+    }
     let Some(document) = then.document else {
-        return Ok(None);
+        return Ok(Was::Nobody);
     };
     if then.created == 0 {
         then.created = created(conn, asker.tenant, id)?.unwrap_or(then.modified);
     }
     let times = (then.created, then.modified);
-    Ok(Some(asker.person_of(id, document, times)))
+    Ok(Was::There(asker.person_of(id, document, times)))
 }
 
 /// When a resource that is deleted was made, as far as that is kept.
@@ -243,7 +262,7 @@ fn ids_within(
             }
             match ids_at(conn, asker, &group, at) {
                 Ok(ids) => fresh.extend(ids.into_iter().filter(|id| !all.contains(id))),
-                Err(Error::NotFound(_)) => {}
+                Err(Error::NotFound(_) | Error::Erased(_)) => {}
                 Err(error) => return Err(error),
             }
         }
@@ -290,8 +309,13 @@ fn ids_at(
     let mut was_there = is_there;
     // Of a group that was deleted the members are told from its beginning, of another from its end.
     let mut past: Vec<Recorded> = Vec::new();
+    let mut is_erased = false;
     each_back(conn, asker.tenant, group, |recorded| {
         if recorded.change.resource_type != asker.group.name {
+            return Step::Stop;
+        }
+        if recorded.change.kind == ChangeKind::Erased && !was_there {
+            is_erased = true;
             return Step::Stop;
         }
         if recorded.change.at > at_us {
@@ -306,6 +330,9 @@ fn ids_at(
         past.push(recorded);
         Step::On
     })?;
+    if is_erased {
+        return Err(erased(&asker.group, group));
+    }
     if !was_there {
         return Err(Error::no_resource(&asker.group, group));
     }

@@ -8,6 +8,7 @@ mod assignments;
 pub mod bulk;
 pub mod cursor;
 pub mod directory;
+pub mod erasure;
 pub mod error;
 pub mod feed;
 pub mod history;

@@ -379,8 +379,10 @@ pub fn wants(row: &Subscription, change: &Recorded) -> bool {
     let is_in = |list: &str, word: &str| {
         list.is_empty() || list.split(' ').any(|one| one.eq_ignore_ascii_case(word))
     };
-    is_in(&row.kinds, change.change.kind.as_str())
-        && is_in(&row.resource_types, &change.change.resource_type)
+    // An erasure is told to everybody: whoever asks for some kinds has got values by them.
+    let is_wanted =
+        change.change.kind == ChangeKind::Erased || is_in(&row.kinds, change.change.kind.as_str());
+    is_wanted && is_in(&row.resource_types, &change.change.resource_type)
 }
 
 /// What is posted: an id that stays the same over all attempts, and the body.

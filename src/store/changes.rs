@@ -1,4 +1,5 @@
-//! The change log: one numbered row for each thing that happened to a resource. Rows never change.
+//! The change log: one numbered row for each thing that happened to a resource. Rows never change, but that an erasure
+//! empties them.
 
 use diesel::sql_types::BigInt;
 use diesel::{
@@ -22,10 +23,12 @@ pub enum ChangeKind {
     MemberRemoved,
     /// Member ids that are not known here were left out of a group.
     MemberSkipped,
+    /// Nothing is kept of the resource any more, and nobody who followed it shall keep anything.
+    Erased,
 }
 
 impl ChangeKind {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Created,
         Self::Updated,
         Self::Activated,
@@ -34,6 +37,7 @@ impl ChangeKind {
         Self::MemberAdded,
         Self::MemberRemoved,
         Self::MemberSkipped,
+        Self::Erased,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -46,6 +50,7 @@ impl ChangeKind {
             Self::MemberAdded => "member_added",
             Self::MemberRemoved => "member_removed",
             Self::MemberSkipped => "member_skipped",
+            Self::Erased => "erased",
         }
     }
 
@@ -53,6 +58,9 @@ impl ChangeKind {
         Self::ALL.into_iter().find(|kind| kind.as_str() == text)
     }
 }
+
+/// The payload of a change of which an erasure left the number and no value.
+pub const EMPTIED: &str = r#"{"erased":true}"#;
 
 /// A change to record with [`crate::store::Tx::append`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -226,6 +234,38 @@ pub fn of_resource(
         .select(COLUMNS)
         .load(conn)?;
     rows.into_iter().map(Recorded::try_from).collect()
+}
+
+/// Empties what is recorded of a resource; returns how many changes had something in them.
+pub fn empty(
+    conn: &mut Conn,
+    tenant: TenantId,
+    resource_type: &str,
+    resource: &ResourceId,
+) -> Result<usize, StoreError> {
+    let own = changes::table
+        .filter(changes::tenant_id.eq(tenant.0))
+        .filter(changes::resource_id.eq(resource.as_str()))
+        .filter(changes::resource_type.eq(resource_type))
+        .filter(changes::kind.ne(ChangeKind::Erased.as_str()))
+        .filter(changes::payload.ne(EMPTIED));
+    Ok(diesel::update(own)
+        .set(changes::payload.eq(EMPTIED))
+        .execute(conn)?)
+}
+
+/// Puts another actor and another payload in the place of those that a change has.
+pub fn rewrite(conn: &mut Conn, tenant: TenantId, to: &Recorded) -> Result<(), StoreError> {
+    let row = changes::table
+        .filter(changes::tenant_id.eq(tenant.0))
+        .filter(changes::seq.eq(to.seq));
+    diesel::update(row)
+        .set((
+            changes::actor.eq(&to.change.actor),
+            changes::payload.eq(&to.change.payload),
+        ))
+        .execute(conn)?;
+    Ok(())
 }
 
 /// How many rows one statement inserts, so that its parameter stays small.

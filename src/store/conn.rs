@@ -121,6 +121,8 @@ pub(super) enum Role {
     Copier,
     /// Reads a copy that nobody else has, and leaves it as it is.
     Checker,
+    /// Writes all of the database anew, while others use it.
+    Compactor,
 }
 
 /// Opens a connection and sets the session up for its role.
@@ -156,7 +158,9 @@ fn open_sqlite(path: &Path, role: Role) -> Result<SqliteConnection, StoreError> 
                   PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF;";
     let own = match role {
         Role::Writer | Role::Migrator => {
-            "PRAGMA cache_size = -32768; PRAGMA wal_autocheckpoint = 16000;"
+            // secure_delete: what is deleted or replaced is overwritten, and not only given free. It costs nothing that
+            // could be measured.
+            "PRAGMA cache_size = -32768; PRAGMA wal_autocheckpoint = 16000; PRAGMA secure_delete = ON;"
         }
         Role::Reader => "PRAGMA cache_size = -4096; PRAGMA query_only = ON;",
         Role::Direct => {
@@ -165,6 +169,10 @@ fn open_sqlite(path: &Path, role: Role) -> Result<SqliteConnection, StoreError> 
         // SQLite takes `VACUUM INTO` for a write.
         Role::Copier => "PRAGMA cache_size = -16384;",
         Role::Checker => "PRAGMA query_only = ON;",
+        // In a temporary file: the whole database is written there first, and may not fit into memory.
+        Role::Compactor => {
+            "PRAGMA busy_timeout = 60000; PRAGMA cache_size = -65536; PRAGMA secure_delete = ON; PRAGMA temp_store = FILE;"
+        }
     };
     // A copy that is only looked at keeps the form it has.
     let shared = if role == Role::Checker { "" } else { shared };
@@ -187,6 +195,8 @@ fn open_postgres(url: &str, role: Role) -> Result<PgConnection, StoreError> {
                   SET jit = off;";
     let own = match role {
         Role::Migrator => "",
+        // Whoever waits for a table to be free holds up all that come after.
+        Role::Compactor => "SET lock_timeout = '10s';",
         // lock_timeout: another node that hangs must not hang this one.
         Role::Writer => {
             "SET statement_timeout = '60s'; SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '60s';"

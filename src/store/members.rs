@@ -302,6 +302,20 @@ pub fn groups_of(
     Ok(rows.collect())
 }
 
+/// How many rows name the resource, as a group or as a member.
+pub fn count_of(conn: &mut Conn, tenant: TenantId, id: &ResourceId) -> Result<usize, StoreError> {
+    let of_tenant = members::table.filter(members::tenant_id.eq(tenant.0));
+    let within: i64 = of_tenant
+        .filter(members::group_id.eq(id.as_str()))
+        .count()
+        .get_result(conn)?;
+    let around: i64 = of_tenant
+        .filter(members::member_id.eq(id.as_str()))
+        .count()
+        .get_result(conn)?;
+    Ok(usize::try_from(within + around).unwrap_or_default())
+}
+
 /// Removes every row that names the resource, as a group or as a member. Returns the groups that it was in.
 pub(super) fn forget(tx: &mut Tx<'_>, id: &ResourceId) -> Result<Vec<ResourceId>, StoreError> {
     let tenant = tx.tenant();

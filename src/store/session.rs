@@ -91,10 +91,10 @@ impl Session {
 fn begin_sql(backend: Backend, role: Role) -> &'static str {
     match (backend, role) {
         (Backend::Sqlite, Role::Reader | Role::Direct | Role::Copier | Role::Checker) => "BEGIN",
-        (Backend::Sqlite, Role::Writer | Role::Migrator) => "BEGIN IMMEDIATE",
+        (Backend::Sqlite, Role::Writer | Role::Migrator | Role::Compactor) => "BEGIN IMMEDIATE",
         (Backend::Postgres, Role::Reader | Role::Direct | Role::Copier | Role::Checker) => {
             "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
         }
-        (Backend::Postgres, Role::Writer | Role::Migrator) => "BEGIN",
+        (Backend::Postgres, Role::Writer | Role::Migrator | Role::Compactor) => "BEGIN",
     }
 }

@@ -60,6 +60,14 @@ pub fn load(conn: &mut Conn, tenant: TenantId, org: &str) -> Result<Option<Strin
         .optional()?)
 }
 
+/// The states of all orgs.
+pub fn states(conn: &mut Conn, tenant: TenantId) -> Result<Vec<(String, String)>, StoreError> {
+    Ok(setups::table
+        .filter(setups::tenant_id.eq(tenant.0))
+        .select((setups::org, setups::state))
+        .load(conn)?)
+}
+
 pub fn save(
     conn: &mut Conn,
     tenant: TenantId,

@@ -85,6 +85,13 @@ impl Tx<'_> {
         self.ledger.seq
     }
 
+    /// Has the changes that were appended before, by whichever job of the batch, pass through `edit` on their way into the
+    /// table: there they cannot be reached yet.
+    pub fn amend(&mut self, edit: impl Fn(&mut Change) + 'static) {
+        let upto = self.ledger.changes.len();
+        self.ledger.amendments.push((upto, Box::new(edit)));
+    }
+
     /// The rows that this transaction has added, for the caller to count on.
     pub(super) fn grown(&mut self) -> &mut Grown {
         &mut self.ledger.grown
@@ -110,6 +117,8 @@ impl Tx<'_> {
     }
 }
 
+type Amendment = Box<dyn Fn(&mut Change)>;
+
 /// What a batch writes at its end for all of its jobs.
 struct Ledger {
     tenant: TenantId,
@@ -119,6 +128,8 @@ struct Ledger {
     /// The last number handed out.
     seq: i64,
     changes: Vec<(i64, Change)>,
+    /// How many of the first changes pass through what.
+    amendments: Vec<(usize, Amendment)>,
     counts: Vec<Count>,
     /// A job that failed may have counted too: it is about right.
     grown: Grown,
@@ -128,6 +139,7 @@ struct Ledger {
 struct Mark {
     seq: i64,
     changes: usize,
+    amendments: usize,
     counts: Vec<Count>,
 }
 
@@ -160,6 +172,7 @@ impl Ledger {
             flushed: seq,
             seq,
             changes: Vec::new(),
+            amendments: Vec::new(),
             counts: Vec::new(),
             grown: Grown::default(),
         })
@@ -169,6 +182,7 @@ impl Ledger {
         Mark {
             seq: self.seq,
             changes: self.changes.len(),
+            amendments: self.amendments.len(),
             counts: self.counts.clone(),
         }
     }
@@ -176,10 +190,16 @@ impl Ledger {
     fn go_back(&mut self, mark: Mark) {
         self.seq = mark.seq;
         self.changes.truncate(mark.changes);
+        self.amendments.truncate(mark.amendments);
         self.counts = mark.counts;
     }
 
-    fn flush(&self, conn: &mut Conn) -> Result<(), StoreError> {
+    fn flush(&mut self, conn: &mut Conn) -> Result<(), StoreError> {
+        for (upto, edit) in &self.amendments {
+            for (_, change) in self.changes.iter_mut().take(*upto) {
+                edit(change);
+            }
+        }
         counts::add(conn, self.tenant, &self.counts)?;
         if self.seq == self.flushed {
             return Ok(());
@@ -360,7 +380,7 @@ fn run_batch(
             ledger.go_back(mark);
         }
     }
-    if let Some(ledger) = &ledger {
+    if let Some(ledger) = &mut ledger {
         ledger.flush(conn)?;
     }
     conn.batch("COMMIT")?;

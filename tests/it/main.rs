@@ -22,6 +22,7 @@ mod database;
 mod directory;
 mod discovery;
 mod entra;
+mod erasure;
 mod errors;
 mod examples;
 mod fake_okta;

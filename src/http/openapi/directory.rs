@@ -312,7 +312,8 @@ fn filtered(operation: OperationBuilder) -> OperationBuilder {
         .parameter(query(
             "kind",
             "Only these kinds, separated by commas: `created`, `updated`, `activated`, `deactivated`, `deleted`, \
-             `member_added`, `member_removed`, `member_skipped`.",
+             `member_added`, `member_removed`, `member_skipped`, `erased`. The last is told in any case: whoever keeps \
+             values that came by the other kinds shall drop them.",
             string(),
         ))
         .parameter(query(

@@ -43,6 +43,8 @@ pub fn register(components: Components, registry: &Registry) -> Components {
     components = of_type::<admin::TenantSettings>(components);
     components = of_type::<admin::NewToken>(components);
     components = of_type::<admin::Token>(components);
+    components = of_type::<admin::NewErasure>(components);
+    components = of_type::<admin::Erasure>(components);
     of_type::<admin::Secret>(components)
 }
 
@@ -91,6 +93,7 @@ pub fn paths(registry: &Registry) -> Vec<(String, PathItem)> {
         ("/admin/v1/tenants/{name}".to_owned(), tenant()),
         ("/admin/v1/tokens".to_owned(), tokens()),
         ("/admin/v1/tokens/{name}".to_owned(), token()),
+        ("/admin/v1/erasures".to_owned(), erasures()),
         ("/healthz".to_owned(), health()),
         ("/readyz".to_owned(), readiness()),
         ("/metrics".to_owned(), get(metrics())),
@@ -287,6 +290,28 @@ fn token() -> PathItem {
     PathItem::new(
         HttpMethod::Delete,
         answer::errors(revoke, &[&[404], &GUARDED[..]].concat()),
+    )
+}
+
+fn erasures() -> PathItem {
+    let id = "0199f3a2-6b1e-7c40-8a51-2f6d0c9e7b13";
+    let done = json!({
+        "type": "User", "id": id, "seq": 4712, "at": "2026-03-01T08:00:00Z", "already": false,
+        "resources": 1, "memberships": 3, "changes": 14, "mentions": 2
+    });
+    let erase = admin(
+        "erase",
+        "Erase a person for good",
+        "The resource, its memberships, and every value of it in the changes; also of one that was deleted. The changes \
+         keep their numbers, and a change of the kind `erased` tells everybody who follows them. What was erased before \
+         is told with `already`. `rollcall compact` then removes what the database's files still hold. Needs the scope \
+         `admin`.",
+    )
+    .request_body(Some(body("NewErasure", json!({ "type": "User", "id": id }))))
+    .response("200", one("Erasure", "It is erased.", done));
+    PathItem::new(
+        HttpMethod::Post,
+        answer::errors(erase, &[&[404], &GUARDED[..], &BODY].concat()),
     )
 }
 

@@ -9,7 +9,7 @@ use crate::scim::project::{Selection, project};
 use crate::scim::{Registry, ResourceType};
 use crate::service::Context;
 use crate::service::feed::{Change, Difference, Item};
-use crate::store::changes::{ChangeKind, Recorded};
+use crate::store::changes::{ChangeKind, EMPTIED, Recorded};
 use crate::store::resources::Stored;
 
 /// The eyes of one reader.
@@ -71,9 +71,14 @@ impl View {
             attributes: Vec::new(),
             members: Vec::new(),
             resource: None,
+            erased: row.payload == EMPTIED,
             resource_type: row.resource_type,
         };
+        if change.erased {
+            return Some(change);
+        }
         match row.kind {
+            ChangeKind::Erased => {}
             ChangeKind::Created | ChangeKind::Deleted => {
                 change.resource = Some(self.shown(rt, payload));
             }
@@ -87,7 +92,9 @@ impl View {
                 if self.sees_members {
                     change.members = members(&payload);
                 }
-                if change.attributes.is_empty() && change.members.is_empty() {
+                // Of an unknown member that was erased the change alone is left.
+                let may_be_empty = row.kind == ChangeKind::MemberSkipped && self.sees_members;
+                if change.attributes.is_empty() && change.members.is_empty() && !may_be_empty {
                     return None;
                 }
             }

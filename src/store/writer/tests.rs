@@ -80,6 +80,38 @@ async fn stored(store: &Arc<Store>) -> Vec<String> {
 }
 
 #[test]
+fn what_is_amended_is_what_came_before_in_the_batch() {
+    with_store(|store| async move {
+        let amend =
+            |text: &'static str| move |change: &mut Change| text.clone_into(&mut change.payload);
+        together::<i64>(
+            &store,
+            vec![
+                Box::new(|tx| Ok(tx.append(change("a")))),
+                Box::new(move |tx| {
+                    tx.append(change("b"));
+                    tx.amend(amend("{}"));
+                    Ok(tx.append(change("c")))
+                }),
+                // Undone, and its amendment with it.
+                Box::new(move |tx| {
+                    tx.append(change("d"));
+                    tx.amend(amend("[]"));
+                    Err(StoreError::Busy)
+                }),
+                Box::new(|tx| Ok(tx.append(change("d")))),
+            ],
+        )
+        .await;
+        let rows = store.read(|conn| changes::after(conn, TENANT, 0, 10));
+        let rows = rows.await.unwrap();
+        let empty: Vec<bool> = rows.iter().map(|row| row.change.payload == "{}").collect();
+        assert_eq!(empty, [true, true, false, false]);
+        assert_eq!(rows[3].change.payload, change("d").payload);
+    });
+}
+
+#[test]
 fn a_job_that_fails_is_undone_alone() {
     with_store(|store| async move {
         let results = together::<i64>(

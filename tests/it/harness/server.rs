@@ -7,7 +7,7 @@ use std::process::{Child, ChildStdin, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use diesel::sql_types::BigInt;
+use diesel::sql_types::{BigInt, Text};
 use diesel::{Connection as _, PgConnection, RunQueryDsl as _, SqliteConnection};
 use tempfile::TempDir;
 
@@ -66,6 +66,28 @@ impl Database {
             }
         };
         counted.n
+    }
+
+    /// The answers to a `SELECT .. AS t ..` of texts asked behind the server's back.
+    pub fn texts(&self, sql: &str) -> Vec<String> {
+        #[derive(diesel::QueryableByName)]
+        struct Row {
+            #[diesel(sql_type = Text)]
+            t: String,
+        }
+        let query = diesel::sql_query(sql);
+        let rows: Vec<Row> = match self.backend {
+            Backend::Sqlite => {
+                let file = self.url.trim_start_matches("sqlite:");
+                let mut connection = SqliteConnection::establish(file).expect("opens the database");
+                query.load(&mut connection).expect("selects")
+            }
+            Backend::Postgres => {
+                let mut connection = PgConnection::establish(&self.url).expect("connects");
+                query.load(&mut connection).expect("selects")
+            }
+        };
+        rows.into_iter().map(|row| row.t).collect()
     }
 
     /// Takes the database away from whoever uses it. (A file goes with its directory.)

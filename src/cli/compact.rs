@@ -1,0 +1,17 @@
+//! `rollcall compact`.
+
+use crate::config::{DatabaseArgs, DatabaseConfig};
+use crate::store::compact;
+
+#[derive(Debug, clap::Args)]
+pub struct CompactArgs {
+    #[command(flatten)]
+    database: DatabaseArgs,
+}
+
+pub fn run(args: &CompactArgs) -> anyhow::Result<()> {
+    let config = DatabaseConfig::load(&args.database)?;
+    compact::run(&config.url)?;
+    println!("{} is compact", config.url);
+    Ok(())
+}

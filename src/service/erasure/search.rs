@@ -1,0 +1,201 @@
+//! Whom to erase, what is known of it, and where others' records may name it.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+
+use crate::scim::traces::Names;
+use crate::scim::{Document, Registry, ResourceType, leaves};
+use crate::service::Error;
+use crate::service::erasure::{PERSON, type_of, unknown};
+use crate::store::changes::{self, ChangeKind};
+use crate::store::erasure::{self, Marks};
+use crate::store::resources::Stored;
+use crate::store::{Conn, ResourceId, Store, StoreError, TenantId, resources};
+
+/// How many changes are read at once.
+const CHUNK: u32 = 200;
+/// How many changes are looked through at once.
+const LOOK: i64 = 20_000;
+/// How many names are looked for; nobody has more, but by fault.
+const MOST_NAMES: usize = 1_000;
+
+/// The ids of all who bear the user name, and of the deleted who bore it last.
+///
+/// # Errors
+/// As [`erase`], where nobody does.
+pub async fn find(
+    store: &Store,
+    registry: &Registry,
+    tenant: TenantId,
+    type_name: &str,
+    user_name: &str,
+) -> Result<Vec<String>, Error> {
+    let rt = type_of(registry, type_name)?;
+    let mut wanted = Document::default();
+    wanted.0.insert("userName".to_owned(), json!(user_name));
+    let hot = leaves::hot_columns(&rt, &wanted).user_name;
+    let Some(wanted) = hot else {
+        return Err(Error::BadRequest(format!("a {} has no userName", rt.name)));
+    };
+    let mut ids = Vec::new();
+    let mut after = 0;
+    loop {
+        let (rt, name) = (Arc::clone(&rt), wanted.clone());
+        let page = store.read(move |conn| bearers(conn, tenant, &rt, &name, after));
+        let (found, next) = page.await?;
+        ids.extend(found.into_iter().map(ResourceId::into_string));
+        match next {
+            Some(next) => after = next,
+            None => break,
+        }
+    }
+    ids.sort_unstable();
+    ids.dedup();
+    if ids.is_empty() {
+        return Err(Error::NotFound(format!("A {} of this userName", rt.name)));
+    }
+    Ok(ids)
+}
+
+/// Of the live at the beginning, and of a page of the changes; and where the next page begins.
+fn bearers(
+    conn: &mut Conn,
+    tenant: TenantId,
+    rt: &ResourceType,
+    name: &str,
+    after: i64,
+) -> Result<(Vec<ResourceId>, Option<i64>), Error> {
+    let mut found = Vec::new();
+    if after == 0 {
+        let live = resources::by_user_name(conn, tenant, &rt.name, name)?;
+        found.extend(live.map(|holder| holder.id));
+    }
+    let rows = changes::after(conn, tenant, after, CHUNK)?;
+    let next = rows.last().map(|row| row.seq);
+    for row in rows {
+        let change = row.change;
+        if change.kind != ChangeKind::Deleted || change.resource_type != rt.name {
+            continue;
+        }
+        let was = Document::parse(&change.payload).unwrap_or_default();
+        if leaves::hot_columns(rt, &was).user_name.as_deref() == Some(name) {
+            found.push(change.resource_id);
+        }
+    }
+    Ok((found, next))
+}
+
+/// Where the person may be named outside its own rows.
+#[derive(Debug, Default)]
+pub struct Places {
+    pub changes: Vec<i64>,
+    pub documents: Vec<ResourceId>,
+}
+
+/// Looks for the places, up to the change whose number is told.
+pub async fn look(
+    store: &Store,
+    tenant: TenantId,
+    rt: &Arc<ResourceType>,
+    id: &ResourceId,
+) -> Result<(i64, Places), Error> {
+    let mut places = Places::default();
+    let (known, person) = (Arc::clone(rt), id.clone());
+    let begun = store.read(move |conn| {
+        let known = known_of(conn, tenant, &known, &person)?;
+        let reach = changes::reach(conn, tenant)?.ok_or(StoreError::UnknownTenant(tenant))?;
+        Ok::<_, Error>((known, reach))
+    });
+    let (known, reach) = begun.await?;
+    if known.erased.is_some() || rt.name != PERSON {
+        return Ok((reach.last, places));
+    }
+    let marks = Arc::new(marks_of(&known.names));
+    let mut after = reach.gone;
+    while after < reach.last {
+        let upto = reach.last.min(after.saturating_add(LOOK));
+        let (person, marks) = (id.clone(), Arc::clone(&marks));
+        let found = store.read(move |conn| {
+            Ok::<_, Error>(erasure::changes_with(
+                conn,
+                tenant,
+                &person,
+                &marks,
+                (after, upto),
+            )?)
+        });
+        places.changes.extend(found.await?);
+        after = upto;
+    }
+    let person = id.clone();
+    let found = store.read(move |conn| {
+        Ok::<_, Error>(erasure::documents_with(
+            conn, tenant, PERSON, &person, &marks,
+        )?)
+    });
+    places.documents = found.await?;
+    Ok((reach.last, places))
+}
+
+pub fn marks_of(names: &Names) -> Marks {
+    let actor = |name: String| format!("jwt:{name}");
+    Marks {
+        pieces: names.pieces().into_iter().take(MOST_NAMES).collect(),
+        actors: names
+            .subjects()
+            .into_iter()
+            .take(MOST_NAMES)
+            .map(actor)
+            .collect(),
+    }
+}
+
+/// What is known of a resource before it is erased.
+pub struct Known {
+    pub stored: Option<Stored>,
+    pub names: Names,
+    /// The change that told of its erasure.
+    pub erased: Option<(i64, i64)>,
+}
+
+pub fn known_of(
+    conn: &mut Conn,
+    tenant: TenantId,
+    rt: &ResourceType,
+    id: &ResourceId,
+) -> Result<Known, Error> {
+    let stored = resources::get(conn, tenant, &rt.name, id)?;
+    let mut names = Names::of(id.as_str());
+    let learn = |names: &mut Names, text: &str| {
+        let payload: Map<String, Value> = serde_json::from_str(text).unwrap_or_default();
+        names.learn(&payload);
+    };
+    if let Some(stored) = &stored {
+        learn(&mut names, &stored.doc);
+    }
+    let (mut before, mut latest) = (None, None);
+    loop {
+        let rows = changes::of_resource(conn, tenant, id, before, CHUNK)?;
+        let Some(last) = rows.last() else { break };
+        before = Some(last.seq);
+        for row in rows {
+            if row.change.resource_type != rt.name {
+                continue;
+            }
+            learn(&mut names, &row.change.payload);
+            latest.get_or_insert((row.seq, row.change.kind, row.change.at));
+        }
+    }
+    if stored.is_none() && latest.is_none() {
+        return Err(unknown(rt, id.as_str()));
+    }
+    let erased = latest.filter(|(_, kind, _)| *kind == ChangeKind::Erased);
+    Ok(Known {
+        erased: erased
+            .filter(|_| stored.is_none())
+            .map(|(seq, _, at)| (seq, at)),
+        stored,
+        names,
+    })
+}

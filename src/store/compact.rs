@@ -1,0 +1,127 @@
+//! Writes a database anew, so that nothing remains in it of what was deleted: free pages, dead rows, samples that the
+//! planner took.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use diesel::sql_types::{BigInt, Text};
+use diesel::{QueryableByName, RunQueryDsl};
+
+use crate::store::conn::{self, Role};
+use crate::store::error::Fault;
+use crate::store::sql::Sql;
+use crate::store::{Backend, Conn, DatabaseUrl, StoreError, erasure};
+
+/// The tables that hold what people are called.
+const TABLES: [&str; 7] = [
+    "resources",
+    "attributes",
+    "members",
+    "unique_values",
+    "changes",
+    "setups",
+    "walks",
+];
+
+/// How long others are waited for.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Writes the database anew while others use it. Blocks, and writes wait meanwhile; on PostgreSQL reads too.
+///
+/// # Errors
+/// [`StoreError::Open`] with a text for the operator, where the file is not there or others would not let go of it.
+pub fn run(url: &DatabaseUrl) -> Result<(), StoreError> {
+    // Opening would make an empty database.
+    if let DatabaseUrl::Sqlite(path) = url
+        && !path.is_file()
+    {
+        return Err(refused(format!("there is no file {}", path.display())));
+    }
+    let conn = &mut conn::open(url, Role::Compactor)?;
+    match conn.backend() {
+        Backend::Sqlite => sqlite(conn),
+        Backend::Postgres => postgres(conn),
+    }
+}
+
+#[derive(QueryableByName)]
+struct Moment {
+    #[diesel(sql_type = Text)]
+    at: String,
+}
+
+#[derive(QueryableByName)]
+struct Count {
+    #[diesel(sql_type = BigInt)]
+    n: i64,
+}
+
+#[derive(QueryableByName)]
+struct Checkpoint {
+    #[diesel(sql_type = BigInt)]
+    busy: i64,
+}
+
+/// `VACUUM` writes through the log, which is copied into the file after it and cut to nothing.
+fn sqlite(conn: &mut Conn) -> Result<(), StoreError> {
+    let told = |error: StoreError| {
+        match error {
+        StoreError::Busy => refused(
+            "others have been writing to the database for a minute without a pause; try again when they have less to do"
+                .to_owned(),
+        ),
+        other => other,
+    }
+    };
+    erasure::forget_samples(conn).map_err(told)?;
+    conn.batch("VACUUM").map_err(told)?;
+    let done: Checkpoint = Sql::new("PRAGMA wal_checkpoint(TRUNCATE)").get_result(conn)?;
+    if done.busy != 0 {
+        return Err(refused(
+            "the database is written anew, but somebody read it for a minute without a pause, such as an export, so that \
+             the log beside it could not be emptied; run it again when that has ended"
+                .to_owned(),
+        ));
+    }
+    Ok(())
+}
+
+/// Each table is copied into new files; the old ones are emptied at the end of the statement. `ANALYZE` takes new samples,
+/// and the rows of the old ones go with `pg_statistic`, where the user may do that.
+///
+/// Rows that a transaction of before may still see are copied too, so that those have to end first.
+fn postgres(conn: &mut Conn) -> Result<(), StoreError> {
+    let since = Instant::now();
+    let start: Moment = Sql::new("SELECT now()::TEXT AS at").get_result(conn)?;
+    while older_transactions(conn, &start.at)? > 0 {
+        if since.elapsed() > PATIENCE {
+            return Err(refused(
+                "somebody has been reading or writing the database in one transaction for more than a minute, such as an \
+                 export; run it again when that has ended"
+                    .to_owned(),
+            ));
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    for table in TABLES {
+        conn.batch(&format!("VACUUM (FULL, ANALYZE) {table}"))?;
+    }
+    conn.batch("VACUUM (FULL) pg_catalog.pg_statistic")
+}
+
+fn older_transactions(conn: &mut Conn, than: &str) -> Result<i64, StoreError> {
+    let found: Count = Sql::new(
+        "SELECT count(*) AS n FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() \
+         AND xact_start <= $1::TIMESTAMPTZ",
+    )
+    .text(than)
+    .get_result(conn)?;
+    Ok(found.n)
+}
+
+fn refused(why: String) -> StoreError {
+    StoreError::Open {
+        cause: Arc::new(Fault(why.clone())),
+        message: why,
+    }
+}
