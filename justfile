@@ -55,6 +55,10 @@ clippy:
 test:
     .ci/snapshots cargo test
 
+# Crashes under load, 100 of each kind: of the service, and of the database. Ten minutes.
+crash rounds="100":
+    ROLLCALL_TEST_CRASHES={{ rounds }} cargo test --test it kill:: -- --nocapture
+
 # Suites that others wrote, and a client library, against the debug binary on both databases. See docs/conformance.md.
 suites *names:
     cargo build --quiet

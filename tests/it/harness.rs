@@ -3,7 +3,9 @@
 //! that need settings or stop the server start their own.
 
 mod client;
+pub mod cluster;
 pub mod issuer;
+pub mod load;
 pub mod postgres;
 pub mod raw;
 pub mod receiver;
@@ -240,6 +242,12 @@ pub async fn together<T: Send + 'static>(
         answers.push(task.await.expect("a task ends well"));
     }
     answers
+}
+
+/// How often a test of crashes crashes: seldom in an ordinary run, and as often as `just crash` says.
+pub fn rounds() -> usize {
+    let wished = postgres::variable("ROLLCALL_TEST_CRASHES");
+    wished.map_or(3, |text| text.parse().expect("a number of crashes"))
 }
 
 /// 128 bits that nobody can guess, as the hash keys of the standard library are.

@@ -1,163 +1,101 @@
 //! `kill -9` in the middle of a load: what was acknowledged is there, and nothing is there by half.
+//! `just crash` does it 100 times over, here a few times.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
-use reqwest::Method;
-use serde_json::{Value, json};
-use tokio::sync::Notify;
+use crate::harness::cluster::Cluster;
+use crate::harness::load::{Dice, Load, Record};
+use crate::harness::{Database, Server, both_alone, rounds, runtime};
 
-use crate::harness::{
-    Client, Database, SCIM, Server, both_alone, id, member_ids, sample, together,
-};
-
-/// What one writer was told is done, until the connection broke.
-#[derive(Default)]
-struct Acknowledged {
-    /// The last title of each user that was acknowledged, by id.
-    titles: BTreeMap<String, String>,
-    deleted: Vec<String>,
-    /// Pairs of users that went into the group in one PATCH.
-    joined: Vec<[String; 2]>,
-    sent: usize,
+/// A moment that nothing in the load knows of.
+async fn any_moment(load: &Load, dice: &mut Dice) {
+    load.acknowledges(50 + dice.below(150)).await;
+    let moment = u64::try_from(dice.below(5_000)).unwrap();
+    tokio::time::sleep(Duration::from_micros(moment)).await;
 }
 
-/// How many acknowledgements all writers have, and the bell for who waits for them.
+/// What all rounds came to, for who runs many of them.
 #[derive(Default)]
-struct Progress {
-    done: AtomicUsize,
-    bell: Notify,
+struct Sum {
+    rounds: usize,
+    acknowledged: usize,
+    refused: usize,
 }
 
-async fn write_until_it_breaks(
-    client: Client,
-    writer: usize,
-    group: String,
-    progress: Arc<Progress>,
-) -> Acknowledged {
-    let mut told = Acknowledged::default();
-    let mut pair: Vec<String> = Vec::new();
-    let headers = [("content-type", SCIM)];
-    let send = async |method: Method, path: String, body: Value| {
-        let bytes = body.to_string().into_bytes();
-        let reply = client.try_send(method, &path, &headers, bytes).await.ok()?;
-        assert!(reply.status < 300, "{reply:?}");
-        progress.done.fetch_add(1, Ordering::Relaxed);
-        progress.bell.notify_one();
-        Some(reply.body)
-    };
-    for number in 0.. {
-        let name = format!("w{writer}-{number}@example.com");
-        told.sent = number + 1;
-        let created = send(Method::POST, "/Users".to_owned(), sample::user(&name)).await;
-        let Some(created) = created else { break };
-        let user = id(&created).to_owned();
-        told.titles.insert(user.clone(), String::new());
-        let path = format!("/Users/{user}");
-        let title = format!("t{number}");
-        let operations = json!([{ "op": "replace", "path": "title", "value": title }]);
-        let patched = send(Method::PATCH, path.clone(), sample::patch(operations)).await;
-        if patched.is_none() {
-            break;
-        }
-        told.titles.insert(user.clone(), title);
-        if number % 5 == 4 {
-            told.titles.remove(&user);
-            if send(Method::DELETE, path, Value::Null).await.is_none() {
-                break;
-            }
-            told.deleted.push(user);
-            continue;
-        }
-        pair.push(user);
-        if let [first, second] = pair.as_slice() {
-            let both = [first.clone(), second.clone()];
-            let value = sample::members(&[first, second]);
-            let operations = json!([{ "op": "add", "path": "members", "value": value }]);
-            let path = format!("/Groups/{group}");
-            if send(Method::PATCH, path, sample::patch(operations))
-                .await
-                .is_none()
-            {
-                break;
-            }
-            told.joined.push(both);
-            pair.clear();
-        }
+impl Sum {
+    fn add(&mut self, record: &Record) {
+        self.rounds += 1;
+        self.acknowledged += record.acknowledged;
+        self.refused += record.refused;
     }
-    told
+}
+
+impl Drop for Sum {
+    fn drop(&mut self) {
+        println!(
+            "{} rounds held, {} acknowledged writes, {} answers 503",
+            self.rounds, self.acknowledged, self.refused
+        );
+    }
 }
 
 both_alone!(
-    nothing_acknowledged_is_lost,
+    a_node_that_is_killed_loses_nothing,
     |database: Database| async move {
-        for round in 0..3 {
+        let (mut dice, mut sum) = (Dice::new(), Sum::default());
+        let mut records: Vec<Record> = Vec::new();
+        for round in 0..rounds() {
             let server = Server::start(&database);
-            let client = server.admin();
-            let group = client.create_group(&format!("Busy {round}"), &[]).await;
-            let progress = Arc::new(Progress::default());
-            let writers: Vec<_> = (0..8)
-                .map(|writer| {
-                    let (client, progress) = (client.clone(), progress.clone());
-                    let group = id(&group).to_owned();
-                    tokio::spawn(write_until_it_breaks(
-                        client,
-                        round * 100 + writer,
-                        group,
-                        progress,
-                    ))
-                })
-                .collect();
-            while progress.done.load(Ordering::Relaxed) < 200 + 37 * round {
-                progress.bell.notified().await;
-            }
+            let load = Load::start(&[server.admin()], &format!("Round {round}")).await;
+            any_moment(&load, &mut dice).await;
             server.kill();
-            let told = together(
-                writers
-                    .into_iter()
-                    .map(|writer| async { writer.await.expect("a writer ends well") }),
-            )
-            .await;
+            let record = load.stop().await;
 
             let server = Server::start(&database);
-            holds_all(&server.admin(), id(&group), &told).await;
+            record.assert_kept(&server.admin()).await;
             database.assert_whole();
+            sum.add(&record);
+            records.push(record);
+        }
+        // A later crash has not taken what an earlier one left.
+        let server = Server::start(&database);
+        for record in &records {
+            record.assert_kept(&server.admin()).await;
         }
     }
 );
 
-/// Every acknowledged write is there, and what was not acknowledged is there whole or not at all.
-async fn holds_all(client: &Client, group: &str, told: &[Acknowledged]) {
-    let members = member_ids(&client.group(group).await);
-    for writer in told {
-        assert!(writer.sent > 0);
-        for (user, title) in &writer.titles {
-            let reply = client.get(&format!("/Users/{user}")).await;
-            assert_eq!(reply.status, 200, "an acknowledged user is lost: {reply:?}");
-            let stored = reply.body["title"].as_str().unwrap_or_default();
-            // The very last PATCH may have been done without an answer.
-            assert!(
-                stored == title || title.is_empty(),
-                "{stored:?} for {title:?}"
-            );
+#[test]
+fn a_database_that_is_killed_loses_nothing() {
+    let Some(cluster) = Cluster::start() else {
+        return;
+    };
+    let database = Database::on(&cluster);
+    runtime().block_on(async {
+        let (mut dice, mut sum) = (Dice::new(), Sum::default());
+        let mut records: Vec<Record> = Vec::new();
+        // The same server throughout: it finds back by itself.
+        let server = Server::start(&database);
+        let client = server.admin();
+        for round in 0..rounds() {
+            let load = Load::start(std::slice::from_ref(&client), &format!("Round {round}")).await;
+            any_moment(&load, &mut dice).await;
+            if round % 2 == 0 {
+                cluster.kill();
+            } else {
+                cluster.stop_at_once();
+            }
+            cluster.start_again();
+            load.acknowledges(20).await;
+            let record = load.stop().await;
+
+            record.assert_kept(&client).await;
+            database.assert_whole();
+            sum.add(&record);
+            records.push(record);
         }
-        for user in &writer.deleted {
-            client
-                .get(&format!("/Users/{user}"))
-                .await
-                .expect_error(404, "");
+        for record in &records {
+            record.assert_kept(&client).await;
         }
-        for pair in &writer.joined {
-            let there = pair.each_ref().map(|user| members.contains(user));
-            assert_eq!(there, [true, true], "members lost");
-        }
-    }
-    // The list and the filters know the same as the single reads.
-    let total = client.list("/Users", &[("count", "0")]).await.total;
-    let named = client
-        .list("/Users", &[("filter", "userName pr"), ("count", "0")])
-        .await
-        .total;
-    assert_eq!(total, named);
+    });
 }

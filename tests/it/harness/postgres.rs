@@ -68,12 +68,12 @@ fn find_server() -> Option<String> {
     clippy::disallowed_methods,
     reason = "the tests have no configuration layer"
 )]
-fn variable(name: &str) -> Option<String> {
+pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 /// The directory that holds `initdb` and `pg_ctl`, the newest version first.
-fn find_programs() -> Option<PathBuf> {
+pub fn find_programs() -> Option<PathBuf> {
     let path = variable("PATH").unwrap_or_default();
     let mut versions: Vec<(u32, PathBuf)> = std::fs::read_dir("/usr/lib/postgresql")
         .into_iter()
@@ -174,7 +174,7 @@ fn start_cluster(programs: &Path) -> String {
 }
 
 /// PostgreSQL refuses to run as root: whom to run it as then.
-fn unprivileged_user() -> Option<(u32, u32)> {
+pub fn unprivileged_user() -> Option<(u32, u32)> {
     let owner = std::fs::metadata("/proc/self").map_or(1, |entry| entry.uid());
     if owner != 0 {
         return None;

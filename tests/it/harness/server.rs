@@ -11,16 +11,19 @@ use diesel::sql_types::{BigInt, Text};
 use diesel::{Connection as _, PgConnection, RunQueryDsl as _, SqliteConnection};
 use tempfile::TempDir;
 
+use super::cluster::Cluster;
 use super::{Backend, Client, postgres};
 
 /// How long a process may take to start or stop before a test calls it hung.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A database; several servers may run on it, one after the other or at once.
 pub struct Database {
     pub url: String,
     pub backend: Backend,
     directory: TempDir,
+    /// In the PostgreSQL that all tests share.
+    is_shared: bool,
     _keeper: Keeper,
 }
 
@@ -32,17 +35,31 @@ impl Database {
             Backend::Sqlite => format!("sqlite:{}", directory.path().join("test.db").display()),
             Backend::Postgres => postgres::fresh_database()?,
         };
+        let mut database = Self::at(url, backend, directory);
+        database.is_shared = backend == Backend::Postgres;
+        Some(database)
+    }
+
+    /// A database in a PostgreSQL of the test's own.
+    pub fn on(cluster: &Cluster) -> Self {
+        let directory = TempDir::with_prefix("rollcall-it-").expect("makes a temporary directory");
+        cluster.execute("CREATE DATABASE rollcall TEMPLATE template0");
+        Self::at(cluster.url("rollcall"), Backend::Postgres, directory)
+    }
+
+    fn at(url: String, backend: Backend, directory: TempDir) -> Self {
         let place = directory.path().display();
         // A server may still be writing there.
         let keeper = Keeper::new(&format!(
             "rm -rf '{place}' || {{ sleep 1; rm -rf '{place}'; }}"
         ));
-        Some(Self {
+        Self {
             url,
             backend,
             directory,
+            is_shared: false,
             _keeper: keeper,
-        })
+        }
     }
 
     /// The answer to a `SELECT count(*) AS n ..` asked behind the server's back, for what no answer of
@@ -92,7 +109,7 @@ impl Database {
 
     /// Takes the database away from whoever uses it. (A file goes with its directory.)
     pub fn remove(&self) {
-        if self.backend == Backend::Postgres {
+        if self.is_shared {
             postgres::drop_database(&self.url);
         }
     }
@@ -333,14 +350,14 @@ impl Drop for Server {
 
 /// A shell that cleans up where the tests end without doing so: the runner leaves by `exit`, which drops
 /// nothing that is shared by all tests, and it may be killed. Dropped, it does nothing.
-struct Keeper {
+pub struct Keeper {
     shell: Child,
     /// Closed by the end of this process, whatever ends it.
     _signal: ChildStdin,
 }
 
 impl Keeper {
-    fn new(script: &str) -> Self {
+    pub fn new(script: &str) -> Self {
         let mut shell = Command::new("sh")
             .args(["-c", &format!("read -r _; {script}")])
             .stdin(Stdio::piped())

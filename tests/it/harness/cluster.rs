@@ -1,0 +1,208 @@
+//! A PostgreSQL of a test's own, to be killed, started again and copied. Unlike the one that all tests share, it
+//! waits for its disk. It listens on a Unix socket in its directory, so that no port can clash.
+
+use std::os::unix::fs::chown;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use diesel::{Connection as _, PgConnection, RunQueryDsl as _};
+
+use super::postgres::{find_programs, unprivileged_user};
+use super::server::{Keeper, PATIENCE};
+
+pub struct Cluster {
+    directory: PathBuf,
+    programs: PathBuf,
+    /// Whom it runs as, where the tests run as root.
+    user: Option<(u32, u32)>,
+    _keeper: Keeper,
+}
+
+const SETTINGS: &str = "
+listen_addresses = ''
+max_connections = 100
+shared_buffers = 32MB
+dynamic_shared_memory_type = mmap
+wal_level = replica
+hot_standby = on
+fsync = on
+synchronous_commit = on
+";
+
+impl Cluster {
+    /// A new one that runs; `None` where this machine has no PostgreSQL.
+    pub fn start() -> Option<Self> {
+        let cluster = Self::prepare()?;
+        let data = cluster.data();
+        let arguments = [
+            "-U",
+            "postgres",
+            "-A",
+            "trust",
+            "-E",
+            "UTF8",
+            "--no-locale",
+            "--no-sync",
+            "-D",
+        ];
+        cluster.run("initdb", &arguments, &[&data]);
+        cluster.set_up("");
+        cluster.start_again();
+        Some(cluster)
+    }
+
+    /// A directory, and who cleans it up.
+    fn prepare() -> Option<Self> {
+        let programs = find_programs()?;
+        let directory = tempfile::Builder::new()
+            .prefix("rollcall-cluster-")
+            .tempdir()
+            .expect("makes a temporary directory")
+            .keep();
+        let user = unprivileged_user();
+        if let Some((uid, gid)) = user {
+            chown(&directory, Some(uid), Some(gid)).expect("gives the directory away");
+        }
+        let place = directory.display();
+        // QUIT ends it at once; the shared memory of one that was killed stays, under the number that it noted.
+        let keeper = Keeper::new(&format!(
+            "pid='{place}/data/postmaster.pid'; kill -QUIT $(sed -n 1p $pid); \
+             ipcrm -m $(sed -n 7p $pid | awk '{{ print $2 }}'); \
+             rm -rf '{place}' || {{ sleep 1; rm -rf '{place}'; }}"
+        ));
+        Some(Self {
+            directory,
+            programs,
+            user,
+            _keeper: keeper,
+        })
+    }
+
+    fn set_up(&self, more: &str) {
+        let place = self.directory.display();
+        let settings = format!("{SETTINGS}unix_socket_directories = '{place}'\n{more}");
+        let file = self.data().join("postgresql.conf");
+        let mut text = std::fs::read_to_string(&file).expect("reads the settings");
+        text.push_str(&settings);
+        std::fs::write(file, text).expect("writes the settings");
+    }
+
+    fn data(&self) -> PathBuf {
+        self.directory.join("data")
+    }
+
+    /// Runs one of PostgreSQL's programs to its end.
+    fn run(&self, program: &str, arguments: &[&str], paths: &[&Path]) {
+        assert!(
+            self.tries(program, arguments, paths),
+            "{program} failed: {}",
+            self.log()
+        );
+    }
+
+    fn tries(&self, program: &str, arguments: &[&str], paths: &[&Path]) -> bool {
+        let log = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(self.log_file());
+        let log = log.expect("opens the log");
+        let mut command = Command::new(self.programs.join(program));
+        command
+            .args(arguments)
+            .args(paths)
+            .current_dir(&self.directory);
+        command.stdin(Stdio::null());
+        command
+            .stdout(log.try_clone().expect("a second handle"))
+            .stderr(log);
+        if let Some((uid, gid)) = self.user {
+            command.uid(uid).gid(gid);
+        }
+        command.status().expect("runs a program").success()
+    }
+
+    fn log_file(&self) -> PathBuf {
+        self.directory.join("log")
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.log_file()).unwrap_or_default()
+    }
+
+    /// Starts it where it stopped, and waits until it answers.
+    pub fn start_again(&self) {
+        let data = self.data();
+        let deadline = Instant::now() + PATIENCE;
+        // A backend that outlives its killed parent for a moment keeps the new one from starting.
+        while !self.tries("pg_ctl", &["start", "-w", "-s", "-D"], &[&data]) {
+            assert!(Instant::now() < deadline, "did not start: {}", self.log());
+        }
+    }
+
+    /// SIGKILL to all its processes: none has time for anything.
+    pub fn kill(&self) {
+        let parent = std::fs::read_to_string(self.data().join("postmaster.pid"));
+        let parent = parent.expect("it runs");
+        let parent = parent.lines().next().expect("a number");
+        // Stopped, it starts no more children.
+        signal("-STOP", &[parent.to_owned()]);
+        let mut all = children(parent);
+        all.push(parent.to_owned());
+        signal("-KILL", &all);
+    }
+
+    /// What an administrator does who cannot wait: the next start recovers.
+    pub fn stop_at_once(&self) {
+        self.run(
+            "pg_ctl",
+            &["stop", "-m", "immediate", "-w", "-s", "-D"],
+            &[&self.data()],
+        );
+    }
+
+    /// The part of a URL that names where it listens.
+    pub fn host(&self) -> String {
+        self.directory.display().to_string().replace('/', "%2F")
+    }
+
+    /// The URL of a database in it.
+    pub fn url(&self, name: &str) -> String {
+        format!("postgresql://postgres@{}/{name}", self.host())
+    }
+
+    /// One statement of a superuser.
+    pub fn execute(&self, sql: &str) {
+        let mut connection = PgConnection::establish(&self.url("postgres")).expect("connects");
+        diesel::sql_query(sql)
+            .execute(&mut connection)
+            .expect("executes");
+    }
+}
+
+/// The processes that this one has started.
+fn children(parent: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir("/proc").expect("reads /proc").flatten() {
+        // `pid (name) state parent ..`; the name may hold anything.
+        let stat = std::fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
+        let Some((_, rest)) = stat.rsplit_once(')') else {
+            continue;
+        };
+        if rest.split_whitespace().nth(1) == Some(parent) {
+            found.push(entry.file_name().to_string_lossy().into_owned());
+        }
+    }
+    found
+}
+
+fn signal(signal: &str, processes: &[String]) {
+    // One of them may have ended by itself.
+    let sent = Command::new("kill")
+        .arg(signal)
+        .args(processes)
+        .stderr(Stdio::null())
+        .status();
+    sent.expect("runs kill");
+}

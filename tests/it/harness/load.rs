@@ -1,0 +1,444 @@
+//! A mixed load that keeps a journal: what was acknowledged, and what was asked for without an answer. A
+//! service that fails in the middle is held to it afterwards.
+
+mod record;
+
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+
+use super::{Client, SCIM, id, sample};
+
+pub use record::Record;
+
+const WRITERS: usize = 8;
+/// How long a writer waits that was told to come again.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// A row of numbers that is another one in every run.
+pub struct Dice(u64);
+
+impl Dice {
+    pub fn new() -> Self {
+        Self(RandomState::new().hash_one(0))
+    }
+
+    /// The next number below `bound`.
+    pub fn below(&mut self, bound: usize) -> usize {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(self.0 >> 33).unwrap() % bound
+    }
+}
+
+/// What a write can change of a person. Name and title are in several attributes each, so that a half write shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Person {
+    name: String,
+    title: String,
+    joined: bool,
+}
+
+/// A person as the one who writes it knows it; `None` is not there.
+#[derive(Debug, Clone)]
+struct Entry {
+    id: Option<String>,
+    sure: Option<Person>,
+    /// What it may be instead: nobody said whether the last request was done.
+    doubt: Option<Option<Person>>,
+    /// How many acknowledged writes changed its attributes.
+    updates: usize,
+}
+
+/// What one writer was told.
+#[derive(Default)]
+struct Journal {
+    entries: Vec<Entry>,
+    /// Pairs that went into the group in one request that nobody answered.
+    pairs: Vec<[usize; 2]>,
+}
+
+#[derive(Default)]
+struct Progress {
+    is_over: AtomicBool,
+    acknowledged: AtomicUsize,
+    refused: AtomicUsize,
+    bell: Notify,
+}
+
+/// A change as the feed tells it: number, kind, resource.
+pub type Told = (i64, String, String);
+
+/// A load that runs.
+pub struct Load {
+    group: String,
+    first: i64,
+    progress: Arc<Progress>,
+    writers: Vec<JoinHandle<Journal>>,
+    follower: JoinHandle<Vec<Told>>,
+}
+
+impl Load {
+    /// Writers spread over the clients, and one who follows the feed. `label` must be another one each time.
+    pub async fn start(clients: &[Client], label: &str) -> Self {
+        let client = &clients[0];
+        let group = id(&client.create_group(label, &[]).await).to_owned();
+        let first = last_number(client).await;
+        let progress = Arc::new(Progress::default());
+        let writers = (0..WRITERS)
+            .map(|number| {
+                let writer = Writer {
+                    client: clients[number % clients.len()].clone(),
+                    label: format!("{}-{number}", label.to_lowercase()),
+                    group: group.clone(),
+                    progress: Arc::clone(&progress),
+                    dice: Dice::new(),
+                    journal: Journal::default(),
+                    named: 0,
+                };
+                tokio::spawn(writer.write())
+            })
+            .collect();
+        let reader = clients[clients.len() - 1].clone();
+        let follower = tokio::spawn(follow(reader, first, Arc::clone(&progress)));
+        Self {
+            group,
+            first,
+            progress,
+            writers,
+            follower,
+        }
+    }
+
+    /// Waits for so many more acknowledgements.
+    pub async fn acknowledges(&self, more: usize) {
+        let enough = self.progress.acknowledged.load(Ordering::Relaxed) + more;
+        while self.progress.acknowledged.load(Ordering::Relaxed) < enough {
+            self.progress.bell.notified().await;
+        }
+    }
+
+    /// Ends the load; every writer gets the answer that it waits for, or none.
+    pub async fn stop(self) -> Record {
+        self.progress.is_over.store(true, Ordering::Relaxed);
+        let mut journals = Vec::new();
+        for writer in self.writers {
+            journals.push(writer.await.expect("a writer ends well"));
+        }
+        Record {
+            acknowledged: self.progress.acknowledged.load(Ordering::Relaxed),
+            refused: self.progress.refused.load(Ordering::Relaxed),
+            group: self.group,
+            first: self.first,
+            journals,
+            seen: self.follower.await.expect("the follower ends well"),
+        }
+    }
+}
+
+/// Why there is no acknowledgement.
+enum Silence {
+    /// The service said to try again.
+    Later,
+    /// The connection broke.
+    Gone,
+}
+
+struct Writer {
+    client: Client,
+    label: String,
+    group: String,
+    progress: Arc<Progress>,
+    dice: Dice,
+    journal: Journal,
+    named: usize,
+}
+
+impl Writer {
+    async fn write(mut self) -> Journal {
+        while !self.progress.is_over.load(Ordering::Relaxed) {
+            let settled: Vec<usize> = (0..self.journal.entries.len())
+                .filter(|&index| {
+                    let entry = &self.journal.entries[index];
+                    entry.doubt.is_none() && entry.sure.is_some()
+                })
+                .collect();
+            let done = if settled.len() < 4 {
+                self.create().await
+            } else {
+                let one = settled[self.dice.below(settled.len())];
+                let other = settled[self.dice.below(settled.len())];
+                match self.dice.below(10) {
+                    0 | 1 => self.create().await,
+                    2 | 3 => self.put(one).await,
+                    4 | 5 => self.patch(one).await,
+                    6 | 7 if one != other => self.join([one, other]).await,
+                    6 | 7 => self.leave(one).await,
+                    8 => self.delete(one).await,
+                    _ => self.bulk().await,
+                }
+            };
+            match done {
+                Ok(()) => {}
+                Err(Silence::Later) => tokio::time::sleep(PAUSE).await,
+                Err(Silence::Gone) => break,
+            }
+        }
+        self.journal
+    }
+
+    async fn send(&self, method: Method, path: &str, body: &Value) -> Result<Value, Silence> {
+        let bytes = match body {
+            Value::Null => Vec::new(),
+            body => body.to_string().into_bytes(),
+        };
+        let headers = [("content-type", SCIM)];
+        let Ok(reply) = self.client.try_send(method, path, &headers, bytes).await else {
+            return Err(Silence::Gone);
+        };
+        if reply.status == 503 {
+            let after = reply.header("retry-after").parse::<u32>();
+            assert!(after.is_ok(), "no Retry-After: {reply:?}");
+            self.progress.refused.fetch_add(1, Ordering::Relaxed);
+            return Err(Silence::Later);
+        }
+        assert!(reply.status < 300, "{reply:?}");
+        Ok(reply.body)
+    }
+
+    fn acknowledge(&self) {
+        self.progress.acknowledged.fetch_add(1, Ordering::Relaxed);
+        self.progress.bell.notify_one();
+    }
+
+    fn new_person(&mut self) -> Person {
+        self.named += 1;
+        let name = format!("{}-{}@example.com", self.label, self.named);
+        let title = format!("Title {}", self.named);
+        Person {
+            name,
+            title,
+            joined: false,
+        }
+    }
+
+    fn person(&self, of: usize) -> Person {
+        let person = self.journal.entries[of].sure.clone();
+        person.expect("a settled person")
+    }
+
+    fn path(&self, of: usize) -> String {
+        let id = self.journal.entries[of].id.as_deref();
+        format!("/Users/{}", id.expect("a settled person"))
+    }
+
+    /// Notes what a request about one person came to.
+    fn note(&mut self, of: usize, becomes: Option<Person>, done: &Result<Value, Silence>) {
+        let entry = &mut self.journal.entries[of];
+        match done {
+            Ok(_) => {
+                entry.sure = becomes;
+            }
+            Err(_) => entry.doubt = Some(becomes),
+        }
+    }
+
+    async fn create(&mut self) -> Result<(), Silence> {
+        let person = self.new_person();
+        let done = self.send(Method::POST, "/Users", &body_of(&person)).await;
+        self.add(person, done.as_ref().ok().map(|user| id(user).to_owned()));
+        done.map(|_| self.acknowledge())
+    }
+
+    /// A person whose creation was acknowledged, with an id, or not.
+    fn add(&mut self, person: Person, id: Option<String>) {
+        let (sure, doubt) = match id {
+            Some(_) => (Some(person), None),
+            None => (None, Some(Some(person))),
+        };
+        self.journal.entries.push(Entry {
+            id,
+            sure,
+            doubt,
+            updates: 0,
+        });
+    }
+
+    async fn put(&mut self, of: usize) -> Result<(), Silence> {
+        let person = Person {
+            joined: self.person(of).joined,
+            ..self.new_person()
+        };
+        let done = self
+            .send(Method::PUT, &self.path(of), &body_of(&person))
+            .await;
+        self.update(of, person, done)
+    }
+
+    async fn patch(&mut self, of: usize) -> Result<(), Silence> {
+        let person = Person {
+            title: self.new_person().title,
+            ..self.person(of)
+        };
+        let body = sample::patch(json!([
+            { "op": "replace", "path": "title", "value": person.title },
+            { "op": "replace", "path": "nickName", "value": person.title }
+        ]));
+        let done = self.send(Method::PATCH, &self.path(of), &body).await;
+        self.update(of, person, done)
+    }
+
+    fn update(
+        &mut self,
+        of: usize,
+        person: Person,
+        done: Result<Value, Silence>,
+    ) -> Result<(), Silence> {
+        self.note(of, Some(person), &done);
+        done?;
+        self.journal.entries[of].updates += 1;
+        self.acknowledge();
+        Ok(())
+    }
+
+    async fn join(&mut self, pair: [usize; 2]) -> Result<(), Silence> {
+        let ids = pair.map(|of| self.journal.entries[of].id.clone().unwrap_or_default());
+        let value = sample::members(&[&ids[0], &ids[1]]);
+        let body = sample::patch(json!([{ "op": "add", "path": "members", "value": value }]));
+        let path = format!("/Groups/{}", self.group);
+        let done = self.send(Method::PATCH, &path, &body).await;
+        let were_in = pair.map(|of| self.person(of).joined);
+        for of in pair {
+            let person = Person {
+                joined: true,
+                ..self.person(of)
+            };
+            self.note(of, Some(person), &done);
+        }
+        if done.is_err() && were_in == [false, false] {
+            self.journal.pairs.push(pair);
+        }
+        done.map(|_| self.acknowledge())
+    }
+
+    async fn leave(&mut self, of: usize) -> Result<(), Silence> {
+        let person = Person {
+            joined: false,
+            ..self.person(of)
+        };
+        let user = self.journal.entries[of].id.clone().unwrap_or_default();
+        let place = format!("members[value eq \"{user}\"]");
+        let body = sample::patch(json!([{ "op": "remove", "path": place }]));
+        let path = format!("/Groups/{}", self.group);
+        let done = self.send(Method::PATCH, &path, &body).await;
+        self.note(of, Some(person), &done);
+        done.map(|_| self.acknowledge())
+    }
+
+    async fn delete(&mut self, of: usize) -> Result<(), Silence> {
+        let done = self
+            .send(Method::DELETE, &self.path(of), &Value::Null)
+            .await;
+        self.note(of, None, &done);
+        done.map(|_| self.acknowledge())
+    }
+
+    /// Two people who go into the group, in one request.
+    async fn bulk(&mut self) -> Result<(), Silence> {
+        let people = [self.new_person(), self.new_person()];
+        let post = |person: &Person| json!({ "method": "POST", "path": "/Users", "bulkId": person.name, "data": body_of(person) });
+        let references = people
+            .each_ref()
+            .map(|person| json!({ "value": format!("bulkId:{}", person.name) }));
+        let join = sample::patch(json!([{ "op": "add", "path": "members", "value": references }]));
+        let body = json!({
+            "schemas": ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"],
+            "Operations": [
+                post(&people[0]),
+                post(&people[1]),
+                { "method": "PATCH", "path": format!("/Groups/{}", self.group), "data": join }
+            ]
+        });
+        let mut done = self.send(Method::POST, "/Bulk", &body).await;
+        let ids = done.as_ref().ok().and_then(created_ids);
+        if ids.is_none() && done.is_ok() {
+            done = Err(Silence::Later);
+        }
+        let [first, second] = ids.map_or([None, None], |ids| ids.map(Some));
+        for (person, id) in people.into_iter().zip([first, second]) {
+            let joined = Person {
+                joined: true,
+                ..person
+            };
+            self.add(joined, id);
+        }
+        done.map(|_| self.acknowledge())
+    }
+}
+
+/// The ids of the two that a bulk request has created; `None` where an operation was told to come again.
+fn created_ids(answer: &Value) -> Option<[String; 2]> {
+    let results = answer["Operations"].as_array().expect("results");
+    for result in results {
+        let status = result["status"].as_str().unwrap_or_default();
+        assert!(matches!(status, "200" | "201" | "204" | "503"), "{answer}");
+    }
+    if results.len() < 3 || results.iter().any(|result| result["status"] == "503") {
+        return None;
+    }
+    let of = |number: usize| {
+        let location = results[number]["location"].as_str().expect("a location");
+        location.rsplit('/').next().unwrap_or_default().to_owned()
+    };
+    Some([of(0), of(1)])
+}
+
+fn body_of(person: &Person) -> Value {
+    let mut body = sample::user(&person.name);
+    body["title"] = json!(person.title);
+    body["nickName"] = json!(person.title);
+    body
+}
+
+/// Follows the feed to the end of the load.
+async fn follow(client: Client, first: i64, progress: Arc<Progress>) -> Vec<Told> {
+    let mut seen: Vec<Told> = Vec::new();
+    while !progress.is_over.load(Ordering::Relaxed) {
+        let after = seen.last().map_or(first, |told| told.0);
+        let path = format!("/directory/v1/changes?after={after}&wait=1");
+        let site = client.site();
+        let Ok(reply) = site.try_send(Method::GET, &path, &[], Vec::new()).await else {
+            break;
+        };
+        match reply.status {
+            200 => seen.extend(told(&reply.body)),
+            503 => tokio::time::sleep(PAUSE).await,
+            _ => panic!("{reply:?}"),
+        }
+    }
+    seen
+}
+
+fn told(page: &Value) -> Vec<Told> {
+    let text = |change: &Value, name: &str| change[name].as_str().unwrap().to_owned();
+    let changes = page["changes"].as_array().expect("changes").iter();
+    changes
+        .map(|change| {
+            let seq = change["seq"].as_i64().unwrap();
+            (seq, text(change, "kind"), text(change, "id"))
+        })
+        .collect()
+}
+
+async fn last_number(client: &Client) -> i64 {
+    let page = client.site().get("/directory/v1/changes?limit=1").await;
+    page.plain(200)["last"].as_i64().expect("a number")
+}
