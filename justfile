@@ -72,6 +72,19 @@ conformance *args:
 contract:
     .ci/contract
 
+# What it does under load, beside what this machine does without it: ten minutes. See docs/performance.md.
+bench *args: wrk
+    cargo bench --bench load -- {{ args }}
+
+# The same for a million users against a thousand.
+bench-million *args: wrk
+    cargo bench --bench load -- --users 1000,1000000 {{ args }}
+
+# wrk sends the load.
+[private]
+wrk:
+    command -v wrk >/dev/null || { apt-get update -qq; apt-get install -y -qq --no-install-recommends wrk; }
+
 # How the cost of a request grows with the directory, on both databases: minutes. See docs/performance.md.
 bench-scaling *args:
     cargo bench --bench scaling -- {{ args }}

@@ -14,8 +14,10 @@ mod postgres;
 #[expect(dead_code, reason = "shared with the tests, which use more of it")]
 #[path = "../../tests/it/harness/sample.rs"]
 mod sample;
+#[expect(dead_code, reason = "the load benchmark uses more of it")]
 #[path = "../scaling/server.rs"]
 mod server;
+#[expect(dead_code, reason = "the load benchmark uses more of it")]
 #[path = "../scaling/wire.rs"]
 mod wire;
 

@@ -7,6 +7,7 @@ use std::time::Instant;
 use anyhow::{Context as _, anyhow, ensure};
 use serde_json::{Value, json};
 
+use crate::random::Random;
 use crate::report::counted;
 use crate::sample;
 use crate::server::Server;
@@ -65,7 +66,7 @@ impl Directory {
             users: users.into_iter().map(|(_, id)| id).collect(),
             deactivated: HashSet::new(),
             grouped: 0,
-            random: Random(1),
+            random: Random::new(1),
         };
         directory.check(count)?;
         Ok(directory)
@@ -210,18 +211,4 @@ fn create_users(
 fn id_of(resource: &Value) -> anyhow::Result<String> {
     let id = resource.get("id").and_then(Value::as_str);
     Ok(id.context("a resource without an id")?.to_owned())
-}
-
-/// Numbers that are the same in every run (Knuth's MMIX generator).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        let number = usize::try_from(self.0 >> 33).unwrap_or_default();
-        number % limit.max(1)
-    }
 }

@@ -7,8 +7,11 @@
 
 mod directory;
 mod measure;
+mod random;
 mod report;
+#[expect(dead_code, reason = "the load benchmark uses more of it")]
 mod server;
+#[expect(dead_code, reason = "the load benchmark uses more of it")]
 mod wire;
 
 #[expect(

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use tempfile::TempDir;
@@ -9,7 +10,7 @@ use tempfile::TempDir;
 use crate::wire::Connection;
 use crate::{Backend, postgres};
 
-const TOKEN: &str = "the-token-of-the-benchmark";
+pub const TOKEN: &str = "the-token-of-the-benchmark";
 
 /// An empty database, gone when dropped.
 pub struct Database {
@@ -48,12 +49,15 @@ impl Drop for Database {
 /// A server that listens. Killed when dropped.
 pub struct Server {
     child: Child,
-    host: String,
+    pub host: String,
+    /// How long it took from the start of the process until it listened.
+    pub ready: Duration,
 }
 
 impl Server {
     pub fn start(database: &Database) -> anyhow::Result<Self> {
         let log = std::fs::File::create(database.directory.path().join("log"))?;
+        let started = Instant::now();
         let mut child = Command::new(env!("CARGO_BIN_EXE_rollcall"))
             .args([
                 "serve",
@@ -72,14 +76,21 @@ impl Server {
         let mut server = Self {
             child,
             host: String::new(),
+            ready: Duration::ZERO,
         };
         for line in BufReader::new(stdout).lines() {
             if let Some(address) = line?.strip_prefix("listening on ") {
+                server.ready = started.elapsed();
                 server.host = address.trim_start_matches("http://").to_owned();
                 return Ok(server);
             }
         }
         bail!("the server did not start");
+    }
+
+    /// Of the process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     pub fn connect(&self) -> anyhow::Result<Connection> {

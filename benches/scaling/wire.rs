@@ -35,11 +35,16 @@ impl Connection {
 
     /// `path` follows `/scim/v2`.
     pub fn request(&self, method: &str, path: &str, body: Option<&Value>) -> Request {
+        self.request_at(method, &format!("/scim/v2{path}"), body)
+    }
+
+    /// `path` is the whole of it.
+    pub fn request_at(&self, method: &str, path: &str, body: Option<&Value>) -> Request {
         let (host, token) = (&self.host, &self.token);
         let body = body.map(Value::to_string).unwrap_or_default();
         let length = body.len();
         let head = format!(
-            "{method} /scim/v2{path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n\
+            "{method} {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n\
              Accept: application/scim+json\r\nContent-Type: application/scim+json\r\nContent-Length: {length}\r\n\r\n"
         );
         Request((head + &body).into_bytes())
@@ -60,6 +65,16 @@ impl Connection {
         Ok(elapsed)
     }
 
+    /// The status line and the headers of the last answer.
+    pub fn head(&self) -> &str {
+        &self.head
+    }
+
+    /// The body of the last answer, as it came.
+    pub fn bytes(&self) -> &[u8] {
+        &self.body
+    }
+
     /// The body of the last answer.
     pub fn body(&self) -> anyhow::Result<Value> {
         Ok(serde_json::from_slice(&self.body)?)
@@ -75,12 +90,37 @@ impl Connection {
         let status = lines
             .next()
             .and_then(|line| line.split(' ').nth(1)?.parse().ok());
-        let length = lines
-            .filter_map(|line| line.split_once(':'))
-            .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
-            .map_or(Ok(0), |(_, value)| value.trim().parse())?;
-        self.body.resize(length, 0);
-        self.stream.read_exact(&mut self.body)?;
+        let headers: Vec<(&str, &str)> = lines.filter_map(|line| line.split_once(": ")).collect();
+        let header = |wanted: &str| {
+            let found = headers
+                .iter()
+                .find(|(name, _)| name.eq_ignore_ascii_case(wanted));
+            found.map(|(_, value)| value.trim())
+        };
+        self.body.clear();
+        if header("transfer-encoding") == Some("chunked") {
+            read_chunks(&mut self.stream, &mut self.body)?;
+        } else {
+            let length = header("content-length").map_or(Ok(0), str::parse)?;
+            self.body.resize(length, 0);
+            self.stream.read_exact(&mut self.body)?;
+        }
         status.context("no status line")
+    }
+}
+
+/// A body that is sent while it is made.
+fn read_chunks(stream: &mut BufReader<TcpStream>, body: &mut Vec<u8>) -> anyhow::Result<()> {
+    loop {
+        let mut line = String::new();
+        stream.read_line(&mut line)?;
+        let length = usize::from_str_radix(line.trim_end(), 16)?;
+        let start = body.len();
+        body.resize(start + length + 2, 0);
+        stream.read_exact(body.get_mut(start..).unwrap_or_default())?;
+        body.truncate(start + length);
+        if length == 0 {
+            return Ok(());
+        }
     }
 }

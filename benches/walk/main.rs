@@ -5,8 +5,10 @@
 //! `startIndex` without the walk's note. Exit code 1 where somebody is missed or met twice, or where the last pages by
 //! cursor cost more than twice the first. docs/performance.md has the results.
 
+#[expect(dead_code, reason = "the load benchmark uses more of it")]
 #[path = "../scaling/server.rs"]
 mod server;
+#[expect(dead_code, reason = "the load benchmark uses more of it")]
 #[path = "../scaling/wire.rs"]
 mod wire;
 

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use diesel::{Connection as _, PgConnection, RunQueryDsl as _};
 
-use super::postgres::{find_programs, unprivileged_user};
+use super::postgres::throwaway::{find_programs, unprivileged_user};
 use super::server::{Keeper, PATIENCE};
 
 pub struct Cluster {

@@ -1,0 +1,144 @@
+//! Groups of several sizes, and what it costs to have one member more.
+
+use std::io::Write as _;
+use std::time::Instant;
+
+use anyhow::{Context as _, ensure};
+use serde_json::{Value, json};
+use tempfile::NamedTempFile;
+
+use crate::report::{Fact, Section, Target};
+use crate::sample;
+use crate::server::Server;
+use crate::template::{id, name};
+use crate::wire::Connection;
+use crate::{measure, process};
+
+/// Users who come and go.
+const POOL: usize = 1_000;
+
+/// A group of so many of the first users.
+pub struct Group {
+    pub members: usize,
+    pub path: String,
+}
+
+/// The group of a directory, and the ids of those who are in none.
+pub struct Groups {
+    pub all: Vec<Group>,
+    pub pool: NamedTempFile,
+}
+
+impl Groups {
+    pub fn make(server: &Server, users: usize, section: &mut Section) -> anyhow::Result<Self> {
+        let mut connection = server.connect()?;
+        let pool = make_pool(&mut connection, section)?;
+        let mut all = Vec::new();
+        for members in [10, 1_000, 50_000, 100_000] {
+            if members <= users {
+                all.push(make_group(server, &mut connection, members, section)?);
+            }
+        }
+        Ok(Self { all, pool })
+    }
+
+    pub fn of(&self, members: usize) -> Option<&Group> {
+        self.all.iter().find(|group| group.members == members)
+    }
+}
+
+/// Created by one bulk request.
+fn make_pool(connection: &mut Connection, section: &mut Section) -> anyhow::Result<NamedTempFile> {
+    let operation = |number: usize| {
+        let user = sample::user(&format!("pool{number}@example.com"));
+        json!({ "method": "POST", "path": "/Users", "bulkId": number.to_string(), "data": user })
+    };
+    let body = json!({
+        "schemas": ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"],
+        "Operations": (0..POOL).map(operation).collect::<Value>(),
+    });
+    let request = connection.request("POST", "/Bulk", Some(&body));
+    let took = connection.send(&request)?.as_secs_f64();
+    section
+        .facts
+        .push(Fact::new("bulk of 1,000 creates", took * 1e3, "ms"));
+    let answer = connection.body()?;
+    let results = answer
+        .get("Operations")
+        .and_then(Value::as_array)
+        .context("no results")?;
+    let mut file = NamedTempFile::new()?;
+    for result in results {
+        ensure!(
+            result.get("status") == Some(&json!("201")),
+            "not created: {result}"
+        );
+        let location = result
+            .get("location")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
+        writeln!(file, "{}", location.rsplit('/').next().unwrap_or_default())?;
+    }
+    ensure!(results.len() == POOL, "{} results", results.len());
+    Ok(file)
+}
+
+fn make_group(
+    server: &Server,
+    connection: &mut Connection,
+    members: usize,
+    section: &mut Section,
+) -> anyhow::Result<Group> {
+    let title = format!(
+        "{} members",
+        crate::report::thousands(measure::number(members))
+    );
+    let member = |number: usize| json!({ "value": id(number), "display": format!("{}@example.com", name(number)) });
+    let mut group = sample::group(&title, &[]);
+    let request = connection.request("POST", "/Groups", Some(&group));
+    connection.send(&request)?;
+    let created = connection.body()?;
+    let path = format!(
+        "/Groups/{}",
+        created.get("id").and_then(Value::as_str).context("no id")?
+    );
+    for first in [0, 1] {
+        *group.get_mut("members").context("no members")? = (first..members).map(member).collect();
+        let request = connection.request("PUT", &path, Some(&group));
+        let took = connection.send(&request)?.as_secs_f64();
+        if members == 100_000 {
+            let what = [
+                "PUT of 100,000 members into an empty group",
+                "PUT of 100,000 members that leaves one out",
+            ];
+            let what = what.get(first).copied().unwrap_or_default();
+            section
+                .facts
+                .push(Fact::new(what, took, "s").within(Target::AtMost(3.0)));
+        }
+    }
+    if members == 100_000 {
+        let before = process::forget_peak(server.id())?;
+        let request = connection.request("GET", &path, None);
+        let started = Instant::now();
+        connection.send(&request)?;
+        let took = started.elapsed().as_secs_f64();
+        let size = u64::try_from(connection.bytes().len())?;
+        let more = process::memory(server.id())?
+            .peak
+            .saturating_sub(before.resident);
+        section
+            .facts
+            .push(Fact::new("GET of 100,000 members", took, "s"));
+        section
+            .facts
+            .push(Fact::new("its size", measure::mega(size), "MB"));
+        let fact = Fact::new(
+            "memory meanwhile, in sizes of the answer",
+            measure::mega(more) / measure::mega(size),
+            "",
+        );
+        section.facts.push(fact.within(Target::AtMost(2.0)));
+    }
+    Ok(Group { members, path })
+}

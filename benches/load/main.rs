@@ -1,0 +1,169 @@
+//! How much the release binary does, beside what the same machine does without it, in the same run.
+//!
+//! The baselines are a constant answer of the same framework in a process of its own, the raw database doing the same
+//! durable writes and the same lookups, and a directory of another size. Results are ratios to them; exit code 1 where
+//! a target is missed or an answer was an error. docs/performance.md has the results.
+
+mod constant;
+mod fill;
+mod groups;
+mod measure;
+mod operations;
+mod overload;
+mod pairs;
+mod pgbench;
+mod postgres;
+mod process;
+#[path = "../scaling/random.rs"]
+mod random;
+mod raw;
+mod report;
+#[expect(dead_code, reason = "shared with the tests, which use more of it")]
+#[path = "../../tests/it/harness/sample.rs"]
+mod sample;
+#[path = "../scaling/server.rs"]
+mod server;
+mod streams;
+mod template;
+mod walks;
+#[path = "../scaling/wire.rs"]
+mod wire;
+mod wrk;
+
+use std::process::ExitCode;
+
+use clap::{Parser, ValueEnum};
+
+use crate::constant::Constant;
+use crate::groups::Groups;
+use crate::measure::Bench;
+use crate::report::Report;
+use crate::template::Template;
+
+/// As the server's, for the baselines.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Measures the server under load, and its baselines.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// Users of the directories.
+    #[arg(long, value_delimiter = ',', default_values_t = [1_000, 100_000])]
+    users: Vec<usize>,
+    /// Seconds of each operation.
+    #[arg(long, default_value_t = 5)]
+    seconds: u64,
+    /// The first is for all operations, the others for those that have a baseline.
+    #[arg(long, value_delimiter = ',', default_values_t = [64, 16, 1])]
+    connections: Vec<usize>,
+    /// Only this database.
+    #[arg(long)]
+    database: Option<Backend>,
+    /// Only these operations (of requests.lua) and parts: sizes, groups, listeners, walks, overload.
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
+    /// What `cargo bench` adds.
+    #[arg(long, hide = true)]
+    bench: bool,
+    /// Be the constant handler.
+    #[arg(long, hide = true)]
+    constant: bool,
+}
+
+impl Arguments {
+    /// Whether it asks for an operation or a part.
+    fn is_wanted(&self, name: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|wanted| wanted == name)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Backend {
+    Sqlite,
+    Postgres,
+}
+
+impl Backend {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Sqlite => "SQLite",
+            Self::Postgres => "PostgreSQL",
+        }
+    }
+}
+
+fn main() -> anyhow::Result<ExitCode> {
+    let arguments = Arguments::parse();
+    if arguments.constant {
+        constant::serve()?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if !arguments.bench {
+        println!("This takes minutes: run it by `just bench`.");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let template = Template::learn()?;
+    let constant = Constant::start(&template)?;
+    let mut report = Report {
+        machine: process::machine(),
+        ..Report::default()
+    };
+    println!("{}", report.machine);
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        if arguments.database.is_some_and(|only| only != backend) {
+            continue;
+        }
+        run(&arguments, backend, &template, &constant, &mut report)?;
+    }
+    println!("\nWritten to {}", report.write()?.display());
+    for missed in &report.missed {
+        println!("MISSED {missed}");
+    }
+    Ok(if report.missed.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// Everything on one database, the smallest directory first. The server of each stays, so that two can be compared.
+fn run(
+    arguments: &Arguments,
+    backend: Backend,
+    template: &Template,
+    constant: &Constant,
+    report: &mut Report,
+) -> anyhow::Result<()> {
+    let mut benches = Vec::new();
+    for users in arguments.users.iter().copied() {
+        let Some(mut bench) = Bench::prepare(arguments, backend, users, template, constant)? else {
+            println!("\nSKIPPED: {}: this machine has none", backend.name());
+            return Ok(());
+        };
+        report.add(bench.users()?);
+        benches.push(bench);
+    }
+    let Some(mut large) = benches.pop() else {
+        return Ok(());
+    };
+    if let Some(small) = benches.first_mut().filter(|_| arguments.is_wanted("sizes")) {
+        report.add(pairs::sizes(small, &mut large)?);
+    }
+    drop(benches);
+    let mut section = large.section(": groups and all users");
+    if arguments.is_wanted("walks") {
+        walks::walk(&large.server, large.users, &mut section)?;
+    }
+    if arguments.is_wanted("listeners") {
+        pairs::listeners(&mut large, &mut section)?;
+    }
+    if arguments.is_wanted("groups") {
+        let groups = Groups::make(&large.server, large.users, &mut section)?;
+        pairs::groups(&mut large, &groups, &mut section)?;
+    }
+    if arguments.is_wanted("overload") {
+        overload::run(&large.server, &mut section)?;
+    }
+    report.add(section);
+    Ok(())
+}

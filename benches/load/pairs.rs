@@ -1,0 +1,131 @@
+//! Two sides in turn, so that whatever else the machine does hits both: a large directory and a small one, a large group
+//! and a small one, with listeners and without.
+
+use crate::groups::{Group, Groups};
+use crate::measure::{Bench, mean, median};
+use crate::operations::{self, Kind, Operation};
+use crate::report::{Fact, Section, Target, thousands};
+use crate::streams::Listeners;
+use crate::wrk::Outcome;
+
+const ROUNDS: usize = 5;
+const LISTENERS: usize = 10;
+
+/// The median latency of one client in the large directory against the small one.
+pub fn sizes(small: &mut Bench<'_>, large: &mut Bench<'_>) -> anyhow::Result<Section> {
+    let against = thousands(crate::measure::number(small.users));
+    let mut section = large.section(&format!(" against {against}"));
+    for operation in operations::main() {
+        let (mut few, mut many) = (Vec::new(), Vec::new());
+        for _ in 0..ROUNDS {
+            few.push(small.load(&operation, 1, 1)?);
+            many.push(large.load(&operation, 1, 1)?);
+        }
+        push(&mut section, &operation.title, &few, &many, 1.3);
+    }
+    Ok(section)
+}
+
+/// One member more or less in a large group against one of ten members.
+pub fn groups(bench: &mut Bench<'_>, groups: &Groups, section: &mut Section) -> anyhow::Result<()> {
+    let pool = groups.pool.path().display().to_string();
+    let edit = |group: &Group| {
+        let title = format!(
+            "PATCH one member of {}",
+            thousands(crate::measure::number(group.members))
+        );
+        Operation::new(
+            "member",
+            &title,
+            Kind::Change,
+            vec![group.path.clone(), pool.clone()],
+        )
+    };
+    let Some(small) = groups.all.first() else {
+        return Ok(());
+    };
+    let connections = bench.arguments.connections.first().copied().unwrap_or(64);
+    for group in &groups.all {
+        section.push(bench.row(&edit(group), connections, bench.arguments.seconds)?);
+    }
+    for group in groups.all.iter().skip(1) {
+        let (mut few, mut many) = (Vec::new(), Vec::new());
+        for _ in 0..ROUNDS {
+            few.push(bench.load(&edit(small), 1, 1)?);
+            many.push(bench.load(&edit(group), 1, 1)?);
+        }
+        push(
+            section,
+            &format!("{} against 10", edit(group).title),
+            &few,
+            &many,
+            1.2,
+        );
+    }
+    if let Some(group) = groups.of(50_000) {
+        let path = format!("{}/members/", group.path.to_lowercase());
+        let check = Operation::new(
+            "membership",
+            "directory: membership in 50,000",
+            Kind::Read,
+            vec![path],
+        );
+        section.push(bench.row(&check, connections, bench.arguments.seconds)?);
+    }
+    Ok(())
+}
+
+fn push(section: &mut Section, what: &str, few: &[Outcome], many: &[Outcome], limit: f64) {
+    let p50 = |outcomes: &[Outcome]| median(outcomes.iter().map(|outcome| outcome.p50));
+    let (few, many) = (p50(few), p50(many));
+    section.facts.push(Fact::new(
+        &format!("{what}, small: median latency of one client"),
+        few,
+        "µs",
+    ));
+    section.facts.push(Fact::new(
+        &format!("{what}, large: median latency of one client"),
+        many,
+        "µs",
+    ));
+    section
+        .facts
+        .push(Fact::new(&format!("{what}: ratio"), many / few, "").within(Target::AtMost(limit)));
+}
+
+/// What listeners cost those who write.
+pub fn listeners(bench: &mut Bench<'_>, section: &mut Section) -> anyhow::Result<()> {
+    let create = Operation::new("create", "create", Kind::Create, Vec::new());
+    let connections = bench.arguments.connections.first().copied().unwrap_or(64);
+    let (mut alone, mut followed, mut told, mut made) = (Vec::new(), Vec::new(), 0, 0);
+    for _ in 0..2 {
+        alone.push(bench.load(&create, connections, 2)?);
+        let listeners = Listeners::attach(&bench.server.host, LISTENERS)?;
+        let outcome = bench.load(&create, connections, 2)?;
+        told += listeners.events();
+        made += outcome.requests;
+        followed.push(outcome);
+    }
+    let rate = |outcomes: &[Outcome]| mean(outcomes.iter().map(Outcome::per_second));
+    let (alone, followed) = (rate(&alone), rate(&followed));
+    section
+        .facts
+        .push(Fact::new("creates without listeners", alone, "a second"));
+    section.facts.push(Fact::new(
+        "creates with ten listeners",
+        followed,
+        "a second",
+    ));
+    section.facts.push(Fact::new(
+        "share that ten listeners leave",
+        followed / alone,
+        "",
+    ));
+    let share = crate::measure::count(told) / crate::measure::count(made) / 10.0;
+    section.facts.push(Fact::new(
+        "share of the changes that a listener had by then",
+        share,
+        "",
+    ));
+    Ok(())
+}

@@ -1,0 +1,229 @@
+//! PostgreSQL without us: pgbench, prepared statements, the same lookups and the same rows.
+
+use std::fmt::Write as _;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, ensure};
+
+use crate::postgres;
+use crate::template::{Cell, Effect, Piece, Text};
+
+/// Runs scripts against a database of its own, gone when dropped.
+pub struct Pgbench {
+    pub url: String,
+    pub users: usize,
+    /// Runs so far: nobody is created twice.
+    pub runs: usize,
+}
+
+/// Somebody who is there.
+const ANYBODY: &str = "\\set k random(0, :users - 1)\n";
+/// Somebody new, about in the order of time, for all clients.
+const NEWCOMER: &str =
+    "\\set i :i + 1\n\\set k 500000000 + :run * 10000000 + :i * :clients + :client_id\n";
+
+const ID: &str = "(E'01890000-0000-7000-8000-' || lpad(:k, 12, '0'))";
+const NAME: &str = "(E'zq' || lpad(:k, 9, '0'))";
+
+pub fn get() -> String {
+    format!(
+        "{ANYBODY}SELECT id, resource_type, version, created, modified, doc FROM resources \
+         WHERE tenant_id = 1 AND id = {ID} AND resource_type = 'User';\n"
+    )
+}
+
+pub fn filter() -> String {
+    format!(
+        "{ANYBODY}SELECT id, resource_type, version, created, modified, doc FROM resources \
+         WHERE tenant_id = 1 AND resource_type = 'User' AND user_name = {NAME} || '@example.com';\n"
+    )
+}
+
+pub fn create(effects: &[Effect]) -> String {
+    format!("{NEWCOMER}{}", transaction(effects))
+}
+
+pub fn patch(effects: &[Effect]) -> String {
+    format!("{ANYBODY}{}", transaction(effects))
+}
+
+/// One transaction. What all clients write comes last, so that they wait for each other as briefly as can be.
+fn transaction(effects: &[Effect]) -> String {
+    let mut script = "BEGIN;\n".to_owned();
+    let shared = |effect: &Effect| matches!(effect, Effect::Update { table, .. } if table == "tenants" || table == "counts");
+    let numbered = |effect: &Effect| matches!(effect, Effect::Insert { row, .. } if row.iter().any(|(_, cell)| *cell == Cell::ChangeNumber));
+    let mut own: Vec<&Effect> = effects
+        .iter()
+        .filter(|effect| !shared(effect) && !numbered(effect))
+        .collect();
+    // The resource before what refers to it.
+    own.sort_by_key(
+        |effect| !matches!(effect, Effect::Insert { table, .. } if table == "resources"),
+    );
+    let mut last_table = String::new();
+    for effect in own {
+        match effect {
+            Effect::Insert { table, row } if *table == last_table => {
+                // Rows of one table are one statement.
+                script.truncate(script.len() - ";\n".len());
+                let _ = writeln!(script, ", ({});", values(row));
+            }
+            Effect::Insert { table, row } => {
+                let _ = writeln!(
+                    script,
+                    "INSERT INTO {table} ({}) VALUES ({});",
+                    columns(row),
+                    values(row)
+                );
+                last_table.clone_from(table);
+            }
+            effect => {
+                let _ = writeln!(script, "{};", update(effect));
+                last_table.clear();
+            }
+        }
+    }
+    let is_tenant =
+        |effect: &&Effect| matches!(effect, Effect::Update { table, .. } if table == "tenants");
+    for effect in effects
+        .iter()
+        .filter(|effect| shared(effect) && !is_tenant(effect))
+    {
+        let _ = writeln!(script, "{};", update(effect));
+    }
+    let tenant = effects
+        .iter()
+        .find(is_tenant)
+        .map(update)
+        .unwrap_or_default();
+    for effect in effects.iter().filter(|effect| numbered(effect)) {
+        if let Effect::Insert { table, row } = effect {
+            let _ = writeln!(
+                script,
+                "WITH s AS ({tenant} RETURNING change_seq) INSERT INTO {table} ({}) SELECT {} FROM s;",
+                columns(row),
+                values(row)
+            );
+        }
+    }
+    script.push_str("COMMIT;\n");
+    script
+}
+
+fn columns(row: &[(String, Cell)]) -> String {
+    let names: Vec<&str> = row.iter().map(|(name, _)| name.as_str()).collect();
+    names.join(", ")
+}
+
+fn values(row: &[(String, Cell)]) -> String {
+    let values: Vec<String> = row.iter().map(|(_, cell)| value(cell)).collect();
+    values.join(", ")
+}
+
+fn update(effect: &Effect) -> String {
+    let Effect::Update {
+        table,
+        key,
+        set,
+        add,
+    } = effect
+    else {
+        return String::new();
+    };
+    let set = set
+        .iter()
+        .map(|(name, cell)| format!("{name} = {}", value(cell)));
+    let add = add
+        .iter()
+        .map(|(name, by)| format!("{name} = {name} + {by}"));
+    let set: Vec<String> = set.chain(add).collect();
+    let key: Vec<String> = key
+        .iter()
+        .map(|(name, cell)| format!("{name} = {}", value(cell)))
+        .collect();
+    format!(
+        "UPDATE {table} SET {} WHERE {}",
+        set.join(", "),
+        key.join(" AND ")
+    )
+}
+
+fn value(cell: &Cell) -> String {
+    match cell {
+        Cell::Null => "NULL".to_owned(),
+        Cell::Int(value) => value.to_string(),
+        Cell::Real(value) => value.to_string(),
+        Cell::Truth(value) => value.to_string(),
+        Cell::Text(text) => literal(text),
+        Cell::ChangeNumber => "s.change_seq".to_owned(),
+    }
+}
+
+/// pgbench takes a colon for the start of a variable, also within quotes.
+fn literal(text: &Text) -> String {
+    let piece = |piece: &Piece| match piece {
+        Piece::Fixed(text) => {
+            let text = text
+                .replace('\\', "\\\\")
+                .replace('\'', "''")
+                .replace(':', "\\072");
+            format!("E'{text}'")
+        }
+        Piece::Id => ID.to_owned(),
+        Piece::Name => NAME.to_owned(),
+    };
+    let pieces: Vec<String> = text.0.iter().map(piece).collect();
+    if pieces.is_empty() {
+        "''".to_owned()
+    } else {
+        pieces.join(" || ")
+    }
+}
+
+impl Drop for Pgbench {
+    fn drop(&mut self) {
+        postgres::drop_database(&self.url);
+    }
+}
+
+impl Pgbench {
+    /// Transactions a second.
+    pub fn run(&mut self, script: &str, connections: usize, seconds: u64) -> anyhow::Result<f64> {
+        self.runs += 1;
+        let file = tempfile::NamedTempFile::new()?;
+        std::fs::write(file.path(), script)?;
+        let output = Command::new(postgres::program("pgbench"))
+            .args([
+                "-n",
+                "-M",
+                "prepared",
+                "-j",
+                "1",
+                "-c",
+                &connections.to_string(),
+            ])
+            .args(["-T", &seconds.to_string(), "-D", "i=0"])
+            .args(["-D", &format!("users={}", self.users)])
+            .args(["-D", &format!("run={}", self.runs)])
+            .args(["-D", &format!("clients={connections}"), "-f"])
+            .arg(file.path())
+            .arg(&self.url)
+            .stdin(Stdio::null())
+            .output()
+            .context("cannot run pgbench")?;
+        let said = String::from_utf8_lossy(&output.stdout);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        let failed = said
+            .lines()
+            .find_map(|line| line.strip_prefix("number of failed transactions: "));
+        let is_good = failed.is_none_or(|failed| failed.starts_with("0 "));
+        ensure!(
+            output.status.success() && is_good,
+            "pgbench failed: {said}{errors}\n{script}"
+        );
+        let tps = said
+            .lines()
+            .find_map(|line| line.strip_prefix("tps = ")?.split(' ').next()?.parse().ok());
+        tps.with_context(|| format!("pgbench says no rate: {said}"))
+    }
+}

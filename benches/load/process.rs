@@ -1,0 +1,59 @@
+//! What the kernel says of a process and of the machine.
+
+use anyhow::Context as _;
+
+/// The memory of a process in bytes.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Memory {
+    pub resident: u64,
+    /// The most since the start, or since [`forget_peak`].
+    pub peak: u64,
+}
+
+pub fn memory(process: u32) -> anyhow::Result<Memory> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
+    let bytes = |name: &str| -> Option<u64> {
+        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+        line.trim()
+            .strip_suffix(" kB")?
+            .parse::<u64>()
+            .ok()
+            .map(|kilo| kilo * 1024)
+    };
+    Ok(Memory {
+        resident: bytes("VmRSS:").context("no memory")?,
+        peak: bytes("VmHWM:").context("no peak")?,
+    })
+}
+
+/// Lets the peak begin anew from what there is now.
+pub fn forget_peak(process: u32) -> anyhow::Result<Memory> {
+    std::fs::write(format!("/proc/{process}/clear_refs"), "5")?;
+    memory(process)
+}
+
+/// The processors and the memory, in words.
+pub fn machine() -> String {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let field = |text: &str, name: &str| -> String {
+        let value = text.lines().find(|line| line.starts_with(name));
+        let value = value
+            .and_then(|line| line.split_once(':'))
+            .map_or("", |(_, value)| value.trim());
+        value.to_owned()
+    };
+    let processors = read("/proc/cpuinfo");
+    let count = processors
+        .lines()
+        .filter(|line| line.starts_with("processor"))
+        .count();
+    let model = field(&processors, "model name");
+    let memory = field(&read("/proc/meminfo"), "MemTotal");
+    let kilo: u64 = memory.trim_end_matches(" kB").parse().unwrap_or_default();
+    let system = field(&read("/etc/os-release").replace('=', ":"), "PRETTY_NAME");
+    format!(
+        "{count} x {model}, {} GB, {}",
+        kilo / 1_000_000,
+        system.trim_matches('"')
+    )
+}

@@ -1,0 +1,262 @@
+//! What was measured, as a Markdown table for people and as JSON for programs.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use serde::Serialize;
+
+use crate::measure::mean;
+use crate::wrk::Outcome;
+
+/// How a number stands to the same without us, in the same run.
+#[derive(Debug, Clone, Serialize)]
+pub struct Comparison {
+    pub baseline: String,
+    pub value: f64,
+    pub ratio: f64,
+    pub target: Option<Target>,
+}
+
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Target {
+    AtLeast(f64),
+    AtMost(f64),
+}
+
+impl Target {
+    fn is_met(self, ratio: f64) -> bool {
+        match self {
+            Self::AtLeast(limit) => ratio >= limit,
+            Self::AtMost(limit) => ratio <= limit,
+        }
+    }
+}
+
+impl std::fmt::Display for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::AtLeast(limit) => write!(f, "≥ {limit}"),
+            Self::AtMost(limit) => write!(f, "≤ {limit}"),
+        }
+    }
+}
+
+/// One operation under load.
+#[derive(Debug, Clone, Serialize)]
+pub struct Row {
+    pub operation: String,
+    pub connections: usize,
+    pub per_second: f64,
+    pub p50_us: f64,
+    pub p99_us: f64,
+    pub errors: u64,
+    pub comparisons: Vec<Comparison>,
+}
+
+impl Row {
+    pub fn new(operation: String, connections: usize, outcomes: &[Outcome]) -> Self {
+        Self {
+            operation,
+            connections,
+            per_second: mean(outcomes.iter().map(Outcome::per_second)),
+            p50_us: mean(outcomes.iter().map(|outcome| outcome.p50)),
+            p99_us: mean(outcomes.iter().map(|outcome| outcome.p99)),
+            errors: outcomes.iter().map(Outcome::errors).sum(),
+            comparisons: Vec::new(),
+        }
+    }
+}
+
+/// One number that has a limit of its own.
+#[derive(Debug, Clone, Serialize)]
+pub struct Fact {
+    pub what: String,
+    pub value: f64,
+    pub unit: &'static str,
+    pub target: Option<Target>,
+}
+
+/// One database of one size.
+#[derive(Debug, Clone, Serialize)]
+pub struct Section {
+    pub title: String,
+    pub rows: Vec<Row>,
+    pub facts: Vec<Fact>,
+}
+
+impl Fact {
+    pub fn new(what: &str, value: f64, unit: &'static str) -> Self {
+        Self {
+            what: what.to_owned(),
+            value,
+            unit,
+            target: None,
+        }
+    }
+
+    pub fn within(mut self, target: Target) -> Self {
+        self.target = Some(target);
+        self
+    }
+}
+
+#[derive(Debug, Default, Serialize)]
+pub struct Report {
+    pub machine: String,
+    pub sections: Vec<Section>,
+    pub missed: Vec<String>,
+}
+
+impl Section {
+    pub fn new(title: String) -> Self {
+        Self {
+            title,
+            rows: Vec::new(),
+            facts: Vec::new(),
+        }
+    }
+
+    pub fn push(&mut self, row: Row) {
+        let Row {
+            operation,
+            connections,
+            ..
+        } = &row;
+        eprintln!(
+            "  {operation}, {connections} connections: {} a second",
+            thousands(row.per_second)
+        );
+        self.rows.push(row);
+    }
+
+    fn missed(&self) -> Vec<String> {
+        let mut missed = Vec::new();
+        for row in &self.rows {
+            let name = format!(
+                "{}: {}, {} connections",
+                self.title, row.operation, row.connections
+            );
+            if row.errors > 0 {
+                missed.push(format!("{name}: {} errors", row.errors));
+            }
+            for comparison in &row.comparisons {
+                if let Some(target) = comparison
+                    .target
+                    .filter(|target| !target.is_met(comparison.ratio))
+                {
+                    missed.push(format!(
+                        "{name}: {:.2} of {}, not {target}",
+                        comparison.ratio, comparison.baseline
+                    ));
+                }
+            }
+        }
+        for fact in &self.facts {
+            if let Some(target) = fact.target.filter(|target| !target.is_met(fact.value)) {
+                missed.push(format!(
+                    "{}: {}: {:.2} {}, not {target}",
+                    self.title, fact.what, fact.value, fact.unit
+                ));
+            }
+        }
+        missed
+    }
+
+    pub fn print(&self) {
+        println!("\n### {}\n", self.title);
+        if !self.rows.is_empty() {
+            println!(
+                "| operation | connections | a second | p50 µs | p99 µs | errors | against | ratio | target |"
+            );
+            println!("|---|--:|--:|--:|--:|--:|---|--:|---|");
+        }
+        for row in &self.rows {
+            let Row {
+                operation,
+                connections,
+                errors,
+                ..
+            } = row;
+            print!(
+                "| {operation} | {connections} | {} | {} | {} | {errors} ",
+                thousands(row.per_second),
+                thousands(row.p50_us),
+                thousands(row.p99_us)
+            );
+            if row.comparisons.is_empty() {
+                println!("| | | |");
+            }
+            for (index, comparison) in row.comparisons.iter().enumerate() {
+                if index > 0 {
+                    print!("| | | | | | ");
+                }
+                println!(
+                    "| {}: {} | {:.2} | {} |",
+                    comparison.baseline,
+                    thousands(comparison.value),
+                    comparison.ratio,
+                    verdict(comparison.target, comparison.ratio)
+                );
+            }
+        }
+        if !self.facts.is_empty() {
+            println!("\n| | | target |\n|---|--:|---|");
+        }
+        for fact in &self.facts {
+            let value = if fact.value < 100.0 {
+                format!("{:.2}", fact.value)
+            } else {
+                thousands(fact.value)
+            };
+            println!(
+                "| {} | {value} {} | {} |",
+                fact.what,
+                fact.unit,
+                verdict(fact.target, fact.value)
+            );
+        }
+    }
+}
+
+fn verdict(target: Option<Target>, value: f64) -> String {
+    match target {
+        None => String::new(),
+        Some(target) if target.is_met(value) => format!("{target}: met"),
+        Some(target) => format!("{target}: **missed**"),
+    }
+}
+
+impl Report {
+    pub fn add(&mut self, section: Section) {
+        if section.rows.is_empty() && section.facts.is_empty() {
+            return;
+        }
+        section.print();
+        self.missed.extend(section.missed());
+        self.sections.push(section);
+    }
+
+    /// Writes `bench/load.json` in Cargo's target directory.
+    pub fn write(&self) -> anyhow::Result<PathBuf> {
+        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent();
+        let directory = target.context("no target directory")?.join("bench");
+        std::fs::create_dir_all(&directory)?;
+        let file = directory.join("load.json");
+        std::fs::write(&file, serde_json::to_string_pretty(self)? + "\n")?;
+        Ok(file)
+    }
+}
+
+/// `12,345`
+pub fn thousands(value: f64) -> String {
+    let digits = format!("{value:.0}");
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
