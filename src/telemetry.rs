@@ -7,7 +7,7 @@ mod metrics;
 use std::io::IsTerminal as _;
 use std::sync::OnceLock;
 
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
@@ -25,12 +25,19 @@ static LINES: OnceLock<Lines> = OnceLock::new();
 /// # Errors
 /// Where there can be no more threads.
 pub fn start_log() -> std::io::Result<()> {
-    let filter = EnvFilter::try_from_env("ROLLCALL_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the log tells of the settings too, so it begins before them"
+    )]
+    let wished = std::env::var("ROLLCALL_LOG");
+    let wished = wished.ok().and_then(|text| text.parse().ok());
+    // Unlike its cousin, it has nothing to ask for each request.
+    let filter = wished.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
     // A second start, as in tests, keeps the first log.
     let _ = if std::io::stderr().is_terminal() {
-        tracing_subscriber::fmt()
-            .with_env_filter(filter)
-            .with_writer(std::io::stderr)
+        tracing_subscriber::registry()
+            .with(filter)
+            .with(tracing_subscriber::fmt::layer().with_writer(std::io::stderr))
             .try_init()
             .map_err(drop)
     } else {

@@ -21,8 +21,10 @@ type Answer = Result<HttpResponse, ApiError>;
 /// `GET /Users`: for `read` and `scim`.
 pub async fn list(request: HttpRequest, rt: Data<ResourceType>, shared: Data<Shared>) -> Answer {
     let (service, rt) = (&shared.service, rt.into_inner());
-    let query = Query::of(&request).list();
-    if let (Ok(query), Some(presumed)) = (&query, shared::presumed(&request, &shared))
+    let parameters = Query::of(&request);
+    let query = parameters.list();
+    let presumed = shared::presumed(&request, &parameters, &shared);
+    if let (Ok(query), Some(presumed)) = (&query, presumed)
         && let Some(body) = queries::glance(service, &presumed, &rt, query).await?
     {
         return Ok(respond::scim(StatusCode::OK, body));
@@ -57,13 +59,12 @@ pub async fn get(
     id: Path<String>,
 ) -> Answer {
     let (service, rt) = (&shared.service, rt.into_inner());
-    let selection = Query::of(&request).selection();
+    let parameters = Query::of(&request);
     let condition = condition::precondition(&request);
     let id = parse_id(&rt, id.into_inner());
-    if let (Ok(selection), Ok(id)) = (&selection, &id)
-        && let Some(presumed) = shared::presumed(&request, &shared)
+    if let (Ok(selection), Ok(id)) = (parameters.selection(), &id)
+        && let Some(presumed) = shared::presumed(&request, &parameters, &shared)
     {
-        let selection = selection.clone();
         let found = provision::glance(service, &presumed, &rt, id, selection, &condition).await?;
         if let Some(found) = found {
             return Ok(respond::found(found));

@@ -69,12 +69,12 @@ impl FromRequest for Caller {
 
 /// Whoever the request's credential was when it was looked up last, where the request leaves no doubt about it. To be
 /// confirmed; [`Caller`] says what is wrong where this is `None`.
-pub fn presumed(request: &HttpRequest, shared: &Shared) -> Option<Presumed> {
+pub fn presumed(request: &HttpRequest, query: &Query, shared: &Shared) -> Option<Presumed> {
     let mut headers = request.headers().get_all(AUTHORIZATION);
     let (Some(header), None) = (headers.next(), headers.next()) else {
         return None;
     };
-    if Query::of(request).has("access_token") {
+    if query.has("access_token") {
         return None;
     }
     let credential = Credential::parse(header.as_bytes()).ok()?;

@@ -57,10 +57,7 @@ pub fn render(
     groups: Option<&[GroupView]>,
     selection: &Selection,
 ) -> String {
-    if rt.is_returned_whole()
-        && selection.shows_whole_document(rt)
-        && let Some(open) = doc_text.trim_end().strip_suffix('}')
-    {
+    if let Some(open) = whole(rt, doc_text, selection) {
         let members = members.filter(|_| selection.wants(rt, "members"));
         let groups = groups.filter(|_| selection.wants(rt, "groups"));
         return splice(open, meta, members, groups);
@@ -79,6 +76,53 @@ pub fn render(
     Value::Object(resource).to_string()
 }
 
+/// The document without its last brace, where the answer shows all of it.
+fn whole<'t>(rt: &ResourceType, doc_text: &'t str, selection: &Selection) -> Option<&'t str> {
+    let is_whole = rt.is_returned_whole() && selection.shows_whole_document(rt);
+    let text = doc_text.trim_end().strip_suffix('}');
+    text.filter(|_| is_whole)
+}
+
+/// A group as the client gets it, whose members are written as they come: of very many there is the text and no second
+/// form. What comes out is what [`render`] says.
+pub struct Roll(String);
+
+impl Roll {
+    /// `None` where the answer is not the whole resource.
+    pub fn begin(rt: &ResourceType, doc_text: &str, selection: &Selection) -> Option<Self> {
+        let open = whole(rt, doc_text, selection)?;
+        let fits = selection.wants(rt, "members") && !selection.wants(rt, "groups");
+        fits.then(|| {
+            let mut text = begun(open, 1024);
+            text.push_str(r#""members":["#);
+            Self(text)
+        })
+    }
+
+    pub fn push(&mut self, member: &MemberView) {
+        if !self.0.ends_with('[') {
+            self.0.push(',');
+        }
+        push_member(&mut self.0, member);
+    }
+
+    pub fn end(self, meta: &Meta<'_>) -> String {
+        let mut text = self.0;
+        text.push_str("],");
+        push_meta(&mut text, meta);
+        text
+    }
+}
+
+fn begun(open: &str, room: usize) -> String {
+    let mut text = String::with_capacity(open.len() + room);
+    text.push_str(open);
+    if !open.trim_end().ends_with('{') {
+        text.push(',');
+    }
+    text
+}
+
 /// `open` is an object without its last brace.
 fn splice(
     open: &str,
@@ -87,30 +131,31 @@ fn splice(
     groups: Option<&[GroupView]>,
 ) -> String {
     let rows = members.map_or(0, <[_]>::len) + groups.map_or(0, <[_]>::len);
-    let mut text = String::with_capacity(open.len() + 256 + meta.location.len() + 192 * rows);
-    text.push_str(open);
-    if !open.trim_end().ends_with('{') {
-        text.push(',');
-    }
+    let mut text = begun(open, 256 + meta.location.len() + 192 * rows);
     if let Some(members) = members {
         push_list(&mut text, r#""members":["#, members, push_member);
     }
     if let Some(groups) = groups {
         push_list(&mut text, r#""groups":["#, groups, push_group);
     }
+    push_meta(&mut text, meta);
+    text
+}
+
+/// `meta`, and the brace that closes the resource.
+fn push_meta(text: &mut String, meta: &Meta<'_>) {
     text.push_str(r#""meta":{"resourceType":"#);
-    push_text(&mut text, meta.resource_type);
+    push_text(text, meta.resource_type);
     // Writing to a String cannot fail.
     let _ = write!(
         text,
         r#","created":"{}","lastModified":"{}","location":"#,
         meta.created, meta.modified
     );
-    push_text(&mut text, meta.location);
+    push_text(text, meta.location);
     text.push_str(r#","version":"#);
-    push_text(&mut text, &meta.version.to_string());
+    push_text(text, &meta.version.to_string());
     text.push_str("}}");
-    text
 }
 
 fn push_list<T>(text: &mut String, name: &str, rows: &[T], push: impl Fn(&mut String, &T)) {
@@ -242,6 +287,11 @@ mod tests {
         let selection = Selection::parse(None, Some(excluded)).unwrap();
         let text = render(group, doc, &meta(), members, None, &selection);
         assert_eq!(text, expected);
+        // One by one they come to the same.
+        if let (Some(mut roll), Some(members)) = (Roll::begin(group, doc, &selection), members) {
+            members.iter().for_each(|member| roll.push(member));
+            assert_eq!(roll.end(&meta()), expected);
+        }
     }
 
     #[test]

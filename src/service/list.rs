@@ -136,7 +136,7 @@ pub async fn glance(
     Ok(is_confirmed.then(|| at_most_one(service, &lookup, seen)))
 }
 
-fn at_most_one(service: &Service, lookup: &Lookup, seen: Sight) -> String {
+fn at_most_one(service: &Service, lookup: &Lookup<'_>, seen: Sight) -> String {
     let render = |found| lookup.render(&service.options.base_url, found).body;
     let bodies: Vec<String> = seen.shown.map(render).into_iter().collect();
     let total = u64::try_from(bodies.len()).unwrap_or_default();
@@ -260,7 +260,7 @@ impl Asked {
 impl Asked {
     /// The lookup that the query is where it asks for a user name: nobody else has it, so there is nothing to count and no
     /// page after the first.
-    fn only_one(&self) -> Option<(Lookup, By)> {
+    fn only_one(&self) -> Option<(Lookup<'_>, By)> {
         let ([only], Begin::Index(1)) = (self.kinds.as_slice(), &self.start) else {
             return None;
         };

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::scim::project::Selection;
-use crate::scim::render::{self, GroupView, MemberView, Meta};
+use crate::scim::render::{self, GroupView, MemberView, Meta, Roll};
 use crate::scim::{ResourceType, Version};
 use crate::service::Error;
-use crate::store::members::{self, GroupRow};
+use crate::store::members::{self, GroupRow, MemberRow};
 use crate::store::resources::Stored;
-use crate::store::shown::{self, By, Shown, Sight};
+use crate::store::shown::{self, By, Shown, Sight, What};
 use crate::store::{Conn, ResourceId, Store, StoreError, TenantId};
 
 /// A resource as it is answered.
@@ -83,10 +83,44 @@ pub fn one(
     row: Stored,
     selection: &Selection,
 ) -> Result<Resource, Error> {
+    if let Some(roll) = Roll::begin(rt, &row.doc, selection) {
+        return rolled(conn, tenant, base_url, rt, &row, roll);
+    }
     let rows = [row];
     let mut relations = Relations::read(conn, tenant, base_url, rt, &rows, selection)?;
     let [row] = &rows;
     Ok(relations.render(base_url, rt, row, selection))
+}
+
+/// Renders a group whose members may be very many.
+fn rolled(
+    conn: &mut Conn,
+    tenant: TenantId,
+    base_url: &str,
+    rt: &ResourceType,
+    row: &Stored,
+    mut roll: Roll,
+) -> Result<Resource, Error> {
+    members::each(conn, tenant, &row.id, |member| {
+        roll.push(&member_view(base_url, member));
+    })?;
+    let (location, version) = (location(base_url, rt, &row.id), row.version.into());
+    let body = roll.end(&meta(rt, row, &location, version));
+    Ok(Resource {
+        location,
+        version,
+        body,
+    })
+}
+
+fn meta<'a>(rt: &'a ResourceType, row: &Stored, location: &'a str, version: Version) -> Meta<'a> {
+    Meta {
+        resource_type: &rt.name,
+        created: super::time(row.created),
+        modified: super::time(row.modified),
+        location,
+        version,
+    }
 }
 
 /// Renders a resource that was created just now, of which all is known but what its members are called.
@@ -191,13 +225,7 @@ fn resource(
 ) -> Resource {
     let location = location(base_url, rt, &row.id);
     let version = Version::showing(row.version, groups.as_deref().unwrap_or_default());
-    let meta = Meta {
-        resource_type: &rt.name,
-        created: super::time(row.created),
-        modified: super::time(row.modified),
-        location: &location,
-        version,
-    };
+    let meta = meta(rt, row, &location, version);
     let (members, groups) = (members.as_deref(), groups.as_deref());
     let body = render::render(rt, &row.doc, &meta, members, groups, selection);
     Resource {
@@ -209,34 +237,43 @@ fn resource(
 
 /// How a resource is found and shown where that takes one statement: all but those whose members are shown.
 #[derive(Debug, Clone)]
-pub struct Lookup {
-    rt: Arc<ResourceType>,
-    selection: Arc<Selection>,
+pub struct Lookup<'a> {
+    rt: &'a ResourceType,
+    selection: &'a Selection,
     has_groups: bool,
 }
 
-impl Lookup {
+impl<'a> Lookup<'a> {
     /// `None` where the answer shows members, which may be very many.
-    pub fn of(rt: &Arc<ResourceType>, selection: &Selection) -> Option<Self> {
+    pub fn of(rt: &'a ResourceType, selection: &'a Selection) -> Option<Self> {
         if shows(rt, selection, "members") {
             return None;
         }
         Some(Self {
-            rt: Arc::clone(rt),
-            selection: Arc::new(selection.clone()),
+            rt,
+            selection,
             has_groups: shows(rt, selection, "groups"),
         })
     }
 
-    /// Finds it in a statement of its own.
+    fn what(&self) -> What {
+        What {
+            resource_type: self.rt.name.clone(),
+            groups: self.has_groups,
+        }
+    }
+
+    /// Finds it in a statement of its own, or one that others share.
     ///
     /// # Errors
     /// Where the database does not answer.
-    pub async fn find(&self, store: &Store, tenant: TenantId, by: By) -> Result<Sight, StoreError> {
-        let lookup = self.clone();
-        store
-            .look_up(move |conn| lookup.find_in(conn, tenant, &by))
-            .await
+    pub async fn find(
+        &self,
+        store: &Arc<Store>,
+        tenant: TenantId,
+        by: By,
+    ) -> Result<Sight, StoreError> {
+        store.show(tenant, self.what(), by).await
     }
 
     /// The same, within a unit of work.
@@ -244,11 +281,7 @@ impl Lookup {
     /// # Errors
     /// Where the database does not answer.
     pub fn find_in(&self, conn: &mut Conn, tenant: TenantId, by: &By) -> Result<Sight, StoreError> {
-        if self.has_groups {
-            shown::with_groups(conn, tenant, &self.rt.name, by)
-        } else {
-            shown::without_groups(conn, tenant, &self.rt.name, by)
-        }
+        shown::one(conn, tenant, &self.what(), by)
     }
 
     /// The version that [`Lookup::render`] tells.
@@ -264,7 +297,7 @@ impl Lookup {
         let groups: Vec<_> = found.groups.into_iter().map(view).collect();
         let groups = self.has_groups.then_some(groups);
         let relations = (None, groups);
-        resource(base_url, &self.rt, &found.row, relations, &self.selection)
+        resource(base_url, self.rt, &found.row, relations, self.selection)
     }
 }
 
@@ -312,17 +345,19 @@ fn members_of(
     let ids: Vec<ResourceId> = rows.iter().map(|row| row.id.clone()).collect();
     let mut members: HashMap<String, Vec<MemberView>> = HashMap::new();
     for (group, row) in members::of_groups(conn, tenant, &ids)? {
-        members
-            .entry(group.into_string())
-            .or_default()
-            .push(MemberView {
-                reference: reference(base_url, &row.kind, &row.value),
-                value: row.value.into_string(),
-                display: row.display,
-                kind: row.kind,
-            });
+        let of = members.entry(group.into_string()).or_default();
+        of.push(member_view(base_url, row));
     }
     Ok(members)
+}
+
+fn member_view(base_url: &str, row: MemberRow) -> MemberView {
+    MemberView {
+        reference: reference(base_url, &row.kind, &row.value),
+        value: row.value.into_string(),
+        display: row.display,
+        kind: row.kind,
+    }
 }
 
 fn groups_of(

@@ -1,6 +1,6 @@
 //! The index over declared attributes: one row a value. Filters read it; it can be made anew from the documents.
 
-use diesel::sql_types::Text;
+use diesel::sql_types::{Text, Untyped};
 use diesel::{ExpressionMethods, QueryDsl, QueryableByName, RunQueryDsl};
 use serde::Serialize;
 
@@ -43,6 +43,8 @@ pub(super) fn insert(
 struct InsertOne;
 
 impl Fixed for InsertOne {
+    type Row = Untyped;
+
     fn text(_: Backend) -> &'static [&'static str] {
         &[
             "INSERT INTO attributes (tenant_id, resource_id, path, position, text, num) VALUES (",

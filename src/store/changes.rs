@@ -1,7 +1,7 @@
 //! The change log: one numbered row for each thing that happened to a resource. Rows never change, but that an erasure
 //! empties them.
 
-use diesel::sql_types::BigInt;
+use diesel::sql_types::{BigInt, Untyped};
 use diesel::{
     ExpressionMethods, OptionalExtension, QueryDsl, Queryable, QueryableByName, RunQueryDsl,
 };
@@ -297,6 +297,8 @@ pub(super) fn insert(
 struct InsertOne;
 
 impl Fixed for InsertOne {
+    type Row = Untyped;
+
     fn text(_: Backend) -> &'static [&'static str] {
         &[
             "INSERT INTO changes (tenant_id, seq, resource_id, resource_type, kind, at, actor, payload) VALUES (",

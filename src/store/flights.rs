@@ -1,74 +1,157 @@
-//! Lookups of tokens that wait share one statement: the credential of a busy client is asked for hundreds of times while
-//! the database answers once.
+//! Lookups that wait share one statement. PostgreSQL only: there a statement is a round trip, and many lookups cost little
+//! more than one.
 //!
-//! A lookup answers only those who asked before it began. So nobody is told of a token as it was before a write that was
-//! answered earlier, and one that was revoked is turned away at once, by every node.
+//! A statement answers only those who asked before it began. So nobody is told of anything as it was before a write that was
+//! answered earlier: a token that was revoked is turned away at once, by every node.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::oneshot;
 
+use crate::store::shown::{self, By, Sight, What};
 use crate::store::tokens::{self, Known};
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, TenantId};
 
-type Answer = Result<Option<Arc<Known>>, StoreError>;
+/// How many share a statement at most.
+const MOST: usize = 256;
 
-/// Who waits for the next lookup of each hash. One that is here is being looked up.
+/// All that are on their way.
 #[derive(Debug, Default)]
-pub(super) struct Flights(Mutex<HashMap<String, Vec<oneshot::Sender<Answer>>>>);
+pub(super) struct Flights {
+    tokens: Board<String, (), Option<Arc<Known>>>,
+    lookups: Board<Lookups, By, Sight>,
+}
 
-impl Flights {
-    pub async fn token(&self, store: &Arc<Store>, hash: &str) -> Answer {
+/// The lookups that one statement can answer together.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Lookups {
+    tenant: TenantId,
+    what: What,
+    is_by_id: bool,
+}
+
+/// Who waits for the next statement of each key. A key that is here has a statement on its way.
+#[derive(Debug)]
+struct Board<K, Q, A>(Mutex<HashMap<K, Vec<Waiting<Q, A>>>>);
+
+#[derive(Debug)]
+struct Waiting<Q, A> {
+    question: Q,
+    reply: oneshot::Sender<Result<A, StoreError>>,
+}
+
+impl<K, Q, A> Default for Board<K, Q, A> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<K: Eq + Hash + Clone, Q, A> Board<K, Q, A> {
+    /// Waits for the answer; `take_off` begins with the statements where nobody has.
+    async fn ask(&self, key: K, question: Q, take_off: impl FnOnce(K)) -> Result<A, StoreError> {
         let (reply, answer) = oneshot::channel();
-        let is_first = self.with(|flights| match flights.get_mut(hash) {
-            Some(waiting) => {
-                waiting.push(reply);
+        let waiting = Waiting { question, reply };
+        let is_first = self.with(|all| match all.get_mut(&key) {
+            Some(others) => {
+                others.push(waiting);
                 false
             }
             None => {
-                flights.insert(hash.to_owned(), vec![reply]);
+                all.insert(key.clone(), vec![waiting]);
                 true
             }
         });
         if is_first {
-            // A task of its own: the one who asked first may go, the others still wait.
-            tokio::spawn(fly(Arc::clone(store), hash.to_owned()));
+            take_off(key);
         }
         answer
             .await
             .unwrap_or_else(|_| Err(StoreError::internal("a lookup was lost")))
     }
 
-    /// Those who asked until now. Where nobody has, the flight ends.
-    fn board(&self, hash: &str) -> Option<Vec<oneshot::Sender<Answer>>> {
-        self.with(|flights| {
-            let waiting = std::mem::take(flights.get_mut(hash)?);
+    /// Those who asked until now. Where nobody has, the next who asks is the first again.
+    fn board(&self, key: &K) -> Option<Vec<Waiting<Q, A>>> {
+        self.with(|all| {
+            let waiting = all.get_mut(key)?;
             if waiting.is_empty() {
-                flights.remove(hash);
+                all.remove(key);
                 return None;
             }
-            Some(waiting)
+            let aboard = waiting.len().min(MOST);
+            Some(waiting.drain(..aboard).collect())
         })
     }
 
-    fn with<T>(
-        &self,
-        work: impl FnOnce(&mut HashMap<String, Vec<oneshot::Sender<Answer>>>) -> T,
-    ) -> T {
+    fn with<T>(&self, work: impl FnOnce(&mut HashMap<K, Vec<Waiting<Q, A>>>) -> T) -> T {
         work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-async fn fly(store: Arc<Store>, hash: String) {
-    while let Some(waiting) = store.flights.board(&hash) {
+impl Store {
+    pub(super) async fn token_among_others(
+        self: &Arc<Self>,
+        hash: &str,
+    ) -> Result<Option<Arc<Known>>, StoreError> {
+        // A task of its own: the one who asked first may go, the others still wait.
+        let store = Arc::clone(self);
+        let take_off = |hash| drop(tokio::spawn(fly_tokens(store, hash)));
+        let board = &self.flights.tokens;
+        board.ask(hash.to_owned(), (), take_off).await
+    }
+
+    pub(super) async fn show_among_others(
+        self: &Arc<Self>,
+        tenant: TenantId,
+        what: What,
+        by: By,
+    ) -> Result<Sight, StoreError> {
+        let key = Lookups {
+            tenant,
+            what,
+            is_by_id: matches!(by, By::Id(_)),
+        };
+        let store = Arc::clone(self);
+        let take_off = |key| drop(tokio::spawn(fly_lookups(store, key)));
+        self.flights.lookups.ask(key, by, take_off).await
+    }
+}
+
+async fn fly_tokens(store: Arc<Store>, hash: String) {
+    while let Some(waiting) = store.flights.tokens.board(&hash) {
         let wanted = hash.clone();
         let found = store
             .look_up(move |conn| Ok(tokens::by_hash(conn, &wanted)?.map(Arc::new)))
             .await;
-        for reply in waiting {
+        for one in waiting {
             // Whoever asked may have gone.
-            let _ = reply.send(found.clone());
+            let _ = one.reply.send(found.clone());
+        }
+    }
+}
+
+async fn fly_lookups(store: Arc<Store>, key: Lookups) {
+    while let Some(waiting) = store.flights.lookups.board(&key) {
+        let (questions, replies): (Vec<By>, Vec<_>) = waiting
+            .into_iter()
+            .map(|one| (one.question, one.reply))
+            .unzip();
+        let (tenant, what) = (key.tenant, key.what.clone());
+        let found = store
+            .look_up(move |conn| shown::all(conn, tenant, &what, &questions))
+            .await;
+        match found {
+            Ok(sights) => {
+                for (reply, sight) in replies.into_iter().zip(sights) {
+                    let _ = reply.send(Ok(sight));
+                }
+            }
+            Err(fault) => {
+                for reply in replies {
+                    let _ = reply.send(Err(fault.clone()));
+                }
+            }
         }
     }
 }

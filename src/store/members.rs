@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::scim::Member;
 use crate::store::schema::members;
-use crate::store::sql::{Column, OneOf, Sql, rows};
+use crate::store::sql::{Bind, Column, Fixed, OneOf, Prepared, Sql, rows};
 use crate::store::{Backend, Conn, ResourceId, StoreError, TenantId, Tx};
 
 /// What the resource with the id `w.value` would be as a member: the resource types that can be members, whose
@@ -163,6 +163,57 @@ pub fn of_group(
 ) -> Result<Vec<MemberRow>, StoreError> {
     let found = of_groups(conn, tenant, std::slice::from_ref(group))?;
     Ok(found.into_iter().map(|(_, row)| row).collect())
+}
+
+/// Goes through the members of a group, by id: they may be too many to have all at once.
+pub fn each(
+    conn: &mut Conn,
+    tenant: TenantId,
+    group: &ResourceId,
+    mut visit: impl FnMut(MemberRow),
+) -> Result<(), StoreError> {
+    let mut last = String::new();
+    loop {
+        let binds = [
+            Bind::Int(tenant.0),
+            Bind::Text(group.as_str()),
+            Bind::Text(&last),
+        ];
+        let part: Vec<(String, String, Option<String>)> =
+            Prepared::<Part, 3>::new(conn.backend(), binds).load(conn)?;
+        let is_end = part.len() < PART;
+        for (id, kind, display) in part {
+            last.clone_from(&id);
+            visit(MemberRow {
+                value: ResourceId(id),
+                kind,
+                display,
+            });
+        }
+        if is_end {
+            return Ok(());
+        }
+    }
+}
+
+/// How many members [`each`] reads at a time.
+const PART: usize = 2000;
+
+struct Part;
+
+impl Fixed for Part {
+    type Row = (Text, Text, Nullable<Text>);
+
+    fn text(_: Backend) -> &'static [&'static str] {
+        &[
+            "SELECT m.member_id, m.kind, coalesce(m.display, ( \
+               SELECT r.label FROM resources AS r WHERE r.tenant_id = m.tenant_id AND r.id = m.member_id \
+             )) AS display FROM members AS m WHERE m.tenant_id = ",
+            " AND m.group_id = ",
+            " AND m.member_id > ",
+            " ORDER BY m.member_id LIMIT 2000",
+        ]
+    }
 }
 
 /// The members of several groups, by group and id.

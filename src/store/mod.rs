@@ -241,7 +241,7 @@ impl Store {
                     .await?;
                 Ok(found.map(Arc::new))
             }
-            Backend::Postgres => self.flights.token(self, hash).await,
+            Backend::Postgres => self.token_among_others(hash).await,
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! It must not know what a document means: the caller hands the columns and the index rows in.
 
-use diesel::sql_types::BigInt;
+use diesel::sql_types::{BigInt, Untyped};
 use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, Queryable, QueryableByName};
 use diesel::{RunQueryDsl, Selectable, SelectableHelper};
 
@@ -99,6 +99,8 @@ pub struct Stamp {
 struct InsertOne;
 
 impl Fixed for InsertOne {
+    type Row = Untyped;
+
     fn text(_: Backend) -> &'static [&'static str] {
         &[
             "INSERT INTO resources (tenant_id, id, resource_type, version, created, modified, active, user_name, \
@@ -123,6 +125,8 @@ impl Fixed for InsertOne {
 struct UpdateOne;
 
 impl Fixed for UpdateOne {
+    type Row = BigInt;
+
     fn text(_: Backend) -> &'static [&'static str] {
         &[
             "UPDATE resources SET version = version + 1, modified = ",
@@ -137,12 +141,6 @@ impl Fixed for UpdateOne {
             " RETURNING version",
         ]
     }
-}
-
-#[derive(QueryableByName)]
-struct NewVersion {
-    #[diesel(sql_type = BigInt)]
-    version: i64,
 }
 
 /// Inserts the resource as version 1, with its index rows. `Duplicate(UserName)` where the type has another one
@@ -314,10 +312,10 @@ pub fn update(tx: &mut Tx<'_>, new: &Update) -> Result<Option<Stamp>, StoreError
         Bind::Text(new.id.as_str()),
     ];
     let conn = tx.conn();
-    let updated: Option<NewVersion> = Prepared::<UpdateOne, 9>::new(conn.backend(), binds)
+    let version: Option<i64> = Prepared::<UpdateOne, 9>::new(conn.backend(), binds)
         .get_result(conn)
         .optional()?;
-    let Some(NewVersion { version }) = updated else {
+    let Some(version) = version else {
         return Ok(None);
     };
     let row = resources::table

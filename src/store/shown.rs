@@ -3,14 +3,17 @@
 //! It is what most requests ask for. The groups are told as JSON, and only where the resource is in any. With it comes the
 //! tenant's access epoch, so that who asks need not be looked up by a statement of its own.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use diesel::sql_types::{BigInt, Nullable, Text};
-use diesel::{OptionalExtension, QueryableByName, RunQueryDsl};
+use diesel::{OptionalExtension, Queryable, RunQueryDsl};
 use serde::Deserialize;
 
 use crate::store::members::GroupRow;
 use crate::store::resources::Stored;
 use crate::store::sql::{Bind, Fixed, Prepared};
-use crate::store::{Backend, Conn, ResourceId, StoreError, TenantId};
+use crate::store::{Backend, Conn, ResourceId, Store, StoreError, TenantId};
 
 /// A resource and the groups that it is in, as [`crate::store::members::groups_of`] tells them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,50 +38,111 @@ pub enum By {
     UserName(String),
 }
 
-/// The resource of that type, with its groups.
-pub fn with_groups(
-    conn: &mut Conn,
-    tenant: TenantId,
-    resource_type: &str,
-    by: &By,
-) -> Result<Sight, StoreError> {
-    match by {
-        By::Id(id) => one::<GroupsById>(conn, tenant, resource_type, id.as_str()),
-        By::UserName(name) => one::<GroupsByUserName>(conn, tenant, resource_type, name),
+/// What of a resource is asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct What {
+    pub resource_type: String,
+    /// Whether its groups are.
+    pub groups: bool,
+}
+
+impl Store {
+    /// The resource, as it is after every write that was answered before.
+    pub async fn show(
+        self: &Arc<Self>,
+        tenant: TenantId,
+        what: What,
+        by: By,
+    ) -> Result<Sight, StoreError> {
+        match self.backend() {
+            Backend::Sqlite => {
+                self.look_up(move |conn| one(conn, tenant, &what, &by))
+                    .await
+            }
+            Backend::Postgres => self.show_among_others(tenant, what, by).await,
+        }
     }
 }
 
-/// The resource of that type alone.
-pub fn without_groups(
+/// The resource, within a unit of work.
+pub fn one(conn: &mut Conn, tenant: TenantId, what: &What, by: &By) -> Result<Sight, StoreError> {
+    match (by, what.groups) {
+        (By::Id(id), true) => single::<GroupsById>(conn, tenant, what, id.as_str()),
+        (By::Id(id), false) => single::<ById>(conn, tenant, what, id.as_str()),
+        (By::UserName(name), true) => single::<GroupsByUserName>(conn, tenant, what, name),
+        (By::UserName(name), false) => single::<ByUserName>(conn, tenant, what, name),
+    }
+}
+
+/// Several, all by ids or all by user names, in their order. PostgreSQL only.
+pub(super) fn all(
     conn: &mut Conn,
     tenant: TenantId,
-    resource_type: &str,
-    by: &By,
-) -> Result<Sight, StoreError> {
-    match by {
-        By::Id(id) => one::<ById>(conn, tenant, resource_type, id.as_str()),
-        By::UserName(name) => one::<ByUserName>(conn, tenant, resource_type, name),
+    what: &What,
+    by: &[By],
+) -> Result<Vec<Sight>, StoreError> {
+    if let [only] = by {
+        return Ok(vec![one(conn, tenant, what, only)?]);
+    }
+    let is_by_id = matches!(by.first(), Some(By::Id(_)));
+    let found = match (is_by_id, what.groups) {
+        (true, true) => several::<GroupsByIds>(conn, tenant, what, by)?,
+        (true, false) => several::<ByIds>(conn, tenant, what, by)?,
+        (false, true) => several::<GroupsByUserNames>(conn, tenant, what, by)?,
+        (false, false) => several::<ByUserNames>(conn, tenant, what, by)?,
+    };
+    let epoch = found.first().map_or(0, |found| found.epoch);
+    let mut rows = HashMap::with_capacity(found.len());
+    for mut found in found {
+        let Some(key) = found.key.take() else {
+            continue;
+        };
+        if let Some(shown) = shown(found, &what.resource_type)? {
+            rows.insert(key, shown);
+        }
+    }
+    let sight = |by: &By| Sight {
+        epoch,
+        // Two may have asked for the same.
+        shown: rows.get(by.key()).cloned(),
+    };
+    Ok(by.iter().map(sight).collect())
+}
+
+impl By {
+    fn key(&self) -> &str {
+        match self {
+            Self::Id(id) => id.as_str(),
+            Self::UserName(name) => name,
+        }
     }
 }
 
 /// The columns of a resource are NULL where there is none.
-#[derive(QueryableByName)]
+#[derive(Queryable)]
 struct Found {
-    #[diesel(sql_type = BigInt)]
     epoch: i64,
-    #[diesel(sql_type = Nullable<Text>)]
+    /// What it was looked up by.
+    key: Option<String>,
     id: Option<String>,
-    #[diesel(sql_type = Nullable<BigInt>)]
     version: Option<i64>,
-    #[diesel(sql_type = Nullable<BigInt>)]
     created: Option<i64>,
-    #[diesel(sql_type = Nullable<BigInt>)]
     modified: Option<i64>,
-    #[diesel(sql_type = Nullable<Text>)]
     doc: Option<String>,
-    #[diesel(sql_type = Nullable<Text>)]
     groups: Option<String>,
 }
+
+/// The columns of [`Found`].
+type Columns = (
+    BigInt,
+    Nullable<Text>,
+    Nullable<Text>,
+    Nullable<BigInt>,
+    Nullable<BigInt>,
+    Nullable<BigInt>,
+    Nullable<Text>,
+    Nullable<Text>,
+);
 
 #[derive(Deserialize)]
 struct Group {
@@ -87,25 +151,46 @@ struct Group {
     direct: i64,
 }
 
-fn one<S: Fixed>(
+fn single<S: Fixed<Row = Columns>>(
     conn: &mut Conn,
     tenant: TenantId,
-    resource_type: &str,
+    what: &What,
     key: &str,
 ) -> Result<Sight, StoreError> {
-    let binds = [
-        Bind::Int(tenant.0),
-        Bind::Text(resource_type),
-        Bind::Text(key),
-    ];
-    let statement = Prepared::<S, 3>::new(conn.backend(), binds);
-    let found: Option<Found> = statement.get_result(conn).optional()?;
+    let found: Option<Found> = statement::<S>(conn, tenant, what, key)
+        .get_result(conn)
+        .optional()?;
     let epoch = found.as_ref().map_or(0, |found| found.epoch);
     let shown = match found {
-        Some(found) => shown(found, resource_type)?,
+        Some(found) => shown(found, &what.resource_type)?,
         None => None,
     };
     Ok(Sight { epoch, shown })
+}
+
+fn several<S: Fixed<Row = Columns>>(
+    conn: &mut Conn,
+    tenant: TenantId,
+    what: &What,
+    by: &[By],
+) -> Result<Vec<Found>, StoreError> {
+    let keys: Vec<&str> = by.iter().map(By::key).collect();
+    let list = serde_json::to_string(&keys)?;
+    Ok(statement::<S>(conn, tenant, what, &list).load(conn)?)
+}
+
+fn statement<'a, S: Fixed>(
+    conn: &Conn,
+    tenant: TenantId,
+    what: &'a What,
+    key: &'a str,
+) -> Prepared<'a, S, 3> {
+    let binds = [
+        Bind::Int(tenant.0),
+        Bind::Text(&what.resource_type),
+        Bind::Text(key),
+    ];
+    Prepared::new(conn.backend(), binds)
 }
 
 fn shown(found: Found, resource_type: &str) -> Result<Option<Shown>, StoreError> {
@@ -139,18 +224,37 @@ struct ById;
 struct ByUserName;
 struct GroupsById;
 struct GroupsByUserName;
+struct ByIds;
+struct ByUserNames;
+struct GroupsByIds;
+struct GroupsByUserNames;
 
-/// The statement over tenant, type and key.
+/// The statement over tenant, type and key. Of several keys, it is a JSON array of them; a sub-select of its own, so that
+/// PostgreSQL looks each up in the index.
 macro_rules! statement {
     ($groups:literal, $key:literal) => {
+        statement!($groups, $key, "= ", "")
+    };
+    ($groups:literal, $key:literal, several) => {
+        statement!(
+            $groups,
+            $key,
+            "= ANY (ARRAY(SELECT k.value FROM jsonb_array_elements_text(",
+            "::JSONB) AS k(value)))"
+        )
+    };
+    ($groups:literal, $key:literal, $before:literal, $behind:literal) => {
         &[
             concat!(
-                "SELECT e.epoch, r.id, r.version, r.created, r.modified, r.doc, ",
+                "SELECT e.epoch, ",
+                $key,
+                " AS key, r.id, r.version, r.created, r.modified, r.doc, ",
                 $groups,
                 " AS groups FROM (SELECT * FROM access_epochs WHERE tenant_id = "
             ),
             ") AS e LEFT JOIN resources AS r ON r.tenant_id = e.tenant_id AND r.resource_type = ",
-            concat!(" AND ", $key, " = "),
+            concat!(" AND ", $key, " ", $before),
+            $behind,
         ]
     };
 }
@@ -158,7 +262,7 @@ macro_rules! statement {
 // From each group to the groups around it, never from all members to the groups. UNION, not UNION ALL, ends cycles. The
 // two databases name the JSON functions and the dependent join differently.
 macro_rules! with_groups {
-    ($key:literal, $backend:expr) => {
+    ($key:literal, $backend:expr $(, $several:ident)?) => {
         match $backend {
             Backend::Sqlite => statement!(
                 "CASE WHEN EXISTS (SELECT 1 FROM members AS m WHERE m.tenant_id = r.tenant_id AND m.member_id = r.id) THEN ( \
@@ -172,7 +276,7 @@ macro_rules! with_groups {
                        SELECT l.label FROM resources AS l WHERE l.tenant_id = r.tenant_id AND l.id = up.group_id \
                      ) AS label FROM up WHERE up.group_id <> r.id GROUP BY up.group_id \
                    ) AS g) END",
-                $key
+                $key $(, $several)?
             ),
             Backend::Postgres => statement!(
                 "CASE WHEN EXISTS (SELECT 1 FROM members AS m WHERE m.tenant_id = r.tenant_id AND m.member_id = r.id) THEN ( \
@@ -187,31 +291,71 @@ macro_rules! with_groups {
                        SELECT l.label FROM resources AS l WHERE l.tenant_id = r.tenant_id AND l.id = up.group_id \
                      ) AS label FROM up WHERE up.group_id <> r.id GROUP BY up.group_id \
                    ) AS g) END",
-                $key
+                $key $(, $several)?
             ),
         }
     };
 }
 
+impl Fixed for ByIds {
+    type Row = Columns;
+
+    fn text(_: Backend) -> &'static [&'static str] {
+        statement!("NULL", "r.id", several)
+    }
+}
+
+impl Fixed for ByUserNames {
+    type Row = Columns;
+
+    fn text(_: Backend) -> &'static [&'static str] {
+        statement!("NULL", "r.user_name", several)
+    }
+}
+
+impl Fixed for GroupsByIds {
+    type Row = Columns;
+
+    fn text(backend: Backend) -> &'static [&'static str] {
+        with_groups!("r.id", backend, several)
+    }
+}
+
+impl Fixed for GroupsByUserNames {
+    type Row = Columns;
+
+    fn text(backend: Backend) -> &'static [&'static str] {
+        with_groups!("r.user_name", backend, several)
+    }
+}
+
 impl Fixed for ById {
+    type Row = Columns;
+
     fn text(_: Backend) -> &'static [&'static str] {
         statement!("NULL", "r.id")
     }
 }
 
 impl Fixed for ByUserName {
+    type Row = Columns;
+
     fn text(_: Backend) -> &'static [&'static str] {
         statement!("NULL", "r.user_name")
     }
 }
 
 impl Fixed for GroupsById {
+    type Row = Columns;
+
     fn text(backend: Backend) -> &'static [&'static str] {
         with_groups!("r.id", backend)
     }
 }
 
 impl Fixed for GroupsByUserName {
+    type Row = Columns;
+
     fn text(backend: Backend) -> &'static [&'static str] {
         with_groups!("r.user_name", backend)
     }
@@ -261,38 +405,76 @@ mod tests {
                     .read(move |conn| members::groups_of(conn, TENANT, &[id(of)]))
                     .await
                     .unwrap();
-                let by = By::Id(id(of));
-                let shown = store
-                    .look_up(move |conn| with_groups(conn, TENANT, kind, &by))
-                    .await
-                    .unwrap()
-                    .shown
-                    .unwrap();
-                assert_eq!((shown.row.id, shown.groups), (id(of), expected), "{of}");
-                let by = By::UserName(of.to_owned());
-                let named = store
-                    .look_up(move |conn| {
-                        let with = with_groups(conn, TENANT, kind, &by)?;
-                        let without = without_groups(conn, TENANT, kind, &by)?;
-                        Ok((with, without))
-                    })
-                    .await
-                    .unwrap();
-                assert_eq!(named.0.shown.is_some(), kind == "User");
-                assert_eq!(
-                    named.0.shown.map(|one| one.row),
-                    named.1.shown.map(|one| one.row)
-                );
+                let with = What {
+                    resource_type: kind.to_owned(),
+                    groups: true,
+                };
+                let without = What {
+                    groups: false,
+                    ..with.clone()
+                };
+                let shown = store.show(TENANT, with.clone(), By::Id(id(of))).await;
+                let shown = shown.unwrap().shown.unwrap();
+                assert_eq!((&shown.row.id, &shown.groups), (&id(of), &expected), "{of}");
+                let plain = store.show(TENANT, without.clone(), By::Id(id(of))).await;
+                let plain = plain.unwrap().shown.unwrap();
+                assert_eq!((&plain.row, plain.groups.len()), (&shown.row, 0));
+                let name = By::UserName(of.to_owned());
+                for what in [with, without] {
+                    let named = store.show(TENANT, what, name.clone()).await.unwrap().shown;
+                    let expected = (kind == "User").then_some(&shown.row);
+                    assert_eq!(named.as_ref().map(|one| &one.row), expected);
+                }
             }
-            let other_type = store
-                .look_up(|conn| without_groups(conn, TENANT, "Group", &By::Id(id("a"))))
-                .await
-                .unwrap();
+            let other = What {
+                resource_type: "Group".to_owned(),
+                groups: false,
+            };
+            let other_type = store.show(TENANT, other, By::Id(id("a"))).await.unwrap();
             let nobody = Sight {
                 epoch: 1,
                 shown: None,
             };
             assert_eq!(other_type, nobody);
+        });
+    }
+
+    #[test]
+    fn who_asks_together_is_told_the_same() {
+        with_store(|store| async move {
+            store.put(vec![user("a"), user("b"), group("x")]).await;
+            store.tx(|tx| add(tx, "x", "b")).await.unwrap();
+            let wanted = ["a", "b", "nobody", "b", "quote\"s\\"];
+            for groups in [true, false] {
+                let what = What {
+                    resource_type: "User".to_owned(),
+                    groups,
+                };
+                let by_id = |name: &&str| By::Id(ResourceId((*name).to_owned()));
+                let by_name = |name: &&str| By::UserName((*name).to_owned());
+                for all in [
+                    wanted.iter().map(by_id).collect::<Vec<_>>(),
+                    wanted.iter().map(by_name).collect(),
+                ] {
+                    let together: Vec<_> = all
+                        .iter()
+                        .map(|by| {
+                            let (store, what, by) = (Arc::clone(&store), what.clone(), by.clone());
+                            tokio::spawn(async move { store.show(TENANT, what, by).await })
+                        })
+                        .collect();
+                    for (by, told) in all.into_iter().zip(together) {
+                        let told = told.await.unwrap().unwrap();
+                        let what = what.clone();
+                        let alone = store
+                            .read(move |conn| one(conn, TENANT, &what, &by))
+                            .await
+                            .unwrap();
+                        assert_eq!(told, alone);
+                        assert_eq!(told.epoch, 1);
+                    }
+                }
+            }
         });
     }
 }

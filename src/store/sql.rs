@@ -107,6 +107,9 @@ impl RunQueryDsl<Conn> for Sql<'_> {}
 
 /// A statement of the hot paths, whose text is fixed: the connection knows it by its type, and looks at the text once.
 pub(super) trait Fixed: 'static {
+    /// The SQL types of the columns of its rows; [`Untyped`] where it has none.
+    type Row;
+
     /// What stands before, between and behind the parameters.
     fn text(backend: Backend) -> &'static [&'static str];
 }
@@ -148,8 +151,8 @@ impl<S: Fixed, const N: usize> QueryId for Prepared<'_, S, N> {
     const HAS_STATIC_QUERY_ID: bool = true;
 }
 
-impl<S, const N: usize> Query for Prepared<'_, S, N> {
-    type SqlType = Untyped;
+impl<S: Fixed, const N: usize> Query for Prepared<'_, S, N> {
+    type SqlType = S::Row;
 }
 
 impl<S, const N: usize> RunQueryDsl<Conn> for Prepared<'_, S, N> {}

@@ -2,9 +2,10 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::json;
+use reqwest::Method;
+use serde_json::{Value, json};
 
-use crate::harness::{Client, Database, Server, both, both_alone, id, sample};
+use crate::harness::{Client, Database, Reply, Server, both, both_alone, id, sample, with_query};
 
 fn basic(user: &str, password: &str) -> String {
     format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))
@@ -242,6 +243,72 @@ both!(a_revoked_token_is_turned_away_at_once, |app| async move {
         &app.tenant,
     ]);
     is_turned_away(&client, Some("invalid_token")).await;
+});
+
+/// The reads by one statement, for which a caller may be remembered.
+async fn look_up(client: &Client, user: &Value) -> [Reply; 2] {
+    let filter = [("filter", "userName eq \"ada@example.com\"")];
+    let found = client.get(&with_query("/Users", &filter)).await;
+    [client.get(&format!("/Users/{}", id(user))).await, found]
+}
+
+// R6750-3.1-02
+both!(who_is_remembered_is_turned_away_at_once, |app| async move {
+    let user = app.create_user("ada@example.com").await;
+    let change = |what: &str, name: &str| {
+        format!(
+            "UPDATE tokens SET {what} WHERE name = '{name}' AND tenant_id = \
+             (SELECT id FROM tenants WHERE name = '{}')",
+            app.tenant
+        )
+    };
+    for (name, end) in [
+        ("revoked", "revoked = 1"),
+        ("expired", "expires = 1"),
+        ("narrowed", "scopes = 'admin'"),
+    ] {
+        let client = Client::new(&app.server.address, &app.token(name, &["scim"]).await);
+        for reply in look_up(&client, &user).await {
+            assert_eq!(reply.status, 200, "{reply:?}");
+        }
+        for reply in look_up(&client, &user).await {
+            assert_eq!(reply.status, 200, "{reply:?}");
+        }
+        // Behind the server's back, as another node or an older version does it.
+        app.database.execute(&change(end, name));
+        let expected = if name == "narrowed" { 403 } else { 401 };
+        for reply in look_up(&client, &user).await {
+            reply.expect_error(expected, "");
+        }
+    }
+    let nobody = app.get("/Users/nobody").await;
+    nobody.expect_error(404, "");
+    // What was set for the tenant holds from the next request on.
+    let headers = [("accept", "text/html")];
+    let path = format!("/Users/{}", id(&user));
+    let ask = || app.send(Method::GET, &path, &headers, Vec::new());
+    assert_eq!(ask().await.status, 200);
+    app.set(&json!({ "compatibility": "strict" })).await;
+    ask().await.expect_error(406, "");
+});
+
+both!(a_limit_holds_for_who_is_remembered, |app| async move {
+    let user = app.create_user("ada@example.com").await;
+    let body = json!({ "tenant": app.tenant, "name": "limited", "scopes": ["read"], "fields": ["name", "groups"] });
+    let made = app
+        .server
+        .admin()
+        .site()
+        .post("/admin/v1/tokens", &body)
+        .await;
+    let reader = Client::new(&app.server.address, made.body["token"].as_str().unwrap());
+    for _ in 0..2 {
+        let [one, found] = look_up(&reader, &user).await;
+        assert_eq!(one.status, 200, "{one:?}");
+        assert_eq!(one.body.get("userName"), None);
+        assert!(one.body.get("name").is_some());
+        found.expect_error(403, "");
+    }
 });
 
 both_alone!(

@@ -241,3 +241,30 @@ fn long_lists_are_a_few_quick_statements() {
         assert!(since.elapsed().as_secs() < 20, "{:?}", since.elapsed());
     });
 }
+
+#[test]
+fn very_many_come_in_parts() {
+    with_store(|store| async move {
+        let count = PART * 2 + 1;
+        let names: Vec<String> = (0..count).map(|number| format!("u{number:05}")).collect();
+        let mut all: Vec<_> = names.iter().map(|name| user(name)).collect();
+        all.push(group("g"));
+        store.put(all).await;
+        let wanted: Vec<Member> = names.iter().map(|name| member(name, None)).collect();
+        store
+            .tx(move |tx| add(tx, &id("g"), &wanted))
+            .await
+            .unwrap();
+        let found = store
+            .read(|conn| {
+                let mut found = Vec::new();
+                each(conn, TENANT, &id("g"), |row| found.push(row))?;
+                let listed = of_group(conn, TENANT, &id("g"))?;
+                Ok::<_, StoreError>((found, listed))
+            })
+            .await
+            .unwrap();
+        assert_eq!(found.0.len(), count);
+        assert_eq!(found.0, found.1);
+    });
+}
