@@ -35,9 +35,13 @@ pub fn start_log() -> std::io::Result<()> {
     let filter = wished.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
     // A second start, as in tests, keeps the first log.
     let _ = if std::io::stderr().is_terminal() {
+        let text = tracing_subscriber::fmt::layer()
+            .with_writer(std::io::stderr)
+            // It would complain on standard error, and panic where that cannot be written either: on a full disk.
+            .log_internal_errors(false);
         tracing_subscriber::registry()
             .with(filter)
-            .with(tracing_subscriber::fmt::layer().with_writer(std::io::stderr))
+            .with(text)
             .try_init()
             .map_err(drop)
     } else {

@@ -99,7 +99,15 @@ impl ApiError {
             Self::Service(E::Taken(what)) => format!("{what} is taken. Choose another one."),
             Self::Service(E::Busy) => "The service is busy; try again in a moment.".to_owned(),
             Self::Service(E::Full(_)) => {
-                "The disk of the service's database is full, so nothing can be written until its operator makes room."
+                "The disk of the service's database is full, so nothing can be written until its operator makes room. Reading goes on."
+                    .to_owned()
+            }
+            Self::Service(E::DiskFails(_)) => {
+                "The service's database cannot use its disk, which is full or fails. Its operator must make room or mend it; the service's log has the reason."
+                    .to_owned()
+            }
+            Self::Service(E::WritesRefused(_)) => {
+                "The service's database is read-only at the moment, so nothing can be written; reading goes on. Its operator must make it writable, unless a failover is under way: then try again."
                     .to_owned()
             }
             Self::Service(E::Unavailable(_)) => "The database does not answer at the moment; try again.".to_owned(),
@@ -153,6 +161,8 @@ impl ApiError {
         if let Self::Service(
             error @ (service::Error::Internal(_)
             | service::Error::Full(_)
+            | service::Error::DiskFails(_)
+            | service::Error::WritesRefused(_)
             | service::Error::Unavailable(_)),
         ) = self
         {
@@ -177,9 +187,9 @@ impl ResponseError for ApiError {
             }
             Self::Service(E::Conflict(_) | E::Taken(_)) => StatusCode::CONFLICT,
             Self::Service(E::BadRequest(_)) | Self::SeveralCredentials => StatusCode::BAD_REQUEST,
-            Self::Service(E::Busy | E::Full(_) | E::Unavailable(_)) => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::Service(
+                E::Busy | E::Full(_) | E::DiskFails(_) | E::WritesRefused(_) | E::Unavailable(_),
+            ) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Service(E::Internal(_)) | Self::Panic => StatusCode::INTERNAL_SERVER_ERROR,
             Self::MethodNotAllowed { .. } | Self::Service(E::ReadOnly(_)) => {
                 StatusCode::METHOD_NOT_ALLOWED
@@ -221,7 +231,11 @@ impl ResponseError for ApiError {
                 response.append_header((WWW_AUTHENTICATE, challenge));
             }
             Self::Service(
-                service::Error::Busy | service::Error::Full(_) | service::Error::Unavailable(_),
+                service::Error::Busy
+                | service::Error::Full(_)
+                | service::Error::DiskFails(_)
+                | service::Error::WritesRefused(_)
+                | service::Error::Unavailable(_),
             ) => {
                 response.append_header((RETRY_AFTER, RETRY_AFTER_S));
             }

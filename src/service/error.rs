@@ -46,6 +46,10 @@ pub enum Error {
     Unavailable(#[source] StoreError),
     #[error("the database's disk is full")]
     Full(#[source] StoreError),
+    #[error("the database's disk fails")]
+    DiskFails(#[source] StoreError),
+    #[error("the database takes no writes")]
+    WritesRefused(#[source] StoreError),
     #[error("internal error")]
     Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
@@ -86,8 +90,10 @@ impl From<StoreError> for Error {
                 "{path} must be unique, and {holder} has the same value. Choose another one, or change it there first."
             ))
             .into(),
-            StoreError::Unavailable(_) => Self::Unavailable(error),
+            StoreError::Unavailable(_) | StoreError::Outdated => Self::Unavailable(error),
             StoreError::Full(_) => Self::Full(error),
+            StoreError::DiskFails(_) => Self::DiskFails(error),
+            StoreError::ReadOnly(_) => Self::WritesRefused(error),
             other => Self::Internal(Box::new(other)),
         }
     }
@@ -105,6 +111,8 @@ impl Error {
             Self::Busy => Self::Busy,
             Self::Unavailable(cause) => Self::Unavailable(cause.clone()),
             Self::Full(cause) => Self::Full(cause.clone()),
+            Self::DiskFails(cause) => Self::DiskFails(cause.clone()),
+            Self::WritesRefused(cause) => Self::WritesRefused(cause.clone()),
             other => Self::internal(other.to_string()),
         }
     }

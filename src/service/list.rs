@@ -404,7 +404,11 @@ async fn by_index(service: &Service, context: &Context, asked: Asked) -> Result<
     };
     if let Some((key, note)) = read.next {
         if service.store.backend() == Backend::Postgres {
-            share(service, tenant, &key, &note).await?;
+            match share(service, tenant, &key, &note).await {
+                // Where nobody can write, nothing moves: a place is as good as a note.
+                Ok(()) | Err(Error::Full(_) | Error::DiskFails(_) | Error::WritesRefused(_)) => {}
+                Err(error) => return Err(error),
+            }
         }
         service.walks.remember(key, note);
     }

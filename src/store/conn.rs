@@ -79,6 +79,7 @@ impl DatabaseUrl {
             };
         }
         if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            check_encoding(text)?;
             return Ok(Self::Postgres(text.into()));
         }
         // Not echoed: it may hold a password.
@@ -86,6 +87,39 @@ impl DatabaseUrl {
             "the database URL must start with sqlite: or postgres://".into(),
         ))
     }
+}
+
+/// Refuses what libpq would misread and then show in its complaint, a piece of a password for the name of a host.
+fn check_encoding(url: &str) -> Result<(), UrlError> {
+    let rest = url.split_once("://").map_or("", |(_, rest)| rest);
+    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let (name, query) = path.split_once('?').unwrap_or((path, ""));
+    let credentials = authority.rsplit_once('@').map_or("", |(before, _)| before);
+    if credentials.contains(['@', '?']) || name.contains('@') {
+        return Err(UrlError(
+            "in the database URL a special character of the user or password must be percent-encoded: %40 for @, \
+             %2F for /, %3F for ?, %25 for %"
+                .into(),
+        ));
+    }
+    let is_hex = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_hexdigit);
+    let is_encoded = |token: &str| {
+        let token = token.as_bytes();
+        !token.starts_with(b"00") && is_hex(token.first()) && is_hex(token.get(1))
+    };
+    if !rest.split('%').skip(1).all(is_encoded) {
+        return Err(UrlError(
+            "in the database URL a % must be followed by two hexadecimal digits, and not by 00; a % itself is %25"
+                .into(),
+        ));
+    }
+    if !query.is_empty() && !query.split('&').all(|pair| pair.contains('=')) {
+        return Err(UrlError(
+            "in the database URL every parameter after ? has the form name=value, joined by &"
+                .into(),
+        ));
+    }
+    Ok(())
 }
 
 impl fmt::Debug for DatabaseUrl {
@@ -101,8 +135,8 @@ impl fmt::Display for DatabaseUrl {
             Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
             Self::Postgres(url) => {
                 let rest = url.split_once("://").map_or("", |(_, rest)| rest);
-                let place = rest.rsplit_once('@').map_or(rest, |(_, place)| place);
-                let place = place.split('?').next().unwrap_or_default();
+                let place = rest.split('?').next().unwrap_or_default();
+                let place = place.rsplit_once('@').map_or(place, |(_, place)| place);
                 write!(f, "postgres://{place}")
             }
         }
@@ -134,9 +168,17 @@ pub(super) fn open(url: &DatabaseUrl, role: Role) -> Result<Conn, StoreError> {
 }
 
 fn open_sqlite(path: &Path, role: Role) -> Result<SqliteConnection, StoreError> {
-    let fault = |cause: Arc<dyn std::error::Error + Send + Sync>| StoreError::Open {
-        message: format!("cannot open {}: {cause}", path.display()),
-        cause,
+    let fault = |cause: Arc<dyn std::error::Error + Send + Sync>| {
+        let text = cause.to_string();
+        let hint = if text.contains("readonly") || text.contains("unable to open") {
+            "; the file and its directory must not be read-only for the user that the service runs as"
+        } else {
+            ""
+        };
+        StoreError::Open {
+            message: format!("cannot open {}: {text}{hint}", path.display()),
+            cause,
+        }
     };
     if let Some(parent) = path
         .parent()
@@ -176,13 +218,26 @@ fn open_sqlite(path: &Path, role: Role) -> Result<SqliteConnection, StoreError> 
     };
     // A copy that is only looked at keeps the form it has.
     let shared = if role == Role::Checker { "" } else { shared };
-    conn.batch_execute(&format!("{shared} {own}"))
+    // SQLite opens a file that cannot be written for reading, and says so when it is too late.
+    let lock = match role {
+        Role::Writer | Role::Migrator => "BEGIN IMMEDIATE; ROLLBACK;",
+        Role::Reader | Role::Direct | Role::Copier | Role::Checker | Role::Compactor => "",
+    };
+    conn.batch_execute(&format!("{shared} {own} {lock}"))
         .map_err(|error| fault(Arc::new(error)))?;
     Ok(conn)
 }
 
 fn open_postgres(url: &str, role: Role) -> Result<PgConnection, StoreError> {
     let mut conn = PgConnection::establish(&with_timeouts(url)).map_err(|error| match error {
+        // Where it cannot read the URL, it shows the whole.
+        ConnectionError::BadConnection(text) if text.contains("URI") => StoreError::Open {
+            message: "PostgreSQL's library cannot read the database URL".to_owned(),
+            cause: Arc::new(Fault("it is no connection URI of libpq".into())),
+        },
+        ConnectionError::BadConnection(text) if text.contains("session is read-only") => {
+            StoreError::ReadOnly(Arc::new(Fault(text)))
+        }
         // The message names host and user, never the password.
         error @ ConnectionError::BadConnection(_) => StoreError::Unavailable(Arc::new(error)),
         error => StoreError::Open {
@@ -209,7 +264,8 @@ fn open_postgres(url: &str, role: Role) -> Result<PgConnection, StoreError> {
     Ok(conn)
 }
 
-/// Adds what libpq lacks by default: without these a silent network hangs a connection for many minutes.
+/// Adds what libpq lacks by default: without these a silent network hangs a connection for many minutes, and of
+/// several hosts, or behind a name that a failover moves, the first that answers is taken, be it a standby that lags.
 fn with_timeouts(url: &str) -> String {
     let mut url = url.to_owned();
     for (name, value) in [
@@ -218,6 +274,7 @@ fn with_timeouts(url: &str) -> String {
         ("keepalives_interval", "5"),
         ("keepalives_count", "3"),
         ("tcp_user_timeout", "30000"),
+        ("target_session_attrs", "primary"),
     ] {
         let named = url.split_once('?').is_some_and(|(_, query)| {
             query
@@ -259,9 +316,24 @@ mod tests {
         check("mysql://x", Err(()));
         check("", Err(()));
         check(
-            "postgres://u:p@ss@host:5432/db?sslmode=require&password=x",
+            "postgres://u:p%40ss@host:5432/db?sslmode=require&password=x@y/z",
             Ok("DatabaseUrl(postgres://host:5432/db)"),
         );
+        check(
+            "postgres://u:secret@h1:5432,h2:5433,[::1]/db?target_session_attrs=read-write",
+            Ok("DatabaseUrl(postgres://h1:5432,h2:5433,[::1]/db)"),
+        );
+        check(
+            "postgres://u@%2Frun%2Fa,%2Frun%2Fb/db",
+            Ok("DatabaseUrl(postgres://%2Frun%2Fa,%2Frun%2Fb/db)"),
+        );
+        // libpq would take pieces of these passwords for hosts, ports or databases, and name them.
+        check("postgres://u:p@ss@host/db", Err(()));
+        check("postgres://u:p/ss@host/db", Err(()));
+        check("postgres://u:p?ss@host/db", Err(()));
+        check("postgres://u:100%@host/db", Err(()));
+        check("postgres://u:p%00@host/db", Err(()));
+        check("postgres://host/db?password=a&b", Err(()));
         check("postgresql:///db", Ok("DatabaseUrl(postgres:///db)"));
     }
 
@@ -272,7 +344,14 @@ mod tests {
                 "postgres://h/db?connect_timeout=3&keepalives_idle=1&keepalives_interval=1&keepalives_count=1"
             ),
             "postgres://h/db?connect_timeout=3&keepalives_idle=1&keepalives_interval=1&keepalives_count=1\
-             &tcp_user_timeout=30000"
+             &tcp_user_timeout=30000&target_session_attrs=primary"
+        );
+        assert_eq!(
+            with_timeouts("postgres://h1,h2/db?target_session_attrs=read-write")
+                .matches("target_session_attrs=")
+                .collect::<Vec<_>>()
+                .len(),
+            1
         );
         assert!(
             with_timeouts("postgres://h/db").starts_with("postgres://h/db?connect_timeout=10&")

@@ -24,6 +24,18 @@ pub enum StoreError {
     /// The disk is full; nothing of the write is kept.
     #[error("the database's disk is full")]
     Full(#[source] Cause),
+    /// The disk cannot be read or written; nothing of the write is kept.
+    #[error("the database's disk fails")]
+    DiskFails(#[source] Cause),
+    /// The file, or the server, takes no writes: it was made read-only, or another one is the primary by now.
+    #[error("the database takes no writes")]
+    ReadOnly(#[source] Cause),
+    /// Another node serves the database with other indexes.
+    #[error(
+        "another process has been started on this database with other resource types or indexes: restart this one \
+         with the same configuration"
+    )]
+    Outdated,
     /// Another row holds a value that must be unique.
     #[error("{0} is taken")]
     Duplicate(Unique),
@@ -80,14 +92,6 @@ impl StoreError {
         Self::Unavailable(Arc::new(Fault(why.into())))
     }
 
-    /// Another node serves the database with other indexes.
-    pub(super) fn outdated() -> Self {
-        Self::unavailable(
-            "another process has been started on this database with other resource types or indexes: restart this \
-             one with the same configuration",
-        )
-    }
-
     pub(super) fn internal(why: impl Into<String>) -> Self {
         Self::Internal(Arc::new(Fault(why.into())))
     }
@@ -96,9 +100,24 @@ impl StoreError {
         matches!(self, Self::Duplicate(_))
     }
 
-    /// Whether the connection is of no more use.
+    /// What a failure to open means once the program runs: at the start it stops it, here it is an outage.
+    pub(super) fn while_running(self) -> Self {
+        match self {
+            Self::Open { ref message, .. } => {
+                let kind = kind_of(message).unwrap_or(Self::Unavailable);
+                kind(Arc::new(self))
+            }
+            other => other,
+        }
+    }
+
+    /// Whether the connection is of no more use. One to a server that takes no writes is not either: a new one may
+    /// lead to another server, and SQLite keeps a file for read-only until it is opened again.
     pub(super) fn is_connection_lost(&self) -> bool {
-        matches!(self, Self::Unavailable(_))
+        matches!(
+            self,
+            Self::Unavailable(_) | Self::DiskFails(_) | Self::ReadOnly(_)
+        )
     }
 }
 
@@ -110,9 +129,10 @@ impl From<Error> for StoreError {
                     Some(which) => Self::Duplicate(which),
                     None => Self::Internal(Arc::new(error)),
                 },
-                DatabaseErrorKind::ClosedConnection
-                | DatabaseErrorKind::UnableToSendCommand
-                | DatabaseErrorKind::ReadOnlyTransaction => Self::Unavailable(Arc::new(error)),
+                DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand => {
+                    Self::Unavailable(Arc::new(error))
+                }
+                DatabaseErrorKind::ReadOnlyTransaction => Self::ReadOnly(Arc::new(error)),
                 DatabaseErrorKind::SerializationFailure => Self::Busy,
                 _ => by_message(error),
             },
@@ -146,12 +166,26 @@ fn unique(info: &dyn DatabaseErrorInformation) -> Option<Unique> {
     })
 }
 
+/// What a disk that takes nothing makes the databases say.
+fn kind_of(text: &str) -> Option<fn(Cause) -> StoreError> {
+    let says = |needles: &[&str]| needles.iter().any(|needle| text.contains(needle));
+    if says(&["database or disk is full", "No space left on device"]) {
+        Some(StoreError::Full)
+    } else if says(&["disk I/O error", "Input/output error", "File too large"]) {
+        Some(StoreError::DiskFails)
+    } else if says(&["readonly database", "Read-only file system"]) {
+        Some(StoreError::ReadOnly)
+    } else {
+        None
+    }
+}
+
 /// diesel keeps neither SQLite's result code nor PostgreSQL's SQLSTATE for the rest, only the message.
 fn by_message(error: Error) -> StoreError {
     let text = error.to_string();
     let says = |needles: &[&str]| needles.iter().any(|needle| text.contains(needle));
-    if says(&["database or disk is full", "No space left on device"]) {
-        StoreError::Full(Arc::new(error))
+    if let Some(kind) = kind_of(&text) {
+        kind(Arc::new(error))
     } else if says(&[
         "database is locked",
         "database table is locked",
@@ -162,9 +196,7 @@ fn by_message(error: Error) -> StoreError {
         StoreError::Busy
     } else if says(&[
         // SQLite
-        "disk I/O error",
         "unable to open database file",
-        "readonly database",
         // PostgreSQL
         "terminating connection",
         "server closed the connection",
@@ -177,7 +209,6 @@ fn by_message(error: Error) -> StoreError {
         "SSL SYSCALL error",
         "the database system is",
         "too many clients",
-        "read-only transaction",
     ]) {
         StoreError::Unavailable(Arc::new(error))
     } else {

@@ -300,7 +300,7 @@ impl Store {
         let expected = self.epoch.load(Ordering::Acquire);
         self.read(move |conn| match indexes::epoch(conn)? {
             found if expected == 0 || found == expected => Ok(()),
-            _ => Err(StoreError::outdated()),
+            _ => Err(StoreError::Outdated),
         })
         .await
     }

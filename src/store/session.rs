@@ -1,15 +1,28 @@
 //! A thread's own connection, opened again when it broke.
 
 use std::fmt;
+use std::time::{Duration, Instant};
 
 use crate::store::conn::{self, Role};
 use crate::store::{Backend, Conn, DatabaseUrl, StoreError};
 use crate::telemetry;
 
+/// How long a database that cannot be used is left alone: at first, and at most.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
 pub(super) struct Session {
     url: DatabaseUrl,
     role: Role,
     conn: Option<Conn>,
+    rest: Option<Rest>,
+}
+
+/// Why there is no connection, and until when none is tried.
+struct Rest {
+    fault: StoreError,
+    pause: Duration,
+    until: Instant,
 }
 
 impl fmt::Debug for Session {
@@ -25,43 +38,84 @@ impl Session {
             url: url.clone(),
             role,
             conn: Some(conn::open(url, role)?),
+            rest: None,
         })
     }
 
     /// Begins a transaction. A connection that turns out to be dead is replaced, once.
     pub fn begin(&mut self) -> Result<&mut Conn, StoreError> {
+        Ok(self.begin_with(|_| Ok(()))?.0)
+    }
+
+    /// Begins a transaction with what must come first in it. Where the connection turns out to be dead, or to lead to
+    /// a server that takes no writes any more, both are done once more on a new one: no work has begun yet.
+    pub fn begin_with<T>(
+        &mut self,
+        first: impl Fn(&mut Conn) -> Result<T, StoreError>,
+    ) -> Result<(&mut Conn, T), StoreError> {
         let sql = begin_sql(self.url.backend(), self.role);
-        let mut kept = self.conn.take();
-        if let Some(conn) = &mut kept {
-            match conn.batch(sql) {
-                Ok(()) => {}
+        let begin = |conn: &mut Conn| {
+            conn.batch(sql)?;
+            first(conn)
+        };
+        if let Some(mut kept) = self.conn.take() {
+            match begin(&mut kept) {
+                Ok(done) => return Ok((self.conn.insert(kept), done)),
                 Err(error) if error.is_connection_lost() => {
-                    tracing::warn!(error = %telemetry::chain(&error), "the database connection is lost, connecting again");
-                    kept = None;
+                    tracing::warn!(error = %telemetry::chain(&error), "the database connection is of no use, connecting again");
                 }
                 Err(error) => {
-                    // Whatever state it is in, the next begin starts afresh.
+                    // The caller rolls back; whatever state it is in, that tells.
+                    self.conn = Some(kept);
                     return Err(error);
                 }
             }
         }
-        let conn = match kept {
-            Some(conn) => conn,
-            None => {
-                let mut fresh = conn::open(&self.url, self.role)?;
-                fresh.batch(sql)?;
-                fresh
+        let mut fresh = self.connect()?;
+        match begin(&mut fresh) {
+            Ok(done) => {
+                self.rest = None;
+                Ok((self.conn.insert(fresh), done))
             }
-        };
-        Ok(self.conn.insert(conn))
+            Err(error) if error.is_connection_lost() => Err(self.rest_after(error)),
+            Err(error) => {
+                self.rest = None;
+                self.conn = Some(fresh);
+                Err(error)
+            }
+        }
+    }
+
+    /// A new connection, unless the last attempt has failed just now: many requests must not knock all at once at
+    /// a database that is starting.
+    fn connect(&mut self) -> Result<Conn, StoreError> {
+        if let Some(rest) = &self.rest
+            && Instant::now() < rest.until
+        {
+            return Err(rest.fault.clone());
+        }
+        conn::open(&self.url, self.role).map_err(|error| self.rest_after(error.while_running()))
+    }
+
+    fn rest_after(&mut self, fault: StoreError) -> StoreError {
+        let pause = self.rest.as_ref().map_or(FIRST_PAUSE, |rest| {
+            rest.pause.saturating_mul(2).min(LONGEST_PAUSE)
+        });
+        self.rest = Some(Rest {
+            fault: fault.clone(),
+            pause,
+            until: Instant::now() + pause,
+        });
+        fault
     }
 
     /// The connection outside a transaction, made anew where there is none.
     pub fn connected(&mut self) -> Result<&mut Conn, StoreError> {
         let conn = match self.conn.take() {
             Some(conn) => conn,
-            None => conn::open(&self.url, self.role)?,
+            None => self.connect()?,
         };
+        self.rest = None;
         Ok(self.conn.insert(conn))
     }
 

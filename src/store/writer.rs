@@ -163,7 +163,7 @@ impl Ledger {
         let row: Option<Sequence> = Sql::new(sql).int(tenant.0).get_result(conn).optional()?;
         let row = row.ok_or(StoreError::UnknownTenant(tenant))?;
         if epoch != 0 && row.index_epoch != epoch {
-            return Err(StoreError::outdated());
+            return Err(StoreError::Outdated);
         }
         let seq = row.change_seq;
         Ok(Self {
@@ -264,7 +264,11 @@ pub(super) fn serve(
         let (grown, lost) = match run {
             Ok(Ok(grown)) => (grown, None),
             Ok(Err(lost)) => {
-                session.rollback();
+                if lost.fault.is_connection_lost() {
+                    session.discard();
+                } else {
+                    session.rollback();
+                }
                 (None, Some(lost))
             }
             Err(panic) => {
@@ -354,10 +358,11 @@ fn run_batch(
     epoch: i64,
     bell: &Bell,
 ) -> Result<Option<Grown>, Lost> {
-    let conn = session.begin()?;
-    let mut ledger = target
-        .map(|tenant| Ledger::open(conn, tenant, epoch))
-        .transpose()?;
+    let open = |conn: &mut Conn| {
+        let ledger = target.map(|tenant| Ledger::open(conn, tenant, epoch));
+        ledger.transpose()
+    };
+    let (conn, mut ledger) = session.begin_with(open)?;
     conn.batch("SAVEPOINT job")?;
     for (index, job) in jobs.iter_mut().enumerate() {
         let mark = ledger.as_ref().map(Ledger::mark);
@@ -366,11 +371,20 @@ fn run_batch(
         }
         // The savepoint stays, for the next job.
         if let Err(error) = conn.batch("ROLLBACK TO SAVEPOINT job") {
-            // SQLite ends the whole transaction by itself when the disk is full or broken.
-            let fault = match error {
-                error @ StoreError::Unavailable(_) => error,
-                error => StoreError::Unavailable(Arc::new(error)),
+            let fault = match (error, conn.backend()) {
+                (error, _) if error.is_connection_lost() => error,
+                // It ends the whole transaction by itself when the disk is full or broken.
+                (error, Backend::Sqlite) => StoreError::DiskFails(Arc::new(error)),
+                (error, Backend::Postgres) => StoreError::Unavailable(Arc::new(error)),
             };
+            return Err(Lost {
+                fault,
+                by: Some(index),
+            });
+        }
+        if ledger.is_none()
+            && let Err(fault) = takes_writes(conn)
+        {
             return Err(Lost {
                 fault,
                 by: Some(index),
@@ -390,6 +404,15 @@ fn run_batch(
         bell.ring(ledger.tenant, ledger.seq);
     }
     Ok(ledger.map(|ledger| ledger.grown))
+}
+
+/// Asks PostgreSQL after a failure outside any tenant, as the lock of a tenant does by itself: what failed may
+/// have met a server that has become read-only.
+fn takes_writes(conn: &mut Conn) -> Result<(), StoreError> {
+    match conn.backend() {
+        Backend::Sqlite => Ok(()),
+        Backend::Postgres => conn.batch("SELECT id FROM tenants WHERE FALSE FOR UPDATE"),
+    }
 }
 
 /// Runs a job in the savepoint at hand and sets the next one. False: it failed and must be undone.

@@ -4,6 +4,7 @@
 
 mod client;
 pub mod cluster;
+pub mod disk;
 pub mod issuer;
 pub mod load;
 pub mod postgres;
@@ -20,7 +21,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use serde_json::{Value, json};
 
 pub use client::{Client, Reply, SCIM, id, member_ids, percent_encode, texts, with_query};
-pub use server::{Database, Server};
+pub use server::{Database, PATIENCE, Server};
 
 /// The configuration file that declares types for the tests.
 pub const TYPES: &str = concat!(

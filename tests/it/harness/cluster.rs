@@ -17,7 +17,17 @@ pub struct Cluster {
     programs: PathBuf,
     /// Whom it runs as, where the tests run as root.
     user: Option<(u32, u32)>,
+    /// The script that leaves nothing of it.
+    end: String,
     _keeper: Keeper,
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &self.end]).stderr(Stdio::null());
+        shell.status().ok();
+    }
 }
 
 const SETTINGS: &str = "
@@ -53,6 +63,67 @@ impl Cluster {
         Some(cluster)
     }
 
+    /// A copy of this one that follows it, under this name.
+    pub fn standby(&self, name: &str) -> Self {
+        let standby = Self::prepare().expect("the programs are there");
+        let from = format!(
+            "host={} user=postgres application_name={name}",
+            self.directory.display()
+        );
+        let arguments = [
+            "-R",
+            "-X",
+            "stream",
+            "-c",
+            "fast",
+            "--no-sync",
+            "-d",
+            &from,
+            "-D",
+        ];
+        standby.run("pg_basebackup", &arguments, &[&standby.data()]);
+        // The last of equal settings counts.
+        standby.set_up("hot_standby_feedback = on\n");
+        standby.start_again();
+        self.wait_for(&format!(
+            "SELECT 1 FROM pg_stat_replication WHERE application_name = '{name}' AND state = 'streaming'"
+        ));
+        standby
+    }
+
+    /// From now on a write waits until this standby has it on disk.
+    pub fn commit_with(&self, name: &str) {
+        self.execute(&format!(
+            "ALTER SYSTEM SET synchronous_standby_names = '{name}'"
+        ));
+        self.execute("SELECT pg_reload_conf()");
+        self.wait_for(&format!(
+            "SELECT 1 FROM pg_stat_replication WHERE application_name = '{name}' AND sync_state = 'sync'"
+        ));
+    }
+
+    /// Makes a standby the primary.
+    pub fn promote(&self) {
+        self.run("pg_ctl", &["promote", "-w", "-s", "-D"], &[&self.data()]);
+    }
+
+    /// Waits until a query finds a row.
+    pub fn wait_for(&self, sql: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        let mut connection = self.connect();
+        while diesel::sql_query(sql)
+            .execute(&mut connection)
+            .expect("asks")
+            == 0
+        {
+            assert!(Instant::now() < deadline, "still nothing: {sql}");
+        }
+    }
+
+    fn connect(&self) -> PgConnection {
+        PgConnection::establish(&self.url("postgres")).expect("connects")
+    }
+
     /// A directory, and who cleans it up.
     fn prepare() -> Option<Self> {
         let programs = find_programs()?;
@@ -66,17 +137,19 @@ impl Cluster {
             chown(&directory, Some(uid), Some(gid)).expect("gives the directory away");
         }
         let place = directory.display();
-        // QUIT ends it at once; the shared memory of one that was killed stays, under the number that it noted.
-        let keeper = Keeper::new(&format!(
-            "pid='{place}/data/postmaster.pid'; kill -QUIT $(sed -n 1p $pid); \
+        // QUIT ends it at once, where the number is still its own; the shared memory of one that was killed stays, under the number that it noted.
+        let end = format!(
+            "pid='{place}/data/postmaster.pid'; main=$(sed -n 1p $pid); \
+             grep -qa '{place}' /proc/$main/cmdline && kill -QUIT $main; \
              ipcrm -m $(sed -n 7p $pid | awk '{{ print $2 }}'); \
              rm -rf '{place}' || {{ sleep 1; rm -rf '{place}'; }}"
-        ));
+        );
         Some(Self {
             directory,
             programs,
             user,
-            _keeper: keeper,
+            _keeper: Keeper::new(&end),
+            end,
         })
     }
 
@@ -163,7 +236,7 @@ impl Cluster {
     }
 
     /// The part of a URL that names where it listens.
-    pub fn host(&self) -> String {
+    fn host(&self) -> String {
         self.directory.display().to_string().replace('/', "%2F")
     }
 
@@ -172,11 +245,16 @@ impl Cluster {
         format!("postgresql://postgres@{}/{name}", self.host())
     }
 
+    /// The URL of a database in this one or in another, wherever the primary is.
+    pub fn url_with(&self, other: &Self, name: &str) -> String {
+        let (one, other) = (self.host(), other.host());
+        format!("postgresql://postgres@{one},{other}/{name}?target_session_attrs=read-write")
+    }
+
     /// One statement of a superuser.
     pub fn execute(&self, sql: &str) {
-        let mut connection = PgConnection::establish(&self.url("postgres")).expect("connects");
         diesel::sql_query(sql)
-            .execute(&mut connection)
+            .execute(&mut self.connect())
             .expect("executes");
     }
 }

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
-use super::{Client, SCIM, id, sample};
+use super::{Client, PATIENCE, SCIM, id, sample};
 
 pub use record::Record;
 
@@ -122,8 +122,21 @@ impl Load {
     pub async fn acknowledges(&self, more: usize) {
         let enough = self.progress.acknowledged.load(Ordering::Relaxed) + more;
         while self.progress.acknowledged.load(Ordering::Relaxed) < enough {
-            self.progress.bell.notified().await;
+            self.hear().await;
         }
+    }
+
+    /// Waits for so many more answers that say to try again.
+    pub async fn is_refused(&self, more: usize) {
+        let enough = self.progress.refused.load(Ordering::Relaxed) + more;
+        while self.progress.refused.load(Ordering::Relaxed) < enough {
+            self.hear().await;
+        }
+    }
+
+    async fn hear(&self) {
+        let heard = tokio::time::timeout(PATIENCE, self.progress.bell.notified()).await;
+        assert!(heard.is_ok(), "no writer gets an answer any more");
     }
 
     /// Ends the load; every writer gets the answer that it waits for, or none.
@@ -208,6 +221,7 @@ impl Writer {
             let after = reply.header("retry-after").parse::<u32>();
             assert!(after.is_ok(), "no Retry-After: {reply:?}");
             self.progress.refused.fetch_add(1, Ordering::Relaxed);
+            self.progress.bell.notify_one();
             return Err(Silence::Later);
         }
         assert!(reply.status < 300, "{reply:?}");
@@ -367,38 +381,54 @@ impl Writer {
                 { "method": "PATCH", "path": format!("/Groups/{}", self.group), "data": join }
             ]
         });
-        let mut done = self.send(Method::POST, "/Bulk", &body).await;
-        let ids = done.as_ref().ok().and_then(created_ids);
-        if ids.is_none() && done.is_ok() {
-            done = Err(Silence::Later);
-        }
-        let [first, second] = ids.map_or([None, None], |ids| ids.map(Some));
-        for (person, id) in people.into_iter().zip([first, second]) {
+        let done = self.send(Method::POST, "/Bulk", &body).await;
+        let results = match &done {
+            Ok(answer) => results_of(answer),
+            Err(_) => [(503, None), (503, None), (503, None)],
+        };
+        let is_whole = results.iter().all(|(status, _)| *status < 300);
+        let join = results[2].0;
+        for (person, (_, id)) in people.into_iter().zip(results) {
             let joined = Person {
                 joined: true,
-                ..person
+                ..person.clone()
             };
-            self.add(joined, id);
+            // An operation that was told to come again may have been done, as a request may.
+            match (id, join) {
+                (Some(id), 200..300) => self.add(joined, Some(id)),
+                (Some(id), 400) => self.add(person, Some(id)),
+                (Some(id), _) => {
+                    self.add(person, Some(id));
+                    let entry = self.journal.entries.last_mut();
+                    entry.expect("it was added").doubt = Some(Some(joined));
+                }
+                (None, _) => self.add(joined, None),
+            }
         }
-        done.map(|_| self.acknowledge())
+        done?;
+        if is_whole {
+            self.acknowledge();
+        }
+        Ok(())
     }
 }
 
-/// The ids of the two that a bulk request has created; `None` where an operation was told to come again.
-fn created_ids(answer: &Value) -> Option<[String; 2]> {
+/// The status of each operation of a bulk request, and the id of who was created.
+fn results_of(answer: &Value) -> [(u16, Option<String>); 3] {
     let results = answer["Operations"].as_array().expect("results");
-    for result in results {
-        let status = result["status"].as_str().unwrap_or_default();
-        assert!(matches!(status, "200" | "201" | "204" | "503"), "{answer}");
-    }
-    if results.len() < 3 || results.iter().any(|result| result["status"] == "503") {
-        return None;
-    }
-    let of = |number: usize| {
-        let location = results[number]["location"].as_str().expect("a location");
-        location.rsplit('/').next().unwrap_or_default().to_owned()
+    let result = |number: usize| {
+        let text = results.get(number).map_or("503", |result| {
+            result["status"].as_str().unwrap_or_default()
+        });
+        let status: u16 = text.parse().expect("a status");
+        // What refers to somebody who could not be created is wrong.
+        let fits = matches!(status, 200..300 | 503) || (status == 400 && number == 2);
+        assert!(fits, "{answer}");
+        let location = results[number]["location"].as_str().unwrap_or_default();
+        let id = location.rsplit('/').next().unwrap_or_default().to_owned();
+        (status, Some(id).filter(|_| status == 201))
     };
-    Some([of(0), of(1)])
+    [result(0), result(1), result(2)]
 }
 
 fn body_of(person: &Person) -> Value {

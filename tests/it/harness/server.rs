@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom};
 use std::os::unix::process::CommandExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -45,6 +45,13 @@ impl Database {
         let directory = TempDir::with_prefix("rollcall-it-").expect("makes a temporary directory");
         cluster.execute("CREATE DATABASE rollcall TEMPLATE template0");
         Self::at(cluster.url("rollcall"), Backend::Postgres, directory)
+    }
+
+    /// A database in this file, which somebody else removes.
+    pub fn in_file(file: &Path) -> Self {
+        let directory = TempDir::with_prefix("rollcall-it-").expect("makes a temporary directory");
+        let url = format!("sqlite:{}", file.display());
+        Self::at(url, Backend::Sqlite, directory)
     }
 
     fn at(url: String, backend: Backend, directory: TempDir) -> Self {
@@ -242,13 +249,31 @@ impl Server {
         arguments: &[&str],
         environment: &[(&str, &str)],
     ) -> Self {
+        let binary = Command::new(env!("CARGO_BIN_EXE_rollcall"));
+        Self::launch(database, binary, arguments, environment)
+    }
+
+    /// Starts it where this signal does nothing.
+    pub fn start_ignoring(database: &Database, signal: &str) -> Self {
+        let mut shell = Command::new("sh");
+        let script = format!("trap '' {signal}; exec \"$0\" \"$@\"");
+        shell.args(["-c", &script, env!("CARGO_BIN_EXE_rollcall")]);
+        Self::launch(database, shell, &[], &[])
+    }
+
+    fn launch(
+        database: &Database,
+        mut command: Command,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Self {
         let bootstrap = super::random_token();
         let log = database
             .directory
             .path()
             .join(format!("{bootstrap}.stderr"));
         let stderr = std::fs::File::create(&log).expect("creates the log");
-        let mut child = Command::new(env!("CARGO_BIN_EXE_rollcall"))
+        let mut child = command
             .args(["serve", "--listen", "127.0.0.1:0", "--database"])
             .arg(&database.url)
             .args(arguments)
@@ -297,6 +322,11 @@ impl Server {
     pub fn kill(mut self) {
         self.child.kill().expect("kills the server");
         self.child.wait().expect("waits for the server");
+    }
+
+    /// The number of the process.
+    pub fn process(&self) -> u32 {
+        self.child.id()
     }
 
     /// SIGTERM: the process is asked to stop.

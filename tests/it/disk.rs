@@ -1,0 +1,176 @@
+//! A disk that is full or takes no writes: that is told, reading goes on, nothing is lost or there by half, and the
+//! service goes on by itself when the disk does.
+
+use std::cell::Cell;
+use std::path::PathBuf;
+
+use crate::harness::cluster::Cluster;
+use crate::harness::disk::{Frozen, SmallDisk, runs};
+use crate::harness::load::Load;
+use crate::harness::{Backend, Client, Database, Server, id, runtime, sample};
+
+/// While the disk fails: what is told of a write, and that reading goes on.
+async fn writes_are_refused_and_reads_go_on(client: &Client, user: &str, word: &str) {
+    for round in 0..5 {
+        let body = sample::user(&format!("refused{round}@example.com"));
+        let reply = client.post("/Users", &body).await;
+        assert!(
+            reply.header("retry-after").parse::<u32>().is_ok(),
+            "{reply:?}"
+        );
+        let error = reply.expect_error(503, "");
+        let detail = error["detail"].as_str().unwrap();
+        for word in [word, "operator"] {
+            assert!(detail.contains(word), "{detail}");
+        }
+        client.user(user).await;
+        assert!(client.list("/Users", &[("count", "2")]).await.total > 1);
+        assert_eq!(
+            client
+                .find_users(r#"userName eq "ada@example.com""#)
+                .await
+                .len(),
+            1
+        );
+        assert_eq!(client.site().get("/readyz").await.status, 200);
+    }
+}
+
+/// Fails and mends the disk in the middle of a load.
+async fn lives_through(
+    database: &Database,
+    server: &Server,
+    word: &str,
+    fail: impl FnOnce(),
+    mend: impl FnOnce(),
+) {
+    let client = server.admin();
+    let ada = client.create_user("ada@example.com").await;
+    let load = Load::start(std::slice::from_ref(&client), "Meanwhile").await;
+    load.acknowledges(100).await;
+    fail();
+    load.is_refused(30).await;
+    writes_are_refused_and_reads_go_on(&client, id(&ada), word).await;
+    mend();
+    load.acknowledges(100).await;
+    let record = load.stop().await;
+    record.assert_kept(&client).await;
+    database.assert_whole();
+    for round in 0..5 {
+        let filter = format!("userName eq \"refused{round}@example.com\"");
+        assert!(
+            client.find_users(&filter).await.is_empty(),
+            "a refused write is there"
+        );
+    }
+    let log = server.log();
+    assert!(!log.contains("panicked"), "{log}");
+}
+
+#[test]
+fn a_full_disk_of_sqlite() {
+    let Some(disk) = SmallDisk::mount(16 << 10) else {
+        return;
+    };
+    let database = Database::in_file(&disk.path().join("test.db"));
+    let server = Server::start(&database);
+    runtime().block_on(lives_through(
+        &database,
+        &server,
+        "full",
+        || disk.fill(),
+        || disk.empty(),
+    ));
+}
+
+#[test]
+fn a_full_disk_of_postgres() {
+    let Some(cluster) = Cluster::start() else {
+        return;
+    };
+    let Some(disk) = SmallDisk::mount(32 << 10) else {
+        return;
+    };
+    // The tables alone are there: where there is no room for its log, PostgreSQL stops itself, which is another story.
+    let place = disk.folder_of_postgres();
+    cluster.execute(&format!(
+        "CREATE TABLESPACE small LOCATION '{}'",
+        place.display()
+    ));
+    let database = Database::on(&cluster);
+    cluster.execute("ALTER DATABASE rollcall SET TABLESPACE small");
+    let server = Server::start(&database);
+    runtime().block_on(lives_through(
+        &database,
+        &server,
+        "full",
+        || disk.fill(),
+        || disk.empty(),
+    ));
+}
+
+/// Where nothing can be mounted, a limit of the process does about the same: the system refuses to let a file grow.
+#[test]
+fn a_file_that_may_not_grow() {
+    let database = Database::fresh(Backend::Sqlite).expect("a file");
+    let server = Server::start_ignoring(&database, "XFSZ");
+    let limit = |size: &str| {
+        let process = server.process().to_string();
+        assert!(runs(
+            "prlimit",
+            &["--pid", &process, &format!("--fsize={size}")]
+        ));
+    };
+    // Its log is smaller than that, the database is larger.
+    runtime().block_on(lives_through(
+        &database,
+        &server,
+        "disk",
+        || limit("65536:"),
+        || limit("unlimited:"),
+    ));
+}
+
+#[test]
+fn a_file_that_is_made_read_only() {
+    let database = Database::fresh(Backend::Sqlite).expect("a file");
+    let server = Server::start(&database);
+    // Not the third file, which SQLite maps into its memory: the system would end the process.
+    let files = ["", "-wal"].map(|end| {
+        let file = database.url.trim_start_matches("sqlite:");
+        PathBuf::from(format!("{file}{end}"))
+    });
+    // Whether that can be done here at all.
+    if Frozen::new(&files).is_none() {
+        return;
+    }
+    let frozen = Cell::new(None);
+    runtime().block_on(lives_through(
+        &database,
+        &server,
+        "operator",
+        || frozen.set(Frozen::new(&files)),
+        || drop(frozen.take()),
+    ));
+}
+
+#[test]
+fn a_start_on_a_file_that_takes_no_writes() {
+    let Some(disk) = SmallDisk::mount(16 << 10) else {
+        return;
+    };
+    let database = Database::in_file(&disk.path().join("test.db"));
+    let mut server = Server::start(&database);
+    runtime().block_on(server.admin().create_user("ada@example.com"));
+    server.terminate();
+    assert!(server.wait().success());
+    disk.forbid_writes();
+    let refused = database.cli(&["serve", "--listen", "127.0.0.1:0"]);
+    let complaint = String::from_utf8_lossy(&refused.stderr);
+    assert!(!refused.status.success(), "{complaint}");
+    assert!(
+        complaint.contains("read-only") && complaint.contains("test.db"),
+        "{complaint}"
+    );
+    assert!(!complaint.contains("panicked"), "{complaint}");
+}

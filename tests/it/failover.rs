@@ -1,0 +1,128 @@
+//! The primary dies and the standby takes over: the nodes find it by themselves, and nothing is lost.
+
+use std::time::Instant;
+
+use crate::harness::cluster::Cluster;
+use crate::harness::load::Load;
+use crate::harness::{Client, Database, Server, runtime, sample};
+
+const STANDBY: &str = "second";
+
+/// A primary with a standby that has every write on its disk before it is acknowledged, and two nodes.
+struct Scene {
+    nodes: [Server; 2],
+    clients: [Client; 2],
+    database: Database,
+    primary: Cluster,
+    standby: Cluster,
+}
+
+impl Scene {
+    /// `None` where this machine has no PostgreSQL.
+    fn set() -> Option<Self> {
+        let primary = Cluster::start()?;
+        let mut database = Database::on(&primary);
+        let standby = primary.standby(STANDBY);
+        primary.commit_with(STANDBY);
+        database.url = primary.url_with(&standby, "rollcall");
+        database.cli_ok(&["migrate"]);
+        let token = database.cli_ok(&["token", "create", "--name", "okta", "--scope", "scim"]);
+        let nodes = [(); 2].map(|()| Server::start(&database));
+        let clients = [0, 1].map(|node: usize| Client::new(&nodes[node].address, token.trim()));
+        Some(Self {
+            nodes,
+            clients,
+            database,
+            primary,
+            standby,
+        })
+    }
+}
+
+#[test]
+fn a_standby_that_takes_over_is_found() {
+    let Some(scene) = Scene::set() else { return };
+    runtime().block_on(async {
+        let load = Load::start(&scene.clients, "Before and after").await;
+        load.acknowledges(200).await;
+        scene.primary.kill();
+        // The standby is there, and must not be taken for the primary.
+        load.is_refused(20).await;
+        for client in &scene.clients {
+            client.get("/Users").await.expect_error(503, "");
+            assert_eq!(client.site().get("/readyz").await.status, 503);
+            assert_eq!(client.site().get("/healthz").await.status, 200);
+        }
+        let asked = Instant::now();
+        scene.standby.promote();
+        let promoted = asked.elapsed();
+        load.acknowledges(1).await;
+        println!(
+            "promoted in {promoted:?}, a write {:?} after that",
+            asked.elapsed() - promoted
+        );
+        load.acknowledges(200).await;
+        let record = load.stop().await;
+        println!(
+            "{} acknowledged writes, {} answers 503",
+            record.acknowledged, record.refused
+        );
+        for client in &scene.clients {
+            record.assert_kept(client).await;
+            assert_eq!(client.site().get("/readyz").await.status, 200);
+        }
+        scene.database.assert_whole();
+        for node in &scene.nodes {
+            let log = node.log();
+            assert!(!log.contains("panicked"), "{log}");
+        }
+    });
+}
+
+/// Waits until a write is answered as the database is now.
+async fn create(client: &Client, name: &str) -> crate::harness::Reply {
+    client.post("/Users", &sample::user(name)).await
+}
+
+#[test]
+fn a_server_that_takes_no_writes_is_told_and_read() {
+    let Some(cluster) = Cluster::start() else {
+        return;
+    };
+    let database = Database::on(&cluster);
+    let server = Server::start(&database);
+    let client = server.admin();
+    runtime().block_on(async {
+        let ada = client.create_user("ada@example.com").await;
+        let everyone = |answer: &'static str| {
+            cluster.execute(&format!(
+                "ALTER DATABASE rollcall SET default_transaction_read_only = {answer}"
+            ));
+            cluster.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'rollcall'",
+            );
+        };
+        everyone("on");
+        for round in 0..10 {
+            let reply = create(&client, &format!("u{round}@example.com")).await;
+            assert!(!reply.header("retry-after").is_empty(), "{reply:?}");
+            let error = reply.expect_error(503, "");
+            let detail = error["detail"].as_str().unwrap();
+            assert!(detail.contains("read-only"), "{detail}");
+            let admin = client.site();
+            let body = serde_json::json!({ "name": format!("tenant{round}") });
+            let reply = admin.post("/admin/v1/tenants", &body).await;
+            reply.expect_error(503, "");
+            // Lists and single reads go on.
+            assert_eq!(client.user(crate::harness::id(&ada)).await, ada);
+            assert_eq!(client.list("/Users", &[("count", "1")]).await.total, 1);
+        }
+        everyone("off");
+        let deadline = Instant::now() + crate::harness::PATIENCE;
+        while create(&client, "grace@example.com").await.status == 503 {
+            assert!(Instant::now() < deadline, "{}", server.log_tail());
+        }
+        assert_eq!(client.list("/Users", &[]).await.total, 2);
+        database.assert_whole();
+    });
+}
