@@ -172,8 +172,74 @@ impl<J> Waiting<J> {
             since: Instant::now(),
         }
     }
+}
 
-    pub fn is_late(&self, wait: Duration) -> bool {
-        self.since.elapsed() > wait
+/// How long a job may wait. A burst may wait for long, for it ends. Where the queue stands and no job was in time for
+/// as long as that, more comes than can be done: then jobs are refused early, so that the others are answered in time,
+/// and not all of them late.
+pub(super) struct Patience {
+    /// In a burst.
+    long: Duration,
+    /// In a queue that stands.
+    short: Duration,
+    /// Since when no job was in time.
+    standing: Option<Instant>,
+}
+
+/// How much less a job may wait in a queue that stands.
+const SHORTER: u32 = 10;
+
+impl Patience {
+    pub fn new(wait: Duration) -> Self {
+        Self {
+            long: wait,
+            short: wait.checked_div(SHORTER).unwrap_or(wait),
+            standing: None,
+        }
+    }
+
+    /// Whether the job that leaves the queue now has waited for too long.
+    pub fn is_over<J>(&mut self, waiting: &Waiting<J>) -> bool {
+        let now = Instant::now();
+        self.is_over_at(now.duration_since(waiting.since), now)
+    }
+
+    fn is_over_at(&mut self, waited: Duration, now: Instant) -> bool {
+        if waited <= self.short {
+            self.standing = None;
+            return false;
+        }
+        let since = *self.standing.get_or_insert(now);
+        waited > self.long || now.duration_since(since) > self.long
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_waits_and_a_standing_queue_does_not() {
+        let second = Duration::from_secs;
+        let start = Instant::now();
+        let mut patience = Patience::new(second(5));
+        let mut check = |at, waited_ms, expected| {
+            let waited = Duration::from_millis(waited_ms);
+            let found = patience.is_over_at(waited, start + second(at));
+            assert_eq!(found, expected, "{waited_ms} ms at {at} s");
+        };
+        check(0, 100, false);
+        // A burst: long, but it ends.
+        check(1, 2_000, false);
+        check(4, 4_900, false);
+        check(5, 5_100, true);
+        check(6, 400, false);
+        // It stands.
+        check(10, 700, false);
+        check(14, 4_000, false);
+        check(16, 700, true);
+        check(17, 501, true);
+        check(18, 500, false);
+        check(19, 4_000, false);
     }
 }

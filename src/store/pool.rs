@@ -7,7 +7,7 @@ use async_channel::Receiver;
 
 use crate::store::Conn;
 use crate::store::StoreError;
-use crate::store::job::{Again, Answer, Job, Waiting};
+use crate::store::job::{Again, Answer, Job, Patience, Waiting};
 use crate::store::session::Session;
 
 /// Work for a reader.
@@ -37,8 +37,9 @@ impl ReadJob {
 
 /// Works until the queue is closed and empty.
 pub(super) fn serve(mut session: Session, queue: &Receiver<Waiting<ReadJob>>, wait: Duration) {
+    let mut patience = Patience::new(wait);
     while let Ok(waiting) = queue.recv_blocking() {
-        let late = waiting.is_late(wait);
+        let late = patience.is_over(&waiting);
         let mut job = waiting.job;
         if job.as_answer().is_abandoned() {
             continue;

@@ -17,7 +17,7 @@ use crate::store::bell::Bell;
 use crate::store::changes::{self, Change};
 use crate::store::counts::{self, Count};
 use crate::store::growth::{Grown, Growth};
-use crate::store::job::{Answer, Job, Waiting, panicked};
+use crate::store::job::{Answer, Job, Patience, Waiting, panicked};
 use crate::store::session::Session;
 use crate::store::sql::Sql;
 use crate::store::{Backend, Conn, StoreError, TenantId};
@@ -256,7 +256,8 @@ pub(super) fn serve(
 ) {
     let mut backlog = VecDeque::new();
     let mut growth = Growth::new();
-    while let Some((target, mut jobs)) = next_batch(queue, &mut backlog, wait) {
+    let mut patience = Patience::new(wait);
+    while let Some((target, mut jobs)) = next_batch(queue, &mut backlog, &mut patience) {
         let run = catch_unwind(AssertUnwindSafe(|| {
             let epoch = epoch.load(Ordering::Acquire);
             run_batch(&mut session, target, &mut jobs, epoch, bell)
@@ -301,7 +302,7 @@ pub(super) fn serve(
 fn next_batch(
     queue: &Queue,
     backlog: &mut VecDeque<Waiting<WriteJob>>,
-    wait: Duration,
+    patience: &mut Patience,
 ) -> Option<(Option<TenantId>, Vec<WriteJob>)> {
     loop {
         if backlog.is_empty() {
@@ -319,7 +320,7 @@ fn next_batch(
                 backlog.push_back(waiting);
                 continue;
             }
-            let late = waiting.is_late(wait);
+            let late = patience.is_over(&waiting);
             let mut job = waiting.job;
             if job.as_answer().is_abandoned() {
                 continue;
