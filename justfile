@@ -80,6 +80,21 @@ bench *args: wrk
 bench-million *args: wrk
     cargo bench --bench load -- --users 1000,1000000 {{ args }}
 
+# A flame graph of the server during one operation: `just profile create --database sqlite`. See docs/performance.md.
+profile operation *args: wrk
+    #!/usr/bin/env bash
+    set -euo pipefail
+    command -v perf >/dev/null || { apt-get update -qq; apt-get install -y -qq --no-install-recommends linux-perf; }
+    tools="${CARGO_TARGET_DIR:-target}/tools"
+    [ -x "$tools/bin/inferno-flamegraph" ] || cargo install --quiet --locked --root "$tools" inferno
+    recorded="$(cargo bench --bench load -- --profile {{ operation }} {{ args }} | tee /dev/stderr | sed -n 's/^recorded //p')"
+    for file in $recorded; do
+        perf script --no-inline --input "$file" 2>/dev/null | "$tools/bin/inferno-collapse-perf" >"${file%.perf}.folded"
+        "$tools/bin/inferno-flamegraph" --title "{{ operation }}" <"${file%.perf}.folded" >"${file%.perf}.svg"
+        rm "$file"
+        echo "${file%.perf}.folded ${file%.perf}.svg"
+    done
+
 # wrk sends the load.
 [private]
 wrk:

@@ -5,6 +5,7 @@
 //! a target is missed or an answer was an error. docs/performance.md has the results.
 
 mod constant;
+mod directory;
 mod fill;
 mod groups;
 mod measure;
@@ -14,6 +15,7 @@ mod pairs;
 mod pgbench;
 mod postgres;
 mod process;
+mod profile;
 #[path = "../scaling/random.rs"]
 mod random;
 mod raw;
@@ -32,6 +34,7 @@ mod wrk;
 
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::{Parser, ValueEnum};
 
 use crate::constant::Constant;
@@ -62,6 +65,9 @@ struct Arguments {
     /// Only these operations (of requests.lua) and parts: sizes, groups, listeners, walks, overload.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
+    /// Record where the server spends its time during this operation, and measure nothing else.
+    #[arg(long)]
+    profile: Option<String>,
     /// What `cargo bench` adds.
     #[arg(long, hide = true)]
     bench: bool,
@@ -113,7 +119,17 @@ fn main() -> anyhow::Result<ExitCode> {
         if arguments.database.is_some_and(|only| only != backend) {
             continue;
         }
+        if let Some(operation) = &arguments.profile {
+            let users = arguments.users.last().copied().unwrap_or(1_000);
+            let bench = Bench::prepare(&arguments, backend, users, &template, &constant)?;
+            let file = profile::record(&mut bench.context("no such database")?, operation)?;
+            println!("recorded {}", file.display());
+            continue;
+        }
         run(&arguments, backend, &template, &constant, &mut report)?;
+    }
+    if arguments.profile.is_some() {
+        return Ok(ExitCode::SUCCESS);
     }
     println!("\nWritten to {}", report.write()?.display());
     for missed in &report.missed {
@@ -158,7 +174,7 @@ fn run(
         pairs::listeners(&mut large, &mut section)?;
     }
     if arguments.is_wanted("groups") {
-        let groups = Groups::make(&large.server, large.users, &mut section)?;
+        let groups = Groups::make(&mut large, &mut section)?;
         pairs::groups(&mut large, &groups, &mut section)?;
     }
     if arguments.is_wanted("overload") {

@@ -77,20 +77,9 @@ pub fn groups(bench: &mut Bench<'_>, groups: &Groups, section: &mut Section) -> 
 
 fn push(section: &mut Section, what: &str, few: &[Outcome], many: &[Outcome], limit: f64) {
     let p50 = |outcomes: &[Outcome]| median(outcomes.iter().map(|outcome| outcome.p50));
-    let (few, many) = (p50(few), p50(many));
-    section.facts.push(Fact::new(
-        &format!("{what}, small: median latency of one client"),
-        few,
-        "µs",
-    ));
-    section.facts.push(Fact::new(
-        &format!("{what}, large: median latency of one client"),
-        many,
-        "µs",
-    ));
-    section
-        .facts
-        .push(Fact::new(&format!("{what}: ratio"), many / few, "").within(Target::AtMost(limit)));
+    let what = format!("{what}: median latency of one client (µs), large against small");
+    let ratio = Fact::ratio(&what, p50(many), p50(few), "");
+    section.facts.push(ratio.within(Target::AtMost(limit)));
 }
 
 /// What listeners cost those who write.
@@ -108,19 +97,8 @@ pub fn listeners(bench: &mut Bench<'_>, section: &mut Section) -> anyhow::Result
     }
     let rate = |outcomes: &[Outcome]| mean(outcomes.iter().map(Outcome::per_second));
     let (alone, followed) = (rate(&alone), rate(&followed));
-    section
-        .facts
-        .push(Fact::new("creates without listeners", alone, "a second"));
-    section.facts.push(Fact::new(
-        "creates with ten listeners",
-        followed,
-        "a second",
-    ));
-    section.facts.push(Fact::new(
-        "share that ten listeners leave",
-        followed / alone,
-        "",
-    ));
+    let what = "creates a second with ten listeners, against none";
+    section.facts.push(Fact::ratio(what, followed, alone, ""));
     let share = crate::measure::count(told) / crate::measure::count(made) / 10.0;
     section.facts.push(Fact::new(
         "share of the changes that a listener had by then",

@@ -1,6 +1,5 @@
 //! PostgreSQL without us: pgbench, prepared statements, the same lookups and the same rows.
 
-use std::fmt::Write as _;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, ensure};
@@ -19,8 +18,7 @@ pub struct Pgbench {
 /// Somebody who is there.
 const ANYBODY: &str = "\\set k random(0, :users - 1)\n";
 /// Somebody new, about in the order of time, for all clients.
-const NEWCOMER: &str =
-    "\\set i :i + 1\n\\set k 500000000 + :run * 10000000 + :i * :clients + :client_id\n";
+const NEWCOMER: &str = "\\set i :i + 1\n\\set k 500000000 + :run * 10000000 + :i * :clients + :client_id\n\\set number :k\n";
 
 const ID: &str = "(E'01890000-0000-7000-8000-' || lpad(:k, 12, '0'))";
 const NAME: &str = "(E'zq' || lpad(:k, 9, '0'))";
@@ -39,75 +37,75 @@ pub fn filter() -> String {
     )
 }
 
-pub fn create(effects: &[Effect]) -> String {
-    format!("{NEWCOMER}{}", transaction(effects))
+pub fn create(effects: &[Effect], counters: Counters) -> String {
+    format!("{NEWCOMER}{}", transaction(effects, counters))
 }
 
-pub fn patch(effects: &[Effect]) -> String {
-    format!("{ANYBODY}{}", transaction(effects))
+pub fn patch(effects: &[Effect], counters: Counters) -> String {
+    format!("{NEWCOMER}{ANYBODY}{}", transaction(effects, counters))
+}
+
+/// The rows that all clients write, so that each waits for the commit of the one before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Counters {
+    /// As we do: changes are numbered without gaps, and resources are counted.
+    Kept,
+    /// Each client numbers its changes by itself.
+    LeftOut,
 }
 
 /// One transaction. What all clients write comes last, so that they wait for each other as briefly as can be.
-fn transaction(effects: &[Effect]) -> String {
-    let mut script = "BEGIN;\n".to_owned();
-    let shared = |effect: &Effect| matches!(effect, Effect::Update { table, .. } if table == "tenants" || table == "counts");
-    let numbered = |effect: &Effect| matches!(effect, Effect::Insert { row, .. } if row.iter().any(|(_, cell)| *cell == Cell::ChangeNumber));
-    let mut own: Vec<&Effect> = effects
-        .iter()
-        .filter(|effect| !shared(effect) && !numbered(effect))
-        .collect();
-    // The resource before what refers to it.
-    own.sort_by_key(
-        |effect| !matches!(effect, Effect::Insert { table, .. } if table == "resources"),
-    );
-    let mut last_table = String::new();
-    for effect in own {
+fn transaction(effects: &[Effect], counters: Counters) -> String {
+    let (mut own, mut shared, mut numbered, mut tenant) =
+        (Vec::new(), Vec::new(), Vec::new(), String::new());
+    for effect in effects {
         match effect {
-            Effect::Insert { table, row } if *table == last_table => {
-                // Rows of one table are one statement.
-                script.truncate(script.len() - ";\n".len());
-                let _ = writeln!(script, ", ({});", values(row));
-            }
+            Effect::Update { table, .. } if table == "tenants" => tenant = update(effect),
+            Effect::Update { table, .. } if table == "counts" => shared.push(update(effect)),
+            Effect::Update { .. } => own.push(update(effect)),
             Effect::Insert { table, row } => {
-                let _ = writeln!(
-                    script,
-                    "INSERT INTO {table} ({}) VALUES ({});",
-                    columns(row),
-                    values(row)
-                );
-                last_table.clone_from(table);
-            }
-            effect => {
-                let _ = writeln!(script, "{};", update(effect));
-                last_table.clear();
+                let (columns, values) = (columns(row), values(row));
+                let insert = format!("INSERT INTO {table} ({columns})");
+                if !row.iter().any(|(_, cell)| *cell == Cell::ChangeNumber) {
+                    add_row(&mut own, &insert, &values);
+                } else if counters == Counters::Kept {
+                    numbered.push(format!(
+                        "WITH s AS ({tenant} RETURNING change_seq) {insert} SELECT {values} FROM s"
+                    ));
+                } else {
+                    numbered.push(format!(
+                        "{insert} VALUES ({})",
+                        values.replace("s.change_seq", ":number")
+                    ));
+                }
             }
         }
     }
-    let is_tenant =
-        |effect: &&Effect| matches!(effect, Effect::Update { table, .. } if table == "tenants");
-    for effect in effects
-        .iter()
-        .filter(|effect| shared(effect) && !is_tenant(effect))
-    {
-        let _ = writeln!(script, "{};", update(effect));
-    }
-    let tenant = effects
-        .iter()
-        .find(is_tenant)
-        .map(update)
-        .unwrap_or_default();
-    for effect in effects.iter().filter(|effect| numbered(effect)) {
-        if let Effect::Insert { table, row } = effect {
-            let _ = writeln!(
-                script,
-                "WITH s AS ({tenant} RETURNING change_seq) INSERT INTO {table} ({}) SELECT {} FROM s;",
-                columns(row),
-                values(row)
-            );
+    // The resource before what refers to it.
+    own.sort_by_key(|statement| !statement.starts_with("INSERT INTO resources"));
+    let shared = if counters == Counters::Kept {
+        shared
+    } else {
+        Vec::new()
+    };
+    let statements = [
+        vec!["BEGIN".to_owned()],
+        own,
+        shared,
+        numbered,
+        vec!["COMMIT".to_owned()],
+    ];
+    statements.concat().join(";\n") + ";\n"
+}
+
+/// The rows of one table are one statement.
+fn add_row(statements: &mut Vec<String>, insert: &str, values: &str) {
+    match statements.last_mut() {
+        Some(last) if last.starts_with(insert) => {
+            last.push_str(&format!(", ({values})"));
         }
+        _ => statements.push(format!("{insert} VALUES ({values})")),
     }
-    script.push_str("COMMIT;\n");
-    script
 }
 
 fn columns(row: &[(String, Cell)]) -> String {

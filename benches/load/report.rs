@@ -74,6 +74,8 @@ pub struct Fact {
     pub what: String,
     pub value: f64,
     pub unit: &'static str,
+    /// What it was made of.
+    pub parts: Vec<f64>,
     pub target: Option<Target>,
 }
 
@@ -91,8 +93,16 @@ impl Fact {
             what: what.to_owned(),
             value,
             unit,
+            parts: Vec::new(),
             target: None,
         }
+    }
+
+    /// What was divided by what.
+    pub fn ratio(what: &str, dividend: f64, divisor: f64, unit: &'static str) -> Self {
+        let mut fact = Self::new(what, dividend / divisor, unit);
+        fact.parts = vec![dividend, divisor];
+        fact
     }
 
     pub fn within(mut self, target: Target) -> Self {
@@ -200,8 +210,11 @@ impl Section {
                 );
             }
         }
+        if !self.rows.is_empty() {
+            println!();
+        }
         if !self.facts.is_empty() {
-            println!("\n| | | target |\n|---|--:|---|");
+            println!("| | | | target |\n|---|--:|--:|---|");
         }
         for fact in &self.facts {
             let value = if fact.value < 100.0 {
@@ -209,9 +222,11 @@ impl Section {
             } else {
                 thousands(fact.value)
             };
+            let parts: Vec<String> = fact.parts.iter().copied().map(thousands).collect();
             println!(
-                "| {} | {value} {} | {} |",
+                "| {} | {} | {value} {} | {} |",
                 fact.what,
+                parts.join(" / "),
                 fact.unit,
                 verdict(fact.target, fact.value)
             );

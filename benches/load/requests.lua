@@ -65,13 +65,19 @@ local operations = {
   end,
 }
 
--- Adds one of the pool to a group, or removes the one that came some time before, so that the group stays as it is.
+-- Adds one of the pool to a group, and removes the one that came a hundred before, so that the group stays as it is.
 local function member(at)
-  local op = string.format('{"op":"add","path":"members","value":[{"value":"%s"}]}', pool[math.floor(at / 2) % #pool + 1])
-  if at % 2 == 1 then
-    local left = pool[(math.floor(at / 2) - 100) % #pool + 1]
-    op = string.format([[{"op":"remove","path":"members[value eq \"%s\"]"}]], left)
+  local op = '{"op":"add","path":"members","value":[{"value":"%s"}]}'
+  local number = at
+  if at >= 100 then
+    number = math.floor((at - 100) / 2)
+    if at % 2 == 0 then
+      number = number + 100
+    else
+      op = [[{"op":"remove","path":"members[value eq \"%s\"]"}]]
+    end
   end
+  op = string.format(op, pool[number % #pool + 1])
   return string.format('{"schemas":["%s"],"Operations":[%s]}', patch_schema, op)
 end
 

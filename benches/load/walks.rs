@@ -5,37 +5,45 @@ use std::time::Duration;
 use anyhow::ensure;
 use serde_json::Value;
 
-use crate::measure::median;
+use crate::measure::{median, number};
 use crate::report::{Fact, Section, Target};
 use crate::server::Server;
 
-/// As Okta does it, by startIndex, and by cursor: seconds a walk, and what the last pages cost against the first.
+/// A walk that takes longer is broken off: what its pages took tells as much.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// As Okta does it, by startIndex, and by cursor.
 pub fn walk(server: &Server, users: usize, section: &mut Section) -> anyhow::Result<()> {
-    let (by_index, growth) = pages(server, users, |_, seen| {
+    let by_index = pages(server, users, |_, seen| {
         Some(format!("startIndex={}", seen + 1))
     })?;
-    let (by_cursor, _) = pages(server, users, |answer, _| {
+    let by_cursor = pages(server, users, |answer, _| {
         let Some(answer) = answer else {
             return Some("cursor=".to_owned());
         };
         let next = answer.get("nextCursor")?.as_str()?;
         Some(format!("cursor={next}"))
     })?;
-    section
-        .facts
-        .push(Fact::new("import by startIndex, 100 a page", by_index, "s"));
-    section
-        .facts
-        .push(Fact::new("walk by cursor, 100 a page", by_cursor, "s"));
-    let ratio = Fact::new(
-        "import by startIndex against the walk by cursor",
-        by_index / by_cursor,
-        "",
-    );
+    for (name, walk) in [
+        ("import by startIndex", &by_index),
+        ("walk by cursor", &by_cursor),
+    ] {
+        let what = format!("{name}: a page of 100, mean");
+        section.facts.push(Fact::new(&what, walk.mean_ms, "ms"));
+        let what = format!("{name}: its dearest tenth against its cheapest");
+        let spread = Fact::new(&what, walk.spread, "");
+        section.facts.push(spread.within(Target::AtMost(2.0)));
+    }
+    let ratio = by_index.mean_ms / by_cursor.mean_ms;
+    let ratio = Fact::new("import by startIndex against the walk by cursor", ratio, "");
     section.facts.push(ratio.within(Target::AtMost(2.0)));
-    let growth = Fact::new("import by startIndex, last pages against first", growth, "");
-    section.facts.push(growth.within(Target::AtMost(1.5)));
     Ok(())
+}
+
+struct Walk {
+    mean_ms: f64,
+    /// How the medians of its tenths differ: where it is linear they do not.
+    spread: f64,
 }
 
 /// `next` makes the query of a page from the answer before, and from how many were seen; `None` ends it.
@@ -43,7 +51,7 @@ fn pages(
     server: &Server,
     users: usize,
     next: impl Fn(Option<&Value>, usize) -> Option<String>,
-) -> anyhow::Result<(f64, f64)> {
+) -> anyhow::Result<Walk> {
     let mut connection = server.connect()?;
     let (mut times, mut seen, mut answer): (Vec<Duration>, usize, Option<Value>) =
         (Vec::new(), 0, None);
@@ -60,14 +68,25 @@ fn pages(
             .and_then(Value::as_array)
             .map_or(0, Vec::len);
         let total = page.get("totalResults").and_then(Value::as_u64);
-        if total.is_some_and(|total| u64::try_from(seen).is_ok_and(|seen| seen >= total)) {
+        let is_last =
+            total.is_some_and(|total| u64::try_from(seen).is_ok_and(|seen| seen >= total));
+        if is_last || spent > LONGEST {
             break;
         }
         answer = Some(page);
     }
-    ensure!(seen >= users, "a walk saw {seen} of {users}");
-    let edge = times.len().div_ceil(10);
-    let growth = median(times.iter().rev().take(edge).map(Duration::as_secs_f64))
-        / median(times.iter().take(edge).map(Duration::as_secs_f64));
-    Ok((spent.as_secs_f64(), growth))
+    ensure!(
+        seen >= users || spent > LONGEST,
+        "a walk saw {seen} of {users}"
+    );
+    let tenths = times.chunks(times.len().div_ceil(10));
+    let mut tenths: Vec<f64> = tenths
+        .map(|tenth| median(tenth.iter().map(Duration::as_secs_f64)))
+        .collect();
+    tenths.sort_by(f64::total_cmp);
+    let (cheapest, dearest) = (tenths.first().copied(), tenths.last().copied());
+    Ok(Walk {
+        mean_ms: spent.as_secs_f64() * 1e3 / number(times.len()),
+        spread: dearest.unwrap_or_default() / cheapest.unwrap_or_default(),
+    })
 }

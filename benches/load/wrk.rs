@@ -34,6 +34,9 @@ pub struct Outcome {
     refused: u64,
     /// Connections that broke, and answers that did not come.
     broken: u64,
+    /// What was acknowledged and left no change.
+    #[serde(default)]
+    pub undone: u64,
 }
 
 impl Outcome {
@@ -42,7 +45,7 @@ impl Outcome {
     }
 
     pub fn errors(&self) -> u64 {
-        self.refused + self.broken
+        self.refused + self.broken + self.undone
     }
 }
 
