@@ -13,9 +13,9 @@ use actix_web::{Error, ResponseError as _};
 use futures_util::FutureExt as _;
 use tracing::Instrument as _;
 
-use crate::http::Route;
 use crate::http::error::ApiError;
 use crate::http::shared::Shared;
+use crate::http::{Route, respond};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const MAX_REQUEST_ID_LENGTH: usize = 64;
@@ -62,6 +62,7 @@ pub async fn observe(
     match outcome {
         Ok(result) => {
             let mut response = result?;
+            respond::tidy(response.headers_mut());
             set_id(response.headers_mut(), id);
             Ok(response)
         }

@@ -2,7 +2,9 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CACHE_CONTROL, ETAG, HeaderName, LOCATION};
+use actix_web::http::header::{
+    CACHE_CONTROL, CONTENT_ENCODING, ContentEncoding, ETAG, HeaderMap, HeaderName, LOCATION,
+};
 
 use crate::scim::Version;
 use crate::service::present::{Found, Resource, Return, Written};
@@ -10,13 +12,31 @@ use crate::service::present::{Found, Resource, Return, Written};
 /// RFC 7644 section 8.1.
 pub const SCIM_JSON: &str = "application/scim+json";
 
+/// A shorter body fits into a packet as it is: to compress it takes longer than anything else about the request.
+const WORTH_COMPRESSING_BYTES: usize = 1400;
+
 /// A finished SCIM body.
 pub fn scim(status: StatusCode, body: String) -> HttpResponse {
-    HttpResponse::build(status)
+    let mut response = HttpResponse::build(status);
+    response
         .content_type(SCIM_JSON)
         // What a token may read is nobody else's (RFC 6750 section 5.3).
-        .insert_header((CACHE_CONTROL, "no-store"))
-        .body(body)
+        .insert_header((CACHE_CONTROL, "no-store"));
+    if body.len() < WORTH_COMPRESSING_BYTES {
+        // For the compression; it is not for the client, and taken away again.
+        response.insert_header(ContentEncoding::Identity);
+    }
+    response.body(body)
+}
+
+/// What was only for the compression.
+pub fn tidy(headers: &mut HeaderMap) {
+    if headers
+        .get(CONTENT_ENCODING)
+        .is_some_and(|encoding| encoding == "identity")
+    {
+        headers.remove(CONTENT_ENCODING);
+    }
 }
 
 /// A resource that was read, or that its reader has already.

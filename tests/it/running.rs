@@ -228,6 +228,13 @@ both!(answers_are_compressed_for_who_wants_it, |app| async move {
     assert_eq!(packed.header("content-encoding"), "gzip");
     assert!(packed.bytes.starts_with(&[0x1f, 0x8b]));
     assert!(packed.bytes.len() * 3 < app.get("/Users").await.bytes.len());
+    // What fits into a packet anyway is sent as it is, and nothing is said of it.
+    let path = "/Users?count=1&attributes=userName";
+    let small = app
+        .send(reqwest::Method::GET, path, &headers, Vec::new())
+        .await;
+    assert_eq!(small.header("content-encoding"), "");
+    assert!(small.bytes.starts_with(b"{"));
 });
 
 // R7644-7-04
