@@ -40,8 +40,8 @@ async fn truth(app: &Client) -> (Vec<Value>, Vec<(String, String)>) {
     (resources, members)
 }
 
-/// People come, change and go.
-async fn live(app: &Client, round: u32) {
+/// People come, change and go, and some are erased, one who is there and one who is not.
+async fn live(app: &TestApp, round: u32) {
     let mut ids = Vec::new();
     for number in 0..6 {
         let user = sample::full_user(&format!("user{round}-{number}@example.com"));
@@ -77,6 +77,11 @@ async fn live(app: &Client, round: u32) {
     app.delete(&format!("/Groups/{}", id(&outer)))
         .await
         .expect(204);
+    let admin = app.client_with_scopes(&["admin"]).await.site();
+    for id in [&ids[3], &ids[4]] {
+        let wish = json!({"type": "User", "id": id});
+        admin.post("/admin/v1/erasures", &wish).await.plain(200);
+    }
 }
 
 async fn reader(app: &TestApp) -> (String, String) {
