@@ -18,11 +18,13 @@ use tokio::task::JoinHandle;
 use crate::auth::Fields;
 use crate::auth::jwt::{Issuer, KeySet, TenantOf};
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Config, DatabaseConfig, IssuerSettings, TlsFiles};
+use crate::config::{Config, DatabaseConfig, IssuerSettings, Rate, TlsFiles};
 use crate::deliver::{Courier, Deliveries};
-use crate::http::body::BodyLimits;
+use crate::http::body::{BodyLimits, Room};
+use crate::http::gate::{self, Gate, rates};
 use crate::http::server::{self, Bound, Listen};
 use crate::http::shared::Shared;
+use crate::http::wire::{Turns, Wires};
 use crate::http::{SCIM_ROOT, openapi};
 use crate::issuers::{Bounds, Issuers, Origin, Pace};
 use crate::service::arrivals::Arrivals;
@@ -42,8 +44,8 @@ pub struct App {
     pub base_url: String,
     /// The token that was made because there was none; to be shown once.
     pub first_token: Option<String>,
-    store: Arc<Store>,
     shared: Data<Shared>,
+    store: Arc<Store>,
     deliveries: Deliveries,
     clock: Arc<dyn Clock>,
     change_retention: Option<Duration>,
@@ -102,14 +104,23 @@ impl App {
                 bootstrap,
             },
             body_limits: BodyLimits {
-                size_bytes: config.body_limit_bytes,
-                time: config.body_timeout,
+                size_bytes: config.body.limit_bytes,
+                time: config.body.timeout,
+                bytes_per_s: config.body.bytes_per_s,
             },
+            room: Arc::new(Room::new(config.body.memory_bytes)),
+            gate: Arc::new(Gate::new(gate_limits(config))),
+            wires: Arc::new(Wires::new(Turns {
+                head: server::HEAD_TIME,
+                idle: server::KEEP_ALIVE,
+                piece: config.answer_timeout,
+            })),
             metrics: Metrics::new()?,
             courier: Courier::new(config.webhooks.reach, config.webhooks.timeout)?,
         });
         let listen = Listen {
             workers: config.workers,
+            connections: config.max_connections,
             tls,
             shutdown_timeout: config.shutdown_timeout,
         };
@@ -124,8 +135,8 @@ impl App {
             bound,
             base_url,
             first_token,
-            store,
             shared,
+            store,
             deliveries,
             clock,
             change_retention: config.change_retention,
@@ -159,6 +170,7 @@ impl App {
         let mut tasks = vec![
             tokio::spawn(let_listeners_go(Arc::clone(&self.store))),
             tokio::spawn(tidy(self.shared.clone())),
+            tokio::spawn(watch(self.shared.clone())),
         ];
         if self.store.backend() == Backend::Postgres {
             tasks.push(tokio::spawn(feed::hear_other_nodes(Arc::clone(
@@ -195,6 +207,11 @@ async fn tidy(shared: Data<Shared>) {
     }
 }
 
+/// Shuts the connections of clients that are too slow.
+async fn watch(shared: Data<Shared>) {
+    shared.wires.watch(&shared.metrics).await;
+}
+
 async fn prune(store: Arc<Store>, clock: Arc<dyn Clock>, keep: Duration) {
     let keep = SignedDuration::try_from(keep).unwrap_or(SignedDuration::MAX);
     loop {
@@ -219,6 +236,23 @@ pub fn options(config: &Config, base_url: String) -> Options {
         bulk: config.bulk,
         cursor_timeout: config.cursor_timeout,
         me: config.me,
+    }
+}
+
+fn gate_limits(config: &Config) -> gate::Limits {
+    let rate = |rate: Rate| rates::Rate {
+        per_s: rate.per_s,
+        burst: rate.burst,
+    };
+    gate::Limits {
+        places: config.max_requests,
+        token: rate(config.rates.token),
+        tenant: rate(config.rates.tenant),
+        // People mistype and restart; only who goes on for seconds is stopped.
+        unknown: rates::Rate {
+            per_s: config.rates.unknown_tokens_per_s,
+            burst: config.rates.unknown_tokens_per_s.saturating_mul(10),
+        },
     }
 }
 

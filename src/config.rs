@@ -52,8 +52,13 @@ pub struct Config {
     pub base_url: Option<String>,
     pub tls: Option<TlsFiles>,
     pub workers: usize,
-    pub body_limit_bytes: usize,
-    pub body_timeout: Duration,
+    pub max_connections: usize,
+    /// Requests that are worked on at once, those that wait for the database among them.
+    pub max_requests: usize,
+    pub rates: Rates,
+    pub body: Body,
+    /// How long a client may take for a piece of its answer.
+    pub answer_timeout: Duration,
     pub shutdown_timeout: Duration,
     pub unknown_members: UnknownMembers,
     pub unknown_roles: UnknownRoles,
@@ -73,6 +78,34 @@ pub struct Config {
     /// Resource types and extensions besides those of the standard.
     pub declared: Declared,
     pub bootstrap_token: Option<Secret>,
+}
+
+/// How large a request body may be, and how slow.
+#[derive(Debug, Clone, Copy)]
+pub struct Body {
+    pub limit_bytes: usize,
+    pub timeout: Duration,
+    /// Bytes that earn a body one more second.
+    pub bytes_per_s: u64,
+    /// For all large bodies at once.
+    pub memory_bytes: usize,
+}
+
+/// How often clients may come.
+#[derive(Debug, Clone, Copy)]
+pub struct Rates {
+    pub token: Rate,
+    pub tenant: Rate,
+    /// Tokens that turn out to be nobody's; 0 is no limit.
+    pub unknown_tokens_per_s: u32,
+}
+
+/// How many requests may come in a second, and how many of them at once.
+#[derive(Debug, Clone, Copy)]
+pub struct Rate {
+    /// 0 is no limit.
+    pub per_s: u32,
+    pub burst: u32,
 }
 
 /// Certificate chain and key in PEM.
@@ -149,6 +182,7 @@ impl Config {
     pub fn load(args: &ServeArgs) -> Result<Self, ConfigError> {
         let sources = Sources::of_serve(args)?;
         let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+        let bulk = bulk(&sources)?;
         let max_page_size = sources.number("max_page_size", 1000, SMALLEST_PAGE_LIMIT..=10_000)?;
         Ok(Self {
             listen: sources.parse("listen", "127.0.0.1:8080", |text| {
@@ -160,12 +194,15 @@ impl Config {
             base_url: sources.optional("base_url", base_url)?,
             tls: tls(&sources)?,
             workers: to_usize(sources.number("workers", to_u64(cores), 1..=1024)?),
-            body_limit_bytes: to_usize(sources.number(
-                "body_limit_bytes",
-                16 << 20,
-                1024..=1 << 30,
+            max_connections: to_usize(sources.number("max_connections", 8192, 1..=1_000_000)?),
+            max_requests: to_usize(sources.number("max_requests", 1024, 1..=1_000_000)?),
+            rates: rates(&sources)?,
+            body: body(&sources, bulk.max_payload_bytes)?,
+            answer_timeout: Duration::from_secs(sources.number(
+                "answer_timeout_s",
+                30,
+                1..=3600,
             )?),
-            body_timeout: Duration::from_secs(sources.number("body_timeout_s", 30, 1..=3600)?),
             shutdown_timeout: Duration::from_secs(sources.number(
                 "shutdown_timeout_s",
                 30,
@@ -203,7 +240,7 @@ impl Config {
                 0 => None,
                 days => Some(Duration::from_secs(days.saturating_mul(24 * 60 * 60))),
             },
-            bulk: bulk(&sources)?,
+            bulk,
             cursor_timeout: Duration::from_secs(sources.number(
                 "cursor_timeout_s",
                 3600,
@@ -282,6 +319,39 @@ fn bulk(sources: &Sources) -> Result<BulkOptions, ConfigError> {
             10 << 20,
             1024..=1 << 30,
         )?),
+    })
+}
+
+fn rate(sources: &Sources, per_s: &str, burst: &str) -> Result<Rate, ConfigError> {
+    Ok(Rate {
+        per_s: to_u32(sources.number(per_s, 0, 0..=1_000_000)?),
+        burst: to_u32(sources.number(burst, 200, 1..=1_000_000)?),
+    })
+}
+
+fn rates(sources: &Sources) -> Result<Rates, ConfigError> {
+    let unknown = sources.number("unknown_tokens_per_s", 100, 0..=1_000_000)?;
+    Ok(Rates {
+        token: rate(sources, "token_rate_per_s", "token_burst")?,
+        tenant: rate(sources, "tenant_rate_per_s", "tenant_burst")?,
+        unknown_tokens_per_s: to_u32(unknown),
+    })
+}
+
+fn body(sources: &Sources, bulk_bytes: usize) -> Result<Body, ConfigError> {
+    let limit_bytes = to_usize(sources.number("body_limit_bytes", 16 << 20, 1024..=1 << 30)?);
+    let memory = sources.number("body_memory_bytes", 128 << 20, 1024..=1 << 40)?;
+    let (memory_bytes, largest) = (to_usize(memory), limit_bytes.max(bulk_bytes));
+    if memory_bytes < largest {
+        let problem =
+            format!("it must hold the largest body that is allowed, and that has {largest} bytes");
+        return Err(sources.error("body_memory_bytes", &problem));
+    }
+    Ok(Body {
+        limit_bytes,
+        timeout: Duration::from_secs(sources.number("body_timeout_s", 30, 1..=3600)?),
+        bytes_per_s: sources.number("body_bytes_per_s", 64 << 10, 0..=1 << 30)?,
+        memory_bytes,
     })
 }
 

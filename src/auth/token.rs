@@ -17,6 +17,11 @@ pub fn is_whole(text: &str) -> bool {
     text.len() == PREFIX.len().saturating_add(43)
 }
 
+/// Whether a text looks as every token of ours does.
+pub fn is_ours(text: &str) -> bool {
+    is_whole(text) && text.starts_with(PREFIX)
+}
+
 /// What is stored of a token: its SHA-256 in hexadecimal. A plain digest is enough for a secret of full entropy,
 /// and lets the lookup be by index, which leaks nothing by its time.
 pub fn hash(secret: &str) -> String {
@@ -43,6 +48,7 @@ mod tests {
     fn a_token_has_the_prefix_and_no_blank() {
         let token = format([7; 32]);
         assert!(token.starts_with(PREFIX) && !token.contains(' ') && token.len() == 47);
+        assert!(is_ours(&token) && !is_ours(&token.to_uppercase()));
         assert!(is_whole(&token) && !is_whole(token.trim_end_matches('c')));
     }
 }

@@ -40,12 +40,42 @@ pub struct ServeArgs {
     /// Threads that serve HTTP [default: one a core]
     #[arg(long, value_name = "N")]
     pub workers: Option<String>,
+    /// Connections that may be open [default: 8192]
+    #[arg(long, value_name = "N")]
+    pub max_connections: Option<String>,
+    /// Requests that are worked on at once; more are answered 429 or 503 [default: 1024]
+    #[arg(long, value_name = "N")]
+    pub max_requests: Option<String>,
     /// Largest request body [default: 16777216]
     #[arg(long, value_name = "BYTES")]
     pub body_limit_bytes: Option<String>,
     /// Longest time that a request body may take to arrive [default: 30]
     #[arg(long, value_name = "SECONDS")]
     pub body_timeout_s: Option<String>,
+    /// Bytes of a body that earn it one more second; 0 makes `--body-timeout-s` the time for the whole [default: 65536]
+    #[arg(long, value_name = "BYTES")]
+    pub body_bytes_per_s: Option<String>,
+    /// Memory for all large bodies at once [default: 134217728]
+    #[arg(long, value_name = "BYTES")]
+    pub body_memory_bytes: Option<String>,
+    /// Longest time that a client may take for 64 KiB of an answer [default: 30]
+    #[arg(long, value_name = "SECONDS")]
+    pub answer_timeout_s: Option<String>,
+    /// Requests a second of one token; 0 is no limit [default: 0]
+    #[arg(long, value_name = "N")]
+    pub token_rate_per_s: Option<String>,
+    /// Requests of one token that may come at once, beyond the rate [default: 200]
+    #[arg(long, value_name = "N")]
+    pub token_burst: Option<String>,
+    /// Requests a second of all tokens of one tenant; 0 is no limit [default: 0]
+    #[arg(long, value_name = "N")]
+    pub tenant_rate_per_s: Option<String>,
+    /// Requests of one tenant that may come at once, beyond the rate [default: 200]
+    #[arg(long, value_name = "N")]
+    pub tenant_burst: Option<String>,
+    /// Wrong tokens a second, of all clients; 0 is no limit [default: 100]
+    #[arg(long, value_name = "N")]
+    pub unknown_tokens_per_s: Option<String>,
     /// How long requests in flight may take after SIGTERM [default: 30]
     #[arg(long, value_name = "SECONDS")]
     pub shutdown_timeout_s: Option<String>,
@@ -114,15 +144,25 @@ pub struct ServeArgs {
     pub database_queue_wait_ms: Option<String>,
 }
 
-const KNOWN: [&str; 30] = [
+const KNOWN: [&str; 40] = [
     "listen",
     "database",
     "base_url",
     "tls_certificate",
     "tls_key",
     "workers",
+    "max_connections",
+    "max_requests",
     "body_limit_bytes",
     "body_timeout_s",
+    "body_bytes_per_s",
+    "body_memory_bytes",
+    "answer_timeout_s",
+    "token_rate_per_s",
+    "token_burst",
+    "tenant_rate_per_s",
+    "tenant_burst",
+    "unknown_tokens_per_s",
     "shutdown_timeout_s",
     "unknown_members",
     "unknown_roles",
@@ -173,8 +213,18 @@ impl Sources {
             ("tls_certificate", args.tls_certificate.clone()),
             ("tls_key", args.tls_key.clone()),
             ("workers", args.workers.clone()),
+            ("max_connections", args.max_connections.clone()),
+            ("max_requests", args.max_requests.clone()),
             ("body_limit_bytes", args.body_limit_bytes.clone()),
             ("body_timeout_s", args.body_timeout_s.clone()),
+            ("body_bytes_per_s", args.body_bytes_per_s.clone()),
+            ("body_memory_bytes", args.body_memory_bytes.clone()),
+            ("answer_timeout_s", args.answer_timeout_s.clone()),
+            ("token_rate_per_s", args.token_rate_per_s.clone()),
+            ("token_burst", args.token_burst.clone()),
+            ("tenant_rate_per_s", args.tenant_rate_per_s.clone()),
+            ("tenant_burst", args.tenant_burst.clone()),
+            ("unknown_tokens_per_s", args.unknown_tokens_per_s.clone()),
             ("shutdown_timeout_s", args.shutdown_timeout_s.clone()),
             ("unknown_members", args.unknown_members.clone()),
             ("unknown_roles", args.unknown_roles.clone()),

@@ -1,39 +1,95 @@
 //! Reading a JSON body: media type, size, time, syntax.
 
 use std::fmt;
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
-use actix_web::HttpRequest;
 use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use actix_web::web::{BytesMut, Payload};
+use actix_web::web::{BytesMut, Data, Payload};
+use actix_web::{HttpMessage as _, HttpRequest};
 use futures_util::StreamExt as _;
 use serde::de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
 use crate::http::error::ApiError;
+use crate::http::shared::Shared;
 use crate::scim::ScimError;
 
 /// How large a body may be and how long it may take.
 #[derive(Debug, Clone, Copy)]
 pub struct BodyLimits {
     pub size_bytes: usize,
+    /// For the whole, and for any two pieces between each other.
     pub time: Duration,
+    /// What came adds to the time for the whole: a second for so many bytes. 0: nothing does.
+    pub bytes_per_s: u64,
+}
+
+impl BodyLimits {
+    /// How long the whole may take once so much has come.
+    fn time_for(&self, bytes: usize) -> Duration {
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        let earned = bytes
+            .saturating_mul(1000)
+            .checked_div(self.bytes_per_s)
+            .unwrap_or(0);
+        self.time.saturating_add(Duration::from_millis(earned))
+    }
+}
+
+/// The memory for the large bodies of all requests at once.
+pub struct Room {
+    left: AtomicUsize,
+}
+
+/// A part of it, given back when dropped.
+struct Part {
+    room: Arc<Room>,
+    bytes: usize,
+}
+
+/// Smaller bodies take no room: there are no more of them than requests at once.
+const SMALL_BYTES: usize = 64 * 1024;
+
+impl Room {
+    pub fn new(bytes: usize) -> Self {
+        Self {
+            left: AtomicUsize::new(bytes),
+        }
+    }
+
+    fn take(self: &Arc<Self>, bytes: usize) -> Result<Part, ApiError> {
+        self.left
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
+                left.checked_sub(bytes)
+            })
+            .map_err(|_| ApiError::NoRoom)?;
+        Ok(Part {
+            room: Arc::clone(self),
+            bytes,
+        })
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        self.room.left.fetch_add(self.bytes, Ordering::Relaxed);
+    }
 }
 
 /// Reads the whole body as one JSON object.
 ///
 /// # Errors
-/// 415 for another media type, 413 over the limit, 408 when it comes too slowly, 400 `invalidSyntax` for what is no
-/// JSON object.
+/// 415 for another media type, 413 over the limit, 408 when it comes too slowly, 503 where there is no memory for it
+/// now, 400 `invalidSyntax` for what is no JSON object.
 pub async fn read(
     request: &HttpRequest,
     payload: Payload,
     limits: BodyLimits,
 ) -> Result<Value, ApiError> {
     check_media_type(request)?;
-    let bytes = tokio::time::timeout(limits.time, collect(request, payload, limits.size_bytes))
-        .await
-        .map_err(|_| ApiError::SlowBody)??;
+    let bytes = collect(request, payload, limits).await?;
     Ok(parse(&bytes)?)
 }
 
@@ -57,8 +113,9 @@ fn check_media_type(request: &HttpRequest) -> Result<(), ApiError> {
 async fn collect(
     request: &HttpRequest,
     mut payload: Payload,
-    limit_bytes: usize,
+    limits: BodyLimits,
 ) -> Result<BytesMut, ApiError> {
+    let limit_bytes = limits.size_bytes;
     let announced = request
         .headers()
         .get(CONTENT_LENGTH)
@@ -67,16 +124,43 @@ async fn collect(
     if announced.is_some_and(|size| size > limit_bytes) {
         return Err(ApiError::TooLarge { limit_bytes });
     }
-    let mut bytes = BytesMut::with_capacity(announced.unwrap_or(0).min(64 * 1024));
-    while let Some(chunk) = payload.next().await {
+    // What comes without a length may become as large as any.
+    let mut taken = announced.unwrap_or(0);
+    take_room(request, taken)?;
+    let started = Instant::now();
+    let mut bytes = BytesMut::with_capacity(taken.min(SMALL_BYTES));
+    loop {
+        let left = limits
+            .time_for(bytes.len())
+            .saturating_sub(started.elapsed());
+        let chunk = tokio::time::timeout(left.min(limits.time), payload.next())
+            .await
+            .map_err(|_| ApiError::SlowBody)?;
+        let Some(chunk) = chunk else {
+            return Ok(bytes);
+        };
         let chunk =
             chunk.map_err(|_| ScimError::invalid_syntax("The body broke off before its end."))?;
-        if bytes.len().saturating_add(chunk.len()) > limit_bytes {
+        let size = bytes.len().saturating_add(chunk.len());
+        if size > limit_bytes {
             return Err(ApiError::TooLarge { limit_bytes });
+        }
+        if size > SMALL_BYTES && size > taken {
+            take_room(request, limit_bytes.saturating_sub(taken))?;
+            taken = limit_bytes;
         }
         bytes.extend_from_slice(&chunk);
     }
-    Ok(bytes)
+}
+
+/// Takes room for a body, which is the request's to its end.
+fn take_room(request: &HttpRequest, bytes: usize) -> Result<(), ApiError> {
+    let shared = request.app_data::<Data<Shared>>();
+    if let Some(shared) = shared.filter(|_| bytes > SMALL_BYTES) {
+        let part = shared.room.take(bytes)?;
+        request.extensions_mut().insert(part);
+    }
+    Ok(())
 }
 
 fn parse(bytes: &[u8]) -> Result<Value, ScimError> {
@@ -181,6 +265,32 @@ mod tests {
             (Err(error), Err(part)) => assert!(error.detail.contains(part), "{}", error.detail),
             (found, expected) => panic!("{found:?}, expected {expected:?}"),
         }
+    }
+
+    #[test]
+    fn what_came_earns_time() {
+        let limits = BodyLimits {
+            size_bytes: 1 << 20,
+            time: Duration::from_secs(30),
+            bytes_per_s: 1000,
+        };
+        assert_eq!(limits.time_for(0), Duration::from_secs(30));
+        assert_eq!(limits.time_for(10_500), Duration::from_millis(40_500));
+        let total = BodyLimits {
+            bytes_per_s: 0,
+            ..limits
+        };
+        assert_eq!(total.time_for(10_500), Duration::from_secs(30));
+    }
+
+    #[test]
+    fn room_is_given_back() {
+        let room = Arc::new(Room::new(100));
+        let part = room.take(70).unwrap();
+        assert!(room.take(31).is_err());
+        let other = room.take(30).unwrap();
+        drop((part, other));
+        assert!(room.take(100).is_ok());
     }
 
     // R7644-3.8-01, R7644-3.8-07

@@ -34,10 +34,21 @@ pub async fn run(
         }
         read => read?,
     };
+    let others = operations(&body).saturating_sub(1);
+    shared.gate.charge(&caller.context.principal, others);
     let outcomes = bulk::run(&shared.service, &caller.context, body).await?;
     let results: Vec<String> = outcomes.into_iter().map(result).collect();
     let body = message::bulk_response(&results);
     Ok(respond::scim(StatusCode::OK, body))
+}
+
+/// How many requests the body stands for.
+fn operations(body: &Value) -> usize {
+    let members = body.as_object().into_iter().flatten();
+    members
+        .filter(|(name, _)| name.eq_ignore_ascii_case("Operations"))
+        .filter_map(|(_, value)| Some(value.as_array()?.len()))
+        .sum()
 }
 
 /// The result of one operation.

@@ -41,10 +41,66 @@ pub enum ApiError {
         limit_bytes: usize,
     },
     SlowBody,
+    /// Too many large bodies at once.
+    NoRoom,
+    /// The caller has more than its part.
+    TooMany {
+        limited: Limited,
+        after_s: u64,
+    },
+    /// There is no place for one more request, whoever asks.
+    Full,
     /// The operator switched it off by this setting.
     SwitchedOff(&'static str),
     /// A handler panicked; the panic itself is in the log.
     Panic,
+}
+
+/// What a caller has too much of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limited {
+    /// Requests of one token in a second; so many may come.
+    Token(u32),
+    /// Requests of one tenant in a second; so many may come.
+    Tenant(u32),
+    /// Tokens in a second that are nobody's, of all clients.
+    UnknownTokens,
+    /// Requests of one tenant at once.
+    Share,
+    /// Requests at once without a credential that was good before.
+    Strangers,
+}
+
+impl Limited {
+    fn detail(self) -> String {
+        match self {
+            Self::Token(per_s) => format!(
+                "This token sends more than {per_s} requests a second. Send fewer, or have the operator of the service raise `token_rate_per_s`."
+            ),
+            Self::Tenant(per_s) => format!(
+                "The tenant's clients send more than {per_s} requests a second together. Send fewer, or have the operator of the service raise `tenant_rate_per_s`."
+            ),
+            Self::Share => {
+                "Too many requests of this tenant are being worked on. Try again in a moment, with fewer at once.".to_owned()
+            }
+            Self::UnknownTokens => {
+                "Somebody tries many wrong tokens, so tokens that this service has not seen lately have to wait. Try again in a moment.".to_owned()
+            }
+            Self::Strangers => {
+                "Too many requests with tokens that this service has not seen lately are being worked on. Try again in a moment.".to_owned()
+            }
+        }
+    }
+
+    fn reason(self) -> &'static str {
+        match self {
+            Self::Token(_) => "token_rate",
+            Self::Tenant(_) => "tenant_rate",
+            Self::UnknownTokens => "unknown_tokens",
+            Self::Share => "share",
+            Self::Strangers => "strangers",
+        }
+    }
 }
 
 impl From<service::Error> for ApiError {
@@ -133,6 +189,9 @@ impl ApiError {
                 "The number of operations exceeds maxOperations ({limit}). Send them in several requests."
             ),
             Self::SlowBody => "The body did not arrive in time.".to_owned(),
+            Self::NoRoom => "The service is reading as many large bodies as it has memory for; try again in a moment.".to_owned(),
+            Self::TooMany { limited, .. } => limited.detail(),
+            Self::Full => "The service has as many requests as it can work on; try again in a moment.".to_owned(),
             Self::SwitchedOff(setting) => {
                 format!("The operator of this service has switched this off, by the setting `{setting}`.")
             }
@@ -155,6 +214,14 @@ impl ApiError {
             self.scim_type(),
             &self.detail(),
         )
+    }
+
+    /// The word that the metrics have for a request that was refused to spare the service.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::TooMany { limited, .. } => limited.reason(),
+            _ => "full",
+        }
     }
 
     fn log(&self) {
@@ -201,6 +268,8 @@ impl ResponseError for ApiError {
             | Self::Service(E::TooManyOperations { .. }) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::SwitchedOff(_) => StatusCode::NOT_IMPLEMENTED,
             Self::SlowBody => StatusCode::REQUEST_TIMEOUT,
+            Self::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::Full | Self::NoRoom => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -238,6 +307,16 @@ impl ResponseError for ApiError {
                 | service::Error::Unavailable(_),
             ) => {
                 response.append_header((RETRY_AFTER, RETRY_AFTER_S));
+            }
+            Self::Full => {
+                response.append_header((RETRY_AFTER, RETRY_AFTER_S));
+            }
+            Self::NoRoom => {
+                response.append_header((RETRY_AFTER, RETRY_AFTER_S));
+                response.force_close();
+            }
+            Self::TooMany { after_s, .. } => {
+                response.append_header((RETRY_AFTER, after_s.to_string()));
             }
             Self::MethodNotAllowed { allow } => {
                 response.append_header((ALLOW, *allow));

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use crate::http::directory::parse_id;
 use crate::http::error::ApiError;
+use crate::http::gate;
 use crate::http::query::Query;
 use crate::http::shared::{Caller, Shared};
 use crate::service::feed::{self, ChangeKind, Heard, Listener, MOST, Wanted};
@@ -138,6 +139,7 @@ pub async fn changes(request: HttpRequest, caller: Caller, shared: Data<Shared>)
     let page = match u64::try_from(seconds).unwrap_or(0) {
         0 => feed::page(service, context, after, wanted, limit).await?,
         seconds => {
+            gate::step_aside(&request);
             let patience = Duration::from_secs(seconds);
             feed::wait(service, context, after, wanted, limit, patience).await?
         }
@@ -226,6 +228,7 @@ pub async fn stream(request: HttpRequest, caller: Caller, shared: Data<Shared>) 
     };
     // What is gone is told by the status, while there still is one.
     feed::page(&shared.service, &caller.context, after, wanted.clone(), 1).await?;
+    gate::step_aside(&request);
     let live = Live {
         header: request
             .headers()

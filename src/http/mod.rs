@@ -4,6 +4,7 @@
 
 pub mod accept;
 pub mod admin;
+pub mod answer;
 pub mod body;
 pub mod bulk;
 pub mod condition;
@@ -12,6 +13,7 @@ pub mod discovery;
 pub mod docs;
 pub mod error;
 pub mod feed;
+pub mod gate;
 pub mod health;
 pub mod me;
 pub mod observe;
@@ -22,7 +24,9 @@ pub mod respond;
 pub mod search;
 pub mod server;
 pub mod shared;
+pub mod sockets;
 pub mod webhooks;
+pub mod wire;
 
 use std::sync::Arc;
 

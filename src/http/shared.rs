@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use actix_web::dev::Payload;
 use actix_web::http::header::AUTHORIZATION;
@@ -10,9 +11,11 @@ use actix_web::{FromRequest, HttpRequest};
 
 use crate::auth::Credential;
 use crate::deliver::Courier;
-use crate::http::body::BodyLimits;
+use crate::http::body::{BodyLimits, Room};
 use crate::http::error::ApiError;
+use crate::http::gate::Gate;
 use crate::http::query::Query;
+use crate::http::wire::Wires;
 use crate::http::{SCIM_ROOT, accept};
 use crate::service::arrivals::{self, Kind};
 use crate::service::error::Unauthenticated;
@@ -24,6 +27,9 @@ use crate::telemetry::Metrics;
 pub struct Shared {
     pub service: Service,
     pub body_limits: BodyLimits,
+    pub room: Arc<Room>,
+    pub gate: Arc<Gate>,
+    pub wires: Arc<Wires>,
     pub metrics: Metrics,
     /// Tries webhooks out; the deliveries have their own.
     pub courier: Courier,
@@ -102,7 +108,13 @@ impl Caller {
             stranger(Kind::Malformed);
             service::Error::Unauthenticated(Unauthenticated::Invalid)
         })?;
-        let (principal, policy) = tokens::authenticate(&shared.service, &credential).await?;
+        let found = tokens::authenticate(&shared.service, &credential).await;
+        match &found {
+            Ok((principal, _)) => shared.gate.welcome(header, principal),
+            Err(service::Error::Unauthenticated(_)) => shared.gate.forget(header),
+            Err(_) => {}
+        }
+        let (principal, policy) = found?;
         let at = shared.service.clock.now();
         Ok(Self {
             context: Context {

@@ -49,6 +49,22 @@ impl Metrics {
             None,
             "Requests answered, by method, route and status.".into(),
         );
+        recorder.describe_counter(
+            "rollcall_http_refused_total".into(),
+            None,
+            "Requests refused at the door to spare the service, by reason; they are in no other metric.".into(),
+        );
+        recorder.describe_gauge(
+            "rollcall_http_connections".into(),
+            None,
+            "Open connections.".into(),
+        );
+        recorder.describe_counter(
+            "rollcall_http_connections_shut_total".into(),
+            None,
+            "Connections shut because their client neither read its answer nor ended its request."
+                .into(),
+        );
         recorder.describe_histogram(
             "rollcall_http_request_duration_seconds".into(),
             Some(metrics::Unit::Seconds),
@@ -90,6 +106,31 @@ impl Metrics {
             requests: self.recorder.register_counter(&requests, &METADATA),
             duration_s: self.recorder.register_histogram(&duration_s, &METADATA),
         }
+    }
+
+    /// A counter of requests refused at the door for this reason.
+    pub fn refused(&self, reason: &'static str) -> Counter {
+        let labels = vec![Label::from_static_parts("reason", reason)];
+        self.recorder.register_counter(
+            &Key::from_parts("rollcall_http_refused_total", labels),
+            &METADATA,
+        )
+    }
+
+    /// Tells how many connections are open, and counts those that were shut.
+    pub fn connections(&self, open: u32, shut: u64) {
+        self.recorder
+            .register_gauge(
+                &Key::from_static_name("rollcall_http_connections"),
+                &METADATA,
+            )
+            .set(open);
+        self.recorder
+            .register_counter(
+                &Key::from_static_name("rollcall_http_connections_shut_total"),
+                &METADATA,
+            )
+            .increment(shut);
     }
 
     /// Puts the durations that were taken into their buckets. To be called every few seconds: until then each is kept.

@@ -45,6 +45,7 @@ mod okta_setup;
 mod okta_spec;
 mod okta_suite;
 mod openapi;
+mod overload;
 mod password;
 mod patch;
 mod running;

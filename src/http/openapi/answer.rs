@@ -15,9 +15,9 @@ use crate::scim::message::ERROR;
 pub const JSON: &str = "application/json";
 
 /// The errors of every operation that needs a token.
-pub const GUARDED: [u16; 4] = [401, 403, 500, 503];
+pub const GUARDED: [u16; 5] = [401, 403, 429, 500, 503];
 /// The same for what answers SCIM, which a strict tenant's client may rule out.
-pub const GUARDED_SCIM: [u16; 5] = [401, 403, 406, 500, 503];
+pub const GUARDED_SCIM: [u16; 6] = [401, 403, 406, 429, 500, 503];
 /// The errors of every operation that reads a body.
 pub const BODY: [u16; 4] = [400, 408, 413, 415];
 
@@ -30,7 +30,7 @@ struct Fault {
     detail: &'static str,
 }
 
-const FAULTS: [Fault; 13] = [
+const FAULTS: [Fault; 14] = [
     Fault {
         status: 400,
         name: "BadRequest",
@@ -112,6 +112,13 @@ const FAULTS: [Fault; 13] = [
         description: "The body is not marked as JSON.",
         kind: None,
         detail: "The body must be sent as application/scim+json or application/json.",
+    },
+    Fault {
+        status: 429,
+        name: "TooManyRequests",
+        description: "The caller sends more than its part. Nothing was changed.",
+        kind: None,
+        detail: "Too many requests of this tenant are being worked on. Try again in a moment, with fewer at once.",
     },
     Fault {
         status: 500,
@@ -210,7 +217,7 @@ impl Fault {
                 text("The scope that is missing (RFC 6750 section 3.1)."),
             ),
             500 => response.header("X-Request-Id", text("The id of the request in the log.")),
-            503 => {
+            429 | 503 => {
                 let seconds = integer().minimum(Some(0_usize));
                 let after = HeaderBuilder::new()
                     .schema(Some(seconds))

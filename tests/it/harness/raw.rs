@@ -38,6 +38,29 @@ impl Raw {
         self.stream.write_all(bytes).ok();
     }
 
+    /// False where the server is gone.
+    pub fn try_write(&mut self, bytes: &[u8]) -> bool {
+        self.stream.write_all(bytes).is_ok()
+    }
+
+    /// The same connection for another thread.
+    pub fn another(&self) -> Self {
+        Self {
+            stream: self.stream.try_clone().expect("a second handle"),
+        }
+    }
+
+    /// Everything until the server closes, in whatever manner.
+    pub fn read_to_end(&mut self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        match self.stream.read_to_end(&mut bytes) {
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                panic!("the server does not close")
+            }
+            _ => bytes,
+        }
+    }
+
     /// Reads one head: status line and headers up to the empty line.
     pub fn read_head(&mut self) -> String {
         let mut head = Vec::new();

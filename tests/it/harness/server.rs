@@ -7,6 +7,7 @@ use std::process::{Child, ChildStdin, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use diesel::connection::SimpleConnection as _;
 use diesel::sql_types::{BigInt, Text};
 use diesel::{Connection as _, PgConnection, RunQueryDsl as _, SqliteConnection};
 use tempfile::TempDir;
@@ -165,6 +166,25 @@ impl Database {
         }
     }
 
+    /// Keeps everybody else from writing until it is dropped.
+    pub fn hold_writes(&self) -> Hold {
+        match self.backend {
+            Backend::Sqlite => {
+                let file = self.url.trim_start_matches("sqlite:");
+                let mut connection = SqliteConnection::establish(file).expect("opens the database");
+                let begin = "PRAGMA busy_timeout = 30000; BEGIN IMMEDIATE";
+                connection.batch_execute(begin).expect("begins");
+                Hold::Sqlite(connection)
+            }
+            Backend::Postgres => {
+                let mut connection = PgConnection::establish(&self.url).expect("connects");
+                let begin = "BEGIN; LOCK TABLE tenants IN EXCLUSIVE MODE";
+                connection.batch_execute(begin).expect("begins");
+                Hold::Postgres(connection)
+            }
+        }
+    }
+
     /// Fails where the tables do not agree with one another: what a write did by half would show.
     pub fn assert_whole(&self) {
         for broken in [
@@ -218,6 +238,12 @@ impl Database {
         );
         String::from_utf8(output.stdout).expect("UTF-8 on stdout")
     }
+}
+
+/// A transaction that writes nothing.
+pub enum Hold {
+    Sqlite(#[expect(dead_code, reason = "open until it is dropped")] SqliteConnection),
+    Postgres(#[expect(dead_code, reason = "open until it is dropped")] PgConnection),
 }
 
 impl Drop for Database {

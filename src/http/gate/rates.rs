@@ -1,0 +1,167 @@
+//! How many requests come in a second: a bucket for each caller, which a request takes from and time fills.
+//!
+//! A bulk request is let in where the bucket has one left, and then takes one for each of its operations. So the bucket
+//! may owe, and a bulk larger than the bucket is possible; that is why this is no library.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// Buckets that are full are forgotten once there are so many.
+const SWEEP_AT: usize = 1024;
+
+/// The settings of one kind of bucket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    /// 0 is no limit.
+    pub per_s: u32,
+    /// What a full bucket holds.
+    pub burst: u32,
+}
+
+/// The buckets of one kind.
+pub struct Buckets<K> {
+    rate: Rate,
+    levels: Mutex<Levels<K>>,
+}
+
+struct Levels<K> {
+    /// When each will be full, since the start. One that is full has no entry.
+    full_at: HashMap<K, Duration>,
+    sweep_at: usize,
+}
+
+impl<K: Hash + Eq> Buckets<K> {
+    pub fn new(rate: Rate) -> Self {
+        Self {
+            rate,
+            levels: Mutex::new(Levels {
+                full_at: HashMap::new(),
+                sweep_at: SWEEP_AT,
+            }),
+        }
+    }
+
+    pub fn rate(&self) -> Rate {
+        self.rate
+    }
+
+    /// Whether the bucket has one left; if not, when it will.
+    ///
+    /// # Errors
+    /// How long that takes.
+    pub fn check(&self, key: &K, now: Duration) -> Result<(), Duration> {
+        let Some(one) = self.one() else {
+            return Ok(());
+        };
+        let levels = self.levels.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(full_at) = levels.full_at.get(key) else {
+            return Ok(());
+        };
+        let with_this = full_at.max(&now).saturating_add(one);
+        let latest = now.saturating_add(one.saturating_mul(self.rate.burst.max(1)));
+        match with_this.saturating_sub(latest) {
+            Duration::ZERO => Ok(()),
+            wait => Err(wait),
+        }
+    }
+
+    /// Takes so many out, whether they are there or not.
+    pub fn charge(&self, key: K, count: u32, now: Duration) {
+        let Some(one) = self.one() else {
+            return;
+        };
+        let mut levels = self.levels.lock().unwrap_or_else(PoisonError::into_inner);
+        if levels.full_at.len() >= levels.sweep_at {
+            levels.full_at.retain(|_, full_at| *full_at > now);
+            levels.sweep_at = levels.full_at.len().saturating_mul(2).max(SWEEP_AT);
+        }
+        let full_at = levels.full_at.entry(key).or_insert(now);
+        *full_at = (*full_at)
+            .max(now)
+            .saturating_add(one.saturating_mul(count));
+    }
+
+    /// In how much time one comes in.
+    fn one(&self) -> Option<Duration> {
+        Duration::from_secs(1).checked_div(self.rate.per_s)
+    }
+}
+
+/// `Retry-After`, which is whole seconds.
+pub fn whole_seconds(wait: Duration) -> u64 {
+    let part = u64::from(wait.subsec_nanos() > 0);
+    wait.as_secs().saturating_add(part).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: Duration = Duration::from_secs(100);
+
+    fn buckets(per_s: u32, burst: u32) -> Buckets<&'static str> {
+        Buckets::new(Rate { per_s, burst })
+    }
+
+    fn take(buckets: &Buckets<&'static str>, key: &'static str, ms: u64) -> Result<(), u128> {
+        let now = START + Duration::from_millis(ms);
+        let checked = buckets.check(&key, now);
+        if checked.is_ok() {
+            buckets.charge(key, 1, now);
+        }
+        checked.map_err(|wait| wait.as_millis())
+    }
+
+    #[test]
+    fn a_burst_and_then_the_rate() {
+        let two = buckets(2, 3);
+        for _ in 0..3 {
+            assert_eq!(take(&two, "a", 0), Ok(()));
+        }
+        assert_eq!(take(&two, "a", 0), Err(500));
+        assert_eq!(take(&two, "b", 0), Ok(()), "another has its own");
+        assert_eq!(take(&two, "a", 400), Err(100));
+        assert_eq!(take(&two, "a", 500), Ok(()));
+        assert_eq!(take(&two, "a", 500), Err(500));
+        for _ in 0..3 {
+            assert_eq!(take(&two, "a", 60_000), Ok(()), "no more than full");
+        }
+        assert_eq!(take(&two, "a", 60_000), Err(500));
+    }
+
+    #[test]
+    fn a_bucket_may_owe() {
+        let ten = buckets(10, 5);
+        assert_eq!(take(&ten, "a", 0), Ok(()));
+        ten.charge("a", 1000, START);
+        assert_eq!(take(&ten, "a", 0), Err(99_700));
+        assert_eq!(take(&ten, "a", 99_700), Ok(()));
+    }
+
+    #[test]
+    fn no_limit() {
+        let none = buckets(0, 0);
+        none.charge("a", u32::MAX, START);
+        assert_eq!(take(&none, "a", 0), Ok(()));
+        assert!(none.levels.lock().unwrap().full_at.is_empty());
+    }
+
+    #[test]
+    fn full_buckets_are_forgotten() {
+        let many = Buckets::new(Rate { per_s: 1, burst: 1 });
+        for key in 0..SWEEP_AT {
+            many.charge(key, 1, START);
+        }
+        many.charge(SWEEP_AT, 1, START + Duration::from_secs(2));
+        assert_eq!(many.levels.lock().unwrap().full_at.len(), 1);
+    }
+
+    #[test]
+    fn seconds_are_whole_and_never_none() {
+        for (ms, expected) in [(0, 1), (1, 1), (1_000, 1), (1_001, 2), (99_700, 100)] {
+            assert_eq!(whole_seconds(Duration::from_millis(ms)), expected);
+        }
+    }
+}
