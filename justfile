@@ -112,6 +112,10 @@ bench-walk *args:
 bench-bulk *args:
     cargo bench --bench bulk -- {{ args }}
 
+# Twice the rate that it can keep up with, and idle connections, on both databases. See docs/performance.md.
+bench-overload *args:
+    cargo bench --bench overload -- {{ args }}
+
 # The documentation builds without a broken link.
 doc:
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
