@@ -35,7 +35,7 @@ use crate::service::tokens::{self, Bootstrap, DEFAULT_TENANT, Wish};
 use crate::service::walk::Walks;
 use crate::service::webhooks::Voice;
 use crate::service::{Options, Service, feed, indexes, tenants};
-use crate::store::{Backend, Store};
+use crate::store::{Backend, Store, replica};
 use crate::telemetry::{self, Metrics};
 
 /// A bound server and what must outlive it.
@@ -57,6 +57,7 @@ pub struct App {
 /// Where it cannot be reached or is newer than this program.
 pub fn open_store(config: &DatabaseConfig) -> anyhow::Result<Arc<Store>> {
     Ok(Arc::new(Store::open(&crate::store::Config {
+        replica: config.replica.clone(),
         readers: config.readers,
         queue: config.queue,
         wait: config.queue_wait,
@@ -176,6 +177,7 @@ impl App {
             tasks.push(tokio::spawn(feed::hear_other_nodes(Arc::clone(
                 &self.store,
             ))));
+            tasks.push(tokio::spawn(replica::watch(Arc::clone(&self.store))));
         }
         if let Some(keep) = self.change_retention {
             let (store, clock) = (Arc::clone(&self.store), Arc::clone(&self.clock));

@@ -19,7 +19,8 @@ use crate::deliver::{self, Reach};
 use crate::service::bulk::BulkOptions;
 use crate::service::me::Subject;
 use crate::service::{PasswordSync, UnknownMembers, UnknownRoles};
-use crate::store::DatabaseUrl;
+use crate::store::replica::ReplicaConfig;
+use crate::store::{Backend, DatabaseUrl};
 
 /// A setting that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -35,6 +36,8 @@ pub struct ConfigError {
 #[derive(Debug, Clone)]
 pub struct DatabaseConfig {
     pub url: DatabaseUrl,
+    /// A server that follows it, for callers that cannot write.
+    pub replica: Option<ReplicaConfig>,
     /// Connections that read.
     pub readers: usize,
     /// Requests that may wait for the database before the answer is 503.
@@ -261,10 +264,11 @@ impl Config {
 }
 
 fn database(sources: &Sources) -> Result<DatabaseConfig, ConfigError> {
+    let parse = |text: &str| DatabaseUrl::parse(text).map_err(|error| error.to_string());
+    let url = sources.parse("database", "sqlite:rollcall.sqlite", parse)?;
     Ok(DatabaseConfig {
-        url: sources.parse("database", "sqlite:rollcall.sqlite", |text| {
-            DatabaseUrl::parse(text).map_err(|error| error.to_string())
-        })?,
+        replica: replica(sources, url.backend())?,
+        url,
         readers: to_usize(sources.number("database_readers", 4, 1..=256)?),
         queue: to_usize(sources.number("database_queue", 1024, 1..=1_000_000)?),
         queue_wait: Duration::from_millis(sources.number(
@@ -353,6 +357,24 @@ fn body(sources: &Sources, bulk_bytes: usize) -> Result<Body, ConfigError> {
         bytes_per_s: sources.number("body_bytes_per_s", 64 << 10, 0..=1 << 30)?,
         memory_bytes,
     })
+}
+
+fn replica(sources: &Sources, primary: Backend) -> Result<Option<ReplicaConfig>, ConfigError> {
+    let lag = sources.number("database_replica_lag_ms", 5_000, 100..=600_000)?;
+    let url = sources.optional("database_replica", |text| {
+        let url = DatabaseUrl::parse(text).map_err(|error| error.to_string())?;
+        match (primary, url.backend()) {
+            (Backend::Postgres, Backend::Postgres) => Ok(url),
+            (Backend::Sqlite, _) | (_, Backend::Sqlite) => Err(
+                "a replica is a PostgreSQL that follows the one in `database`; SQLite has none"
+                    .to_owned(),
+            ),
+        }
+    })?;
+    Ok(url.map(|url| ReplicaConfig {
+        url,
+        lag: Duration::from_millis(lag),
+    }))
 }
 
 fn base_url(text: &str) -> Result<String, String> {

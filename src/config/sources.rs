@@ -133,6 +133,12 @@ pub struct ServeArgs {
     /// How long a cursor of a list is good [default: 3600]
     #[arg(long, value_name = "SECONDS")]
     pub cursor_timeout_s: Option<String>,
+    /// A PostgreSQL that follows `--database`, read for tokens that cannot write
+    #[arg(long, value_name = "URL")]
+    pub database_replica: Option<String>,
+    /// How far it may lag; beyond that the primary is read [default: 5000]
+    #[arg(long, value_name = "MILLISECONDS")]
+    pub database_replica_lag_ms: Option<String>,
     /// Connections that read [default: 4]
     #[arg(long, value_name = "N")]
     pub database_readers: Option<String>,
@@ -144,7 +150,7 @@ pub struct ServeArgs {
     pub database_queue_wait_ms: Option<String>,
 }
 
-const KNOWN: [&str; 40] = [
+const KNOWN: [&str; 42] = [
     "listen",
     "database",
     "base_url",
@@ -182,6 +188,8 @@ const KNOWN: [&str; 40] = [
     "webhook_give_up_s",
     "change_retention_days",
     "cursor_timeout_s",
+    "database_replica",
+    "database_replica_lag_ms",
     "database_readers",
     "database_queue",
     "database_queue_wait_ms",
@@ -250,6 +258,11 @@ impl Sources {
             ("webhook_give_up_s", args.webhook_give_up_s.clone()),
             ("change_retention_days", args.change_retention_days.clone()),
             ("cursor_timeout_s", args.cursor_timeout_s.clone()),
+            ("database_replica", args.database_replica.clone()),
+            (
+                "database_replica_lag_ms",
+                args.database_replica_lag_ms.clone(),
+            ),
             ("database_readers", args.database_readers.clone()),
             ("database_queue", args.database_queue.clone()),
             (

@@ -288,7 +288,7 @@ impl Live {
                 self.asked = Instant::now();
             }
             let (service, wanted) = (&self.shared.service, self.wanted.clone());
-            let page = feed::page(service, &self.context, self.after, wanted, BURST).await;
+            let page = feed::current(service, &self.context, self.after, wanted, BURST).await;
             let page = page.ok()?;
             if page.next > self.after {
                 self.after = page.next;

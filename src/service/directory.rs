@@ -335,8 +335,7 @@ impl Asker {
 pub async fn user(service: &Service, context: &Context, id: ResourceId) -> Result<Person, Error> {
     let asker = Asker::of(context, &service.registry)?;
     service
-        .store
-        .read(move |conn| {
+        .read(context, move |conn| {
             let row = asker.find_user(conn, &id)?;
             Ok(asker.person(row))
         })
@@ -356,8 +355,7 @@ pub async fn users(
     let asker = Asker::of(context, &service.registry)?;
     let limit = limit.clamp(1, MOST);
     service
-        .store
-        .read(move |conn| {
+        .read(context, move |conn| {
             let ids = asker.look_up(conn, &key, limit)?;
             asker.people(conn, &ids)
         })
@@ -377,8 +375,7 @@ pub async fn groups_of(
     let asker = Asker::of(context, &service.registry)?;
     asker.must_read(&asker.user, "groups")?;
     service
-        .store
-        .read(move |conn| {
+        .read(context, move |conn| {
             asker.find_user(conn, &id)?;
             let rows = members::groups_of(conn, asker.tenant, &[id])?;
             Ok(rows
@@ -401,8 +398,7 @@ pub async fn groups_of(
 pub async fn group(service: &Service, context: &Context, id: ResourceId) -> Result<Team, Error> {
     let asker = Asker::of(context, &service.registry)?;
     service
-        .store
-        .read(move |conn| {
+        .read(context, move |conn| {
             let row = asker.find_group(conn, &id)?;
             Ok(asker.team(row))
         })
@@ -423,8 +419,7 @@ pub async fn groups(
     asker.must_read(&asker.group, "displayName")?;
     let limit = limit.clamp(1, MOST);
     service
-        .store
-        .read(move |conn| {
+        .read(context, move |conn| {
             let path = asker.group.attr_by_key("displayName");
             let fits = display_name.len() <= LONGEST_KEY_BYTES && !display_name.contains('\0');
             let Some(path) = path.filter(|_| fits) else {
@@ -456,8 +451,7 @@ pub async fn members_of(
     asker.must_read(&asker.group, "members")?;
     let limit = limit.clamp(1, MOST);
     service
-        .store
-        .read(move |conn| {
+        .read(context, move |conn| {
             asker.find_group(conn, &id)?;
             let groups = match depth {
                 Depth::Direct => vec![id],
@@ -500,8 +494,7 @@ pub async fn check(
         )));
     }
     service
-        .store
-        .read(move |conn| {
+        .read(context, move |conn| {
             let users: HashSet<&ResourceId> = pairs.iter().map(|pair| &pair.user).collect();
             let users: Vec<ResourceId> = users.into_iter().cloned().collect();
             let rows = members::groups_of(conn, asker.tenant, &users)?;

@@ -105,7 +105,7 @@ pub struct Page {
     pub last: i64,
 }
 
-/// The changes behind a number.
+/// The changes behind a number, as far as a replica has them: behind the last that it has, the primary is asked.
 ///
 /// # Errors
 /// [`Error::Gone`] where changes behind it are no longer there, or where the tenant has not come that far.
@@ -116,13 +116,36 @@ pub async fn page(
     wanted: Wanted,
     limit: u32,
 ) -> Result<Page, Error> {
+    let work = reading(service, context, after, wanted, limit)?;
+    service.read(context, work).await
+}
+
+/// [`page`] of the primary, for who waits for changes: what a replica lacks does not ring.
+///
+/// # Errors
+/// As [`page`].
+pub async fn current(
+    service: &Service,
+    context: &Context,
+    after: i64,
+    wanted: Wanted,
+    limit: u32,
+) -> Result<Page, Error> {
+    let work = reading(service, context, after, wanted, limit)?;
+    service.store.read(work).await
+}
+
+fn reading(
+    service: &Service,
+    context: &Context,
+    after: i64,
+    wanted: Wanted,
+    limit: u32,
+) -> Result<impl FnOnce(&mut Conn) -> Result<Page, Error> + Clone + Send + use<>, Error> {
     context.require(Scope::Read)?;
     let (tenant, view) = (context.tenant(), View::of(context, &service.registry));
     let limit = usize::try_from(limit.clamp(1, MOST)).unwrap_or(usize::MAX);
-    service
-        .store
-        .read(move |conn| read(conn, tenant, &view, after, &wanted, limit))
-        .await
+    Ok(move |conn: &mut Conn| read(conn, tenant, &view, after, &wanted, limit))
 }
 
 fn read(
@@ -244,7 +267,7 @@ pub async fn wait(
     let mut listener = Listener::new(service, context)?;
     let mut from = after;
     loop {
-        let page = page(service, context, from, wanted.clone(), limit).await?;
+        let page = current(service, context, from, wanted.clone(), limit).await?;
         if !page.changes.is_empty() {
             return Ok(page);
         }

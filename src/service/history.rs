@@ -42,8 +42,7 @@ pub async fn of_resource(
     let (tenant, view) = (context.tenant(), View::of(context, &service.registry));
     let limit = limit.clamp(1, MOST);
     service
-        .store
-        .read(move |conn| {
+        .read(context, move |conn| {
             let rows = changes::of_resource(conn, tenant, &id, before, limit)?;
             let is_other = |row: &Recorded| row.change.resource_type != type_name;
             let is_there = !rows.is_empty()
@@ -77,8 +76,7 @@ pub async fn user_at(
 ) -> Result<Person, Error> {
     let asker = Asker::of(context, &service.registry)?;
     service
-        .store
-        .read(move |conn| {
+        .read(context, move |conn| {
             reaches(conn, asker.tenant, at)?;
             match person_at(conn, &asker, &id, at)? {
                 Was::There(person) => Ok(person),
@@ -114,8 +112,7 @@ pub async fn members_at(
     asker.must_read(&asker.group, "members")?;
     let size = usize::try_from(limit.clamp(1, MOST)).unwrap_or(usize::MAX);
     service
-        .store
-        .read(move |conn| {
+        .read(context, move |conn| {
             reaches(conn, asker.tenant, at)?;
             let mut ids = ids_at(conn, &asker, &id, at)?;
             if depth == Depth::Nested {

@@ -42,7 +42,7 @@ use crate::scim::limit::Limit;
 use crate::scim::message::{Bulk, Capabilities, Pagination};
 use crate::scim::registry::AttrRef;
 use crate::scim::{Filter, Registry, ResourceType};
-use crate::store::Store;
+use crate::store::{Conn, Store};
 
 pub use crate::scim::Precondition;
 pub use crate::store::tenants::{PatchAnswer, Policy};
@@ -117,6 +117,23 @@ pub struct Context {
     /// As it was when the credential was looked up: a change of it holds from the next request on.
     pub policy: Policy,
     pub at: Timestamp,
+}
+
+impl Service {
+    /// Reads for a caller. One whose token cannot write has no write of its own to see, and is content with a
+    /// replica; whoever can write sees the primary, always.
+    pub(crate) async fn read<T: Send + 'static>(
+        &self,
+        context: &Context,
+        work: impl FnOnce(&mut Conn) -> Result<T, Error> + Clone + Send + 'static,
+    ) -> Result<T, Error> {
+        let scopes = context.principal.scopes;
+        if scopes.allow(Scope::Scim) || scopes.allow(Scope::Admin) {
+            self.store.read(work).await
+        } else {
+            self.store.read_behind(work).await
+        }
+    }
 }
 
 impl Context {

@@ -69,8 +69,7 @@ pub async fn get(
     }
     let rt = Arc::clone(rt);
     service
-        .store
-        .read(move |conn| {
+        .read(context, move |conn| {
             let row = resources::get(conn, tenant, &rt.name, &id)?
                 .ok_or_else(|| Error::no_resource(&rt, &id))?;
             if precondition != Precondition::default() {

@@ -151,6 +151,8 @@ pub(super) enum Role {
     Reader,
     /// Reads on the thread that asks, which must not wait.
     Direct,
+    /// Reads a server that follows the primary.
+    Replica,
     /// Reads the database and writes a copy of it elsewhere.
     Copier,
     /// Reads a copy that nobody else has, and leaves it as it is.
@@ -204,7 +206,7 @@ fn open_sqlite(path: &Path, role: Role) -> Result<SqliteConnection, StoreError> 
             // could be measured.
             "PRAGMA cache_size = -32768; PRAGMA wal_autocheckpoint = 16000; PRAGMA secure_delete = ON;"
         }
-        Role::Reader => "PRAGMA cache_size = -4096; PRAGMA query_only = ON;",
+        Role::Reader | Role::Replica => "PRAGMA cache_size = -4096; PRAGMA query_only = ON;",
         Role::Direct => {
             "PRAGMA cache_size = -8192; PRAGMA query_only = ON; PRAGMA busy_timeout = 0;"
         }
@@ -221,7 +223,12 @@ fn open_sqlite(path: &Path, role: Role) -> Result<SqliteConnection, StoreError> 
     // SQLite opens a file that cannot be written for reading, and says so when it is too late.
     let lock = match role {
         Role::Writer | Role::Migrator => "BEGIN IMMEDIATE; ROLLBACK;",
-        Role::Reader | Role::Direct | Role::Copier | Role::Checker | Role::Compactor => "",
+        Role::Reader
+        | Role::Direct
+        | Role::Replica
+        | Role::Copier
+        | Role::Checker
+        | Role::Compactor => "",
     };
     conn.batch_execute(&format!("{shared} {own} {lock}"))
         .map_err(|error| fault(Arc::new(error)))?;
@@ -229,22 +236,23 @@ fn open_sqlite(path: &Path, role: Role) -> Result<SqliteConnection, StoreError> 
 }
 
 fn open_postgres(url: &str, role: Role) -> Result<PgConnection, StoreError> {
-    let mut conn = PgConnection::establish(&with_timeouts(url)).map_err(|error| match error {
-        // Where it cannot read the URL, it shows the whole.
-        ConnectionError::BadConnection(text) if text.contains("URI") => StoreError::Open {
-            message: "PostgreSQL's library cannot read the database URL".to_owned(),
-            cause: Arc::new(Fault("it is no connection URI of libpq".into())),
-        },
-        ConnectionError::BadConnection(text) if text.contains("session is read-only") => {
-            StoreError::ReadOnly(Arc::new(Fault(text)))
-        }
-        // The message names host and user, never the password.
-        error @ ConnectionError::BadConnection(_) => StoreError::Unavailable(Arc::new(error)),
-        error => StoreError::Open {
-            message: format!("cannot connect to PostgreSQL: {error}"),
-            cause: Arc::new(error),
-        },
-    })?;
+    let mut conn =
+        PgConnection::establish(&with_defaults(url, role)).map_err(|error| match error {
+            // Where it cannot read the URL, it shows the whole.
+            ConnectionError::BadConnection(text) if text.contains("URI") => StoreError::Open {
+                message: "PostgreSQL's library cannot read the database URL".to_owned(),
+                cause: Arc::new(Fault("it is no connection URI of libpq".into())),
+            },
+            ConnectionError::BadConnection(text) if text.contains("session is read-only") => {
+                StoreError::ReadOnly(Arc::new(Fault(text)))
+            }
+            // The message names host and user, never the password.
+            error @ ConnectionError::BadConnection(_) => StoreError::Unavailable(Arc::new(error)),
+            error => StoreError::Open {
+                message: format!("cannot connect to PostgreSQL: {error}"),
+                cause: Arc::new(error),
+            },
+        })?;
     // jit: compiling a plan takes longer than any statement here, and a wrong guess of its cost starts it.
     let shared = "SET application_name = 'rollcall'; SET timezone = 'UTC'; SET client_min_messages = warning; \
                   SET jit = off;";
@@ -256,7 +264,7 @@ fn open_postgres(url: &str, role: Role) -> Result<PgConnection, StoreError> {
         Role::Writer => {
             "SET statement_timeout = '60s'; SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '60s';"
         }
-        Role::Reader | Role::Direct | Role::Copier | Role::Checker => {
+        Role::Reader | Role::Direct | Role::Replica | Role::Copier | Role::Checker => {
             "SET statement_timeout = '30s'; SET idle_in_transaction_session_timeout = '60s';"
         }
     };
@@ -266,7 +274,17 @@ fn open_postgres(url: &str, role: Role) -> Result<PgConnection, StoreError> {
 
 /// Adds what libpq lacks by default: without these a silent network hangs a connection for many minutes, and of
 /// several hosts, or behind a name that a failover moves, the first that answers is taken, be it a standby that lags.
-fn with_timeouts(url: &str) -> String {
+fn with_defaults(url: &str, role: Role) -> String {
+    let kind = match role {
+        Role::Replica => "standby",
+        Role::Migrator
+        | Role::Writer
+        | Role::Reader
+        | Role::Direct
+        | Role::Copier
+        | Role::Checker
+        | Role::Compactor => "primary",
+    };
     let mut url = url.to_owned();
     for (name, value) in [
         ("connect_timeout", "10"),
@@ -274,7 +292,7 @@ fn with_timeouts(url: &str) -> String {
         ("keepalives_interval", "5"),
         ("keepalives_count", "3"),
         ("tcp_user_timeout", "30000"),
-        ("target_session_attrs", "primary"),
+        ("target_session_attrs", kind),
     ] {
         let named = url.split_once('?').is_some_and(|(_, query)| {
             query
@@ -294,7 +312,7 @@ fn with_timeouts(url: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{DatabaseUrl, with_timeouts};
+    use super::{DatabaseUrl, Role, with_defaults};
 
     #[test]
     fn urls() {
@@ -338,23 +356,28 @@ mod tests {
     }
 
     #[test]
-    fn timeouts_are_added_once() {
+    fn what_libpq_lacks_is_added_once() {
         assert_eq!(
-            with_timeouts(
-                "postgres://h/db?connect_timeout=3&keepalives_idle=1&keepalives_interval=1&keepalives_count=1"
+            with_defaults(
+                "postgres://h/db?connect_timeout=3&keepalives_idle=1&keepalives_interval=1&keepalives_count=1",
+                Role::Writer
             ),
             "postgres://h/db?connect_timeout=3&keepalives_idle=1&keepalives_interval=1&keepalives_count=1\
              &tcp_user_timeout=30000&target_session_attrs=primary"
         );
         assert_eq!(
-            with_timeouts("postgres://h1,h2/db?target_session_attrs=read-write")
-                .matches("target_session_attrs=")
-                .collect::<Vec<_>>()
-                .len(),
+            with_defaults(
+                "postgres://h1,h2/db?target_session_attrs=read-write",
+                Role::Writer
+            )
+            .matches("target_session_attrs=")
+            .collect::<Vec<_>>()
+            .len(),
             1
         );
         assert!(
-            with_timeouts("postgres://h/db").starts_with("postgres://h/db?connect_timeout=10&")
+            with_defaults("postgres://h/db", Role::Writer)
+                .starts_with("postgres://h/db?connect_timeout=10&")
         );
     }
 }

@@ -28,6 +28,7 @@ pub mod page;
 mod plans;
 mod pool;
 pub mod predicate;
+pub mod replica;
 pub mod resources;
 pub mod schema;
 pub mod secrets;
@@ -65,6 +66,7 @@ use direct::Direct;
 use flights::Flights;
 use job::Waiting;
 use pool::ReadJob;
+use replica::{Marks, Replica, ReplicaConfig};
 use session::Session;
 use tokens::Known;
 use writer::WriteJob;
@@ -73,6 +75,8 @@ use writer::WriteJob;
 #[derive(Debug, Clone)]
 pub struct Config {
     pub url: DatabaseUrl,
+    /// A server that may be read in its place: PostgreSQL only.
+    pub replica: Option<ReplicaConfig>,
     /// Threads that read, each with a connection.
     pub readers: usize,
     /// Connections for lookups on the thread that asks. SQLite only.
@@ -89,6 +93,7 @@ impl Config {
     pub fn new(url: DatabaseUrl) -> Self {
         Self {
             url,
+            replica: None,
             readers: 4,
             direct: std::thread::available_parallelism()
                 .map_or(2, NonZero::get)
@@ -107,6 +112,7 @@ pub struct Store {
     reads: Sender<Waiting<ReadJob>>,
     direct: Direct,
     flights: Flights,
+    replica: Option<Replica>,
     writes: Vec<Sender<Waiting<WriteJob>>>,
     /// What [`indexes::agree`] said; 0 is not asked.
     epoch: Arc<AtomicI64>,
@@ -128,6 +134,7 @@ impl Store {
             reads: async_channel::bounded(1).0,
             direct: Direct::default(),
             flights: Flights::default(),
+            replica: None,
             writes: Vec::new(),
             epoch: Arc::default(),
             threads: Mutex::new(Vec::new()),
@@ -141,11 +148,14 @@ impl Store {
             let session = Session::open(url, Role::Reader)?;
             let queue: Receiver<_> = read_queue.clone();
             store.start(format!("db-read-{number}"), move || {
-                pool::serve(session, &queue, wait)
+                pool::serve(session, &queue, wait, |_| Ok(()))
             })?;
         }
         if url.backend() == Backend::Sqlite {
             store.direct = Direct::open(url, config.direct)?;
+        }
+        if let Some(replica) = &config.replica {
+            store.start_replica(replica, config)?;
         }
         for number in 0..writers {
             let session = Session::open(url, Role::Writer)?;
@@ -157,6 +167,26 @@ impl Store {
             })?;
         }
         Ok(store)
+    }
+
+    /// Its readers connect when they are needed: a replica that is away keeps nobody from starting.
+    fn start_replica(
+        &mut self,
+        replica: &ReplicaConfig,
+        config: &Config,
+    ) -> Result<(), StoreError> {
+        let (reads, read_queue) = async_channel::bounded(config.queue.max(1));
+        let marks = Arc::new(Marks::new(replica.lag));
+        self.replica = Some(Replica::new(reads, Arc::clone(&marks)));
+        let wait = config.wait;
+        for number in 0..config.readers.max(1) {
+            let session = Session::later(&replica.url, Role::Replica);
+            let (queue, marks): (Receiver<_>, _) = (read_queue.clone(), Arc::clone(&marks));
+            self.start(format!("db-replica-{number}"), move || {
+                pool::serve(session, &queue, wait, |conn| marks.check(conn))
+            })?;
+        }
+        Ok(())
     }
 
     fn start(
@@ -245,6 +275,30 @@ impl Store {
         }
     }
 
+    /// As [`Store::read`], for one who may see the state of a moment ago: the replica is asked, where there is one that
+    /// is near enough. Whatever it does not answer well, the primary is asked: what is not there may just not have come.
+    pub async fn read_behind<T, E>(
+        &self,
+        work: impl FnOnce(&mut Conn) -> Result<T, E> + Clone + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        if let Some(replica) = &self.replica
+            && let Some(queue) = replica.queue()
+        {
+            let (job, result) = job::pending(work.clone());
+            let job = ReadJob::Transaction(job);
+            if send(queue, Waiting::new(job)).is_ok()
+                && let Some(Ok(found)) = replica.patiently(receive::<T, E>(result)).await
+            {
+                return Ok(found);
+            }
+        }
+        self.read(work).await
+    }
+
     /// Runs `work` as one write: all of it is kept, or nothing where it returns an error. When this returns
     /// `Ok`, the write is on disk. Work whose caller has gone before it began is not done.
     pub async fn write<T, E>(
@@ -316,6 +370,9 @@ impl Store {
         self.bell.close();
         self.reads.close();
         self.direct.close();
+        if let Some(replica) = &self.replica {
+            replica.close();
+        }
         for writes in &self.writes {
             writes.close();
         }

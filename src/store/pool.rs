@@ -35,8 +35,13 @@ impl ReadJob {
     }
 }
 
-/// Works until the queue is closed and empty.
-pub(super) fn serve(mut session: Session, queue: &Receiver<Waiting<ReadJob>>, wait: Duration) {
+/// Works until the queue is closed and empty. `first` comes first in each transaction and may refuse it.
+pub(super) fn serve(
+    mut session: Session,
+    queue: &Receiver<Waiting<ReadJob>>,
+    wait: Duration,
+    first: impl Fn(&mut Conn) -> Result<(), StoreError>,
+) {
     let mut patience = Patience::new(wait);
     while let Ok(waiting) = queue.recv_blocking() {
         let late = patience.is_over(&waiting);
@@ -49,21 +54,24 @@ pub(super) fn serve(mut session: Session, queue: &Receiver<Waiting<ReadJob>>, wa
             continue;
         }
         // A job catches its own panics. One of the driver must not cost the thread.
-        if catch_unwind(AssertUnwindSafe(|| run(&mut session, job))).is_err() {
+        if catch_unwind(AssertUnwindSafe(|| run(&mut session, job, &first))).is_err() {
             session.discard();
         }
     }
 }
 
-fn run(session: &mut Session, job: ReadJob) {
+fn run(session: &mut Session, job: ReadJob, first: &impl Fn(&mut Conn) -> Result<(), StoreError>) {
     match job {
-        ReadJob::Transaction(mut job) => match session.begin() {
-            Ok(conn) => {
+        ReadJob::Transaction(mut job) => match session.begin_with(first) {
+            Ok((conn, ())) => {
                 job.run(conn);
                 job.answer();
                 session.rollback();
             }
-            Err(fault) => ReadJob::Transaction(job).fail(fault),
+            Err(fault) => {
+                ReadJob::Transaction(job).fail(fault);
+                session.rollback();
+            }
         },
         ReadJob::Statement(mut job) => match run_statement(session, job.as_mut()) {
             Ok(()) => job.answer(),

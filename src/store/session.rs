@@ -32,6 +32,16 @@ impl fmt::Debug for Session {
 }
 
 impl Session {
+    /// Connects when it is needed.
+    pub fn later(url: &DatabaseUrl, role: Role) -> Self {
+        Self {
+            url: url.clone(),
+            role,
+            conn: None,
+            rest: None,
+        }
+    }
+
     /// Connects at once.
     pub fn open(url: &DatabaseUrl, role: Role) -> Result<Self, StoreError> {
         Ok(Self {
@@ -40,11 +50,6 @@ impl Session {
             conn: Some(conn::open(url, role)?),
             rest: None,
         })
-    }
-
-    /// Begins a transaction. A connection that turns out to be dead is replaced, once.
-    pub fn begin(&mut self) -> Result<&mut Conn, StoreError> {
-        Ok(self.begin_with(|_| Ok(()))?.0)
     }
 
     /// Begins a transaction with what must come first in it. Where the connection turns out to be dead, or to lead to
@@ -144,11 +149,15 @@ impl Session {
 /// later can fail halfway; on PostgreSQL the tenant's row is the lock.
 fn begin_sql(backend: Backend, role: Role) -> &'static str {
     match (backend, role) {
-        (Backend::Sqlite, Role::Reader | Role::Direct | Role::Copier | Role::Checker) => "BEGIN",
+        (
+            Backend::Sqlite,
+            Role::Reader | Role::Direct | Role::Replica | Role::Copier | Role::Checker,
+        ) => "BEGIN",
         (Backend::Sqlite, Role::Writer | Role::Migrator | Role::Compactor) => "BEGIN IMMEDIATE",
-        (Backend::Postgres, Role::Reader | Role::Direct | Role::Copier | Role::Checker) => {
-            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
-        }
+        (
+            Backend::Postgres,
+            Role::Reader | Role::Direct | Role::Replica | Role::Copier | Role::Checker,
+        ) => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
         (Backend::Postgres, Role::Writer | Role::Migrator | Role::Compactor) => "BEGIN",
     }
 }

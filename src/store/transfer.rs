@@ -11,7 +11,7 @@ use crate::store::changes::{self, Recorded};
 use crate::store::counts::{self, Count};
 use crate::store::schema::{counts as counts_table, resources, tenants};
 use crate::store::sql::{Column, Sql, rows};
-use crate::store::{Conn, ResourceId, StoreError, TenantId, unique_values};
+use crate::store::{Backend, Conn, ResourceId, StoreError, TenantId, unique_values};
 
 /// A resource with all that is not an index over it.
 #[derive(Debug, Clone, PartialEq, Eq, QueryableByName)]
@@ -284,6 +284,10 @@ pub fn settle(
     diesel::update(tenants::table.filter(tenants::id.eq(tenant.0)))
         .set(tenants::change_seq.eq(change_seq))
         .execute(conn)?;
+    // PostgreSQL would go on planning for the empty tables of before, until it looks by itself; SQLite does not care.
+    if conn.backend() == Backend::Postgres {
+        conn.batch("ANALYZE resources, attributes, members, changes")?;
+    }
     Ok(())
 }
 

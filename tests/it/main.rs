@@ -48,6 +48,7 @@ mod openapi;
 mod overload;
 mod password;
 mod patch;
+mod replica;
 mod running;
 mod search;
 mod sorting;

@@ -13,6 +13,7 @@ use crate::store::changes::{ChangeKind, EMPTIED, Recorded};
 use crate::store::resources::Stored;
 
 /// The eyes of one reader.
+#[derive(Clone)]
 pub struct View {
     registry: Arc<Registry>,
     limit: Option<Limit>,

@@ -107,6 +107,12 @@ impl Cluster {
         self.run("pg_ctl", &["promote", "-w", "-s", "-D"], &[&self.data()]);
     }
 
+    /// Whether a query finds a row.
+    pub fn finds(&self, sql: &str) -> bool {
+        let found = diesel::sql_query(sql).execute(&mut self.connect());
+        found.expect("asks") > 0
+    }
+
     /// Waits until a query finds a row.
     pub fn wait_for(&self, sql: &str) {
         let deadline = Instant::now() + PATIENCE;
