@@ -112,6 +112,9 @@ fn a_full_disk_of_postgres() {
 /// Where nothing can be mounted, a limit of the process does about the same: the system refuses to let a file grow.
 #[test]
 fn a_file_that_may_not_grow() {
+    if !runs("prlimit", &["--version"]) {
+        return;
+    }
     let database = Database::fresh(Backend::Sqlite).expect("a file");
     let server = Server::start_ignoring(&database, "XFSZ");
     let limit = |size: &str| {

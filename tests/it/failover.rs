@@ -100,11 +100,12 @@ fn a_server_that_takes_no_writes_is_told_and_read() {
             cluster.execute(&format!(
                 "ALTER DATABASE rollcall SET default_transaction_read_only = {answer}"
             ));
-            cluster.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'rollcall'",
-            );
         };
+        // A session keeps what it began with, until it ends.
         read_only("on");
+        cluster.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'rollcall'",
+        );
         for round in 0..10 {
             let reply = create(&client, &format!("u{round}@example.com")).await;
             assert!(!reply.header("retry-after").is_empty(), "{reply:?}");
@@ -122,6 +123,12 @@ fn a_server_that_takes_no_writes_is_told_and_read() {
         read_only("off");
         let deadline = Instant::now() + PATIENCE;
         while create(&client, "grace@example.com").await.status == 503 {
+            assert!(Instant::now() < deadline, "{}", server.log_tail());
+        }
+        // Tenants are made by another of the writers.
+        let tenant = json!({ "name": "late" });
+        let site = client.site();
+        while site.post("/admin/v1/tenants", &tenant).await.status == 503 {
             assert!(Instant::now() < deadline, "{}", server.log_tail());
         }
         assert_eq!(client.list("/Users", &[]).await.total, 3);
