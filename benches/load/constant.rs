@@ -19,6 +19,11 @@ pub struct Constant {
 }
 
 impl Constant {
+    /// Of the process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub fn start(template: &Template) -> anyhow::Result<Self> {
         let mut child = Command::new(std::env::current_exe()?)
             .arg("--constant")

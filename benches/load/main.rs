@@ -8,9 +8,9 @@ mod constant;
 mod directory;
 mod fill;
 mod groups;
+mod keeper;
 mod measure;
 mod operations;
-mod overload;
 mod pairs;
 mod pgbench;
 mod postgres;
@@ -39,6 +39,7 @@ use clap::{Parser, ValueEnum};
 
 use crate::constant::Constant;
 use crate::groups::Groups;
+use crate::keeper::Keeper;
 use crate::measure::Bench;
 use crate::report::Report;
 use crate::template::Template;
@@ -62,7 +63,7 @@ struct Arguments {
     /// Only this database.
     #[arg(long)]
     database: Option<Backend>,
-    /// Only these operations (of requests.lua) and parts: sizes, groups, listeners, walks, overload.
+    /// Only these operations (of requests.lua) and parts: sizes, groups, listeners, walks.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// Record where the server spends its time during this operation, and measure nothing else.
@@ -110,6 +111,8 @@ fn main() -> anyhow::Result<ExitCode> {
     }
     let template = Template::learn()?;
     let constant = Constant::start(&template)?;
+    let keeper = Keeper::start()?;
+    keeper.process(constant.id())?;
     let mut report = Report {
         machine: process::machine(),
         ..Report::default()
@@ -121,12 +124,18 @@ fn main() -> anyhow::Result<ExitCode> {
         }
         if let Some(operation) = &arguments.profile {
             let users = arguments.users.last().copied().unwrap_or(1_000);
-            let bench = Bench::prepare(&arguments, backend, users, &template, &constant)?;
+            let bench = Bench::prepare(&arguments, backend, users, &template, &constant, &keeper)?;
             let file = profile::record(&mut bench.context("no such database")?, operation)?;
             println!("recorded {}", file.display());
             continue;
         }
-        run(&arguments, backend, &template, &constant, &mut report)?;
+        run(
+            (&arguments, &keeper),
+            backend,
+            &template,
+            &constant,
+            &mut report,
+        )?;
     }
     if arguments.profile.is_some() {
         return Ok(ExitCode::SUCCESS);
@@ -144,7 +153,7 @@ fn main() -> anyhow::Result<ExitCode> {
 
 /// Everything on one database, the smallest directory first. The server of each stays, so that two can be compared.
 fn run(
-    arguments: &Arguments,
+    (arguments, keeper): (&Arguments, &Keeper),
     backend: Backend,
     template: &Template,
     constant: &Constant,
@@ -152,7 +161,9 @@ fn run(
 ) -> anyhow::Result<()> {
     let mut benches = Vec::new();
     for users in arguments.users.iter().copied() {
-        let Some(mut bench) = Bench::prepare(arguments, backend, users, template, constant)? else {
+        let Some(mut bench) =
+            Bench::prepare(arguments, backend, users, template, constant, keeper)?
+        else {
             println!("\nSKIPPED: {}: this machine has none", backend.name());
             return Ok(());
         };
@@ -176,9 +187,6 @@ fn run(
     if arguments.is_wanted("groups") {
         let groups = Groups::make(&mut large, &mut section)?;
         pairs::groups(&mut large, &groups, &mut section)?;
-    }
-    if arguments.is_wanted("overload") {
-        overload::run(&large.server, &mut section)?;
     }
     report.add(section);
     Ok(())

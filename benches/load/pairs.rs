@@ -2,8 +2,9 @@
 //! and a small one, with listeners and without.
 
 use crate::groups::{Group, Groups};
-use crate::measure::{Bench, mean, median};
+use crate::measure::{Bench, count, mean, median, mega, number};
 use crate::operations::{self, Kind, Operation};
+use crate::process;
 use crate::report::{Fact, Section, Target, thousands};
 use crate::streams::Listeners;
 use crate::wrk::Outcome;
@@ -13,7 +14,7 @@ const LISTENERS: usize = 10;
 
 /// The median latency of one client in the large directory against the small one.
 pub fn sizes(small: &mut Bench<'_>, large: &mut Bench<'_>) -> anyhow::Result<Section> {
-    let against = thousands(crate::measure::number(small.users));
+    let against = thousands(number(small.users));
     let mut section = large.section(&format!(" against {against}"));
     for operation in operations::main() {
         let (mut few, mut many) = (Vec::new(), Vec::new());
@@ -23,6 +24,12 @@ pub fn sizes(small: &mut Bench<'_>, large: &mut Bench<'_>) -> anyhow::Result<Sec
         }
         push(&mut section, &operation.title, &few, &many, 1.3);
     }
+    let peak = Fact::new(
+        "memory at its peak",
+        mega(process::memory(large.server.id())?.peak),
+        "MB",
+    );
+    section.facts.push(peak.within(Target::AtMost(150.0)));
     Ok(section)
 }
 
@@ -30,10 +37,7 @@ pub fn sizes(small: &mut Bench<'_>, large: &mut Bench<'_>) -> anyhow::Result<Sec
 pub fn groups(bench: &mut Bench<'_>, groups: &Groups, section: &mut Section) -> anyhow::Result<()> {
     let pool = groups.pool.path().display().to_string();
     let edit = |group: &Group| {
-        let title = format!(
-            "PATCH one member of {}",
-            thousands(crate::measure::number(group.members))
-        );
+        let title = format!("PATCH one member of {}", thousands(number(group.members)));
         Operation::new(
             "member",
             &title,
@@ -99,7 +103,7 @@ pub fn listeners(bench: &mut Bench<'_>, section: &mut Section) -> anyhow::Result
     let (alone, followed) = (rate(&alone), rate(&followed));
     let what = "creates a second with ten listeners, against none";
     section.facts.push(Fact::ratio(what, followed, alone, ""));
-    let share = crate::measure::count(told) / crate::measure::count(made) / 10.0;
+    let share = count(told) / count(made) / 10.0;
     section.facts.push(Fact::new(
         "share of the changes that a listener had by then",
         share,

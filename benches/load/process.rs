@@ -1,5 +1,8 @@
 //! What the kernel says of a process and of the machine.
 
+use std::io::Write as _;
+use std::time::{Duration, Instant};
+
 use anyhow::Context as _;
 
 /// The memory of a process in bytes.
@@ -30,6 +33,20 @@ pub fn memory(process: u32) -> anyhow::Result<Memory> {
 pub fn forget_peak(process: u32) -> anyhow::Result<Memory> {
     std::fs::write(format!("/proc/{process}/clear_refs"), "5")?;
     memory(process)
+}
+
+/// How often a second the disk confirms a small write, which is what a durable commit waits for. A shared disk has good
+/// minutes and bad ones.
+pub fn flushes() -> anyhow::Result<f64> {
+    let mut file = tempfile::tempfile_in(env!("CARGO_TARGET_TMPDIR"))?;
+    let started = Instant::now();
+    let mut done: u32 = 0;
+    while started.elapsed() < Duration::from_millis(300) {
+        file.write_all(&[1; 4096])?;
+        file.sync_data()?;
+        done += 1;
+    }
+    Ok(f64::from(done) / started.elapsed().as_secs_f64())
 }
 
 /// The processors and the memory, in words.

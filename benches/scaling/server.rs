@@ -1,6 +1,7 @@
 //! The release binary as a child process, on a fresh database.
 
 use std::io::{BufRead as _, BufReader};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -35,6 +36,13 @@ impl Database {
             directory,
             backend,
         }))
+    }
+}
+
+impl Database {
+    /// Where the file is, and the log of the server.
+    pub fn folder(&self) -> &Path {
+        self.directory.path()
     }
 }
 
