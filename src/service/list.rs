@@ -12,8 +12,9 @@ use crate::scim::{ErrorKind, Filter, ResourceType, ScimError};
 use crate::service::cursor::{Binding, Opened};
 use crate::service::present::{self, Lookup};
 use crate::service::presumed::Presumed;
-use crate::service::walk::{self, Note, WalkKey, Walks};
+use crate::service::walk::{self, Note, Tally, WalkKey, Walks};
 use crate::service::{Context, Error, Options, Service};
+use crate::store::counts::{self, Count};
 use crate::store::page::{self, Kind, Page, PageQuery, Place, Start};
 use crate::store::resources::Stored;
 use crate::store::shown::{By, Sight};
@@ -249,6 +250,7 @@ impl Asked {
             kinds: self.kinds,
             order: self.order.unwrap_or_default(),
             start,
+            ahead: None,
             limit: self.limit,
             scan_limit: options.scan_limit,
             base_url: options.base_url.clone(),
@@ -461,7 +463,12 @@ impl Walk {
             Some(note) => Start::After(ResourceId(note.last_id.clone())),
             None => Start::Index(handed_out),
         };
-        let (query, selection) = asked.query(start, options);
+        let (mut query, selection) = asked.query(start, options);
+        let counted = self.counted(conn, &query)?;
+        let tally = note.as_ref().and_then(|note| note.tally);
+        if let (Some(tally), Some(count)) = (tally, &counted) {
+            query.ahead = tally.now(count.live, count.deleted);
+        }
         let page = page::page(conn, self.tenant, &query)?;
         let found = page.total.unwrap_or_default();
         let total = match &note {
@@ -471,8 +478,28 @@ impl Walk {
         };
         let bodies = render(conn, self.tenant, &query, &page.rows, &selection)?;
         let body = message::list_response(total, self.start_index, &bodies);
-        let next = self.note(&page, total);
+        let next = self.note(&page, total).map(|(key, note)| {
+            let behind = self.start_index.saturating_sub(1);
+            let tally = counted.map(|count| Tally {
+                ahead: total
+                    .saturating_sub(behind)
+                    .saturating_sub(u64::try_from(page.rows.len()).unwrap_or(u64::MAX)),
+                live: count.live,
+                deleted: count.deleted,
+            });
+            (key, Note { tally, ..note })
+        });
         Ok(Read { body, next })
+    }
+
+    /// The counts of the type that is walked through, where no filter chooses among it.
+    fn counted(&self, conn: &mut Conn, query: &PageQuery) -> Result<Option<Count>, Error> {
+        match (&self.noted, query.kinds.as_slice()) {
+            (Some(name), [only]) if only.filter.is_none() => {
+                Ok(Some(counts::of(conn, self.tenant, name)?))
+            }
+            _ => Ok(None),
+        }
     }
 
     /// Where the walk stands after the page, if anything lies ahead.

@@ -29,6 +29,25 @@ pub struct Note {
     pub at_us: i64,
     /// Whether the walk has gone on from here.
     pub used: bool,
+    /// `None` where nobody counted, or a filter chooses.
+    pub tally: Option<Tally>,
+}
+
+/// How many lay ahead of a walk, and what the counts of the type were then. Whoever came since lies ahead too, for ids
+/// grow; only where somebody was deleted since has it to be counted anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tally {
+    pub ahead: u64,
+    pub live: i64,
+    pub deleted: i64,
+}
+
+impl Tally {
+    /// How many lie ahead, now that the counts are these.
+    pub fn now(self, live: i64, deleted: i64) -> Option<u64> {
+        let came = u64::try_from(live.checked_sub(self.live)?).ok()?;
+        (deleted == self.deleted).then(|| self.ahead.saturating_add(came))
+    }
 }
 
 impl Note {
@@ -37,6 +56,7 @@ impl Note {
             last_id,
             at_us,
             used: false,
+            tally: None,
         }
     }
 }

@@ -29,6 +29,8 @@ pub struct PageQuery {
     pub kinds: Vec<Kind>,
     pub order: Order,
     pub start: Start,
+    /// With [`Start::After`], how many match behind that place, where it is known: nobody has to count then.
+    pub ahead: Option<u64>,
     /// At most so many rows; 0 asks for the total only.
     pub limit: u32,
     /// How many documents may be read to evaluate what SQL cannot: see [`SCAN_LIMIT`].
@@ -156,7 +158,10 @@ impl List<'_> {
         let rows = self.rows_and_one(conn, Way::Onwards, Some(&edge), 0)?;
         let total = match self.known_total(&rows, 0) {
             Some(total) => total,
-            None => self.count_after(conn, &edge)?,
+            None => match self.query.ahead {
+                Some(ahead) => ahead,
+                None => self.count_after(conn, &edge)?,
+            },
         };
         Ok(self.page(rows, Some(total)))
     }

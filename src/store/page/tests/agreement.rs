@@ -70,6 +70,7 @@ fn check(conn: &mut Conn, population: &Population, kind: &str) {
                 sort: None,
             }],
             order: Order::Ascending,
+            ahead: None,
             start: Start::Index(0),
             limit: 1_000,
             scan_limit: SCAN_LIMIT,

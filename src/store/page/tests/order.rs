@@ -96,6 +96,7 @@ fn query(
     PageQuery {
         kinds: names.iter().map(kind).collect(),
         order,
+        ahead: None,
         start: Start::Index(0),
         limit: 1_000,
         scan_limit: SCAN_LIMIT,

@@ -39,6 +39,7 @@ fn query(population: &Population, text: &str) -> PageQuery {
             sort: None,
         }],
         order: Order::Ascending,
+        ahead: None,
         start: Start::Index(0),
         limit: 10,
         scan_limit: SCAN_LIMIT,

@@ -167,6 +167,7 @@ fn query(rt: &Arc<ResourceType>, text: Option<&str>, sort_by: Option<&str>) -> P
             sort: sort_by.map(|path| sort::resolve(rt, path).unwrap().unwrap()),
         }],
         order: Order::Ascending,
+        ahead: None,
         start: Start::Index(0),
         limit: 100,
         scan_limit: SCAN_LIMIT,
