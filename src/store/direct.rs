@@ -11,7 +11,7 @@ use diesel::RunQueryDsl as _;
 
 use crate::store::conn::Role;
 use crate::store::job::panicked;
-use crate::store::session::Session;
+use crate::store::session::{Pauses, Session};
 use crate::store::sql::Sql;
 use crate::store::{Conn, DatabaseUrl, StoreError};
 
@@ -24,7 +24,8 @@ type Place = Mutex<Option<Session>>;
 
 impl Direct {
     pub fn open(url: &DatabaseUrl, connections: usize) -> Result<Self, StoreError> {
-        let place = |_| Ok(Mutex::new(Some(Session::open(url, Role::Direct)?)));
+        let pauses = Pauses::default();
+        let place = |_| Ok(Mutex::new(Some(Session::open(url, Role::Direct, &pauses)?)));
         (0..connections)
             .map(place)
             .collect::<Result<_, _>>()

@@ -67,7 +67,7 @@ use flights::Flights;
 use job::Waiting;
 use pool::ReadJob;
 use replica::{Marks, Replica, ReplicaConfig};
-use session::Session;
+use session::{Pauses, Session};
 use tokens::Known;
 use writer::WriteJob;
 
@@ -144,8 +144,9 @@ impl Store {
         // Readers come first, so that they are gone before the writer writes the log back.
         let (reads, read_queue) = async_channel::bounded(config.queue.max(1));
         store.reads = reads;
+        let pauses = Pauses::default();
         for number in 0..config.readers.max(1) {
-            let session = Session::open(url, Role::Reader)?;
+            let session = Session::open(url, Role::Reader, &pauses)?;
             let queue: Receiver<_> = read_queue.clone();
             store.start(format!("db-read-{number}"), move || {
                 pool::serve(session, &queue, wait, |_| Ok(()))
@@ -157,8 +158,9 @@ impl Store {
         if let Some(replica) = &config.replica {
             store.start_replica(replica, config)?;
         }
+        let pauses = Pauses::default();
         for number in 0..writers {
-            let session = Session::open(url, Role::Writer)?;
+            let session = Session::open(url, Role::Writer, &pauses)?;
             let (writes, queue) = async_channel::bounded(config.queue.max(1));
             store.writes.push(writes);
             let (epoch, bell) = (Arc::clone(&store.epoch), Arc::clone(&store.bell));
@@ -178,9 +180,9 @@ impl Store {
         let (reads, read_queue) = async_channel::bounded(config.queue.max(1));
         let marks = Arc::new(Marks::new(replica.lag));
         self.replica = Some(Replica::new(reads, Arc::clone(&marks)));
-        let wait = config.wait;
+        let (wait, pauses) = (config.wait, Pauses::default());
         for number in 0..config.readers.max(1) {
-            let session = Session::later(&replica.url, Role::Replica);
+            let session = Session::later(&replica.url, Role::Replica, &pauses);
             let (queue, marks): (Receiver<_>, _) = (read_queue.clone(), Arc::clone(&marks));
             self.start(format!("db-replica-{number}"), move || {
                 pool::serve(session, &queue, wait, |conn| marks.check(conn))

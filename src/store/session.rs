@@ -1,6 +1,7 @@
 //! A thread's own connection, opened again when it broke.
 
 use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::store::conn::{self, Role};
@@ -15,8 +16,13 @@ pub(super) struct Session {
     url: DatabaseUrl,
     role: Role,
     conn: Option<Conn>,
-    rest: Option<Rest>,
+    pauses: Pauses,
 }
+
+/// What the sessions of one role know of their database: where one has failed to connect, the others wait too, and
+/// where one has succeeded, none waits any longer.
+#[derive(Clone, Default)]
+pub(super) struct Pauses(Arc<Mutex<Option<Rest>>>);
 
 /// Why there is no connection, and until when none is tried.
 struct Rest {
@@ -31,24 +37,57 @@ impl fmt::Debug for Session {
     }
 }
 
+impl Pauses {
+    fn rest(&self) -> MutexGuard<'_, Option<Rest>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Many requests must not knock all at once at a database that is starting.
+    fn check(&self) -> Result<(), StoreError> {
+        match &*self.rest() {
+            Some(rest) if Instant::now() < rest.until => Err(rest.fault.clone()),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn end(&self) {
+        *self.rest() = None;
+    }
+
+    fn begin(&self, fault: StoreError) -> StoreError {
+        let now = Instant::now();
+        let mut rest = self.rest();
+        let pause = match &*rest {
+            // Another session has failed at the same time.
+            Some(rest) if now < rest.until => return fault,
+            Some(rest) => rest.pause.saturating_mul(2).min(LONGEST_PAUSE),
+            None => FIRST_PAUSE,
+        };
+        *rest = Some(Rest {
+            fault: fault.clone(),
+            pause,
+            until: now + pause,
+        });
+        fault
+    }
+}
+
 impl Session {
     /// Connects when it is needed.
-    pub fn later(url: &DatabaseUrl, role: Role) -> Self {
+    pub fn later(url: &DatabaseUrl, role: Role, pauses: &Pauses) -> Self {
         Self {
             url: url.clone(),
             role,
             conn: None,
-            rest: None,
+            pauses: pauses.clone(),
         }
     }
 
     /// Connects at once.
-    pub fn open(url: &DatabaseUrl, role: Role) -> Result<Self, StoreError> {
+    pub fn open(url: &DatabaseUrl, role: Role, pauses: &Pauses) -> Result<Self, StoreError> {
         Ok(Self {
-            url: url.clone(),
-            role,
             conn: Some(conn::open(url, role)?),
-            rest: None,
+            ..Self::later(url, role, pauses)
         })
     }
 
@@ -76,51 +115,35 @@ impl Session {
                 }
             }
         }
-        let mut fresh = self.connect()?;
+        self.pauses.check()?;
+        let mut fresh = conn::open(&self.url, self.role)
+            .map_err(|error| self.pauses.begin(error.while_running()))?;
         match begin(&mut fresh) {
             Ok(done) => {
-                self.rest = None;
+                self.pauses.end();
                 Ok((self.conn.insert(fresh), done))
             }
-            Err(error) if error.is_connection_lost() => Err(self.rest_after(error)),
+            Err(error) if error.is_connection_lost() => Err(self.pauses.begin(error)),
             Err(error) => {
-                self.rest = None;
+                self.pauses.end();
                 self.conn = Some(fresh);
                 Err(error)
             }
         }
     }
 
-    /// A new connection, unless the last attempt has failed just now: many requests must not knock all at once at
-    /// a database that is starting.
-    fn connect(&mut self) -> Result<Conn, StoreError> {
-        if let Some(rest) = &self.rest
-            && Instant::now() < rest.until
-        {
-            return Err(rest.fault.clone());
-        }
-        conn::open(&self.url, self.role).map_err(|error| self.rest_after(error.while_running()))
-    }
-
-    fn rest_after(&mut self, fault: StoreError) -> StoreError {
-        let pause = self.rest.as_ref().map_or(FIRST_PAUSE, |rest| {
-            rest.pause.saturating_mul(2).min(LONGEST_PAUSE)
-        });
-        self.rest = Some(Rest {
-            fault: fault.clone(),
-            pause,
-            until: Instant::now() + pause,
-        });
-        fault
-    }
-
     /// The connection outside a transaction, made anew where there is none.
     pub fn connected(&mut self) -> Result<&mut Conn, StoreError> {
         let conn = match self.conn.take() {
             Some(conn) => conn,
-            None => self.connect()?,
+            None => {
+                self.pauses.check()?;
+                let fresh = conn::open(&self.url, self.role);
+                let fresh = fresh.map_err(|error| self.pauses.begin(error.while_running()))?;
+                self.pauses.end();
+                fresh
+            }
         };
-        self.rest = None;
         Ok(self.conn.insert(conn))
     }
 

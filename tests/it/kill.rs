@@ -1,11 +1,11 @@
 //! `kill -9` in the middle of a load: what was acknowledged is there, and nothing is there by half.
 //! `just crash` does it 100 times over, here a few times.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::harness::cluster::Cluster;
 use crate::harness::load::{Dice, Load, Record};
-use crate::harness::{Database, Server, both_alone, rounds, runtime};
+use crate::harness::{Client, Database, PATIENCE, Server, both_alone, rounds, runtime};
 
 /// A moment that nothing in the load knows of.
 async fn any_moment(load: &Load, dice: &mut Dice) {
@@ -36,6 +36,19 @@ impl Drop for Sum {
             "{} rounds held, {} acknowledged writes, {} answers 503",
             self.rounds, self.acknowledged, self.refused
         );
+    }
+}
+
+/// Waits until a read is answered; on the way only "try again" may be said.
+async fn is_read(client: &Client) {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let reply = client.get("/Users?count=0").await;
+        if reply.status == 200 {
+            return;
+        }
+        assert_eq!(reply.status, 503, "{reply:?}");
+        assert!(Instant::now() < deadline, "{reply:?}");
     }
 }
 
@@ -86,7 +99,9 @@ fn a_database_that_is_killed_loses_nothing() {
                 cluster.stop_at_once();
             }
             cluster.start_again();
+            // Writers and readers have connections of their own: each finds back with its next request.
             load.acknowledges(20).await;
+            is_read(&client).await;
             let record = load.stop().await;
 
             record.assert_kept(&client).await;
