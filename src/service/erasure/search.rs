@@ -23,7 +23,7 @@ const MOST_NAMES: usize = 1_000;
 /// The ids of all who bear the user name, and of the deleted who bore it last.
 ///
 /// # Errors
-/// As [`erase`], where nobody does.
+/// As [`erase`](super::erase), where nobody does.
 pub async fn find(
     store: &Store,
     registry: &Registry,
