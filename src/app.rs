@@ -7,12 +7,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::dev::ServerHandle;
 use actix_web::web::Data;
 use anyhow::Context as _;
 use jiff::SignedDuration;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::Signal;
 use tokio::task::JoinHandle;
 
 use crate::auth::Fields;
@@ -148,8 +149,8 @@ impl App {
     ///
     /// # Errors
     /// Where the server fails.
-    pub async fn run(self) -> anyhow::Result<()> {
-        let beside = self.work_beside();
+    pub async fn run(self, terminate: Signal) -> anyhow::Result<()> {
+        let beside = self.work_beside(terminate);
         let served = self.bound.server.await;
         for task in beside {
             task.abort();
@@ -167,9 +168,13 @@ const PRUNING_ROUND: Duration = Duration::from_secs(60 * 60);
 
 impl App {
     /// What runs beside the requests.
-    fn work_beside(&self) -> Vec<JoinHandle<()>> {
+    fn work_beside(&self, terminate: Signal) -> Vec<JoinHandle<()>> {
         let mut tasks = vec![
-            tokio::spawn(let_listeners_go(Arc::clone(&self.store))),
+            tokio::spawn(let_listeners_go(
+                Arc::clone(&self.store),
+                terminate,
+                self.bound.server.handle(),
+            )),
             tokio::spawn(tidy(self.shared.clone())),
             tokio::spawn(watch(self.shared.clone())),
         ];
@@ -188,15 +193,15 @@ impl App {
 }
 
 /// A stream of changes has no end of its own, and the server waits for what is in flight.
-async fn let_listeners_go(store: Arc<Store>) {
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-        return;
-    };
+async fn let_listeners_go(store: Arc<Store>, mut terminate: Signal, server: ServerHandle) {
     tokio::select! {
-        _ = terminate.recv() => {}
-        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {
+            store.bell().close();
+            // The server listens for it too, but not from the start.
+            server.stop(true).await;
+        }
+        _ = tokio::signal::ctrl_c() => store.bell().close(),
     }
-    store.bell().close();
 }
 
 /// How often what was measured is put into its buckets.

@@ -2,6 +2,8 @@
 
 use std::io::Write as _;
 
+use tokio::signal::unix::{SignalKind, signal};
+
 use crate::app::App;
 use crate::config::{Config, ServeArgs};
 use crate::http::SCIM_ROOT;
@@ -11,9 +13,11 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<()> {
     telemetry::start_log()?;
     let config = Config::load(args)?;
     actix_web::rt::System::new().block_on(async {
+        // Before anybody is told that the service is there: who stops it at once stops it well.
+        let terminate = signal(SignalKind::terminate())?;
         let app = App::build(&config).await?;
         announce(&app, config.tls.is_some())?;
-        app.run().await
+        app.run(terminate).await
     })
 }
 

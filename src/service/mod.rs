@@ -127,12 +127,18 @@ impl Service {
         context: &Context,
         work: impl FnOnce(&mut Conn) -> Result<T, Error> + Clone + Send + 'static,
     ) -> Result<T, Error> {
-        let scopes = context.principal.scopes;
-        if scopes.allow(Scope::Scim) || scopes.allow(Scope::Admin) {
-            self.store.read(work).await
-        } else {
+        if self.is_read_behind(context) {
             self.store.read_behind(work).await
+        } else {
+            self.store.read(work).await
         }
+    }
+
+    /// Whether a replica is asked first for this caller.
+    pub(crate) fn is_read_behind(&self, context: &Context) -> bool {
+        let scopes = context.principal.scopes;
+        let writes = scopes.allow(Scope::Scim) || scopes.allow(Scope::Admin);
+        self.store.has_replica() && !writes
     }
 }
 

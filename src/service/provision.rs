@@ -59,7 +59,8 @@ pub async fn get(
     context.require(Scope::Read)?;
     let selection = selection.within(context.limit());
     let (tenant, options) = (context.tenant(), Arc::clone(&service.options));
-    if let Some(lookup) = Lookup::of(rt, &selection) {
+    let lookup = Lookup::of(rt, &selection).filter(|_| !service.is_read_behind(context));
+    if let Some(lookup) = lookup {
         let seen = lookup.find(&service.store, tenant, By::Id(id.clone()));
         let seen = seen
             .await?
@@ -100,7 +101,8 @@ pub async fn glance(
 ) -> Result<Option<Found>, Error> {
     let context = presumed.context();
     let selection = selection.within(context.limit());
-    let lookup = Lookup::of(rt, &selection).filter(|_| context.require(Scope::Read).is_ok());
+    let may = context.require(Scope::Read).is_ok() && !service.is_read_behind(context);
+    let lookup = Lookup::of(rt, &selection).filter(|_| may);
     let Some(lookup) = lookup else {
         return Ok(None);
     };

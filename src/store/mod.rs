@@ -342,6 +342,10 @@ impl Store {
         &self.bell
     }
 
+    pub fn has_replica(&self) -> bool {
+        self.replica.is_some()
+    }
+
     pub fn backend(&self) -> Backend {
         self.backend
     }
