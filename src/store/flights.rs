@@ -84,8 +84,32 @@ impl<K: Eq + Hash + Clone, Q, A> Board<K, Q, A> {
         })
     }
 
+    /// Lets go of those who wait where the task that flies for them ends early, by a panic or with its thread: they are told
+    /// of a fault, and the next who asks is the first again.
+    fn landing(&self, key: &K) -> Landing<'_, K, Q, A> {
+        Landing {
+            board: self,
+            key: key.clone(),
+            is_early: true,
+        }
+    }
+
     fn with<T>(&self, work: impl FnOnce(&mut HashMap<K, Vec<Waiting<Q, A>>>) -> T) -> T {
         work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+struct Landing<'b, K: Eq + Hash + Clone, Q, A> {
+    board: &'b Board<K, Q, A>,
+    key: K,
+    is_early: bool,
+}
+
+impl<K: Eq + Hash + Clone, Q, A> Drop for Landing<'_, K, Q, A> {
+    fn drop(&mut self) {
+        if self.is_early {
+            self.board.with(|all| all.remove(&self.key));
+        }
     }
 }
 
@@ -119,6 +143,7 @@ impl Store {
 }
 
 async fn fly_tokens(store: Arc<Store>, hash: String) {
+    let mut landing = store.flights.tokens.landing(&hash);
     while let Some(waiting) = store.flights.tokens.board(&hash) {
         let wanted = hash.clone();
         let found = store
@@ -129,9 +154,12 @@ async fn fly_tokens(store: Arc<Store>, hash: String) {
             let _ = one.reply.send(found.clone());
         }
     }
+    // The board took the key off itself; it may be another's by now.
+    landing.is_early = false;
 }
 
 async fn fly_lookups(store: Arc<Store>, key: Lookups) {
+    let mut landing = store.flights.lookups.landing(&key);
     while let Some(waiting) = store.flights.lookups.board(&key) {
         let (questions, replies): (Vec<By>, Vec<_>) = waiting
             .into_iter()
@@ -154,4 +182,5 @@ async fn fly_lookups(store: Arc<Store>, key: Lookups) {
             }
         }
     }
+    landing.is_early = false;
 }
