@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use diesel::sql_types::{BigInt, Text};
+use diesel::sql_types::BigInt;
 use diesel::{QueryableByName, RunQueryDsl};
 
 use crate::store::conn::{self, Role};
@@ -45,12 +45,6 @@ pub fn run(url: &DatabaseUrl) -> Result<(), StoreError> {
 }
 
 #[derive(QueryableByName)]
-struct Moment {
-    #[diesel(sql_type = Text)]
-    at: String,
-}
-
-#[derive(QueryableByName)]
 struct Count {
     #[diesel(sql_type = BigInt)]
     n: i64,
@@ -88,35 +82,43 @@ fn sqlite(conn: &mut Conn) -> Result<(), StoreError> {
 
 /// Each table is copied into new files; the old ones are emptied at the end of the statement. `ANALYZE` takes new samples,
 /// and the rows of the old ones go with `pg_statistic`, where the user may do that.
-///
-/// Rows that a transaction of before may still see are copied too, so that those have to end first.
 fn postgres(conn: &mut Conn) -> Result<(), StoreError> {
     let since = Instant::now();
-    let start: Moment = Sql::new("SELECT now()::TEXT AS at").get_result(conn)?;
-    while older_transactions(conn, &start.at)? > 0 {
+    let_go(conn, since)?;
+    for table in TABLES {
+        conn.batch(&format!("VACUUM (FULL, ANALYZE) {table}"))?;
+    }
+    let_go(conn, since)?;
+    conn.batch("VACUUM (FULL) pg_catalog.pg_statistic")
+}
+
+/// Waits until nobody can see the rows that were deleted before: those would be copied too.
+///
+/// What a session may see reaches back to the oldest transaction that was open when it looked, in any database of the
+/// server. So the transactions of now have to end everywhere, and the looks that were taken before they had ended, here;
+/// a session that is only just connecting belongs to no database yet and counts.
+fn let_go(conn: &mut Conn, since: Instant) -> Result<(), StoreError> {
+    let now: Count = Sql::new("SELECT txid_current() AS n").get_result(conn)?;
+    loop {
+        let held: Count = Sql::new(
+            "SELECT (txid_snapshot_xmin(txid_current_snapshot()) <= $1)::INT + count(*) AS n FROM pg_stat_activity \
+             WHERE (datname = current_database() OR datname IS NULL) AND pid <> pg_backend_pid() \
+             AND age(backend_xmin) >= age(($1 % 4294967296)::TEXT::XID)",
+        )
+        .int(now.n)
+        .get_result(conn)?;
+        if held.n == 0 {
+            return Ok(());
+        }
         if since.elapsed() > PATIENCE {
             return Err(refused(
-                "somebody has been reading or writing the database in one transaction for more than a minute, such as an \
-                 export; run it again when that has ended"
+                "somebody has been reading or writing the database, or another one of this server, in one transaction for \
+                 more than a minute, such as an export; run it again when that has ended"
                     .to_owned(),
             ));
         }
         std::thread::sleep(Duration::from_millis(100));
     }
-    for table in TABLES {
-        conn.batch(&format!("VACUUM (FULL, ANALYZE) {table}"))?;
-    }
-    conn.batch("VACUUM (FULL) pg_catalog.pg_statistic")
-}
-
-fn older_transactions(conn: &mut Conn, than: &str) -> Result<i64, StoreError> {
-    let found: Count = Sql::new(
-        "SELECT count(*) AS n FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() \
-         AND xact_start <= $1::TIMESTAMPTZ",
-    )
-    .text(than)
-    .get_result(conn)?;
-    Ok(found.n)
 }
 
 fn refused(why: String) -> StoreError {

@@ -2,11 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
+use diesel::connection::SimpleConnection as _;
+use diesel::{Connection as _, PgConnection};
 use serde_json::{Value, json};
 
+use crate::harness::cluster::Cluster;
 use crate::harness::receiver::{Answer, Receiver};
 use crate::harness::{
-    Backend, Client, Database, Server, both, both_alone, id, sample, texts, with_query,
+    Backend, Client, Database, Server, both, both_alone, id, runtime, sample, texts, with_query,
 };
 
 const SETTINGS: &[&str] = &[
@@ -500,3 +503,48 @@ both_alone!(
         assert!(!database.cli(&["erase"]).status.success());
     }
 );
+
+/// PostgreSQL copies rows that somebody may still see. How far back a session sees depends on transactions anywhere on
+/// the server, so that one of another database matters, and after its end whoever looked before that.
+#[test]
+fn compaction_waits_for_whoever_may_see_what_was_erased() {
+    let Some(cluster) = Cluster::start() else {
+        return;
+    };
+    let database = Database::on(&cluster);
+    let server = Server::start_with(&database, SETTINGS, &[]);
+    let connect = |name: &str| PgConnection::establish(&cluster.url(name)).expect("connects");
+    let mut elsewhere = connect("postgres");
+    elsewhere
+        .batch_execute("BEGIN; SELECT txid_current()")
+        .expect("begins");
+    let mut marks = Marks::default();
+    runtime().block_on(async {
+        let client = server.admin();
+        let person = marks.person("ada@example.com");
+        let made = client.post("/Users", &person).await.expect(201);
+        order(&client, "User", id(&made)).await;
+    });
+    std::thread::scope(|scope| {
+        let compaction = scope.spawn(|| database.cli(&["compact"]));
+        cluster.wait_for("SELECT 1 FROM pg_stat_activity WHERE query LIKE '%snapshot_xmin%' AND pid <> pg_backend_pid()");
+        // It began later than the compaction, and sees more than that may leave.
+        let mut looker = connect("rollcall");
+        looker
+            .batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM changes")
+            .expect("looks");
+        elsewhere.batch_execute("COMMIT").expect("ends");
+        // Once more it looks, and waits.
+        let looked = "SELECT 1 FROM pg_stat_activity WHERE state = 'idle' AND query LIKE '%snapshot_xmin%' \
+                      AND pid <> pg_backend_pid() AND query_start > ";
+        let now = database.texts("SELECT clock_timestamp()::TEXT AS t");
+        cluster.wait_for(&format!("{looked} '{}'::TIMESTAMPTZ", now[0]));
+        assert!(!compaction.is_finished());
+        looker.batch_execute("COMMIT").expect("ends");
+        let done = compaction.join().expect("runs");
+        assert!(done.status.success(), "{done:?}");
+    });
+    let none: [&str; 0] = [];
+    let bytes = files(&database).expect("on this machine");
+    assert_eq!(marks.found_in(&bytes), none, "in the files");
+}
