@@ -181,6 +181,14 @@ pub fn looks_like_jwt(secret: &str) -> bool {
     secret.split('.').count() == 3 && secret.starts_with("ey")
 }
 
+/// Whom a token speaks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spoken {
+    pub principal: Principal,
+    /// Unix seconds: from then on it speaks for nobody.
+    pub until_s: i64,
+}
+
 /// Checks a token of an issuer against the issuer's keys and answers who it speaks for.
 ///
 /// # Errors
@@ -191,11 +199,15 @@ pub fn verify(
     issuer: &Issuer,
     keys: &KeySet,
     now: Timestamp,
-) -> Result<Principal, Rejected> {
+) -> Result<Spoken, Rejected> {
     let mut reason = Rejected::Key;
     for jwk in keys.with(&claimed.kid) {
         match claims_of(token, claimed.algorithm, jwk, issuer) {
-            Ok(claims) => return principal(&claims, issuer, now),
+            Ok(claims) => {
+                let until_s = check_times(&claims, now.as_second())?;
+                let principal = principal(&claims, issuer)?;
+                return Ok(Spoken { principal, until_s });
+            }
             Err(rejected) => reason = rejected,
         }
     }
@@ -253,8 +265,7 @@ fn fits(jwk: &Jwk, algorithm: Algorithm) -> bool {
     is_kind && is_named && signs
 }
 
-fn principal(claims: &Claims, issuer: &Issuer, now: Timestamp) -> Result<Principal, Rejected> {
-    check_times(claims, now.as_second())?;
+fn principal(claims: &Claims, issuer: &Issuer) -> Result<Principal, Rejected> {
     let words = [&claims.scp, &claims.scope]
         .into_iter()
         .flatten()
@@ -290,15 +301,17 @@ fn tenant(claims: &Claims, tenant: &TenantOf) -> Result<i64, Rejected> {
     }
 }
 
-fn check_times(claims: &Claims, now_s: i64) -> Result<(), Rejected> {
+/// Answers until when.
+fn check_times(claims: &Claims, now_s: i64) -> Result<i64, Rejected> {
     let latest = now_s.saturating_add(LEEWAY_S);
-    if claims.exp.saturating_add(LEEWAY_S) <= now_s {
+    let until_s = claims.exp.saturating_add(LEEWAY_S);
+    if until_s <= now_s {
         return Err(Rejected::Expired);
     }
     if claims.nbf.is_some_and(|nbf| nbf > latest) || claims.iat.is_some_and(|iat| iat > latest) {
         return Err(Rejected::NotYetValid);
     }
-    Ok(())
+    Ok(until_s)
 }
 
 #[cfg(test)]
@@ -339,7 +352,7 @@ mod tests {
     fn verified(token: &str, issuer: &Issuer) -> Result<Principal, Rejected> {
         let claimed = Claimed::read(token)?;
         let now = Timestamp::from_second(NOW).unwrap();
-        verify(token, &claimed, issuer, &keys("k1"), now)
+        verify(token, &claimed, issuer, &keys("k1"), now).map(|spoken| spoken.principal)
     }
 
     fn claims() -> Value {

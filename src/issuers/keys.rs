@@ -103,6 +103,19 @@ impl Keys {
         self.known().keys
     }
 
+    /// Whether these are the keys at hand, and young enough to be used unasked.
+    pub fn are_still(&self, set: &Arc<KeySet>, now: Timestamp) -> bool {
+        let known = self.known();
+        let is_young = matches!(self.origin, Origin::Fixed(_)) || !self.are_old(&known, now);
+        is_young && Arc::ptr_eq(&known.keys, set)
+    }
+
+    fn are_old(&self, known: &Known, now: Timestamp) -> bool {
+        known
+            .fetched
+            .is_none_or(|at| now.duration_since(at) >= self.pace.refresh)
+    }
+
     fn need(&self, kid: &str, now: Timestamp) -> Need {
         if matches!(self.origin, Origin::Fixed(_)) {
             return Need::Nothing;
@@ -110,9 +123,7 @@ impl Keys {
         let known = self.known();
         // After `known` was read: a fetch that ends in between has left its keys already.
         let is_under_way = self.turn.try_lock().is_err();
-        let is_old = known
-            .fetched
-            .is_none_or(|at| now.duration_since(at) >= self.pace.refresh);
+        let is_old = self.are_old(&known, now);
         match (known.keys.has(kid), is_old) {
             (true, false) => Need::Nothing,
             (false, _) if is_under_way => Need::Now,

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::auth::Principal;
-use crate::auth::jwt::{self, Claimed, Issuer, KeySet, Rejected};
+use crate::auth::jwt::{self, Claimed, Issuer, KeySet, Rejected, Spoken};
 use keys::Keys;
 
 pub use fetch::{Bounds, is_loopback};
@@ -37,6 +37,29 @@ struct Trusted {
     keys: Arc<Keys>,
 }
 
+/// A token that was checked.
+#[derive(Debug)]
+pub struct Verified {
+    pub principal: Principal,
+    pub pass: Pass,
+}
+
+/// What the verdict on a token stands on: to check it again would come to the same for as long as this holds.
+#[derive(Debug)]
+pub struct Pass {
+    keys: Arc<Keys>,
+    set: Arc<KeySet>,
+    until_s: i64,
+}
+
+impl Pass {
+    /// Whether the token has not expired, and the keys that it was checked with are still the issuer's and not so old that
+    /// they would be asked for again.
+    pub fn holds(&self, now: Timestamp) -> bool {
+        now.as_second() < self.until_s && self.keys.are_still(&self.set, now)
+    }
+}
+
 impl Issuers {
     /// Several entries may name one issuer, each with an audience of its own; they share its keys.
     pub fn new(entries: Vec<(Issuer, Origin)>, pace: Pace, bounds: Bounds) -> Self {
@@ -59,7 +82,7 @@ impl Issuers {
     ///
     /// # Errors
     /// See [`Rejected`].
-    pub async fn verify(&self, token: &str, now: Timestamp) -> Result<Principal, Rejected> {
+    pub async fn verify(&self, token: &str, now: Timestamp) -> Result<Verified, Rejected> {
         let claimed = Claimed::read(token)?;
         let mut reason = Rejected::Issuer;
         let of_issuer = self
@@ -67,9 +90,13 @@ impl Issuers {
             .iter()
             .filter(|trusted| trusted.issuer.issuer == claimed.issuer);
         for trusted in of_issuer {
-            let keys = trusted.keys.for_kid(&claimed.kid, now).await;
-            match jwt::verify(token, &claimed, &trusted.issuer, &keys, now) {
-                Ok(principal) => return Ok(principal),
+            let set = trusted.keys.for_kid(&claimed.kid, now).await;
+            match jwt::verify(token, &claimed, &trusted.issuer, &set, now) {
+                Ok(Spoken { principal, until_s }) => {
+                    let keys = Arc::clone(&trusted.keys);
+                    let pass = Pass { keys, set, until_s };
+                    return Ok(Verified { principal, pass });
+                }
                 Err(rejected) => reason = rejected,
             }
         }

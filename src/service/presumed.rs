@@ -1,4 +1,4 @@
-//! Callers whose token was looked up before. A lookup of one resource tells by the way whether what is remembered of them
+//! Callers whose credential was checked before. A lookup of one resource tells by the way whether what is remembered of them
 //! still holds, which saves most requests a statement of their own.
 //!
 //! Nothing is decided by memory alone: who cannot be answered so is looked up like everybody else.
@@ -6,18 +6,20 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use jiff::Timestamp;
 use moka::sync::Cache;
 
 use crate::auth::{Credential, Principal, token};
+use crate::issuers::Pass;
 use crate::service::arrivals::{self, Kind};
 use crate::service::tokens::{self, LAST_USED_STEP};
 use crate::service::{Context, Policy, Service};
-use crate::store::tokens::Known;
+use crate::store::tokens::Token;
 
-/// Tokens that are remembered; others are looked up each time.
+/// Credentials that are remembered; others are looked up each time.
 const MOST: u64 = 10_000;
 
-/// The callers that were looked up, by the hashes of their tokens.
+/// The callers that were looked up, by the hashes of their credentials.
 #[derive(Clone)]
 pub struct Callers(Cache<String, Arc<Remembered>>);
 
@@ -27,29 +29,62 @@ impl Default for Callers {
     }
 }
 
-struct Remembered {
+/// A caller, and what was read of it together.
+pub(super) struct Remembered {
     principal: Principal,
     policy: Policy,
     epoch: i64,
-    token_id: String,
-    /// Microseconds since the epoch.
-    expires: Option<i64>,
-    /// When its use was written last, in microseconds since the epoch.
-    last_used: AtomicI64,
+    ground: Ground,
+}
+
+/// Why a caller was let in, apart from what moves the epoch.
+pub(super) enum Ground {
+    /// A row among the tokens.
+    Row {
+        token_id: String,
+        /// Microseconds since the epoch.
+        expires: Option<i64>,
+        /// When its use was written last, in microseconds since the epoch.
+        last_used: AtomicI64,
+    },
+    /// The environment of this process.
+    Bootstrap,
+    /// The word of an issuer.
+    Issuer(Pass),
+}
+
+impl Ground {
+    pub fn of_row(row: &Token, now_us: i64) -> Self {
+        Self::Row {
+            token_id: row.id.clone(),
+            expires: row.expires,
+            last_used: AtomicI64::new(row.last_used.unwrap_or(now_us)),
+        }
+    }
+
+    fn holds(&self, now: Timestamp) -> bool {
+        match self {
+            Self::Row { expires, .. } => expires.is_none_or(|end| end > now.as_microsecond()),
+            Self::Bootstrap => true,
+            Self::Issuer(pass) => pass.holds(now),
+        }
+    }
+}
+
+impl Remembered {
+    pub fn new(principal: &Principal, policy: Policy, epoch: i64, ground: Ground) -> Self {
+        Self {
+            principal: principal.clone(),
+            policy,
+            epoch,
+            ground,
+        }
+    }
 }
 
 impl Callers {
-    pub(super) fn remember(&self, hash: String, known: &Known, principal: &Principal, now_us: i64) {
-        let row = &known.token;
-        let remembered = Remembered {
-            principal: principal.clone(),
-            policy: known.policy,
-            epoch: known.epoch,
-            token_id: row.id.clone(),
-            expires: row.expires,
-            last_used: AtomicI64::new(now_us),
-        };
-        self.0.insert(hash, Arc::new(remembered));
+    pub(super) fn remember(&self, hash: String, caller: Remembered) {
+        self.0.insert(hash, Arc::new(caller));
     }
 }
 
@@ -65,8 +100,7 @@ impl Presumed {
     pub fn of(service: &Service, credential: &Credential) -> Option<Self> {
         let remembered = service.callers.0.get(&token::hash(credential.secret()))?;
         let at = service.clock.now();
-        let is_over = |expires: i64| expires <= at.as_microsecond();
-        if remembered.expires.is_some_and(is_over) {
+        if !remembered.ground.holds(at) {
             return None;
         }
         Some(Self {
@@ -86,20 +120,27 @@ impl Presumed {
     }
 
     /// Whether it is so: the tenant's access epoch, read together with the answer, is still the one that was read with
-    /// the token. The use is noted then.
+    /// the caller. The use is noted then.
     pub fn confirm(&self, service: &Service, epoch: i64) -> bool {
         let known = &self.remembered;
         if epoch != known.epoch {
             return false;
         }
-        let (tenant, now_us) = (self.context.tenant(), self.context.at_us());
-        let (arrivals, store) = (&service.arrivals, &service.store);
-        arrivals::note(arrivals, store, tenant, &known.token_id, self.kind, now_us);
-        let last = known.last_used.load(Ordering::Relaxed);
-        let step = i64::try_from(LAST_USED_STEP.as_micros()).unwrap_or(i64::MAX);
-        if now_us.saturating_sub(last) >= step {
-            known.last_used.store(now_us, Ordering::Relaxed);
-            tokens::note_use(store, tenant, &known.token_id, now_us);
+        if let Ground::Row {
+            token_id,
+            last_used,
+            ..
+        } = &known.ground
+        {
+            let (tenant, now_us) = (self.context.tenant(), self.context.at_us());
+            let (arrivals, store) = (&service.arrivals, &service.store);
+            arrivals::note(arrivals, store, tenant, token_id, self.kind, now_us);
+            let last = last_used.load(Ordering::Relaxed);
+            let step = i64::try_from(LAST_USED_STEP.as_micros()).unwrap_or(i64::MAX);
+            if now_us.saturating_sub(last) >= step {
+                last_used.store(now_us, Ordering::Relaxed);
+                tokens::note_use(store, tenant, token_id, now_us);
+            }
         }
         true
     }

@@ -10,6 +10,7 @@ use crate::auth::{Credential, Fields, Principal, Scopes, jwt, token};
 use crate::clock::Clock;
 use crate::service::arrivals::{self, Kind};
 use crate::service::error::Unauthenticated;
+use crate::service::presumed::{Ground, Remembered};
 use crate::service::{Error, Policy, Service};
 use crate::store::tokens::Token;
 use crate::store::{Store, StoreError, TenantId, tenants, tokens};
@@ -71,15 +72,16 @@ pub async fn authenticate(
         .as_ref()
         .and_then(|bootstrap| bootstrap.principal_of(&hash))
     {
-        return with_policy(service, principal).await;
+        return with_policy(service, hash, principal, Ground::Bootstrap).await;
     }
     if jwt::looks_like_jwt(secret) {
-        let principal = service.issuers.verify(secret, now).await;
-        let principal = principal.map_err(|rejected| {
+        let verified = service.issuers.verify(secret, now).await;
+        let verified = verified.map_err(|rejected| {
             tracing::info!(reason = %rejected, "a JWT was refused");
             Error::Unauthenticated(Unauthenticated::Invalid)
         })?;
-        return with_policy(service, principal).await;
+        let ground = Ground::Issuer(verified.pass);
+        return with_policy(service, hash, verified.principal, ground).await;
     }
     let found = if token::is_ours(secret) {
         service.store.token(&hash).await?
@@ -116,22 +118,23 @@ pub async fn authenticate(
         scopes: Scopes::parse_known(&row.scopes),
         fields: row.fields.as_deref().map(Fields::of_stored),
     };
-    let callers = &service.callers;
-    callers.remember(hash, &known, &principal, row.last_used.unwrap_or(now_us));
+    let ground = Ground::of_row(row, now_us);
+    let caller = Remembered::new(&principal, known.policy, known.epoch, ground);
+    service.callers.remember(hash, caller);
     Ok((principal, known.policy))
 }
 
 /// Reads the policy for a caller that is no row among the tokens.
 async fn with_policy(
     service: &Service,
+    hash: String,
     principal: Principal,
+    ground: Ground,
 ) -> Result<(Principal, Policy), Error> {
-    let tenant = TenantId(principal.tenant);
-    let policy: Option<Policy> = service
-        .store
-        .look_up(move |conn| tenants::policy(conn, tenant))
-        .await?;
-    let policy = policy.ok_or(Error::Unauthenticated(Unauthenticated::Invalid))?;
+    let found = service.store.policy(TenantId(principal.tenant)).await?;
+    let (policy, epoch) = found.ok_or(Error::Unauthenticated(Unauthenticated::Invalid))?;
+    let caller = Remembered::new(&principal, policy, epoch, ground);
+    service.callers.remember(hash, caller);
     Ok((principal, policy))
 }
 

@@ -11,8 +11,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::oneshot;
 
 use crate::store::shown::{self, By, Sight, What};
+use crate::store::tenants::{self, Policy};
 use crate::store::tokens::{self, Known};
-use crate::store::{Store, StoreError, TenantId};
+use crate::store::{Conn, Store, StoreError, TenantId};
 
 /// How many share a statement at most.
 const MOST: usize = 256;
@@ -20,9 +21,13 @@ const MOST: usize = 256;
 /// All that are on their way.
 #[derive(Debug, Default)]
 pub(super) struct Flights {
-    tokens: Board<String, (), Option<Arc<Known>>>,
-    lookups: Board<Lookups, By, Sight>,
+    tokens: Arc<Board<String, (), Option<Arc<Known>>>>,
+    policies: Arc<Board<TenantId, (), Option<AtEpoch>>>,
+    lookups: Arc<Board<Lookups, By, Sight>>,
 }
+
+/// A policy, and the access epoch that it was read at.
+type AtEpoch = (Policy, i64);
 
 /// The lookups that one statement can answer together.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -84,11 +89,11 @@ impl<K: Eq + Hash + Clone, Q, A> Board<K, Q, A> {
         })
     }
 
-    /// Lets go of those who wait where the task that flies for them ends early, by a panic or with its thread: they are told
-    /// of a fault, and the next who asks is the first again.
-    fn landing(&self, key: &K) -> Landing<'_, K, Q, A> {
+    /// Lets go of those who wait where the task that flies for them ends early, by a panic or with its thread, perhaps before
+    /// it began: they are told of a fault, and the next who asks is the first again.
+    fn landing(self: &Arc<Self>, key: &K) -> Landing<K, Q, A> {
         Landing {
-            board: self,
+            board: Arc::clone(self),
             key: key.clone(),
             is_early: true,
         }
@@ -99,13 +104,13 @@ impl<K: Eq + Hash + Clone, Q, A> Board<K, Q, A> {
     }
 }
 
-struct Landing<'b, K: Eq + Hash + Clone, Q, A> {
-    board: &'b Board<K, Q, A>,
+struct Landing<K: Eq + Hash + Clone, Q, A> {
+    board: Arc<Board<K, Q, A>>,
     key: K,
     is_early: bool,
 }
 
-impl<K: Eq + Hash + Clone, Q, A> Drop for Landing<'_, K, Q, A> {
+impl<K: Eq + Hash + Clone, Q, A> Drop for Landing<K, Q, A> {
     fn drop(&mut self) {
         if self.is_early {
             self.board.with(|all| all.remove(&self.key));
@@ -120,9 +125,28 @@ impl Store {
     ) -> Result<Option<Arc<Known>>, StoreError> {
         // A task of its own: the one who asked first may go, the others still wait.
         let store = Arc::clone(self);
-        let take_off = |hash| drop(tokio::spawn(fly_tokens(store, hash)));
         let board = &self.flights.tokens;
+        let take_off = |hash| {
+            let landing = board.landing(&hash);
+            let find =
+                |conn: &mut Conn, hash: &String| Ok(tokens::by_hash(conn, hash)?.map(Arc::new));
+            tokio::spawn(fly_alike(store, hash, landing, find));
+        };
         board.ask(hash.to_owned(), (), take_off).await
+    }
+
+    pub(super) async fn policy_among_others(
+        self: &Arc<Self>,
+        tenant: TenantId,
+    ) -> Result<Option<AtEpoch>, StoreError> {
+        let store = Arc::clone(self);
+        let board = &self.flights.policies;
+        let take_off = |tenant| {
+            let landing = board.landing(&tenant);
+            let find = |conn: &mut Conn, tenant: &TenantId| tenants::policy(conn, *tenant);
+            tokio::spawn(fly_alike(store, tenant, landing, find));
+        };
+        board.ask(tenant, (), take_off).await
     }
 
     pub(super) async fn show_among_others(
@@ -137,18 +161,28 @@ impl Store {
             is_by_id: matches!(by, By::Id(_)),
         };
         let store = Arc::clone(self);
-        let take_off = |key| drop(tokio::spawn(fly_lookups(store, key)));
-        self.flights.lookups.ask(key, by, take_off).await
+        let board = &self.flights.lookups;
+        let take_off = |key| {
+            let landing = board.landing(&key);
+            tokio::spawn(fly_lookups(store, key, landing));
+        };
+        board.ask(key, by, take_off).await
     }
 }
 
-async fn fly_tokens(store: Arc<Store>, hash: String) {
-    let mut landing = store.flights.tokens.landing(&hash);
-    while let Some(waiting) = store.flights.tokens.board(&hash) {
-        let wanted = hash.clone();
-        let found = store
-            .look_up(move |conn| Ok(tokens::by_hash(conn, &wanted)?.map(Arc::new)))
-            .await;
+/// For those who all ask the same.
+async fn fly_alike<K, A>(
+    store: Arc<Store>,
+    key: K,
+    mut landing: Landing<K, (), A>,
+    find: fn(&mut Conn, &K) -> Result<A, StoreError>,
+) where
+    K: Eq + Hash + Clone + Send + 'static,
+    A: Clone + Send + 'static,
+{
+    while let Some(waiting) = landing.board.board(&key) {
+        let wanted = key.clone();
+        let found = store.look_up(move |conn| find(conn, &wanted)).await;
         for one in waiting {
             // Whoever asked may have gone.
             let _ = one.reply.send(found.clone());
@@ -158,9 +192,8 @@ async fn fly_tokens(store: Arc<Store>, hash: String) {
     landing.is_early = false;
 }
 
-async fn fly_lookups(store: Arc<Store>, key: Lookups) {
-    let mut landing = store.flights.lookups.landing(&key);
-    while let Some(waiting) = store.flights.lookups.board(&key) {
+async fn fly_lookups(store: Arc<Store>, key: Lookups, mut landing: Landing<Lookups, By, Sight>) {
+    while let Some(waiting) = landing.board.board(&key) {
         let (questions, replies): (Vec<By>, Vec<_>) = waiting
             .into_iter()
             .map(|one| (one.question, one.reply))
@@ -183,4 +216,27 @@ async fn fly_lookups(store: Arc<Store>, key: Lookups) {
         }
     }
     landing.is_early = false;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_task_that_never_begins_lets_go_of_who_waits() {
+        let board: Arc<Board<&str, (), ()>> = Arc::default();
+        let lost = board.ask("k", (), |key| drop(board.landing(&key))).await;
+        assert!(lost.is_err());
+        let mut landing = None;
+        let asked = board.ask("k", (), |key| landing = Some(board.landing(&key)));
+        let answer = async {
+            // Whoever was let go left no key, so that this one is the first again.
+            for one in board.board(&"k").unwrap() {
+                one.reply.send(Ok(())).unwrap();
+            }
+        };
+        let (asked, ()) = tokio::join!(asked, answer);
+        assert!(asked.is_ok());
+        assert!(landing.is_some());
+    }
 }

@@ -277,6 +277,20 @@ impl Store {
         }
     }
 
+    /// How the tenant's clients are understood and answered, and its access epoch, likewise.
+    pub async fn policy(
+        self: &Arc<Self>,
+        tenant: TenantId,
+    ) -> Result<Option<(tenants::Policy, i64)>, StoreError> {
+        match self.backend {
+            Backend::Sqlite => {
+                self.look_up(move |conn| tenants::policy(conn, tenant))
+                    .await
+            }
+            Backend::Postgres => self.policy_among_others(tenant).await,
+        }
+    }
+
     /// As [`Store::read`], for one who may see the state of a moment ago: the replica is asked, where there is one that
     /// is near enough. Whatever it does not answer well, the primary is asked: what is not there may just not have come.
     pub async fn read_behind<T, E>(

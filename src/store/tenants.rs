@@ -6,7 +6,7 @@ use std::str::FromStr;
 use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, Queryable, RunQueryDsl};
 
 use crate::scim::Compatibility;
-use crate::store::schema::tenants;
+use crate::store::schema::{access_epochs, tenants};
 use crate::store::sql::Sql;
 use crate::store::{Conn, StoreError, TenantId, indexes};
 
@@ -149,14 +149,18 @@ pub fn get(conn: &mut Conn, tenant: TenantId) -> Result<Option<Tenant>, StoreErr
     Ok(row.map(Tenant::from))
 }
 
-/// How the tenant's clients are understood and answered; `None` where there is no such tenant.
-pub fn policy(conn: &mut Conn, tenant: TenantId) -> Result<Option<Policy>, StoreError> {
-    let row: Option<(String, String)> = tenants::table
+/// How the tenant's clients are understood and answered, and its access epoch; `None` where there is no such tenant.
+pub(super) fn policy(
+    conn: &mut Conn,
+    tenant: TenantId,
+) -> Result<Option<(Policy, i64)>, StoreError> {
+    let row: Option<((String, String), i64)> = tenants::table
+        .inner_join(access_epochs::table)
         .filter(tenants::id.eq(tenant.0))
-        .select(POLICY)
+        .select((POLICY, access_epochs::epoch))
         .get_result(conn)
         .optional()?;
-    Ok(row.map(Policy::from))
+    Ok(row.map(|(policy, epoch)| (policy.into(), epoch)))
 }
 
 /// Sets all of the tenant's policy; `None` where there is no such tenant.
@@ -184,8 +188,9 @@ mod tests {
     #[test]
     fn every_policy_is_kept() {
         with_store(|store| async move {
-            let before = store.read(|conn| policy(conn, TENANT)).await.unwrap();
-            assert_eq!(before, Some(Policy::default()));
+            let before = store.policy(TENANT).await.unwrap();
+            assert_eq!(before, Some((Policy::default(), 1)));
+            let mut epoch = 1;
             for compatibility in [Compatibility::Strict, Compatibility::Tolerant] {
                 for patch_answer in [PatchAnswer::NoContent, PatchAnswer::Resource] {
                     let wish = Policy {
@@ -195,13 +200,13 @@ mod tests {
                     let set = move |conn: &mut Conn| set_policy(conn, TENANT, wish);
                     let tenant = store.admin(set).await.unwrap().unwrap();
                     assert_eq!(tenant.policy, wish);
-                    let after = store.read(|conn| policy(conn, TENANT)).await.unwrap();
-                    assert_eq!(after, Some(wish));
+                    let after = store.policy(TENANT).await.unwrap();
+                    epoch += 1;
+                    assert_eq!(after, Some((wish, epoch)));
                 }
             }
             let nobody = TenantId(99);
-            let unknown = store.read(move |conn| policy(conn, nobody)).await.unwrap();
-            assert_eq!(unknown, None);
+            assert_eq!(store.policy(nobody).await.unwrap(), None);
             let set = move |conn: &mut Conn| set_policy(conn, nobody, Policy::default());
             assert_eq!(store.admin(set).await.unwrap(), None);
         });

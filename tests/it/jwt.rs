@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::{SignedDuration, Timestamp};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use reqwest::Method;
 use rollcall::auth::Principal;
 use rollcall::auth::jwt::{Issuer, Rejected, TenantOf};
 use rollcall::clock::{Clock as _, SystemClock};
@@ -46,7 +47,8 @@ fn trust(issuer: &FakeIssuer, origin: Origin) -> Issuers {
 /// Whether a token that this key signs at the moment is taken at the moment.
 async fn is_taken(issuers: &Issuers, issuer: &FakeIssuer, key: &Key, seconds: i64) -> bool {
     let token = key.sign(&issuer.claims(NOW_S + seconds));
-    match issuers.verify(&token, at(seconds)).await {
+    let verified = issuers.verify(&token, at(seconds)).await;
+    match verified.map(|verified| verified.principal) {
         Ok(Principal { tenant, .. }) => tenant == 7,
         Err(Rejected::Key) => false,
         Err(other) => panic!("{other:?}"),
@@ -107,7 +109,7 @@ fn tokens_with_invented_keys_cause_one_fetch_in_each_floor() {
                 async move { issuers.verify(&token, at(round * FLOOR_S)).await }
             });
             for refused in together(tokens).await {
-                assert_eq!(refused, Err(Rejected::Key));
+                assert_eq!(refused.err(), Some(Rejected::Key));
             }
             assert_eq!(issuer.key_fetches(), usize::try_from(round).unwrap() + 1);
         }
@@ -141,6 +143,33 @@ fn a_key_that_was_taken_back_ends_with_the_next_look() {
         assert!(is_taken(&issuers, &issuer, &stolen, REFRESH_S - 1).await);
         assert!(!is_taken(&issuers, &issuer, &stolen, REFRESH_S).await);
         assert!(is_taken(&issuers, &issuer, &good, REFRESH_S).await);
+    });
+}
+
+#[test]
+fn a_verdict_holds_until_its_token_ends_or_its_keys_are_asked_for_again() {
+    tell(async {
+        let key = Key::ed("k");
+        let issuer = FakeIssuer::start(&[&key]).await;
+        let issuers = trust(&issuer, Origin::Discovery);
+        let token = key.sign(&with(&issuer.claims(NOW_S), "exp", json!(NOW_S + 100)));
+        let pass = issuers.verify(&token, at(0)).await.unwrap().pass;
+        let last = (1..1000).take_while(|second| pass.holds(at(*second)));
+        let last = i64::try_from(last.count()).unwrap();
+        assert!((100..200).contains(&last), "{last}");
+        assert!(issuers.verify(&token, at(last)).await.is_ok());
+        let refused = issuers.verify(&token, at(last + 1)).await.err();
+        assert_eq!(refused, Some(Rejected::Expired));
+
+        let token = key.sign(&issuer.claims(NOW_S));
+        let pass = issuers.verify(&token, at(0)).await.unwrap().pass;
+        assert!(pass.holds(at(REFRESH_S - 1)));
+        assert!(!pass.holds(at(REFRESH_S)));
+        // Somebody else's key makes the issuer be asked, which has taken ours back.
+        let new = Key::other_ed("new");
+        issuer.publish(&[&new]);
+        assert!(is_taken(&issuers, &issuer, &new, FLOOR_S).await);
+        assert!(!pass.holds(at(FLOOR_S)));
     });
 }
 
@@ -199,7 +228,8 @@ fn nobody_asks_an_issuer_that_is_not_trusted() {
         );
         let issuers = trust(&trusted, Origin::Discovery);
         let token = key.sign(&stranger.claims(NOW_S));
-        assert_eq!(issuers.verify(&token, at(0)).await, Err(Rejected::Issuer));
+        let refused = issuers.verify(&token, at(0)).await.err();
+        assert_eq!(refused, Some(Rejected::Issuer));
         assert_eq!((trusted.requests(), stranger.requests()), (0, 0));
     });
 }
@@ -427,5 +457,40 @@ both_alone!(
         let seen = of_second.user(id(&bob)).await;
         assert_eq!(seen["emails"], Value::Null);
         assert_eq!(seen["name"]["familyName"], "Byron");
+    }
+);
+
+both_alone!(
+    who_is_remembered_is_under_the_settings_of_now,
+    |database: Database| async move {
+        let (key, other) = (Key::ed("k1"), Key::other_ed("k1"));
+        let first = FakeIssuer::start(&[&key]).await;
+        let second = FakeIssuer::start(&[&other]).await;
+        let server = server_with(&database, &first, &second);
+        let acme = provisioner(&database, &server, "acme");
+        let operator = server.admin();
+        let of_first = Client::new(&server.address, &key.sign(&first.claims(now_s())));
+        let callers = [
+            (&of_first, acme.create_user("ada@example.com").await, "acme"),
+            (
+                &operator,
+                operator.create_user("bob@example.com").await,
+                "default",
+            ),
+        ];
+        for (client, user, tenant) in &callers {
+            let path = format!("/Users/{}", id(user));
+            let ask = || client.send(Method::GET, &path, &[("accept", "text/html")], Vec::new());
+            for _ in 0..3 {
+                assert_eq!(ask().await.status, 200);
+            }
+            let settings = json!({ "compatibility": "strict" });
+            let tenant = format!("/admin/v1/tenants/{tenant}");
+            let set = operator.site().patch(&tenant, &settings).await;
+            assert_eq!(set.status, 200, "{set:?}");
+            for _ in 0..3 {
+                ask().await.expect_error(406, "");
+            }
+        }
     }
 );
