@@ -13,6 +13,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 pub use metrics::Metrics;
 
+use crate::clock::SystemClock;
 use json::JsonLog;
 use lines::Lines;
 
@@ -49,7 +50,10 @@ pub fn start_log() -> std::io::Result<()> {
         LINES.get_or_init(|| lines.clone());
         tracing_subscriber::registry()
             .with(filter)
-            .with(JsonLog { lines })
+            .with(JsonLog {
+                lines,
+                clock: SystemClock::default(),
+            })
             .try_init()
             .map_err(drop)
     };

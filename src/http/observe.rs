@@ -31,7 +31,7 @@ pub async fn observe(
     let started = Instant::now();
     let id = request_id(&request);
     let method = request.method().clone();
-    let span = tracing::info_span!("request", request.id = %id, http.method = %method);
+    let span = tracing::info_span!("request", request.id = &*id, http.method = method.as_str());
     let shared = request.app_data::<Data<Shared>>().cloned();
     // In a block of its own, for a part of the inner service runs before the first await.
     let outcome = AssertUnwindSafe(async move { next.call(request).await })

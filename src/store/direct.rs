@@ -2,10 +2,15 @@
 //!
 //! A lookup by an index takes a few microseconds there, and to hand it to another thread and wait for the answer takes
 //! several times that. What may take longer goes to the readers, so that it holds up nobody else's requests.
+//!
+//! To take and give back the locks of a read takes about as long as the lookup. So where requests come close upon each
+//! other, those that a thread answers in one turn share them: they read one state of the database, which is the newest, for
+//! nothing was written meanwhile.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::time::{Duration, Instant};
 
 use diesel::RunQueryDsl as _;
 
@@ -15,61 +20,206 @@ use crate::store::session::{Pauses, Session};
 use crate::store::sql::Sql;
 use crate::store::{Conn, DatabaseUrl, StoreError};
 
+/// How long a state is shared. This process tells when there is a newer one; a command that writes into the same file does
+/// not, and what it has done is seen after this time at the latest.
+const SHARED_FOR: Duration = Duration::from_micros(300);
+/// Lookups further apart than this share nothing: there is nobody to share with.
+const CLOSE: Duration = Duration::from_micros(100);
+
 /// The connections. Each thread begins with one of its own, so that two seldom meet.
 #[derive(Debug, Default)]
-pub(super) struct Direct(Vec<Place>);
+pub(super) struct Direct {
+    places: Vec<Place>,
+    writes: Arc<Writes>,
+}
 
 /// Empty once the store is closed.
-type Place = Mutex<Option<Session>>;
+type Place = Mutex<Option<Desk>>;
 
-impl Direct {
-    pub fn open(url: &DatabaseUrl, connections: usize) -> Result<Self, StoreError> {
-        let pauses = Pauses::default();
-        let place = |_| Ok(Mutex::new(Some(Session::open(url, Role::Direct, &pauses)?)));
-        (0..connections)
-            .map(place)
-            .collect::<Result<_, _>>()
-            .map(Self)
+#[derive(Debug)]
+struct Desk {
+    session: Session,
+    last_used: Instant,
+    /// The transaction that is open.
+    shared: Option<Shared>,
+}
+
+/// A state of the database that several read.
+#[derive(Debug, Clone, Copy)]
+struct Shared {
+    writes: u64,
+    since: Instant,
+}
+
+/// How often the writer, of which SQLite has one, has begun and ended: an odd number where it is at work.
+#[derive(Debug, Default)]
+pub(super) struct Writes(AtomicU64);
+
+impl Writes {
+    /// Said before something is written, and after it, before anybody is told of it.
+    pub fn turn(&self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// Runs the work here and now. `None` where all connections are in use, or the database is locked for a moment: the
+    /// `None` while something is written. Then no state is shared: whoever reads an old one keeps the log from being written
+    /// back.
+    fn at_rest(&self) -> Option<u64> {
+        let count = self.0.load(Ordering::SeqCst);
+        count.is_multiple_of(2).then_some(count)
+    }
+}
+
+impl Direct {
+    pub fn open(
+        url: &DatabaseUrl,
+        connections: usize,
+        writes: &Arc<Writes>,
+    ) -> Result<Self, StoreError> {
+        let pauses = Pauses::default();
+        let place = |_| {
+            let desk = Desk {
+                session: Session::open(url, Role::Direct, &pauses)?,
+                last_used: Instant::now(),
+                shared: None,
+            };
+            Ok(Mutex::new(Some(desk)))
+        };
+        let places: Result<_, StoreError> = (0..connections).map(place).collect();
+        Ok(Self {
+            places: places?,
+            writes: Arc::clone(writes),
+        })
+    }
+
+    /// Runs one statement here and now. `None` where all connections are in use, or the database is locked for a moment: the
     /// readers have more patience.
     pub fn run<T>(
-        &self,
+        self: &Arc<Self>,
         work: impl FnOnce(&mut Conn) -> Result<T, StoreError>,
     ) -> Option<Result<T, StoreError>> {
-        let mut place = self.free()?;
-        let session = place.as_mut()?;
+        self.at_desk(|desk| work(desk.session.connected()?))
+    }
+
+    /// The same for several statements, which see one state of the database.
+    pub fn run_transaction<T, E: From<StoreError>>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&mut Conn) -> Result<T, E>,
+    ) -> Option<Result<Result<T, E>, StoreError>> {
+        self.at_desk(|desk| {
+            let is_begun = desk.shared.is_some();
+            let conn = desk.session.connected()?;
+            if !is_begun {
+                Sql::new("BEGIN").execute(conn)?;
+            }
+            let result = catch_unwind(AssertUnwindSafe(|| work(conn)));
+            if !is_begun {
+                Sql::new("ROLLBACK").execute(conn)?;
+            }
+            Ok(result.unwrap_or_else(|panic| Err(panicked(&*panic).into())))
+        })
+    }
+
+    fn at_desk<T>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&mut Desk) -> Result<T, StoreError>,
+    ) -> Option<Result<T, StoreError>> {
+        let (number, mut place) = self.free()?;
+        let desk = place.as_mut()?;
+        let writes = self.writes.at_rest();
         // Safe to go on after a panic or a fault: the connection is given up.
-        let done = catch_unwind(AssertUnwindSafe(|| work(session.connected()?)));
+        let done = catch_unwind(AssertUnwindSafe(|| {
+            let is_new = desk.refresh(writes)?;
+            Ok((work(desk)?, is_new))
+        }));
         let result = done.unwrap_or_else(|panic| Err(panicked(&*panic)));
-        if result.is_err() {
-            session.discard();
+        match &result {
+            Ok((_, true)) => self.end_soon(number, desk),
+            Ok((_, false)) => {}
+            Err(_) => desk.give_up(),
         }
         match result {
             Err(StoreError::Busy) => None,
-            result => Some(result),
+            result => Some(result.map(|(found, _)| found)),
         }
+    }
+
+    /// Ends the transaction once this thread has done what there is to do now.
+    fn end_soon(self: &Arc<Self>, number: usize, desk: &mut Desk) {
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            desk.end();
+            return;
+        };
+        let direct = Arc::clone(self);
+        runtime.spawn(async move {
+            if let Some(place) = direct.places.get(number)
+                && let Some(desk) = &mut *place.lock().unwrap_or_else(PoisonError::into_inner)
+            {
+                desk.end();
+            }
+        });
     }
 
     /// Closes the connections, once they are free.
     pub fn close(&self) {
-        for place in &self.0 {
+        for place in &self.places {
             *place.lock().unwrap_or_else(PoisonError::into_inner) = None;
         }
     }
 
-    fn free(&self) -> Option<MutexGuard<'_, Option<Session>>> {
-        fn free(place: &Place) -> Option<MutexGuard<'_, Option<Session>>> {
+    fn free(&self) -> Option<(usize, MutexGuard<'_, Option<Desk>>)> {
+        fn free(place: &Place) -> Option<MutexGuard<'_, Option<Desk>>> {
             match place.try_lock() {
                 Ok(place) => Some(place),
                 Err(TryLockError::Poisoned(place)) => Some(place.into_inner()),
                 Err(TryLockError::WouldBlock) => None,
             }
         }
-        let first = TURN.with(|turn| *turn) % self.0.len().max(1);
-        let (before, from) = self.0.split_at_checked(first)?;
-        from.iter().chain(before).find_map(free)
+        let count = self.places.len();
+        let first = TURN.with(|turn| *turn) % count.max(1);
+        let mut numbers = (first..count).chain(0..first);
+        numbers.find_map(|number| Some((number, free(self.places.get(number)?)?)))
+    }
+}
+
+impl Desk {
+    /// Goes on with the state at hand where it is the newest, or ends it. True: another has been begun, to be shared.
+    fn refresh(&mut self, writes: Option<u64>) -> Result<bool, StoreError> {
+        let now = Instant::now();
+        let is_close = now.duration_since(self.last_used) < CLOSE;
+        self.last_used = now;
+        let had = self.shared.take();
+        if let Some(shared) = had {
+            if writes == Some(shared.writes) && now.duration_since(shared.since) < SHARED_FOR {
+                self.shared = had;
+                return Ok(false);
+            }
+            Sql::new("ROLLBACK").execute(self.session.connected()?)?;
+        }
+        let Some(writes) = writes.filter(|_| is_close) else {
+            return Ok(false);
+        };
+        Sql::new("BEGIN").execute(self.session.connected()?)?;
+        self.shared = Some(Shared { writes, since: now });
+        // Where there was one, its end is on the way, and it will end this one.
+        Ok(had.is_none())
+    }
+
+    fn end(&mut self) {
+        if self.shared.take().is_none() {
+            return;
+        }
+        let ended = self
+            .session
+            .connected()
+            .and_then(|conn| Ok(Sql::new("ROLLBACK").execute(conn)?));
+        if ended.is_err() {
+            self.give_up();
+        }
+    }
+
+    fn give_up(&mut self) {
+        self.shared = None;
+        self.session.discard();
     }
 }
 
@@ -81,13 +231,69 @@ thread_local! {
     static TURN: usize = NEXT_TURN.fetch_add(1, Ordering::Relaxed);
 }
 
-/// Runs work of several statements in a transaction, whose ends are kept prepared.
-pub(super) fn in_transaction<T, E: From<StoreError>>(
-    conn: &mut Conn,
-    work: impl FnOnce(&mut Conn) -> Result<T, E>,
-) -> Result<Result<T, E>, StoreError> {
-    Sql::new("BEGIN").execute(conn)?;
-    let result = catch_unwind(AssertUnwindSafe(|| work(conn)));
-    Sql::new("ROLLBACK").execute(conn)?;
-    Ok(result.unwrap_or_else(|panic| Err(panicked(&*panic).into())))
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::shown::{By, What};
+    use crate::store::testing::{TENANT, id, user, with_store};
+    use crate::store::{Backend, Store, counts};
+
+    async fn is_there(store: &Arc<Store>, name: &str) -> bool {
+        let what = What {
+            resource_type: "User".to_owned(),
+            groups: true,
+        };
+        let sight = store.show(TENANT, what, By::Id(id(name))).await;
+        sight.unwrap().shown.is_some()
+    }
+
+    fn shares(store: &Store) -> bool {
+        let places = store.direct.places.iter();
+        let mut desks = places.map(|place| place.lock().unwrap());
+        desks.any(|desk| desk.as_ref().is_some_and(|desk| desk.shared.is_some()))
+    }
+
+    #[test]
+    fn what_was_answered_is_seen_whoever_looks_meanwhile() {
+        with_store(|store| async move {
+            for number in 0..100 {
+                let name = format!("u{number}");
+                let others: Vec<_> = (0..20)
+                    .map(|_| {
+                        let (store, name) = (Arc::clone(&store), name.clone());
+                        tokio::spawn(async move { is_there(&store, &name).await })
+                    })
+                    .collect();
+                assert!(!is_there(&store, &name).await);
+                store.put(vec![user(&name)]).await;
+                assert!(is_there(&store, &name).await);
+                let count = store.read_short(|conn| counts::of(conn, TENANT, "User"));
+                assert_eq!(count.await.unwrap().live, number + 1);
+                for other in others {
+                    other.await.unwrap();
+                }
+            }
+        });
+    }
+
+    #[test]
+    fn a_state_is_shared_for_one_turn() {
+        with_store(|store| async move {
+            if store.backend() == Backend::Postgres {
+                return;
+            }
+            let mut tries = 0;
+            while !shares(&store) {
+                assert!(!is_there(&store, "nobody").await);
+                tries += 1;
+                assert!(tries < 100_000, "nothing is shared");
+            }
+            // What the work makes of what it found is no fault of the connection.
+            let refused = store.read_short(|_| Err::<(), _>(StoreError::internal("as it wants")));
+            assert!(refused.await.is_err());
+            while shares(&store) {
+                tokio::task::yield_now().await;
+            }
+        });
+    }
 }

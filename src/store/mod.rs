@@ -62,14 +62,14 @@ pub use new_file::NewFile;
 pub use writer::Tx;
 
 use conn::Role;
-use direct::Direct;
+use direct::{Direct, Writes};
 use flights::Flights;
 use job::Waiting;
 use pool::ReadJob;
 use replica::{Marks, Replica, ReplicaConfig};
 use session::{Pauses, Session};
 use tokens::Known;
-use writer::WriteJob;
+use writer::{Signs, WriteJob};
 
 /// How to open a [`Store`].
 #[derive(Debug, Clone)]
@@ -110,7 +110,8 @@ impl Config {
 pub struct Store {
     backend: Backend,
     reads: Sender<Waiting<ReadJob>>,
-    direct: Direct,
+    direct: Arc<Direct>,
+    writing: Arc<Writes>,
     flights: Flights,
     replica: Option<Replica>,
     writes: Vec<Sender<Waiting<WriteJob>>>,
@@ -132,7 +133,8 @@ impl Store {
         let mut store = Self {
             backend: url.backend(),
             reads: async_channel::bounded(1).0,
-            direct: Direct::default(),
+            direct: Arc::default(),
+            writing: Arc::default(),
             flights: Flights::default(),
             replica: None,
             writes: Vec::new(),
@@ -153,7 +155,7 @@ impl Store {
             })?;
         }
         if url.backend() == Backend::Sqlite {
-            store.direct = Direct::open(url, config.direct)?;
+            store.direct = Arc::new(Direct::open(url, config.direct, &store.writing)?);
         }
         if let Some(replica) = &config.replica {
             store.start_replica(replica, config)?;
@@ -163,9 +165,13 @@ impl Store {
             let session = Session::open(url, Role::Writer, &pauses)?;
             let (writes, queue) = async_channel::bounded(config.queue.max(1));
             store.writes.push(writes);
-            let (epoch, bell) = (Arc::clone(&store.epoch), Arc::clone(&store.bell));
+            let signs = Signs {
+                epoch: Arc::clone(&store.epoch),
+                writing: Arc::clone(&store.writing),
+                bell: Arc::clone(&store.bell),
+            };
             store.start(format!("db-write-{number}"), move || {
-                writer::serve(session, &queue, wait, &epoch, &bell)
+                writer::serve(session, &queue, wait, &signs)
             })?;
         }
         Ok(store)
@@ -233,11 +239,9 @@ impl Store {
         E: From<StoreError> + Send + 'static,
     {
         let mut work = Some(work);
-        let done = self.direct.run(|conn| {
-            direct::in_transaction(conn, |conn| match work.take() {
-                Some(work) => work(conn),
-                None => Err(StoreError::internal("the work is done").into()),
-            })
+        let done = self.direct.run_transaction(|conn| match work.take() {
+            Some(work) => work(conn),
+            None => Err(StoreError::internal("the work is done").into()),
         });
         match (done, work) {
             (Some(result), _) => result?,

@@ -16,6 +16,7 @@ use diesel::{OptionalExtension, QueryableByName, RunQueryDsl};
 use crate::store::bell::Bell;
 use crate::store::changes::{self, Change};
 use crate::store::counts::{self, Count};
+use crate::store::direct::Writes;
 use crate::store::growth::{Grown, Growth};
 use crate::store::job::{Answer, Job, Patience, Waiting, panicked};
 use crate::store::session::Session;
@@ -246,22 +247,25 @@ impl WriteJob {
 
 type Queue = Receiver<Waiting<WriteJob>>;
 
+/// What a writer hears of others, and tells them.
+pub(super) struct Signs {
+    /// The indexes that were agreed on.
+    pub epoch: Arc<AtomicI64>,
+    pub writing: Arc<Writes>,
+    pub bell: Arc<Bell>,
+}
+
 /// Works until the queue is closed and empty.
-pub(super) fn serve(
-    mut session: Session,
-    queue: &Queue,
-    wait: Duration,
-    epoch: &AtomicI64,
-    bell: &Bell,
-) {
+pub(super) fn serve(mut session: Session, queue: &Queue, wait: Duration, signs: &Signs) {
     let mut backlog = VecDeque::new();
     let mut growth = Growth::new();
     let mut patience = Patience::new(wait);
     while let Some((target, mut jobs)) = next_batch(queue, &mut backlog, &mut patience) {
+        signs.writing.turn();
         let run = catch_unwind(AssertUnwindSafe(|| {
-            let epoch = epoch.load(Ordering::Acquire);
-            run_batch(&mut session, target, &mut jobs, epoch, bell)
+            run_batch(&mut session, target, &mut jobs, signs)
         }));
+        signs.writing.turn();
         let (grown, lost) = match run {
             Ok(Ok(grown)) => (grown, None),
             Ok(Err(lost)) => {
@@ -356,9 +360,9 @@ fn run_batch(
     session: &mut Session,
     target: Option<TenantId>,
     jobs: &mut [WriteJob],
-    epoch: i64,
-    bell: &Bell,
+    signs: &Signs,
 ) -> Result<Option<Grown>, Lost> {
+    let epoch = signs.epoch.load(Ordering::Acquire);
     let open = |conn: &mut Conn| {
         let ledger = target.map(|tenant| Ledger::open(conn, tenant, epoch));
         ledger.transpose()
@@ -402,7 +406,7 @@ fn run_batch(
     if let Some(ledger) = &ledger
         && ledger.seq > ledger.flushed
     {
-        bell.ring(ledger.tenant, ledger.seq);
+        signs.bell.ring(ledger.tenant, ledger.seq);
     }
     Ok(ledger.map(|ledger| ledger.grown))
 }

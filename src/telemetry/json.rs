@@ -1,24 +1,24 @@
 //! The log as lines of JSON: an object with the time, the level, the message and the fields, and the request that it is
 //! about.
 
-use std::cell::RefCell;
-use std::fmt;
-use std::io::Write as _;
+use std::cell::{Cell, RefCell};
+use std::fmt::{self, Write as _};
 
+use jiff::Timestamp;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::Layer;
-use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::time::{FormatTime as _, SystemTime};
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
+use crate::clock::{Clock as _, SystemClock};
 use crate::telemetry::lines::{Lines, Urgency};
 
 /// Writes every event as a line.
 pub struct JsonLog {
     pub lines: Lines,
+    pub clock: SystemClock,
 }
 
 /// The fields of a span, as they stand within its object.
@@ -27,6 +27,8 @@ struct SpanFields(Vec<u8>);
 thread_local! {
     /// The line at hand; it keeps its memory.
     static LINE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    /// The text of the second that was written last.
+    static SECOND: Cell<(i64, [u8; 19])> = const { Cell::new((i64::MIN, [0; 19])) };
 }
 
 impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for JsonLog {
@@ -67,10 +69,7 @@ impl JsonLog {
         line.clear();
         let metadata = event.metadata();
         line.extend_from_slice(br#"{"timestamp":""#);
-        let mut time = String::with_capacity(32);
-        // Writing to memory cannot fail.
-        let _ = SystemTime.format_time(&mut Writer::new(&mut time));
-        line.extend_from_slice(time.as_bytes());
+        moment(line, self.clock.now());
         line.extend_from_slice(br#"","level":""#);
         line.extend_from_slice(metadata.level().as_str().as_bytes());
         line.push(b'"');
@@ -93,19 +92,53 @@ impl JsonLog {
     }
 }
 
+/// Appends the time as RFC 3339 writes it, in UTC.
+fn moment(line: &mut Vec<u8>, now: Timestamp) {
+    let text = SECOND.with(|kept| {
+        let (second, text) = kept.get();
+        if second == now.as_second() {
+            return text;
+        }
+        let text = text_of_second(now);
+        kept.set((now.as_second(), text));
+        text
+    });
+    line.extend_from_slice(&text);
+    line.push(b'.');
+    let micros = now.subsec_microsecond();
+    line.extend([100_000, 10_000, 1_000, 100, 10, 1].map(|unit| digit(micros / unit)));
+    line.push(b'Z');
+}
+
+/// `2026-01-02T03:04:05`.
+fn text_of_second(now: Timestamp) -> [u8; 19] {
+    let text = now.to_string();
+    let text = text.as_bytes().first_chunk().copied();
+    text.unwrap_or(*b"0000-00-00T00:00:00")
+}
+
+/// The last digit.
+fn digit(number: i32) -> u8 {
+    b'0'.saturating_add(u8::try_from(number % 10).unwrap_or_default())
+}
+
 /// Appends `,"name":value` for each field.
 struct Fields<'l>(&'l mut Vec<u8>);
 
 impl Fields<'_> {
-    fn number(&mut self, field: &Field, value: impl fmt::Display) {
+    fn value(&mut self, field: &Field, value: impl serde::Serialize) {
         name(self.0, field.name());
-        let _ = write!(self.0, "{value}");
+        // Writing to memory cannot fail.
+        let _ = serde_json::to_writer(&mut *self.0, &value);
     }
 }
 
 impl Visit for Fields<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        text(self.0, field.name(), &format!("{value:?}"));
+        name(self.0, field.name());
+        self.0.push(b'"');
+        let _ = write!(Escaped(self.0), "{value:?}");
+        self.0.push(b'"');
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
@@ -113,24 +146,24 @@ impl Visit for Fields<'_> {
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.number(field, value);
+        self.value(field, value);
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.number(field, value);
+        self.value(field, value);
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {
         // JSON has no word for what is no number.
         if value.is_finite() {
-            self.number(field, value);
+            self.value(field, value);
         } else {
             self.record_debug(field, &value);
         }
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.number(field, value);
+        self.value(field, value);
     }
 }
 
@@ -139,15 +172,41 @@ fn text(line: &mut Vec<u8>, key: &str, value: &str) {
     string(line, value);
 }
 
+/// Names are those of the program's own fields: words and dots.
 fn name(line: &mut Vec<u8>, key: &str) {
-    line.push(b',');
-    string(line, key);
-    line.push(b':');
+    line.extend_from_slice(b",\"");
+    escape(line, key);
+    line.extend_from_slice(b"\":");
 }
 
 fn string(line: &mut Vec<u8>, value: &str) {
-    // Writing to memory cannot fail.
-    let _ = serde_json::to_writer(line, value);
+    line.push(b'"');
+    escape(line, value);
+    line.push(b'"');
+}
+
+/// Text that is written within the quotes of a string.
+struct Escaped<'l>(&'l mut Vec<u8>);
+
+impl fmt::Write for Escaped<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        escape(self.0, text);
+        Ok(())
+    }
+}
+
+/// Appends the text as it stands within the quotes of a JSON string.
+fn escape(line: &mut Vec<u8>, text: &str) {
+    let is_plain = |b: u8| b >= b' ' && b != b'"' && b != b'\\';
+    if text.bytes().all(is_plain) {
+        line.extend_from_slice(text.as_bytes());
+        return;
+    }
+    let begin = line.len();
+    let _ = serde_json::to_writer(&mut *line, text);
+    // Without the quotes around it.
+    line.remove(begin);
+    line.pop();
 }
 
 #[cfg(test)]
@@ -158,13 +217,32 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_time_has_six_digits_of_a_second() {
+        for (text, expected) in [
+            ("2026-01-02T03:04:05Z", "2026-01-02T03:04:05.000000Z"),
+            ("2026-01-02T03:04:05.1Z", "2026-01-02T03:04:05.100000Z"),
+            (
+                "2026-01-02T03:04:06.000987654Z",
+                "2026-01-02T03:04:06.000987Z",
+            ),
+        ] {
+            let mut line = Vec::new();
+            moment(&mut line, text.parse().unwrap());
+            assert_eq!(String::from_utf8(line).unwrap(), expected);
+        }
+    }
+
+    #[test]
     fn a_line_is_an_object_with_the_request() {
         let mut line = Vec::new();
         let lines = Lines::start().unwrap();
         // What was written last on this thread is still there.
-        let subscriber = tracing_subscriber::registry().with(JsonLog { lines });
+        let subscriber = tracing_subscriber::registry().with(JsonLog {
+            lines,
+            clock: SystemClock::default(),
+        });
         tracing::subscriber::with_default(subscriber, || {
-            let span = tracing::info_span!("request", request.id = %"a\"b", http.method = "GET");
+            let span = tracing::info_span!("request", request.id = %"a\"b", http.method = "GET\n");
             let _entered = span.enter();
             tracing::info!(
                 http.status = 200_u16,
@@ -186,7 +264,9 @@ mod tests {
         assert_eq!(value["duration_ms"], 0.25);
         assert_eq!(value["ok"], true);
         assert_eq!(value["span"]["request.id"], "a\"b");
-        assert_eq!(value["span"]["http.method"], "GET");
-        assert!(value["timestamp"].as_str().unwrap().ends_with('Z'));
+        assert_eq!(value["span"]["http.method"], "GET\n");
+        let time: Timestamp = value["timestamp"].as_str().unwrap().parse().unwrap();
+        let age = SystemClock::default().now().duration_since(time);
+        assert!((0..60).contains(&age.as_secs()), "{time}");
     }
 }

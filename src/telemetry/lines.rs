@@ -9,6 +9,8 @@ use std::time::Duration;
 
 /// Beyond this, who logs waits until it is written: a log that is read slowly must not fill the memory.
 const MOST_WAITING_BYTES: usize = 1 << 20;
+/// Memory that is kept for the next lines.
+const MOST_KEPT_BYTES: usize = 1 << 16;
 /// The least time between two writes of the thread.
 const STEP: Duration = Duration::from_millis(2);
 
@@ -20,8 +22,8 @@ pub struct Lines(Arc<Gathered>);
 struct Gathered {
     waiting: Mutex<Vec<u8>>,
     arrived: Condvar,
-    /// Who holds it writes, so that the order stays.
-    pen: Mutex<()>,
+    /// Who holds it writes, so that the order stays. It has the memory of what was written before.
+    pen: Mutex<Vec<u8>>,
 }
 
 /// Whether who logs goes on before the line is out.
@@ -61,10 +63,12 @@ impl Lines {
 
     /// Writes what waits.
     pub fn flush(&self) {
-        let _pen = lock(&self.0.pen);
-        let gathered = std::mem::take(&mut *lock(&self.0.waiting));
+        let mut gathered = lock(&self.0.pen);
+        std::mem::swap(&mut *gathered, &mut *lock(&self.0.waiting));
         // There is nowhere to complain that the log cannot be written.
         let _ = std::io::stderr().write_all(&gathered);
+        gathered.clear();
+        gathered.shrink_to(MOST_KEPT_BYTES);
     }
 
     fn write_for_ever(&self) {

@@ -64,7 +64,7 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         name: "telemetry",
-        may_use: &[],
+        may_use: &["clock"],
         must_not: &["actix_web", "diesel"],
     },
     Layer {
