@@ -1,13 +1,14 @@
 //! Answers with a SCIM body, a location and a version.
 
-use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{
     CACHE_CONTROL, CONTENT_ENCODING, ContentEncoding, ETAG, HeaderMap, HeaderName, LOCATION,
 };
+use actix_web::{HttpResponse, HttpResponseBuilder};
 
+use crate::http::answer::Pieces;
 use crate::scim::Version;
-use crate::service::present::{Found, Resource, Return, Written};
+use crate::service::present::{Body, Found, Resource, Return, Written};
 
 /// RFC 7644 section 8.1.
 pub const SCIM_JSON: &str = "application/scim+json";
@@ -17,16 +18,20 @@ const WORTH_COMPRESSING_BYTES: usize = 1400;
 
 /// A finished SCIM body.
 pub fn scim(status: StatusCode, body: String) -> HttpResponse {
+    begin(status, body.len()).body(body)
+}
+
+fn begin(status: StatusCode, length: usize) -> HttpResponseBuilder {
     let mut response = HttpResponse::build(status);
     response
         .content_type(SCIM_JSON)
         // What a token may read is nobody else's (RFC 6750 section 5.3).
         .insert_header((CACHE_CONTROL, "no-store"));
-    if body.len() < WORTH_COMPRESSING_BYTES {
+    if length < WORTH_COMPRESSING_BYTES {
         // For the compression; it is not for the client, and taken away again.
         response.insert_header(ContentEncoding::Identity);
     }
-    response.body(body)
+    response
 }
 
 /// What was only for the compression.
@@ -98,7 +103,13 @@ fn written_as(
 }
 
 fn whole(status: StatusCode, resource: Resource) -> HttpResponse {
-    let mut response = scim(status, resource.body);
+    let mut response = match resource.body {
+        Body::Whole(text) => scim(status, text),
+        Body::Pieces(pieces) => {
+            let length = pieces.iter().map(String::len).sum();
+            begin(status, length).body(Pieces::new(pieces))
+        }
+    };
     name(&mut response, &resource.location, &resource.version);
     response
 }

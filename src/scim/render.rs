@@ -85,7 +85,14 @@ fn whole<'t>(rt: &ResourceType, doc_text: &'t str, selection: &Selection) -> Opt
 
 /// A group as the client gets it, whose members are written as they come: of very many there is the text and no second
 /// form. What comes out is what [`render`] says.
-pub struct Roll(String);
+pub struct Roll {
+    /// Full ones. A text in one piece would be copied as it grows.
+    pieces: Vec<String>,
+    last: String,
+}
+
+/// How long the pieces are, about.
+const PIECE_BYTES: usize = 64 * 1024;
 
 impl Roll {
     /// `None` where the answer is not the whole resource.
@@ -93,24 +100,30 @@ impl Roll {
         let open = whole(rt, doc_text, selection)?;
         let fits = selection.wants(rt, "members") && !selection.wants(rt, "groups");
         fits.then(|| {
-            let mut text = begun(open, 1024);
-            text.push_str(r#""members":["#);
-            Self(text)
+            let mut last = begun(open, 1024);
+            last.push_str(r#""members":["#);
+            let pieces = Vec::new();
+            Self { pieces, last }
         })
     }
 
     pub fn push(&mut self, member: &MemberView) {
-        if !self.0.ends_with('[') {
-            self.0.push(',');
+        if !self.last.ends_with('[') {
+            self.last.push(',');
         }
-        push_member(&mut self.0, member);
+        push_member(&mut self.last, member);
+        if self.last.len() >= PIECE_BYTES {
+            let next = String::with_capacity(PIECE_BYTES + 1024);
+            self.pieces.push(std::mem::replace(&mut self.last, next));
+        }
     }
 
-    pub fn end(self, meta: &Meta<'_>) -> String {
-        let mut text = self.0;
-        text.push_str("],");
-        push_meta(&mut text, meta);
-        text
+    /// The text, in pieces.
+    pub fn end(mut self, meta: &Meta<'_>) -> Vec<String> {
+        self.last.push_str("],");
+        push_meta(&mut self.last, meta);
+        self.pieces.push(self.last);
+        self.pieces
     }
 }
 
@@ -290,7 +303,7 @@ mod tests {
         // One by one they come to the same.
         if let (Some(mut roll), Some(members)) = (Roll::begin(group, doc, &selection), members) {
             members.iter().for_each(|member| roll.push(member));
-            assert_eq!(roll.end(&meta()), expected);
+            assert_eq!(roll.end(&meta()).concat(), expected);
         }
     }
 

@@ -138,7 +138,10 @@ pub async fn glance(
 }
 
 fn at_most_one(service: &Service, lookup: &Lookup<'_>, seen: Sight) -> String {
-    let render = |found| lookup.render(&service.options.base_url, found).body;
+    let render = |found| {
+        let resource = lookup.render(&service.options.base_url, found);
+        resource.body.into_text()
+    };
     let bodies: Vec<String> = seen.shown.map(render).into_iter().collect();
     let total = u64::try_from(bodies.len()).unwrap_or_default();
     message::list_response(total, 1, &bodies)

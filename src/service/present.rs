@@ -20,7 +20,23 @@ pub struct Resource {
     pub location: String,
     /// The tag that `meta.version` in the body is.
     pub version: Version,
-    pub body: String,
+    pub body: Body,
+}
+
+/// The text of an answer. One that may be very long is in pieces, so that it is not copied as it grows.
+#[derive(Debug, Clone)]
+pub enum Body {
+    Whole(String),
+    Pieces(Vec<String>),
+}
+
+impl Body {
+    pub fn into_text(self) -> String {
+        match self {
+            Self::Whole(text) => text,
+            Self::Pieces(pieces) => pieces.concat(),
+        }
+    }
 }
 
 /// What a read finds.
@@ -105,7 +121,7 @@ fn rolled(
         roll.push(&member_view(base_url, member));
     })?;
     let (location, version) = (location(base_url, rt, &row.id), row.version.into());
-    let body = roll.end(&meta(rt, row, &location, version));
+    let body = Body::Pieces(roll.end(&meta(rt, row, &location, version)));
     Ok(Resource {
         location,
         version,
@@ -157,7 +173,10 @@ pub fn many(
     selection: &Selection,
 ) -> Result<Vec<String>, Error> {
     let mut relations = Relations::read(conn, tenant, base_url, rt, rows, selection)?;
-    let render = |row| relations.render(base_url, rt, row, selection).body;
+    let render = |row| {
+        let resource = relations.render(base_url, rt, row, selection);
+        resource.body.into_text()
+    };
     Ok(rows.iter().map(render).collect())
 }
 
@@ -228,6 +247,7 @@ fn resource(
     let meta = meta(rt, row, &location, version);
     let (members, groups) = (members.as_deref(), groups.as_deref());
     let body = render::render(rt, &row.doc, &meta, members, groups, selection);
+    let body = Body::Whole(body);
     Resource {
         location,
         version,
