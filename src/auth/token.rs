@@ -26,9 +26,13 @@ pub fn is_ours(text: &str) -> bool {
 /// and lets the lookup be by index, which leaks nothing by its time.
 pub fn hash(secret: &str) -> String {
     let digest = Sha256::digest(secret.as_bytes());
-    let digit = |nibble: u8| char::from_digit(nibble.into(), 16).unwrap_or_default();
-    let digits = |byte: &u8| [digit(byte >> 4), digit(byte & 15)];
-    digest.iter().flat_map(digits).collect()
+    let mut digits = String::with_capacity(2 * digest.len());
+    for byte in digest {
+        for nibble in [byte >> 4, byte & 15] {
+            digits.push(char::from_digit(nibble.into(), 16).unwrap_or_default());
+        }
+    }
+    digits
 }
 
 #[cfg(test)]

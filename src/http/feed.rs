@@ -5,7 +5,9 @@ use std::convert::Infallible;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use actix_web::http::header::{AUTHORIZATION, CACHE_CONTROL, ContentEncoding, HeaderName};
+use actix_web::http::header::{
+    AUTHORIZATION, CACHE_CONTROL, ContentEncoding, ContentType, HeaderName,
+};
 use actix_web::web::{Bytes, Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use jiff::Timestamp;
@@ -136,19 +138,27 @@ pub async fn changes(request: HttpRequest, caller: Caller, shared: Data<Shared>)
     let seconds = number(&query, "wait", 0..=60)?.unwrap_or(0);
     let wanted = wanted(&query, &shared)?;
     let (service, context) = (&shared.service, &caller.context);
-    let page = match u64::try_from(seconds).unwrap_or(0) {
-        0 => feed::page(service, context, after, wanted, limit).await?,
+    let text = match u64::try_from(seconds).unwrap_or(0) {
+        0 => feed::page_as(service, context, after, wanted, limit, page_text).await?,
         seconds => {
             gate::step_aside(&request);
             let patience = Duration::from_secs(seconds);
-            feed::wait(service, context, after, wanted, limit, patience).await?
+            page_text(feed::wait(service, context, after, wanted, limit, patience).await?)?
         }
     };
-    Ok(fresh(&Page {
+    Ok(HttpResponse::Ok()
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .insert_header(ContentType::json())
+        .body(text))
+}
+
+fn page_text(page: feed::Page) -> Result<String, service::Error> {
+    let page = Page {
         changes: page.changes.into_iter().map(Change::from).collect(),
         next: page.next,
         last: page.last,
-    }))
+    };
+    serde_json::to_string(&page).map_err(service::Error::internal)
 }
 
 /// `GET /directory/v1/users/{id}/history`: for `read` and `scim`.

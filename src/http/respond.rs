@@ -2,7 +2,8 @@
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{
-    CACHE_CONTROL, CONTENT_ENCODING, ContentEncoding, ETAG, HeaderMap, HeaderName, LOCATION,
+    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ContentEncoding, ETAG, HeaderMap, HeaderName,
+    HeaderValue, LOCATION,
 };
 use actix_web::{HttpResponse, HttpResponseBuilder};
 
@@ -24,9 +25,9 @@ pub fn scim(status: StatusCode, body: String) -> HttpResponse {
 fn begin(status: StatusCode, length: usize) -> HttpResponseBuilder {
     let mut response = HttpResponse::build(status);
     response
-        .content_type(SCIM_JSON)
+        .insert_header((CONTENT_TYPE, HeaderValue::from_static(SCIM_JSON)))
         // What a token may read is nobody else's (RFC 6750 section 5.3).
-        .insert_header((CACHE_CONTROL, "no-store"));
+        .insert_header((CACHE_CONTROL, HeaderValue::from_static("no-store")));
     if length < WORTH_COMPRESSING_BYTES {
         // For the compression; it is not for the client, and taken away again.
         response.insert_header(ContentEncoding::Identity);

@@ -116,7 +116,24 @@ pub async fn page(
     wanted: Wanted,
     limit: u32,
 ) -> Result<Page, Error> {
+    page_as(service, context, after, wanted, limit, Ok).await
+}
+
+/// [`page`] in another form, which it is brought into where it is read: a page may be some megabytes, and there are never
+/// more of them at once than there are readers.
+///
+/// # Errors
+/// As [`page`], and what `form` says.
+pub async fn page_as<T: Send + 'static>(
+    service: &Service,
+    context: &Context,
+    after: i64,
+    wanted: Wanted,
+    limit: u32,
+    form: fn(Page) -> Result<T, Error>,
+) -> Result<T, Error> {
     let work = reading(service, context, after, wanted, limit)?;
+    let work = move |conn: &mut Conn| form(work(conn)?);
     service.read(context, work).await
 }
 

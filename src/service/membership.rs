@@ -166,23 +166,25 @@ fn skip_or_refuse(
     if ids.is_empty() {
         return Ok(());
     }
-    let named = ids
-        .iter()
-        .take(UNKNOWN_NAMED)
-        .map(String::as_str)
-        .collect::<Vec<_>>()
-        .join(", ");
     match unknown {
         UnknownMembers::Skip => {
-            tracing::warn!(count = ids.len(), ids = named, "unknown members were left out of a group");
+            // What was sent as an id may be somebody's name, which has no place in a log: a change names them.
+            tracing::warn!(
+                count = ids.len(),
+                "unknown members were left out of a group"
+            );
             effect.skipped.extend(ids);
             Ok(())
         }
-        UnknownMembers::Refuse => Err(ScimError::invalid_value(format!(
-            "{} of the members are neither users nor groups here: {named}. Assign them to the app first, then push the group again.",
-            ids.len()
-        ))
-        .into()),
+        UnknownMembers::Refuse => {
+            let named: Vec<&str> = ids.iter().take(UNKNOWN_NAMED).map(String::as_str).collect();
+            Err(ScimError::invalid_value(format!(
+                "{} of the members are neither users nor groups here: {}. Assign them to the app first, then push the group again.",
+                ids.len(),
+                named.join(", ")
+            ))
+            .into())
+        }
     }
 }
 

@@ -206,9 +206,9 @@ fn open_sqlite(path: &Path, role: Role) -> Result<SqliteConnection, StoreError> 
             // could be measured.
             "PRAGMA cache_size = -32768; PRAGMA wal_autocheckpoint = 16000; PRAGMA secure_delete = ON;"
         }
-        Role::Reader | Role::Replica => "PRAGMA cache_size = -4096; PRAGMA query_only = ON;",
+        Role::Reader | Role::Replica => "PRAGMA cache_size = -2048; PRAGMA query_only = ON;",
         Role::Direct => {
-            "PRAGMA cache_size = -8192; PRAGMA query_only = ON; PRAGMA busy_timeout = 0;"
+            "PRAGMA cache_size = -16384; PRAGMA query_only = ON; PRAGMA busy_timeout = 0;"
         }
         // SQLite takes `VACUUM INTO` for a write.
         Role::Copier => "PRAGMA cache_size = -16384;",

@@ -12,7 +12,7 @@ const MOST_WAITING_BYTES: usize = 1 << 20;
 /// Memory that is kept for the next lines.
 const MOST_KEPT_BYTES: usize = 1 << 16;
 /// The least time between two writes of the thread.
-const STEP: Duration = Duration::from_millis(2);
+const STEP: Duration = Duration::from_millis(10);
 
 /// Where lines are handed in.
 #[derive(Debug, Clone)]
