@@ -1,6 +1,5 @@
 //! An answer on its way out: handed over piece by piece, and its request's place is held until it is gone.
 
-use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -70,36 +69,5 @@ impl MessageBody for Answer {
         }
         let size = self.rest.len().min(PIECE_BYTES);
         Poll::Ready(Some(Ok(self.rest.split_to(size))))
-    }
-}
-
-/// A body in pieces, each given free as it is handed over.
-pub struct Pieces {
-    pieces: std::vec::IntoIter<String>,
-    length: u64,
-}
-
-impl Pieces {
-    pub fn new(pieces: Vec<String>) -> Self {
-        let length: usize = pieces.iter().map(String::len).sum();
-        Self {
-            pieces: pieces.into_iter(),
-            length: u64::try_from(length).unwrap_or(u64::MAX),
-        }
-    }
-}
-
-impl MessageBody for Pieces {
-    type Error = Infallible;
-
-    fn size(&self) -> BodySize {
-        BodySize::Sized(self.length)
-    }
-
-    fn poll_next(
-        mut self: Pin<&mut Self>,
-        _cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
-        Poll::Ready(self.pieces.next().map(|piece| Ok(Bytes::from(piece))))
     }
 }

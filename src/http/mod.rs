@@ -18,6 +18,7 @@ pub mod health;
 pub mod me;
 pub mod observe;
 pub mod openapi;
+pub mod pieces;
 pub mod query;
 pub mod resources;
 pub mod respond;

@@ -7,7 +7,7 @@ use actix_web::http::header::{
 };
 use actix_web::{HttpResponse, HttpResponseBuilder};
 
-use crate::http::answer::Pieces;
+use crate::http::pieces::Pieces;
 use crate::scim::Version;
 use crate::service::present::{Body, Found, Resource, Return, Written};
 

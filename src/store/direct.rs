@@ -187,13 +187,12 @@ impl Desk {
         let now = Instant::now();
         let is_close = now.duration_since(self.last_used) < CLOSE;
         self.last_used = now;
-        let had = self.shared.take();
+        let had = self.shared;
         if let Some(shared) = had {
             if writes == Some(shared.writes) && now.duration_since(shared.since) < SHARED_FOR {
-                self.shared = had;
                 return Ok(false);
             }
-            Sql::new("ROLLBACK").execute(self.session.connected()?)?;
+            self.end();
         }
         let Some(writes) = writes.filter(|_| is_close) else {
             return Ok(false);
