@@ -10,16 +10,20 @@ use actix_web::web::Bytes;
 /// The pieces, each given free as it is handed over.
 pub struct Pieces {
     pieces: std::vec::IntoIter<String>,
-    length: u64,
+    length: usize,
 }
 
 impl Pieces {
     pub fn new(pieces: Vec<String>) -> Self {
-        let length: usize = pieces.iter().map(String::len).sum();
         Self {
+            length: pieces.iter().map(String::len).sum(),
             pieces: pieces.into_iter(),
-            length: u64::try_from(length).unwrap_or(u64::MAX),
         }
+    }
+
+    /// Of all that there are at first, in bytes.
+    pub fn length(&self) -> usize {
+        self.length
     }
 }
 
@@ -27,7 +31,7 @@ impl MessageBody for Pieces {
     type Error = Infallible;
 
     fn size(&self) -> BodySize {
-        BodySize::Sized(self.length)
+        BodySize::Sized(u64::try_from(self.length).unwrap_or(u64::MAX))
     }
 
     fn poll_next(

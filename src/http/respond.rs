@@ -107,8 +107,8 @@ fn whole(status: StatusCode, resource: Resource) -> HttpResponse {
     let mut response = match resource.body {
         Body::Whole(text) => scim(status, text),
         Body::Pieces(pieces) => {
-            let length = pieces.iter().map(String::len).sum();
-            begin(status, length).body(Pieces::new(pieces))
+            let pieces = Pieces::new(pieces);
+            begin(status, pieces.length()).body(pieces)
         }
     };
     name(&mut response, &resource.location, &resource.version);

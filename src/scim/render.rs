@@ -308,6 +308,21 @@ mod tests {
     }
 
     #[test]
+    fn a_long_roll_is_in_pieces_of_the_same_text() {
+        let registry = Registry::standard();
+        let group = registry.by_name("Group").unwrap();
+        let all = Selection::parse(None, None).unwrap();
+        let doc = r#"{"id":"g1","displayName":"G"}"#;
+        let many: Vec<MemberView> = (0..2000).flat_map(|_| members()).collect();
+        let mut roll = Roll::begin(group, doc, &all).unwrap();
+        many.iter().for_each(|member| roll.push(member));
+        let pieces = roll.end(&meta());
+        assert!(pieces.len() > 2, "{}", pieces.len());
+        let expected = render(group, doc, &meta(), Some(&many), None, &all);
+        assert_eq!(pieces.concat(), expected);
+    }
+
+    #[test]
     fn groups() {
         let doc = r#"{"id":"g1","displayName":"G"}"#;
         let rows = members();
