@@ -24,7 +24,6 @@ USER 10001:10001
 WORKDIR /var/lib/rollcall
 ENV ROLLCALL_LISTEN=0.0.0.0:8080 \
     ROLLCALL_DATABASE=sqlite:/var/lib/rollcall/rollcall.sqlite \
-    MIMALLOC_ARENA_EAGER_COMMIT=0 \
     SSL_CERT_DIR=/etc/ssl/certs
 VOLUME /var/lib/rollcall
 EXPOSE 8080

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
-use actix_web::web::Data;
 use anyhow::Context as _;
 use jiff::SignedDuration;
 use rustls_pki_types::pem::PemObject as _;
@@ -45,7 +44,7 @@ pub struct App {
     pub base_url: String,
     /// The token that was made because there was none; to be shown once.
     pub first_token: Option<String>,
-    shared: Data<Shared>,
+    shared: Shared,
     store: Arc<Store>,
     deliveries: Deliveries,
     clock: Arc<dyn Clock>,
@@ -90,9 +89,9 @@ impl App {
             None => own_url(listener.local_addr()?, tls.is_some()),
         };
         let voice = Voice::new(&registry);
-        let shared = Data::new(Shared {
-            openapi: openapi::document(&registry).to_pretty_json()?,
-            service: Service {
+        let shared = Shared {
+            openapi: openapi::document(&registry).to_pretty_json()?.into(),
+            service: Arc::new(Service {
                 store: Arc::clone(&store),
                 registry,
                 clock: Arc::clone(&clock),
@@ -104,7 +103,7 @@ impl App {
                 callers: Callers::default(),
                 listeners: Listeners::default(),
                 bootstrap,
-            },
+            }),
             body_limits: BodyLimits {
                 size_bytes: config.body.limit_bytes,
                 time: config.body.timeout,
@@ -117,9 +116,9 @@ impl App {
                 idle: server::KEEP_ALIVE,
                 piece: config.answer_timeout,
             })),
-            metrics: Metrics::new()?,
+            metrics: Arc::new(Metrics::new()?),
             courier: Courier::new(config.webhooks.reach, config.webhooks.timeout)?,
-        });
+        };
         let listen = Listen {
             workers: config.workers,
             connections: config.max_connections,
@@ -207,7 +206,7 @@ async fn let_listeners_go(store: Arc<Store>, mut terminate: Signal, server: Serv
 /// How often what was measured is put into its buckets.
 const TIDYING_ROUND: Duration = Duration::from_secs(2);
 
-async fn tidy(shared: Data<Shared>) {
+async fn tidy(shared: Shared) {
     loop {
         tokio::time::sleep(TIDYING_ROUND).await;
         shared.metrics.tidy();
@@ -215,7 +214,7 @@ async fn tidy(shared: Data<Shared>) {
 }
 
 /// Shuts the connections of clients that are too slow.
-async fn watch(shared: Data<Shared>) {
+async fn watch(shared: Shared) {
     shared.wires.watch(&shared.metrics).await;
 }
 

@@ -6,9 +6,10 @@ use anyhow::{Context as _, ensure};
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 
-use crate::measure::{Bench, mega, number};
+use crate::measure::Bench;
+use crate::numbers::{mega, number, thousands};
 use crate::process;
-use crate::report::{Fact, Section, Target, thousands};
+use crate::report::{Fact, Section, Target};
 use crate::sample;
 use crate::server::Server;
 use crate::template::{id, name};

@@ -10,6 +10,7 @@ mod fill;
 mod groups;
 mod keeper;
 mod measure;
+mod numbers;
 mod operations;
 mod pairs;
 mod pgbench;

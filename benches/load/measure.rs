@@ -10,10 +10,11 @@ use tempfile::TempDir;
 
 use crate::constant::Constant;
 use crate::keeper::Keeper;
+use crate::numbers::{mega, number, thousands};
 use crate::operations::{self, Kind, Operation};
 use crate::pgbench::{self, Counters, Pgbench};
 use crate::raw::Raw;
-use crate::report::{Comparison, Fact, Row, Section, Target, thousands};
+use crate::report::{Comparison, Fact, Row, Section, Target};
 use crate::server::{Database, Server};
 use crate::template::Template;
 use crate::wrk::{self, Load, Outcome};
@@ -25,6 +26,8 @@ enum Bare {
     Postgres(Pgbench),
 }
 
+/// How often the server and its baselines are measured in turn.
+const ROUNDS: u64 = 5;
 /// So few users are soon all changed; then each run begins with all of them as they were.
 const SMALL: usize = 10_000;
 
@@ -170,13 +173,12 @@ impl<'a> Bench<'a> {
         Ok(section)
     }
 
-    /// Halves of the server, the constant handler and the bare database in turn, so that what else the machine does
-    /// hits them all.
+    /// The server, the constant handler and the bare database in turn, so that what else the machine does hits them all.
     fn compare(&mut self, operation: &Operation, connections: usize) -> anyhow::Result<Row> {
-        let seconds = self.arguments.seconds.div_ceil(2);
+        let seconds = self.arguments.seconds.div_ceil(ROUNDS);
         let (mut outcomes, mut constants, mut bares) = (Vec::new(), Vec::new(), Vec::new());
         let is_read = operation.kind == Kind::Read;
-        for _ in 0..2 {
+        for _ in 0..ROUNDS {
             outcomes.push(self.load(operation, connections, seconds)?);
             if is_read {
                 let host = self.constant.host.clone();
@@ -188,24 +190,11 @@ impl<'a> Bench<'a> {
             bares.push(self.load_bare(operation.name, connections, seconds)?);
         }
         let mut row = Row::new(operation.title.clone(), connections, &outcomes);
-        let rate = row.per_second;
-        let alone = self.bare_without_counters(operation, connections)?;
-        let mut compare = |name: &str, values: &[f64], target: Option<Target>| {
-            // The better of its halves, so that no ratio looks better than it is.
-            let value = values.iter().copied().fold(0.0, f64::max);
-            row.comparisons.push(Comparison {
-                baseline: name.to_owned(),
-                value,
-                ratio: rate / value,
-                target,
-            });
-        };
+        let rates: Vec<f64> = outcomes.iter().map(Outcome::per_second).collect();
         if is_read {
-            compare(
-                "constant handler",
-                &constants,
-                operation.of_constant(self.backend),
-            );
+            let target = operation.of_constant(self.backend);
+            let constant = Comparison::new("constant handler", &rates, &constants, target);
+            row.comparisons.push(constant);
         }
         let bare_name = match (self.backend, is_read) {
             (Backend::Sqlite, true) => "raw SQLite, one thread",
@@ -213,9 +202,13 @@ impl<'a> Bench<'a> {
             (Backend::Postgres, true) => "pgbench, same lookup",
             (Backend::Postgres, false) => "pgbench, same rows",
         };
-        compare(bare_name, &bares, operation.of_bare(self.backend));
-        if let Some(alone) = alone {
-            compare("pgbench, without the shared counters", &[alone], None);
+        let target = operation.of_bare(self.backend);
+        row.comparisons
+            .push(Comparison::new(bare_name, &rates, &bares, target));
+        if let Some(alone) = self.bare_without_counters(operation, connections)? {
+            let name = "pgbench, without the shared counters";
+            row.comparisons
+                .push(Comparison::new(name, &[row.per_second], &[alone], None));
         }
         Ok(row)
     }
@@ -340,27 +333,4 @@ impl<'a> Bench<'a> {
 
 fn file_of(database: &Database) -> PathBuf {
     Path::new(database.url.trim_start_matches("sqlite:")).to_owned()
-}
-
-pub fn mean(values: impl Iterator<Item = f64>) -> f64 {
-    let values: Vec<f64> = values.collect();
-    values.iter().sum::<f64>() / number(values.len())
-}
-
-pub fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
-}
-
-pub fn number(count: usize) -> f64 {
-    u32::try_from(count).map_or(f64::INFINITY, f64::from)
-}
-
-pub fn count(count: u64) -> f64 {
-    u32::try_from(count).map_or(f64::INFINITY, f64::from)
-}
-
-pub fn mega(bytes: u64) -> f64 {
-    count(bytes / 1024) / 1024.0
 }

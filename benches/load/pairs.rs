@@ -2,10 +2,11 @@
 //! and a small one, with listeners and without.
 
 use crate::groups::{Group, Groups};
-use crate::measure::{Bench, count, mean, median, mega, number};
+use crate::measure::Bench;
+use crate::numbers::{count, mean, median, mega, number, thousands};
 use crate::operations::{self, Kind, Operation};
 use crate::process;
-use crate::report::{Fact, Section, Target, thousands};
+use crate::report::{Fact, Section, Target};
 use crate::streams::Listeners;
 use crate::wrk::Outcome;
 

@@ -6,8 +6,9 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, ensure};
 
 use crate::measure::Bench;
+use crate::numbers::thousands;
 use crate::operations;
-use crate::report::{Row, thousands};
+use crate::report::Row;
 
 /// Leaves `bench/OPERATION-DATABASE.perf` in Cargo's target directory.
 pub fn record(bench: &mut Bench<'_>, wanted: &str) -> anyhow::Result<PathBuf> {

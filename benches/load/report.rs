@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use serde::Serialize;
 
-use crate::measure::mean;
+use crate::numbers::{mean, median, thousands};
 use crate::wrk::Outcome;
 
 /// How a number stands to the same without us, in the same run.
@@ -13,8 +13,30 @@ use crate::wrk::Outcome;
 pub struct Comparison {
     pub baseline: String,
     pub value: f64,
+    /// The median of the rounds: what hits one side alone is no property of either.
     pub ratio: f64,
+    /// Of the rounds, the least and the greatest.
+    pub between: [f64; 2],
     pub target: Option<Target>,
+}
+
+impl Comparison {
+    /// Of what was measured in turn.
+    pub fn new(baseline: &str, ours: &[f64], theirs: &[f64], target: Option<Target>) -> Self {
+        let pairs = ours.iter().zip(theirs);
+        let ratios: Vec<f64> = pairs.map(|(ours, theirs)| ours / theirs).collect();
+        let all = || ratios.iter().copied();
+        Self {
+            baseline: baseline.to_owned(),
+            value: median(theirs.iter().copied()),
+            ratio: median(all()),
+            between: [
+                all().fold(f64::INFINITY, f64::min),
+                all().fold(0.0, f64::max),
+            ],
+            target,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, Serialize)]
@@ -59,7 +81,7 @@ impl Row {
         Self {
             operation,
             connections,
-            per_second: mean(outcomes.iter().map(Outcome::per_second)),
+            per_second: median(outcomes.iter().map(Outcome::per_second)),
             p50_us: mean(outcomes.iter().map(|outcome| outcome.p50)),
             p99_us: mean(outcomes.iter().map(|outcome| outcome.p99)),
             errors: outcomes.iter().map(Outcome::errors).sum(),
@@ -202,10 +224,10 @@ impl Section {
                     print!("| | | | | | ");
                 }
                 println!(
-                    "| {}: {} | {:.2} | {} |",
+                    "| {}: {} | {} | {} |",
                     comparison.baseline,
                     thousands(comparison.value),
-                    comparison.ratio,
+                    ratio(comparison),
                     verdict(comparison.target, comparison.ratio)
                 );
             }
@@ -231,6 +253,15 @@ impl Section {
                 verdict(fact.target, fact.value)
             );
         }
+    }
+}
+
+fn ratio(comparison: &Comparison) -> String {
+    let [least, greatest] = comparison.between;
+    if least < greatest {
+        format!("{:.2} ({least:.2} to {greatest:.2})", comparison.ratio)
+    } else {
+        format!("{:.2}", comparison.ratio)
     }
 }
 
@@ -261,17 +292,4 @@ impl Report {
         std::fs::write(&file, serde_json::to_string_pretty(self)? + "\n")?;
         Ok(file)
     }
-}
-
-/// `12,345`
-pub fn thousands(value: f64) -> String {
-    let digits = format!("{value:.0}");
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }

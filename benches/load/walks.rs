@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::ensure;
 use serde_json::Value;
 
-use crate::measure::{median, number};
+use crate::numbers::{median, number};
 use crate::report::{Fact, Section, Target};
 use crate::server::Server;
 

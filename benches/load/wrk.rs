@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, ensure};
 use serde::Deserialize;
 
-use crate::measure;
+use crate::numbers;
 use crate::operations::Operation;
 use crate::server::TOKEN;
 
@@ -41,7 +41,7 @@ pub struct Outcome {
 
 impl Outcome {
     pub fn per_second(&self) -> f64 {
-        measure::count(self.requests) * 1e6 / self.micros.max(1.0)
+        numbers::count(self.requests) * 1e6 / self.micros.max(1.0)
     }
 
     pub fn errors(&self) -> u64 {

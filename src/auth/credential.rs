@@ -1,12 +1,14 @@
 //! The `Authorization` header, in every form that Okta's authentication modes send.
 
+use std::borrow::Cow;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 /// The secret that a request carries. It has no `Debug`, so that it cannot reach a log.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Credential {
-    secret: String,
+pub struct Credential<'h> {
+    secret: Cow<'h, str>,
     form: Form,
 }
 
@@ -32,13 +34,13 @@ pub enum Malformed {
     Basic,
 }
 
-impl Credential {
+impl<'h> Credential<'h> {
     /// Reads `Bearer TOKEN`, a bare `TOKEN` (Okta's header authentication sends what was typed), or
     /// `Basic base64(user:TOKEN)`. The scheme's letter case does not matter (RFC 9110 section 11.1).
     ///
     /// # Errors
     /// See [`Malformed`]; each is answered with 401.
-    pub fn parse(header: &[u8]) -> Result<Self, Malformed> {
+    pub fn parse(header: &'h [u8]) -> Result<Self, Malformed> {
         let text = std::str::from_utf8(header)
             .map_err(|_| Malformed::NotText)?
             .trim();
@@ -48,19 +50,19 @@ impl Credential {
         };
         let (secret, form) = if scheme.eq_ignore_ascii_case("basic") {
             let password = basic_password(rest).ok_or(Malformed::Basic)?;
-            (password, Form::Basic)
+            (Cow::Owned(password), Form::Basic)
         } else if scheme.eq_ignore_ascii_case("bearer") {
             match rest.split_once(' ') {
                 Some((word, token)) if word.eq_ignore_ascii_case("bearer") => {
-                    (token.trim().to_owned(), Form::Doubled)
+                    (token.trim().into(), Form::Doubled)
                 }
-                _ => (rest.to_owned(), Form::Bearer),
+                _ => (rest.into(), Form::Bearer),
             }
         } else if scheme.is_empty() {
-            (rest.to_owned(), Form::Bare)
+            (rest.into(), Form::Bare)
         } else {
             // An unknown scheme is answered like an unknown token.
-            (text.to_owned(), Form::Bare)
+            (text.into(), Form::Bare)
         };
         if secret.is_empty() || secret.eq_ignore_ascii_case("bearer") {
             return Err(Malformed::Empty);

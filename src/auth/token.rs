@@ -2,7 +2,11 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use sha2::{Digest, Sha256};
+use sha2::{Digest as _, Sha256};
+
+/// The SHA-256 of a token. A plain digest is enough for a secret of full entropy, and lets a lookup be by index, which leaks
+/// nothing by its time.
+pub type Digest = [u8; 32];
 
 /// Every token starts with this, so that a secret scanner can know one.
 pub const PREFIX: &str = "rct_";
@@ -22,10 +26,12 @@ pub fn is_ours(text: &str) -> bool {
     is_whole(text) && text.starts_with(PREFIX)
 }
 
-/// What is stored of a token: its SHA-256 in hexadecimal. A plain digest is enough for a secret of full entropy,
-/// and lets the lookup be by index, which leaks nothing by its time.
-pub fn hash(secret: &str) -> String {
-    let digest = Sha256::digest(secret.as_bytes());
+pub fn digest(secret: &str) -> Digest {
+    Sha256::digest(secret.as_bytes()).into()
+}
+
+/// What is stored of a token: its digest in hexadecimal.
+pub fn hash(digest: &Digest) -> String {
     let mut digits = String::with_capacity(2 * digest.len());
     for byte in digest {
         for nibble in [byte >> 4, byte & 15] {
@@ -43,7 +49,7 @@ mod tests {
     #[test]
     fn hash_is_sha256_in_hex() {
         assert_eq!(
-            hash("abc"),
+            hash(&digest("abc")),
             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
         );
     }

@@ -20,6 +20,7 @@ use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{Error, HttpMessage as _, HttpRequest, ResponseError as _};
 use futures_util::StreamExt as _;
+use quick_cache::sync::Cache;
 
 use crate::auth::Principal;
 use crate::http::answer::Answer;
@@ -33,10 +34,8 @@ use places::{Places, Whose};
 use rates::{Buckets, Rate, whole_seconds};
 use refusals::Refusals;
 
-/// Credentials beyond this many are forgotten, the longest unused first.
-const MOST_KNOWN: u64 = 100_000;
-/// For how long an unused credential is remembered. Okta may come once a day.
-const KNOWN_FOR: Duration = Duration::from_secs(48 * 60 * 60);
+/// Credentials beyond this many are forgotten.
+const MOST_KNOWN: usize = 100_000;
 /// How long a request may wait for a place. As many may come at once as the machine does in this time.
 const WAIT: Duration = Duration::from_millis(500);
 /// The body of a refused request is read where it is as small as this: to close the connection instead costs both more.
@@ -64,7 +63,7 @@ pub struct Gate {
     places: Arc<Places>,
     /// Whose a credential was when it was last good, by a hash of the header. It lets nobody in: it only tells who is
     /// asking, before that is looked up.
-    known: moka::sync::Cache<u64, Known>,
+    known: Cache<u64, Known>,
     hasher: RandomState,
     started: Instant,
     tokens: Buckets<u64>,
@@ -89,10 +88,7 @@ impl Gate {
     pub fn new(limits: Limits) -> Self {
         Self {
             places: Arc::new(Places::new(limits.places, WAIT)),
-            known: moka::sync::Cache::builder()
-                .max_capacity(MOST_KNOWN)
-                .time_to_idle(KNOWN_FOR)
-                .build(),
+            known: Cache::new(MOST_KNOWN),
             hasher: RandomState::new(),
             started: Instant::now(),
             tokens: Buckets::new(limits.token),
@@ -113,8 +109,8 @@ impl Gate {
 
     /// Forgets an `Authorization` header that is good no more, or never was.
     pub fn forget(&self, header: &[u8]) {
-        self.known.invalidate(&self.hasher.hash_one(header));
-        self.unknown.charge((), 1, self.started.elapsed());
+        self.known.remove(&self.hasher.hash_one(header));
+        self.unknown.charge((), 1, || self.started.elapsed());
     }
 
     /// Counts what a request holds besides itself: the other operations of a bulk.
@@ -124,7 +120,7 @@ impl Gate {
     }
 
     fn charge_known(&self, known: Known, count: u32) {
-        let now = self.started.elapsed();
+        let now = || self.started.elapsed();
         self.tokens.charge(known.token, count, now);
         self.tenants.charge(known.tenant, count, now);
     }
@@ -138,7 +134,7 @@ impl Gate {
 
     /// Whether the caller has asked for too much of late.
     fn check_rates(&self, header: Option<&[u8]>, known: Option<Known>) -> Result<(), ApiError> {
-        let now = self.started.elapsed();
+        let now = || self.started.elapsed();
         let too_many = |limited| {
             move |wait| ApiError::TooMany {
                 limited,

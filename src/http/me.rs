@@ -6,19 +6,18 @@ use actix_web::web::{Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 
 use crate::http::error::ApiError;
-use crate::http::resources;
+use crate::http::resources::{self, Endpoint};
 use crate::http::shared::{Caller, Shared};
-use crate::scim::ResourceType;
 use crate::service::{self, me};
 
 type Answer = Result<HttpResponse, ApiError>;
 
 /// `GET /Me`: for `read` and `scim`.
 pub async fn get(request: HttpRequest, caller: Caller, shared: Data<Shared>) -> Answer {
-    let (rt, id) = find(&caller, &shared).await?;
-    let rt = rt.into_inner();
-    let id = resources::parse_id(&rt, id.into_inner())?;
-    resources::read(&request, &caller, &rt, &shared, id).await
+    let (of, id) = find(&caller, &shared).await?;
+    let of = of.into_inner();
+    let id = resources::parse_id(&of.0, id.into_inner())?;
+    resources::read(&request, &caller, &of.0, &shared, id).await
 }
 
 /// `PUT /Me`: for `scim`.
@@ -28,8 +27,8 @@ pub async fn replace(
     shared: Data<Shared>,
     payload: Payload,
 ) -> Answer {
-    let (rt, id) = find(&caller, &shared).await?;
-    resources::replace(request, caller, rt, shared, id, payload).await
+    let (of, id) = find(&caller, &shared).await?;
+    resources::replace(request, caller, of, shared, id, payload).await
 }
 
 /// `PATCH /Me`: for `scim`.
@@ -39,25 +38,26 @@ pub async fn patch(
     shared: Data<Shared>,
     payload: Payload,
 ) -> Answer {
-    let (rt, id) = find(&caller, &shared).await?;
-    resources::patch(request, caller, rt, shared, id, payload).await
+    let (of, id) = find(&caller, &shared).await?;
+    resources::patch(request, caller, of, shared, id, payload).await
 }
 
 /// `DELETE /Me`: for `scim`.
 pub async fn delete(request: HttpRequest, caller: Caller, shared: Data<Shared>) -> Answer {
-    let (rt, id) = find(&caller, &shared).await?;
-    resources::delete(request, caller, rt, shared, id).await
+    let (of, id) = find(&caller, &shared).await?;
+    resources::delete(request, caller, of, shared, id).await
 }
 
 /// The path that the caller could have used.
 async fn find(
     caller: &Caller,
     shared: &Shared,
-) -> Result<(Data<ResourceType>, Path<String>), ApiError> {
+) -> Result<(Data<Endpoint>, Path<String>), ApiError> {
     let service = &shared.service;
     let by = service.options.me.ok_or(ApiError::SwitchedOff("me"))?;
     let users = service.registry.by_name("User");
     let users = users.ok_or_else(|| service::Error::internal("there are no users"))?;
     let id = me::find(service, &caller.context, by).await?;
-    Ok((Data::from(Arc::clone(users)), Path::from(id.into_string())))
+    let endpoint = Data::new(Endpoint(Arc::clone(users)));
+    Ok((endpoint, Path::from(id.into_string())))
 }

@@ -22,6 +22,7 @@ pub mod pieces;
 pub mod query;
 pub mod resources;
 pub mod respond;
+pub mod route;
 pub mod search;
 pub mod server;
 pub mod shared;
@@ -34,6 +35,8 @@ use std::sync::Arc;
 use actix_web::web::{self, ServiceConfig};
 
 use crate::http::error::{method_not_allowed, no_such_path};
+use crate::http::resources::Endpoint;
+use crate::http::route::Route;
 use crate::scim::registry::Access;
 use crate::scim::{Registry, ResourceType};
 
@@ -214,7 +217,7 @@ fn scim(registry: &Arc<Registry>) -> actix_web::Scope {
     scope
         .service(
             web::resource(["", "/"])
-                .app_data(Route(SCIM_ROOT.into()))
+                .app_data(Route::new(SCIM_ROOT))
                 .route(web::get().to(search::list_all))
                 .route(web::head().to(search::list_all))
                 .default_service(method_not_allowed("GET, HEAD")),
@@ -271,21 +274,17 @@ fn scim(registry: &Arc<Registry>) -> actix_web::Scope {
         .default_service(web::to(no_such_path))
 }
 
-/// What a request is counted and logged under, in place of its path, which may name somebody.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Route(pub Arc<str>);
-
 fn resource(pattern: &str) -> actix_web::Resource {
-    web::resource(pattern).app_data(Route(pattern.into()))
+    web::resource(pattern).app_data(Route::new(pattern))
 }
 
 fn under_scim(pattern: &str) -> actix_web::Resource {
-    web::resource(pattern).app_data(Route(format!("{SCIM_ROOT}{pattern}").into()))
+    web::resource(pattern).app_data(Route::new(format!("{SCIM_ROOT}{pattern}")))
 }
 
 /// The endpoints of a resource type. Where only the operator writes, no client can.
 fn of_type(scope: actix_web::Scope, rt: &Arc<ResourceType>) -> actix_web::Scope {
-    let data = web::Data::from(Arc::clone(rt));
+    let data = web::Data::new(Endpoint(Arc::clone(rt)));
     let all = under_scim(&rt.endpoint)
         .app_data(data.clone())
         .route(web::get().to(resources::list))

@@ -14,8 +14,9 @@ use futures_util::FutureExt as _;
 use tracing::Instrument as _;
 
 use crate::http::error::ApiError;
+use crate::http::respond;
+use crate::http::route::Route;
 use crate::http::shared::Shared;
-use crate::http::{Route, respond};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const MAX_REQUEST_ID_LENGTH: usize = 64;
@@ -33,31 +34,31 @@ pub async fn observe(
     let method = request.method().clone();
     let span = tracing::info_span!("request", request.id = &*id, http.method = method.as_str());
     let shared = request.app_data::<Data<Shared>>().cloned();
-    // In a block of its own, for a part of the inner service runs before the first await.
-    let outcome = AssertUnwindSafe(async move { next.call(request).await })
-        .catch_unwind()
-        .instrument(span.clone())
-        .await;
-    let (route, status) = match &outcome {
-        Ok(Ok(response)) => {
-            let route = response.request().app_data::<Route>().cloned();
-            (route, response.status())
+    let observed = async move {
+        // In a block of its own, for a part of the inner service runs before the first await.
+        let inner = AssertUnwindSafe(async move { next.call(request).await });
+        let outcome = inner.catch_unwind().await;
+        let elapsed = started.elapsed();
+        let none;
+        let (route, status) = match &outcome {
+            Ok(Ok(response)) => (response.request().app_data(), response.status()),
+            Ok(Err(error)) => (None, error.as_response_error().status_code()),
+            Err(_panic) => (None, ApiError::Panic.status_code()),
+        };
+        let route: &Route = match route {
+            Some(route) => route,
+            None => {
+                none = Route::none();
+                &none
+            }
+        };
+        if let Some(shared) = shared {
+            route.count(&shared.metrics, &method, status.as_u16(), elapsed);
         }
-        Ok(Err(error)) => (None, error.as_response_error().status_code()),
-        Err(_panic) => (None, ApiError::Panic.status_code()),
+        log(&route.pattern, status.as_u16(), elapsed);
+        outcome
     };
-    let record = Record {
-        method: method.as_str(),
-        route: route.as_ref().map_or("none", |route| &route.0),
-        status: status.as_u16(),
-        elapsed: started.elapsed(),
-    };
-    if let Some(shared) = shared {
-        shared
-            .metrics
-            .request(record.method, record.route, record.status, record.elapsed);
-    }
-    span.in_scope(|| record.log());
+    let outcome = observed.instrument(span).await;
     let id = HeaderValue::from_str(&id).ok();
     match outcome {
         Ok(result) => {
@@ -75,33 +76,22 @@ pub async fn observe(
     }
 }
 
-/// What the log and the metrics say of an answered request.
-struct Record<'a> {
-    method: &'a str,
-    route: &'a str,
-    status: u16,
-    elapsed: Duration,
-}
-
-impl Record<'_> {
-    fn log(&self) {
-        let (route, status) = (self.route, self.status);
-        let duration_ms = self.elapsed.as_secs_f64() * 1000.0;
-        if status >= 500 {
-            tracing::error!(
-                http.route = route,
-                http.status = status,
-                duration_ms,
-                "answered"
-            );
-        } else {
-            tracing::info!(
-                http.route = route,
-                http.status = status,
-                duration_ms,
-                "answered"
-            );
-        }
+fn log(route: &str, status: u16, elapsed: Duration) {
+    let duration_ms = elapsed.as_secs_f64() * 1000.0;
+    if status >= 500 {
+        tracing::error!(
+            http.route = route,
+            http.status = status,
+            duration_ms,
+            "answered"
+        );
+    } else {
+        tracing::info!(
+            http.route = route,
+            http.status = status,
+            duration_ms,
+            "answered"
+        );
     }
 }
 

@@ -1,5 +1,7 @@
 //! The query string, decoded as a form: `%20` and `+` are both a blank.
 
+use std::borrow::Cow;
+
 use actix_web::HttpRequest;
 
 use crate::scim::project::Selection;
@@ -8,16 +10,12 @@ use crate::scim::{ErrorKind, ScimError};
 use crate::service::list::{ListQuery, Paging, Sort};
 
 /// The parameters of a request.
-pub struct Query(Vec<(String, String)>);
+pub struct Query<'r>(Vec<(Cow<'r, str>, Cow<'r, str>)>);
 
-impl Query {
+impl<'r> Query<'r> {
     /// Bytes that are no UTF-8 after decoding become U+FFFD and match nothing.
-    pub fn of(request: &HttpRequest) -> Self {
-        Self(
-            form_urlencoded::parse(request.query_string().as_bytes())
-                .map(|(name, value)| (name.into_owned(), value.into_owned()))
-                .collect(),
-        )
+    pub fn of(request: &'r HttpRequest) -> Self {
+        Self(form_urlencoded::parse(request.query_string().as_bytes()).collect())
     }
 
     /// The first value under a name; an empty one counts as none.
@@ -25,7 +23,7 @@ impl Query {
         self.0
             .iter()
             .find(|(key, _)| key == name)
-            .map(|(_, value)| value.as_str())
+            .map(|(_, value)| &**value)
             .filter(|v| !v.is_empty())
     }
 

@@ -18,19 +18,28 @@ use crate::service::provision;
 
 type Answer = Result<HttpResponse, ApiError>;
 
+/// What the endpoints of a resource type are about. Each worker has its own: they would contend for the count of one.
+pub struct Endpoint(pub Arc<ResourceType>);
+
+impl Endpoint {
+    pub fn resource_type(&self) -> Arc<ResourceType> {
+        Arc::clone(&self.0)
+    }
+}
+
 /// `GET /Users`: for `read` and `scim`.
-pub async fn list(request: HttpRequest, rt: Data<ResourceType>, shared: Data<Shared>) -> Answer {
-    let (service, rt) = (&shared.service, rt.into_inner());
+pub async fn list(request: HttpRequest, of: Data<Endpoint>, shared: Data<Shared>) -> Answer {
+    let (service, rt) = (&shared.service, &of.0);
     let parameters = Query::of(&request);
     let query = parameters.list();
     let presumed = shared::presumed(&request, &parameters, &shared);
     if let (Ok(query), Some(presumed)) = (&query, presumed)
-        && let Some(body) = queries::glance(service, &presumed, &rt, query).await?
+        && let Some(body) = queries::glance(service, &presumed, rt, query).await?
     {
         return Ok(respond::scim(StatusCode::OK, body));
     }
     let caller = Caller::extract(&request).await?;
-    let (query, among) = (query?, Among::One(rt));
+    let (query, among) = (query?, Among::One(of.resource_type()));
     let body = queries::list(service, &caller.context, among, query).await?;
     Ok(respond::scim(StatusCode::OK, body))
 }
@@ -39,14 +48,14 @@ pub async fn list(request: HttpRequest, rt: Data<ResourceType>, shared: Data<Sha
 pub async fn create(
     request: HttpRequest,
     caller: Caller,
-    rt: Data<ResourceType>,
+    of: Data<Endpoint>,
     shared: Data<Shared>,
     payload: Payload,
 ) -> Answer {
     let wish = condition::wish(&request)?;
     let applied = wish.preference();
     let body = body::read(&request, payload, shared.body_limits).await?;
-    let (service, rt) = (&shared.service, rt.into_inner());
+    let (service, rt) = (&shared.service, of.resource_type());
     let created = provision::create(service, &caller.context, &rt, &body, wish).await?;
     Ok(respond::created(created, applied))
 }
@@ -54,24 +63,24 @@ pub async fn create(
 /// `GET /Users/{id}`: for `read` and `scim`.
 pub async fn get(
     request: HttpRequest,
-    rt: Data<ResourceType>,
+    of: Data<Endpoint>,
     shared: Data<Shared>,
     id: Path<String>,
 ) -> Answer {
-    let (service, rt) = (&shared.service, rt.into_inner());
+    let (service, rt) = (&shared.service, &of.0);
     let parameters = Query::of(&request);
     let condition = condition::precondition(&request);
-    let id = parse_id(&rt, id.into_inner());
+    let id = parse_id(rt, id.into_inner());
     if let (Ok(selection), Ok(id)) = (parameters.selection(), &id)
         && let Some(presumed) = shared::presumed(&request, &parameters, &shared)
     {
-        let found = provision::glance(service, &presumed, &rt, id, selection, &condition).await?;
+        let found = provision::glance(service, &presumed, rt, id, selection, &condition).await?;
         if let Some(found) = found {
             return Ok(respond::found(found));
         }
     }
     let caller = Caller::extract(&request).await?;
-    read(&request, &caller, &rt, &shared, id?).await
+    read(&request, &caller, rt, &shared, id?).await
 }
 
 /// The same, for a caller who was looked up.
@@ -93,7 +102,7 @@ pub(super) async fn read(
 pub async fn replace(
     request: HttpRequest,
     caller: Caller,
-    rt: Data<ResourceType>,
+    of: Data<Endpoint>,
     shared: Data<Shared>,
     id: Path<String>,
     payload: Payload,
@@ -103,7 +112,7 @@ pub async fn replace(
         condition::precondition(&request),
     );
     let applied = wish.preference();
-    let rt = rt.into_inner();
+    let rt = of.resource_type();
     let id = parse_id(&rt, id.into_inner())?;
     let body = body::read(&request, payload, shared.body_limits).await?;
     let (service, context) = (&shared.service, &caller.context);
@@ -115,7 +124,7 @@ pub async fn replace(
 pub async fn patch(
     request: HttpRequest,
     caller: Caller,
-    rt: Data<ResourceType>,
+    of: Data<Endpoint>,
     shared: Data<Shared>,
     id: Path<String>,
     payload: Payload,
@@ -125,7 +134,7 @@ pub async fn patch(
         condition::precondition(&request),
     );
     let applied = wish.preference();
-    let rt = rt.into_inner();
+    let rt = of.resource_type();
     let id = parse_id(&rt, id.into_inner())?;
     let body = body::read(&request, payload, shared.body_limits).await?;
     let (service, context) = (&shared.service, &caller.context);
@@ -137,12 +146,12 @@ pub async fn patch(
 pub async fn delete(
     request: HttpRequest,
     caller: Caller,
-    rt: Data<ResourceType>,
+    of: Data<Endpoint>,
     shared: Data<Shared>,
     id: Path<String>,
 ) -> Answer {
     let condition = condition::precondition(&request);
-    let rt = rt.into_inner();
+    let rt = of.resource_type();
     let id = parse_id(&rt, id.into_inner())?;
     provision::delete(&shared.service, &caller.context, &rt, id, condition).await?;
     Ok(respond::no_content())

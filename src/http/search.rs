@@ -7,11 +7,12 @@ use serde_json::{Map, Value};
 
 use crate::http::error::ApiError;
 use crate::http::query::{self, Query};
+use crate::http::resources::Endpoint;
 use crate::http::shared::{Caller, Shared};
 use crate::http::{body, respond};
 use crate::scim::message::SEARCH_REQUEST;
 use crate::scim::project::Selection;
-use crate::scim::{ErrorKind, ResourceType, ScimError};
+use crate::scim::{ErrorKind, ScimError};
 use crate::service::list::{self as queries, Among, ListQuery};
 
 type Answer = Result<HttpResponse, ApiError>;
@@ -20,12 +21,18 @@ type Answer = Result<HttpResponse, ApiError>;
 pub async fn one(
     request: HttpRequest,
     caller: Caller,
-    rt: Data<ResourceType>,
+    of: Data<Endpoint>,
     shared: Data<Shared>,
     payload: Payload,
 ) -> Answer {
     let asked = body::read(&request, payload, shared.body_limits).await?;
-    answer(&shared, &caller, Among::One(rt.into_inner()), read(&asked)?).await
+    answer(
+        &shared,
+        &caller,
+        Among::One(of.resource_type()),
+        read(&asked)?,
+    )
+    .await
 }
 
 /// `POST /.search`: for `read` and `scim`.

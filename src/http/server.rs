@@ -9,6 +9,7 @@ use actix_web::middleware::{Compress, from_fn};
 use actix_web::web::Data;
 use actix_web::{App, HttpServer};
 
+use crate::http::route::Route;
 use crate::http::shared::Shared;
 use crate::http::{gate, observe, routes, sockets};
 
@@ -40,7 +41,7 @@ pub struct Bound {
 /// Where the listener cannot be used.
 pub fn start(
     listener: std::net::TcpListener,
-    shared: Data<Shared>,
+    shared: Shared,
     listen: &Listen,
 ) -> io::Result<Bound> {
     let address = listener.local_addr()?;
@@ -50,7 +51,9 @@ pub fn start(
     let mut server = HttpServer::new(move || {
         let registry = Arc::clone(&shared.service.registry);
         App::new()
-            .app_data(shared.clone())
+            // Not one for all: the workers would contend for its count with each request.
+            .app_data(Data::new(shared.clone()))
+            .app_data(Route::none())
             .wrap(Compress::default())
             .wrap(from_fn(observe::observe))
             .wrap(from_fn(gate::pass))

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use actix_web::dev::Payload;
 use actix_web::http::header::AUTHORIZATION;
-use actix_web::web::Data;
+use actix_web::web::{Bytes, Data};
 use actix_web::{FromRequest, HttpRequest};
 
 use crate::auth::Credential;
@@ -24,17 +24,18 @@ use crate::service::{self, Context, Service, tokens};
 use crate::telemetry::Metrics;
 
 /// What the handlers need, the same for all workers.
+#[derive(Clone)]
 pub struct Shared {
-    pub service: Service,
+    pub service: Arc<Service>,
     pub body_limits: BodyLimits,
     pub room: Arc<Room>,
     pub gate: Arc<Gate>,
     pub wires: Arc<Wires>,
-    pub metrics: Metrics,
+    pub metrics: Arc<Metrics>,
     /// Tries webhooks out; the deliveries have their own.
     pub courier: Courier,
     /// The OpenAPI document, made once.
-    pub openapi: String,
+    pub openapi: Bytes,
 }
 
 /// The authenticated caller of a request.
@@ -75,7 +76,7 @@ impl FromRequest for Caller {
 
 /// Whoever the request's credential was when it was looked up last, where the request leaves no doubt about it. To be
 /// confirmed; [`Caller`] says what is wrong where this is `None`.
-pub fn presumed(request: &HttpRequest, query: &Query, shared: &Shared) -> Option<Presumed> {
+pub fn presumed(request: &HttpRequest, query: &Query<'_>, shared: &Shared) -> Option<Presumed> {
     let mut headers = request.headers().get_all(AUTHORIZATION);
     let (Some(header), None) = (headers.next(), headers.next()) else {
         return None;

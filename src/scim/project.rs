@@ -89,7 +89,7 @@ impl Selection {
 
     /// Whether a top-level attribute, such as `members`, is shown at least in part: must the server load it?
     pub fn wants(&self, rt: &ResourceType, attribute: &str) -> bool {
-        rt.attr_by_key(attribute).is_some_and(|path| {
+        rt.find(attribute).is_some_and(|path| {
             let within = |limit: &Limit| limit.allows_some(rt, &path.attribute);
             Chosen::of(rt, self).shows(&path.attribute, None)
                 && self.limit.as_ref().is_none_or(within)

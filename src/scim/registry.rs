@@ -292,11 +292,14 @@ impl ResourceType {
 
     /// As [`Self::attr`], from text without brackets.
     pub fn attr_by_key(&self, key: &str) -> Option<AttrRef> {
+        self.find(key).cloned()
+    }
+
+    /// As [`Self::attr_by_key`], only to look at.
+    pub fn find(&self, key: &str) -> Option<&AttrRef> {
         let found = self.lookup.get(key);
         // Most clients spell names as the schema does.
-        found
-            .or_else(|| self.lookup.get(&key.to_ascii_lowercase()))
-            .cloned()
+        found.or_else(|| self.lookup.get(&key.to_ascii_lowercase()))
     }
 
     /// The extension with this URN, whatever its letter case.

@@ -3,9 +3,8 @@
 //! The common answer shows the whole resource; then the stored text is copied unread, and `members`, `groups` and
 //! `meta` are written before its last brace. Only a selection of attributes needs the text to be parsed.
 
-use std::fmt::Write as _;
-
 use jiff::Timestamp;
+use jiff::tz::Offset;
 use serde_json::{Map, Value, json};
 
 use crate::scim::project::{Selection, project};
@@ -159,16 +158,54 @@ fn splice(
 fn push_meta(text: &mut String, meta: &Meta<'_>) {
     text.push_str(r#""meta":{"resourceType":"#);
     push_text(text, meta.resource_type);
-    // Writing to a String cannot fail.
-    let _ = write!(
-        text,
-        r#","created":"{}","lastModified":"{}","location":"#,
-        meta.created, meta.modified
-    );
+    text.push_str(r#","created":""#);
+    push_time(text, meta.created);
+    text.push_str(r#"","lastModified":""#);
+    push_time(text, meta.modified);
+    text.push_str(r#"","location":"#);
     push_text(text, meta.location);
     text.push_str(r#","version":"#);
     push_text(text, &meta.version.to_string());
     text.push_str("}}");
+}
+
+/// As the time prints itself, which takes longer than all else of `meta`.
+fn push_time(text: &mut String, time: Timestamp) {
+    let date = Offset::UTC.to_datetime(time);
+    let (micros, nanos) = (
+        date.subsec_nanosecond() / 1000,
+        date.subsec_nanosecond() % 1000,
+    );
+    if date.year() < 0 || nanos != 0 {
+        text.push_str(&time.to_string());
+        return;
+    }
+    push_digits(text, date.year().into(), 1000);
+    for (before, number) in [
+        ('-', date.month()),
+        ('-', date.day()),
+        ('T', date.hour()),
+        (':', date.minute()),
+        (':', date.second()),
+    ] {
+        text.push(before);
+        push_digits(text, number.into(), 10);
+    }
+    if micros != 0 {
+        text.push('.');
+        push_digits(text, micros, 100_000);
+        text.truncate(text.trim_end_matches('0').len());
+    }
+    text.push('Z');
+}
+
+/// The digits of a number, from that of `unit` on.
+fn push_digits(text: &mut String, number: i32, mut unit: i32) {
+    while unit > 0 {
+        let digit = u8::try_from(number / unit % 10).unwrap_or_default();
+        text.push(char::from(b'0'.saturating_add(digit)));
+        unit /= 10;
+    }
 }
 
 fn push_list<T>(text: &mut String, name: &str, rows: &[T], push: impl Fn(&mut String, &T)) {
@@ -212,15 +249,14 @@ fn push_group(text: &mut String, group: &GroupView) {
 
 /// A JSON string; ids, URIs and most names need no escape and are copied.
 fn push_text(text: &mut String, value: &str) {
-    if value
-        .bytes()
-        .any(|byte| byte < b' ' || byte == b'"' || byte == b'\\')
-    {
-        text.push_str(&Value::from(value).to_string());
-    } else {
+    // Without a way out in the middle, many bytes are looked at in one step.
+    let is_plain = |so_far, byte| so_far & (byte >= b' ') & (byte != b'"') & (byte != b'\\');
+    if value.bytes().fold(true, is_plain) {
         text.push('"');
         text.push_str(value);
         text.push('"');
+    } else {
+        text.push_str(&Value::from(value).to_string());
     }
 }
 
@@ -304,6 +340,27 @@ mod tests {
         if let (Some(mut roll), Some(members)) = (Roll::begin(group, doc, &selection), members) {
             members.iter().for_each(|member| roll.push(member));
             assert_eq!(roll.end(&meta()).concat(), expected);
+        }
+    }
+
+    #[test]
+    fn times_are_written_as_they_print_themselves() {
+        for text in [
+            "1970-01-01T00:00:00Z",
+            "2026-11-29T23:59:59.999999Z",
+            "2024-02-29T12:00:00.5Z",
+            "2024-02-29T12:00:00.00001Z",
+            "2024-02-29T12:00:00.123456789Z",
+            "0000-01-01T00:00:00Z",
+            "-000001-12-31T23:59:59Z",
+            "1969-12-31T23:59:59.25Z",
+            "9999-12-30T21:59:59.1Z",
+        ] {
+            let time: Timestamp = text.parse().unwrap();
+            let mut written = String::new();
+            push_time(&mut written, time);
+            assert_eq!(written, time.to_string());
+            assert_eq!(written, text);
         }
     }
 

@@ -47,7 +47,10 @@ impl Version {
 
 impl fmt::Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "W/\"{}\"", self.opaque())
+        match self.groups {
+            None => write!(f, "W/\"{}\"", self.number),
+            Some(_) => write!(f, "W/\"{}\"", self.opaque()),
+        }
     }
 }
 

@@ -109,27 +109,24 @@ pub async fn glance(
     rt: &Arc<ResourceType>,
     query: &ListQuery,
 ) -> Result<Option<String>, Error> {
-    let (context, among) = (presumed.context(), Among::One(Arc::clone(rt)));
-    let Paging::Index(None | Some(1)) = &query.paging else {
+    let context = presumed.context();
+    let (Paging::Index(None | Some(1)), Some(text), None) =
+        (&query.paging, &query.filter, &query.sort)
+    else {
         return Ok(None);
     };
-    if query.filter.is_none() || query.sort.is_some() || context.require(Scope::Read).is_err() {
+    // What is wrong with it is told by the other way.
+    let filter = filter::parse(rt, text, context.policy.compatibility);
+    let Ok(filter) = filter else {
+        return Ok(None);
+    };
+    if context.require(Scope::Read).is_err() || context.may_ask(rt, &filter).is_err() {
         return Ok(None);
     }
-    // What is wrong with it is told by the other way.
-    let Ok(kinds) = kinds(service, context, &among, query) else {
-        return Ok(None);
-    };
-    let count = query.count.unwrap_or(1);
-    let asked = Asked {
-        kinds,
-        order: None,
-        filter_text: String::new(),
-        start: Begin::Index(1),
-        limit: u32::try_from(count.max(0)).unwrap_or(u32::MAX),
-        selection: query.selection.clone().within(context.limit()),
-    };
-    let Some((lookup, by)) = asked.only_one() else {
+    let selection = query.selection.clone().within(context.limit());
+    let by = only_one(&filter).filter(|_| query.count.is_none_or(|count| count > 0));
+    let lookup = Lookup::of(rt, &selection);
+    let (Some(lookup), Some(by)) = (lookup, by) else {
         return Ok(None);
     };
     let seen = lookup.find(&service.store, context.tenant(), by).await?;
@@ -266,41 +263,51 @@ impl Asked {
     /// The lookup that the query is where it asks for a user name: nobody else has it, so there is nothing to count and no
     /// page after the first.
     fn only_one(&self) -> Option<(Lookup<'_>, By)> {
-        let ([only], Begin::Index(1)) = (self.kinds.as_slice(), &self.start) else {
+        let Begin::Index(1) = self.start else {
             return None;
         };
-        match equality(only)? {
-            ("userName", name) if self.limit > 0 => {
-                let lookup = Lookup::of(&only.rt, &self.selection)?;
-                Some((lookup, By::UserName(name.to_owned())))
-            }
-            _ => None,
-        }
+        let (rt, filter) = self.unsorted()?;
+        let by = only_one(filter).filter(|_| self.limit > 0)?;
+        Some((Lookup::of(rt, &self.selection)?, by))
     }
 
     /// Whether it asks for a value that only a few resources have, and an index leads to them.
     fn is_short(&self) -> bool {
-        let [only] = self.kinds.as_slice() else {
-            return false;
-        };
-        matches!(
-            equality(only),
-            Some(("id" | "externalId" | "emails.value", _))
-        )
+        let asked = self.unsorted().and_then(|(_, filter)| equality(filter));
+        matches!(asked, Some(("id" | "externalId" | "emails.value", _)))
+    }
+
+    /// The one type and its filter, where nothing is said of the order.
+    fn unsorted(&self) -> Option<(&ResourceType, &Filter)> {
+        match self.kinds.as_slice() {
+            [
+                Kind {
+                    rt,
+                    filter: Some(filter),
+                    sort: None,
+                },
+            ] => Some((rt, filter)),
+            _ => None,
+        }
+    }
+}
+
+/// The one that can match, where the filter asks for a user name.
+fn only_one(filter: &Filter) -> Option<By> {
+    match equality(filter)? {
+        ("userName", name) => Some(By::UserName(name.to_owned())),
+        _ => None,
     }
 }
 
 /// The attribute and the text, as it is compared, where the filter is `attribute eq "text"`.
-fn equality(kind: &Kind) -> Option<(&str, &str)> {
-    match (&kind.filter, &kind.sort) {
-        (
-            Some(Filter::Compare {
-                path,
-                op: CompareOp::Eq,
-                value: Operand::Text(text),
-            }),
-            None,
-        ) => Some((path.key(), text)),
+fn equality(filter: &Filter) -> Option<(&str, &str)> {
+    match filter {
+        Filter::Compare {
+            path,
+            op: CompareOp::Eq,
+            value: Operand::Text(text),
+        } => Some((path.key(), text)),
         _ => None,
     }
 }
@@ -519,7 +526,7 @@ impl Walk {
         let Some(key) = key else {
             return Ok(None);
         };
-        if let Some(note) = notes.recall(&key) {
+        if let Some(note) = notes.recall(&key, self.at_us) {
             return Ok(Some(note));
         }
         if conn.backend() == Backend::Sqlite {

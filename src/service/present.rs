@@ -84,7 +84,7 @@ impl Wish {
 
 /// `https://scim.example.com/scim/v2/Users/ID`
 pub fn location(base_url: &str, rt: &ResourceType, id: &ResourceId) -> String {
-    format!("{base_url}{}/{}", rt.endpoint, id.as_str())
+    [base_url, &rt.endpoint, "/", id.as_str()].concat()
 }
 
 /// Renders one resource.
@@ -353,7 +353,7 @@ fn groups_shown(
 
 /// The `$ref` of a member, or of the group that a user is in; users and groups are all that can be either.
 pub fn reference(base_url: &str, kind: &str, id: &ResourceId) -> String {
-    format!("{base_url}/{kind}s/{}", id.as_str())
+    [base_url, "/", kind, "s/", id.as_str()].concat()
 }
 
 fn members_of(

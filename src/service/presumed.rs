@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use jiff::Timestamp;
-use moka::sync::Cache;
+use quick_cache::sync::Cache;
 
+use crate::auth::token::Digest;
 use crate::auth::{Credential, Principal, token};
 use crate::issuers::Pass;
 use crate::service::arrivals::{self, Kind};
@@ -17,11 +18,10 @@ use crate::service::{Context, Policy, Service};
 use crate::store::tokens::Token;
 
 /// Credentials that are remembered; others are looked up each time.
-const MOST: u64 = 10_000;
+const MOST: usize = 10_000;
 
-/// The callers that were looked up, by the hashes of their credentials.
-#[derive(Clone)]
-pub struct Callers(Cache<String, Arc<Remembered>>);
+/// The callers that were looked up, by their credentials.
+pub struct Callers(Cache<Digest, Arc<Remembered>>);
 
 impl Default for Callers {
     fn default() -> Self {
@@ -83,8 +83,21 @@ impl Remembered {
 }
 
 impl Callers {
-    pub(super) fn remember(&self, hash: String, caller: Remembered) {
-        self.0.insert(hash, Arc::new(caller));
+    pub(super) fn remember(&self, digest: Digest, caller: Remembered) {
+        self.0.insert(digest, Arc::new(caller));
+    }
+
+    fn get(&self, digest: &Digest, now: Timestamp) -> Option<Arc<Remembered>> {
+        let remembered = self.0.get(digest)?;
+        remembered.ground.holds(now).then_some(remembered)
+    }
+
+    /// Whom an issuer's token speaks for, where that need not be checked again: it holds if the tenant's access epoch is
+    /// still the one that is answered with it.
+    pub(super) fn vouched(&self, digest: &Digest, now: Timestamp) -> Option<(Principal, i64)> {
+        let remembered = self.get(digest, now)?;
+        let is_issuers = matches!(remembered.ground, Ground::Issuer(_));
+        is_issuers.then(|| (remembered.principal.clone(), remembered.epoch))
     }
 }
 
@@ -97,12 +110,10 @@ pub struct Presumed {
 
 impl Presumed {
     /// `None` where nothing is remembered of the credential.
-    pub fn of(service: &Service, credential: &Credential) -> Option<Self> {
-        let remembered = service.callers.0.get(&token::hash(credential.secret()))?;
+    pub fn of(service: &Service, credential: &Credential<'_>) -> Option<Self> {
         let at = service.clock.now();
-        if !remembered.ground.holds(at) {
-            return None;
-        }
+        let digest = token::digest(credential.secret());
+        let remembered = service.callers.get(&digest, at)?;
         Some(Self {
             context: Context {
                 principal: remembered.principal.clone(),

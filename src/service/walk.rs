@@ -7,14 +7,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use moka::sync::Cache;
+use quick_cache::sync::Cache;
 use sha2::{Digest, Sha256};
 
 /// How long a client may take between two pages.
 const PATIENCE: Duration = Duration::from_secs(15 * 60);
 /// See [`fresh_since`].
 const FRESH_US: i64 = 60 * 1_000_000;
-const MAX_NOTES: u64 = 100_000;
+const MAX_NOTES: usize = 100_000;
 
 /// What identifies the next page of one client's one query.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -74,16 +74,13 @@ pub fn fresh_since(now_us: i64) -> i64 {
 /// The notes of this node.
 #[derive(Debug, Clone)]
 pub struct Walks {
-    notes: Cache<WalkKey, Arc<Note>>,
+    notes: Arc<Cache<WalkKey, Arc<Note>>>,
 }
 
 impl Default for Walks {
     fn default() -> Self {
         Self {
-            notes: Cache::builder()
-                .max_capacity(MAX_NOTES)
-                .time_to_live(PATIENCE)
-                .build(),
+            notes: Arc::new(Cache::new(MAX_NOTES)),
         }
     }
 }
@@ -113,8 +110,11 @@ impl WalkKey {
 }
 
 impl Walks {
-    pub fn recall(&self, key: &WalkKey) -> Option<Arc<Note>> {
+    pub fn recall(&self, key: &WalkKey, now_us: i64) -> Option<Arc<Note>> {
         let note = self.notes.get(key)?;
+        if note.at_us < stale_before(now_us) {
+            return None;
+        }
         if !note.used {
             self.notes.insert(
                 key.clone(),
@@ -150,7 +150,7 @@ mod tests {
     }
 
     fn last(walks: &Walks, key: &WalkKey) -> String {
-        walks.recall(key).unwrap().last_id.clone()
+        walks.recall(key, FRESH_US).unwrap().last_id.clone()
     }
 
     #[test]
@@ -174,6 +174,16 @@ mod tests {
         walks.remember(other.clone(), note("b", 0));
         walks.remember(other.clone(), note("c", FRESH_US));
         assert_eq!(last(&walks, &other), "c");
+    }
+
+    #[test]
+    fn nobody_goes_on_from_a_note_that_is_too_old() {
+        let walks = Walks::default();
+        let key = WalkKey::new(&["1", "okta", "User", ""], 101);
+        walks.remember(key.clone(), note("b", 0));
+        let end_us = i64::try_from(PATIENCE.as_micros()).unwrap();
+        assert!(walks.recall(&key, end_us).is_some());
+        assert_eq!(walks.recall(&key, end_us + 1), None);
     }
 
     #[test]

@@ -73,7 +73,7 @@ fn insert_each(
             Bind::AnyText(row.text.as_deref()),
             Bind::AnyDouble(row.num),
         ];
-        Prepared::<InsertOne, 6>::new(conn.backend(), binds).execute(conn)?;
+        Prepared::<InsertOne, 6>::new(binds).execute(conn)?;
     }
     Ok(())
 }

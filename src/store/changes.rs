@@ -330,7 +330,7 @@ fn insert_each(
             Bind::Text(&change.actor),
             Bind::Text(&change.payload),
         ];
-        Prepared::<InsertOne, 8>::new(conn.backend(), binds).execute(conn)?;
+        Prepared::<InsertOne, 8>::new(binds).execute(conn)?;
     }
     Ok(())
 }

@@ -3,26 +3,25 @@
 //! A lookup by an index takes a few microseconds there, and to hand it to another thread and wait for the answer takes
 //! several times that. What may take longer goes to the readers, so that it holds up nobody else's requests.
 //!
-//! To take and give back the locks of a read takes about as long as the lookup. So where requests come close upon each
-//! other, those that a thread answers in one turn share them: they read one state of the database, which is the newest, for
-//! nothing was written meanwhile.
+//! To take and give back the locks of a read takes about as long as the lookup. So requests that come close upon each other
+//! share them: they read one state of the database, which is the newest, for nothing was written meanwhile.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
-use diesel::RunQueryDsl as _;
+use diesel::sql_types::Untyped;
 
 use crate::store::conn::Role;
 use crate::store::job::panicked;
 use crate::store::session::{Pauses, Session};
-use crate::store::sql::Sql;
-use crate::store::{Conn, DatabaseUrl, StoreError};
+use crate::store::sql::{Fixed, Prepared};
+use crate::store::{Backend, Conn, DatabaseUrl, StoreError};
 
 /// How long a state is shared. This process tells when there is a newer one; a command that writes into the same file does
 /// not, and what it has done is seen after this time at the latest.
-const SHARED_FOR: Duration = Duration::from_micros(300);
+const SHARED_FOR: Duration = Duration::from_millis(1);
 /// Lookups further apart than this share nothing: there is nobody to share with.
 const CLOSE: Duration = Duration::from_micros(100);
 
@@ -45,7 +44,7 @@ struct Desk {
 }
 
 /// A state of the database that several read.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Shared {
     writes: u64,
     since: Instant,
@@ -109,11 +108,11 @@ impl Direct {
             let is_begun = desk.shared.is_some();
             let conn = desk.session.connected()?;
             if !is_begun {
-                Sql::new("BEGIN").execute(conn)?;
+                begin(conn)?;
             }
             let result = catch_unwind(AssertUnwindSafe(|| work(conn)));
             if !is_begun {
-                Sql::new("ROLLBACK").execute(conn)?;
+                end(conn)?;
             }
             Ok(result.unwrap_or_else(|panic| Err(panicked(&*panic).into())))
         })
@@ -128,13 +127,13 @@ impl Direct {
         let writes = self.writes.at_rest();
         // Safe to go on after a panic or a fault: the connection is given up.
         let done = catch_unwind(AssertUnwindSafe(|| {
-            let is_new = desk.refresh(writes)?;
-            Ok((work(desk)?, is_new))
+            let begun = desk.refresh(writes)?;
+            Ok((work(desk)?, begun))
         }));
         let result = done.unwrap_or_else(|panic| Err(panicked(&*panic)));
         match &result {
-            Ok((_, true)) => self.end_soon(number, desk),
-            Ok((_, false)) => {}
+            Ok((_, Some(shared))) => self.end_later(number, *shared, desk),
+            Ok((_, None)) => {}
             Err(_) => desk.give_up(),
         }
         match result {
@@ -143,16 +142,18 @@ impl Direct {
         }
     }
 
-    /// Ends the transaction once this thread has done what there is to do now.
-    fn end_soon(self: &Arc<Self>, number: usize, desk: &mut Desk) {
+    /// Sees to it that the transaction ends, also where nobody comes who would end it.
+    fn end_later(self: &Arc<Self>, number: usize, shared: Shared, desk: &mut Desk) {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
             desk.end();
             return;
         };
         let direct = Arc::clone(self);
         runtime.spawn(async move {
+            tokio::time::sleep(SHARED_FOR).await;
             if let Some(place) = direct.places.get(number)
                 && let Some(desk) = &mut *place.lock().unwrap_or_else(PoisonError::into_inner)
+                && desk.shared == Some(shared)
             {
                 desk.end();
             }
@@ -182,36 +183,30 @@ impl Direct {
 }
 
 impl Desk {
-    /// Goes on with the state at hand where it is the newest, or ends it. True: another has been begun, to be shared.
-    fn refresh(&mut self, writes: Option<u64>) -> Result<bool, StoreError> {
+    /// Goes on with the state at hand where it is the newest, or ends it. Answers the next one, where it has begun that.
+    fn refresh(&mut self, writes: Option<u64>) -> Result<Option<Shared>, StoreError> {
         let now = Instant::now();
         let is_close = now.duration_since(self.last_used) < CLOSE;
         self.last_used = now;
-        let had = self.shared;
-        if let Some(shared) = had {
+        if let Some(shared) = self.shared {
             if writes == Some(shared.writes) && now.duration_since(shared.since) < SHARED_FOR {
-                return Ok(false);
+                return Ok(None);
             }
             self.end();
         }
         let Some(writes) = writes.filter(|_| is_close) else {
-            return Ok(false);
+            return Ok(None);
         };
-        Sql::new("BEGIN").execute(self.session.connected()?)?;
+        begin(self.session.connected()?)?;
         self.shared = Some(Shared { writes, since: now });
-        // Where there was one, its end is on the way, and it will end this one.
-        Ok(had.is_none())
+        Ok(self.shared)
     }
 
     fn end(&mut self) {
         if self.shared.take().is_none() {
             return;
         }
-        let ended = self
-            .session
-            .connected()
-            .and_then(|conn| Ok(Sql::new("ROLLBACK").execute(conn)?));
-        if ended.is_err() {
+        if self.session.connected().and_then(end).is_err() {
             self.give_up();
         }
     }
@@ -220,6 +215,35 @@ impl Desk {
         self.shared = None;
         self.session.discard();
     }
+}
+
+struct Begin;
+struct End;
+
+impl Fixed for Begin {
+    type Row = Untyped;
+
+    fn text(_: Backend) -> &'static [&'static str] {
+        &["BEGIN"]
+    }
+}
+
+impl Fixed for End {
+    type Row = Untyped;
+
+    fn text(_: Backend) -> &'static [&'static str] {
+        &["ROLLBACK"]
+    }
+}
+
+fn begin(conn: &mut Conn) -> Result<(), StoreError> {
+    Prepared::<Begin, 0>::new([]).execute(conn)?;
+    Ok(())
+}
+
+fn end(conn: &mut Conn) -> Result<(), StoreError> {
+    Prepared::<End, 0>::new([]).execute(conn)?;
+    Ok(())
 }
 
 /// The number of the next thread.
@@ -276,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn a_state_is_shared_for_one_turn() {
+    fn a_state_is_shared_for_a_moment() {
         with_store(|store| async move {
             if store.backend() == Backend::Postgres {
                 return;

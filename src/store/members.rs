@@ -180,7 +180,7 @@ pub fn each(
             Bind::Text(&last),
         ];
         let part: Vec<(String, String, Option<String>)> =
-            Prepared::<Part, 3>::new(conn.backend(), binds).load(conn)?;
+            Prepared::<Part, 3>::new(binds).all(conn)?;
         let is_end = part.len() < PART;
         for (id, kind, display) in part {
             last.clone_from(&id);

@@ -163,7 +163,7 @@ pub fn insert(tx: &mut Tx<'_>, new: &NewResource) -> Result<Stamp, StoreError> {
         Bind::Text(&new.doc),
     ];
     let conn = tx.conn();
-    Prepared::<InsertOne, 13>::new(conn.backend(), binds).execute(conn)?;
+    Prepared::<InsertOne, 13>::new(binds).execute(conn)?;
     attributes::insert(tx, &new.id, &new.rows)?;
     tx.count(&new.resource_type, 1, 0);
     tx.grown().resources += 1;
@@ -312,9 +312,7 @@ pub fn update(tx: &mut Tx<'_>, new: &Update) -> Result<Option<Stamp>, StoreError
         Bind::Text(new.id.as_str()),
     ];
     let conn = tx.conn();
-    let version: Option<i64> = Prepared::<UpdateOne, 9>::new(conn.backend(), binds)
-        .get_result(conn)
-        .optional()?;
+    let version: Option<i64> = Prepared::<UpdateOne, 9>::new(binds).one(conn)?;
     let Some(version) = version else {
         return Ok(None);
     };

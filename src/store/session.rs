@@ -134,17 +134,16 @@ impl Session {
 
     /// The connection outside a transaction, made anew where there is none.
     pub fn connected(&mut self) -> Result<&mut Conn, StoreError> {
-        let conn = match self.conn.take() {
-            Some(conn) => conn,
+        match self.conn {
+            Some(ref mut conn) => Ok(conn),
             None => {
                 self.pauses.check()?;
                 let fresh = conn::open(&self.url, self.role);
                 let fresh = fresh.map_err(|error| self.pauses.begin(error.while_running()))?;
                 self.pauses.end();
-                fresh
+                Ok(self.conn.insert(fresh))
             }
-        };
-        Ok(self.conn.insert(conn))
+        }
     }
 
     /// Undoes the transaction at hand. A connection that cannot do that is given up.

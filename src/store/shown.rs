@@ -6,8 +6,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use diesel::Queryable;
 use diesel::sql_types::{BigInt, Nullable, Text};
-use diesel::{OptionalExtension, Queryable, RunQueryDsl};
 use serde::Deserialize;
 
 use crate::store::members::GroupRow;
@@ -157,9 +157,7 @@ fn single<S: Fixed<Row = Columns>>(
     what: &What,
     key: &str,
 ) -> Result<Sight, StoreError> {
-    let found: Option<Found> = statement::<S>(conn, tenant, what, key)
-        .get_result(conn)
-        .optional()?;
+    let found: Option<Found> = statement::<S>(tenant, what, key).one(conn)?;
     let epoch = found.as_ref().map_or(0, |found| found.epoch);
     let shown = match found {
         Some(found) => shown(found, &what.resource_type)?,
@@ -176,21 +174,16 @@ fn several<S: Fixed<Row = Columns>>(
 ) -> Result<Vec<Found>, StoreError> {
     let keys: Vec<&str> = by.iter().map(By::key).collect();
     let list = serde_json::to_string(&keys)?;
-    Ok(statement::<S>(conn, tenant, what, &list).load(conn)?)
+    Ok(statement::<S>(tenant, what, &list).all(conn)?)
 }
 
-fn statement<'a, S: Fixed>(
-    conn: &Conn,
-    tenant: TenantId,
-    what: &'a What,
-    key: &'a str,
-) -> Prepared<'a, S, 3> {
+fn statement<'a, S: Fixed>(tenant: TenantId, what: &'a What, key: &'a str) -> Prepared<'a, S, 3> {
     let binds = [
         Bind::Int(tenant.0),
         Bind::Text(&what.resource_type),
         Bind::Text(key),
     ];
-    Prepared::new(conn.backend(), binds)
+    Prepared::new(binds)
 }
 
 fn shown(found: Found, resource_type: &str) -> Result<Option<Shown>, StoreError> {

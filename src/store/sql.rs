@@ -10,9 +10,13 @@ use std::borrow::Cow;
 use std::fmt::Write;
 use std::marker::PhantomData;
 
+use diesel::backend::Backend as DieselBackend;
+use diesel::pg::Pg;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::query_dsl::methods::{ExecuteDsl, LoadQuery};
 use diesel::sql_types::{BigInt, Bool, Double, Nullable, Text, Untyped};
-use diesel::{QueryResult, RunQueryDsl};
+use diesel::sqlite::Sqlite;
+use diesel::{OptionalExtension as _, PgConnection, QueryResult, RunQueryDsl, SqliteConnection};
 use serde::Serialize;
 
 use crate::store::conn::{Conn, MultiBackend};
@@ -38,16 +42,40 @@ pub(super) enum Bind<'a> {
     AnyBool(Option<bool>),
 }
 
-impl Bind<'_> {
-    fn push<'b>(&'b self, out: &mut AstPass<'_, 'b, MultiBackend>) -> QueryResult<()> {
-        match self {
-            Self::Int(value) => out.push_bind_param::<BigInt, _>(value),
-            Self::Text(value) => out.push_bind_param::<Text, _>(*value),
-            Self::AnyText(value) => out.push_bind_param::<Nullable<Text>, _>(value),
-            Self::AnyDouble(value) => out.push_bind_param::<Nullable<Double>, _>(value),
-            Self::AnyBool(value) => out.push_bind_param::<Nullable<Bool>, _>(value),
+/// What parameters can be handed to: either database, and the one that stands for both.
+trait Takes: DieselBackend + Sized {
+    fn push<'b>(bind: &'b Bind<'_>, out: &mut AstPass<'_, 'b, Self>) -> QueryResult<()>;
+}
+
+macro_rules! takes {
+    ($($backend:ty),+) => {$(
+        impl Takes for $backend {
+            fn push<'b>(bind: &'b Bind<'_>, out: &mut AstPass<'_, 'b, Self>) -> QueryResult<()> {
+                match bind {
+                    Bind::Int(value) => out.push_bind_param::<BigInt, _>(value),
+                    Bind::Text(value) => out.push_bind_param::<Text, _>(*value),
+                    Bind::AnyText(value) => out.push_bind_param::<Nullable<Text>, _>(value),
+                    Bind::AnyDouble(value) => out.push_bind_param::<Nullable<Double>, _>(value),
+                    Bind::AnyBool(value) => out.push_bind_param::<Nullable<Bool>, _>(value),
+                }
+            }
         }
-    }
+    )+};
+}
+
+takes!(Sqlite, Pg, MultiBackend);
+
+/// A database itself.
+trait Native: Takes {
+    const BACKEND: Backend;
+}
+
+impl Native for Sqlite {
+    const BACKEND: Backend = Backend::Sqlite;
+}
+
+impl Native for Pg {
+    const BACKEND: Backend = Backend::Postgres;
 }
 
 impl<'a> Sql<'a> {
@@ -87,7 +115,7 @@ impl QueryFragment<MultiBackend> for Sql<'_> {
                 .ok_or_else(|| {
                     diesel::result::Error::QueryBuilderError("a parameter without a value".into())
                 })?;
-            bind.push(&mut out)?;
+            MultiBackend::push(bind, &mut out)?;
             out.push_sql(rest);
         }
         Ok(())
@@ -114,32 +142,62 @@ pub(super) trait Fixed: 'static {
     fn text(backend: Backend) -> &'static [&'static str];
 }
 
-/// A [`Fixed`] statement with its parameters.
+/// A [`Fixed`] statement with its parameters. It is given to the database itself: the way through [`Conn`]'s enum writes the
+/// text anew each time.
 pub(super) struct Prepared<'a, S, const N: usize> {
-    backend: Backend,
     binds: [Bind<'a>; N],
     statement: PhantomData<S>,
 }
 
 impl<'a, S: Fixed, const N: usize> Prepared<'a, S, N> {
-    pub fn new(backend: Backend, binds: [Bind<'a>; N]) -> Self {
+    pub fn new(binds: [Bind<'a>; N]) -> Self {
         Self {
-            backend,
             binds,
             statement: PhantomData,
         }
     }
+
+    /// The row, where there is one.
+    pub fn one<T>(self, conn: &mut Conn) -> QueryResult<Option<T>>
+    where
+        Self: LoadQuery<'a, SqliteConnection, T> + LoadQuery<'a, PgConnection, T>,
+    {
+        match conn {
+            Conn::Sqlite(conn) => self.get_result(conn),
+            Conn::Postgres(conn) => self.get_result(conn),
+        }
+        .optional()
+    }
+
+    /// All rows.
+    pub fn all<T>(self, conn: &mut Conn) -> QueryResult<Vec<T>>
+    where
+        Self: LoadQuery<'a, SqliteConnection, T> + LoadQuery<'a, PgConnection, T>,
+    {
+        match conn {
+            Conn::Sqlite(conn) => self.load(conn),
+            Conn::Postgres(conn) => self.load(conn),
+        }
+    }
+
+    /// The number of rows that were written.
+    pub fn execute(self, conn: &mut Conn) -> QueryResult<usize> {
+        match conn {
+            Conn::Sqlite(conn) => ExecuteDsl::execute(self, conn),
+            Conn::Postgres(conn) => ExecuteDsl::execute(self, conn),
+        }
+    }
 }
 
-impl<S: Fixed, const N: usize> QueryFragment<MultiBackend> for Prepared<'_, S, N> {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, MultiBackend>) -> QueryResult<()> {
-        let mut parts = S::text(self.backend).iter();
-        let mut push = |out: &mut AstPass<'_, 'b, MultiBackend>| {
+impl<DB: Native, S: Fixed, const N: usize> QueryFragment<DB> for Prepared<'_, S, N> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
+        let mut parts = S::text(DB::BACKEND).iter();
+        let mut push = |out: &mut AstPass<'_, 'b, DB>| {
             out.push_sql(parts.next().copied().unwrap_or_default());
         };
         for bind in &self.binds {
             push(&mut out);
-            bind.push(&mut out)?;
+            DB::push(bind, &mut out)?;
         }
         push(&mut out);
         Ok(())
@@ -155,7 +213,7 @@ impl<S: Fixed, const N: usize> Query for Prepared<'_, S, N> {
     type SqlType = S::Row;
 }
 
-impl<S, const N: usize> RunQueryDsl<Conn> for Prepared<'_, S, N> {}
+impl<C, S, const N: usize> RunQueryDsl<C> for Prepared<'_, S, N> {}
 
 /// The type of a column in [`rows`].
 #[derive(Debug, Clone, Copy)]

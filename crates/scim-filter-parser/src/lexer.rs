@@ -87,9 +87,14 @@ impl<'t> Parser<'t> {
 
     fn run_until(&self, is_delimiter: impl Fn(char) -> bool) -> &'t str {
         let rest = self.rest();
+        // Most names are of these alone.
+        let plain = rest.bytes().take_while(u8::is_ascii_alphanumeric).count();
         let end = rest
-            .find(|c: char| c.is_whitespace() || c.is_control() || is_delimiter(c))
-            .unwrap_or(rest.len());
+            .get(plain..)
+            .and_then(|rest| {
+                rest.find(|c: char| c.is_whitespace() || c.is_control() || is_delimiter(c))
+            })
+            .map_or(rest.len(), |end| plain + end);
         rest.get(..end).unwrap_or_default()
     }
 

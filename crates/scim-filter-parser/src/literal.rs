@@ -68,6 +68,9 @@ impl Parser<'_> {
         self.eat(quote);
         let mut string = String::new();
         loop {
+            let plain = self.plain(quote);
+            string.push_str(plain);
+            self.position += plain.len();
             let at = self.position;
             let Some(c) = self.peek() else {
                 return Err(self.defect(
@@ -91,6 +94,14 @@ impl Parser<'_> {
                 _ => string.push(c),
             }
         }
+    }
+
+    /// What comes before the next character that means something within a string.
+    fn plain(&self, quote: char) -> &str {
+        let rest = self.rest();
+        let is_special = |byte: u8| byte < b' ' || byte == b'\\' || char::from(byte) == quote;
+        let end = rest.bytes().position(is_special).unwrap_or(rest.len());
+        rest.get(..end).unwrap_or_default()
     }
 
     /// The character that the escape at `at` stands for; its backslash has been read.

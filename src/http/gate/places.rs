@@ -1,6 +1,6 @@
 //! The places inside, and those who wait for one.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ const STRANGERS: usize = 4;
 const WAITING: usize = 4;
 
 /// Whose part a request counts for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Whose {
     Tenant(TenantId),
     /// Whoever has shown no credential that was good before.
@@ -31,7 +31,7 @@ pub struct Places {
 #[derive(Default)]
 struct Inside {
     total: usize,
-    held: HashMap<Whose, usize>,
+    held: BTreeMap<Whose, usize>,
     /// In turn: who was given a place goes to the end.
     waiting: VecDeque<(Whose, VecDeque<oneshot::Sender<Place>>)>,
 }

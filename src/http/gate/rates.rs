@@ -47,14 +47,15 @@ impl<K: Hash + Eq> Buckets<K> {
         self.rate
     }
 
-    /// Whether the bucket has one left; if not, when it will.
+    /// Whether the bucket has one left; if not, when it will. The time is asked for only where there is a limit.
     ///
     /// # Errors
     /// How long that takes.
-    pub fn check(&self, key: &K, now: Duration) -> Result<(), Duration> {
+    pub fn check(&self, key: &K, now: impl FnOnce() -> Duration) -> Result<(), Duration> {
         let Some(one) = self.one() else {
             return Ok(());
         };
+        let now = now();
         let levels = self.levels.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(full_at) = levels.full_at.get(key) else {
             return Ok(());
@@ -68,10 +69,11 @@ impl<K: Hash + Eq> Buckets<K> {
     }
 
     /// Takes so many out, whether they are there or not.
-    pub fn charge(&self, key: K, count: u32, now: Duration) {
+    pub fn charge(&self, key: K, count: u32, now: impl FnOnce() -> Duration) {
         let Some(one) = self.one() else {
             return;
         };
+        let now = now();
         let mut levels = self.levels.lock().unwrap_or_else(PoisonError::into_inner);
         if levels.full_at.len() >= levels.sweep_at {
             levels.full_at.retain(|_, full_at| *full_at > now);
@@ -107,9 +109,9 @@ mod tests {
 
     fn take(buckets: &Buckets<&'static str>, key: &'static str, ms: u64) -> Result<(), u128> {
         let now = START + Duration::from_millis(ms);
-        let checked = buckets.check(&key, now);
+        let checked = buckets.check(&key, || now);
         if checked.is_ok() {
-            buckets.charge(key, 1, now);
+            buckets.charge(key, 1, || now);
         }
         checked.map_err(|wait| wait.as_millis())
     }
@@ -135,7 +137,7 @@ mod tests {
     fn a_bucket_may_owe() {
         let ten = buckets(10, 5);
         assert_eq!(take(&ten, "a", 0), Ok(()));
-        ten.charge("a", 1000, START);
+        ten.charge("a", 1000, || START);
         assert_eq!(take(&ten, "a", 0), Err(99_700));
         assert_eq!(take(&ten, "a", 99_700), Ok(()));
     }
@@ -143,7 +145,7 @@ mod tests {
     #[test]
     fn no_limit() {
         let none = buckets(0, 0);
-        none.charge("a", u32::MAX, START);
+        none.charge("a", u32::MAX, || START);
         assert_eq!(take(&none, "a", 0), Ok(()));
         assert!(none.levels.lock().unwrap().full_at.is_empty());
     }
@@ -152,9 +154,9 @@ mod tests {
     fn full_buckets_are_forgotten() {
         let many = Buckets::new(Rate { per_s: 1, burst: 1 });
         for key in 0..SWEEP_AT {
-            many.charge(key, 1, START);
+            many.charge(key, 1, || START);
         }
-        many.charge(SWEEP_AT, 1, START + Duration::from_secs(2));
+        many.charge(SWEEP_AT, 1, || START + Duration::from_secs(2));
         assert_eq!(many.levels.lock().unwrap().full_at.len(), 1);
     }
 
