@@ -20,8 +20,8 @@ use crate::auth::jwt::{Issuer, KeySet, TenantOf};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, DatabaseConfig, IssuerSettings, Rate, TlsFiles};
 use crate::deliver::{Courier, Deliveries};
-use crate::http::body::{BodyLimits, Room};
 use crate::http::gate::{self, Gate, rates};
+use crate::http::room::{BodyLimits, Room};
 use crate::http::server::{self, Bound, Listen};
 use crate::http::shared::Shared;
 use crate::http::wire::{Turns, Wires};
@@ -117,6 +117,7 @@ impl App {
                 piece: config.answer_timeout,
             })),
             metrics: Arc::new(Metrics::new()?),
+            bursts: Arc::default(),
             courier: Courier::new(config.webhooks.reach, config.webhooks.timeout)?,
         };
         let listen = Listen {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 /// Attribute names and paths (`userName`, `emails.value`), at least one. What they name, the schemas say.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Fields(Arc<[String]>);
 
 /// A list that cannot be meant.

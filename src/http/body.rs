@@ -1,9 +1,7 @@
 //! Reading a JSON body: media type, size, time, syntax.
 
 use std::fmt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use actix_web::web::{BytesMut, Data, Payload};
@@ -13,70 +11,9 @@ use serde::de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
 use crate::http::error::ApiError;
+use crate::http::room::{BodyLimits, SMALL_BYTES};
 use crate::http::shared::Shared;
 use crate::scim::ScimError;
-
-/// How large a body may be and how long it may take.
-#[derive(Debug, Clone, Copy)]
-pub struct BodyLimits {
-    pub size_bytes: usize,
-    /// For the whole, and for any two pieces between each other.
-    pub time: Duration,
-    /// What came adds to the time for the whole: a second for so many bytes. 0: nothing does.
-    pub bytes_per_s: u64,
-}
-
-impl BodyLimits {
-    /// How long the whole may take once so much has come.
-    fn time_for(&self, bytes: usize) -> Duration {
-        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
-        let earned = bytes
-            .saturating_mul(1000)
-            .checked_div(self.bytes_per_s)
-            .unwrap_or(0);
-        self.time.saturating_add(Duration::from_millis(earned))
-    }
-}
-
-/// The memory for the large bodies of all requests at once.
-pub struct Room {
-    left: AtomicUsize,
-}
-
-/// A part of it, given back when dropped.
-struct Part {
-    room: Arc<Room>,
-    bytes: usize,
-}
-
-/// Smaller bodies take no room: there are no more of them than requests at once.
-const SMALL_BYTES: usize = 64 * 1024;
-
-impl Room {
-    pub fn new(bytes: usize) -> Self {
-        Self {
-            left: AtomicUsize::new(bytes),
-        }
-    }
-
-    fn take(self: &Arc<Self>, bytes: usize) -> Result<Part, ApiError> {
-        self.left
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
-                left.checked_sub(bytes)
-            })
-            .map_err(|_| ApiError::NoRoom)?;
-        Ok(Part {
-            room: Arc::clone(self),
-            bytes,
-        })
-    }
-}
-
-impl Drop for Part {
-    fn drop(&mut self) {
-        self.room.left.fetch_add(self.bytes, Ordering::Relaxed);
-    }
-}
 
 /// Reads the whole body as one JSON object.
 ///
@@ -265,32 +202,6 @@ mod tests {
             (Err(error), Err(part)) => assert!(error.detail.contains(part), "{}", error.detail),
             (found, expected) => panic!("{found:?}, expected {expected:?}"),
         }
-    }
-
-    #[test]
-    fn what_came_earns_time() {
-        let limits = BodyLimits {
-            size_bytes: 1 << 20,
-            time: Duration::from_secs(30),
-            bytes_per_s: 1000,
-        };
-        assert_eq!(limits.time_for(0), Duration::from_secs(30));
-        assert_eq!(limits.time_for(10_500), Duration::from_millis(40_500));
-        let total = BodyLimits {
-            bytes_per_s: 0,
-            ..limits
-        };
-        assert_eq!(total.time_for(10_500), Duration::from_secs(30));
-    }
-
-    #[test]
-    fn room_is_given_back() {
-        let room = Arc::new(Room::new(100));
-        let part = room.take(70).unwrap();
-        assert!(room.take(31).is_err());
-        let other = room.take(30).unwrap();
-        drop((part, other));
-        assert!(room.take(100).is_ok());
     }
 
     // R7644-3.8-01, R7644-3.8-07

@@ -5,8 +5,8 @@ use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse, ResponseError as _};
 use serde_json::{Map, Value};
 
-use crate::http::body::BodyLimits;
 use crate::http::error::ApiError;
+use crate::http::room::BodyLimits;
 use crate::http::shared::{Caller, Shared};
 use crate::http::{body, respond};
 use crate::scim::bulk::Verb;

@@ -1,6 +1,6 @@
 //! The change feed: in pages, by long poll, and as Server-Sent Events.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -263,8 +263,6 @@ pub async fn stream(request: HttpRequest, caller: Caller, shared: Data<Shared>) 
 
 /// How often a stream that has nothing to say says so, and asks whether its token still holds.
 const PULSE: Duration = Duration::from_secs(15);
-/// How many changes are written at once.
-const BURST: u32 = 200;
 
 /// One open stream.
 struct Live {
@@ -283,13 +281,13 @@ impl Live {
     /// The next piece of the stream; `None` ends it, and the client comes again with the last id that it has.
     async fn next(mut self) -> Option<(Result<Bytes, Infallible>, Self)> {
         let text = self.text().await?;
-        Some((Ok(Bytes::from(text)), self))
+        Some((Ok(text), self))
     }
 
-    async fn text(&mut self) -> Option<String> {
+    async fn text(&mut self) -> Option<Bytes> {
         if !self.has_begun {
             self.has_begun = true;
-            return Some(format!("retry: 1000\nid: {}\n\n", self.after));
+            return Some(format!("retry: 1000\nid: {}\n\n", self.after).into());
         }
         loop {
             if self.asked.elapsed() >= PULSE {
@@ -297,16 +295,18 @@ impl Live {
                 self.context = caller.ok()?.context;
                 self.asked = Instant::now();
             }
-            let (service, wanted) = (&self.shared.service, self.wanted.clone());
-            let page = feed::current(service, &self.context, self.after, wanted, BURST).await;
-            let page = page.ok()?;
-            if page.next > self.after {
-                self.after = page.next;
-                return Some(events(page));
+            let Shared {
+                service, bursts, ..
+            } = &**self.shared;
+            let burst = bursts.next(service, &self.context, self.after, &self.wanted, events);
+            let burst = burst.await.ok()?;
+            if burst.next > self.after {
+                self.after = burst.next;
+                return Some(burst.form);
             }
             match self.listener.hear(self.asked + PULSE).await {
                 Heard::Change => {}
-                Heard::Nothing => return Some(": nothing new\n\n".to_owned()),
+                Heard::Nothing => return Some(Bytes::from_static(b": nothing new\n\n")),
                 Heard::End => return None,
             }
         }
@@ -314,7 +314,7 @@ impl Live {
 }
 
 /// The events of a page, and its end as an id alone, so that who comes again need not pass by what it does not want.
-fn events(page: feed::Page) -> String {
+fn events(page: feed::Page) -> Bytes {
     let mut text = String::new();
     let last = page.changes.last().map(|change| change.seq);
     for change in page.changes {
@@ -330,7 +330,7 @@ fn events(page: feed::Page) -> String {
     if last != Some(page.next) {
         let _ = write!(text, "id: {}\n\n", page.next);
     }
-    text
+    text.into()
 }
 
 fn fresh(answer: &impl Serialize) -> HttpResponse {
@@ -346,7 +346,7 @@ fn wanted(query: &Query, shared: &Shared) -> Result<Wanted, service::Error> {
             ChangeKind::parse(word)
                 .ok_or_else(|| service::Error::BadRequest(format!("There is no kind `{word}`.")))
         };
-        words.map(kind).collect::<Result<HashSet<_>, _>>()
+        words.map(kind).collect::<Result<BTreeSet<_>, _>>()
     });
     let types = words("type").map(|words| {
         let name = |word| match shared.service.registry.by_name(word) {
@@ -355,7 +355,7 @@ fn wanted(query: &Query, shared: &Shared) -> Result<Wanted, service::Error> {
                 "There is no resource type `{word}`."
             ))),
         };
-        words.map(name).collect::<Result<HashSet<_>, _>>()
+        words.map(name).collect::<Result<BTreeSet<_>, _>>()
     });
     Ok(Wanted {
         kinds: kinds.transpose()?,

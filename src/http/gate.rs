@@ -12,22 +12,13 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use actix_web::body::MessageBody;
-use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::ConnectionType;
-use actix_web::http::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderValue};
-use actix_web::middleware::Next;
-use actix_web::web::Data;
-use actix_web::{Error, HttpMessage as _, HttpRequest, ResponseError as _};
-use futures_util::StreamExt as _;
+use actix_web::{HttpMessage as _, HttpRequest};
 use quick_cache::sync::Cache;
 
 use crate::auth::Principal;
-use crate::http::answer::Answer;
 use crate::http::error::{ApiError, Limited};
-use crate::http::shared::Shared;
-use crate::http::wire::Wire;
 use crate::service::TenantId;
+use crate::telemetry::Metrics;
 
 pub use places::Place;
 use places::{Places, Whose};
@@ -38,13 +29,6 @@ use refusals::Refusals;
 const MOST_KNOWN: usize = 100_000;
 /// How long a request may wait for a place. As many may come at once as the machine does in this time.
 const WAIT: Duration = Duration::from_millis(500);
-/// The body of a refused request is read where it is as small as this: to close the connection instead costs both more.
-const SMALL_BODY_BYTES: u64 = 64 * 1024;
-/// How long that may take.
-const SMALL_BODY_TIME: Duration = Duration::from_secs(2);
-
-/// What must always be answered: it tells how the service is.
-const OPEN: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 
 /// The settings of the gate.
 #[derive(Debug, Clone, Copy)]
@@ -79,9 +63,10 @@ struct Known {
     token: u64,
 }
 
-struct Refused {
-    error: ApiError,
-    tenant: Option<TenantId>,
+/// Who finds no place, and why.
+pub struct Refused {
+    pub error: ApiError,
+    pub tenant: Option<TenantId>,
 }
 
 impl Gate {
@@ -111,6 +96,11 @@ impl Gate {
     pub fn forget(&self, header: &[u8]) {
         self.known.remove(&self.hasher.hash_one(header));
         self.unknown.charge((), 1, || self.started.elapsed());
+    }
+
+    /// Tells the metrics and the log of one who was refused.
+    pub fn tell(&self, refused: &Refused, metrics: &Metrics) {
+        self.refusals.count(metrics, &refused.error, refused.tenant);
     }
 
     /// Counts what a request holds besides itself: the other operations of a bulk.
@@ -157,7 +147,10 @@ impl Gate {
     }
 
     /// Finds who asks, and a place.
-    async fn admit(&self, header: Option<&[u8]>) -> Result<Place, Refused> {
+    ///
+    /// # Errors
+    /// 429 and 503, where there is none.
+    pub async fn admit(&self, header: Option<&[u8]>) -> Result<Place, Refused> {
         let known = header.and_then(|header| self.known.get(&self.hasher.hash_one(header)));
         let whose = known.map_or(Whose::Stranger, |known| Whose::Tenant(known.tenant));
         let place = match self.check_rates(header, known) {
@@ -181,69 +174,4 @@ pub fn step_aside(request: &HttpRequest) {
     if let Some(place) = request.extensions().get::<Arc<Place>>() {
         place.leave();
     }
-}
-
-/// Wraps a request: it gets a place, which it holds until its answer is sent, or is refused.
-///
-/// # Errors
-/// What the inner service answers.
-pub async fn pass(
-    mut request: ServiceRequest,
-    next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse<Answer>, Error> {
-    let wire = request.conn_data::<Arc<Wire>>().cloned();
-    if let Some(wire) = &wire {
-        wire.work();
-    }
-    let shared = request.app_data::<Data<Shared>>().cloned();
-    let Some(shared) = shared.filter(|_| !OPEN.contains(&request.path())) else {
-        let response = next.call(request).await?;
-        return Ok(response.map_body(|_, body| Answer::new(body.boxed(), wire, None)));
-    };
-    let header = request.headers().get(AUTHORIZATION);
-    let admitted = shared.gate.admit(header.map(HeaderValue::as_bytes)).await;
-    match admitted {
-        Ok(place) => {
-            let place = Arc::new(place);
-            request.extensions_mut().insert(Arc::clone(&place));
-            let response = next.call(request).await?;
-            Ok(response.map_body(|_, body| Answer::new(body.boxed(), wire, Some(place))))
-        }
-        Err(refused) => {
-            let refusals = &shared.gate.refusals;
-            refusals.count(&shared.metrics, &refused.error, refused.tenant);
-            let mut response = refused.error.error_response();
-            if !read_away(&mut request).await {
-                response
-                    .head_mut()
-                    .set_connection_type(ConnectionType::Close);
-            }
-            let response = request.into_response(response);
-            Ok(response.map_body(|_, body| Answer::new(body, wire, None)))
-        }
-    }
-}
-
-/// Reads what is left of a small body, so that the connection can go on. False: it is not small.
-async fn read_away(request: &mut ServiceRequest) -> bool {
-    let length = request.headers().get(CONTENT_LENGTH);
-    let length = length.and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    if length.is_some_and(|length| length > SMALL_BODY_BYTES) {
-        return false;
-    }
-    let mut payload = request.take_payload();
-    let read = async move {
-        let mut left = SMALL_BODY_BYTES;
-        while let Some(chunk) = payload.next().await {
-            let size = chunk.ok().and_then(|chunk| u64::try_from(chunk.len()).ok());
-            match size.and_then(|size| left.checked_sub(size)) {
-                Some(rest) => left = rest,
-                None => return false,
-            }
-        }
-        true
-    };
-    tokio::time::timeout(SMALL_BODY_TIME, read)
-        .await
-        .unwrap_or(false)
 }

@@ -11,7 +11,7 @@ use actix_web::{App, HttpServer};
 
 use crate::http::route::Route;
 use crate::http::shared::Shared;
-use crate::http::{gate, observe, routes, sockets};
+use crate::http::{door, observe, routes, sockets};
 
 /// How long the head of a request may take.
 pub const HEAD_TIME: Duration = Duration::from_secs(15);
@@ -56,7 +56,7 @@ pub fn start(
             .app_data(Route::none())
             .wrap(Compress::default())
             .wrap(from_fn(observe::observe))
-            .wrap(from_fn(gate::pass))
+            .wrap(from_fn(door::pass))
             .configure(|config| routes(config, &registry))
     })
     .workers(listen.workers)

@@ -11,14 +11,15 @@ use actix_web::{FromRequest, HttpRequest};
 
 use crate::auth::Credential;
 use crate::deliver::Courier;
-use crate::http::body::{BodyLimits, Room};
 use crate::http::error::ApiError;
 use crate::http::gate::Gate;
 use crate::http::query::Query;
+use crate::http::room::{BodyLimits, Room};
 use crate::http::wire::Wires;
 use crate::http::{SCIM_ROOT, accept};
 use crate::service::arrivals::{self, Kind};
 use crate::service::error::Unauthenticated;
+use crate::service::feed::Bursts;
 use crate::service::presumed::Presumed;
 use crate::service::{self, Context, Service, tokens};
 use crate::telemetry::Metrics;
@@ -32,6 +33,8 @@ pub struct Shared {
     pub gate: Arc<Gate>,
     pub wires: Arc<Wires>,
     pub metrics: Arc<Metrics>,
+    /// What streams of the feed send.
+    pub bursts: Arc<Bursts<Bytes>>,
     /// Tries webhooks out; the deliveries have their own.
     pub courier: Courier,
     /// The OpenAPI document, made once.

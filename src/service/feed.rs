@@ -1,8 +1,9 @@
 //! The change feed: what happened in a tenant, in order and without gaps, and the state from which to follow it.
 
+mod bursts;
 mod view;
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +23,7 @@ use crate::store::{Conn, Store, StoreError, TenantId, members, resources};
 
 pub use crate::store::changes::ChangeKind;
 pub use crate::store::members::Pair;
+pub use bursts::{Burst, Bursts};
 pub(super) use view::View;
 
 /// The most changes of one page, and the most resources or members of one page of a snapshot.
@@ -51,11 +53,11 @@ impl Default for Listeners {
 }
 
 /// Which changes are wanted; `None`: all.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Wanted {
-    pub kinds: Option<HashSet<ChangeKind>>,
+    pub kinds: Option<BTreeSet<ChangeKind>>,
     /// Names of resource types.
-    pub types: Option<HashSet<String>>,
+    pub types: Option<BTreeSet<String>>,
 }
 
 /// Something that happened.
@@ -141,7 +143,7 @@ pub async fn page_as<T: Send + 'static>(
 ///
 /// # Errors
 /// As [`page`].
-pub async fn current(
+async fn current(
     service: &Service,
     context: &Context,
     after: i64,

@@ -12,7 +12,7 @@ use crate::store::sql::{Bind, Column, Fixed, Prepared, Sql, rows};
 use crate::store::{Backend, Conn, ResourceId, StoreError, TenantId, Tx, subscriptions};
 
 /// What happened. The text is the column's value and must not change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ChangeKind {
     Created,
     Updated,

@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Client, Reply, TestApp, both, id, sample, texts, with_query};
+use crate::harness::{Client, Reply, both, id, sample, texts, with_query};
 
 /// A plain answer with its tag.
 #[track_caller]
@@ -27,18 +27,6 @@ async fn refused(client: &Client, path: &str, status: u16) {
 async fn users(client: &Client, name: &str, value: &str) -> Vec<String> {
     let found = ask(client, &with_query("/users", &[(name, value)])).await;
     texts(found["users"].as_array().unwrap(), "userName")
-}
-
-async fn limited(app: &TestApp, fields: &[&str]) -> Client {
-    let body =
-        json!({ "tenant": app.tenant, "name": "limited", "scopes": ["read"], "fields": fields });
-    let made = app
-        .server
-        .admin()
-        .site()
-        .post("/admin/v1/tokens", &body)
-        .await;
-    Client::new(&app.server.address, made.body["token"].as_str().unwrap())
 }
 
 both!(a_user_is_plain_json, |app| async move {
@@ -338,7 +326,7 @@ both!(a_limited_token_asks_by_what_it_may_read, |app| async move {
         .await
         .expect(201);
     let group = app.create_group("Surveyors", &[id(&user)]).await;
-    let reader = limited(&app, &["userName", "name"]).await;
+    let reader = app.limited(&["userName", "name"]).await;
     let seen = ask(&reader, &format!("/users/{}", id(&user))).await;
     let names: Vec<&str> = seen
         .as_object()

@@ -177,14 +177,7 @@ both!(the_feed_is_read_in_parts, |app| async move {
 both!(
     a_limited_reader_hears_of_its_fields_alone,
     |app| async move {
-        let body = json!({ "tenant": app.tenant, "name": "limited", "scopes": ["read"], "fields": ["userName", "name.familyName"] });
-        let made = app
-            .server
-            .admin()
-            .site()
-            .post("/admin/v1/tokens", &body)
-            .await;
-        let reader = Client::new(&app.server.address, made.body["token"].as_str().unwrap());
+        let reader = app.limited(&["userName", "name.familyName"]).await;
         let (user, group) = a_life(&app).await;
         let operations = json!([
             { "op": "replace", "path": "displayName", "value": "Land" },
@@ -236,10 +229,10 @@ both!(a_reader_who_waits_is_woken, |app| async move {
     assert_eq!(page, json!({ "changes": [], "next": 3, "last": 3 }));
 });
 
-/// The stream up to the text.
+/// The stream up to the text, in whole events.
 async fn read_until(response: &mut reqwest::Response, end: &str) -> String {
     let mut text = String::new();
-    while !text.contains(end) {
+    while !(text.contains(end) && text.ends_with("\n\n")) {
         let chunk = tokio::time::timeout(Duration::from_secs(60), response.chunk()).await;
         let chunk = chunk.expect("the stream goes on").unwrap();
         text.push_str(std::str::from_utf8(&chunk.expect("no end")).unwrap());
@@ -297,6 +290,51 @@ both!(a_stream_tells_of_changes_as_they_happen, |app| async move {
     let nobody = site.anonymous().open(path, &[]).await;
     assert_eq!(nobody.status(), 401);
 });
+
+both!(
+    streams_at_one_place_tell_each_what_it_may_read_and_wants,
+    |app| async move {
+        let whole = app.client_with_scopes(&["read"]).await;
+        let limited = app.limited(&["userName"]).await;
+        let path = "/directory/v1/changes/stream?after=0";
+        let ways = [
+            (&whole, ""),
+            (&whole, "&kind=deleted,created"),
+            (&limited, ""),
+            (&whole, "&type=Group"),
+        ];
+        let mut streams = Vec::new();
+        for (client, filter) in ways.iter().cycle().take(12) {
+            let stream = client.site().open(&format!("{path}{filter}"), &[]).await;
+            streams.push(stream);
+        }
+        let (ada, group) = (
+            app.create_user("ada@example.com").await,
+            app.create_group("all", &[]).await,
+        );
+        let adas = format!("/Users/{}", id(&ada));
+        let title = json!([{ "op": "replace", "value": { "title": "Dr" } }]);
+        app.edit(&adas, title).await.expect(200);
+        app.delete(&adas).await.expect(204);
+        let groups = format!("/Groups/{}", id(&group));
+        app.delete(&groups).await.expect(204);
+        for (number, stream) in streams.iter_mut().enumerate() {
+            // The last change is told to all, or passed by.
+            let text = read_until(stream, "id: 5\n").await;
+            let told: Vec<&str> = text
+                .lines()
+                .filter_map(|line| line.strip_prefix("event: "))
+                .collect();
+            let expected: &[&str] = match number % 4 {
+                0 => &["created", "created", "updated", "deleted", "deleted"],
+                1 | 2 => &["created", "created", "deleted", "deleted"],
+                _ => &["created", "deleted"],
+            };
+            assert_eq!(told, expected, "{number}: {text}");
+            assert_eq!(text.contains("Byron"), number % 4 < 2, "{number}: {text}");
+        }
+    }
+);
 
 both_alone!(
     who_was_away_too_long_is_told_and_begins_anew,

@@ -168,11 +168,23 @@ impl TestApp {
         Client::new(&self.server.address, &self.token(&name, scopes).await)
     }
 
+    /// Another client of this tenant, which reads these fields alone.
+    pub async fn limited(&self, fields: &[&str]) -> Client {
+        let name = format!("limited-{}", fields.join("-"));
+        let wish =
+            json!({ "tenant": self.tenant, "name": name, "scopes": ["read"], "fields": fields });
+        Client::new(&self.server.address, &self.make_token(&wish).await)
+    }
+
     /// A new token of this tenant.
     pub async fn token(&self, name: &str, scopes: &[&str]) -> String {
-        let body = json!({ "tenant": self.tenant, "name": name, "scopes": scopes });
+        let wish = json!({ "tenant": self.tenant, "name": name, "scopes": scopes });
+        self.make_token(&wish).await
+    }
+
+    async fn make_token(&self, wish: &Value) -> String {
         let admin = self.server.admin().site();
-        let created = admin.post("/admin/v1/tokens", &body).await;
+        let created = admin.post("/admin/v1/tokens", wish).await;
         assert_eq!(created.status, 201, "{created:?}");
         let token = created.body["token"].as_str();
         token.expect("a token in the answer").to_owned()

@@ -2,20 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Client, TestApp, both, id, member_ids, sample, with_query};
-
-async fn limited(app: &TestApp, fields: &[&str]) -> Client {
-    let body = json!({ "tenant": app.tenant, "name": format!("limited-{}", fields.join("-")), "scopes": ["read"], "fields": fields });
-    let made = app
-        .server
-        .admin()
-        .site()
-        .post("/admin/v1/tokens", &body)
-        .await;
-    assert_eq!(made.status, 201, "{made:?}");
-    let token = made.body["token"].as_str().unwrap();
-    Client::new(&app.server.address, token)
-}
+use crate::harness::{Client, both, id, member_ids, sample, with_query};
 
 fn names(resource: &Value) -> Vec<&str> {
     let mut names: Vec<&str> = resource
@@ -35,7 +22,9 @@ both!(a_limited_token_sees_its_fields_alone, |app| async move {
         .await
         .expect(201);
     let group = app.create_group("Surveyors", &[id(&user)]).await;
-    let reader = limited(&app, &["userName", "emails.value", "groups", "displayName"]).await;
+    let reader = app
+        .limited(&["userName", "emails.value", "groups", "displayName"])
+        .await;
     let path = format!("/Users/{}", id(&user));
     let seen = reader.get(&path).await.expect(200);
     let expected = [
@@ -84,7 +73,7 @@ both!(a_limited_token_sees_its_fields_alone, |app| async move {
     // A group's members are no field of this token.
     let seen = reader.group(id(&group)).await;
     assert_eq!(names(&seen), ["displayName", "id", "meta", "schemas"]);
-    let whole = limited(&app, &["members"]).await;
+    let whole = app.limited(&["members"]).await;
     assert_eq!(member_ids(&whole.group(id(&group)).await), [id(&user)]);
 });
 
@@ -94,7 +83,7 @@ both!(
         app.post("/Users", &sample::full_user("ada@example.com"))
             .await
             .expect(201);
-        let reader = limited(&app, &["userName", "emails.value", "name"]).await;
+        let reader = app.limited(&["userName", "emails.value", "name"]).await;
         for filter in [
             r#"userName eq "ada@example.com""#,
             r#"emails co "home""#,
