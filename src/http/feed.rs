@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::time::Duration;
 
 use actix_web::http::header::{
@@ -18,6 +19,7 @@ use tokio::time::Instant;
 use crate::http::directory::parse_id;
 use crate::http::error::ApiError;
 use crate::http::gate;
+use crate::http::pieces::{Gathered, Pieces};
 use crate::http::query::Query;
 use crate::http::shared::{Caller, Shared};
 use crate::service::feed::{self, ChangeKind, Heard, Listener, MOST, Wanted};
@@ -138,27 +140,59 @@ pub async fn changes(request: HttpRequest, caller: Caller, shared: Data<Shared>)
     let seconds = number(&query, "wait", 0..=60)?.unwrap_or(0);
     let wanted = wanted(&query, &shared)?;
     let (service, context) = (&shared.service, &caller.context);
-    let text = match u64::try_from(seconds).unwrap_or(0) {
-        0 => feed::page_as(service, context, after, wanted, limit, page_text).await?,
+    let page = match u64::try_from(seconds).unwrap_or(0) {
+        0 => feed::page_as(service, context, after, wanted, limit, List::push).await?,
         seconds => {
             gate::step_aside(&request);
             let patience = Duration::from_secs(seconds);
-            page_text(feed::wait(service, context, after, wanted, limit, patience).await?)?
+            let page = feed::wait(service, context, after, wanted, limit, patience).await?;
+            let mut list = List::default();
+            for change in page.changes {
+                list.push(change)?;
+            }
+            feed::Page {
+                changes: list,
+                next: page.next,
+                last: page.last,
+            }
         }
     };
     Ok(HttpResponse::Ok()
         .insert_header((CACHE_CONTROL, "no-store"))
         .insert_header(ContentType::json())
-        .body(text))
+        .body(page_text(page)?))
 }
 
-fn page_text(page: feed::Page) -> Result<String, service::Error> {
-    let page = Page {
-        changes: page.changes.into_iter().map(Change::from).collect(),
-        next: page.next,
-        last: page.last,
-    };
-    serde_json::to_string(&page).map_err(service::Error::internal)
+/// The changes of a [`Page`] as text.
+#[derive(Default)]
+struct List {
+    text: Gathered,
+    is_begun: bool,
+}
+
+impl List {
+    fn push(&mut self, change: feed::Change) -> Result<(), service::Error> {
+        let before: &[u8] = if self.is_begun { b"," } else { BEGIN };
+        self.is_begun = true;
+        self.text
+            .write_all(before)
+            .map_err(service::Error::internal)?;
+        serde_json::to_writer(&mut self.text, &Change::from(change))
+            .map_err(service::Error::internal)
+    }
+}
+
+const BEGIN: &[u8] = br#"{"changes":["#;
+
+/// The text of a [`Page`], in pieces.
+fn page_text(page: feed::Page<List>) -> Result<Pieces, service::Error> {
+    let List { mut text, is_begun } = page.changes;
+    let before = if is_begun { b"" } else { BEGIN };
+    let written = text
+        .write_all(before)
+        .and_then(|()| write!(text, r#"],"next":{},"last":{}}}"#, page.next, page.last));
+    written.map_err(service::Error::internal)?;
+    Ok(text.into())
 }
 
 /// `GET /directory/v1/users/{id}/history`: for `read` and `scim`.
@@ -416,6 +450,51 @@ impl From<crate::service::feed::Pair> for Member {
             group: pair.group.into_string(),
             member: pair.member.into_string(),
             kind: pair.kind,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::body::to_bytes;
+
+    use super::*;
+
+    fn change(seq: i64) -> feed::Change {
+        feed::Change {
+            seq,
+            kind: ChangeKind::Created,
+            resource_type: "User".to_owned(),
+            id: format!("u{seq}"),
+            at: Timestamp::UNIX_EPOCH,
+            actor: "token:okta".to_owned(),
+            attributes: Vec::new(),
+            members: Vec::new(),
+            resource: Some(Map::from_iter([("userName".to_owned(), "a\"b".into())])),
+            erased: false,
+        }
+    }
+
+    #[actix_web::test]
+    async fn the_text_of_a_page_is_that_of_its_schema() {
+        for count in [0, 1, 3] {
+            let mut changes = List::default();
+            for seq in 1..=count {
+                changes.push(change(seq)).unwrap();
+            }
+            let (next, last) = (count, 7);
+            let page = Page {
+                changes: (1..=count).map(|seq| change(seq).into()).collect(),
+                next,
+                last,
+            };
+            let page_of_text = feed::Page {
+                changes,
+                next,
+                last,
+            };
+            let text = to_bytes(page_text(page_of_text).unwrap()).await.unwrap();
+            assert_eq!(text, serde_json::to_string(&page).unwrap());
         }
     }
 }

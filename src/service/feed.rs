@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use crate::auth::Scope;
 use crate::service::error::Gone;
 use crate::service::{Context, Error, Service};
-use crate::store::changes::{self, Reach};
+use crate::store::changes::{self, Reach, Recorded};
 use crate::store::{Conn, Store, StoreError, TenantId, members, resources};
 
 pub use crate::store::changes::ChangeKind;
@@ -97,10 +97,10 @@ pub struct Difference {
     pub after: Option<Value>,
 }
 
-/// A part of the feed.
+/// A part of the feed; its changes may have been brought into another form.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Page {
-    pub changes: Vec<Change>,
+pub struct Page<C = Vec<Change>> {
+    pub changes: C,
     /// Up to where it was read, also past what was not wanted: the `after` of the next page.
     pub next: i64,
     /// The number of the tenant's last change.
@@ -118,25 +118,29 @@ pub async fn page(
     wanted: Wanted,
     limit: u32,
 ) -> Result<Page, Error> {
-    page_as(service, context, after, wanted, limit, Ok).await
+    page_as(service, context, after, wanted, limit, push).await
 }
 
-/// [`page`] in another form, which it is brought into where it is read: a page may be some megabytes, and there are never
-/// more of them at once than there are readers.
+/// [`page`] in another form, into which `take` brings one change after the other where they are read: a page may be some
+/// megabytes, and its changes are several times as large before they are text.
 ///
 /// # Errors
-/// As [`page`], and what `form` says.
-pub async fn page_as<T: Send + 'static>(
+/// As [`page`], and what `take` says.
+pub async fn page_as<C: Default + Send + 'static>(
     service: &Service,
     context: &Context,
     after: i64,
     wanted: Wanted,
     limit: u32,
-    form: fn(Page) -> Result<T, Error>,
-) -> Result<T, Error> {
-    let work = reading(service, context, after, wanted, limit)?;
-    let work = move |conn: &mut Conn| form(work(conn)?);
+    take: fn(&mut C, Change) -> Result<(), Error>,
+) -> Result<Page<C>, Error> {
+    let work = reading(service, context, after, wanted, limit, take)?;
     service.read(context, work).await
+}
+
+fn push(changes: &mut Vec<Change>, change: Change) -> Result<(), Error> {
+    changes.push(change);
+    Ok(())
 }
 
 /// [`page`] of the primary, for who waits for changes: what a replica lacks does not ring.
@@ -150,61 +154,79 @@ async fn current(
     wanted: Wanted,
     limit: u32,
 ) -> Result<Page, Error> {
-    let work = reading(service, context, after, wanted, limit)?;
+    let work = reading(service, context, after, wanted, limit, push)?;
     service.store.read(work).await
 }
 
-fn reading(
+fn reading<C: Default>(
     service: &Service,
     context: &Context,
     after: i64,
     wanted: Wanted,
     limit: u32,
-) -> Result<impl FnOnce(&mut Conn) -> Result<Page, Error> + Clone + Send + use<>, Error> {
+    take: fn(&mut C, Change) -> Result<(), Error>,
+) -> Result<impl FnOnce(&mut Conn) -> Result<Page<C>, Error> + Clone + Send + use<C>, Error> {
     context.require(Scope::Read)?;
     let (tenant, view) = (context.tenant(), View::of(context, &service.registry));
     let limit = usize::try_from(limit.clamp(1, MOST)).unwrap_or(usize::MAX);
-    Ok(move |conn: &mut Conn| read(conn, tenant, &view, after, &wanted, limit))
+    let span = Span {
+        tenant,
+        view,
+        after,
+        wanted,
+        limit,
+    };
+    Ok(move |conn: &mut Conn| span.read(conn, take))
 }
 
-fn read(
-    conn: &mut Conn,
+/// What a page is read by.
+#[derive(Clone)]
+struct Span {
     tenant: TenantId,
-    view: &View,
+    view: View,
     after: i64,
-    wanted: &Wanted,
+    wanted: Wanted,
+    /// Of the changes on the page.
     limit: usize,
-) -> Result<Page, Error> {
-    let reach = reach(conn, tenant, after)?;
-    let (mut next, mut found, mut size) = (after, Vec::new(), 0);
-    for _ in 0..MOST_READ / CHUNK {
-        let rows = changes::after(conn, tenant, next, CHUNK)?;
-        let is_end = u32::try_from(rows.len()).unwrap_or(CHUNK) < CHUNK;
-        for row in rows {
-            next = row.seq;
-            if !wanted.takes(&row.change.resource_type, row.change.kind) {
-                continue;
+}
+
+impl Span {
+    fn read<C: Default>(
+        &self,
+        conn: &mut Conn,
+        take: fn(&mut C, Change) -> Result<(), Error>,
+    ) -> Result<Page<C>, Error> {
+        let reach = reach(conn, self.tenant, self.after)?;
+        let mut page = Page {
+            changes: C::default(),
+            next: self.after,
+            last: reach.last,
+        };
+        let (mut count, mut size) = (0_usize, 0_usize);
+        for _ in 0..MOST_READ / CHUNK {
+            let rows = changes::after(conn, self.tenant, page.next, CHUNK)?;
+            let is_end = u32::try_from(rows.len()).unwrap_or(CHUNK) < CHUNK;
+            for row in rows {
+                page.next = row.seq;
+                let Recorded { change, .. } = &row;
+                if !self.wanted.takes(&change.resource_type, change.kind) {
+                    continue;
+                }
+                size += change.payload.len();
+                if let Some(change) = self.view.change(row) {
+                    take(&mut page.changes, change)?;
+                    count += 1;
+                }
+                if count >= self.limit || size >= FULL_BYTES {
+                    return Ok(page);
+                }
             }
-            size += row.change.payload.len();
-            found.extend(view.change(row));
-            if found.len() >= limit || size >= FULL_BYTES {
-                let last = reach.last;
-                return Ok(Page {
-                    changes: found,
-                    next,
-                    last,
-                });
+            if is_end {
+                break;
             }
         }
-        if is_end {
-            break;
-        }
+        Ok(page)
     }
-    Ok(Page {
-        changes: found,
-        next,
-        last: reach.last,
-    })
 }
 
 /// Whether a reader who has come to `after` has missed nothing.

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use tokio::sync::OnceCell;
 
 use crate::auth::Fields;
-use crate::service::feed::{Page, Wanted, reading};
+use crate::service::feed::{Page, Wanted, push, reading};
 use crate::service::{Context, Error, Service};
 use crate::store::TenantId;
 
@@ -70,7 +70,7 @@ impl<T: Clone + Send + Sync + 'static> Bursts<T> {
         form: fn(Page) -> T,
     ) -> Result<Burst<T>, Error> {
         let read = async || {
-            let work = reading(service, context, after, wanted.clone(), MOST)?;
+            let work = reading(service, context, after, wanted.clone(), MOST, push)?;
             let work = move |conn: &mut _| {
                 let page = work(conn)?;
                 let next = page.next;
