@@ -204,7 +204,7 @@ fn open_sqlite(path: &Path, role: Role) -> Result<SqliteConnection, StoreError> 
         Role::Writer | Role::Migrator => {
             // secure_delete: what is deleted or replaced is overwritten, and not only given free. It costs nothing that
             // could be measured.
-            "PRAGMA cache_size = -32768; PRAGMA wal_autocheckpoint = 16000; PRAGMA secure_delete = ON;"
+            "PRAGMA cache_size = -20480; PRAGMA wal_autocheckpoint = 16000; PRAGMA secure_delete = ON;"
         }
         Role::Reader | Role::Replica => "PRAGMA cache_size = -2048; PRAGMA query_only = ON;",
         Role::Direct => {
