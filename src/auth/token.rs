@@ -26,6 +26,7 @@ pub fn is_ours(text: &str) -> bool {
     is_whole(text) && text.starts_with(PREFIX)
 }
 
+/// By what a token is compared and remembered; the text itself is never kept.
 pub fn digest(secret: &str) -> Digest {
     Sha256::digest(secret.as_bytes()).into()
 }

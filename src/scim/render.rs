@@ -169,7 +169,7 @@ fn push_meta(text: &mut String, meta: &Meta<'_>) {
     text.push_str("}}");
 }
 
-/// As the time prints itself, which takes longer than all else of `meta`.
+/// Writes what the time prints of itself, without the formatting machinery, which took longer than all else of `meta`.
 fn push_time(text: &mut String, time: Timestamp) {
     let date = Offset::UTC.to_datetime(time);
     let (micros, nanos) = (
