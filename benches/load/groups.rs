@@ -9,9 +9,10 @@ use tempfile::NamedTempFile;
 use crate::measure::Bench;
 use crate::numbers::{mega, number, thousands};
 use crate::process;
-use crate::report::{Fact, Section, Target};
+use crate::report::{Fact, Section};
 use crate::sample;
 use crate::server::Server;
+use crate::target::Target;
 use crate::template::{id, name};
 use crate::wire::Connection;
 

@@ -27,6 +27,7 @@ mod sample;
 #[path = "../scaling/server.rs"]
 mod server;
 mod streams;
+mod target;
 mod template;
 mod walks;
 #[path = "../scaling/wire.rs"]

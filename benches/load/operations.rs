@@ -4,8 +4,8 @@ use anyhow::Context as _;
 use serde_json::Value;
 
 use crate::Backend;
-use crate::report::Target;
 use crate::server::Server;
+use crate::target::Target;
 
 /// Whether it leaves changes behind, as is checked afterwards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,8 +6,9 @@ use crate::measure::Bench;
 use crate::numbers::{count, mean, median, mega, number, thousands};
 use crate::operations::{self, Kind, Operation};
 use crate::process;
-use crate::report::{Fact, Section, Target};
+use crate::report::{Fact, Section};
 use crate::streams::Listeners;
+use crate::target::Target;
 use crate::wrk::Outcome;
 
 const ROUNDS: usize = 5;

@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use serde::Serialize;
 
 use crate::numbers::{mean, median, thousands};
+use crate::target::Target;
 use crate::wrk::Outcome;
 
 /// How a number stands to the same without us, in the same run.
@@ -35,31 +36,6 @@ impl Comparison {
                 all().fold(0.0, f64::max),
             ],
             target,
-        }
-    }
-}
-
-#[derive(Debug, Clone, Copy, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Target {
-    AtLeast(f64),
-    AtMost(f64),
-}
-
-impl Target {
-    fn is_met(self, ratio: f64) -> bool {
-        match self {
-            Self::AtLeast(limit) => ratio >= limit,
-            Self::AtMost(limit) => ratio <= limit,
-        }
-    }
-}
-
-impl std::fmt::Display for Target {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::AtLeast(limit) => write!(f, "≥ {limit}"),
-            Self::AtMost(limit) => write!(f, "≤ {limit}"),
         }
     }
 }

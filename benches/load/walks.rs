@@ -6,8 +6,9 @@ use anyhow::ensure;
 use serde_json::Value;
 
 use crate::numbers::{median, number};
-use crate::report::{Fact, Section, Target};
+use crate::report::{Fact, Section};
 use crate::server::Server;
+use crate::target::Target;
 
 /// A walk that takes longer is broken off: what its pages took tells as much.
 const LONGEST: Duration = Duration::from_secs(60);

@@ -13,6 +13,7 @@ pub mod error;
 pub mod feed;
 pub mod history;
 pub mod indexes;
+mod last_used;
 pub mod list;
 pub mod load;
 pub mod me;

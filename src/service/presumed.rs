@@ -13,8 +13,7 @@ use crate::auth::token::Digest;
 use crate::auth::{Credential, Principal, token};
 use crate::issuers::Pass;
 use crate::service::arrivals::{self, Kind};
-use crate::service::tokens::{self, LAST_USED_STEP};
-use crate::service::{Context, Policy, Service};
+use crate::service::{Context, Policy, Service, last_used};
 use crate::store::tokens::Token;
 
 /// Credentials that are remembered; others are looked up each time.
@@ -147,10 +146,9 @@ impl Presumed {
             let (arrivals, store) = (&service.arrivals, &service.store);
             arrivals::note(arrivals, store, tenant, token_id, self.kind, now_us);
             let last = last_used.load(Ordering::Relaxed);
-            let step = i64::try_from(LAST_USED_STEP.as_micros()).unwrap_or(i64::MAX);
-            if now_us.saturating_sub(last) >= step {
+            if last_used::is_due(last, now_us) {
                 last_used.store(now_us, Ordering::Relaxed);
-                tokens::note_use(store, tenant, token_id, now_us);
+                last_used::note(store, tenant, token_id, now_us);
             }
         }
         true

@@ -1,8 +1,5 @@
 //! Tokens: making, listing and revoking them, and finding out who a credential is.
 
-use std::sync::Arc;
-use std::time::Duration;
-
 use jiff::Timestamp;
 use subtle::ConstantTimeEq as _;
 
@@ -12,12 +9,9 @@ use crate::clock::Clock;
 use crate::service::arrivals::{self, Kind};
 use crate::service::error::Unauthenticated;
 use crate::service::presumed::{Ground, Remembered};
-use crate::service::{Error, Policy, Service};
+use crate::service::{Error, Policy, Service, last_used};
 use crate::store::tokens::Token;
 use crate::store::{Store, StoreError, TenantId, tenants, tokens};
-
-/// `last_used` is written at most this often for one token: it is for people, and a write costs a disk flush.
-pub(super) const LAST_USED_STEP: Duration = Duration::from_secs(60);
 
 /// The name of the tenant that exists from the start; its admins are the operators.
 pub const DEFAULT_TENANT: &str = "default";
@@ -114,10 +108,11 @@ pub async fn authenticate(
     if !kind.is_accepted() {
         return Err(Error::Unauthenticated(Unauthenticated::Invalid));
     }
-    let step = i64::try_from(LAST_USED_STEP.as_micros()).unwrap_or(i64::MAX);
-    let is_new = |last: i64| now_us.saturating_sub(last) >= step;
-    if row.last_used.is_none_or(is_new) {
-        note_use(store, row.tenant, &row.id, now_us);
+    if row
+        .last_used
+        .is_none_or(|last| last_used::is_due(last, now_us))
+    {
+        last_used::note(store, row.tenant, &row.id, now_us);
     }
     let principal = Principal {
         tenant: row.tenant.0,
@@ -250,17 +245,4 @@ pub async fn revoke(store: &Store, tenant: String, name: String, now_us: i64) ->
 
 fn is_live(row: &Token, now_us: i64) -> bool {
     row.revoked.is_none() && row.expires.is_none_or(|expires| expires > now_us)
-}
-
-/// Writes `last_used` in the background: no request waits for it or fails over it.
-pub(super) fn note_use(store: &Arc<Store>, tenant: TenantId, token_id: &str, now_us: i64) {
-    let (store, id) = (Arc::clone(store), token_id.to_owned());
-    tokio::spawn(async move {
-        let written = store
-            .admin(move |conn| Ok::<_, Error>(tokens::touch_last_used(conn, tenant, &id, now_us)?))
-            .await;
-        if let Err(error) = written {
-            tracing::debug!(%error, "last_used was not written");
-        }
-    });
 }
