@@ -13,6 +13,7 @@ use actix_web::{Error, HttpMessage as _, ResponseError as _};
 use futures_util::StreamExt as _;
 
 use crate::http::answer::Answer;
+use crate::http::gate::Errand;
 use crate::http::shared::Shared;
 use crate::http::wire::Wire;
 
@@ -41,7 +42,8 @@ pub async fn pass(
         return Ok(response.map_body(|_, body| Answer::new(body.boxed(), wire, None)));
     };
     let header = request.headers().get(AUTHORIZATION);
-    let admitted = shared.gate.admit(header.map(HeaderValue::as_bytes)).await;
+    let header = header.map(HeaderValue::as_bytes);
+    let admitted = shared.gate.admit(header, errand(&request)).await;
     match admitted {
         Ok(place) => {
             let place = Arc::new(place);
@@ -60,6 +62,15 @@ pub async fn pass(
             let response = request.into_response(response);
             Ok(response.map_body(|_, body| Answer::new(body, wire, None)))
         }
+    }
+}
+
+fn errand(request: &ServiceRequest) -> Errand {
+    // A search is a read with its question in the body (RFC 7644, 3.4.3).
+    if request.method().is_safe() || request.path().ends_with("/.search") {
+        Errand::Read
+    } else {
+        Errand::Write
     }
 }
 

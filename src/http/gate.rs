@@ -1,8 +1,9 @@
 //! The gate: how many requests are inside at once, and whose. Who finds no place is told so before anything is done
 //! for it: no look-up, no body, no line in the log.
 //!
-//! A tenant may hold as many places as are free beside it. So one that floods gets half of them, two a third each, and
-//! there is always room for one more. Who finds none waits for half a second, for a burst ends.
+//! A tenant's reads may hold as many places as are free beside them, and so may its writes. So one that floods with
+//! either gets half of them, two a third each, and there is always room for one more. Who finds none waits for a second,
+//! for a burst ends.
 
 mod places;
 pub mod rates;
@@ -27,8 +28,9 @@ use refusals::Refusals;
 
 /// Credentials beyond this many are forgotten.
 const MOST_KNOWN: usize = 100_000;
-/// How long a request may wait for a place. As many may come at once as the machine does in this time.
-const WAIT: Duration = Duration::from_millis(500);
+/// How long a request may wait for a place: for as long as it would be told to stay away. As many may come at once as the
+/// machine does in this time.
+const WAIT: Duration = Duration::from_secs(1);
 
 /// The settings of the gate.
 #[derive(Debug, Clone, Copy)]
@@ -61,6 +63,13 @@ struct Known {
     tenant: TenantId,
     /// A hash of the tenant and the principal's name, which is the same for each access token of one subject.
     token: u64,
+}
+
+/// What a request comes for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Errand {
+    Read,
+    Write,
 }
 
 /// Who finds no place, and why.
@@ -150,9 +159,12 @@ impl Gate {
     ///
     /// # Errors
     /// 429 and 503, where there is none.
-    pub async fn admit(&self, header: Option<&[u8]>) -> Result<Place, Refused> {
+    pub async fn admit(&self, header: Option<&[u8]>, errand: Errand) -> Result<Place, Refused> {
         let known = header.and_then(|header| self.known.get(&self.hasher.hash_one(header)));
-        let whose = known.map_or(Whose::Stranger, |known| Whose::Tenant(known.tenant));
+        let whose = known.map_or(Whose::Stranger, |known| match errand {
+            Errand::Read => Whose::Reads(known.tenant),
+            Errand::Write => Whose::Writes(known.tenant),
+        });
         let place = match self.check_rates(header, known) {
             Ok(()) => self.places.enter(whose).await,
             Err(refused) => Err(refused),

@@ -56,7 +56,9 @@ async fn flood(client: &Client, count: usize, inside: usize) -> (Vec<Reply>, Joi
 both_alone!(
     who_finds_no_place_is_refused,
     |database: Database| async move {
-        let server = Server::start_with(&database, &["--max-requests", "4"], &[]);
+        // Who found a place waits for as long as writes are held.
+        let limits = ["--max-requests", "4", "--database-queue-wait-ms", "60000"];
+        let server = Server::start_with(&database, &limits, &[]);
         let mut clients = Vec::new();
         for tenant in ["a", "b", "c", "d"] {
             clients.push(client_of(&database, &server, tenant).await);
@@ -70,6 +72,10 @@ both_alone!(
                 assert!(refusal(reply, 429).contains("tenant"));
             }
             inside.push(waiting);
+            // Its writes are not in the way of its reads.
+            client.get("/Users").await.page();
+            let search = json!({ "schemas": ["urn:ietf:params:scim:api:messages:2.0:SearchRequest"], "count": 1 });
+            client.post("/Users/.search", &search).await.page();
         }
         let (refused, waiting) = flood(&clients[2], 5, 1).await;
         inside.push(waiting);

@@ -11,13 +11,13 @@ use crate::service::TenantId;
 
 /// Strangers hold at most one in so many of the free places.
 const STRANGERS: usize = 4;
-/// How many may wait for each place that there is: with what comes beyond, waiting would be in vain.
-const WAITING: usize = 4;
 
-/// Whose part a request counts for.
+/// Whose part a request counts for. Reads and writes of a tenant are two parts: writes wait for a disk, and who only
+/// reads has no need to wait for that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Whose {
-    Tenant(TenantId),
+    Reads(TenantId),
+    Writes(TenantId),
     /// Whoever has shown no credential that was good before.
     Stranger,
 }
@@ -75,10 +75,7 @@ impl Places {
                 Ok(()) => ApiError::Full,
                 Err(refused) => refused,
             };
-            match inside.wait(whose, self.count.saturating_mul(WAITING)) {
-                Some(coming) => (refused, coming),
-                None => return Err(refused),
-            }
+            (refused, inside.wait(whose))
         };
         match tokio::time::timeout(self.wait, coming).await {
             Ok(Ok(place)) => Ok(place),
@@ -131,7 +128,7 @@ impl Inside {
         }
         let held = self.held.get(&whose).copied().unwrap_or(0);
         let (most, limited) = match whose {
-            Whose::Tenant(_) => (free, Limited::Share),
+            Whose::Reads(_) | Whose::Writes(_) => (free, Limited::Share),
             Whose::Stranger => (free / STRANGERS, Limited::Strangers),
         };
         // Who holds nothing gets one.
@@ -174,8 +171,7 @@ impl Inside {
         lines.any(|(other, line)| *other == whose && line.iter().any(|next| !next.is_closed()))
     }
 
-    /// `None`: too many wait already.
-    fn wait(&mut self, whose: Whose, most: usize) -> Option<oneshot::Receiver<Place>> {
+    fn wait(&mut self, whose: Whose) -> oneshot::Receiver<Place> {
         self.waiting.retain_mut(|(_, line)| {
             // Who came first gives up first.
             while line.front().is_some_and(oneshot::Sender::is_closed) {
@@ -183,16 +179,12 @@ impl Inside {
             }
             !line.is_empty()
         });
-        let waiting: usize = self.waiting.iter().map(|(_, line)| line.len()).sum();
-        if waiting >= most {
-            return None;
-        }
         let (sender, coming) = oneshot::channel();
         match self.line(whose) {
             Some(line) => line.push_back(sender),
             None => self.waiting.push_back((whose, VecDeque::from([sender]))),
         }
-        Some(coming)
+        coming
     }
 }
 
@@ -222,8 +214,8 @@ mod tests {
 
     use super::*;
 
-    const A: Whose = Whose::Tenant(TenantId(1));
-    const B: Whose = Whose::Tenant(TenantId(2));
+    const A: Whose = Whose::Writes(TenantId(1));
+    const B: Whose = Whose::Writes(TenantId(2));
 
     fn enter(places: &Arc<Places>, whose: Whose) -> Result<Place, ApiError> {
         places.enter(whose).now_or_never().unwrap()
@@ -258,7 +250,6 @@ mod tests {
         for one in &mut waiting {
             assert!(one.now_or_never().is_none());
         }
-        assert!(enter(&places, A).is_err(), "as many wait as may");
         // The second gives up.
         drop(waiting.remove(1));
         drop(first);
