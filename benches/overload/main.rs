@@ -9,24 +9,28 @@
 //! The client runs on the same cores, so what it takes is missing on the other side: more so at twice the rate.
 
 mod client;
+mod loops;
+mod numbers;
 #[expect(
     clippy::expect_used,
     reason = "shared with the tests, which fail by panicking"
 )]
 #[path = "../../tests/it/harness/postgres.rs"]
 mod postgres;
+mod report;
 mod server;
 
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use clap::{Parser, ValueEnum};
-use tokio::task::JoinSet;
 
-use crate::client::{Connection, Outcome};
+use crate::client::Connection;
+use crate::loops::{closed, fill, open};
+use crate::numbers::fraction;
+use crate::report::report;
 use crate::server::{Database, Server};
 
 /// Measures a service that gets more than it can do.
@@ -117,7 +121,12 @@ async fn overload(
         let before = server.memory_kib("VmRSS")?;
         let rate = best * arguments.times;
         let cpu = server.cpu()?;
-        let outcomes = open(&server, &directory, arguments, rate).await?;
+        let Arguments {
+            connections,
+            requests,
+            ..
+        } = *arguments;
+        let outcomes = open(&server, &directory, connections, requests, rate).await?;
         let spent = server.cpu()?.saturating_sub(cpu);
         let peak = server.memory_kib("VmHWM")?;
         let seen = report(&outcomes, best, rate);
@@ -142,183 +151,6 @@ async fn overload(
     let (after, _) = closed(&server, &directory, 64, arguments.closed).await?;
     println!("  64 connections afterwards: {after:.0}/s");
     Ok(is_good && *median >= AT_LEAST)
-}
-
-/// Ids and user names.
-struct Directory {
-    people: Vec<(String, String)>,
-    made: AtomicUsize,
-}
-
-async fn fill(server: &Server, users: usize) -> anyhow::Result<Directory> {
-    let mut connection = server.connect().await?;
-    let mut people = Vec::with_capacity(users);
-    for number in 0..users {
-        let name = format!("p{number}@example.com");
-        let request = connection.create(&name);
-        let outcome = connection.exchange(&request).await?;
-        ensure!(outcome.status == 201, "{outcome:?}");
-        let body: serde_json::Value = serde_json::from_slice(connection.body())?;
-        let id = body.get("id").and_then(serde_json::Value::as_str);
-        people.push((id.context("no id")?.to_owned(), name));
-    }
-    Ok(Directory {
-        people,
-        made: AtomicUsize::new(0),
-    })
-}
-
-impl Directory {
-    /// The request of this number.
-    fn request(&self, connection: &Connection, number: usize) -> anyhow::Result<Vec<u8>> {
-        let index = number.wrapping_mul(7919) % self.people.len();
-        let (id, name) = self.people.get(index).context("nobody is there")?;
-        Ok(match number % 4 {
-            0 => {
-                let made = self.made.fetch_add(1, Ordering::Relaxed);
-                connection.create(&format!("n{made}@example.com"))
-            }
-            1 => connection.get(&format!("/Users/{id}")),
-            _ => connection.get(&format!("/Users?filter=userName%20eq%20%22{name}%22")),
-        })
-    }
-}
-
-/// Requests a second where each connection waits for its answer, and what each takes of the server's processor time.
-async fn closed(
-    server: &Server,
-    directory: &Arc<Directory>,
-    connections: usize,
-    requests: usize,
-) -> anyhow::Result<(f64, Duration)> {
-    let next = Arc::new(AtomicUsize::new(0));
-    let mut tasks = JoinSet::new();
-    let cpu = server.cpu()?;
-    let started = Instant::now();
-    for _ in 0..connections {
-        let mut connection = server.connect().await?;
-        let (directory, next) = (Arc::clone(directory), Arc::clone(&next));
-        tasks.spawn(async move {
-            loop {
-                let number = next.fetch_add(1, Ordering::Relaxed);
-                if number >= requests {
-                    return anyhow::Ok(());
-                }
-                let request = directory.request(&connection, number)?;
-                let outcome = connection.exchange(&request).await?;
-                ensure!(outcome.is_good(), "{outcome:?}");
-            }
-        });
-    }
-    while let Some(done) = tasks.join_next().await {
-        done??;
-    }
-    let rate = per_second(requests, started.elapsed());
-    let spent = server.cpu()?.saturating_sub(cpu);
-    Ok((rate, spent.div_f64(fraction(requests))))
-}
-
-/// What became of a request, and when.
-struct Sent {
-    outcome: Option<Outcome>,
-    latency: Duration,
-    done: Duration,
-}
-
-/// Requests that come at this rate, whatever becomes of the earlier ones.
-async fn open(
-    server: &Server,
-    directory: &Arc<Directory>,
-    arguments: &Arguments,
-    rate: f64,
-) -> anyhow::Result<Vec<Sent>> {
-    let next = Arc::new(AtomicUsize::new(0));
-    let requests = arguments.requests;
-    let mut connections = Vec::new();
-    for _ in 0..arguments.connections {
-        connections.push(server.connect().await?);
-    }
-    let started = Instant::now() + Duration::from_millis(200);
-    let mut tasks = JoinSet::new();
-    for mut connection in connections {
-        let (directory, next) = (Arc::clone(directory), Arc::clone(&next));
-        tasks.spawn(async move {
-            let mut all = Vec::new();
-            loop {
-                let number = next.fetch_add(1, Ordering::Relaxed);
-                if number >= requests {
-                    return anyhow::Ok(all);
-                }
-                let request = directory.request(&connection, number)?;
-                let due = started + Duration::from_secs_f64(fraction(number) / rate);
-                tokio::time::sleep_until(due.into()).await;
-                let outcome = connection.exchange(&request).await.ok();
-                all.push(Sent {
-                    outcome,
-                    latency: due.elapsed(),
-                    done: started.elapsed(),
-                });
-                if outcome.is_none_or(|outcome| outcome.closes) {
-                    connection = connection.again().await?;
-                }
-            }
-        });
-    }
-    let mut all = Vec::with_capacity(requests);
-    while let Some(done) = tasks.join_next().await {
-        all.extend(done??);
-    }
-    Ok(all)
-}
-
-/// What a round showed.
-struct Seen {
-    /// Requests served in a second.
-    goodput: f64,
-    /// Every request was served, or refused as it should be.
-    all_answered: bool,
-}
-
-fn report(sent: &[Sent], best: f64, rate: f64) -> Seen {
-    let count = |want: &dyn Fn(&Outcome) -> bool| {
-        let outcomes = sent.iter().filter_map(|sent| sent.outcome.as_ref());
-        outcomes.filter(|outcome| want(outcome)).count()
-    };
-    let served = count(&Outcome::is_good);
-    let (many, busy) = (
-        count(&|one| one.status == 429),
-        count(&|one| one.status == 503),
-    );
-    let proper = count(&Outcome::is_refusal);
-    let lost = sent.iter().filter(|sent| sent.outcome.is_none()).count();
-    let other = sent.len() - served - many - busy - lost;
-    let (mut latencies, mut refusals) = (Vec::new(), Vec::new());
-    for one in sent {
-        match one.outcome {
-            Some(outcome) if outcome.is_good() => latencies.push(one.latency),
-            _ => refusals.push(one.latency),
-        }
-    }
-    let last = sent.iter().map(|sent| sent.done).max().unwrap_or_default();
-    let goodput = per_second(served, last);
-    println!(
-        "  offered {rate:.0}/s: served {served} of {} at {goodput:.0}/s, {:.0} % of the best",
-        sent.len(),
-        100.0 * goodput / best
-    );
-    println!(
-        "  refused {} (429: {many}, 503: {busy}), of these with Retry-After and a SCIM error {proper}; no answer {lost}, other {other}",
-        many + busy
-    );
-    let [p50, p99] = [0.5, 0.99].map(|part| percentile(&mut latencies, part));
-    println!(
-        "  served within {p50:.0?} (median), {p99:.0?} (99 %); refused within {:.0?} (99 %)",
-        percentile(&mut refusals, 0.99)
-    );
-    Seen {
-        goodput,
-        all_answered: proper == many + busy && lost + other == 0,
-    }
 }
 
 /// Connections that did one request each and then nothing.
@@ -351,23 +183,4 @@ async fn idle(database: &Database, count: usize) -> anyhow::Result<()> {
     );
     drop((first, open));
     Ok(())
-}
-
-fn percentile(times: &mut [Duration], part: f64) -> Duration {
-    times.sort_unstable();
-    let skipped = Duration::from_secs_f64(fraction(times.len()) * part).as_secs();
-    let index = usize::try_from(skipped).unwrap_or(0);
-    times
-        .get(index.min(times.len().saturating_sub(1)))
-        .copied()
-        .unwrap_or_default()
-}
-
-fn per_second(count: usize, time: Duration) -> f64 {
-    fraction(count) / time.as_secs_f64()
-}
-
-/// A number as a fraction can be reckoned with.
-fn fraction(count: usize) -> f64 {
-    f64::from(u32::try_from(count).unwrap_or(u32::MAX))
 }

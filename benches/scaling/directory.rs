@@ -7,8 +7,8 @@ use std::time::Instant;
 use anyhow::{Context as _, anyhow, ensure};
 use serde_json::{Value, json};
 
+use crate::numbers::counted;
 use crate::random::Random;
-use crate::report::counted;
 use crate::sample;
 use crate::server::Server;
 use crate::wire::{Connection, Request};

@@ -7,6 +7,7 @@
 
 mod directory;
 mod measure;
+mod numbers;
 mod random;
 mod report;
 #[expect(dead_code, reason = "the load benchmark uses more of it")]
@@ -30,6 +31,7 @@ use std::time::Duration;
 use clap::{Parser, ValueEnum};
 
 use crate::directory::Directory;
+use crate::numbers::counted;
 use crate::report::{Report, Section};
 use crate::server::{Database, Server};
 
@@ -122,7 +124,7 @@ fn run(arguments: &Arguments, backend: Backend) -> anyhow::Result<Option<Vec<Sec
     let users = measure::users(&mut baseline, &mut directory, &limits)?;
     let users = Section::new(
         backend.name(),
-        [arguments.small, arguments.large].map(|count| report::counted(count, "users")),
+        [arguments.small, arguments.large].map(|count| counted(count, "users")),
         users,
     );
     users.print();
@@ -131,8 +133,7 @@ fn run(arguments: &Arguments, backend: Backend) -> anyhow::Result<Option<Vec<Sec
     let groups = measure::groups(&mut directory, &few, &many, &limits)?;
     let groups = Section::new(
         backend.name(),
-        [arguments.small_group, arguments.large_group]
-            .map(|count| report::counted(count, "members")),
+        [arguments.small_group, arguments.large_group].map(|count| counted(count, "members")),
         groups,
     );
     groups.print();

@@ -15,8 +15,9 @@ use serde_json::{Value, json};
 use crate::scim::Document;
 use crate::scim::filter::{CompareOp, Filter, Operand};
 use crate::scim::registry::AttrRef;
-use crate::scim::render::{GroupView, MemberView, Meta};
+use crate::scim::render::Meta;
 use crate::scim::schema::{Type, instant};
+use crate::scim::views::{GroupView, MemberView};
 
 /// A resource with everything that a filter may ask for.
 #[derive(Debug, Clone, Copy)]

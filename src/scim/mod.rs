@@ -26,6 +26,7 @@ pub mod secrets;
 pub mod sort;
 pub mod traces;
 pub mod version;
+pub mod views;
 
 pub use compatibility::Compatibility;
 pub use document::Document;

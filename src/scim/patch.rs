@@ -12,6 +12,7 @@
 mod apply;
 mod member;
 mod read;
+mod refuse;
 mod target;
 mod unknown;
 
@@ -25,7 +26,7 @@ use crate::scim::admit;
 use crate::scim::admit::coerce::{self, Named};
 use crate::scim::registry::{AttrRef, ResourceType};
 use crate::scim::schema::Attribute;
-use crate::scim::{Compatibility, Document, ErrorKind, Filter, MemberEdit, ScimError};
+use crate::scim::{Compatibility, Document, Filter, MemberEdit, ScimError};
 
 /// Each operation on a multi-valued attribute looks at all its values, so that a body of a few megabytes could
 /// keep a processor busy for minutes. A thousand operations on a thousand values are far below this.
@@ -268,13 +269,6 @@ fn in_operation(index: usize, error: ScimError) -> ScimError {
         detail: format!("Operations[{index}]: {}", error.detail),
         ..error
     }
-}
-
-fn read_only(name: &str) -> ScimError {
-    ScimError::new(
-        ErrorKind::Mutability,
-        format!("{name} is readOnly and cannot be changed"),
-    )
 }
 
 #[cfg(test)]

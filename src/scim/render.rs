@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::scim::project::{Selection, project};
 use crate::scim::registry::ResourceType;
 use crate::scim::version::Version;
+use crate::scim::views::{GroupView, MemberView};
 
 /// What the service itself knows of a resource (RFC 7643 section 3.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,28 +21,6 @@ pub struct Meta<'a> {
     /// The absolute URI of the resource.
     pub location: &'a str,
     pub version: Version,
-}
-
-/// One value of `Group.members`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MemberView {
-    pub value: String,
-    pub display: Option<String>,
-    /// `User` or `Group`.
-    pub kind: String,
-    /// The absolute URI of the member.
-    pub reference: String,
-}
-
-/// One value of `User.groups`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GroupView {
-    pub value: String,
-    pub display: Option<String>,
-    /// The absolute URI of the group.
-    pub reference: String,
-    /// Whether the user is a member of the group itself, not of a group within it.
-    pub direct: bool,
 }
 
 /// The resource as the client gets it.

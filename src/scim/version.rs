@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use crate::scim::render::GroupView;
+use crate::scim::views::GroupView;
 
 /// The version of a resource. Printed it is the tag: `meta.version` and the `ETag` header are this text.
 ///

@@ -26,6 +26,7 @@ pub mod setup;
 pub mod tenants;
 pub mod tokens;
 pub mod transfer;
+mod update;
 mod verbs;
 pub mod walk;
 pub mod webhooks;

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::scim::project::Selection;
-use crate::scim::render::{self, GroupView, MemberView, Meta, Roll};
+use crate::scim::render::{self, Meta, Roll};
+use crate::scim::views::{GroupView, MemberView};
 use crate::scim::{ResourceType, Version};
 use crate::service::Error;
 use crate::store::members::{self, GroupRow, MemberRow};

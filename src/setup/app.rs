@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::setup::client::Body;
+use crate::setup::definition::Carries;
 use crate::setup::kept::Keep;
-use crate::setup::kind::Carries;
 use crate::setup::run::{Action, Change, Run, Write};
 use crate::setup::value::{id_of, text};
 use crate::setup::wish::Wish;
@@ -72,7 +72,7 @@ async fn search(run: &Run) -> Result<Option<Value>, Failure> {
     let wish = &run.session.wish;
     let mut query = vec![("limit", "200"), ("includeNonDeleted", "true")];
     let filter;
-    if let Some(name) = wish.app.kind.name(&wish.app) {
+    if let Some(name) = wish.app.definition() {
         filter = format!("name eq \"{}\"", name.replace(['"', '\\'], ""));
         query.push(("filter", &filter));
     }
@@ -126,7 +126,7 @@ async fn search(run: &Run) -> Result<Option<Value>, Failure> {
 /// An app cannot change its kind.
 fn check_kind(run: &Run, app: &Value) -> Result<(), Failure> {
     let wished = &run.session.wish.app;
-    let is_other = match wished.kind.name(wished) {
+    let is_other = match wished.definition() {
         Some(name) => text(app, "/name").is_some_and(|is| is != name),
         None => run
             .kept
@@ -151,7 +151,7 @@ fn check_kind(run: &Run, app: &Value) -> Result<(), Failure> {
 pub fn look(run: &Run, app: Option<&Value>) -> Vec<Change> {
     let wish = &run.session.wish;
     let Some(app) = app else {
-        let body = wish.app.kind.body(&wish.app, &notes(wish));
+        let body = wish.app.body(&notes(wish));
         let write = Write::post("/api/v1/apps".to_owned(), body, Keep::App(wish.app.kind));
         return vec![Change::write(
             STEP,
@@ -184,7 +184,7 @@ pub fn look(run: &Run, app: Option<&Value>) -> Vec<Change> {
         changes.push(Change::write(STEP, '~', "activate it", write));
     }
     if is_kept
-        && wish.app.kind.carries(&wish.app) == Carries::Never
+        && wish.app.carries() == Carries::Never
         && let Some(body) = dressed(wish, app)
     {
         let path = format!("/api/v1/apps/{id}");
@@ -334,7 +334,7 @@ mod tests {
 
     #[test]
     fn only_what_differs_is_drift() {
-        let wish = crate::setup::wish::tests::wish("[app]\nlabel = \"Rollcall\"");
+        let wish = crate::setup::file::tests::wish("[app]\nlabel = \"Rollcall\"");
         let mut app = json!({ "label": "Rollcall", "settings": { "notes": { "admin": notes(&wish) } },
             "visibility": { "hide": { "web": true, "iOS": true } }, "id": "0oa1", "features": [] });
         assert_eq!(drift(&wish, &app), Vec::<&str>::new());

@@ -8,13 +8,13 @@ use serde_json::{Value, json};
 use crate::config::Secret;
 use crate::setup::assign::{self, Resolved};
 use crate::setup::connect::{self, Connection, Manual};
+use crate::setup::definition::Carries;
 use crate::setup::instructions::{self, TokenPlace};
 use crate::setup::kept::{Keep, KeptApp};
-use crate::setup::kind::Carries;
 use crate::setup::report::{Outcome, State};
 use crate::setup::run::{Action, Change, Run, Write};
 use crate::setup::value::{id_of, text, texts};
-use crate::setup::{Failure, OktaId, Why, app, check, profile, watch};
+use crate::setup::{Failure, OktaId, Why, app, check, profile, recover, watch};
 
 /// A step that has not come to rest after so many rounds never will.
 const MAX_ROUNDS: usize = 6;
@@ -106,7 +106,7 @@ pub async fn find(run: &mut Run, hook_secret: Option<Secret>) -> Result<Found, F
     }
     check::credential(&session, &mut run.report).await?;
     run.report.hush(false);
-    run.recover().await?;
+    recover::lost_write(run).await?;
     let wished = assign::resolve(&session).await?;
     let app = app::find(run).await?;
     run.report.app = app.as_ref().map(short);
@@ -140,7 +140,7 @@ async fn look(run: &mut Run, found: &Found, step: Step) -> Result<Vec<Change>, F
     let wish = run.session.wish.clone();
     let id = found.app_id();
     let provisions = wish.app.provisioning;
-    let by_api = wish.app.kind.carries(&wish.app) == Carries::ByApi;
+    let by_api = wish.app.carries() == Carries::ByApi;
     match step {
         Step::App => Ok(app::look(run, found.app.as_ref())),
         Step::Logo => app::look_at_logo(run, id.as_ref()),
@@ -244,7 +244,7 @@ pub async fn states(run: &mut Run, found: &Found) -> Result<Outcome, Failure> {
 }
 
 fn is_wished(wish: &crate::setup::wish::Wish, step: Step) -> bool {
-    let by_api = wish.app.kind.carries(&wish.app) == Carries::ByApi;
+    let by_api = wish.app.carries() == Carries::ByApi;
     match step {
         Step::App => true,
         Step::Logo => wish.app.logo.is_some(),
@@ -261,7 +261,7 @@ fn is_wished(wish: &crate::setup::wish::Wish, step: Step) -> bool {
 /// What differs and must not be put right by a PUT.
 pub fn report_drift(run: &mut Run, app: &Value) {
     let wish = &run.session.wish;
-    if wish.app.kind.carries(&wish.app) == Carries::Never {
+    if wish.app.carries() == Carries::Never {
         return;
     }
     let drift = app::drift(wish, app);

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use crate::config::Secret;
 use crate::service::arrivals::Kind as Arrived;
 use crate::setup::client::Body;
+use crate::setup::definition::Carries;
 use crate::setup::kept::{Keep, KeptToken};
-use crate::setup::kind::Carries;
 use crate::setup::run::{Action, Change, Run, Write, ours};
 use crate::setup::value::{text, texts};
 use crate::setup::wish::Wish;
@@ -215,7 +215,7 @@ async fn look_at_features(run: &Run, app: &OktaId) -> Result<Vec<Change>, Failur
 
 /// Whether the app needs the clicks, by what is wished.
 pub fn is_by_hand(wish: &Wish) -> bool {
-    wish.app.provisioning && wish.app.kind.carries(&wish.app) != Carries::ByApi
+    wish.app.provisioning && wish.app.carries() != Carries::ByApi
 }
 
 /// What of the clicks is still missing, and the mistakes that can be seen from here.
@@ -351,7 +351,7 @@ mod tests {
     #[test]
     fn who_needs_the_clicks() {
         let check = |app: &str, expected| {
-            let wish = crate::setup::wish::tests::wish(&format!("[app]\nlabel = \"a\"\n{app}"));
+            let wish = crate::setup::file::tests::wish(&format!("[app]\nlabel = \"a\"\n{app}"));
             assert_eq!(is_by_hand(&wish), expected, "{app}");
         };
         check("", true);

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::setup::connect::{self, Connection};
-use crate::setup::kind::Carries;
+use crate::setup::definition::Carries;
 use crate::setup::report::{Level, Outcome};
 use crate::setup::run::Run;
 use crate::setup::value::{id_of, text};
@@ -60,7 +60,7 @@ async fn look_at_app(run: &mut Run, app: &Value) -> Result<Outcome, Failure> {
     let Some(id) = id_of(app).filter(|_| wish.app.provisioning) else {
         return Ok(Outcome::Done);
     };
-    let by_api = wish.app.kind.carries(&wish.app) == Carries::ByApi;
+    let by_api = wish.app.carries() == Carries::ByApi;
     match (connect::probe(run, &id).await?, by_api) {
         (Connection::Enabled, _) => run.report.ok("connection", "enabled, by the API"),
         (Connection::Disabled, true) => run.report.fault(

@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     fn shown(kind: &str, token: &TokenPlace) -> String {
-        let wish = crate::setup::wish::tests::wish(&format!("[app]\nlabel = \"a\"\n{kind}"));
+        let wish = crate::setup::file::tests::wish(&format!("[app]\nlabel = \"a\"\n{kind}"));
         let app = json!({ "id": "0oa1", "name": "scim2headerauth" });
         lines(&wish, &app, token).join("\n")
     }

@@ -13,7 +13,9 @@ use crate::setup::kept::Keep;
 use crate::setup::report::{Outcome, State};
 use crate::setup::run::{Run, Write, ours};
 use crate::setup::value::{id_of, text, texts};
-use crate::setup::{Failure, Login, OktaId, Why, app, apply, assign, check, connect, watch};
+use crate::setup::{
+    Failure, Login, OktaId, Why, app, apply, assign, check, connect, recover, watch,
+};
 
 /// What the flags ask for.
 #[derive(Debug, Clone, Copy)]
@@ -36,7 +38,7 @@ pub async fn remove(run: &mut Run, removal: Removal) -> Result<Outcome, Failure>
     check::org(&session, &mut run.report).await?;
     check::credential(&session, &mut run.report).await?;
     run.report.hush(false);
-    run.recover().await?;
+    recover::lost_write(run).await?;
     let found = find(run).await?;
     run.report.app = found.as_ref().map(apply::short);
     let (mut writes, mut last) = (Vec::new(), Vec::new());

@@ -11,7 +11,7 @@ use crate::setup::client::{Answer, Body};
 use crate::setup::kept::{Keep, Kept};
 use crate::setup::report::Report;
 use crate::setup::session::Session;
-use crate::setup::{Failure, OktaId, Why, assign, watch};
+use crate::setup::{Failure, OktaId, Why};
 
 pub struct Run {
     pub session: Arc<Session>,
@@ -223,30 +223,6 @@ impl Run {
         let state = self.state()?;
         self.records.end(id, ended, state).await.map_err(ours)?;
         answer
-    }
-
-    /// Finds out about a write of an earlier run of which no answer came, so that what it made is known to be ours.
-    ///
-    /// # Errors
-    /// See [`Failure`].
-    pub async fn recover(&mut self) -> Result<(), Failure> {
-        let Some(pending) = self.kept.pending.take() else {
-            return Ok(());
-        };
-        let session = Arc::clone(&self.session);
-        let found = match (&pending, &self.kept.app) {
-            (Keep::Push(source, _), Some(app)) => {
-                assign::push_of(&session, &app.id, source).await?
-            }
-            (Keep::Hook, _) => watch::find(&session).await?,
-            // An app is found by its marker.
-            _ => None,
-        };
-        match found {
-            Some(id) => self.kept.keep(&pending, Some(id)),
-            None => self.kept.assume(&pending),
-        }
-        Ok(())
     }
 
     /// [`Run::write`], where it is no fault that there is nothing to do any more.

@@ -7,8 +7,8 @@ use crate::config::OktaSettings;
 use crate::setup::client::Patience;
 use crate::setup::key::SigningKey;
 use crate::setup::login::{SCOPES, ServiceApp};
-use crate::setup::wish::{self, Wish};
-use crate::setup::{Client, Failure, Login, Mode, Why};
+use crate::setup::wish::Wish;
+use crate::setup::{Client, Failure, Login, Mode, Why, file};
 
 pub struct Session {
     pub wish: Wish,
@@ -26,7 +26,7 @@ impl Session {
         } else {
             Mode::Real
         };
-        let wish = wish::read(&settings.file, mode)?;
+        let wish = file::read(&settings.file, mode)?;
         let login = login(settings, &wish)?;
         let patience = Patience {
             mode,

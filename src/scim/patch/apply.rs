@@ -17,7 +17,7 @@ impl Edit {
     pub(super) fn apply(&self, patched: &mut Patched) -> Result<(), ScimError> {
         match self {
             Self::CheckId(id) => match patched.document.id() {
-                Some(own) if own != id => Err(super::read_only("id")),
+                Some(own) if own != id => Err(super::refuse::read_only("id")),
                 _ => Ok(()),
             },
             Self::Password(password) => {

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use scim_filter_parser as syntax;
 use serde_json::{Map, Value};
 
-use super::{Op, Reader};
+use super::{Op, Reader, refuse};
 use crate::scim::admit::coerce::{self, Place};
 use crate::scim::members::{self, Member};
 use crate::scim::{Filter, MemberEdit, ScimError};
@@ -21,7 +21,7 @@ pub(super) fn whole(op: Op, value: Option<&Value>, reader: &mut Reader) -> Resul
         (Op::Remove, None | Some(Value::Null)) => MemberEdit::RemoveAll,
         // Entra lists whom to remove; to read that as "remove all" would empty the group.
         (Op::Remove, Some(value)) => MemberEdit::Remove(listed(value, &at)?),
-        (Op::Add | Op::Replace, None) => return Err(super::read::no_value("members")),
+        (Op::Add | Op::Replace, None) => return Err(refuse::no_value("members")),
     };
     reader.members(edit);
     Ok(())
@@ -48,8 +48,8 @@ pub(super) fn filtered(
         }
         (Op::Add, Some(Value::Null), _) => return Ok(()),
         (Op::Add | Op::Replace, Some(value), Some(ids)) => MemberEdit::Add(same(value, &ids)?),
-        (Op::Add | Op::Replace, Some(_), None) => return Err(immutable()),
-        (Op::Add | Op::Replace, None, _) => return Err(super::read::no_value("members")),
+        (Op::Add | Op::Replace, Some(_), None) => return Err(refuse::immutable()),
+        (Op::Add | Op::Replace, None, _) => return Err(refuse::no_value("members")),
     };
     reader.members(edit);
     Ok(())
@@ -71,12 +71,12 @@ fn strictly(
             Ok(())
         }
         (Op::Add, Some(Value::Null)) => Ok(()),
-        (_, None) => Err(super::read::no_value("members")),
+        (_, None) => Err(refuse::no_value("members")),
         (_, Some(Value::Object(members))) if says_nothing_new(members, syntax) => {
             reader.members(MemberEdit::Demand(filter));
             Ok(())
         }
-        (_, Some(_)) => Err(immutable()),
+        (_, Some(_)) => Err(refuse::immutable()),
     }
 }
 
@@ -88,13 +88,6 @@ fn says_nothing_new(members: &Map<String, Value>, syntax: &syntax::Filter) -> bo
         Value::String(id) => name.eq_ignore_ascii_case("value") && ids == [id.as_str()],
         _ => false,
     })
-}
-
-/// RFC 7643 section 4.2: what a member says about itself is immutable.
-pub(super) fn immutable() -> ScimError {
-    ScimError::mutability(
-        "the sub-attributes of a member are immutable: remove the member and add another",
-    )
 }
 
 /// Appends an edit, joined with the one before where that means the same: a push of a thousand operations becomes
@@ -178,10 +171,10 @@ fn same(value: &Value, ids: &[String]) -> Result<Vec<Member>, ScimError> {
     let object = match value {
         Value::Array(elements) => match elements.as_slice() {
             [Value::Object(object)] => object,
-            _ => return Err(immutable()),
+            _ => return Err(refuse::immutable()),
         },
         Value::Object(object) => object,
-        _ => return Err(immutable()),
+        _ => return Err(refuse::immutable()),
     };
     let [given, display] = super::named(object, ["value", "display"])?;
     let at = Place::root("members");
@@ -202,6 +195,6 @@ fn same(value: &Value, ids: &[String]) -> Result<Vec<Member>, ScimError> {
             value: given,
             display,
         }]),
-        _ => Err(immutable()),
+        _ => Err(refuse::immutable()),
     }
 }

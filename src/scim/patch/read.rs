@@ -4,7 +4,7 @@ use scim_filter_parser::{self as syntax, PatchPath};
 use serde_json::{Map, Value};
 
 use super::unknown::UnknownEdit;
-use super::{Edit, Op, Reader, target};
+use super::{Edit, Op, Reader, refuse, target};
 use crate::scim::admit::coerce::{self, Place};
 use crate::scim::admit::strict::{self, ReadOnly};
 use crate::scim::registry::{self, Extension, ResourceType};
@@ -32,21 +32,6 @@ pub(super) fn operation(
             coerce::kind_of(other)
         ))),
     }
-}
-
-/// RFC 7644 section 3.5.2.2 gives a `remove` no value. To read one as "only these" or to read over it would be a guess, and the
-/// wrong one empties a group.
-pub(super) fn no_value_to_remove(value: Option<&Value>, name: &str) -> Result<(), ScimError> {
-    match value {
-        None | Some(Value::Null) => Ok(()),
-        Some(_) => Err(ScimError::invalid_value(format!(
-            "remove takes no value; say in the path which values of {name} to remove"
-        ))),
-    }
-}
-
-pub(super) fn no_value(name: &str) -> ScimError {
-    ScimError::invalid_value(format!("add and replace need a value for {name}"))
 }
 
 fn read_op(op: Option<&Value>, compatibility: Compatibility) -> Result<Op, ScimError> {
@@ -121,7 +106,7 @@ fn known(
             let id = match value {
                 Value::Null => return Ok(()),
                 Value::String(id) => id.clone(),
-                _ if reader.is_strict() => return Err(super::read_only("id")),
+                _ if reader.is_strict() => return Err(refuse::read_only("id")),
                 other => other.to_string(),
             };
             reader.edit(Edit::CheckId(id));
@@ -130,7 +115,7 @@ fn known(
         // RFC 7643 section 3.1: what a client says of `meta` is ignored.
         "meta" => Ok(()),
         name if attribute.mutability == Mutability::ReadOnly && reader.is_strict() => {
-            Err(super::read_only(name))
+            Err(refuse::read_only(name))
         }
         // An echo of what the client has read (`groups`).
         _ if attribute.mutability == Mutability::ReadOnly => Ok(()),
@@ -197,7 +182,7 @@ fn extension(
     let urn = extension.schema.id.as_str();
     if reader.is_strict() {
         match (op, value) {
-            (Op::Remove, value) => no_value_to_remove(value, urn)?,
+            (Op::Remove, value) => refuse::no_value_to_remove(value, urn)?,
             (_, None) => {}
             (_, Some(value)) => {
                 strict::extension(extension, value, ReadOnly::Refuse, &Place::root(urn))?;
@@ -208,12 +193,12 @@ fn extension(
         (Op::Remove, _) => {
             let attributes = &extension.schema.attributes;
             if extension.required || attributes.iter().any(|a| a.required) {
-                return Err(target::required(urn));
+                return Err(refuse::required(urn));
             }
             reader.edit(Edit::Clear(urn.to_owned()));
             Ok(())
         }
-        (_, None) => Err(no_value(urn)),
+        (_, None) => Err(refuse::no_value(urn)),
         (_, Some(Value::Object(members))) => {
             super::distinct(members)?;
             for (name, value) in members {
@@ -316,7 +301,7 @@ fn unknown_path(
     match value {
         Some(value) => coerce::storable(value, &at)?,
         None if op == Op::Remove => {}
-        None => return Err(no_value(text)),
+        None => return Err(refuse::no_value(text)),
     }
     reader.edit(Edit::Unknown(UnknownEdit::new(op, text.trim(), value)));
     Ok(())
@@ -358,7 +343,7 @@ fn schemas(
         (Op::Add, Some(_)) => Ok(()),
         (Op::Replace, Some(Value::Array(urns))) if urns.iter().any(is_core) => Ok(()),
         (Op::Replace, Some(urn)) if is_core(urn) => Ok(()),
-        (Op::Add | Op::Replace, None) => Err(no_value("schemas")),
+        (Op::Add | Op::Replace, None) => Err(refuse::no_value("schemas")),
         (Op::Remove | Op::Replace, _) => Err(ScimError::mutability(
             "schemas follows from the attributes of the resource; change those instead",
         )),

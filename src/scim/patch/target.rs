@@ -5,7 +5,7 @@ use std::sync::Arc;
 use scim_filter_parser as syntax;
 use serde_json::{Map, Value};
 
-use super::{Change, Edit, OnMiss, Op, Reader, Step, member, read, read_only};
+use super::{Change, Edit, OnMiss, Op, Reader, Step, member, refuse};
 use crate::scim::admit::coerce::{self, Named, Nulls, Place};
 use crate::scim::admit::into_password;
 use crate::scim::admit::strict::{self, ReadOnly};
@@ -18,10 +18,6 @@ use crate::scim::{Compatibility, Filter, ScimError, filter};
 pub(super) struct Selected<'a> {
     pub filter: Option<&'a syntax::Filter>,
     pub sub: Option<&'a Arc<Attribute>>,
-}
-
-pub(super) fn required(name: &str) -> ScimError {
-    ScimError::mutability(format!("{name} is required and cannot be removed"))
 }
 
 /// Reads an operation on one attribute; `path` may name a sub-attribute itself.
@@ -45,16 +41,16 @@ pub(super) fn attribute(
         _ => path.key().to_owned(),
     };
     if attribute.mutability == Mutability::ReadOnly {
-        return Err(read_only(path.key()));
+        return Err(refuse::read_only(path.key()));
     }
     if leaf.mutability == Mutability::ReadOnly {
-        return Err(read_only(&full_name()));
+        return Err(refuse::read_only(&full_name()));
     }
     if op == Op::Remove && leaf.required && filter.is_none() {
-        return Err(required(&full_name()));
+        return Err(refuse::required(&full_name()));
     }
     if op != Op::Remove && value.is_none() {
-        return Err(read::no_value(&full_name()));
+        return Err(refuse::no_value(&full_name()));
     }
     if reader.is_strict() {
         gate(op, attribute, sub, filter.is_some(), value, &full_name())?;
@@ -65,7 +61,7 @@ pub(super) fn attribute(
     };
     if rt.is_relational(&attribute.name) && path.container.is_none() {
         return match (filter, sub) {
-            (_, Some(_)) => Err(member::immutable()),
+            (_, Some(_)) => Err(refuse::immutable()),
             (Some((syntax, filter)), None) => member::filtered(op, syntax, filter, value, reader),
             (None, None) => member::whole(op, value, reader),
         };
@@ -115,7 +111,7 @@ fn gate(
 ) -> Result<(), ScimError> {
     let at = Place::root(name);
     match (op, sub, value) {
-        (Op::Remove, _, value) => read::no_value_to_remove(value, name),
+        (Op::Remove, _, value) => refuse::no_value_to_remove(value, name),
         (_, _, None | Some(Value::Null)) => Ok(()),
         (_, Some(sub), Some(value)) => strict::sub_attribute(attribute, sub, value, &at),
         (_, None, Some(value @ Value::Array(_))) if !is_filtered => {
@@ -258,7 +254,7 @@ fn filtered(
         (Op::Remove, None, _) => Step::Remove,
         (Op::Remove, Some(sub), _) => {
             if sub.required {
-                return Err(required(&at.name(&sub.name).to_string()));
+                return Err(refuse::required(&at.name(&sub.name).to_string()));
             }
             Step::Merge(vec![(Arc::clone(sub), None)])
         }

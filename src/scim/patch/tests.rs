@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::scim::admit::{admit, replace};
 use crate::scim::name::ENTERPRISE_USER as EU;
-use crate::scim::{Member, Registry};
+use crate::scim::{ErrorKind, Member, Registry};
 
 const ID: &str = "2819c223";
 const ACME: &str = "urn:example:params:scim:schemas:extension:acme:2.0:User";

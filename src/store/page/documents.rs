@@ -6,8 +6,9 @@ use jiff::Timestamp;
 
 use crate::scim::Document;
 use crate::scim::eval::{View, matches};
-use crate::scim::render::{GroupView, MemberView, Meta};
+use crate::scim::render::Meta;
 use crate::scim::sort::{self, SortKey};
+use crate::scim::views::{GroupView, MemberView};
 use crate::store::page::order::{asks_for, mentions};
 use crate::store::page::search::Search;
 use crate::store::page::{Key, PageError};

@@ -1,0 +1,38 @@
+//! What an operation is refused with.
+
+use serde_json::Value;
+
+use crate::scim::{ErrorKind, ScimError};
+
+pub(super) fn read_only(name: &str) -> ScimError {
+    ScimError::new(
+        ErrorKind::Mutability,
+        format!("{name} is readOnly and cannot be changed"),
+    )
+}
+
+pub(super) fn required(name: &str) -> ScimError {
+    ScimError::mutability(format!("{name} is required and cannot be removed"))
+}
+
+/// RFC 7643 section 4.2: what a member says about itself is immutable.
+pub(super) fn immutable() -> ScimError {
+    ScimError::mutability(
+        "the sub-attributes of a member are immutable: remove the member and add another",
+    )
+}
+
+/// RFC 7644 section 3.5.2.2 gives a `remove` no value. To read one as "only these" or to read over it would be a guess, and the
+/// wrong one empties a group.
+pub(super) fn no_value_to_remove(value: Option<&Value>, name: &str) -> Result<(), ScimError> {
+    match value {
+        None | Some(Value::Null) => Ok(()),
+        Some(_) => Err(ScimError::invalid_value(format!(
+            "remove takes no value; say in the path which values of {name} to remove"
+        ))),
+    }
+}
+
+pub(super) fn no_value(name: &str) -> ScimError {
+    ScimError::invalid_value(format!("add and replace need a value for {name}"))
+}

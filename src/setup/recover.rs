@@ -1,0 +1,28 @@
+//! What became of a write of which no answer came.
+
+use std::sync::Arc;
+
+use crate::setup::kept::Keep;
+use crate::setup::{Failure, Run, assign, watch};
+
+/// Finds out about a write of an earlier run of which no answer came, so that what it made is known to be ours.
+///
+/// # Errors
+/// See [`Failure`].
+pub async fn lost_write(run: &mut Run) -> Result<(), Failure> {
+    let Some(pending) = run.kept.pending.take() else {
+        return Ok(());
+    };
+    let session = Arc::clone(&run.session);
+    let found = match (&pending, &run.kept.app) {
+        (Keep::Push(source, _), Some(app)) => assign::push_of(&session, &app.id, source).await?,
+        (Keep::Hook, _) => watch::find(&session).await?,
+        // An app is found by its marker.
+        _ => None,
+    };
+    match found {
+        Some(id) => run.kept.keep(&pending, Some(id)),
+        None => run.kept.assume(&pending),
+    }
+    Ok(())
+}
