@@ -12,11 +12,13 @@ use std::time::Duration;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{OktaArgs, OktaSettings};
 use crate::service::setup::Records;
-use crate::setup::apply::{self, Waiting};
+use crate::setup::clicks::{self, Waiting};
 use crate::setup::remove::{self, Removal};
 use crate::setup::report::{Outcome, Report};
 use crate::setup::run::Options;
-use crate::setup::{Failure, OktaId, Run, Session, Why, doctor, reconcile, run, status, verify};
+use crate::setup::{
+    Failure, OktaId, Run, Session, Why, apply, doctor, plan, reconcile, run, status, verify,
+};
 
 #[derive(Debug, clap::Subcommand)]
 pub enum SetupCommand {
@@ -127,7 +129,7 @@ pub async fn run(command: SetupCommand) -> anyhow::Result<ExitCode> {
             };
             let verb = Verb::new("plan", &args.okta);
             verb.run(options, async |run, settings| {
-                apply::plan(run, settings.event_hook_secret.clone()).await
+                plan::plan(run, settings.event_hook_secret.clone()).await
             })
             .await
         }
@@ -170,7 +172,7 @@ pub async fn run(command: SetupCommand) -> anyhow::Result<ExitCode> {
         SetupCommand::Instructions(args) => {
             let verb = Verb::new("instructions", &args.okta);
             verb.run(Options::default(), async |run, _| {
-                apply::instruct(run).await
+                clicks::instruct(run).await
             })
             .await
         }
@@ -189,7 +191,7 @@ async fn apply_verb(args: ApplyArgs) -> anyhow::Result<ExitCode> {
         let verb = Verb::new("apply", &args.okta);
         let planned = verb
             .report(options.clone(), async |run, settings| {
-                apply::plan(run, settings.event_hook_secret.clone()).await
+                plan::plan(run, settings.event_hook_secret.clone()).await
             })
             .await?;
         if planned.error.is_some() {

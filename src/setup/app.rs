@@ -5,11 +5,11 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use crate::setup::client::Body;
 use crate::setup::definition::Carries;
 use crate::setup::kept::Keep;
 use crate::setup::run::{Action, Change, Run, Write};
 use crate::setup::value::{id_of, text};
+use crate::setup::wire::Body;
 use crate::setup::wish::Wish;
 use crate::setup::{Failure, OktaId, Why};
 

@@ -5,26 +5,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Method, redirect};
+use reqwest::Method;
+use reqwest::header::HeaderMap;
 use serde_json::Value;
 
 use crate::clock::{Clock, random_bytes};
-use crate::setup::dpop::About;
 use crate::setup::failure::Call;
 use crate::setup::limits::Limits;
-use crate::setup::login::{Access, ServiceApp};
+use crate::setup::wire::{Arrived, Body, Wire, id_in, limits, one_header, put};
 use crate::setup::{Failure, Login, Mode, Org, Why, link};
+
+mod access;
 
 /// How often a call is tried again after its first time.
 const RETRIES: u32 = 3;
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-const TIMEOUT: Duration = Duration::from_secs(60);
-/// Okta's largest pages are some hundred kilobytes.
-const MAX_ANSWER_BYTES: usize = 16 << 20;
 /// A list that is longer is not what setup is for, and a server that repeats its pages must not hold it for ever.
 const MAX_PAGES: usize = 2000;
-const MAX_ID_LENGTH: usize = 100;
 
 /// How patient the client is.
 #[derive(Debug, Clone, Copy)]
@@ -36,23 +32,11 @@ pub struct Patience {
 
 /// A client of one org.
 pub struct Client {
-    http: reqwest::Client,
+    wire: Wire,
     org: Org,
     login: Login,
     clock: Arc<dyn Clock>,
     patience: Patience,
-}
-
-/// What goes along with a request.
-#[derive(Debug, Clone)]
-pub enum Body {
-    None,
-    Json(Value),
-    File {
-        name: String,
-        media_type: &'static str,
-        bytes: Vec<u8>,
-    },
 }
 
 /// A successful answer.
@@ -67,21 +51,6 @@ pub struct Answer {
     pub limits: Limits,
 }
 
-/// What arrived, success or not.
-struct Arrived {
-    status: u16,
-    headers: HeaderMap,
-    body: Value,
-    is_json: bool,
-}
-
-/// Why nothing arrived.
-struct Lost {
-    /// The request never reached Okta.
-    before_sending: bool,
-    message: String,
-}
-
 impl Client {
     /// # Errors
     /// Where TLS cannot be set up.
@@ -91,23 +60,9 @@ impl Client {
         clock: Arc<dyn Clock>,
         patience: Patience,
     ) -> Result<Self, Failure> {
-        let mut http = reqwest::Client::builder();
-        if patience.mode == Mode::Rehearsal {
-            // The stand-in is on this machine.
-            http = http.no_proxy();
-        }
-        let http = http
-            .user_agent(concat!("rollcall/", env!("CARGO_PKG_VERSION")))
-            .redirect(redirect::Policy::none())
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(TIMEOUT)
-            .https_only(patience.mode == Mode::Real)
-            .build()
-            .map_err(|error| {
-                Failure::new(Why::Invalid, format!("HTTPS cannot be set up: {error}"))
-            })?;
+        let wire = Wire::new(patience.mode)?;
         Ok(Self {
-            http,
+            wire,
             org,
             login,
             clock,
@@ -252,7 +207,7 @@ impl Client {
                 put(&mut headers, "x-okta-retry-for", id);
                 put(&mut headers, "x-okta-retry-count", &attempt.to_string());
             }
-            let outcome = self.once(method, url, headers, body).await;
+            let outcome = self.wire.once(method, url, headers, body).await;
             let wait = match outcome {
                 Ok(arrived) => {
                     if self.keep_nonce(&arrived) && !nonce_was_new {
@@ -333,201 +288,6 @@ impl Client {
         };
         tokio::time::sleep(time).await;
     }
-
-    async fn once(
-        &self,
-        method: &Method,
-        url: &str,
-        headers: HeaderMap,
-        body: &Body,
-    ) -> Result<Arrived, Lost> {
-        let request = self
-            .http
-            .request(method.clone(), url)
-            .header("accept", "application/json")
-            .headers(headers);
-        let request = match body {
-            Body::None => request,
-            Body::Json(value) => request
-                .header("content-type", "application/json")
-                .body(value.to_string()),
-            Body::File {
-                name,
-                media_type,
-                bytes,
-            } => {
-                let part = reqwest::multipart::Part::bytes(bytes.clone())
-                    .file_name(name.clone())
-                    .mime_str(media_type)
-                    .map_err(Lost::new)?;
-                request.multipart(reqwest::multipart::Form::new().part("file", part))
-            }
-        };
-        self.receive(request).await
-    }
-
-    async fn receive(&self, request: reqwest::RequestBuilder) -> Result<Arrived, Lost> {
-        let mut response = request.send().await.map_err(Lost::new)?;
-        let mut bytes = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(Lost::after_sending)? {
-            if bytes.len().saturating_add(chunk.len()) > MAX_ANSWER_BYTES {
-                return Err(Lost {
-                    before_sending: false,
-                    message: format!("the answer has more than {MAX_ANSWER_BYTES} bytes"),
-                });
-            }
-            bytes.extend_from_slice(&chunk);
-        }
-        let body = if bytes.is_empty() {
-            Some(Value::Null)
-        } else {
-            serde_json::from_slice(&bytes).ok()
-        };
-        Ok(Arrived {
-            status: response.status().as_u16(),
-            headers: response.headers().clone(),
-            is_json: body.is_some(),
-            body: body.unwrap_or(Value::Null),
-        })
-    }
-
-    /// The headers of a service app's request.
-    async fn signed(
-        &self,
-        app: &ServiceApp,
-        method: &str,
-        url: &str,
-    ) -> Result<HeaderMap, Failure> {
-        let access = self.access(app).await?;
-        if !access.is_bound {
-            return Ok(one_header(
-                "authorization",
-                &format!("Bearer {}", access.token),
-            ));
-        }
-        let mut headers = one_header("authorization", &format!("DPoP {}", access.token));
-        let proof = app.proof_key().prove(About {
-            method,
-            url,
-            now_s: self.clock.now().as_second(),
-            id: &self.clock.new_id(),
-            nonce: app.session().nonce.as_deref(),
-            access_token: Some(&access.token),
-        })?;
-        put(&mut headers, "dpop", &proof);
-        Ok(headers)
-    }
-
-    /// Keeps a nonce that Okta sent. True where the request failed for want of it.
-    fn keep_nonce(&self, arrived: &Arrived) -> bool {
-        let (Login::ServiceApp(app), Some(nonce)) =
-            (&self.login, id_in(&arrived.headers, "dpop-nonce"))
-        else {
-            return false;
-        };
-        app.change_session(|session| session.nonce = Some(nonce));
-        let challenge = arrived
-            .headers
-            .get("www-authenticate")
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default();
-        arrived.status == 401 && challenge.contains("use_dpop_nonce")
-    }
-
-    /// The access token, asked for where there is none that lives.
-    async fn access(&self, app: &ServiceApp) -> Result<Access, Failure> {
-        let now_s = self.clock.now().as_second();
-        if let Some(access) = app
-            .session()
-            .access
-            .filter(|access| access.expires_s > now_s)
-        {
-            return Ok(access);
-        }
-        let url = self.org.at("/oauth2/v1/token");
-        let call = Call {
-            method: "POST",
-            path: "/oauth2/v1/token",
-        };
-        // Up to three times for the proof: without a proof, with one, with one that has the nonce. Asking for a token
-        // changes nothing, so a lost answer or a full window may be tried again as well.
-        for attempt in 0..=(RETRIES + 2) {
-            let session = app.session();
-            let (status, headers, body) = match self.ask_for_token(app, &session, &url).await {
-                Ok(arrived) => (arrived.status, arrived.headers, arrived.body),
-                Err(lost) => {
-                    let failure = lost.failure(&self.org, true);
-                    if attempt >= RETRIES {
-                        return Err(failure);
-                    }
-                    self.pause(Limits::default().wait(attempt, self.clock.now()), failure)
-                        .await?;
-                    continue;
-                }
-            };
-            if status == 200 {
-                let access = Access::read(&body, now_s).ok_or_else(|| no_okta(&self.org))?;
-                app.change_session(|session| session.access = Some(access.clone()));
-                return Ok(access);
-            }
-            let nonce = id_in(&headers, "dpop-nonce");
-            let failure = Failure::read(&call, status, &body, id_in(&headers, "x-okta-request-id"));
-            match failure.okta.code.as_deref() {
-                Some("invalid_dpop_proof") if !session.wants_proof => {
-                    app.change_session(|session| session.wants_proof = true);
-                }
-                Some("use_dpop_nonce") if nonce.is_some() && nonce != session.nonce => {
-                    app.change_session(|session| session.nonce = nonce);
-                }
-                _ if may_repeat(&failure, status, true) && attempt < RETRIES => {
-                    let wait = limits(&headers).wait(attempt, self.clock.now());
-                    self.pause(wait, failure).await?;
-                }
-                _ => return Err(failure),
-            }
-        }
-        Err(Failure::new(
-            Why::Refused,
-            "Okta's token endpoint asks for one proof of possession after the other; check this machine's clock.",
-        ))
-    }
-
-    async fn ask_for_token(
-        &self,
-        app: &ServiceApp,
-        session: &crate::setup::login::Session,
-        url: &str,
-    ) -> Result<Arrived, Lost> {
-        let now_s = self.clock.now().as_second();
-        let inside = |failure: Failure| Lost {
-            before_sending: true,
-            message: failure.message,
-        };
-        let form = app
-            .token_form(url, now_s, &self.clock.new_id())
-            .map_err(inside)?;
-        let mut request = self
-            .http
-            .post(url)
-            .header("accept", "application/json")
-            .header("content-type", "application/x-www-form-urlencoded")
-            .body(form);
-        if session.wants_proof {
-            let proof = app
-                .proof_key()
-                .prove(About {
-                    method: "POST",
-                    url,
-                    now_s,
-                    id: &self.clock.new_id(),
-                    nonce: session.nonce.as_deref(),
-                    access_token: None,
-                })
-                .map_err(inside)?;
-            request = request.header("dpop", proof);
-        }
-        self.receive(request).await
-    }
 }
 
 /// Whether a refused request may be sent again. A 429 was not done, whatever it was; the others may have been.
@@ -538,61 +298,6 @@ fn may_repeat(failure: &Failure, status: u16, is_safe: bool) -> bool {
         409 => matches!(code, "E0000195" | "E0000268"),
         500.. => is_safe,
         _ => false,
-    }
-}
-
-impl Lost {
-    fn new(error: reqwest::Error) -> Self {
-        Self {
-            before_sending: error.is_connect() || error.is_builder(),
-            message: chain(&error),
-        }
-    }
-
-    fn after_sending(error: reqwest::Error) -> Self {
-        Self {
-            before_sending: false,
-            message: chain(&error),
-        }
-    }
-
-    fn failure(&self, org: &Org, is_safe: bool) -> Failure {
-        if is_safe || self.before_sending {
-            Failure::new(
-                Why::Unreachable,
-                format!(
-                    "{org} does not answer ({}). Check the address, the network and any proxy or firewall in between.",
-                    self.message
-                ),
-            )
-        } else {
-            Failure::new(
-                Why::Uncertain,
-                format!(
-                    "{org} did not answer a write ({}), which may have been done all the same. Run the command again: it looks first and makes nothing twice.",
-                    self.message
-                ),
-            )
-        }
-    }
-}
-
-/// The causes without the URL, whose query may name a person.
-fn chain(error: &reqwest::Error) -> String {
-    let mut causes = Vec::new();
-    let mut cause = std::error::Error::source(error);
-    while let Some(one) = cause {
-        causes.push(one.to_string());
-        cause = one.source();
-    }
-    if error.is_timeout() {
-        causes.insert(0, "timed out".to_owned());
-    }
-    causes.dedup();
-    if causes.is_empty() {
-        "the connection failed".to_owned()
-    } else {
-        causes.join(": ")
     }
 }
 
@@ -615,33 +320,6 @@ fn address(org: &Org, path: &str, query: &[(&str, &str)]) -> String {
         url.push_str(&query);
     }
     url
-}
-
-fn limits(headers: &HeaderMap) -> Limits {
-    Limits::read(|name| headers.get(name).and_then(|value| value.to_str().ok()))
-}
-
-/// A header whose value is an id: bounded, and without anything that a log could not hold.
-fn id_in(headers: &HeaderMap, name: &str) -> Option<String> {
-    let text = headers.get(name)?.to_str().ok()?;
-    let fits = !text.is_empty()
-        && text.len() <= MAX_ID_LENGTH
-        && text.bytes().all(|b| b.is_ascii_graphic());
-    fits.then(|| text.to_owned())
-}
-
-fn one_header(name: &'static str, value: &str) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    put(&mut headers, name, value);
-    headers
-}
-
-/// Credentials are marked, so that no debug text shows them.
-fn put(headers: &mut HeaderMap, name: &'static str, value: &str) {
-    if let Ok(mut value) = HeaderValue::from_str(value) {
-        value.set_sensitive(true);
-        headers.insert(HeaderName::from_static(name), value);
-    }
 }
 
 /// How far this machine's clock is from Okta's, in seconds; positive where ours is ahead.

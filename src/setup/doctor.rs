@@ -7,7 +7,7 @@ use crate::setup::definition::Carries;
 use crate::setup::report::{Level, Outcome};
 use crate::setup::run::Run;
 use crate::setup::value::{id_of, text};
-use crate::setup::{Failure, app, apply, assign, check};
+use crate::setup::{Failure, app, assign, check, look};
 
 /// Looks at everything and changes nothing. A fault that was found is a failure of the check.
 ///
@@ -44,7 +44,7 @@ pub async fn check(run: &mut Run) -> Result<Outcome, Failure> {
 
 async fn look_at_app(run: &mut Run, app: &Value) -> Result<Outcome, Failure> {
     let wish = run.session.wish.clone();
-    run.report.app = Some(apply::short(app));
+    run.report.app = Some(look::short(app));
     let label = text(app, "/label").unwrap_or_default();
     let status = text(app, "/status").unwrap_or("of unknown state");
     let line = format!("`{label}`, {status}");
@@ -56,7 +56,7 @@ async fn look_at_app(run: &mut Run, app: &Value) -> Result<Outcome, Failure> {
             format!("{line}; `rollcall setup apply` activates it"),
         );
     }
-    apply::report_drift(run, app);
+    look::report_drift(run, app);
     let Some(id) = id_of(app).filter(|_| wish.app.provisioning) else {
         return Ok(Outcome::Done);
     };

@@ -6,12 +6,11 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::service::setup::Person;
-use crate::setup::apply;
 use crate::setup::report::Outcome;
 use crate::setup::run::{Run, ours};
 use crate::setup::status::needed;
 use crate::setup::value::{id_of, text};
-use crate::setup::{Failure, OktaId};
+use crate::setup::{Failure, OktaId, look};
 
 /// A user on whom the two sides differ.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -47,7 +46,7 @@ pub struct Members {
 /// # Errors
 /// See [`Failure`].
 pub async fn reconcile(run: &mut Run) -> Result<Outcome, Failure> {
-    let found = apply::find(run, None).await?;
+    let found = look::find(run, None).await?;
     let app = needed(&found)?;
     let path = format!("/api/v1/apps/{app}/users");
     let assigned = run.session.client.list(&path, &[("limit", "500")]).await?;

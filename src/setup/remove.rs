@@ -7,14 +7,14 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
-use crate::setup::apply::Waiting;
-use crate::setup::client::Body;
+use crate::setup::clicks::Waiting;
 use crate::setup::kept::Keep;
 use crate::setup::report::{Outcome, State};
 use crate::setup::run::{Run, Write, ours};
 use crate::setup::value::{id_of, text, texts};
+use crate::setup::wire::Body;
 use crate::setup::{
-    Failure, Login, OktaId, Why, app, apply, assign, check, connect, recover, watch,
+    Failure, Login, OktaId, Why, app, assign, check, connect, look, recover, watch,
 };
 
 /// What the flags ask for.
@@ -40,7 +40,7 @@ pub async fn remove(run: &mut Run, removal: Removal) -> Result<Outcome, Failure>
     run.report.hush(false);
     recover::lost_write(run).await?;
     let found = find(run).await?;
-    run.report.app = found.as_ref().map(apply::short);
+    run.report.app = found.as_ref().map(look::short);
     let (mut writes, mut last) = (Vec::new(), Vec::new());
     if let Some(hook) = &run.kept.hook {
         for write in watch::drop_hook(hook) {

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::service::setup::Write;
-use crate::setup::apply::{self, Found};
+use crate::setup::look::{self, Found};
 use crate::setup::report::Outcome;
 use crate::setup::run::{Run, ours};
 use crate::setup::value::text;
-use crate::setup::{Failure, OktaId, watch};
+use crate::setup::{Failure, OktaId, plan, watch};
 
 /// How many of the last writes are shown.
 const WRITES: i64 = 20;
@@ -20,8 +20,8 @@ pub async fn status(
     run: &mut Run,
     hook_secret: Option<crate::config::Secret>,
 ) -> Result<Outcome, Failure> {
-    let found = apply::find(run, hook_secret).await?;
-    let outcome = apply::states(run, &found).await?;
+    let found = look::find(run, hook_secret).await?;
+    let outcome = plan::states(run, &found).await?;
     if let Some(app) = found.app_id() {
         users(run, &app).await?;
         failures(run, &app).await?;

@@ -5,12 +5,12 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::service::setup::Person;
-use crate::setup::apply::{self, Waiting};
+use crate::setup::clicks::Waiting;
 use crate::setup::report::{Outcome, State};
 use crate::setup::run::{Run, ours};
 use crate::setup::status::needed;
 use crate::setup::value::text;
-use crate::setup::{Failure, OktaId, Why, assign, connect, watch};
+use crate::setup::{Failure, OktaId, Why, assign, connect, look, watch};
 
 const STEP: &str = "verify";
 
@@ -19,7 +19,7 @@ const STEP: &str = "verify";
 /// # Errors
 /// A user who has the app already; see [`Failure`] for the rest.
 pub async fn verify(run: &mut Run, login: &str, waiting: Waiting) -> Result<Outcome, Failure> {
-    let found = apply::find(run, None).await?;
+    let found = look::find(run, None).await?;
     let app = needed(&found)?;
     if !run.session.wish.app.provisioning {
         return Err(wrong(

@@ -4,11 +4,11 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::config::Secret;
-use crate::setup::client::Body;
 use crate::setup::kept::Keep;
 use crate::setup::run::{Change, Run, Write};
 use crate::setup::session::Session;
 use crate::setup::value::{id_of, text, texts};
+use crate::setup::wire::Body;
 use crate::setup::wish::EventHook;
 use crate::setup::{Failure, OktaId, Why};
 
