@@ -262,4 +262,27 @@ mod tests {
         assert_eq!(places.lock().total, 0);
         assert!(places.lock().held.is_empty());
     }
+
+    #[actix_web::test]
+    async fn however_many_wait_each_comes_in() {
+        let places = Arc::new(Places::new(1, Duration::from_secs(3600)));
+        let first = enter(&places, A).unwrap();
+        // One task polls more of them here than tokio would let it.
+        let enter = || Box::pin(tokio::task::unconstrained(places.enter(A)));
+        let mut waiting: Vec<_> = (0..10_000).map(|_| enter()).collect();
+        assert!(waiting.iter_mut().all(|one| one.now_or_never().is_none()));
+        drop(first);
+        for one in waiting {
+            drop(one.now_or_never().unwrap().unwrap());
+        }
+        assert_eq!(places.lock().total, 0);
+    }
+
+    #[actix_web::test]
+    async fn writes_of_a_tenant_leave_room_for_its_reads() {
+        let places = Arc::new(Places::new(4, Duration::ZERO));
+        let _writes = [enter(&places, A).unwrap(), enter(&places, A).unwrap()];
+        assert_eq!(places.enter(A).await.err().unwrap().reason(), "share");
+        enter(&places, Whose::Reads(TenantId(1))).unwrap();
+    }
 }
