@@ -7,9 +7,9 @@ use sha2::{Digest as _, Sha256};
 
 use crate::setup::definition::Carries;
 use crate::setup::kept::Keep;
+use crate::setup::okta::value::{id_of, text};
+use crate::setup::okta::wire::Body;
 use crate::setup::run::{Action, Change, Run, Write};
-use crate::setup::value::{id_of, text};
-use crate::setup::wire::Body;
 use crate::setup::wish::Wish;
 use crate::setup::{Failure, OktaId, Why};
 

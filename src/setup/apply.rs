@@ -7,10 +7,10 @@ use crate::setup::connect::{self, Connection};
 use crate::setup::instructions::TokenPlace;
 use crate::setup::kept::{Keep, KeptApp};
 use crate::setup::look::{Found, STEPS, Step, find, look, read_back, report_drift, short};
+use crate::setup::okta::value::text;
+use crate::setup::okta::wire::Body;
 use crate::setup::report::{Outcome, State};
 use crate::setup::run::{Action, Change, Run, Write};
-use crate::setup::value::text;
-use crate::setup::wire::Body;
 use crate::setup::{Failure, OktaId, Why, app};
 
 /// A step that has not come to rest after so many rounds never will.

@@ -7,10 +7,10 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::setup::kept::Keep;
+use crate::setup::okta::value::{id_of, quoted, text};
+use crate::setup::okta::wire::Body;
 use crate::setup::run::{Change, Run, Write};
 use crate::setup::session::Session;
-use crate::setup::value::{id_of, quoted, text};
-use crate::setup::wire::Body;
 use crate::setup::wish::PushGroup;
 use crate::setup::{Failure, OktaId, Why};
 

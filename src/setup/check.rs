@@ -3,10 +3,11 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
+use crate::setup::okta::value::text;
+use crate::setup::okta::{Login, client};
 use crate::setup::report::Report;
 use crate::setup::session::Session;
-use crate::setup::value::text;
-use crate::setup::{Failure, Login, OktaId, Why, client};
+use crate::setup::{Failure, OktaId, Why};
 
 /// Okta ends a token after so many days without use.
 const WARN_DAYS: i64 = 7;

@@ -8,9 +8,9 @@ use crate::config::Secret;
 use crate::service::arrivals::Kind as Arrived;
 use crate::setup::definition::Carries;
 use crate::setup::kept::{Keep, KeptToken};
+use crate::setup::okta::value::{text, texts};
+use crate::setup::okta::wire::Body;
 use crate::setup::run::{Action, Change, Run, Write, ours};
-use crate::setup::value::{text, texts};
-use crate::setup::wire::Body;
 use crate::setup::wish::Wish;
 use crate::setup::{Failure, OktaId, Why};
 

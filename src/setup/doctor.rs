@@ -4,9 +4,9 @@ use serde_json::Value;
 
 use crate::setup::connect::{self, Connection};
 use crate::setup::definition::Carries;
+use crate::setup::okta::value::{id_of, text};
 use crate::setup::report::{Level, Outcome};
 use crate::setup::run::Run;
-use crate::setup::value::{id_of, text};
 use crate::setup::{Failure, app, assign, check, look};
 
 /// Looks at everything and changes nothing. A fault that was found is a failure of the check.

@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::setup::okta::Org;
 use crate::setup::wish::{
     App, Assign, Attribute, EventHook, Provisioning, PushGroup, Rollcall, Wish,
 };
-use crate::setup::{Failure, Mode, Org, Why};
+use crate::setup::{Failure, Mode, Why};
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::setup::kind::Kind;
-use crate::setup::value::{id_of, text};
+use crate::setup::okta::value::{id_of, text};
 use crate::setup::wish::Wish;
 
 /// How the admin comes by the token.

@@ -8,8 +8,8 @@ use crate::config::Secret;
 use crate::setup::assign::{self, Resolved};
 use crate::setup::definition::Carries;
 use crate::setup::instructions::{self, TokenPlace};
+use crate::setup::okta::value::{id_of, text, texts};
 use crate::setup::run::{Change, Run};
-use crate::setup::value::{id_of, text, texts};
 use crate::setup::{Failure, OktaId, Why, app, check, connect, profile, recover, watch};
 
 /// The steps, in the order in which they are made.

@@ -9,22 +9,15 @@ pub mod apply;
 pub mod assign;
 pub mod check;
 pub mod clicks;
-pub mod client;
 pub mod connect;
 pub mod definition;
 pub mod doctor;
-pub mod dpop;
-pub mod failure;
 pub mod file;
 pub mod instructions;
 pub mod kept;
-pub mod key;
 pub mod kind;
-pub mod limits;
-pub mod link;
-pub mod login;
 pub mod look;
-pub mod org;
+pub mod okta;
 pub mod plan;
 pub mod profile;
 pub mod reconcile;
@@ -34,23 +27,10 @@ pub mod report;
 pub mod run;
 pub mod session;
 pub mod status;
-pub mod value;
 pub mod verify;
 pub mod watch;
-pub mod wire;
 pub mod wish;
 
-pub use client::Client;
-pub use failure::{Failure, Why};
-pub use login::Login;
-pub use org::{OktaId, Org};
+pub use okta::{Failure, Mode, OktaId, Why};
 pub use run::Run;
 pub use session::Session;
-
-/// Whether this is a rehearsal: against a stand-in for Okta on this machine, over plain HTTP, with seconds of waiting
-/// shortened to milliseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
-    Real,
-    Rehearsal,
-}

@@ -4,8 +4,8 @@
 use serde_json::{Map, Value, json};
 
 use crate::setup::kept::Keep;
+use crate::setup::okta::value::{id_of, text};
 use crate::setup::run::{Change, Run, Write};
-use crate::setup::value::{id_of, text};
 use crate::setup::wish::{Attribute, Push};
 use crate::setup::{Failure, OktaId, Why};
 

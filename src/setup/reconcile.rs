@@ -6,10 +6,10 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::service::setup::Person;
+use crate::setup::okta::value::{id_of, text};
 use crate::setup::report::Outcome;
 use crate::setup::run::{Run, ours};
 use crate::setup::status::needed;
-use crate::setup::value::{id_of, text};
 use crate::setup::{Failure, OktaId, look};
 
 /// A user on whom the two sides differ.

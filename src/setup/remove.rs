@@ -9,13 +9,12 @@ use serde_json::{Map, Value, json};
 
 use crate::setup::clicks::Waiting;
 use crate::setup::kept::Keep;
+use crate::setup::okta::Login;
+use crate::setup::okta::value::{id_of, text, texts};
+use crate::setup::okta::wire::Body;
 use crate::setup::report::{Outcome, State};
 use crate::setup::run::{Run, Write, ours};
-use crate::setup::value::{id_of, text, texts};
-use crate::setup::wire::Body;
-use crate::setup::{
-    Failure, Login, OktaId, Why, app, assign, check, connect, look, recover, watch,
-};
+use crate::setup::{Failure, OktaId, Why, app, assign, check, connect, look, recover, watch};
 
 /// What the flags ask for.
 #[derive(Debug, Clone, Copy)]

@@ -7,11 +7,11 @@ use serde_json::Value;
 
 use crate::service;
 use crate::service::setup::{Ended, Records};
-use crate::setup::client::Answer;
 use crate::setup::kept::{Keep, Kept};
+use crate::setup::okta::client::Answer;
+use crate::setup::okta::wire::Body;
 use crate::setup::report::Report;
 use crate::setup::session::Session;
-use crate::setup::wire::Body;
 use crate::setup::{Failure, OktaId, Why};
 
 pub struct Run {

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use crate::clock::Clock;
 use crate::config::OktaSettings;
-use crate::setup::client::Patience;
-use crate::setup::key::SigningKey;
-use crate::setup::login::{SCOPES, ServiceApp};
+use crate::setup::okta::client::Patience;
+use crate::setup::okta::key::SigningKey;
+use crate::setup::okta::login::{SCOPES, ServiceApp};
+use crate::setup::okta::{Client, Login};
 use crate::setup::wish::Wish;
-use crate::setup::{Client, Failure, Login, Mode, Why, file};
+use crate::setup::{Failure, Mode, Why, file};
 
 pub struct Session {
     pub wish: Wish,

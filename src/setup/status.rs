@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 
 use crate::service::setup::Write;
 use crate::setup::look::{self, Found};
+use crate::setup::okta::value::text;
 use crate::setup::report::Outcome;
 use crate::setup::run::{Run, ours};
-use crate::setup::value::text;
 use crate::setup::{Failure, OktaId, plan, watch};
 
 /// How many of the last writes are shown.

@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 
 use crate::service::setup::Person;
 use crate::setup::clicks::Waiting;
+use crate::setup::okta::value::text;
 use crate::setup::report::{Outcome, State};
 use crate::setup::run::{Run, ours};
 use crate::setup::status::needed;
-use crate::setup::value::text;
 use crate::setup::{Failure, OktaId, Why, assign, connect, look, watch};
 
 const STEP: &str = "verify";

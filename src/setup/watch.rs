@@ -5,10 +5,10 @@ use serde_json::{Value, json};
 
 use crate::config::Secret;
 use crate::setup::kept::Keep;
+use crate::setup::okta::value::{id_of, text, texts};
+use crate::setup::okta::wire::Body;
 use crate::setup::run::{Change, Run, Write};
 use crate::setup::session::Session;
-use crate::setup::value::{id_of, text, texts};
-use crate::setup::wire::Body;
 use crate::setup::wish::EventHook;
 use crate::setup::{Failure, OktaId, Why};
 

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::setup::Org;
 use crate::setup::kind::Kind;
+use crate::setup::okta::Org;
 
 /// The wished state, read and checked.
 #[derive(Debug, Clone)]

@@ -10,10 +10,10 @@ use reqwest::header::HeaderMap;
 use serde_json::Value;
 
 use crate::clock::{Clock, random_bytes};
-use crate::setup::failure::Call;
-use crate::setup::limits::Limits;
-use crate::setup::wire::{Arrived, Body, Wire, id_in, limits, one_header, put};
-use crate::setup::{Failure, Login, Mode, Org, Why, link};
+use crate::setup::okta::failure::Call;
+use crate::setup::okta::limits::Limits;
+use crate::setup::okta::wire::{Arrived, Body, Wire, id_in, limits, one_header, put};
+use crate::setup::okta::{Failure, Login, Mode, Org, Why, link};
 
 mod access;
 

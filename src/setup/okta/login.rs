@@ -7,9 +7,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::config::Secret;
-use crate::setup::dpop::ProofKey;
-use crate::setup::key::SigningKey;
-use crate::setup::{Failure, Why};
+use crate::setup::okta::dpop::ProofKey;
+use crate::setup::okta::key::SigningKey;
+use crate::setup::okta::{Failure, Why};
 
 /// What is asked for where nothing else is wished. Each `manage` includes its `read`.
 pub const SCOPES: [&str; 5] = [

@@ -9,7 +9,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use crate::setup::{Failure, Why};
+use crate::setup::okta::{Failure, Why};
 
 /// The key. It is not the key of the client assertion, and is never kept.
 pub struct ProofKey {

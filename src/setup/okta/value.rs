@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::setup::OktaId;
+use crate::setup::okta::OktaId;
 
 /// The text at a JSON pointer.
 pub fn text<'v>(value: &'v Value, pointer: &str) -> Option<&'v str> {

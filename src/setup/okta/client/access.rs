@@ -3,12 +3,12 @@
 use reqwest::header::HeaderMap;
 
 use super::{Client, RETRIES, may_repeat, no_okta};
-use crate::setup::dpop::About;
-use crate::setup::failure::Call;
-use crate::setup::limits::Limits;
-use crate::setup::login::{Access, ServiceApp, Session};
-use crate::setup::wire::{Arrived, Lost, id_in, limits, one_header, put};
-use crate::setup::{Failure, Login, Why};
+use crate::setup::okta::dpop::About;
+use crate::setup::okta::failure::Call;
+use crate::setup::okta::limits::Limits;
+use crate::setup::okta::login::{Access, ServiceApp, Session};
+use crate::setup::okta::wire::{Arrived, Lost, id_in, limits, one_header, put};
+use crate::setup::okta::{Failure, Login, Why};
 
 impl Client {
     /// The headers of a service app's request.

@@ -6,8 +6,8 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, redirect};
 use serde_json::Value;
 
-use crate::setup::limits::Limits;
-use crate::setup::{Failure, Mode, Org, Why};
+use crate::setup::okta::limits::Limits;
+use crate::setup::okta::{Failure, Mode, Org, Why};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const TIMEOUT: Duration = Duration::from_secs(60);

@@ -4,7 +4,7 @@ use std::fmt;
 
 use reqwest::Url;
 
-use crate::setup::Mode;
+use crate::setup::okta::Mode;
 
 /// An Okta org by its origin: `https://acme.okta.com`, without a slash at the end (a slash would break a proof's `htu`).
 #[derive(Debug, Clone, PartialEq, Eq)]
