@@ -2,7 +2,7 @@
 //!
 //! It must not know what a document means: the caller hands the columns and the index rows in.
 
-use diesel::sql_types::{BigInt, Untyped};
+use diesel::sql_types::{BigInt, Text, Untyped};
 use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, Queryable, QueryableByName};
 use diesel::{RunQueryDsl, Selectable, SelectableHelper};
 
@@ -122,6 +122,21 @@ impl Fixed for InsertOne {
     }
 }
 
+struct GetOne;
+
+impl Fixed for GetOne {
+    type Row = (Text, Text, BigInt, BigInt, BigInt, Text);
+
+    fn text(_: Backend) -> &'static [&'static str] {
+        &[
+            "SELECT id, resource_type, version, created, modified, doc FROM resources WHERE tenant_id = ",
+            " AND id = ",
+            " AND resource_type = ",
+            "",
+        ]
+    }
+}
+
 struct UpdateOne;
 
 impl Fixed for UpdateOne {
@@ -180,13 +195,12 @@ pub fn get(
     resource_type: &str,
     id: &ResourceId,
 ) -> Result<Option<Stored>, StoreError> {
-    let row: Option<StoredRow> = resources::table
-        .filter(resources::tenant_id.eq(tenant.0))
-        .filter(resources::id.eq(id.as_str()))
-        .filter(resources::resource_type.eq(resource_type))
-        .select(StoredRow::as_select())
-        .get_result(conn)
-        .optional()?;
+    let binds = [
+        Bind::Int(tenant.0),
+        Bind::Text(id.as_str()),
+        Bind::Text(resource_type),
+    ];
+    let row: Option<StoredRow> = Prepared::<GetOne, 3>::new(binds).one(conn)?;
     Ok(row.map(Stored::from))
 }
 
