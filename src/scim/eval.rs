@@ -7,16 +7,19 @@
 //! Rules where RFC 7644 section 3.4.2.2 is silent: `ne` is the negation of `eq`, so it holds for an unassigned
 //! attribute; on a multi-valued attribute it holds where any value differs or none is assigned. `eq null` means
 //! unassigned. Text is ordered by its bytes, after folding unless the attribute is `caseExact`.
+//!
+//! A sub-attribute with several values is multi-valued too: `home.rooms eq "r0"` holds where any room is `r0`, and
+//! `places[tags eq "a" and tags eq "b"]` where one place has both tags.
 
 use std::borrow::Cow;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::scim::Document;
 use crate::scim::filter::{CompareOp, Filter, Operand};
 use crate::scim::registry::AttrRef;
 use crate::scim::render::Meta;
-use crate::scim::schema::{Type, instant};
+use crate::scim::schema::instant;
 use crate::scim::views::{GroupView, MemberView};
 
 /// A resource with everything that a filter may ask for.
@@ -40,15 +43,21 @@ pub fn matches(filter: &Filter, view: &View) -> bool {
             let value = attribute(path, view);
             elements(value.as_deref())
                 .iter()
-                .any(|element| leaf(path, element).is_some_and(assigned))
+                .flat_map(|element| leaves(path, element))
+                .any(assigned)
         }
         Filter::Compare { path, op, value } => {
             let found = attribute(path, view);
             let found = elements(found.as_deref());
-            if path.attribute.multi_valued {
-                compare_any(path, *op, value, found)
+            if path.is_multi_valued() {
+                let values = found
+                    .iter()
+                    .flat_map(|element| compared(path, value, element));
+                compare_any(path, *op, value, values)
             } else {
-                let leaf = found.first().and_then(|element| leaf(path, element));
+                let leaf = found
+                    .first()
+                    .and_then(|element| leaves(path, element).first());
                 compare(path, *op, value, leaf)
             }
         }
@@ -56,6 +65,7 @@ pub fn matches(filter: &Filter, view: &View) -> bool {
             let value = attribute(path, view);
             elements(value.as_deref())
                 .iter()
+                .flat_map(|element| leaves(path, element))
                 .filter(|element| assigned(element))
                 .any(|element| element_matches(filter, path, element))
         }
@@ -79,12 +89,17 @@ pub fn mentions(filter: &Filter, attribute: &str) -> bool {
 /// `emails[type eq "work"]`.
 ///
 /// The paths of the filter are complete (`emails.type`); what is not of `attribute` counts as unassigned. An element
-/// of a simple attribute is its own `value`.
+/// of a simple attribute is its own `value`. Where `attribute` names a sub-attribute, as in
+/// `home.rooms[value eq "r0"]`, the element is one value of its list.
 pub fn element_matches(filter: &Filter, attribute: &AttrRef, element: &Value) -> bool {
-    let own = |path: &AttrRef| {
-        let is_own = path.container == attribute.container
-            && path.attribute.name == attribute.attribute.name;
-        if is_own { leaf(path, element) } else { None }
+    let own = |path: &AttrRef| -> &[Value] {
+        if !path.has_attribute_of(attribute) {
+            &[]
+        } else if is_element_itself(path, attribute) {
+            std::slice::from_ref(element)
+        } else {
+            leaves(path, element)
+        }
     };
     match filter {
         Filter::And(terms) => terms
@@ -94,16 +109,26 @@ pub fn element_matches(filter: &Filter, attribute: &AttrRef, element: &Value) ->
             .iter()
             .any(|term| element_matches(term, attribute, element)),
         Filter::Not(term) => !element_matches(term, attribute, element),
-        Filter::Present(path) => own(path).is_some_and(assigned),
+        Filter::Present(path) => own(path).iter().any(assigned),
         Filter::Compare { path, op, value } => {
-            let found = match value {
-                Operand::Bool(_) => own(path).or_else(|| assumed(path, element)),
-                _ => own(path),
-            };
+            let is_list = path.sub.as_ref().is_some_and(|sub| sub.multi_valued);
+            if is_list && !is_element_itself(path, attribute) {
+                let values = own(path).iter().filter(|value| assigned(value));
+                return compare_any(path, *op, value, values);
+            }
+            let found = own(path).first().or_else(|| match value {
+                Operand::Bool(_) => assumed(path, element),
+                _ => None,
+            });
             compare(path, *op, value, found)
         }
         Filter::Element { filter, .. } => element_matches(filter, attribute, element),
     }
+}
+
+/// Whether `path`, inside the brackets of a list of simple values, means the value that is looked at.
+fn is_element_itself(path: &AttrRef, brackets: &AttrRef) -> bool {
+    brackets.sub.is_some() && path == brackets
 }
 
 /// One comparison with one value, which is unassigned where it is `None` or empty.
@@ -130,38 +155,68 @@ pub fn assigned(value: &Value) -> bool {
     }
 }
 
-/// The value at the path inside one element of the path's attribute.
-pub(super) fn leaf<'v>(path: &AttrRef, element: &'v Value) -> Option<&'v Value> {
-    match (element, &path.sub) {
-        (Value::Object(members), Some(sub)) => members.get(&sub.name),
+/// The values at the path inside one element of the path's attribute: at most one, unless the sub-attribute has
+/// several.
+pub(super) fn leaves<'v>(path: &AttrRef, element: &'v Value) -> &'v [Value] {
+    let leaf = match (element, &path.sub) {
+        (Value::Object(members), Some(sub)) => member_of(path, members, &sub.name),
         (Value::Object(_), None) => Some(element),
-        (_, Some(sub)) if sub.name != "value" => None,
+        (_, Some(sub)) if !is_value(path, &sub.name) => None,
         _ => Some(element),
+    };
+    match (leaf, &path.sub) {
+        (Some(leaf), Some(sub)) if sub.multi_valued => elements(Some(leaf)),
+        (Some(leaf), _) => std::slice::from_ref(leaf),
+        (None, _) => &[],
     }
+}
+
+/// Whether the name means the whole of a simple value.
+fn is_value(path: &AttrRef, name: &str) -> bool {
+    name == "value" || path.is_undeclared && name.eq_ignore_ascii_case("value")
+}
+
+/// Looks a name up. Documents hold declared names as the schema spells them, undeclared ones as clients do.
+fn member_of<'v>(path: &AttrRef, members: &'v Map<String, Value>, name: &str) -> Option<&'v Value> {
+    let found = members.get(name);
+    if found.is_some() || !path.is_undeclared {
+        return found;
+    }
+    let mut others = members.iter();
+    others
+        .find(|(other, _)| other.eq_ignore_ascii_case(name))
+        .map(|(_, value)| value)
 }
 
 static FALSE: Value = Value::Bool(false);
 
 /// RFC 7643 section 2.4: a value without `primary` has it false.
 fn assumed(path: &AttrRef, element: &Value) -> Option<&'static Value> {
-    let sub = path.sub.as_ref()?;
-    let is_primary =
-        path.attribute.multi_valued && sub.kind == Type::Boolean && sub.name == "primary";
-    (is_primary && assigned(element)).then_some(&FALSE)
+    (path.is_primary_flag() && assigned(element)).then_some(&FALSE)
 }
 
-/// One comparison with the values of a multi-valued attribute: those of the sub-attribute that are assigned.
-fn compare_any(path: &AttrRef, op: CompareOp, operand: &Operand, elements: &[Value]) -> bool {
-    let mut values = elements
-        .iter()
-        .filter_map(|element| {
-            let value = leaf(path, element).filter(|value| assigned(value));
-            match operand {
-                Operand::Bool(_) => value.or_else(|| assumed(path, element)),
-                _ => value,
-            }
-        })
-        .peekable();
+/// The assigned values of one element that a comparison with the operand looks at.
+fn compared<'v>(
+    path: &AttrRef,
+    operand: &Operand,
+    element: &'v Value,
+) -> impl Iterator<Item = &'v Value> {
+    let values = leaves(path, element);
+    let assumed = match operand {
+        Operand::Bool(_) if !values.iter().any(assigned) => assumed(path, element),
+        _ => None,
+    };
+    values.iter().filter(|value| assigned(value)).chain(assumed)
+}
+
+/// One comparison with all assigned values of an attribute or sub-attribute that has several.
+fn compare_any<'v>(
+    path: &AttrRef,
+    op: CompareOp,
+    operand: &Operand,
+    values: impl Iterator<Item = &'v Value>,
+) -> bool {
+    let mut values = values.peekable();
     match (op, operand) {
         (CompareOp::Eq, Operand::Null) => values.peek().is_none(),
         (CompareOp::Ne, Operand::Null) => values.peek().is_some(),
@@ -174,8 +229,8 @@ fn compare_any(path: &AttrRef, op: CompareOp, operand: &Operand, elements: &[Val
 pub(super) fn attribute<'v>(path: &AttrRef, view: &View<'v>) -> Option<Cow<'v, Value>> {
     let name = path.attribute.name.as_str();
     if let Some(urn) = &path.container {
-        let extension = view.document.0.get(urn.as_ref())?;
-        return extension.get(name).map(Cow::Borrowed);
+        let extension = member_of(path, &view.document.0, urn)?.as_object()?;
+        return member_of(path, extension, name).map(Cow::Borrowed);
     }
     match name {
         "meta" => Some(Cow::Owned(meta(view.meta))),

@@ -7,9 +7,9 @@ use std::borrow::Cow;
 
 use scim_filter_parser as ast;
 
-use crate::scim::registry::{AttrRef, ResourceType};
+use crate::scim::registry::{AttrRef, Registry, ResourceType};
 use crate::scim::schema::{Returned, Type, instant};
-use crate::scim::{Compatibility, ScimError, version};
+use crate::scim::{Compatibility, ScimError, admit, version};
 
 /// A resolved filter. Inside [`Filter::Element`] the paths are those of the element's sub-attributes.
 #[derive(Debug, Clone, PartialEq)]
@@ -58,15 +58,19 @@ pub fn parse(
 
 /// The same where several types are asked: an attribute that this one does not have has no value (RFC 7644 section
 /// 3.4.2.1), so that nothing is true of it but that it is not equal to something.
+///
+/// An extension that another type of the registry declares counts as one that this type does not have.
 pub fn parse_for_any(
+    registry: &Registry,
     rt: &ResourceType,
     text: &str,
     compatibility: Compatibility,
 ) -> Result<Filter, ScimError> {
-    resolve_known(rt, &read(text, compatibility)?, compatibility)
+    resolve_known(registry, rt, &read(text, compatibility)?, compatibility)
 }
 
 fn resolve_known(
+    registry: &Registry,
     rt: &ResourceType,
     filter: &ast::Filter,
     compatibility: Compatibility,
@@ -74,7 +78,7 @@ fn resolve_known(
     let all = |terms: &[ast::Filter]| -> Result<Vec<Filter>, ScimError> {
         let terms = terms.iter();
         terms
-            .map(|term| resolve_known(rt, term, compatibility))
+            .map(|term| resolve_known(registry, rt, term, compatibility))
             .collect()
     };
     let (always, never) = (Filter::And(Vec::new()), Filter::Or(Vec::new()));
@@ -82,11 +86,8 @@ fn resolve_known(
         ast::Filter::And(terms) => return all(terms).map(Filter::And),
         ast::Filter::Or(terms) => return all(terms).map(Filter::Or),
         ast::Filter::Not(inner) => {
-            return Ok(Filter::Not(Box::new(resolve_known(
-                rt,
-                inner,
-                compatibility,
-            )?)));
+            let inner = resolve_known(registry, rt, inner, compatibility)?;
+            return Ok(Filter::Not(Box::new(inner)));
         }
         ast::Filter::Present(path) => (path, never),
         ast::Filter::Compare(ast::Comparison { path, op, value }) => {
@@ -95,9 +96,16 @@ fn resolve_known(
         }
         ast::Filter::Element(element) => (&element.path, never),
     };
-    match rt.attr(path) {
-        Some(_) => resolve(rt, filter, compatibility),
-        None => Ok(of_unknown),
+    let is_anothers = || {
+        let urn = path.urn.as_deref();
+        urn.is_some_and(|urn| registry.schema(urn).is_some())
+    };
+    if declared(rt, path, compatibility).is_some()
+        || is_undeclared(rt, path, compatibility) && !is_anothers()
+    {
+        resolve(rt, filter, compatibility)
+    } else {
+        Ok(of_unknown)
     }
 }
 
@@ -120,8 +128,7 @@ pub fn resolve(
     compatibility: Compatibility,
 ) -> Result<Filter, ScimError> {
     let scope = Scope {
-        rt,
-        element: None,
+        names: Names::Resource(rt),
         compatibility,
     };
     scope.filter(filter)
@@ -129,31 +136,113 @@ pub fn resolve(
 
 /// Checks the filter in the brackets of `attribute[...]`; its paths are the names of sub-attributes.
 ///
-/// The paths of the result are complete (`emails.type`). Used for the paths of PATCH too.
+/// The paths of the result are complete (`emails.type`). In `home.rooms[...]`, where a sub-attribute has several
+/// values, `value` is the one name, and it means the value itself. Used for the paths of PATCH too.
 pub fn resolve_element(
     rt: &ResourceType,
     attribute: &AttrRef,
     filter: &ast::Filter,
     compatibility: Compatibility,
 ) -> Result<Filter, ScimError> {
-    if attribute.sub.is_some() || !attribute.attribute.multi_valued {
+    if !attribute.leaf().multi_valued {
         return Err(ScimError::invalid_filter(format!(
             "{attribute} does not have several values, so [...] cannot choose among them."
         )));
     }
     let scope = Scope {
-        rt,
-        element: Some(attribute),
+        names: Names::Element(rt, attribute),
         compatibility,
     };
     scope.filter(filter)
 }
 
-/// Where names are looked up: in the resource type, or in the element of a multi-valued attribute.
+/// Checks the filter in the brackets of a list in an extension that no schema describes:
+/// `urn:acme:x:list[type eq "t"]`, or with `sub` `urn:acme:x:object.list[value eq "b"]`.
+///
+/// Returns the path of the list and the filter, ready for [`crate::scim::eval::element_matches`] on each element.
+/// Inside the brackets any name can stand; `value` means the element itself where that is a simple value.
+pub fn resolve_undeclared(
+    urn: &str,
+    name: &str,
+    sub: Option<&str>,
+    filter: &ast::Filter,
+    compatibility: Compatibility,
+) -> Result<(AttrRef, Filter), ScimError> {
+    let path = AttrRef::undeclared(urn, name, sub, Type::String);
+    let scope = Scope {
+        names: Names::Member(&path),
+        compatibility,
+    };
+    let filter = scope.filter(filter)?;
+    Ok((path, filter))
+}
+
+/// The attribute that the type declares under the path.
+///
+/// Microsoft's clients join the URN and the attribute by a dot (`…:2.0:User.department`). The parser reads the end of
+/// the URN as an attribute and the attribute as its sub-attribute.
+fn declared(
+    rt: &ResourceType,
+    path: &ast::AttrPath,
+    compatibility: Compatibility,
+) -> Option<AttrRef> {
+    let found = rt.attr(path);
+    match (found, &path.urn, &path.sub) {
+        (None, Some(urn), Some(sub)) if !compatibility.is_strict() => {
+            rt.attr_by_key(&format!("{urn}:{}:{sub}", path.name))
+        }
+        (found, ..) => found,
+    }
+}
+
+/// Whether the path may lead into an extension that no schema describes. Only tolerant tenants keep such extensions.
+fn is_undeclared(rt: &ResourceType, path: &ast::AttrPath, compatibility: Compatibility) -> bool {
+    let Some(urn) = &path.urn else {
+        return false;
+    };
+    let is_known = rt.is_core(urn) || rt.extension(urn).is_some() || admit::is_other_core(urn);
+    !compatibility.is_strict() && urn.contains(':') && !is_known && near_miss(rt, path).is_none()
+}
+
+/// The schema that the path misses by its last segment only: `…enterprise:2.0:department` and
+/// `…enterprise:2.0:Users:department` miss `…enterprise:2.0:User`.
+fn near_miss<'a>(rt: &'a ResourceType, path: &ast::AttrPath) -> Option<&'a str> {
+    let urn = path.urn.as_deref()?;
+    if rt.is_core(urn) || rt.extension(urn).is_some() {
+        return None;
+    }
+    let parent = urn.rsplit_once(':').map(|(parent, _)| parent);
+    rt.schemas().map(|schema| schema.id.as_str()).find(|known| {
+        known.rsplit_once(':').is_some_and(|(start, _)| {
+            start.eq_ignore_ascii_case(urn)
+                || parent.is_some_and(|parent| start.eq_ignore_ascii_case(parent))
+        })
+    })
+}
+
+/// The type of the values that a comparison with an undeclared attribute looks for.
+fn kind_of(operand: Option<&ast::Value>) -> Type {
+    match operand {
+        Some(ast::Value::Bool(_)) => Type::Boolean,
+        Some(ast::Value::Integer(_) | ast::Value::Decimal(_)) => Type::Decimal,
+        Some(ast::Value::String(_) | ast::Value::Null) | None => Type::String,
+    }
+}
+
+/// Where names are looked up.
+#[derive(Clone, Copy)]
+enum Names<'a> {
+    /// In the resource type.
+    Resource(&'a ResourceType),
+    /// In one element of an attribute of the type, or of its sub-attribute.
+    Element(&'a ResourceType, &'a AttrRef),
+    /// In one element of an undeclared list, which may have any member.
+    Member(&'a AttrRef),
+}
+
 #[derive(Clone, Copy)]
 struct Scope<'a> {
-    rt: &'a ResourceType,
-    element: Option<&'a AttrRef>,
+    names: Names<'a>,
     compatibility: Compatibility,
 }
 
@@ -163,9 +252,9 @@ impl Scope<'_> {
             ast::Filter::And(terms) => self.all(terms).map(Filter::And),
             ast::Filter::Or(terms) => self.all(terms).map(Filter::Or),
             ast::Filter::Not(inner) => Ok(Filter::Not(Box::new(self.filter(inner)?))),
-            ast::Filter::Present(path) => self.path(path).map(Filter::Present),
+            ast::Filter::Present(path) => self.path(path, None).map(Filter::Present),
             ast::Filter::Compare(ast::Comparison { path, op, value }) => {
-                self.compare(self.path(path)?, *op, value)
+                self.compare(self.path(path, Some(value))?, *op, value)
             }
             ast::Filter::Element(element) => self.element(element),
         }
@@ -176,21 +265,28 @@ impl Scope<'_> {
     }
 
     fn element(self, element: &ast::ElementFilter) -> Result<Filter, ScimError> {
-        if self.element.is_some() {
+        let Names::Resource(rt) = self.names else {
             return Err(ScimError::invalid_filter(format!(
                 "{}[...] stands inside another [...], which SCIM does not allow.",
                 element.path
             )));
-        }
-        let path = self.path(&element.path)?;
-        let mut inner = resolve_element(self.rt, &path, &element.filter, self.compatibility)?;
+        };
+        let path = self.path(&element.path, None)?;
+        let names = if path.is_undeclared {
+            Names::Member(&path)
+        } else if path.leaf().multi_valued {
+            Names::Element(rt, &path)
+        } else {
+            return Err(ScimError::invalid_filter(format!(
+                "{path} does not have several values, so [...] cannot choose among them."
+            )));
+        };
+        let scope = Scope { names, ..self };
+        let mut inner = scope.filter(&element.filter)?;
         // `emails[type eq "work"].value co "x"` is not in RFC 7644, but clients write it.
         if let Some(tail) = &element.tail {
-            let scope = Scope {
-                element: Some(&path),
-                ..self
-            };
-            let sub = visible(scope.name(&tail.sub)?)?;
+            let operand = tail.test.as_ref().map(|(_, value)| value);
+            let sub = visible(scope.name(&tail.sub, operand)?)?;
             let tail = match &tail.test {
                 Some((op, value)) => scope.compare(sub, *op, value)?,
                 None => Filter::Present(sub),
@@ -201,20 +297,23 @@ impl Scope<'_> {
         Ok(Filter::Element { path, filter })
     }
 
-    fn path(self, path: &ast::AttrPath) -> Result<AttrRef, ScimError> {
-        let found = match (self.element, path) {
-            (None, _) => self.rt.attr(path).ok_or_else(|| {
-                ScimError::invalid_filter(format!("{} has no attribute {path}.", self.rt.name))
-            })?,
+    /// The attribute that a path names; `operand` is what it is compared with.
+    fn path(
+        self,
+        path: &ast::AttrPath,
+        operand: Option<&ast::Value>,
+    ) -> Result<AttrRef, ScimError> {
+        let found = match (self.names, path) {
+            (Names::Resource(rt), _) => self.attribute(rt, path, operand)?,
             (
-                Some(_),
+                _,
                 ast::AttrPath {
                     urn: None,
                     name,
                     sub: None,
                 },
-            ) => self.name(name)?,
-            (Some(attribute), _) => {
+            ) => self.name(name, operand)?,
+            (Names::Element(_, attribute) | Names::Member(attribute), _) => {
                 return Err(ScimError::invalid_filter(format!(
                     "Inside {attribute}[...] only its sub-attributes can be named, not {path}."
                 )));
@@ -223,21 +322,75 @@ impl Scope<'_> {
         visible(found)
     }
 
+    /// An attribute of the resource type, or of an extension that no schema describes.
+    fn attribute(
+        self,
+        rt: &ResourceType,
+        path: &ast::AttrPath,
+        operand: Option<&ast::Value>,
+    ) -> Result<AttrRef, ScimError> {
+        if let Some(found) = declared(rt, path, self.compatibility) {
+            return Ok(found);
+        }
+        if let Some(urn) = &path.urn
+            && is_undeclared(rt, path, self.compatibility)
+        {
+            let sub = path.sub.as_deref();
+            return Ok(AttrRef::undeclared(urn, &path.name, sub, kind_of(operand)));
+        }
+        let hint = match near_miss(rt, path) {
+            Some(known) => format!(" The nearest schema is {known}."),
+            None => String::new(),
+        };
+        Err(ScimError::invalid_filter(format!(
+            "{} has no attribute {path}.{hint}",
+            rt.name
+        )))
+    }
+
     /// A sub-attribute of the element.
-    fn name(self, name: &str) -> Result<AttrRef, ScimError> {
+    fn name(self, name: &str, operand: Option<&ast::Value>) -> Result<AttrRef, ScimError> {
         let unknown = |parent: &dyn std::fmt::Display| {
             ScimError::invalid_filter(format!("{parent} has no sub-attribute {name}."))
         };
-        let Some(attribute) = self.element else {
-            return Err(unknown(&self.rt.name));
-        };
-        // The values of a simple attribute have one name: `schemas[value eq ".."]`.
-        if !attribute.leaf().is_complex() && name.eq_ignore_ascii_case("value") {
-            return Ok(attribute.clone());
+        match self.names {
+            Names::Resource(rt) => Err(unknown(&rt.name)),
+            Names::Member(list) => Ok(list.undeclared_member(name, kind_of(operand))),
+            // The values of a simple attribute have one name: `schemas[value eq ".."]`.
+            Names::Element(_, attribute)
+                if !attribute.leaf().is_complex() && name.eq_ignore_ascii_case("value") =>
+            {
+                Ok(attribute.clone())
+            }
+            Names::Element(rt, attribute) => rt
+                .attr_by_key(&format!("{attribute}.{name}"))
+                .ok_or_else(|| unknown(attribute)),
         }
-        self.rt
-            .attr_by_key(&format!("{attribute}.{name}"))
-            .ok_or_else(|| unknown(attribute))
+    }
+
+    /// The path that stands for `path` where it is compared: `emails co "x"` means the value, as in the examples of
+    /// RFC 7644 section 3.4.2.2.
+    fn compared(self, path: AttrRef, value: &ast::Value) -> Result<AttrRef, ScimError> {
+        if path.is_undeclared && path.sub.is_none() {
+            // An undeclared attribute may hold simple values and complex ones.
+            return Ok(path.undeclared_member("value", kind_of(Some(value))));
+        }
+        if !path.leaf().is_complex() {
+            return Ok(path);
+        }
+        let found = match self.names {
+            Names::Resource(rt) | Names::Element(rt, _) => rt.attr_by_key(&format!("{path}.value")),
+            Names::Member(_) => None,
+        };
+        found.ok_or_else(|| {
+            ScimError::invalid_filter(format!(
+                "{path} is complex: name one of its sub-attributes, such as {path}.{}.",
+                path.leaf()
+                    .sub_attributes
+                    .first()
+                    .map_or("value", |sub| &sub.name)
+            ))
+        })
     }
 
     fn compare(
@@ -246,28 +399,17 @@ impl Scope<'_> {
         op: CompareOp,
         value: &ast::Value,
     ) -> Result<Filter, ScimError> {
-        if !path.leaf().is_complex() {
-            let value = self.operand(&path, op, value)?;
-            return Ok(Filter::Compare { path, op, value });
-        }
         // A complex value has no order and no text, but it may be there or not (RFC 7643 section 2.5).
-        match (op, value) {
-            (CompareOp::Eq, ast::Value::Null) => {
-                return Ok(Filter::Not(Box::new(Filter::Present(path))));
+        if path.leaf().is_complex() || path.is_undeclared {
+            match (op, value) {
+                (CompareOp::Eq, ast::Value::Null) => {
+                    return Ok(Filter::Not(Box::new(Filter::Present(path))));
+                }
+                (CompareOp::Ne, ast::Value::Null) => return Ok(Filter::Present(path)),
+                _ => {}
             }
-            (CompareOp::Ne, ast::Value::Null) => return Ok(Filter::Present(path)),
-            _ => {}
         }
-        // `emails co "x"` means the value, as in the examples of RFC 7644 section 3.4.2.2.
-        let Some(path) = self.rt.attr_by_key(&format!("{path}.value")) else {
-            return Err(ScimError::invalid_filter(format!(
-                "{path} is complex: name one of its sub-attributes, such as {path}.{}.",
-                path.leaf()
-                    .sub_attributes
-                    .first()
-                    .map_or("value", |sub| &sub.name)
-            )));
-        };
+        let path = self.compared(path, value)?;
         let value = self.operand(&path, op, value)?;
         Ok(Filter::Compare { path, op, value })
     }
@@ -285,16 +427,19 @@ impl Scope<'_> {
     }
 }
 
-/// What a client means by a literal of another type: Entra ID writes `primary eq "True"`, others leave the quotes out of
-/// `employeeNumber eq 701984`.
+/// What a client means by a literal of another type: Entra ID writes `primary eq "True"`, others write `active eq 1` or
+/// leave the quotes out of `employeeNumber eq 701984`.
 fn meant(kind: Type, value: &ast::Value) -> Cow<'_, ast::Value> {
     match (kind, value) {
-        (Type::Boolean, ast::Value::String(text)) if text.eq_ignore_ascii_case("true") => {
-            Cow::Owned(ast::Value::Bool(true))
-        }
-        (Type::Boolean, ast::Value::String(text)) if text.eq_ignore_ascii_case("false") => {
-            Cow::Owned(ast::Value::Bool(false))
-        }
+        (Type::Boolean, ast::Value::String(text)) => match text.as_str() {
+            "1" => Cow::Owned(ast::Value::Bool(true)),
+            "0" => Cow::Owned(ast::Value::Bool(false)),
+            text if text.eq_ignore_ascii_case("true") => Cow::Owned(ast::Value::Bool(true)),
+            text if text.eq_ignore_ascii_case("false") => Cow::Owned(ast::Value::Bool(false)),
+            _ => Cow::Borrowed(value),
+        },
+        (Type::Boolean, ast::Value::Integer(1)) => Cow::Owned(ast::Value::Bool(true)),
+        (Type::Boolean, ast::Value::Integer(0)) => Cow::Owned(ast::Value::Bool(false)),
         (Type::String, ast::Value::Integer(number)) => {
             Cow::Owned(ast::Value::String(number.to_string()))
         }

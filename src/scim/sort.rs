@@ -8,7 +8,7 @@ use std::cmp::Ordering;
 use serde_json::Value;
 
 use crate::scim::ScimError;
-use crate::scim::eval::{View, attribute, elements, leaf};
+use crate::scim::eval::{View, attribute, elements, leaves};
 use crate::scim::registry::{AttrRef, ResourceType};
 use crate::scim::schema::{Returned, Type, instant};
 
@@ -80,11 +80,15 @@ pub fn resolve(rt: &ResourceType, sort_by: &str) -> Result<Option<AttrRef>, Scim
         })
 }
 
-/// What the resource is ordered by: of several values the primary one, else the first.
+/// What the resource is ordered by: of several values the primary one, else the first. The same holds for the
+/// values of a sub-attribute that has several.
 pub fn key(path: &AttrRef, view: &View) -> SortKey {
     let value = attribute(path, view);
     let elements = elements(value.as_deref());
-    let key = |element: &Value| typed(path, leaf(path, element)?);
+    let key = |element: &Value| {
+        let mut values = leaves(path, element).iter();
+        values.find_map(|value| typed(path, value))
+    };
     let is_primary = |element: &&Value| element.get("primary") == Some(&Value::Bool(true));
     let mut primary = elements
         .iter()

@@ -177,7 +177,10 @@ fn kinds(
         let filter = match (&query.filter, among) {
             (None, _) => None,
             (Some(text), Among::One(_)) => Some(filter::parse(rt, text, compatibility)?),
-            (Some(text), Among::All) => Some(filter::parse_for_any(rt, text, compatibility)?),
+            (Some(text), Among::All) => {
+                let registry = &service.registry;
+                Some(filter::parse_for_any(registry, rt, text, compatibility)?)
+            }
         };
         if let Some(filter) = &filter {
             context.may_ask(rt, filter)?;

@@ -279,3 +279,188 @@ fn mentioned() {
     check(r#"members[value eq "b"]"#, true);
     check("members pr", true);
 }
+
+/// Whether a user with this content satisfies the filter.
+fn holds_for(rt: &crate::scim::ResourceType, document: &Value, text: &str) -> bool {
+    let document = Document(document.as_object().unwrap().clone());
+    let view = View {
+        document: &document,
+        meta: &Meta {
+            resource_type: "User",
+            created: Timestamp::UNIX_EPOCH,
+            modified: Timestamp::UNIX_EPOCH,
+            location: "https://x/Users/1",
+            version: 1.into(),
+        },
+        members: &[],
+        groups: &[],
+    };
+    let filter = filter::parse(rt, text, Compatibility::Tolerant).unwrap();
+    matches(&filter, &view)
+}
+
+#[test]
+fn undeclared_extensions() {
+    let registry = Registry::standard();
+    let rt = registry.by_name("User").unwrap();
+    let user = json!({
+        "urn:Acme:X": {
+            "text": "Ab", "number": 5, "truth": true, "empty": [],
+            "list": ["b", "C", 7],
+            "Things": [{"type": "t", "value": "v1"}, {"Type": "u", "value": "v2", "tags": ["p", "q"]}],
+            "obj": {"sub": "s", "list": ["x", "y"], "things": [{"type": "t", "n": 1}]},
+        },
+    });
+    let check = |text: &str, expected: bool| {
+        assert_eq!(holds_for(rt, &user, text), expected, "{text}");
+        let not = format!("not ({text})");
+        assert_eq!(holds_for(rt, &user, &not), !expected, "{not}");
+    };
+    check(r#"urn:acme:x:TEXT eq "Ab""#, true);
+    check(r#"urn:acme:x:text eq "ab""#, false);
+    check(r#"urn:acme:x:text ne "Ab""#, false);
+    check(r#"urn:acme:x:text ne "ab""#, true);
+    check("urn:acme:x:text eq 5", false);
+    check("urn:acme:x:number eq 5", true);
+    check("urn:acme:x:number gt 4.5", true);
+    check(r#"urn:acme:x:number eq "5""#, false);
+    check("urn:acme:x:truth eq true", true);
+    check("urn:acme:x:truth ne true", false);
+    check("urn:acme:x:empty pr", false);
+    check("urn:acme:x:empty eq null", true);
+    check("urn:acme:x:none pr", false);
+    check("urn:acme:y:text pr", false);
+    check(r#"urn:acme:y:text ne "a""#, true);
+    // Lists.
+    check(r#"urn:acme:x:list eq "b""#, true);
+    check(r#"urn:acme:x:list eq "c""#, false);
+    check(r#"urn:acme:x:list ne "b""#, true);
+    check(r#"urn:acme:x:list[value eq "C"]"#, true);
+    check(r#"urn:acme:x:list[value eq "b" and value eq "C"]"#, false);
+    check("urn:acme:x:list[value ge 7]", true);
+    check("urn:acme:x:list[type pr]", false);
+    // Lists of objects.
+    check(r#"urn:acme:x:things eq "v2""#, true);
+    check(r#"urn:acme:x:things.type eq "u""#, true);
+    check(r#"urn:acme:x:things[type eq "t" and value sw "v"]"#, true);
+    check(r#"urn:acme:x:things[type eq "t" and value eq "v2"]"#, false);
+    check(r#"urn:acme:x:things[tags eq "p" and tags eq "q"]"#, true);
+    check(r#"urn:acme:x:things[tags eq "p"].value eq "v2""#, true);
+    check(r#"urn:acme:x:things[type eq "t" and tags pr]"#, false);
+    // Objects.
+    check(r#"urn:acme:x:obj.sub eq "s""#, true);
+    check(r#"urn:acme:x:obj.SUB co "S""#, false);
+    check(r#"urn:acme:x:obj.list eq "y""#, true);
+    check(r#"urn:acme:x:obj.list[value eq "y"]"#, true);
+    check(r#"urn:acme:x:obj.things[type eq "t" and n eq 1]"#, true);
+    check(r#"urn:acme:x:obj.things[type eq "t" and n eq 2]"#, false);
+    check("urn:acme:x:obj.none pr", false);
+    check("urn:acme:x:obj pr", true);
+    // Nothing is known of `primary` here.
+    check("urn:acme:x:things[primary eq false]", false);
+}
+
+#[test]
+fn elements_of_undeclared_lists() {
+    let check = |sub: Option<&str>, inner: &str, element: Value, expected: bool| {
+        let inner = scim_filter_parser::Filter::parse(inner).unwrap();
+        let (path, filter) =
+            filter::resolve_undeclared("urn:acme:X", "list", sub, &inner, Compatibility::Tolerant)
+                .unwrap();
+        assert_eq!(path.container.as_deref(), Some("urn:acme:X"));
+        let found = element_matches(&filter, &path, &element);
+        assert_eq!(found, expected, "{inner} {element}");
+    };
+    check(None, r#"value eq "b""#, json!("b"), true);
+    check(None, r#"VALUE eq "b""#, json!("b"), true);
+    check(None, r#"value eq "b""#, json!("B"), false);
+    check(None, r#"value eq "b""#, json!({"Value": "b"}), true);
+    check(None, r#"value eq "5""#, json!(5), false);
+    check(None, "value eq 5", json!(5), true);
+    check(None, "value eq true", json!(true), true);
+    check(None, r#"type eq "t""#, json!({"type": ["s", "t"]}), true);
+    check(None, r#"type eq "t""#, json!("t"), false);
+    check(Some("sub"), r#"value eq "b""#, json!("b"), true);
+    check(Some("sub"), r#"value eq "b""#, json!({"value": "b"}), true);
+    check(Some("sub"), r#"type eq "t""#, json!({"type": "t"}), true);
+    check(Some("sub"), r#"sub eq "b""#, json!("b"), false);
+    check(Some("sub"), r#"not (value eq "b")"#, json!("c"), true);
+}
+
+const LISTS: &str = r#"{"id":"urn:x:E","name":"E","attributes":[
+    {"name":"home","type":"complex","subAttributes":[
+        {"name":"rooms","multiValued":true},{"name":"sizes","type":"integer","multiValued":true}]},
+    {"name":"places","type":"complex","multiValued":true,"subAttributes":[
+        {"name":"tags","multiValued":true},{"name":"type"}]}]}"#;
+
+#[test]
+fn sub_attributes_with_several_values() {
+    let standard = Registry::standard();
+    let user = standard.by_name("User").unwrap();
+    let schema = crate::scim::schema::Schema::parse(LISTS).unwrap();
+    let extension = crate::scim::registry::Extension {
+        schema: std::sync::Arc::new(schema),
+        required: false,
+    };
+    let rt = crate::scim::ResourceType::new(
+        "User",
+        "/Users",
+        "",
+        std::sync::Arc::clone(&user.schema),
+        vec![extension],
+    )
+    .unwrap();
+    let someone = json!({"urn:x:E": {
+        "home": {"rooms": ["R0", "r1"], "sizes": [3, 9]},
+        "places": [{"type": "a", "tags": ["x", "y"]}, {"type": "b", "tags": ["z"]}, {"type": "c"}],
+    }});
+    let check = |text: &str, expected: bool| {
+        let text = text.replace('%', "urn:x:E:");
+        assert_eq!(holds_for(&rt, &someone, &text), expected, "{text}");
+        let not = format!("not ({text})");
+        assert_eq!(holds_for(&rt, &someone, &not), !expected, "{not}");
+    };
+    check(r#"%home.rooms eq "r0""#, true);
+    check(r#"%home.rooms eq "r1""#, true);
+    check(r#"%home.rooms eq "r2""#, false);
+    check(r#"%home.rooms ne "r0""#, true);
+    check(r#"%home.rooms co "1""#, true);
+    check(r#"%home.rooms sw "R""#, true);
+    check(r#"%home.rooms ew "2""#, false);
+    check(r#"%home.rooms gt "r0""#, true);
+    check("%home.rooms pr", true);
+    check("%home.rooms eq null", false);
+    check("%home.sizes ge 9", true);
+    check("%home.sizes lt 3", false);
+    check(r#"%home.rooms[value eq "r1"]"#, true);
+    check(r#"%home.rooms[value sw "r" and value ew "1"]"#, true);
+    check(r#"%home.rooms[value ew "0" and value ew "1"]"#, false);
+    check(r#"%home.rooms[not (value eq "r1")]"#, true);
+    check(r#"%home.rooms[value eq "r1"].value ew "1""#, true);
+    check(r#"%places.tags eq "y""#, true);
+    check(r#"%places.tags[value eq "z"]"#, true);
+    check(r#"%places[tags eq "x" and tags eq "y"]"#, true);
+    check(r#"%places[tags eq "x" and tags eq "z"]"#, false);
+    check(r#"%places[tags eq "y" and type eq "a"]"#, true);
+    check(r#"%places[tags eq "y" and type eq "b"]"#, false);
+    check(r#"%places[tags ne "z" and type eq "b"]"#, false);
+    check(r#"%places[tags ne "z" and type eq "c"]"#, true);
+    check(r#"%places[not (tags eq "z") and type eq "b"]"#, false);
+    check(r#"%places[tags eq null]"#, true);
+    check(r#"%places[type eq "b"].tags eq "z""#, true);
+
+    let rooms = rt.attr_by_key("urn:x:E:home.rooms").unwrap();
+    let inner = scim_filter_parser::Filter::parse(r#"value eq "R1""#).unwrap();
+    for compatibility in [Compatibility::Tolerant, Compatibility::Strict] {
+        let inner = filter::resolve_element(&rt, &rooms, &inner, compatibility).unwrap();
+        assert!(element_matches(&inner, &rooms, &json!("r1")));
+        assert!(!element_matches(&inner, &rooms, &json!("r0")));
+        for wrong in [
+            r#"urn:x:E:home[rooms eq "r"]"#,
+            r#"urn:x:E:home.rooms[rooms eq "r"]"#,
+            r#"urn:x:E:places.type[value eq "a"]"#,
+        ] {
+            assert!(filter::parse(&rt, wrong, compatibility).is_err(), "{wrong}");
+        }
+    }
+}

@@ -110,6 +110,13 @@ fn what_clients_write() {
     check_tolerant("userName eq 5", r#"userName eq Text("5")"#);
     check_tolerant("active eq True", "active eq Bool(true)");
     check_tolerant(r#"active eq "False""#, "active eq Bool(false)");
+    check_tolerant("active eq 1", "active eq Bool(true)");
+    check_tolerant(r#"active ne "0""#, "active ne Bool(false)");
+    check_tolerant(
+        "emails[primary eq 0]",
+        "emails[emails.primary eq Bool(false)]",
+    );
+    check_error("active eq 2", "true or false");
     check_tolerant(
         r#"roles[primary eq "True"]"#,
         "roles[roles.primary eq Bool(true)]",
@@ -168,4 +175,102 @@ fn numbers() {
     check("i lt -9223372036854775808", -9_223_372_036_854_775_808.0);
     assert!(parse(&rt, "n co 1", Compatibility::Tolerant).is_err());
     assert!(parse(&rt, r#"n eq "1""#, Compatibility::Tolerant).is_err());
+}
+
+#[test]
+fn undeclared_extensions() {
+    check_tolerant(
+        r#"urn:Acme:x:attr eq "V""#,
+        r#"urn:acme:x:attr.value eq Text("V")"#,
+    );
+    check_tolerant(
+        "urn:acme:x:attr gt 1.5",
+        "urn:acme:x:attr.value gt Number(1.5)",
+    );
+    check_tolerant(
+        "urn:acme:x:attr ne true",
+        "urn:acme:x:attr.value ne Bool(true)",
+    );
+    check_tolerant("urn:acme:x:Obj.sub pr", "urn:acme:x:obj.sub pr");
+    check_tolerant("urn:acme:x:attr eq null", "not urn:acme:x:attr pr");
+    check_tolerant(
+        r#"urn:acme:x:list[Type eq "t" and value sw "v"]"#,
+        r#"urn:acme:x:list[(urn:acme:x:list.type eq Text("t") and urn:acme:x:list.value sw Text("v"))]"#,
+    );
+    check_tolerant(
+        r#"urn:acme:x:obj.list[value eq 5].note pr"#,
+        r#"urn:acme:x:obj.list[(urn:acme:x:obj.list.value eq Number(5.0) and urn:acme:x:obj.list.note pr)]"#,
+    );
+    check_error("urn:acme:x:attr co true", "operator co");
+    check_error("urn:acme:x:list[a.b pr]", "only its sub-attributes");
+    // A prefix that is no URN names no extension.
+    check_error(r#"enterprise:department eq "x""#, "no attribute");
+    // Schemas that are known have the attributes that they have.
+    check_error(
+        r#"urn:ietf:params:scim:schemas:core:2.0:User:nope eq "x""#,
+        "no attribute",
+    );
+    check_error(
+        r#"urn:ietf:params:scim:schemas:core:2.0:Group:members pr"#,
+        "no attribute",
+    );
+    check_error(
+        r#"urn:ietf:params:scim:schemas:extension:enterprise:2.0:user:nope pr"#,
+        "no attribute",
+    );
+}
+
+#[test]
+fn near_misses() {
+    let enterprise = crate::scim::name::ENTERPRISE_USER;
+    for text in [
+        "urn:ietf:params:scim:schemas:extension:enterprise:2.0:department",
+        "urn:ietf:params:scim:schemas:extension:enterprise:2.0:Users:department",
+        "urn:ietf:params:scim:schemas:extension:enterprise:2.0:manager.value",
+        enterprise,
+    ] {
+        check_error(&format!("{text} pr"), enterprise);
+        check_error(&format!(r#"not ({text}[value eq "x"])"#), enterprise);
+    }
+    check_tolerant(
+        r#"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User.department eq "x""#,
+        &format!(r#"{enterprise}:department eq Text("x")"#),
+    );
+    check_tolerant(
+        r#"urn:ietf:params:scim:schemas:core:2.0:user.emails[type eq "work"]"#,
+        r#"emails[emails.type eq Text("work")]"#,
+    );
+    check_error(
+        "urn:ietf:params:scim:schemas:core:2.0:User.nope pr",
+        "no attribute",
+    );
+}
+
+// RFC 7644 section 3.4.2.1
+#[test]
+fn of_several_types() {
+    let registry = Registry::standard();
+    let check = |kind: &str, text: &str, expected: &str| {
+        let rt = registry.by_name(kind).unwrap();
+        let filter = parse_for_any(&registry, rt, text, Compatibility::Tolerant).unwrap();
+        assert_eq!(print(&filter), expected, "{kind} {text}");
+    };
+    let department = format!(
+        r#"{}:department eq "d""#,
+        crate::scim::name::ENTERPRISE_USER
+    );
+    check("Group", &department, "()");
+    check(
+        "User",
+        &department,
+        &department.replace(r#""d""#, r#"Text("d")"#),
+    );
+    check("Group", "urn:acme:x:attr pr", "urn:acme:x:attr pr");
+    let strict = parse_for_any(
+        &registry,
+        registry.by_name("Group").unwrap(),
+        "urn:acme:x:attr pr",
+        Compatibility::Strict,
+    );
+    assert_eq!(print(&strict.unwrap()), "()");
 }

@@ -86,7 +86,8 @@ fn query(
 ) -> PageQuery {
     let kind = |name: &&str| {
         let rt = population.rt(name);
-        let parse = |filter| parse_for_any(&rt, filter, Compatibility::Tolerant).unwrap();
+        let registry = &population.registry;
+        let parse = |filter| parse_for_any(registry, &rt, filter, Compatibility::Tolerant).unwrap();
         Kind {
             filter: (!filter.is_empty()).then(|| parse(filter)),
             sort: sort::resolve(&rt, path).unwrap(),
