@@ -179,8 +179,8 @@ pub fn resolve_undeclared(
 
 /// The attribute that the type declares under the path.
 ///
-/// Microsoft's clients join the URN and the attribute by a dot (`…:2.0:User.department`). The parser reads the end of
-/// the URN as an attribute and the attribute as its sub-attribute.
+/// Some clients join the URN and the attribute by a dot (`…:2.0:User.department`). The parser reads the end of the URN
+/// as an attribute and the attribute as its sub-attribute.
 fn declared(
     rt: &ResourceType,
     path: &ast::AttrPath,

@@ -5,6 +5,7 @@
 use serde_json::Value;
 
 use crate::scim::Document;
+use crate::scim::eval::{assigned, elements};
 use crate::scim::registry::{AttrRef, ResourceType};
 use crate::scim::schema::{Type, Uniqueness, instant};
 
@@ -12,7 +13,8 @@ use crate::scim::schema::{Type, Uniqueness, instant};
 #[derive(Debug, Clone, PartialEq)]
 pub struct IndexRow {
     pub path: AttrRef,
-    /// The index of the element in its array; 0 for a single-valued attribute.
+    /// The index of the element in its array; 0 for a single-valued attribute. Where it is the sub-attribute that has
+    /// several values, the index of the value among all of the attribute's.
     pub position: i32,
     /// Folded, or raw where the attribute is `caseExact`.
     pub text: Option<String>,
@@ -61,14 +63,28 @@ pub fn index_rows(rt: &ResourceType, document: &Document) -> Vec<IndexRow> {
 
 /// The rows of one path, of an attribute that is not unique.
 pub fn rows_at(path: &AttrRef, document: &Document) -> Vec<IndexRow> {
-    match top_level(document, path) {
-        None => Vec::new(),
-        Some(Value::Array(elements)) => (0..)
-            .zip(elements)
-            .filter_map(|(position, element)| row(path, position, element))
-            .collect(),
-        Some(value) => row(path, 0, value).into_iter().collect(),
-    }
+    values_at(path, document)
+        .filter_map(|(position, value)| row(path, position, value))
+        .collect()
+}
+
+/// The assigned values at the path, whatever their type, each with the position of its row.
+pub fn values_at<'d>(
+    path: &AttrRef,
+    document: &'d Document,
+) -> impl Iterator<Item = (i32, &'d Value)> {
+    let elements = elements(top_level(document, path));
+    let is_list = path.sub.as_ref().is_some_and(|sub| sub.multi_valued);
+    let below = move |element: &'d Value| match &path.sub {
+        Some(sub) => element.get(&sub.name),
+        None => Some(element),
+    };
+    let lists = elements.iter().filter(move |_| is_list);
+    let lists = lists.flat_map(move |element| self::elements(below(element)));
+    let singles = (0..).zip(elements).filter(move |_| !is_list);
+    let singles = singles.filter_map(move |(position, element)| Some((position, below(element)?)));
+    let all = (0..).zip(lists).chain(singles);
+    all.filter(|(_, value)| assigned(value))
 }
 
 /// The values of the columns that every resource has beside its document.
@@ -95,11 +111,7 @@ fn top_level<'d>(document: &'d Document, path: &AttrRef) -> Option<&'d Value> {
     map.get(&path.attribute.name)
 }
 
-fn row(path: &AttrRef, position: i32, element: &Value) -> Option<IndexRow> {
-    let value = match &path.sub {
-        Some(sub) => element.get(&sub.name)?,
-        None => element,
-    };
+fn row(path: &AttrRef, position: i32, value: &Value) -> Option<IndexRow> {
     let (text, num) = match (path.leaf().kind, value) {
         (Type::Boolean, Value::Bool(value)) => (None, Some(f64::from(u8::from(*value)))),
         (Type::Integer | Type::Decimal, Value::Number(number)) => (None, Some(number.as_f64()?)),
@@ -130,9 +142,14 @@ pub fn index_rule(rt: &ResourceType, path: &AttrRef) -> String {
         Type::DateTime => "instant",
         Type::Complex => "none",
     };
+    // Earlier versions made no rows of such lists.
+    let each = match &path.sub {
+        Some(sub) if sub.multi_valued => ", each value",
+        _ => "",
+    };
     match unique_in(rt, path) {
-        Some(space) => format!("{kind}, unique in {space}"),
-        None => kind.to_owned(),
+        Some(space) => format!("{kind}{each}, unique in {space}"),
+        None => format!("{kind}{each}"),
     }
 }
 
@@ -221,6 +238,49 @@ mod tests {
             ],
         );
         check(&rt, &json!({"b": "true", "n": "1", "d": "yesterday"}), &[]);
+    }
+
+    #[test]
+    fn rows_of_lists_below() {
+        let text = r#"{"id":"urn:x:A","name":"A","attributes":[
+            {"name":"home","type":"complex","subAttributes":[
+                {"name":"rooms","multiValued":true},{"name":"floor","type":"integer"}]},
+            {"name":"places","type":"complex","multiValued":true,"subAttributes":[
+                {"name":"keys","multiValued":true,"uniqueness":"server"},
+                {"name":"tags","multiValued":true}]}]}"#;
+        let schema = std::sync::Arc::new(Schema::parse(text).unwrap());
+        let new = || ResourceType::new("A", "/As", "", schema.clone(), vec![]).unwrap();
+        let rt = new().index(&["home.rooms", "home.floor"]).unwrap();
+        check(
+            &rt,
+            &json!({
+                "home": {"rooms": ["X", "", 5, "y"], "floor": 1},
+                "places": [{"keys": ["k", "L"]}, {"tags": ["t"]}, {"keys": ["m"]}],
+            }),
+            &[
+                ("home.rooms", 0, Some("x"), None),
+                ("home.rooms", 3, Some("y"), None),
+                ("home.floor", 0, None, Some(1.0)),
+                ("places.keys", 0, Some("k"), None),
+                ("places.keys", 1, Some("l"), None),
+                ("places.keys", 2, Some("m"), None),
+            ],
+        );
+        // What an earlier version wrote in place of a list of one.
+        check(
+            &rt,
+            &json!({"home": {"rooms": "X"}}),
+            &[("home.rooms", 0, Some("x"), None)],
+        );
+        let rule = |key: &str| index_rule(&rt, &rt.attr_by_key(key).unwrap());
+        assert_eq!(rule("home.rooms"), "folded, each value");
+        assert_eq!(rule("home.floor"), "number");
+        assert_eq!(
+            rule("places.keys"),
+            "folded, each value, unique in A places.keys"
+        );
+        let refused = new().index(&["places.tags"]).unwrap_err();
+        assert!(refused.contains("lists inside a list"), "{refused}");
     }
 
     #[test]

@@ -221,6 +221,31 @@ mod tests {
     }
 
     #[test]
+    fn what_may_be_asked_of_undeclared_extensions() {
+        let registry = Registry::standard();
+        let rt = registry.by_name("User").unwrap();
+        let check = |allowed: &str, text: &str, hidden: Option<&str>| {
+            let filter = filter::parse(rt, text, Compatibility::Tolerant).unwrap();
+            let found = limit(&["userName", allowed]).hidden_in(rt, &filter);
+            assert_eq!(found.as_ref().map(AttrRef::key), hidden, "{allowed} {text}");
+        };
+        for (text, key) in [
+            (r#"urn:acme:x:attr eq "v""#, "urn:acme:x:attr.value"),
+            ("not (urn:acme:x:object.sub pr)", "urn:acme:x:object.sub"),
+            (r#"urn:acme:x:list[type eq "t"]"#, "urn:acme:x:list.type"),
+            ("urn:acme:x:list eq null", "urn:acme:x:list"),
+        ] {
+            check("urn:ACME:x", text, None);
+            check("urn:acme:x:attr", text, Some(key));
+            check("urn:acme", text, Some(key));
+            check(EU, text, Some(key));
+        }
+        // An undeclared attribute is never taken for a declared one.
+        check("name", "urn:acme:x:name pr", Some("urn:acme:x:name"));
+        check("userName", "urn:acme:x:id pr", Some("urn:acme:x:id"));
+    }
+
+    #[test]
     fn what_to_load() {
         let registry = Registry::standard();
         let rt = registry.by_name("Group").unwrap();

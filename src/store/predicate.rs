@@ -226,7 +226,7 @@ impl Compiler<'_> {
             (CompareOp::Ne, Operand::Null) => return self.present(path),
             (_, Operand::Null) => return Some(Term::Always(false)),
             // `ne` on a multi-valued attribute: some value differs, or there is none.
-            (CompareOp::Ne, _) if path.attribute.multi_valued => {
+            (CompareOp::Ne, _) if path.is_multi_valued() => {
                 return Some(Term::Or(vec![
                     self.differs(path, operand)?,
                     self.compare(path, CompareOp::Eq, &Operand::Null)?,
@@ -254,7 +254,8 @@ impl Compiler<'_> {
             let row = self.row_compare(path, op, operand, Sign::Plain)?;
             return self.related(path, row);
         }
-        if !self.is_indexed(path) || is_assumed(path) && *operand != Operand::Bool(true) {
+        // `primary` counts as false where it is missing, and rows tell of `true` only.
+        if !self.is_indexed(path) || path.is_primary_flag() && *operand != Operand::Bool(true) {
             return None;
         }
         let test = row_test(path, op, operand)?;
@@ -267,7 +268,7 @@ impl Compiler<'_> {
             let row = self.row_compare(path, CompareOp::Eq, operand, Sign::Negated)?;
             return self.related(path, row);
         }
-        if !self.is_indexed(path) || is_assumed(path) {
+        if !self.is_indexed(path) || path.is_primary_flag() {
             return None;
         }
         let test = row_test(path, CompareOp::Ne, operand)?;
@@ -276,7 +277,7 @@ impl Compiler<'_> {
 
     /// The column of `resources` that holds the attribute ready to compare.
     fn column(&self, path: &AttrRef) -> Option<Column> {
-        let is = |kind: Type| path.leaf().kind == kind && !path.attribute.multi_valued;
+        let is = |kind: Type| path.leaf().kind == kind && !path.is_multi_valued();
         match path.key() {
             "id" => Some(Column::indexed("id")),
             "meta.created" => Some(Column::plain("created")),
@@ -333,15 +334,6 @@ fn value_column(test: &Test) -> &'static str {
         Test::Text(..) | Test::Present => "text",
         Test::BigInt(..) | Test::Double(..) | Test::Bool(_) => "num",
     }
-}
-
-/// `primary` of a multi-valued attribute, which is false where it is missing: rows tell of `true` only.
-fn is_assumed(path: &AttrRef) -> bool {
-    path.attribute.multi_valued
-        && path
-            .sub
-            .as_ref()
-            .is_some_and(|sub| sub.kind == Type::Boolean && sub.name == "primary")
 }
 
 /// The test of a comparison other than `ne`; `None` where the value is not of the attribute's kind.

@@ -5,10 +5,9 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::coerce::{self, Place};
-use crate::scim::name;
 use crate::scim::registry::{AttrRef, MAX_DESCRIPTION, ResourceType};
 use crate::scim::schema::{Attribute, Mutability};
-use crate::scim::{Document, ScimError};
+use crate::scim::{Document, ScimError, leaves, name};
 
 /// Holds a whole document to what the schema demands: required attributes, one primary value at most, and
 /// lengths that an index can take.
@@ -119,31 +118,16 @@ fn lengths(rt: &ResourceType, document: &Document) -> Result<(), ScimError> {
 }
 
 fn check_indexed(path: &AttrRef, document: &Document) -> Result<(), ScimError> {
-    let Some(value) = document
-        .container(path.container.as_deref())
-        .and_then(|holder| holder.get(&path.attribute.name))
-    else {
-        return Ok(());
-    };
     let fold = if path.leaf().case_exact {
         Fold::Not
     } else {
         Fold::Case
     };
-    let leaf = |value: &Value| -> Result<(), ScimError> {
-        let value = match &path.sub {
-            Some(sub) => value.get(&sub.name),
-            None => Some(value),
-        };
-        match value {
-            Some(Value::String(text)) => check_length(text, fold, &Place::root(path.key())),
-            _ => Ok(()),
-        }
-    };
-    match value {
-        Value::Array(elements) => elements.iter().try_for_each(leaf),
-        other => leaf(other),
-    }
+    let mut values = leaves::values_at(path, document);
+    values.try_for_each(|(_, value)| match value {
+        Value::String(text) => check_length(text, fold, &Place::root(path.key())),
+        _ => Ok(()),
+    })
 }
 
 #[derive(Debug, Clone, Copy)]

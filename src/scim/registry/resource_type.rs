@@ -128,6 +128,9 @@ impl ResourceType {
                 Some(path) if self.is_relational(&path.attribute.name) => {
                     Err(format!("{key:?} is always indexed"))
                 }
+                Some(path) if path.is_list_in_list() => Err(format!(
+                    "{key:?} has lists inside a list, which cannot be indexed; filters read the documents"
+                )),
                 Some(path) => Ok(path),
                 None => Err(format!("{} has no attribute {key:?}", self.name)),
             })

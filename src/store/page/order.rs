@@ -71,7 +71,7 @@ impl Source {
             Type::Boolean | Type::DateTime | Type::Complex => return Self::Documents,
         };
         // Of several values the rows do not tell which is the primary one.
-        if path.attribute.multi_valued || !rt.indexed.contains(path) {
+        if path.is_multi_valued() || !rt.indexed.contains(path) {
             return Self::Documents;
         }
         Self::Rows {
@@ -138,7 +138,7 @@ fn column(path: &AttrRef) -> Option<Column> {
         nullable: true,
         ..plain(name, unindexed, rank)
     };
-    let is = |kind: Type| path.leaf().kind == kind && !path.attribute.multi_valued;
+    let is = |kind: Type| path.leaf().kind == kind && !path.is_multi_valued();
     match path.key() {
         "meta.created" => Some(plain("created", "+created", instant)),
         "meta.lastModified" => Some(plain("modified", "+modified", instant)),

@@ -3,6 +3,9 @@
 //! An element is known by the `position` of its rows in `attributes`. The table has rows for values only, so an
 //! element without any indexed value cannot be seen: a filter is compiled where each of its alternatives asks
 //! for at least one value, the *driver*. The rest of the alternative is looked up at the driver's position.
+//!
+//! The rows of a list are told apart by the position of each value, so `home.rooms[value eq "r0"]` works in the same
+//! way. In `places[tags eq "a"]` the position of a tag says nothing about the place: the documents decide.
 
 use std::cmp::Reverse;
 
@@ -10,9 +13,7 @@ use crate::scim::filter::{CompareOp, Filter, Operand};
 use crate::scim::registry::AttrRef;
 use crate::store::predicate::fragment::{Fragment, Test};
 use crate::store::predicate::term::{Condition, Set, Term, Worth};
-use crate::store::predicate::{
-    Compiler, Found, Sign, combine, is_assumed, row_test, set, value_column, worth,
-};
+use crate::store::predicate::{Compiler, Found, Sign, combine, row_test, set, value_column, worth};
 
 /// More alternatives than this are evaluated on the documents instead.
 const MOST_ALTERNATIVES: usize = 64;
@@ -31,7 +32,7 @@ impl Compiler<'_> {
             return self.related_element(path, filter);
         }
         let found = combine(filter, Sign::Plain, &|filter, sign| {
-            Some(Found::signed(self.row(filter)?, sign))
+            Some(Found::signed(self.row(path, filter)?, sign))
         })?;
         let mut sets = Vec::new();
         self.alternatives(vec![found.term.simplified()], &mut sets)?;
@@ -41,12 +42,14 @@ impl Compiler<'_> {
         })
     }
 
-    /// One test of one element.
-    fn row(&self, filter: &Filter) -> Option<Term<Row>> {
+    /// One test of one element of `list`.
+    fn row(&self, list: &AttrRef, filter: &Filter) -> Option<Term<Row>> {
         let row = |path: &AttrRef, test: Option<Test>| {
-            let path = path.clone();
-            self.is_indexed(&path)
-                .then(|| Term::atom(Row { path, test }))
+            let is_of_element = path == list || !path.is_list_in_list();
+            (is_of_element && self.is_indexed(path)).then(|| {
+                let path = path.clone();
+                Term::atom(Row { path, test })
+            })
         };
         match filter {
             Filter::Present(path) => row(path, None),
@@ -55,7 +58,7 @@ impl Compiler<'_> {
                 (CompareOp::Ne, Operand::Null) => row(path, None),
                 (_, Operand::Null) => Some(Term::Always(false)),
                 (CompareOp::Eq, Operand::Bool(truth)) | (CompareOp::Ne, Operand::Bool(truth))
-                    if is_assumed(path) =>
+                    if path.is_primary_flag() =>
                 {
                     // Missing is false, so every element that is not primary is "false".
                     let primary = row_test(path, CompareOp::Eq, &Operand::Bool(true))?;

@@ -6,8 +6,9 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
-use super::population::{BASE_URL, TEXTS, at};
+use super::population::{BASE_URL, TEXTS, UNDECLARED_URN, at};
 use crate::scim::ResourceType;
+use crate::scim::registry::AttrRef;
 use crate::scim::schema::{Attribute, Returned, Type};
 
 /// Texts of filters on the resource type; each resolves. `ids` are those that exist.
@@ -47,11 +48,16 @@ pub fn filters(rt: &ResourceType, ids: Vec<String>) -> BoxedStrategy<String> {
     // The lists that SQL knows come up more often.
     let known = |target: &&Target| {
         let name = target.name.as_str();
-        ["emails", "members", "groups"].contains(&name) || name.ends_with(":places")
+        ["emails", "members", "groups"].contains(&name)
+            || [":places", ":home.rooms", ":home.sizes"]
+                .iter()
+                .any(|end| name.ends_with(end))
     };
     let usual: Vec<Target> = lists.iter().filter(known).cloned().collect();
     lists.extend(usual.iter().cycle().take(lists.len()).cloned());
-    let test = prop_oneof![3 => select(hot), 2 => select(plain)]
+    let (others, other_lists) = undeclared();
+    lists.extend(other_lists);
+    let test = prop_oneof![6 => select(hot), 4 => select(plain), 1 => select(others)]
         .prop_flat_map({
             let ids = ids.clone();
             move |target| comparison(&target, &ids)
@@ -99,11 +105,85 @@ fn add(plain: &mut Vec<Target>, lists: &mut Vec<Target>, prefix: &str, attribute
     };
     plain.push(target(attribute.name.clone(), attribute));
     for sub in &attribute.sub_attributes {
-        plain.push(target(format!("{}.{}", attribute.name, sub.name), sub));
+        let name = format!("{}.{}", attribute.name, sub.name);
+        plain.push(target(name.clone(), sub));
+        if sub.multi_valued {
+            lists.push(target(name, &list_of(sub, &[("value", sub.kind)])));
+        }
     }
-    if attribute.multi_valued && !attribute.sub_attributes.is_empty() {
+    if attribute.multi_valued && attribute.is_complex() {
         lists.push(target(attribute.name.clone(), attribute));
+    } else if attribute.multi_valued {
+        let list = list_of(attribute, &[("value", attribute.kind)]);
+        lists.push(target(attribute.name.clone(), &list));
     }
+}
+
+/// A list whose elements are told apart by these names.
+fn list_of(attribute: &Attribute, names: &[(&str, Type)]) -> Arc<Attribute> {
+    let sub = |(name, kind): &(&str, Type)| {
+        Arc::new(Attribute {
+            name: (*name).to_owned(),
+            kind: *kind,
+            ..attribute.clone()
+        })
+    };
+    Arc::new(Attribute {
+        sub_attributes: names.iter().map(sub).collect(),
+        ..attribute.clone()
+    })
+}
+
+/// What the undeclared extension may hold: each name compared with values of each kind, and the lists.
+fn undeclared() -> (Vec<Target>, Vec<Target>) {
+    let kinds = [Type::String, Type::String, Type::Decimal, Type::Boolean];
+    let target = |name: &str, attribute: Arc<Attribute>| Target {
+        name: format!("{UNDECLARED_URN}:{name}"),
+        attribute,
+    };
+    let attribute = |kind| {
+        let path = AttrRef::undeclared(UNDECLARED_URN, "attribute", None, kind);
+        path.attribute.clone()
+    };
+    let names = [
+        "text",
+        "number",
+        "Flag",
+        "words",
+        "mixed",
+        "LIST",
+        "list.value",
+        "list.type",
+        "list.marks",
+        "object",
+        "object.one",
+        "object.Many",
+        "object.things",
+        "missing",
+        "missing.sub",
+    ];
+    let plain = names.iter().flat_map(|name| {
+        kinds
+            .iter()
+            .map(|kind| target(name, attribute(*kind)))
+            .collect::<Vec<_>>()
+    });
+    let inner: Vec<(&str, Type)> = ["value", "type", "primary", "marks", "missing"]
+        .iter()
+        .flat_map(|name| kinds.map(|kind| (*name, kind)))
+        .collect();
+    let lists = [
+        "text",
+        "words",
+        "mixed",
+        "list",
+        "object",
+        "Object.many",
+        "object.things",
+        "missing",
+    ];
+    let lists = lists.map(|name| target(name, list_of(&attribute(Type::String), &inner)));
+    (plain.collect(), lists.to_vec())
 }
 
 fn subs_of(attribute: &Attribute) -> Vec<Target> {

@@ -133,11 +133,25 @@ const MORE: &str = r#"{
         {"name": "codes", "multiValued": true, "caseExact": true},
         {"name": "key", "type": "binary", "caseExact": true},
         {"name": "places", "type": "complex", "multiValued": true, "subAttributes": [
-            {"name": "value"}, {"name": "rank", "type": "integer"}, {"name": "open", "type": "boolean"}
+            {"name": "value"}, {"name": "rank", "type": "integer"}, {"name": "open", "type": "boolean"},
+            {"name": "marks", "multiValued": true},
+            {"name": "sizes", "type": "integer", "multiValued": true}
+        ]},
+        {"name": "home", "type": "complex", "subAttributes": [
+            {"name": "value"},
+            {"name": "rooms", "multiValued": true},
+            {"name": "keys", "multiValued": true, "caseExact": true},
+            {"name": "sizes", "type": "integer", "multiValued": true},
+            {"name": "heights", "type": "decimal", "multiValued": true},
+            {"name": "lit", "type": "boolean", "multiValued": true},
+            {"name": "seen", "type": "dateTime", "multiValued": true}
         ]}
     ]
 }"#;
 const MORE_URN: &str = "urn:example:More";
+
+/// An extension that no schema describes; resources spell the URN and the names as they like.
+pub const UNDECLARED_URN: &str = "urn:acme:undeclared";
 
 /// The standard types, but users have more attributes and more of them indexed.
 fn registry() -> Registry {
@@ -157,6 +171,10 @@ fn registry() -> Registry {
         "places.value",
         "places.rank",
         "places.open",
+        "home.rooms",
+        "home.sizes",
+        "home.lit",
+        "home.seen",
     ]
     .map(|name| format!("{MORE_URN}:{name}"));
     let mut indexed: Vec<&str> = user.indexed.iter().map(AttrRef::key).collect();
@@ -464,49 +482,122 @@ fn user() -> BoxedStrategy<Value> {
         (name::ENTERPRISE_USER, enterprise),
         (MORE_URN, more()),
     ]);
-    (text(), at(), optional)
-        .prop_map(|(user_name, at, rest)| with(rest, json!({"userName": user_name, "at": at})))
+    (text(), at(), optional, undeclared())
+        .prop_map(|(user_name, at, rest, undeclared)| {
+            let rest = with(undeclared, rest);
+            with(rest, json!({"userName": user_name, "at": at}))
+        })
         .boxed()
 }
 
-fn more() -> BoxedStrategy<Value> {
-    let number = || select(vec![json!(-1), json!(0), json!(1), json!(2)]).boxed();
-    let score = select(vec![json!(1), json!(1.5), json!(-0.5), json!(1e300)]);
-    // Two ways to write one instant, and two that are apart.
-    let since = select(vec![
+fn number() -> BoxedStrategy<Value> {
+    select(vec![json!(-1), json!(0), json!(1), json!(2)]).boxed()
+}
+
+fn score() -> BoxedStrategy<Value> {
+    select(vec![json!(1), json!(1.5), json!(-0.5), json!(1e300)]).boxed()
+}
+
+/// Two ways to write one instant, and two that are apart.
+fn instant() -> BoxedStrategy<Value> {
+    let texts = select(vec![
         "2023-11-14T22:13:20Z",
         "2023-11-14T23:13:20.000+01:00",
         "1970-01-01T00:00:00Z",
         "2027-01-15T08:00:00.123456Z",
     ]);
+    texts.prop_map(Value::from).boxed()
+}
+
+fn several(one: BoxedStrategy<Value>) -> BoxedStrategy<Value> {
+    vec(one, 0..3)
+        .prop_map(|all| all.into_iter().filter(|one| !one.is_null()).collect())
+        .boxed()
+}
+
+/// Part of a user or a group: the undeclared extension, with values of every form.
+fn undeclared() -> BoxedStrategy<Value> {
+    let any = || prop_oneof![3 => string(), 1 => number(), 1 => boolean()].boxed();
+    let thing = object(vec![
+        ("value", any()),
+        ("type", string()),
+        ("primary", boolean()),
+        ("marks", several(any())),
+    ]);
+    let element = prop_oneof![1 => any(), 3 => thing.clone()].boxed();
+    let object = object(vec![
+        ("one", any()),
+        ("many", several(any())),
+        ("things", several(thing)),
+    ]);
+    let extension = self::object(vec![
+        ("text", string()),
+        ("number", prop_oneof![number(), score()].boxed()),
+        ("flag", boolean()),
+        ("words", several(string())),
+        ("mixed", several(any())),
+        ("list", several(element)),
+        ("object", object),
+    ]);
+    (option::of(extension), any_case(), any_case())
+        .prop_map(|(extension, urn_case, name_case)| match extension {
+            Some(Value::Object(members)) => {
+                let members = members
+                    .into_iter()
+                    .map(|(name, value)| (name_case(&name), value));
+                let members: Map<String, Value> = members.collect();
+                json!({ urn_case(UNDECLARED_URN): members })
+            }
+            _ => json!({}),
+        })
+        .boxed()
+}
+
+fn any_case() -> BoxedStrategy<fn(&str) -> String> {
+    let cases: [fn(&str) -> String; 3] = [str::to_owned, str::to_ascii_uppercase, |text| {
+        text.replacen('a', "A", 1)
+    }];
+    select(cases.to_vec()).boxed()
+}
+
+fn more() -> BoxedStrategy<Value> {
     let place = object(vec![
         ("value", string()),
         ("rank", number()),
         ("open", boolean()),
+        ("marks", several(string())),
+        ("sizes", several(number())),
     ]);
-    let several = |one: BoxedStrategy<Value>| {
-        vec(one, 0..3)
-            .prop_map(|all| all.into_iter().filter(|one| !one.is_null()).collect())
-            .boxed()
-    };
+    let home = object(vec![
+        ("value", string()),
+        ("rooms", several(string())),
+        ("keys", several(string())),
+        ("sizes", several(number())),
+        ("heights", several(score())),
+        ("lit", several(boolean())),
+        ("seen", several(instant())),
+    ]);
     object(vec![
         ("level", number()),
-        ("score", score.boxed()),
-        ("since", since.prop_map(Value::from).boxed()),
+        ("score", score()),
+        ("since", instant()),
         ("flag", boolean()),
         ("tags", several(string())),
         ("codes", several(string())),
         ("key", select(vec![json!("AQ=="), json!("aq==")]).boxed()),
         ("places", several(place)),
+        ("home", home),
     ])
 }
 
 fn group(ids: Vec<String>) -> BoxedStrategy<Value> {
     let members = prop::collection::btree_map(select(ids), option::of(text()), 0..12);
     let external = option::of(text());
-    (text(), at(), external, members)
-        .prop_map(|(name, at, external, members)| {
-            json!({"displayName": name, "at": at, "externalId": external, "members": members})
+    (text(), at(), external, members, undeclared())
+        .prop_map(|(name, at, external, members, undeclared)| {
+            let known =
+                json!({"displayName": name, "at": at, "externalId": external, "members": members});
+            with(undeclared, known)
         })
         .boxed()
 }
