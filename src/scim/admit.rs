@@ -6,8 +6,9 @@
 //! It must not know what is stored, but for what [`replace`] is given.
 
 pub(super) mod coerce;
+pub(super) mod same;
 pub(super) mod strict;
-mod validate;
+pub(super) mod validate;
 
 pub use validate::MAX_INDEXED_BYTES;
 
@@ -15,15 +16,14 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value};
 
-use self::coerce::{Nulls, Place};
+use self::coerce::{Nulls, Place, into_password, set_once};
 use self::strict::ReadOnly;
-pub(super) use self::validate::validate;
-use crate::scim::document::into_object;
+use self::validate::validate;
 use crate::scim::members::{self, Member};
-use crate::scim::name;
 use crate::scim::registry::{self, Extension, ResourceType};
 use crate::scim::schema::{Attribute, Mutability};
 use crate::scim::{Compatibility, Document, ScimError};
+use crate::scim::{name, patch};
 
 /// What a create or replace asks for.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,8 +34,10 @@ pub struct Admitted {
     pub members: Option<Vec<Member>>,
     /// In clear, not checked against any policy; `None` where there is none or it is empty.
     pub password: Option<String>,
-    /// `active` is null, and the client is taken at its word: it shall be unassigned, not what the service would make of it.
+    /// `active` is null, and the client is taken at its word: it is unassigned, not what the service would make of it.
     pub active_cleared: bool,
+    /// The names that no schema defines, as the client wrote them.
+    pub ignored: Vec<String>,
 }
 
 /// Reads a resource as a client sends it with POST or PUT.
@@ -64,19 +66,14 @@ pub fn admit(
             members: None,
             password: None,
             active_cleared: false,
+            ignored: Vec::new(),
         },
+        others: Vec::new(),
     };
     for (name, value) in body {
-        if name.contains(':') {
-            draft.container(name, value)?;
-        } else {
-            draft.attribute(name, value)?;
-        }
+        draft.name(name, value)?;
     }
-    if compatibility.is_strict() {
-        draft.check_listed()?;
-    }
-    let mut admitted = draft.admitted;
+    let mut admitted = draft.complete()?;
     admitted.document.arrange(rt);
     validate(rt, &admitted.document)?;
     Ok(admitted)
@@ -158,26 +155,36 @@ struct Draft<'a> {
     /// What `schemas` lists of extensions, in their own spelling; `None` before it was seen.
     listed: Option<Vec<String>>,
     admitted: Admitted,
+    /// The names that are neither an attribute nor an extension: full names, paths, undeclared extensions.
+    others: Vec<(String, &'a Value)>,
 }
 
-impl Draft<'_> {
-    fn attribute(&mut self, name: &str, value: &Value) -> Result<(), ScimError> {
+impl<'a> Draft<'a> {
+    fn name(&mut self, name: &str, value: &'a Value) -> Result<(), ScimError> {
         let common = || registry::common().attribute(name);
-        let Some(attribute) = self.rt.schema.attribute(name).or_else(common) else {
-            return match self.compatibility {
-                Compatibility::Tolerant => Ok(()),
-                Compatibility::Strict => Err(strict::unknown(self.rt, &name)),
-            };
-        };
+        if let Some(attribute) = self.rt.schema.attribute(name).or_else(common) {
+            return self.attribute(attribute, value);
+        }
+        if let Some(extension) = self.rt.extension(name) {
+            return self.extension(extension, name, value);
+        }
+        if self.compatibility.is_strict() {
+            return Err(strict::unknown(self.rt, &name));
+        }
+        self.others.push((name.to_owned(), value));
+        Ok(())
+    }
+
+    fn attribute(&mut self, attribute: &Attribute, value: &Value) -> Result<(), ScimError> {
         let name = attribute.name.as_str();
         let at = Place::root(name);
         if !self.seen.insert(name.to_owned()) {
             return Err(coerce::twice(&at));
         }
         if name == "schemas" {
-            match self.compatibility {
-                Compatibility::Tolerant => check_schemas(self.rt, value)?,
-                Compatibility::Strict => self.listed = Some(listed_schemas(self.rt, value)?),
+            // It follows from what the document holds; a tolerant tenant's clients may say what they like.
+            if self.compatibility.is_strict() {
+                self.listed = Some(listed_schemas(self.rt, value)?);
             }
             return Ok(());
         }
@@ -204,37 +211,57 @@ impl Draft<'_> {
         Ok(())
     }
 
-    fn container(&mut self, urn: &str, value: &Value) -> Result<(), ScimError> {
-        let at = Place::root(urn);
+    fn extension(
+        &mut self,
+        extension: &Extension,
+        name: &str,
+        value: &'a Value,
+    ) -> Result<(), ScimError> {
+        let at = Place::root(name);
+        let urn = extension.schema.id.as_str();
         if self.compatibility.is_strict() {
-            self.strict_container(urn, value, &at)?;
+            strict::extension(extension, value, ReadOnly::Ignore, &at)?;
         }
-        if self.rt.is_core(urn) {
-            return Ok(());
-        }
-        coerce::no_nul(urn, &at)?;
         if !self.seen.insert(urn.to_ascii_lowercase()) {
             return Err(coerce::twice(&at));
         }
-        let (urn, attributes) = match self.rt.extension(urn) {
-            Some(extension) => (
-                extension.schema.id.as_str(),
-                extension_attributes(extension, value, &at)?,
-            ),
-            None => (urn, unknown_attributes(value, &at)?),
-        };
+        let attributes = extension_attributes(extension, value, &at)?;
         if !attributes.is_empty() {
             let document = &mut self.admitted.document.0;
             document.insert(urn.to_owned(), Value::Object(attributes));
         }
+        for (name, value) in value.as_object().into_iter().flatten() {
+            if extension.schema.attribute(name).is_none() {
+                self.others.push((format!("{urn}:{name}"), value));
+            }
+        }
         Ok(())
     }
 
-    fn strict_container(&self, urn: &str, value: &Value, at: &Place) -> Result<(), ScimError> {
-        let Some(extension) = self.rt.extension(urn) else {
-            return Err(strict::unknown(self.rt, &urn));
-        };
-        strict::extension(extension, value, ReadOnly::Ignore, at)
+    /// Adds to the draft what the other names say.
+    fn complete(self) -> Result<Admitted, ScimError> {
+        if self.compatibility.is_strict() {
+            self.check_listed()?;
+        }
+        let mut admitted = self.admitted;
+        if self.others.is_empty() {
+            return Ok(admitted);
+        }
+        let completed = patch::complete(self.rt, &mut admitted.document, &self.others)?;
+        if !completed.members.is_empty() {
+            let members = admitted.members.get_or_insert_default();
+            let mut seen: HashSet<String> =
+                members.iter().map(|member| member.value.clone()).collect();
+            members.extend(
+                completed
+                    .members
+                    .into_iter()
+                    .filter(|member| seen.insert(member.value.clone())),
+            );
+        }
+        admitted.password = completed.password.or(admitted.password);
+        admitted.ignored = completed.ignored;
+        Ok(admitted)
     }
 
     /// RFC 7643 section 3: `schemas` names every schema whose attributes are there.
@@ -279,53 +306,8 @@ fn extension_attributes(
     }
 }
 
-/// An extension that no schema describes is kept as it is: Okta sends custom attributes under any URN.
-pub(super) fn unknown_attributes(
-    value: &Value,
-    at: &Place,
-) -> Result<Map<String, Value>, ScimError> {
-    coerce::storable(value, at)?;
-    let mut attributes = into_object(Some(value.clone()));
-    attributes.retain(|_, value| !coerce::is_nothing(value));
-    Ok(attributes)
-}
-
-/// Prepared by RFC 8265, or as it is where that would refuse it: a tolerant tenant loses no user over a password.
-pub(super) fn into_password(value: Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(name::opaque(&text).unwrap_or(text)),
-        _ => None,
-    }
-}
-
-/// `schemas` follows from what a document holds; the client's list only tells whether it means this type.
-fn check_schemas(rt: &ResourceType, value: &Value) -> Result<(), ScimError> {
-    let fault = |found: &str| schemas_fault(rt, found);
-    let urns = match value {
-        Value::Null => return Ok(()),
-        Value::Array(urns) if urns.is_empty() => return Ok(()),
-        Value::Array(urns) => urns.as_slice(),
-        Value::String(_) => std::slice::from_ref(value),
-        _ => return Err(fault("as a list of text")),
-    };
-    let mut names_core = false;
-    for urn in urns {
-        let urn = urn.as_str().ok_or_else(|| fault("as a list of text"))?;
-        if rt.is_core(urn) {
-            names_core = true;
-        } else if is_other_core(urn) {
-            return Err(fault("not that of another resource type"));
-        }
-    }
-    if names_core {
-        Ok(())
-    } else {
-        Err(fault("which is missing"))
-    }
-}
-
-/// As [`check_schemas`] for a strict tenant: a list of distinct URNs, the type's own and those of its extensions (RFC 7643
-/// section 3). Answers the extensions.
+/// The extensions that `schemas` lists for a strict tenant: distinct URNs, the type's own and those of its extensions (RFC
+/// 7643 section 3).
 fn listed_schemas(rt: &ResourceType, value: &Value) -> Result<Vec<String>, ScimError> {
     let fault = |found: &str| schemas_fault(rt, found);
     let Value::Array(urns) = value else {
@@ -362,13 +344,6 @@ fn schemas_fault(rt: &ResourceType, found: &str) -> ScimError {
     ))
 }
 
-/// Whether the URN belongs to another resource type of the standard.
-pub(super) fn is_other_core(urn: &str) -> bool {
-    const CORE: &str = "urn:ietf:params:scim:schemas:core:";
-    urn.get(..CORE.len())
-        .is_some_and(|start| start.eq_ignore_ascii_case(CORE))
-}
-
 /// Whether a replace has to look at the old value.
 fn is_guarded(attribute: &Attribute) -> bool {
     let is_guarded =
@@ -403,10 +378,6 @@ fn guarded(
         }
         (_, _, after) => Ok(after),
     }
-}
-
-pub(super) fn set_once(at: &Place) -> ScimError {
-    ScimError::mutability(format!("{at} is immutable: once set it cannot be changed"))
 }
 
 #[cfg(test)]

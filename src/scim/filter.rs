@@ -7,9 +7,9 @@ use std::borrow::Cow;
 
 use scim_filter_parser as ast;
 
-use crate::scim::registry::{AttrRef, Registry, ResourceType};
+use crate::scim::registry::{AttrRef, Referent, Registry, ResourceType};
 use crate::scim::schema::{Returned, Type, instant};
-use crate::scim::{Compatibility, ScimError, admit, version};
+use crate::scim::{Compatibility, ScimError, version};
 
 /// A resolved filter. Inside [`Filter::Element`] the paths are those of the element's sub-attributes.
 #[derive(Debug, Clone, PartialEq)]
@@ -186,38 +186,19 @@ fn declared(
     path: &ast::AttrPath,
     compatibility: Compatibility,
 ) -> Option<AttrRef> {
-    let found = rt.attr(path);
-    match (found, &path.urn, &path.sub) {
-        (None, Some(urn), Some(sub)) if !compatibility.is_strict() => {
-            rt.attr_by_key(&format!("{urn}:{}:{sub}", path.name))
-        }
-        (found, ..) => found,
-    }
+    let corrected = || match compatibility {
+        Compatibility::Tolerant => rt.attr_by_key(&rt.with_colon(&path.to_string())?),
+        Compatibility::Strict => None,
+    };
+    rt.attr(path).or_else(corrected)
 }
 
 /// Whether the path may lead into an extension that no schema describes. Only tolerant tenants keep such extensions.
 fn is_undeclared(rt: &ResourceType, path: &ast::AttrPath, compatibility: Compatibility) -> bool {
-    let Some(urn) = &path.urn else {
-        return false;
-    };
-    let is_known = rt.is_core(urn) || rt.extension(urn).is_some() || admit::is_other_core(urn);
-    !compatibility.is_strict() && urn.contains(':') && !is_known && near_miss(rt, path).is_none()
-}
-
-/// The schema that the path misses by its last segment only: `…enterprise:2.0:department` and
-/// `…enterprise:2.0:Users:department` miss `…enterprise:2.0:User`.
-fn near_miss<'a>(rt: &'a ResourceType, path: &ast::AttrPath) -> Option<&'a str> {
-    let urn = path.urn.as_deref()?;
-    if rt.is_core(urn) || rt.extension(urn).is_some() {
-        return None;
-    }
-    let parent = urn.rsplit_once(':').map(|(parent, _)| parent);
-    rt.schemas().map(|schema| schema.id.as_str()).find(|known| {
-        known.rsplit_once(':').is_some_and(|(start, _)| {
-            start.eq_ignore_ascii_case(urn)
-                || parent.is_some_and(|parent| start.eq_ignore_ascii_case(parent))
-        })
-    })
+    let has_urn = path.urn.as_ref().is_some_and(|urn| urn.contains(':'));
+    has_urn
+        && !compatibility.is_strict()
+        && matches!(rt.referent(&path.to_string()), Referent::Undeclared)
 }
 
 /// The type of the values that a comparison with an undeclared attribute looks for.
@@ -338,9 +319,9 @@ impl Scope<'_> {
             let sub = path.sub.as_deref();
             return Ok(AttrRef::undeclared(urn, &path.name, sub, kind_of(operand)));
         }
-        let hint = match near_miss(rt, path) {
-            Some(known) => format!(" The nearest schema is {known}."),
-            None => String::new(),
+        let hint = match rt.referent(&path.to_string()) {
+            Referent::NearMiss(known) => format!(" The nearest schema is {known}."),
+            _ => String::new(),
         };
         Err(ScimError::invalid_filter(format!(
             "{} has no attribute {path}.{hint}",

@@ -46,9 +46,11 @@ pub(super) fn parse(value: &Value, at: &Place) -> Result<Vec<Member>, ScimError>
     let mut seen = HashSet::with_capacity(elements.len());
     for (index, element) in elements.iter().enumerate() {
         let at = at.index(index);
-        let element = match element {
+        let member = match element {
             Value::Null => continue,
-            Value::Object(element) => element,
+            Value::Object(element) => parse_one(element, &at)?,
+            // The id alone.
+            Value::String(_) | Value::Number(_) => of_id(coerce::text(element, &at)?, None, &at)?,
             other => {
                 return Err(ScimError::invalid_value(format!(
                     "{at} must be an object such as {{\"value\":\"<id>\"}}, not {}",
@@ -56,7 +58,6 @@ pub(super) fn parse(value: &Value, at: &Place) -> Result<Vec<Member>, ScimError>
                 )));
             }
         };
-        let member = parse_one(element, &at)?;
         // Compared by `value` alone: the rest of a member says nothing that the id does not.
         if seen.insert(member.value.clone()) {
             members.push(member);
@@ -67,25 +68,27 @@ pub(super) fn parse(value: &Value, at: &Place) -> Result<Vec<Member>, ScimError>
 
 /// One member; `$ref` and `type` follow from the id and are not read.
 fn parse_one(element: &Map<String, Value>, at: &Place) -> Result<Member, ScimError> {
-    let value = match text(element, "value", at)? {
-        Some(value) => value,
-        None => {
-            return Err(ScimError::invalid_value(format!(
-                "{at} has no value: it must be the id of a user or group"
-            )));
-        }
-    };
-    if value.len() > MAX_ID_BYTES {
-        return Err(ScimError::invalid_value(format!(
-            "{at}.value is longer than {MAX_ID_BYTES} bytes, which no id is"
-        )));
-    }
+    let value = text(element, "value", at)?;
     let display = text(element, "display", at)?;
     // Not read, but no text holds U+0000.
     for name in ["type", "$ref"] {
         if let Some(given @ Value::String(_)) = find(element, name) {
             coerce::text(given, &at.name(name))?;
         }
+    }
+    of_id(value, display, at)
+}
+
+fn of_id(value: Option<String>, display: Option<String>, at: &Place) -> Result<Member, ScimError> {
+    let Some(value) = value else {
+        return Err(ScimError::invalid_value(format!(
+            "{at} has no value: it must be the id of a user or group"
+        )));
+    };
+    if value.len() > MAX_ID_BYTES {
+        return Err(ScimError::invalid_value(format!(
+            "{at}.value is longer than {MAX_ID_BYTES} bytes, which no id is"
+        )));
     }
     Ok(Member { value, display })
 }
@@ -147,6 +150,8 @@ mod tests {
             json!([{"value": 7, "display": 8, "$ref": 9, "type": {}}]),
             &[("7", Some("8"))],
         );
+        check(json!("a"), &[("a", None)]);
+        check(json!(["a", 7, {"value": "a"}]), &[("a", None), ("7", None)]);
         check(
             json!([{"value": "a", "display": "1"}, {"value": "b"}, {"value": "a", "display": "2"}]),
             &[("a", Some("1")), ("b", None)],
@@ -176,8 +181,10 @@ mod tests {
             json!([{"value": "a", "display": ["x"]}]),
             "members[0].display",
         );
-        check_error(json!(["a"]), "members[0] must be an object");
-        check_error(json!("a"), "members[0] must be an object");
+        check_error(json!([["a"]]), "members[0] must be an object");
+        check_error(json!(true), "members[0] must be an object");
+        check_error(json!([""]), "members[0] has no value");
+        check_error(json!(["a\u{0}"]), "U+0000");
         check_error(json!([{"value": "a".repeat(2_001)}]), "longer");
     }
 }

@@ -1,32 +1,33 @@
 //! PATCH (RFC 7644 section 3.5.2): a `PatchOp` body -> resolved edits; apply them to a [`Document`], all or none.
 //!
-//! Tolerant of what Okta, Entra and others send, or strict, as the tenant wants it. Edits of `members` come out as [`MemberEdit`]s for the store,
-//! which holds members as rows. It must not know what is stored, but for the document it is given.
+//! Tolerant of what Okta, Entra and others send, or strict, as the tenant wants it. Edits of `members` come out as
+//! [`MemberEdit`]s for the store, which holds members as rows. It must not know what is stored, but for the document it is
+//! given.
 //!
 //! Where the RFC leaves room: a `remove` that finds nothing succeeds; `replace` on `x[filter]` replaces the whole element while
-//! on a singular complex attribute it merges. Beyond the RFC, for a tolerant tenant: an `add` or `replace` whose filter finds nothing
-//! creates the element that the filter's `eq` terms describe; `remove` with a value removes what the value lists; readOnly
-//! attributes in the value of an operation without path are ignored. For a strict tenant all three are faults; only the echo of
-//! `meta` and of the own `id` is none.
+//! on a singular complex attribute it merges. Beyond the RFC, for a tolerant tenant: an `add` or `replace` whose filter finds
+//! nothing creates the element that the filter's `eq` terms describe; `remove` with a value removes what the value lists;
+//! readOnly attributes in the value of an operation without path are ignored, and so are attributes that no schema defines,
+//! with or without path. For a strict tenant all four are faults; only the echo of `meta` and of the own `id` is none.
 
 mod apply;
 mod member;
 mod read;
 mod refuse;
 mod target;
-mod unknown;
+mod undeclared;
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use self::unknown::UnknownEdit;
-use crate::scim::admit;
-use crate::scim::admit::coerce::{self, Named};
+use self::undeclared::UndeclaredEdit;
+use crate::scim::admit::coerce;
+use crate::scim::admit::validate::validate;
 use crate::scim::registry::{AttrRef, ResourceType};
 use crate::scim::schema::Attribute;
-use crate::scim::{Compatibility, Document, Filter, MemberEdit, ScimError};
+use crate::scim::{Compatibility, Document, Filter, Member, MemberEdit, ScimError};
 
 /// Each operation on a multi-valued attribute looks at all its values, so that a body of a few megabytes could
 /// keep a processor busy for minutes. A thousand operations on a thousand values are far below this.
@@ -41,6 +42,8 @@ pub struct Patch {
     /// Each with the number of its operation, for error details.
     edits: Vec<(usize, Edit)>,
     members: Vec<MemberEdit>,
+    /// The names and paths that no schema defines, as the client wrote them.
+    pub ignored: Vec<String>,
 }
 
 /// A document after a PATCH.
@@ -49,6 +52,17 @@ pub struct Patched {
     pub document: Document,
     /// The password to set; `Some(None)` clears it, `None` leaves it.
     pub password: Option<Option<String>>,
+    /// As [`Patch::ignored`], for names that only the document could tell to be unknown.
+    pub ignored: Vec<String>,
+}
+
+/// What the unusual names of a create or replace say beside the document.
+#[derive(Debug, Default)]
+pub(super) struct Completed {
+    /// Members that were named in another way than by `members`.
+    pub members: Vec<Member>,
+    pub password: Option<String>,
+    pub ignored: Vec<String>,
 }
 
 /// Reads a `PatchOp` body.
@@ -63,11 +77,62 @@ pub fn parse(
             patch: &mut patch,
             index,
             compatibility,
+            source: Source::Operation,
         };
         read::operation(rt, operation, &mut reader).map_err(|error| in_operation(index, error))?;
     }
     member::dedupe(&mut patch.members);
     Ok(patch)
+}
+
+/// Adds to the draft of a document what the body of a create or replace says in names that only a
+/// PATCH without path is known for: full names, dotted names, `emails[type eq "work"].value`, the
+/// core schema's URN, extensions that no schema describes.
+///
+/// For tolerant tenants. The document is left to be arranged and validated.
+pub(super) fn complete(
+    rt: &ResourceType,
+    document: &mut Document,
+    names: &[(String, &Value)],
+) -> Result<Completed, ScimError> {
+    let mut patch = Patch::default();
+    let mut reader = Reader {
+        patch: &mut patch,
+        index: 0,
+        compatibility: Compatibility::Tolerant,
+        source: Source::Body,
+    };
+    // Of what no schema defines nothing is kept, so it may be there twice.
+    let names_kept = names.iter().map(|(name, _)| name.as_str());
+    distinct(names_kept.filter(|name| name.contains(':')))?;
+    for (name, value) in names {
+        read::other(rt, Op::Add, name, value, &mut reader)?;
+    }
+    let mut patched = Patched::of(std::mem::take(document));
+    patch.apply_to(&mut patched, |_, error| error)?;
+    *document = patched.document;
+    let mut completed = Completed {
+        password: patched.password.flatten(),
+        ignored: patch.ignored,
+        members: Vec::new(),
+    };
+    completed.ignored.append(&mut patched.ignored);
+    for edit in patch.members {
+        if let MemberEdit::Add(members) = edit {
+            completed.members.extend(members);
+        }
+    }
+    Ok(completed)
+}
+
+impl Patched {
+    fn of(document: Document) -> Self {
+        Self {
+            document,
+            password: None,
+            ignored: Vec::new(),
+        }
+    }
 }
 
 impl Patch {
@@ -88,19 +153,29 @@ impl Patch {
     }
 
     /// The document after all edits. `document` stays as it is, so a fault leaves no trace; where nothing changes
-    /// the result is equal to it to the letter.
+    /// the result is equal to it, byte for byte.
     pub fn apply(&self, rt: &ResourceType, document: &Document) -> Result<Patched, ScimError> {
-        let mut patched = Patched {
-            document: document.clone(),
-            password: None,
-        };
+        let mut patched = Patched::of(document.clone());
         if self.edits.is_empty() {
             return Ok(patched);
         }
+        self.apply_to(&mut patched, in_operation)?;
+        patched.document.arrange(rt);
+        validate(rt, &patched.document)?;
+        if patched.document == *document {
+            patched.document = document.clone();
+        }
+        Ok(patched)
+    }
+
+    /// Applies the edits; `locate` adds to an error which operation it is about.
+    fn apply_to(
+        &self,
+        patched: &mut Patched,
+        locate: impl Fn(usize, ScimError) -> ScimError,
+    ) -> Result<(), ScimError> {
         let mut steps = 0_usize;
         for (index, edit) in &self.edits {
-            edit.apply(&mut patched)
-                .map_err(|error| in_operation(*index, error))?;
             steps = steps.saturating_add(edit.steps(&patched.document));
             if steps > MAX_STEPS {
                 return Err(ScimError::invalid_value(
@@ -108,13 +183,9 @@ impl Patch {
                      send fewer at once, or all values in one operation",
                 ));
             }
+            edit.apply(patched).map_err(|error| locate(*index, error))?;
         }
-        patched.document.arrange(rt);
-        admit::validate(rt, &patched.document)?;
-        if patched.document == *document {
-            patched.document = document.clone();
-        }
-        Ok(patched)
+        Ok(())
     }
 }
 
@@ -123,6 +194,16 @@ struct Reader<'a> {
     patch: &'a mut Patch,
     index: usize,
     compatibility: Compatibility,
+    source: Source,
+}
+
+/// Where a name that is read comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Source {
+    /// An operation of a PATCH.
+    Operation,
+    /// The body of a create or replace.
+    Body,
 }
 
 impl Reader<'_> {
@@ -137,6 +218,11 @@ impl Reader<'_> {
     fn members(&mut self, edit: MemberEdit) {
         member::push(&mut self.patch.members, edit);
     }
+
+    /// Takes note of a name that is left out.
+    fn ignore(&mut self, name: &str) {
+        self.patch.ignored.push(name.to_owned());
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -144,6 +230,13 @@ enum Op {
     Add,
     Remove,
     Replace,
+}
+
+/// What an operation does with its target.
+#[derive(Debug, Clone, Copy)]
+struct Action<'a> {
+    op: Op,
+    value: Option<&'a Value>,
 }
 
 /// One step on the document.
@@ -159,17 +252,19 @@ enum Edit {
     },
     /// Removes all that an extension holds.
     Clear(String),
-    Unknown(UnknownEdit),
+    Undeclared(UndeclaredEdit),
 }
 
-/// What happens to one attribute.
+/// What happens to one attribute or sub-attribute.
 #[derive(Debug, Clone)]
 enum Change {
     Unassign,
+    /// Singular and simple: unassign where the value is equal to this one.
+    UnassignEqual(Value),
     /// Singular and simple.
     Set(Value),
     /// Singular and complex.
-    Merge(Vec<Named>),
+    Merge(Vec<Part>),
     /// Multi-valued: add elements.
     Append(Vec<Value>),
     /// Multi-valued: these elements and no others.
@@ -177,21 +272,34 @@ enum Change {
     /// Multi-valued: remove the elements that hold all that one of these holds.
     RemoveListed(Vec<Value>),
     /// Multi-valued: one sub-attribute of each element.
-    Each(Arc<Attribute>, Option<Value>),
+    Each(Box<Part>),
     /// Multi-valued: the elements that satisfy the filter.
-    Where {
-        filter: Filter,
-        step: Step,
-        on_miss: OnMiss,
-    },
+    Where(Box<Selection>),
+}
+
+/// A change of one sub-attribute.
+type Part = (Arc<Attribute>, Change);
+
+/// The elements that a filter finds, and what happens to them.
+#[derive(Debug, Clone)]
+struct Selection {
+    /// The attribute, or the multi-valued sub-attribute, whose elements are meant.
+    path: AttrRef,
+    filter: Filter,
+    step: Step,
+    on_miss: OnMiss,
 }
 
 /// What happens to each element that a filter finds.
 #[derive(Debug, Clone)]
 enum Step {
     Remove,
+    /// Remove those that also hold all that one of these holds.
+    RemoveListed(Vec<Value>),
     Replace(Value),
-    Merge(Vec<Named>),
+    /// Leave them, and add this value to the list.
+    Append(Value),
+    Merge(Vec<Part>),
 }
 
 /// What happens where a filter finds no element.
@@ -211,19 +319,8 @@ fn operations(body: &Value, compatibility: Compatibility) -> Result<&[Value], Sc
         )));
     };
     let [schemas, operations] = named(body, ["schemas", "Operations"])?;
-    let is_patch = |urn: &Value| {
-        urn.as_str()
-            .is_some_and(|urn| urn.eq_ignore_ascii_case(PATCH_OP))
-    };
-    let names_patch = match schemas {
-        Some(Value::Array(urns)) => urns.iter().any(is_patch),
-        Some(urn) if !compatibility.is_strict() => is_patch(urn),
-        Some(_) | None => false,
-    };
-    if !names_patch {
-        return Err(ScimError::invalid_syntax(format!(
-            "schemas of a PATCH must hold \"{PATCH_OP}\""
-        )));
+    if compatibility.is_strict() {
+        check_schemas(schemas)?;
     }
     match operations {
         // Entra ID's validator sends an empty list, and means what it says.
@@ -234,6 +331,22 @@ fn operations(body: &Value, compatibility: Compatibility) -> Result<&[Value], Sc
             "Operations of a PATCH must be a list of at least one operation",
         )),
     }
+}
+
+/// RFC 7644 section 3.5.2: the body names the PATCH message. A tolerant tenant's clients may leave
+/// it out or name something else, since the method has said it already.
+fn check_schemas(schemas: Option<&Value>) -> Result<(), ScimError> {
+    let is_patch = |urn: &Value| {
+        urn.as_str()
+            .is_some_and(|urn| urn.eq_ignore_ascii_case(PATCH_OP))
+    };
+    let urns = schemas.and_then(Value::as_array);
+    if urns.is_some_and(|urns| urns.iter().any(is_patch)) {
+        return Ok(());
+    }
+    Err(ScimError::invalid_syntax(format!(
+        "schemas of a PATCH must hold \"{PATCH_OP}\""
+    )))
 }
 
 /// The members of an object by name, ignoring case.
@@ -254,9 +367,9 @@ fn named<'a, const N: usize>(
 }
 
 /// Refuses two spellings of one name.
-fn distinct(object: &Map<String, Value>) -> Result<(), ScimError> {
-    let mut seen = HashSet::with_capacity(object.len());
-    for name in object.keys() {
+fn distinct<'n>(names: impl Iterator<Item = &'n str>) -> Result<(), ScimError> {
+    let mut seen = HashSet::new();
+    for name in names {
         if !seen.insert(name.to_ascii_lowercase()) {
             return Err(coerce::twice(&coerce::Place::root(name)));
         }

@@ -174,7 +174,8 @@ fn named_in(rt: &ResourceType, urn: Option<&str>, object: &Value, found: &mut Ve
             None if urn.is_none() && rt.extension(name).is_some() => {
                 named_in(rt, Some(name), value, found);
             }
-            None => {}
+            None if urn.is_none() && rt.is_core(name) => named_in(rt, None, value, found),
+            None => found.extend(rt.with_colon(&key).and_then(|key| rt.attr_by_key(&key))),
         }
     }
 }
@@ -188,7 +189,7 @@ pub fn project(rt: &ResourceType, resource: &mut Map<String, Value>, selection: 
             return chosen.keep(&path.attribute, None, value);
         }
         let Some(extension) = rt.extension(name) else {
-            return chosen.keep_unknown(name);
+            return chosen.keep_undeclared(name, value);
         };
         let Value::Object(container) = value else {
             return false;
@@ -211,7 +212,8 @@ struct Chosen<'a> {
     choice: &'a Choice,
     sent: &'a [AttrRef],
     paths: Vec<AttrRef>,
-    /// URNs that were named as a whole: extensions, the core schema and unknown ones.
+    /// URNs that were named as a whole: extensions, the core schema and undeclared ones; and attributes of undeclared
+    /// extensions, by their full names.
     urns: Vec<&'a str>,
     core: &'a str,
 }
@@ -230,7 +232,8 @@ impl<'a> Chosen<'a> {
             core: &rt.schema.id,
         };
         for name in names {
-            match rt.attr_by_key(name) {
+            let corrected = || rt.with_colon(name).and_then(|key| rt.attr_by_key(&key));
+            match rt.attr_by_key(name).or_else(corrected) {
                 Some(path) => chosen.paths.push(path),
                 None => chosen.urns.push(name),
             }
@@ -350,15 +353,97 @@ impl<'a> Chosen<'a> {
         }
     }
 
-    /// A container of an unknown URN is shown or not as a whole.
-    fn keep_unknown(&self, urn: &str) -> bool {
-        let is_named = || self.urns.iter().any(|name| name.eq_ignore_ascii_case(urn));
-        match self.choice {
-            Choice::All => true,
-            Choice::Only(_) => is_named(),
-            Choice::Except(_) => !is_named(),
+    /// An extension that no schema describes: as a whole, or the attributes that were named; false where nothing
+    /// remains.
+    fn keep_undeclared(&self, urn: &str, value: &mut Value) -> bool {
+        let is_named = self.urns.iter().any(|name| name.eq_ignore_ascii_case(urn));
+        let names: Vec<&str> = self
+            .urns
+            .iter()
+            .filter_map(|name| {
+                let (start, attribute) = name.split_at_checked(urn.len())?;
+                let attribute = attribute.strip_prefix(':')?;
+                start.eq_ignore_ascii_case(urn).then_some(attribute)
+            })
+            .collect();
+        match (self.choice, value) {
+            (Choice::All, _) => true,
+            (Choice::Only(_), _) if is_named => true,
+            (Choice::Except(_), _) if is_named => false,
+            (Choice::Only(_), Value::Object(members)) => {
+                retain_named(members, &names);
+                !members.is_empty()
+            }
+            (Choice::Except(_), Value::Object(members)) => {
+                remove_named(members, &names);
+                !members.is_empty()
+            }
+            (Choice::Only(_), _) => false,
+            (Choice::Except(_), _) => true,
         }
     }
+}
+
+/// The names that are about this member: itself (an empty text), or what is in it.
+fn within<'n>(names: &[&'n str], member: &str) -> Vec<&'n str> {
+    let rest = |name: &&'n str| {
+        let (start, rest) = name.split_at_checked(member.len())?;
+        if !start.eq_ignore_ascii_case(member) {
+            return None;
+        }
+        match rest.strip_prefix('.') {
+            Some(sub) => Some(sub),
+            None => rest.is_empty().then_some(rest),
+        }
+    };
+    names.iter().filter_map(rest).collect()
+}
+
+/// Keeps the members that are named, as `attribute` or `attribute.sub`.
+fn retain_named(members: &mut Map<String, Value>, names: &[&str]) {
+    members.retain(|name, value| {
+        let inner = within(names, name);
+        if inner.is_empty() || inner.contains(&"") {
+            return !inner.is_empty();
+        }
+        match value {
+            Value::Object(members) => {
+                retain_named(members, &inner);
+                !members.is_empty()
+            }
+            Value::Array(elements) => {
+                elements.retain_mut(|element| match element {
+                    Value::Object(members) => {
+                        retain_named(members, &inner);
+                        !members.is_empty()
+                    }
+                    _ => false,
+                });
+                !elements.is_empty()
+            }
+            _ => false,
+        }
+    });
+}
+
+/// Takes the members away that are named.
+fn remove_named(members: &mut Map<String, Value>, names: &[&str]) {
+    members.retain(|name, value| {
+        let inner = within(names, name);
+        if inner.contains(&"") {
+            return false;
+        }
+        if !inner.is_empty() {
+            let elements = match value {
+                Value::Array(elements) => elements.as_mut_slice(),
+                other => std::slice::from_mut(other),
+            };
+            for members in elements.iter_mut().filter_map(Value::as_object_mut) {
+                remove_named(members, &inner);
+            }
+        }
+        true
+    });
 }
 
 /// Whether the path is the attribute or one of its sub-attributes.

@@ -11,12 +11,14 @@ mod assignments;
 mod attr;
 mod blueprint;
 mod resource_type;
+mod spelling;
 mod standard;
 
 pub use assignments::{Assignable, MAX_DESCRIPTION};
 pub use attr::{AttrPath, AttrRef};
 pub use blueprint::{Access, Blueprint};
 pub use resource_type::{Extension, ResourceType};
+pub use spelling::Referent;
 pub use standard::{common, known_schema};
 
 /// What SCIM itself has under the base URL; a resource type there could never be reached.

@@ -40,6 +40,7 @@ impl Create {
         let document = &mut admitted.document;
         document.set_id(id.as_str());
         let writer = Writer::new(context, rt, id);
+        writer.log_ignored(&admitted.ignored);
         // All that can be made ready is, for every write of the tenant waits for this one.
         let new = NewResource {
             id: writer.id.clone(),
@@ -182,8 +183,10 @@ impl Replace {
             Some(list) => vec![MemberEdit::Replace(list)],
             None => vec![MemberEdit::RemoveAll],
         };
+        let writer = Writer::new(context, rt, id);
+        writer.log_ignored(&admitted.ignored);
         Ok(Self {
-            writer: Writer::new(context, rt, id),
+            writer,
             edits,
             precondition,
             password: admitted.password.take(),
@@ -229,9 +232,12 @@ impl Patch {
         precondition: Precondition,
     ) -> Result<Self, Error> {
         writable(rt)?;
+        let writer = Writer::new(context, rt, id);
+        let patch = patch::parse(rt, body, context.policy.compatibility)?;
+        writer.log_ignored(&patch.ignored);
         Ok(Self {
-            writer: Writer::new(context, rt, id),
-            patch: patch::parse(rt, body, context.policy.compatibility)?,
+            writer,
+            patch,
             precondition,
             usual: context.policy.patch_answer,
         })
@@ -253,7 +259,12 @@ impl Patch {
         let edits = patch.member_edits();
         if patch.touches_document() {
             let before = Document::parse(&stored.doc).map_err(Error::internal)?;
-            let after = patch.apply(&writer.rt, &before)?.document;
+            let patch::Patched {
+                document: after,
+                ignored,
+                ..
+            } = patch.apply(&writer.rt, &before)?;
+            writer.log_ignored(&ignored);
             writer.update(tx, &stored, &before, after, password, edits, options)?;
         } else {
             writer.update_members(tx, &stored, edits, options)?;

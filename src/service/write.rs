@@ -31,6 +31,32 @@ impl Writer {
         }
     }
 
+    /// Logs the names that the request has and no schema defines, so that an operator finds out
+    /// why an attribute does not arrive.
+    pub fn log_ignored(&self, names: &[String]) {
+        const MOST_NAMES: usize = 20;
+        const MOST_CHARS: usize = 120;
+        if names.is_empty() {
+            return;
+        }
+        // A filter in a name may hold what a person is called.
+        let shown = |name: &String| -> String {
+            let name = name.split('[').next().unwrap_or_default();
+            name.chars()
+                .take(MOST_CHARS)
+                .flat_map(char::escape_debug)
+                .collect()
+        };
+        let shown: Vec<String> = names.iter().take(MOST_NAMES).map(shown).collect();
+        tracing::info!(
+            resource.r#type = %self.rt.name,
+            resource.id = %self.id.as_str(),
+            attributes = shown.join(", "),
+            count = names.len(),
+            "ignored attributes that no schema defines"
+        );
+    }
+
     pub fn current(&self, tx: &mut Tx<'_>) -> Result<Stored, Error> {
         let tenant = tx.tenant();
         resources::get(tx.conn(), tenant, &self.rt.name, &self.id)?

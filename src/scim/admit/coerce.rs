@@ -3,9 +3,8 @@
 //! Lenient where a client's meaning is plain (RFC 7643 section 2.3 is the strict word): identity providers send
 //! numbers for text, text for booleans and single values for lists. Knows attributes, not resources.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
-use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use base64::Engine;
@@ -13,9 +12,10 @@ use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde_json::{Map, Number, Value};
 
-use crate::scim::ScimError;
+use super::same::{Same, pair};
 use crate::scim::document::arrange_complex;
 use crate::scim::schema::{Attribute, Mutability, Type};
+use crate::scim::{ScimError, name};
 
 /// Where in the request a value stands, for error details: `emails[1].value`.
 #[derive(Debug, Clone, Copy)]
@@ -137,7 +137,40 @@ pub(in crate::scim) fn element(
         }
         return Ok(object(named));
     }
-    single(attribute, value, at)
+    match value {
+        Value::String(text) if text.is_empty() => Ok(None),
+        Value::String(_) | Value::Number(_) if attribute.is_complex() => {
+            let named = bare_value(attribute, value, at)?;
+            Ok(object(vec![named]))
+        }
+        // Clients that treat every list alike send `{"value": ..}` for a text.
+        Value::Object(members) => match find(members, "value") {
+            Some(inner) => scalar(attribute, inner, at),
+            None => Err(wrong(attribute, value, at)),
+        },
+        Value::Array(_) => Err(wrong(attribute, value, at)),
+        other => single(attribute, other, at),
+    }
+}
+
+/// The `value` of a complex attribute, sent without the object around it.
+fn bare_value(attribute: &Attribute, value: &Value, at: &Place) -> Result<Named, ScimError> {
+    let Some(sub) = attribute
+        .sub_attribute("value")
+        .filter(|sub| !sub.is_complex())
+    else {
+        return Err(wrong(attribute, value, at));
+    };
+    let mut value = self::attribute(sub, value, at)?;
+    if let Some(value) = &mut value {
+        canonicalise(attribute, sub, value);
+    }
+    Ok((Arc::clone(sub), value))
+}
+
+fn find<'v>(members: &'v Map<String, Value>, name: &str) -> Option<&'v Value> {
+    let mut members = members.iter();
+    members.find_map(|(key, value)| key.eq_ignore_ascii_case(name).then_some(value))
 }
 
 /// The value of a singular attribute, or of a simple element.
@@ -160,6 +193,8 @@ pub(in crate::scim) fn single(
                 Some(inner) => scalar(attribute, inner, at),
                 None => Err(wrong(attribute, value, at)),
             },
+            // A list of one stands for its element.
+            [one] if !one.is_array() => scalar(attribute, one, at),
             _ => Err(wrong(attribute, value, at)),
         },
         other => scalar(attribute, other, at),
@@ -180,19 +215,13 @@ pub(in crate::scim) fn complex(
         Value::Object(members) => sub_values(attribute, members, nulls, at).map(Some),
         Value::Array(elements) => match elements.as_slice() {
             [] => Ok(None),
-            [Value::Object(members)] => sub_values(attribute, members, nulls, at).map(Some),
+            [one] if !one.is_array() => complex(attribute, one, nulls, at),
             _ => Err(wrong(attribute, value, at)),
         },
-        Value::String(_) | Value::Number(_) if !attribute.multi_valued => {
-            match attribute.sub_attribute("value") {
-                Some(sub) => {
-                    let value = scalar(sub, value, at)?;
-                    Ok(Some(vec![(Arc::clone(sub), value)]))
-                }
-                None => Err(wrong(attribute, value, at)),
-            }
+        Value::String(_) | Value::Number(_) => {
+            bare_value(attribute, value, at).map(|named| Some(vec![named]))
         }
-        Value::Bool(_) | Value::Number(_) | Value::String(_) => Err(wrong(attribute, value, at)),
+        Value::Bool(_) => Err(wrong(attribute, value, at)),
     }
 }
 
@@ -348,7 +377,7 @@ pub(in crate::scim) fn dedupe(attribute: &Attribute, elements: &mut Vec<Value>) 
     if elements.len() < 2 {
         return;
     }
-    let homes = homes(elements);
+    let homes = homes(attribute, elements);
     if homes.iter().enumerate().all(|(index, home)| index == *home) {
         return;
     }
@@ -368,12 +397,12 @@ pub(in crate::scim) fn dedupe(attribute: &Attribute, elements: &mut Vec<Value>) 
 }
 
 /// For each element the index of the first that is the same.
-fn homes(elements: &[Value]) -> Vec<usize> {
+fn homes(attribute: &Attribute, elements: &[Value]) -> Vec<usize> {
     let mut seen = HashMap::with_capacity(elements.len());
     let mut pairs = HashMap::with_capacity(elements.len());
     let home = |(index, element)| {
-        let home = *seen.entry(Same(element)).or_insert(index);
-        match pair(element) {
+        let home = *seen.entry(Same::of(attribute, element)).or_insert(index);
+        match pair(attribute, element) {
             Some(pair) => *pairs.entry(pair).or_insert(home),
             None => home,
         }
@@ -381,64 +410,55 @@ fn homes(elements: &[Value]) -> Vec<usize> {
     elements.iter().enumerate().map(home).collect()
 }
 
+/// Adds to the first of two elements what only the second one says.
 fn join(attribute: &Attribute, first: &mut Map<String, Value>, twin: Map<String, Value>) {
     for (name, value) in twin {
-        match (name.as_str(), &value) {
-            ("primary", Value::Bool(true)) => {
-                first.insert(name, value);
+        let sub = attribute.sub_attribute(&name);
+        match (name.as_str(), value, first.get_mut(&name)) {
+            ("primary", Value::Bool(true), _) => {
+                first.insert(name, Value::Bool(true));
             }
-            ("primary", _) => {}
-            _ => {
-                first.entry(name).or_insert(value);
+            ("primary", ..) => {}
+            (_, Value::Array(new), Some(Value::Array(list))) => {
+                if let Some(sub) = sub {
+                    extend(sub, list, &new);
+                }
+            }
+            (_, _, Some(_)) => {}
+            (_, value, None) => {
+                first.insert(name, value);
             }
         }
     }
     arrange_complex(attribute, first);
 }
 
-/// What an element is known by.
-pub(in crate::scim) fn pair(element: &Value) -> Option<(&str, Option<&str>)> {
-    let value = element.get("value")?.as_str()?;
-    Some((value, element.get("type").and_then(Value::as_str)))
+/// Appends the values that are not there yet.
+pub(in crate::scim) fn extend(attribute: &Attribute, elements: &mut Vec<Value>, new: &[Value]) {
+    let fresh: Vec<Value> = {
+        let mut known: HashSet<Same> = elements
+            .iter()
+            .map(|value| Same::of(attribute, value))
+            .collect();
+        new.iter()
+            .filter(|value| known.insert(Same::of(attribute, value)))
+            .cloned()
+            .collect()
+    };
+    elements.extend(fresh);
 }
 
-/// An element as it is compared with others: `primary: false` says no more than no `primary` (RFC 7643
-/// section 2.4). Both sides have their sub-attributes in the schema's order.
-#[derive(Debug)]
-pub(in crate::scim) struct Same<'a>(pub(in crate::scim) &'a Value);
-
-impl Same<'_> {
-    fn members(&self) -> Option<impl Iterator<Item = (&String, &Value)>> {
-        let says_nothing =
-            |name: &str, value: &Value| name == "primary" && *value == Value::Bool(false);
-        let members = self.0.as_object()?;
-        Some(
-            members
-                .iter()
-                .filter(move |(name, value)| !says_nothing(name, value)),
-        )
+/// The password of a request, prepared by RFC 8265, or as it is where that would refuse it: a
+/// tolerant tenant loses no user over a password.
+pub(in crate::scim) fn into_password(value: Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(name::opaque(&text).unwrap_or(text)),
+        _ => None,
     }
 }
 
-impl PartialEq for Same<'_> {
-    fn eq(&self, other: &Self) -> bool {
-        match (self.members(), other.members()) {
-            (Some(left), Some(right)) => left.eq(right),
-            (None, None) => self.0 == other.0,
-            _ => false,
-        }
-    }
-}
-
-impl Eq for Same<'_> {}
-
-impl Hash for Same<'_> {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        match self.members() {
-            Some(members) => members.for_each(|member| member.hash(state)),
-            None => self.0.hash(state),
-        }
-    }
+pub(in crate::scim) fn set_once(at: &Place) -> ScimError {
+    ScimError::mutability(format!("{at} is immutable: once set it cannot be changed"))
 }
 
 /// "an object", "text": what a client sent, for error details.
@@ -486,14 +506,7 @@ pub(in crate::scim) fn scalar(
         (Type::String | Type::Reference, value) => {
             return Ok(text(value, at)?.map(Value::String));
         }
-        (Type::Boolean, Value::Bool(_)) => value.clone(),
-        // Entra sends "True" and "False".
-        (Type::Boolean, Value::String(text)) if text.eq_ignore_ascii_case("true") => {
-            Value::Bool(true)
-        }
-        (Type::Boolean, Value::String(text)) if text.eq_ignore_ascii_case("false") => {
-            Value::Bool(false)
-        }
+        (Type::Boolean, value) => Value::Bool(boolean(value).ok_or_else(fault)?),
         (Type::Integer, Value::Number(number)) if number.is_i64() => value.clone(),
         (Type::Integer, Value::String(text)) => {
             Value::from(text.trim().parse::<i64>().map_err(|_| fault())?)
@@ -508,6 +521,24 @@ pub(in crate::scim) fn scalar(
         _ => return Err(fault()),
     };
     Ok(Some(admitted))
+}
+
+/// Entra ID sends "True" and "False", databases behind other clients 1 and 0.
+fn boolean(value: &Value) -> Option<bool> {
+    match value {
+        Value::Bool(value) => Some(*value),
+        Value::Number(number) => match number.as_u64() {
+            Some(1) => Some(true),
+            Some(0) => Some(false),
+            _ => None,
+        },
+        Value::String(text) => match text.to_ascii_lowercase().as_str() {
+            "true" | "1" => Some(true),
+            "false" | "0" => Some(false),
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
 pub(super) fn wrong(attribute: &Attribute, value: &Value, at: &Place) -> ScimError {

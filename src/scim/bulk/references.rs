@@ -147,7 +147,15 @@ impl<'k> References<'k> {
                 }
                 continue;
             }
-            let key = urn.map(|urn| format!("{urn}:{name}"));
+            if urn.is_none() && rt.is_core(name) {
+                if let Value::Object(members) = value {
+                    self.attributes(rt, None, members);
+                }
+                continue;
+            }
+            let key = urn
+                .map(|urn| format!("{urn}:{name}"))
+                .or_else(|| rt.with_colon(name));
             let Some(path) = rt.attr_by_key(key.as_deref().unwrap_or(name)) else {
                 continue;
             };

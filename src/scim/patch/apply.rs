@@ -1,17 +1,17 @@
 //! Edits on the values of one document.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::{Change, Edit, OnMiss, Patched, Step};
-use crate::scim::admit::coerce::{self, Named, Place, Same, is_primary, pair};
-use crate::scim::admit::set_once;
+use super::{Change, Edit, OnMiss, Part, Patched, Selection, Step};
+use crate::scim::admit::coerce::{self, Place, is_primary, set_once};
+use crate::scim::admit::same::{Listed, Same, pair};
 use crate::scim::document::{arrange_complex, into_object};
 use crate::scim::eval::element_matches;
-use crate::scim::registry::AttrRef;
 use crate::scim::schema::{Attribute, Mutability};
-use crate::scim::{Document, Filter, ScimError};
+use crate::scim::{Document, ScimError};
 
 impl Edit {
     pub(super) fn apply(&self, patched: &mut Patched) -> Result<(), ScimError> {
@@ -29,59 +29,86 @@ impl Edit {
                 Ok(())
             }
             Self::Attribute { path, change } => {
-                let name = &path.attribute.name;
+                let (attribute, at) = (&path.attribute, Place::root(path.key()));
                 let container = path.container.as_deref();
                 patched
                     .document
-                    .change(container, name, |before| change.apply(path, before))
+                    .change(container, &attribute.name, |before| {
+                        change.apply(attribute, before, &at)
+                    })
             }
-            Self::Unknown(edit) => edit.apply(&mut patched.document),
+            Self::Undeclared(edit) => {
+                if !edit.apply(&mut patched.document)? {
+                    patched.ignored.push(edit.name().to_owned());
+                }
+                Ok(())
+            }
         }
     }
 
-    /// How many values the edit had to look at.
+    /// How many values the edit has to look at.
     pub(super) fn steps(&self, document: &Document) -> usize {
         match self {
-            Self::Attribute { path, .. } => document
-                .container(path.container.as_deref())
-                .and_then(|attributes| attributes.get(&path.attribute.name))
-                .and_then(Value::as_array)
-                .map_or(1, Vec::len),
-            Self::CheckId(_) | Self::Password(_) | Self::Clear(_) | Self::Unknown(_) => 1,
+            Self::Attribute { path, change } => {
+                let value = document
+                    .container(path.container.as_deref())
+                    .and_then(|attributes| attributes.get(&path.attribute.name));
+                values(value).saturating_mul(change.depth(&path.attribute).saturating_add(1))
+            }
+            Self::Undeclared(edit) => edit.steps(document),
+            Self::CheckId(_) | Self::Password(_) | Self::Clear(_) => 1,
         }
     }
 }
 
+/// How many values an attribute has, those of its sub-attributes included.
+pub(super) fn values(value: Option<&Value>) -> usize {
+    match value {
+        Some(Value::Array(elements)) => elements.iter().map(|one| values(Some(one))).sum(),
+        Some(Value::Object(members)) => members
+            .values()
+            .map(|member| member.as_array().map_or(0, Vec::len))
+            .fold(1, usize::saturating_add),
+        _ => 1,
+    }
+}
+
 impl Change {
-    /// The attribute's value after the change; `None` is unassigned.
-    fn apply(&self, path: &AttrRef, before: Option<Value>) -> Result<Option<Value>, ScimError> {
-        let attribute = &path.attribute;
-        let at = Place::root(path.key());
+    /// The value of the attribute after the change; `None` is unassigned.
+    fn apply(
+        &self,
+        attribute: &Attribute,
+        before: Option<Value>,
+        at: &Place,
+    ) -> Result<Option<Value>, ScimError> {
         if attribute.mutability == Mutability::Immutable
             && let Some(before) = before
         {
-            let after = self.apply_freely(path, Some(before.clone()), &at)?;
+            let after = self.apply_freely(attribute, Some(before.clone()), at)?;
             return match after.as_ref() == Some(&before) {
                 true => Ok(after),
-                false => Err(set_once(&at)),
+                false => Err(set_once(at)),
             };
         }
-        self.apply_freely(path, before, &at)
+        self.apply_freely(attribute, before, at)
     }
 
     fn apply_freely(
         &self,
-        path: &AttrRef,
+        attribute: &Attribute,
         before: Option<Value>,
         at: &Place,
     ) -> Result<Option<Value>, ScimError> {
-        let attribute = &path.attribute;
         let elements = match self {
             Self::Unassign => return Ok(None),
+            Self::UnassignEqual(value) => {
+                let differs = |own: &Value| Same::of(attribute, own) != Same::of(attribute, value);
+                return Ok(before.filter(differs));
+            }
             Self::Set(value) => return Ok(Some(value.clone())),
-            Self::Merge(named) => {
+            Self::Merge(parts) => {
                 let mut members = into_object(before);
-                merge(attribute, &mut members, named, at)?;
+                merge(attribute, &mut members, parts, at)?;
                 return Ok((!members.is_empty()).then_some(Value::Object(members)));
             }
             Self::Elements(elements) => elements.clone(),
@@ -92,41 +119,108 @@ impl Change {
             }
             Self::RemoveListed(listed) => {
                 let mut elements = into_elements(before);
-                remove_listed(&mut elements, listed);
+                let hits = vec![true; elements.len()];
+                remove_listed(attribute, &mut elements, &hits, listed);
                 elements
             }
-            Self::Each(sub, value) => {
+            Self::Each(part) => {
                 let mut elements = into_elements(before);
-                if elements.is_empty() && value.is_some() {
-                    return Err(no_match(at));
-                }
-                let all = vec![true; elements.len()];
-                let named = [(std::sync::Arc::clone(sub), value.clone())];
-                merge_each(attribute, &mut elements, &all, &named, at)?;
+                each(attribute, &mut elements, part, at)?;
                 elements
             }
-            Self::Where {
-                filter,
-                step,
-                on_miss,
-            } => {
+            Self::Where(selection) => {
                 let mut elements = into_elements(before);
-                let matched = matches(filter, path, &elements);
-                if matched.contains(&true) {
-                    apply_step(attribute, &mut elements, &matched, step, at)?;
-                } else {
-                    apply_miss(attribute, &mut elements, on_miss, at)?;
-                }
+                selection.apply(attribute, &mut elements, at)?;
                 elements
             }
         };
         Ok((!elements.is_empty()).then_some(Value::Array(elements)))
     }
+
+    /// How many listed objects each value may have to be compared with.
+    fn depth(&self, attribute: &Attribute) -> usize {
+        match self {
+            Self::RemoveListed(listed) => Listed::of(attribute, listed).depth(),
+            Self::Merge(parts) => parts.iter().map(|(sub, change)| change.depth(sub)).sum(),
+            Self::Each(part) => part.1.depth(&part.0),
+            Self::Where(selection) => match &selection.step {
+                Step::RemoveListed(listed) => Listed::of(attribute, listed).depth(),
+                Step::Merge(parts) => parts.iter().map(|(sub, change)| change.depth(sub)).sum(),
+                Step::Remove | Step::Replace(_) | Step::Append(_) => 0,
+            },
+            Self::Unassign
+            | Self::UnassignEqual(_)
+            | Self::Set(_)
+            | Self::Append(_)
+            | Self::Elements(_) => 0,
+        }
+    }
+
+    /// Whether the change needs something to be there.
+    fn needs_target(&self) -> bool {
+        match self {
+            Self::Set(_) | Self::Append(_) | Self::Elements(_) => true,
+            Self::Where(selection) => !matches!(selection.on_miss, OnMiss::Ignore),
+            Self::Unassign
+            | Self::UnassignEqual(_)
+            | Self::Merge(_)
+            | Self::RemoveListed(_)
+            | Self::Each(_) => false,
+        }
+    }
 }
 
-fn matches(filter: &Filter, path: &AttrRef, elements: &[Value]) -> Vec<bool> {
-    let matches = |element| element_matches(filter, path, element);
-    elements.iter().map(matches).collect()
+impl Selection {
+    fn apply(
+        &self,
+        attribute: &Attribute,
+        elements: &mut Vec<Value>,
+        at: &Place,
+    ) -> Result<(), ScimError> {
+        let matched = self.matches(elements);
+        if matched.contains(&true) {
+            return apply_step(attribute, elements, &matched, &self.step, at);
+        }
+        match &self.on_miss {
+            OnMiss::Ignore => Ok(()),
+            // RFC 7644 section 3.5.2.3: no match on replace is noTarget.
+            OnMiss::Refuse => Err(no_match(at)),
+            OnMiss::Create(element) => {
+                append(attribute, elements, std::slice::from_ref(element), at)
+            }
+        }
+    }
+
+    fn matches(&self, elements: &[Value]) -> Vec<bool> {
+        let matches = |element| element_matches(&self.filter, &self.path, element);
+        elements.iter().map(matches).collect()
+    }
+}
+
+/// Changes one sub-attribute of each element.
+fn each(
+    attribute: &Attribute,
+    elements: &mut Vec<Value>,
+    part: &Part,
+    at: &Place,
+) -> Result<(), ScimError> {
+    let (sub, change) = part;
+    let mut all = vec![true; elements.len()];
+    if let Change::Where(selection) = change {
+        // The elements whose list has such a value; an element without one is no fault.
+        for (hit, element) in all.iter_mut().zip(elements.iter()) {
+            let list = element.get(&sub.name).and_then(Value::as_array);
+            *hit = list.is_some_and(|list| selection.matches(list).contains(&true));
+        }
+    }
+    if !all.contains(&true) {
+        return match change.needs_target() {
+            true => Err(no_match(at)),
+            false => Ok(()),
+        };
+    }
+    let parts = std::slice::from_ref(part);
+    merge_each(attribute, elements, &all, parts, at)
 }
 
 fn apply_step(
@@ -138,7 +232,9 @@ fn apply_step(
 ) -> Result<(), ScimError> {
     match step {
         Step::Remove => retain(elements, matched, false),
-        Step::Merge(named) => merge_each(attribute, elements, matched, named, at)?,
+        Step::RemoveListed(listed) => remove_listed(attribute, elements, matched, listed),
+        Step::Merge(parts) => merge_each(attribute, elements, matched, parts, at)?,
+        Step::Append(value) => append(attribute, elements, std::slice::from_ref(value), at)?,
         Step::Replace(value) => {
             for (element, _) in elements.iter_mut().zip(matched).filter(|(_, hit)| **hit) {
                 check_immutable(attribute, element, value, at)?;
@@ -147,10 +243,10 @@ fn apply_step(
             // All that the filter found are now one and the same value.
             coerce::dedupe(attribute, elements);
             if is_primary(value) {
-                let pair = pair(value);
-                let is_it = |element: &Value| match pair {
-                    Some(_) => coerce::pair(element) == pair,
-                    None => Same(element) == Same(value),
+                let wanted = pair(attribute, value);
+                let is_it = |element: &Value| match wanted {
+                    Some(_) => pair(attribute, element) == wanted,
+                    None => Same::of(attribute, element) == Same::of(attribute, value),
                 };
                 let keep = elements.iter().position(is_it);
                 demote(elements, keep);
@@ -158,20 +254,6 @@ fn apply_step(
         }
     }
     Ok(())
-}
-
-fn apply_miss(
-    attribute: &Attribute,
-    elements: &mut Vec<Value>,
-    on_miss: &OnMiss,
-    at: &Place,
-) -> Result<(), ScimError> {
-    match on_miss {
-        OnMiss::Ignore => Ok(()),
-        // RFC 7644 section 3.5.2.3: no match on replace is noTarget.
-        OnMiss::Refuse => Err(no_match(at)),
-        OnMiss::Create(element) => append(attribute, elements, std::slice::from_ref(element), at),
-    }
 }
 
 fn no_match(at: &Place) -> ScimError {
@@ -192,17 +274,23 @@ fn append(
         New,
     }
     let spots: Vec<Spot> = {
-        let known: HashSet<Same> = elements.iter().map(Same).collect();
+        let known: HashSet<Same> = elements
+            .iter()
+            .map(|element| Same::of(attribute, element))
+            .collect();
         let mut pairs = HashMap::with_capacity(elements.len());
         for (index, element) in elements.iter().enumerate() {
-            if let Some(pair) = pair(element) {
+            if let Some(pair) = pair(attribute, element) {
                 pairs.entry(pair).or_insert(index);
             }
         }
-        let spot = |element: &Value| match pair(element).and_then(|pair| pairs.get(&pair)) {
-            _ if known.contains(&Same(element)) => Spot::Known,
-            Some(index) => Spot::Beside(*index),
-            None => Spot::New,
+        let spot = |element: &Value| {
+            let beside = pair(attribute, element).and_then(|pair| pairs.get(&pair));
+            match beside {
+                _ if known.contains(&Same::of(attribute, element)) => Spot::Known,
+                Some(index) => Spot::Beside(*index),
+                None => Spot::New,
+            }
         };
         new.iter().map(spot).collect()
     };
@@ -218,15 +306,8 @@ fn append(
                 if let (Some(Value::Object(members)), Value::Object(value)) =
                     (elements.get_mut(index), value)
                 {
-                    let named: Vec<Named> = attribute
-                        .sub_attributes
-                        .iter()
-                        .filter_map(|sub| {
-                            let value = value.get(&sub.name)?;
-                            Some((std::sync::Arc::clone(sub), Some(value.clone())))
-                        })
-                        .collect();
-                    merge(attribute, members, &named, at)?;
+                    let added = added_parts(attribute, value);
+                    merge(attribute, members, &added, at)?;
                 }
                 index
             }
@@ -242,32 +323,41 @@ fn append(
     Ok(())
 }
 
-/// Removes the elements that hold all that one of `listed` holds.
-fn remove_listed(elements: &mut Vec<Value>, listed: &[Value]) {
+/// What an element adds to one with the same `value` and `type`, which keeps its spelling of these:
+/// lists grow, the rest is set.
+fn added_parts(attribute: &Attribute, element: &Map<String, Value>) -> Vec<Part> {
+    let part = |sub: &Arc<Attribute>| {
+        let change = match element.get(&sub.name)? {
+            Value::Array(new) if sub.multi_valued => Change::Append(new.clone()),
+            value => Change::Set(value.clone()),
+        };
+        Some((Arc::clone(sub), change))
+    };
+    attribute
+        .sub_attributes
+        .iter()
+        .filter(|sub| !matches!(sub.name.as_str(), "value" | "type"))
+        .filter_map(part)
+        .collect()
+}
+
+/// Removes those of the matched elements that hold all that one of `listed` holds.
+fn remove_listed(
+    attribute: &Attribute,
+    elements: &mut Vec<Value>,
+    matched: &[bool],
+    listed: &[Value],
+) {
     if listed.is_empty() {
         return;
     }
-    let simple: HashSet<Same> = listed.iter().map(Same).collect();
-    let mut by_value: HashMap<&str, Vec<&Map<String, Value>>> = HashMap::new();
-    let mut others: Vec<&Map<String, Value>> = Vec::new();
-    for listed in listed.iter().filter_map(Value::as_object) {
-        match listed.get("value").and_then(Value::as_str) {
-            Some(value) => by_value.entry(value).or_default().push(listed),
-            None => others.push(listed),
-        }
-    }
-    let is_listed = |element: &Value| {
-        let value = element.get("value").and_then(Value::as_str);
-        let same_value = value.and_then(|value| by_value.get(value));
-        let mut candidates = same_value.into_iter().flatten().chain(&others);
-        let holds = |listed: &Map<String, Value>| {
-            let mut parts = listed.iter();
-            parts.all(|(name, value)| element.get(name) == Some(value))
-        };
-        simple.contains(&Same(element)) || candidates.any(|listed| holds(listed))
-    };
-    let matched: Vec<bool> = elements.iter().map(is_listed).collect();
-    retain(elements, &matched, false);
+    let listed = Listed::of(attribute, listed);
+    let hits: Vec<bool> = elements
+        .iter()
+        .zip(matched)
+        .map(|(element, matched)| *matched && listed.has(element))
+        .collect();
+    retain(elements, &hits, false);
 }
 
 /// Merges into each matched element; one that nothing is left of is dropped.
@@ -275,7 +365,7 @@ fn merge_each(
     attribute: &Attribute,
     elements: &mut Vec<Value>,
     matched: &[bool],
-    named: &[Named],
+    parts: &[Part],
     at: &Place,
 ) -> Result<(), ScimError> {
     let mut count = 0_usize;
@@ -287,12 +377,12 @@ fn merge_each(
         count = count.saturating_add(1);
         last = Some(index);
         if let Value::Object(members) = element {
-            merge(attribute, members, named, at)?;
+            merge(attribute, members, parts, at)?;
         }
     }
-    let makes_primary = named
-        .iter()
-        .any(|(sub, value)| sub.name == "primary" && *value == Some(Value::Bool(true)));
+    let makes_primary = parts.iter().any(|(sub, change)| {
+        sub.name == "primary" && matches!(change, Change::Set(Value::Bool(true)))
+    });
     if makes_primary {
         if count > 1 {
             return Err(coerce::two_primaries(at));
@@ -309,29 +399,27 @@ fn merge_each(
     Ok(())
 }
 
-/// Sets and unassigns the named sub-attributes of one complex value and leaves the others.
+/// Changes some sub-attributes of one complex value and leaves the others.
 fn merge(
     attribute: &Attribute,
     members: &mut Map<String, Value>,
-    named: &[Named],
+    parts: &[Part],
     at: &Place,
 ) -> Result<(), ScimError> {
-    let is_named = |name: &str| named.iter().any(|(sub, _)| sub.name == name);
-    for (sub, value) in named {
+    let names_reference = parts.iter().any(|(sub, _)| sub.name == "$ref");
+    for (sub, change) in parts {
         let before = members.get(&sub.name);
-        if before == value.as_ref() {
+        let after = change.apply(sub, before.cloned(), &at.name(&sub.name))?;
+        if before == after.as_ref() {
             continue;
         }
-        if sub.mutability == Mutability::Immutable && before.is_some() {
-            return Err(set_once(&at.name(&sub.name)));
-        }
-        if sub.name == "value" && !is_named("$ref") {
+        if sub.name == "value" && !names_reference {
             // The URI of another resource than the one that `value` names now.
             members.shift_remove("$ref");
         }
-        match value {
+        match after {
             Some(value) => {
-                members.insert(sub.name.clone(), value.clone());
+                members.insert(sub.name.clone(), value);
             }
             None => {
                 members.shift_remove(&sub.name);

@@ -7,15 +7,16 @@ use std::collections::HashSet;
 use scim_filter_parser as syntax;
 use serde_json::{Map, Value};
 
-use super::{Op, Reader, refuse};
+use super::{Action, Op, Reader, refuse};
 use crate::scim::admit::coerce::{self, Place};
+use crate::scim::filter::Operand;
 use crate::scim::members::{self, Member};
-use crate::scim::{Filter, MemberEdit, ScimError};
+use crate::scim::{Filter, MemberEdit, ResourceType, ScimError};
 
 /// The whole list: `path: "members"`, or `members` in the value of an operation without path.
-pub(super) fn whole(op: Op, value: Option<&Value>, reader: &mut Reader) -> Result<(), ScimError> {
+pub(super) fn whole(action: Action, reader: &mut Reader) -> Result<(), ScimError> {
     let at = Place::root("members");
-    let edit = match (op, value) {
+    let edit = match (action.op, action.value) {
         (Op::Add, Some(value)) => MemberEdit::Add(members::parse(value, &at)?),
         (Op::Replace, Some(value)) => MemberEdit::Replace(members::parse(value, &at)?),
         (Op::Remove, None | Some(Value::Null)) => MemberEdit::RemoveAll,
@@ -29,17 +30,27 @@ pub(super) fn whole(op: Op, value: Option<&Value>, reader: &mut Reader) -> Resul
 
 /// `members[filter]`. `filter` is the resolved form of `syntax`.
 pub(super) fn filtered(
-    op: Op,
+    rt: &ResourceType,
+    action: Action,
     syntax: &syntax::Filter,
     filter: Filter,
-    value: Option<&Value>,
     reader: &mut Reader,
 ) -> Result<(), ScimError> {
+    let Action { op, value } = action;
     if reader.is_strict() && op != Op::Remove {
-        return strictly(op, syntax, filter, value, reader);
+        return strictly(action, syntax, filter, reader);
     }
     let ids = ids(syntax);
     let edit = match (op, value, ids) {
+        (Op::Remove, Some(value), ids) if !is_blank(value) => {
+            let listed = listed(value, &Place::root("members"))?;
+            match ids {
+                Some(ids) => {
+                    MemberEdit::Remove(ids.into_iter().filter(|id| listed.contains(id)).collect())
+                }
+                None => MemberEdit::RemoveWhere(narrowed(rt, filter, listed)),
+            }
+        }
         (Op::Remove, _, Some(ids)) | (Op::Replace, Some(Value::Null), Some(ids)) => {
             MemberEdit::Remove(ids)
         }
@@ -55,16 +66,33 @@ pub(super) fn filtered(
     Ok(())
 }
 
-/// `add` and `replace` on `members[filter]` to the letter. A member's sub-attributes are immutable, so a value cannot change those
-/// that the filter finds; null unassigns them.
+/// Null and `""`: the filter alone says whom to remove.
+fn is_blank(value: &Value) -> bool {
+    value.is_null() || value.as_str() == Some("")
+}
+
+/// The members that the filter finds, as far as they are listed.
+fn narrowed(rt: &ResourceType, filter: Filter, listed: Vec<String>) -> Filter {
+    let Some(value) = rt.attr_by_key("members.value") else {
+        return filter;
+    };
+    let is_listed = listed.into_iter().map(|id| Filter::Compare {
+        path: value.clone(),
+        op: syntax::CompareOp::Eq,
+        value: Operand::Text(id),
+    });
+    Filter::And(vec![filter, Filter::Or(is_listed.collect())])
+}
+
+/// `add` and `replace` on `members[filter]` as the RFC has them. A member's sub-attributes are immutable, so a value cannot
+/// change those that the filter finds; null unassigns them.
 fn strictly(
-    op: Op,
+    action: Action,
     syntax: &syntax::Filter,
     filter: Filter,
-    value: Option<&Value>,
     reader: &mut Reader,
 ) -> Result<(), ScimError> {
-    match (op, value) {
+    match (action.op, action.value) {
         (Op::Replace, Some(Value::Null)) => {
             reader.members(MemberEdit::Demand(filter.clone()));
             reader.members(MemberEdit::RemoveWhere(filter));

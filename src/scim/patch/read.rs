@@ -3,13 +3,13 @@
 use scim_filter_parser::{self as syntax, PatchPath};
 use serde_json::{Map, Value};
 
-use super::unknown::UnknownEdit;
-use super::{Edit, Op, Reader, refuse, target};
+use super::undeclared::{self, Near, UndeclaredEdit};
+use super::{Action, Edit, Op, Reader, Source, refuse, target};
 use crate::scim::admit::coerce::{self, Place};
 use crate::scim::admit::strict::{self, ReadOnly};
-use crate::scim::registry::{self, Extension, ResourceType};
+use crate::scim::registry::{self, AttrRef, Extension, Referent, ResourceType};
 use crate::scim::schema::{Attribute, Mutability};
-use crate::scim::{Compatibility, ScimError, admit};
+use crate::scim::{Compatibility, ScimError};
 
 pub(super) fn operation(
     rt: &ResourceType,
@@ -26,6 +26,9 @@ pub(super) fn operation(
     let op = read_op(op, reader.compatibility)?;
     match path {
         None | Some(Value::Null) => without_path(rt, op, value, reader),
+        Some(Value::String(text)) if text.trim().is_empty() && !reader.is_strict() => {
+            without_path(rt, op, value, reader)
+        }
         Some(Value::String(text)) => with_path(rt, op, text, value, reader),
         Some(other) => Err(ScimError::invalid_path(format!(
             "path must be text, not {}",
@@ -58,6 +61,12 @@ fn without_path(
     reader: &mut Reader,
 ) -> Result<(), ScimError> {
     match (op, value) {
+        // RFC 7644 section 3.5.2.2 wants a path, but a list of values says as plainly what to remove.
+        (Op::Remove, Some(Value::Object(attributes)))
+            if !reader.is_strict() && lists_values(rt, attributes) =>
+        {
+            core(rt, op, attributes, reader)
+        }
         (Op::Remove, _) => Err(ScimError::no_target(
             "remove needs a path that says what to remove",
         )),
@@ -72,6 +81,15 @@ fn without_path(
     }
 }
 
+/// Whether the object names nothing but values of multi-valued attributes.
+fn lists_values(rt: &ResourceType, attributes: &Map<String, Value>) -> bool {
+    let lists = |(name, value): (&String, &Value)| match rt.referent(name) {
+        Referent::Attribute(path) => path.leaf().multi_valued && !value.is_null(),
+        _ => false,
+    };
+    !attributes.is_empty() && attributes.iter().all(lists)
+}
+
 /// The core attributes in the value of an operation without path, and what clients put beside them.
 fn core(
     rt: &ResourceType,
@@ -79,7 +97,7 @@ fn core(
     attributes: &Map<String, Value>,
     reader: &mut Reader,
 ) -> Result<(), ScimError> {
-    super::distinct(attributes)?;
+    super::distinct(attributes.keys().map(String::as_str))?;
     for (name, value) in attributes {
         let common = || registry::common().attribute(name);
         match rt.schema.attribute(name).or_else(common) {
@@ -101,13 +119,12 @@ fn known(
         "schemas" if reader.is_strict() => schemas(rt, op, Some(value), reader),
         // It follows from what the document holds.
         "schemas" => Ok(()),
-        // Okta names the group that it renames; servers should take the id from the URL.
-        "id" => {
+        // Servers should take the id from the URL; what a strict tenant's client sends must be right.
+        "id" if reader.is_strict() => {
             let id = match value {
                 Value::Null => return Ok(()),
                 Value::String(id) => id.clone(),
-                _ if reader.is_strict() => return Err(refuse::read_only("id")),
-                other => other.to_string(),
+                _ => return Err(refuse::read_only("id")),
             };
             reader.edit(Edit::CheckId(id));
             Ok(())
@@ -117,18 +134,37 @@ fn known(
         name if attribute.mutability == Mutability::ReadOnly && reader.is_strict() => {
             Err(refuse::read_only(name))
         }
-        // An echo of what the client has read (`groups`).
+        // An echo of what the client has read (`groups`, and `id`, by which Okta names the group that it renames).
         _ if attribute.mutability == Mutability::ReadOnly => Ok(()),
         name => match rt.attr_by_key(name) {
-            Some(path) => target::attribute(rt, op, &path, None, Some(value), reader),
+            Some(path) => attribute_named(rt, op, &path, value, reader),
             None => Ok(()),
         },
     }
 }
 
+/// An attribute that is named in a value.
+fn attribute_named(
+    rt: &ResourceType,
+    op: Op,
+    path: &AttrRef,
+    value: &Value,
+    reader: &mut Reader,
+) -> Result<(), ScimError> {
+    let action = Action {
+        op,
+        value: Some(value),
+    };
+    target::attribute(rt, path, target::Selected::in_value(path), action, reader)
+}
+
+fn is_read_only(path: &AttrRef) -> bool {
+    [path.attribute.mutability, path.leaf().mutability].contains(&Mutability::ReadOnly)
+}
+
 /// A name in a value without path that is no core attribute: an extension, or for a tolerant tenant a path (Entra writes
-/// `name.givenName` and `emails[type eq "work"].value`), or unknown and then ignored as in a create.
-fn other(
+/// `name.givenName` and `emails[type eq "work"].value`), or one that no schema defines and that is ignored as in a create.
+pub(super) fn other(
     rt: &ResourceType,
     op: Op,
     name: &str,
@@ -141,34 +177,89 @@ fn other(
     if reader.is_strict() {
         return Err(strict::unknown(rt, &shortened(name)));
     }
-    if rt.is_core(name) {
-        return match value {
-            Value::Object(attributes) => core(rt, op, attributes, reader),
-            _ => Ok(()),
-        };
-    }
     if name.contains('[') {
-        return with_path(rt, op, name, Some(value), reader);
+        return bracketed(rt, op, name, value, reader);
     }
-    if let Some(path) = rt.attr_by_key(name) {
-        return target::attribute(rt, op, &path, None, Some(value), reader);
+    match (rt.referent(name), value) {
+        (Referent::Core, Value::Object(attributes)) => core(rt, op, attributes, reader),
+        (Referent::Attribute(path), _) if is_read_only(&path) => Ok(()),
+        // Which of the elements is meant, a body cannot say.
+        (Referent::Attribute(path), _)
+            if path.sub.is_some()
+                && path.attribute.multi_valued
+                && reader.source == Source::Body =>
+        {
+            reader.ignore(name);
+            Ok(())
+        }
+        (Referent::Attribute(path), _) => attribute_named(rt, op, &path, value, reader),
+        (Referent::NearMiss(_), Value::Object(_)) => of_undeclared(op, name, value, None, reader),
+        (Referent::NearMiss(_), _) => of_undeclared(op, name, value, Some(Near::Ignore), reader),
+        (Referent::Undeclared, _) if is_addressable(name, value) => {
+            of_undeclared(op, name, value, None, reader)
+        }
+        (
+            Referent::Core | Referent::Extension(_) | Referent::Undefined | Referent::Undeclared,
+            _,
+        ) => {
+            reader.ignore(name);
+            Ok(())
+        }
     }
-    if !name.contains(':') || owner_is_known(rt, name) {
-        return Ok(());
+}
+
+/// Whether the name can be that of an extension, or of an attribute of one: `acme:badge` alone has
+/// no URN for the attribute to be under.
+fn is_addressable(name: &str, value: &Value) -> bool {
+    let owner = name.rsplit_once(':').map_or("", |(owner, _)| owner);
+    value.is_object() || value.is_null() || owner.contains(':')
+}
+
+/// The URN of an undeclared extension, or an attribute under it, as a name in a value.
+fn of_undeclared(
+    op: Op,
+    name: &str,
+    value: &Value,
+    near: Option<Near>,
+    reader: &mut Reader,
+) -> Result<(), ScimError> {
+    if !undeclared::is_name(name, Some(value)) {
+        return Err(undeclared::not_addressable(&shortened(name)));
     }
-    let at = Place::root(name);
-    coerce::no_nul(name, &at)?;
-    coerce::storable(value, &at)?;
-    reader.edit(Edit::Unknown(UnknownEdit::new(op, name, Some(value))));
+    let mut edit = UndeclaredEdit::new(op, name, Some(value), near)?;
+    if reader.source == Source::Body && value.is_object() {
+        edit = edit.of_container();
+    }
+    reader.edit(Edit::Undeclared(edit));
     Ok(())
 }
 
-/// Whether the part of a full attribute name before the attribute is the URN of a known schema.
-fn owner_is_known(rt: &ResourceType, name: &str) -> bool {
-    let Some((urn, _)) = name.rsplit_once(':') else {
-        return true;
-    };
-    rt.is_core(urn) || rt.extension(urn).is_some() || admit::is_other_core(name)
+/// A name with a filter, as in `emails[type eq "work"].value`.
+fn bracketed(
+    rt: &ResourceType,
+    op: Op,
+    name: &str,
+    value: &Value,
+    reader: &mut Reader,
+) -> Result<(), ScimError> {
+    let start = name.split('[').next().unwrap_or_default();
+    match rt.referent(start) {
+        Referent::Attribute(path) if is_read_only(&path) => Ok(()),
+        Referent::Attribute(_) => with_path(rt, op, name, Some(value), reader),
+        Referent::Undeclared if reader.source == Source::Operation => {
+            with_path(rt, op, name, Some(value), reader)
+        }
+        _ if reader.source == Source::Operation => {
+            // What is no path at all is a mistake of the client's.
+            parse_path(name, reader.compatibility)?;
+            reader.ignore(name);
+            Ok(())
+        }
+        _ => {
+            reader.ignore(name);
+            Ok(())
+        }
+    }
 }
 
 /// A whole extension: its URN as path, or as name in a value without path.
@@ -190,39 +281,40 @@ fn extension(
         }
     }
     match (op, value) {
-        (Op::Remove, _) => {
-            let attributes = &extension.schema.attributes;
-            if extension.required || attributes.iter().any(|a| a.required) {
-                return Err(refuse::required(urn));
-            }
-            reader.edit(Edit::Clear(urn.to_owned()));
-            Ok(())
-        }
+        (Op::Remove, None | Some(Value::Null)) => clear(extension, reader),
         (_, None) => Err(refuse::no_value(urn)),
         (_, Some(Value::Object(members))) => {
-            super::distinct(members)?;
+            super::distinct(members.keys().map(String::as_str))?;
             for (name, value) in members {
-                let found = rt.attr_by_key(&format!("{urn}:{name}"));
-                let settable = found.filter(|path| {
-                    ![&path.attribute.mutability, &path.leaf().mutability]
-                        .contains(&&Mutability::ReadOnly)
-                });
-                if let Some(path) = settable {
-                    target::attribute(rt, op, &path, None, Some(value), reader)?;
+                let full_name = format!("{urn}:{name}");
+                match rt.attr_by_key(&full_name) {
+                    Some(path) if is_read_only(&path) => {}
+                    Some(path) => attribute_named(rt, op, &path, value, reader)?,
+                    None if name.contains('[') && !reader.is_strict() => {
+                        bracketed(rt, op, &full_name, value, reader)?;
+                    }
+                    None => reader.ignore(&full_name),
                 }
             }
             Ok(())
         }
-        (Op::Add, Some(value)) if coerce::is_nothing(value) => Ok(()),
-        (Op::Replace, Some(value)) if coerce::is_nothing(value) => {
-            reader.edit(Edit::Clear(urn.to_owned()));
-            Ok(())
-        }
+        (Op::Add | Op::Remove, Some(value)) if coerce::is_nothing(value) => Ok(()),
+        (Op::Replace, Some(value)) if coerce::is_nothing(value) => clear(extension, reader),
         (_, Some(other)) => Err(ScimError::invalid_value(format!(
             "{urn} must be an object with the attributes of the extension, not {}",
             coerce::kind_of(other)
         ))),
     }
+}
+
+fn clear(extension: &Extension, reader: &mut Reader) -> Result<(), ScimError> {
+    let urn = extension.schema.id.as_str();
+    let attributes = &extension.schema.attributes;
+    if extension.required || attributes.iter().any(|a| a.required) {
+        return Err(refuse::required(urn));
+    }
+    reader.edit(Edit::Clear(urn.to_owned()));
+    Ok(())
 }
 
 fn with_path(
@@ -238,39 +330,56 @@ fn with_path(
     if rt.is_core(text) && !reader.is_strict() {
         return without_path(rt, op, value, reader);
     }
-    let path = syntax::parse_path_with(text, &options(reader.compatibility))
-        .map_err(|error| path_fault(text, &error))?;
+    let corrected = match reader.compatibility {
+        Compatibility::Tolerant => rt.with_colon(text.trim_start()),
+        Compatibility::Strict => None,
+    };
+    let given = text;
+    let text = corrected.as_deref().unwrap_or(given);
+    let path = parse_path(text, reader.compatibility)?;
     let attr = syntax::AttrPath {
         sub: None,
         ..path.attr.clone()
     };
+    let action = Action { op, value };
     let Some(attribute) = rt.attr(&attr) else {
-        return unknown_path(rt, op, text, &path, value, reader);
+        return unknown_path(rt, given, path, action, reader);
     };
     if attribute.attribute.name == "schemas" {
         return schemas(rt, op, value, reader);
     }
-    let sub = match (&path.attr.sub, &path.sub) {
-        (Some(name), _) | (None, Some(name)) => {
-            let found = attribute.attribute.sub_attribute(name);
-            Some(found.ok_or_else(|| no_such(rt, text))?)
-        }
-        (None, None) => None,
+    let sub = match path.attr.sub.as_ref().or(path.sub.as_ref()) {
+        Some(name) => match attribute.attribute.sub_attribute(name) {
+            Some(sub) => Some(sub),
+            None if attribute.attribute.mutability == Mutability::ReadOnly => {
+                return Err(refuse::read_only(attribute.key()));
+            }
+            None => return undefined(rt, given, reader),
+        },
+        None => None,
     };
+    // `home.rooms[value eq "r0"]` chooses among the values of the sub-attribute.
+    let chooses_values = path.attr.sub.is_some() && path.filter.is_some();
+    if chooses_values && path.sub.is_some() {
+        return undefined(rt, given, reader);
+    }
     let selected = target::Selected {
         filter: path.filter.as_ref(),
         sub,
+        chooses_values,
+        is_named_in_value: false,
     };
-    target::attribute(rt, op, &attribute, Some(selected), value, reader)
+    target::attribute(rt, &attribute, selected, action, reader)
 }
 
 /// A push may list many members in one filter, so a path may be longer than a filter in a query.
-fn options(compatibility: Compatibility) -> syntax::Options {
-    syntax::Options {
+fn parse_path(text: &str, compatibility: Compatibility) -> Result<PatchPath, ScimError> {
+    let options = syntax::Options {
         dialect: compatibility.syntax(),
         max_depth: 30,
         max_length: 65_536,
-    }
+    };
+    syntax::parse_path_with(text, &options).map_err(|error| path_fault(text, &error))
 }
 
 fn path_fault(text: &str, error: &syntax::ParseError) -> ScimError {
@@ -282,28 +391,49 @@ fn path_fault(text: &str, error: &syntax::ParseError) -> ScimError {
     }
 }
 
+/// A path whose attribute the type does not have.
 fn unknown_path(
     rt: &ResourceType,
-    op: Op,
     text: &str,
-    path: &PatchPath,
-    value: Option<&Value>,
+    path: PatchPath,
+    action: Action,
     reader: &mut Reader,
 ) -> Result<(), ScimError> {
-    if reader.is_strict()
-        || !text.contains(':')
-        || path.filter.is_some()
-        || owner_is_known(rt, text)
-    {
+    let name = path.attr.to_string();
+    let near = match rt.referent(&name) {
+        Referent::Undefined => return undefined(rt, text, reader),
+        Referent::NearMiss(urn) => Some(Near::Refuse(urn.to_owned())),
+        Referent::Undeclared => None,
+        Referent::Attribute(_) | Referent::Core | Referent::Extension(_) => {
+            return Err(no_such(rt, text));
+        }
+    };
+    if reader.is_strict() {
+        return Err(match near {
+            Some(Near::Refuse(urn)) => refuse::near_miss(&shortened(text), &urn),
+            _ => no_such(rt, text),
+        });
+    }
+    if near.is_none() && !undeclared::is_name(&name, action.value) {
         return Err(no_such(rt, text));
     }
-    let at = Place::root(text);
-    match value {
-        Some(value) => coerce::storable(value, &at)?,
-        None if op == Op::Remove => {}
-        None => return Err(refuse::no_value(text)),
+    if action.op != Op::Remove && action.value.is_none() {
+        return Err(refuse::no_value(&shortened(text)));
     }
-    reader.edit(Edit::Unknown(UnknownEdit::new(op, text.trim(), value)));
+    let mut edit = UndeclaredEdit::new(action.op, &name, action.value, near)?;
+    if let Some(filter) = path.filter {
+        edit = edit.select(&path.attr, &filter, path.sub, reader.compatibility)?;
+    }
+    reader.edit(Edit::Undeclared(edit));
+    Ok(())
+}
+
+/// An operation on what no schema defines. One that is left out does not stop the others.
+fn undefined(rt: &ResourceType, text: &str, reader: &mut Reader) -> Result<(), ScimError> {
+    if reader.is_strict() {
+        return Err(no_such(rt, text));
+    }
+    reader.ignore(text);
     Ok(())
 }
 

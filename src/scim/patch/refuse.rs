@@ -36,3 +36,10 @@ pub(super) fn no_value_to_remove(value: Option<&Value>, name: &str) -> Result<()
 pub(super) fn no_value(name: &str) -> ScimError {
     ScimError::invalid_value(format!("add and replace need a value for {name}"))
 }
+
+/// A URN that is nearly that of a known schema would make an extension that nothing reads.
+pub(super) fn near_miss(text: &str, known: &str) -> ScimError {
+    ScimError::invalid_path(format!(
+        "{text:?} is under no schema of the resource type, but nearly under {known:?}; correct the URN in the attribute mapping"
+    ))
+}

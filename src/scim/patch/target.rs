@@ -5,93 +5,92 @@ use std::sync::Arc;
 use scim_filter_parser as syntax;
 use serde_json::{Map, Value};
 
-use super::{Change, Edit, OnMiss, Op, Reader, Step, member, refuse};
-use crate::scim::admit::coerce::{self, Named, Nulls, Place};
-use crate::scim::admit::into_password;
+use super::{Action, Change, Edit, OnMiss, Op, Part, Reader, Selection, Step, member, refuse};
+use crate::scim::admit::coerce::{self, Named, Nulls, Place, into_password};
+use crate::scim::admit::same::Same;
 use crate::scim::admit::strict::{self, ReadOnly};
 use crate::scim::registry::{AttrRef, ResourceType};
 use crate::scim::schema::{Attribute, Mutability};
-use crate::scim::{Compatibility, Filter, ScimError, filter};
+use crate::scim::{Compatibility, Filter, ScimError, filter, name};
 
 /// What a path names beyond the attribute.
 #[derive(Clone, Copy)]
 pub(super) struct Selected<'a> {
     pub filter: Option<&'a syntax::Filter>,
     pub sub: Option<&'a Arc<Attribute>>,
+    /// The filter chooses among the values of the sub-attribute, not among those of the attribute.
+    pub chooses_values: bool,
+    /// The attribute is named in the value, not in the path.
+    pub is_named_in_value: bool,
 }
 
-/// Reads an operation on one attribute; `path` may name a sub-attribute itself.
+impl<'a> Selected<'a> {
+    /// An attribute that a value names.
+    pub fn in_value(path: &'a AttrRef) -> Self {
+        Self {
+            filter: None,
+            sub: path.sub.as_ref(),
+            chooses_values: false,
+            is_named_in_value: true,
+        }
+    }
+}
+
+/// Reads an operation on one attribute; `selected` names its sub-attribute, where one is meant.
 pub(super) fn attribute(
     rt: &ResourceType,
-    op: Op,
     path: &AttrRef,
-    selected: Option<Selected>,
-    value: Option<&Value>,
+    selected: Selected,
+    action: Action,
     reader: &mut Reader,
 ) -> Result<(), ScimError> {
     let attribute = &path.attribute;
-    let filter = selected.and_then(|selected| selected.filter);
-    let sub = selected
-        .and_then(|selected| selected.sub)
-        .or(path.sub.as_ref());
-    let leaf = sub.unwrap_or(attribute);
-    // What the path names, as far as an error may say it.
-    let full_name = || match sub {
-        Some(sub) if path.sub.is_none() => format!("{}.{}", path.key(), sub.name),
-        _ => path.key().to_owned(),
+    let target = Target {
+        attribute,
+        sub: selected.sub,
+        name: match selected.sub {
+            Some(sub) if path.sub.is_none() => format!("{}.{}", path.key(), sub.name),
+            _ => path.key().to_owned(),
+        },
+        compatibility: reader.compatibility,
     };
-    if attribute.mutability == Mutability::ReadOnly {
-        return Err(refuse::read_only(path.key()));
-    }
-    if leaf.mutability == Mutability::ReadOnly {
-        return Err(refuse::read_only(&full_name()));
-    }
-    if op == Op::Remove && leaf.required && filter.is_none() {
-        return Err(refuse::required(&full_name()));
-    }
-    if op != Op::Remove && value.is_none() {
-        return Err(refuse::no_value(&full_name()));
-    }
-    if reader.is_strict() {
-        gate(op, attribute, sub, filter.is_some(), value, &full_name())?;
-    }
-    let filter = match filter {
-        Some(syntax) => Some((syntax, resolve(rt, path, syntax, reader.compatibility)?)),
+    let is_relational = rt.is_relational(&attribute.name) && path.container.is_none();
+    let action = match action.value {
+        Some(value) if is_relational || action.op == Op::Remove => Action {
+            value: Some(target.unwrapped(value)),
+            ..action
+        },
+        _ => action,
+    };
+    target.check(selected, action)?;
+    let filter = match selected.filter {
+        Some(syntax) => {
+            let path = target.list(rt, path, selected)?;
+            let filter = filter::resolve_element(rt, &path, syntax, reader.compatibility)?;
+            Some(Chosen {
+                path,
+                syntax,
+                filter,
+            })
+        }
         None => None,
     };
-    if rt.is_relational(&attribute.name) && path.container.is_none() {
-        return match (filter, sub) {
+    if is_relational {
+        return match (filter, selected.sub) {
             (_, Some(_)) => Err(refuse::immutable()),
-            (Some((syntax, filter)), None) => member::filtered(op, syntax, filter, value, reader),
-            (None, None) => member::whole(op, value, reader),
+            (Some(chosen), None) => {
+                member::filtered(rt, action, chosen.syntax, chosen.filter, reader)
+            }
+            (None, None) => member::whole(action, reader),
         };
     }
-    let at = Place::root(path.key());
     if rt.is_password(path.container.as_deref(), attribute) {
-        let password = match (op, value) {
-            (Op::Remove, _) | (_, None) => None,
-            (Op::Add, Some(value)) if coerce::is_nothing(value) => return Ok(()),
-            (_, Some(value)) => coerce::attribute(attribute, value, &at)?.and_then(into_password),
-        };
-        reader.edit(Edit::Password(password));
+        return password(attribute, action, reader);
+    }
+    if says_nothing_of_activity(rt, path, action, reader.compatibility) {
         return Ok(());
     }
-    let change = match (filter, sub, op) {
-        (Some((syntax, filter)), sub, op) => {
-            let found = Found {
-                attribute,
-                syntax,
-                sub,
-                at,
-                compatibility: reader.compatibility,
-            };
-            filtered(op, &found, filter, value)?
-        }
-        (None, sub, Op::Remove) => Some(remove(attribute, sub, value, &at)?),
-        (None, Some(sub), op) => sub_attribute(op, attribute, sub, value, &at)?,
-        (None, None, op) => whole(op, attribute, value, &at)?,
-    };
-    if let Some(change) = change {
+    if let Some(change) = target.change(action, selected, filter)? {
         reader.edit(Edit::Attribute {
             path: path.clone(),
             change,
@@ -100,42 +99,285 @@ pub(super) fn attribute(
     Ok(())
 }
 
-/// What a strict tenant demands of the value before anything is made of it.
-fn gate(
-    op: Op,
-    attribute: &Attribute,
-    sub: Option<&Arc<Attribute>>,
-    is_filtered: bool,
-    value: Option<&Value>,
-    name: &str,
-) -> Result<(), ScimError> {
-    let at = Place::root(name);
-    match (op, sub, value) {
-        (Op::Remove, _, value) => refuse::no_value_to_remove(value, name),
-        (_, _, None | Some(Value::Null)) => Ok(()),
-        (_, Some(sub), Some(value)) => strict::sub_attribute(attribute, sub, value, &at),
-        (_, None, Some(value @ Value::Array(_))) if !is_filtered => {
-            strict::attribute(attribute, value, ReadOnly::Refuse, &at)
+fn password(attribute: &Attribute, action: Action, reader: &mut Reader) -> Result<(), ScimError> {
+    let password = match (action.op, action.value) {
+        (Op::Remove, _) | (_, None) => None,
+        (Op::Add, Some(value)) if coerce::is_nothing(value) => return Ok(()),
+        (_, Some(value)) => {
+            let at = Place::root(&attribute.name);
+            coerce::attribute(attribute, value, &at)?.and_then(into_password)
         }
-        // RFC 7644 section 3.5.2.1 lets one value stand for a list of one.
-        (_, None, Some(value)) => strict::element(attribute, value, ReadOnly::Refuse, &at),
-    }
+    };
+    reader.edit(Edit::Password(password));
+    Ok(())
 }
 
-/// The filter in the brackets, checked against the attribute.
-fn resolve(
+/// Whether a tolerant tenant's client gives a user's `active` no value. As in a create and a PUT that
+/// neither lets somebody in nor shuts somebody out.
+fn says_nothing_of_activity(
     rt: &ResourceType,
     path: &AttrRef,
-    inner: &syntax::Filter,
+    action: Action,
     compatibility: Compatibility,
-) -> Result<Filter, ScimError> {
-    if !path.attribute.multi_valued {
-        return Err(ScimError::invalid_path(format!(
-            "{} has one value at most, so a filter cannot choose among its values",
-            path.key()
-        )));
+) -> bool {
+    let is_empty = |value: &Value| coerce::is_nothing(value) || value.as_str() == Some("");
+    rt.schema.id == name::USER
+        && path.key() == "active"
+        && action.op != Op::Remove
+        && action.value.is_some_and(is_empty)
+        && !compatibility.is_strict()
+}
+
+/// The filter in the brackets of a path, checked against the list that it chooses from.
+struct Chosen<'a> {
+    path: AttrRef,
+    syntax: &'a syntax::Filter,
+    filter: Filter,
+}
+
+/// The attribute that an operation is about.
+struct Target<'a> {
+    attribute: &'a Attribute,
+    sub: Option<&'a Arc<Attribute>>,
+    /// As errors name it.
+    name: String,
+    compatibility: Compatibility,
+}
+
+impl Target<'_> {
+    fn leaf(&self) -> &Attribute {
+        self.sub.map_or(self.attribute, |sub| sub)
     }
-    filter::resolve_element(rt, path, inner, compatibility)
+
+    fn at(&self) -> Place<'_> {
+        Place::root(&self.name)
+    }
+
+    /// Some clients name the attribute of the path again: `"value": {"members": [..]}`.
+    fn unwrapped<'v>(&self, value: &'v Value) -> &'v Value {
+        let Value::Object(members) = value else {
+            return value;
+        };
+        let mut members = members.iter();
+        match (members.next(), members.next()) {
+            (Some((name, inner)), None)
+                if !self.compatibility.is_strict()
+                    && name.eq_ignore_ascii_case(&self.leaf().name)
+                    && self.leaf().sub_attribute(name).is_none() =>
+            {
+                inner
+            }
+            _ => value,
+        }
+    }
+
+    /// Refuses what the characteristics of the attribute do not allow.
+    fn check(&self, selected: Selected, action: Action) -> Result<(), ScimError> {
+        let Action { op, value } = action;
+        if self.attribute.mutability == Mutability::ReadOnly {
+            return Err(refuse::read_only(&self.name));
+        }
+        let leaf = self.leaf();
+        if leaf.mutability == Mutability::ReadOnly {
+            return Err(refuse::read_only(&self.name));
+        }
+        let lists_some = leaf.multi_valued && value.is_some_and(|value| !value.is_null());
+        if op == Op::Remove && leaf.required && selected.filter.is_none() && !lists_some {
+            return Err(refuse::required(&self.name));
+        }
+        if op != Op::Remove && value.is_none() {
+            return Err(refuse::no_value(&self.name));
+        }
+        if self.compatibility.is_strict() {
+            self.check_strict(selected, action)?;
+        }
+        Ok(())
+    }
+
+    /// What a strict tenant demands of the value before anything is made of it.
+    fn check_strict(&self, selected: Selected, action: Action) -> Result<(), ScimError> {
+        let at = self.at();
+        let (attribute, read_only) = (self.attribute, ReadOnly::Refuse);
+        match (action.op, self.sub, action.value) {
+            (Op::Remove, _, value) => refuse::no_value_to_remove(value, &self.name),
+            (_, _, None | Some(Value::Null)) => Ok(()),
+            (_, Some(sub), Some(value)) if selected.chooses_values => {
+                strict::element(sub, value, read_only, &at)
+            }
+            (_, Some(sub), Some(value)) => strict::sub_attribute(attribute, sub, value, &at),
+            (_, None, Some(value @ Value::Array(_))) if selected.filter.is_none() => {
+                strict::attribute(attribute, value, read_only, &at)
+            }
+            // RFC 7644 section 3.5.2.1 lets one value stand for a list of one.
+            (_, None, Some(value)) => strict::element(attribute, value, read_only, &at),
+        }
+    }
+
+    /// The list that a filter chooses from.
+    fn list(
+        &self,
+        rt: &ResourceType,
+        path: &AttrRef,
+        selected: Selected,
+    ) -> Result<AttrRef, ScimError> {
+        let (list, is_list) = match self.sub.filter(|_| selected.chooses_values) {
+            Some(sub) => (rt.attr_by_key(&self.name), sub.multi_valued),
+            None => (Some(path.clone()), self.attribute.multi_valued),
+        };
+        list.filter(|_| is_list).ok_or_else(|| {
+            ScimError::invalid_path(format!(
+                "{} has one value at most, so a filter cannot choose among its values",
+                path.key()
+            ))
+        })
+    }
+
+    fn change(
+        &self,
+        action: Action,
+        selected: Selected,
+        chosen: Option<Chosen>,
+    ) -> Result<Option<Change>, ScimError> {
+        let Action { op, value } = action;
+        match (chosen, self.sub) {
+            (Some(chosen), Some(sub)) if selected.chooses_values => {
+                let change = self.filtered(action, sub, None, chosen)?;
+                Ok(change.map(|change| self.of_sub(sub, change)))
+            }
+            (Some(chosen), sub) => self.filtered(action, self.attribute, sub, chosen),
+            (None, sub) if op == Op::Remove => {
+                let change = match value {
+                    Some(value) if selected.is_named_in_value => {
+                        remove_equal(self.leaf(), value, &self.at())?
+                    }
+                    value => Some(remove(self.leaf(), value, &self.at())?),
+                };
+                Ok(match sub {
+                    Some(sub) => change.map(|change| self.of_sub(sub, change)),
+                    None => change,
+                })
+            }
+            (None, Some(sub)) => {
+                if self.attribute.multi_valued && op == Op::Add {
+                    return Err(ScimError::invalid_path(format!(
+                        "{} has many values: say which one, as in {0}[type eq \"work\"].{}",
+                        self.attribute.name, sub.name
+                    )));
+                }
+                let part = self.part(op, sub, value)?;
+                Ok(part.map(|(sub, change)| self.of_sub(&sub, change)))
+            }
+            (None, None) => whole(op, self.attribute, value, &self.at()),
+        }
+    }
+
+    /// A change of the sub-attribute, of the one value or of all elements.
+    fn of_sub(&self, sub: &Arc<Attribute>, change: Change) -> Change {
+        let part = (Arc::clone(sub), change);
+        if self.attribute.multi_valued {
+            Change::Each(Box::new(part))
+        } else {
+            Change::Merge(vec![part])
+        }
+    }
+
+    /// `add` or `replace` of one sub-attribute; nothing where there is nothing to add.
+    fn part(
+        &self,
+        op: Op,
+        sub: &Arc<Attribute>,
+        value: Option<&Value>,
+    ) -> Result<Option<Part>, ScimError> {
+        match value {
+            None => Ok(None),
+            Some(value) if op == Op::Add && coerce::is_nothing(value) => Ok(None),
+            Some(value) => {
+                let mut value = coerce::attribute(sub, value, &self.at())?;
+                if let Some(value) = &mut value {
+                    coerce::canonicalise(self.attribute, sub, value);
+                }
+                Ok(Some(part(op, (Arc::clone(sub), value))))
+            }
+        }
+    }
+
+    /// A change of the elements of `list` that a filter finds, or of one sub-attribute of each.
+    fn filtered(
+        &self,
+        action: Action,
+        list: &Attribute,
+        sub: Option<&Arc<Attribute>>,
+        chosen: Chosen,
+    ) -> Result<Option<Change>, ScimError> {
+        let Some(step) = self.step(action, list, sub)? else {
+            return Ok(None);
+        };
+        let found = Found {
+            list,
+            syntax: chosen.syntax,
+            at: self.at(),
+        };
+        let on_miss = match &step {
+            // RFC 7644 section 3.5.2.2: to remove what is not there succeeds.
+            _ if action.op == Op::Remove => OnMiss::Ignore,
+            // Table 9: the filter of the path yielded nothing that could be changed.
+            _ if self.compatibility.is_strict() => OnMiss::Refuse,
+            Step::Remove | Step::RemoveListed(_) => OnMiss::Ignore,
+            Step::Merge(parts) if parts.iter().all(|(_, change)| change.value().is_none()) => {
+                OnMiss::Ignore
+            }
+            Step::Merge(parts) => found.on_miss(parts),
+            Step::Replace(value) | Step::Append(value) => found.on_missing_value(value),
+        };
+        Ok(Some(Change::Where(Box::new(Selection {
+            path: chosen.path,
+            filter: chosen.filter,
+            step,
+            on_miss,
+        }))))
+    }
+
+    /// What happens to the elements that are found.
+    fn step(
+        &self,
+        action: Action,
+        list: &Attribute,
+        sub: Option<&Arc<Attribute>>,
+    ) -> Result<Option<Step>, ScimError> {
+        let at = &self.at();
+        Ok(Some(match (action.op, sub, action.value) {
+            (Op::Remove, None, None | Some(Value::Null)) => Step::Remove,
+            (Op::Remove, None, Some(Value::String(text))) if text.is_empty() => Step::Remove,
+            (Op::Remove, None, Some(value)) => Step::RemoveListed(listed(list, value, at)?),
+            (Op::Remove, Some(sub), value) => {
+                let change = remove(sub, value, at)?;
+                if sub.required && matches!(change, Change::Unassign) {
+                    return Err(refuse::required(&self.name));
+                }
+                Step::Merge(vec![(Arc::clone(sub), change)])
+            }
+            (op, Some(sub), value) => match self.part(op, sub, value)? {
+                Some(part) => Step::Merge(vec![part]),
+                None => return Ok(None),
+            },
+            (Op::Add, None, Some(value)) if coerce::is_nothing(value) => return Ok(None),
+            (Op::Add, None, Some(value)) if list.is_complex() => {
+                match coerce::complex(list, value, Nulls::Skip, at)? {
+                    Some(named) => Step::Merge(parts(Op::Add, named)),
+                    None => return Ok(None),
+                }
+            }
+            (Op::Add, None, Some(value)) => match coerce::element(list, only(value), at)? {
+                Some(element) => Step::Append(element),
+                None => return Ok(None),
+            },
+            (Op::Replace, None, Some(value)) => match coerce::element(list, only(value), at)? {
+                Some(element) => Step::Replace(element),
+                None => Step::Remove,
+            },
+            (_, None, None) => return Ok(None),
+        }))
+    }
 }
 
 /// `add` or `replace` of a whole attribute.
@@ -162,9 +404,12 @@ fn whole(
         });
     }
     if attribute.is_complex() {
-        let nulls = nulls(op);
+        let nulls = match op {
+            Op::Add => Nulls::Skip,
+            Op::Remove | Op::Replace => Nulls::Unassign,
+        };
         return Ok(Some(match coerce::complex(attribute, value, nulls, at)? {
-            Some(named) => Change::Merge(named),
+            Some(named) => Change::Merge(parts(op, named)),
             None => Change::Unassign,
         }));
     }
@@ -174,47 +419,66 @@ fn whole(
     }))
 }
 
-/// `add` or `replace` of one sub-attribute, of the one value or of all elements.
-fn sub_attribute(
-    op: Op,
+/// The changes that `add` or `replace` makes of sub-attributes with these values.
+fn parts(op: Op, named: Vec<Named>) -> Vec<Part> {
+    named.into_iter().map(|named| part(op, named)).collect()
+}
+
+fn part(op: Op, (sub, value): Named) -> Part {
+    let change = match (op, value) {
+        (Op::Add, Some(Value::Array(new))) if sub.multi_valued => Change::Append(new),
+        (_, Some(Value::Array(elements))) if sub.multi_valued => Change::Elements(elements),
+        (_, Some(value)) => Change::Set(value),
+        (_, None) => Change::Unassign,
+    };
+    (sub, change)
+}
+
+/// `remove` of an attribute or sub-attribute. A value lists what to remove of a list or of a complex
+/// value; a simple value goes whatever the operation says it is.
+fn remove(attribute: &Attribute, value: Option<&Value>, at: &Place) -> Result<Change, ScimError> {
+    match value {
+        None | Some(Value::Null) => Ok(Change::Unassign),
+        Some(value) if attribute.multi_valued => {
+            Ok(Change::RemoveListed(listed(attribute, value, at)?))
+        }
+        Some(value @ Value::Object(_)) if attribute.is_complex() => {
+            listed_parts(attribute, value, at).map(Change::Merge)
+        }
+        Some(_) => Ok(Change::Unassign),
+    }
+}
+
+/// The removal of an attribute that stands in a list of what to remove, such as
+/// `{"department": "D"}` for a whole extension: only where it has this value.
+fn remove_equal(
     attribute: &Attribute,
-    sub: &Arc<Attribute>,
-    value: Option<&Value>,
+    value: &Value,
     at: &Place,
 ) -> Result<Option<Change>, ScimError> {
-    if attribute.multi_valued && op == Op::Add {
-        return Err(ScimError::invalid_path(format!(
-            "{} has many values: say which one, as in {0}[type eq \"work\"].{}",
-            attribute.name, sub.name
-        )));
+    if attribute.multi_valued {
+        return Ok(Some(Change::RemoveListed(listed(attribute, value, at)?)));
     }
-    let Some(named) = named_sub(op, attribute, sub, value, at)? else {
-        return Ok(None);
+    if attribute.is_complex() {
+        return listed_parts(attribute, value, at).map(|parts| Some(Change::Merge(parts)));
+    }
+    let value = coerce::single(attribute, value, at)?;
+    Ok(value.map(Change::UnassignEqual))
+}
+
+fn listed_parts(attribute: &Attribute, value: &Value, at: &Place) -> Result<Vec<Part>, ScimError> {
+    let named = coerce::complex(attribute, value, Nulls::Skip, at)?;
+    let removal = |(sub, value): Named| {
+        let change = match value? {
+            Value::Array(listed) => Change::RemoveListed(listed),
+            value => Change::UnassignEqual(value),
+        };
+        Some((sub, change))
     };
-    Ok(Some(if attribute.multi_valued {
-        Change::Each(named.0, named.1)
-    } else {
-        Change::Merge(vec![named])
-    }))
+    Ok(named.into_iter().flatten().filter_map(removal).collect())
 }
 
-fn remove(
-    attribute: &Attribute,
-    sub: Option<&Arc<Attribute>>,
-    value: Option<&Value>,
-    at: &Place,
-) -> Result<Change, ScimError> {
-    Ok(match (sub, value) {
-        (Some(sub), _) if attribute.multi_valued => Change::Each(Arc::clone(sub), None),
-        (Some(sub), _) => Change::Merge(vec![(Arc::clone(sub), None)]),
-        (None, Some(value)) if attribute.multi_valued && !value.is_null() => {
-            Change::RemoveListed(listed(attribute, value, at)?)
-        }
-        (None, _) => Change::Unassign,
-    })
-}
-
-/// The elements that a `remove` lists; a text alone stands for the `value` of an element.
+/// The elements that a `remove` lists.
 fn listed(attribute: &Attribute, value: &Value, at: &Place) -> Result<Vec<Value>, ScimError> {
     let given = match value {
         Value::Array(given) => given.as_slice(),
@@ -222,177 +486,149 @@ fn listed(attribute: &Attribute, value: &Value, at: &Place) -> Result<Vec<Value>
     };
     let mut listed = Vec::with_capacity(given.len());
     for (index, value) in given.iter().enumerate() {
-        let at = at.index(index);
-        let wrapped = (attribute.is_complex() && value.is_string())
-            .then(|| Value::Object(Map::from_iter([("value".to_owned(), value.clone())])));
-        listed.extend(coerce::element(
-            attribute,
-            wrapped.as_ref().unwrap_or(value),
-            &at,
-        )?);
+        listed.extend(coerce::element(attribute, value, &at.index(index))?);
     }
     Ok(listed)
 }
 
-/// The parts of `emails[type eq "work"].value`.
-struct Found<'a> {
-    attribute: &'a Attribute,
-    syntax: &'a syntax::Filter,
-    sub: Option<&'a Arc<Attribute>>,
-    at: Place<'a>,
-    compatibility: Compatibility,
+impl Change {
+    /// The value that the change gives to an attribute without one.
+    fn value(&self) -> Option<Value> {
+        match self {
+            Self::Set(value) => Some(value.clone()),
+            Self::Append(values) | Self::Elements(values) => Some(Value::Array(values.clone())),
+            Self::Unassign
+            | Self::UnassignEqual(_)
+            | Self::Merge(_)
+            | Self::RemoveListed(_)
+            | Self::Each(_)
+            | Self::Where(_) => None,
+        }
+    }
 }
 
-fn filtered(
-    op: Op,
-    found: &Found,
-    filter: Filter,
-    value: Option<&Value>,
-) -> Result<Option<Change>, ScimError> {
-    let Found { attribute, at, .. } = found;
-    let step = match (op, found.sub, value) {
-        (Op::Remove, None, _) => Step::Remove,
-        (Op::Remove, Some(sub), _) => {
-            if sub.required {
-                return Err(refuse::required(&at.name(&sub.name).to_string()));
+/// A filter on the elements of a list, and what it stands for where it finds none.
+struct Found<'a> {
+    list: &'a Attribute,
+    syntax: &'a syntax::Filter,
+    at: Place<'a>,
+}
+
+impl Found<'_> {
+    /// What a filter that finds nothing stands for: Entra expects `emails[type eq "work"].value` to create the element
+    /// `{"type": "work", "value": ..}`. A filter that the new element would not satisfy cannot mean that.
+    fn on_miss(&self, parts: &[Part]) -> OnMiss {
+        let Some(mut terms) = self.eq_terms(self.syntax) else {
+            return OnMiss::Refuse;
+        };
+        for (sub, change) in parts {
+            let Some(value) = change.value() else {
+                continue;
+            };
+            let term = terms.iter_mut().find(|(term, _)| term.name == sub.name);
+            match (term, value) {
+                (Some((_, Some(Value::Array(term)))), Value::Array(new)) => {
+                    let adds = matches!(change, Change::Append(_));
+                    if adds {
+                        coerce::extend(sub, term, &new);
+                    } else if Same::of(sub, &Value::Array(new.clone()))
+                        .holds(&Same::of(sub, &Value::Array(term.clone())))
+                    {
+                        *term = new;
+                    } else {
+                        return OnMiss::Refuse;
+                    }
+                }
+                (Some((_, Some(term))), value) if Same::of(sub, term) == Same::of(sub, &value) => {
+                    *term = value;
+                }
+                (Some(_), _) => return OnMiss::Refuse,
+                (None, value) => terms.push((Arc::clone(sub), Some(value))),
             }
-            Step::Merge(vec![(Arc::clone(sub), None)])
         }
-        (op, Some(sub), value) => match named_sub(op, attribute, sub, value, at)? {
-            Some(named) => Step::Merge(vec![named]),
-            None => return Ok(None),
-        },
-        (Op::Add, None, Some(value)) if coerce::is_nothing(value) => return Ok(None),
-        (Op::Add, None, Some(value)) if attribute.is_complex() => {
-            match coerce::complex(attribute, value, Nulls::Skip, at)? {
-                Some(named) => Step::Merge(named),
-                None => return Ok(None),
-            }
-        }
-        (_, None, Some(value)) => match coerce::element(attribute, only(value), at)? {
-            Some(element) => Step::Replace(element),
-            None => Step::Remove,
-        },
-        (_, None, None) => return Ok(None),
-    };
-    let on_miss = match &step {
-        // RFC 7644 section 3.5.2.2: to remove what is not there succeeds.
-        _ if op == Op::Remove => OnMiss::Ignore,
-        // Table 9: the filter of the path yielded nothing that could be changed.
-        _ if found.compatibility.is_strict() => OnMiss::Refuse,
-        Step::Remove => OnMiss::Ignore,
-        Step::Merge(named) if named.iter().all(|(_, value)| value.is_none()) => OnMiss::Ignore,
-        Step::Merge(named) => on_miss(found, named),
-        Step::Replace(Value::Object(members)) => {
+        let mut members: Map<String, Value> = terms
+            .into_iter()
+            .filter_map(|(sub, value)| Some((sub.name.clone(), value?)))
+            .collect();
+        crate::scim::document::arrange_complex(self.list, &mut members);
+        OnMiss::Create(Value::Object(members))
+    }
+
+    /// The same for a whole element.
+    fn on_missing_value(&self, value: &Value) -> OnMiss {
+        if let Value::Object(members) = value {
             let named = |sub: &Arc<Attribute>| {
                 let value = members.get(&sub.name)?;
                 Some((Arc::clone(sub), Some(value.clone())))
             };
-            let named: Vec<Named> = attribute.sub_attributes.iter().filter_map(named).collect();
-            on_miss(found, &named)
+            let named = self.list.sub_attributes.iter().filter_map(named).collect();
+            return self.on_miss(&parts(Op::Replace, named));
         }
-        Step::Replace(_) => OnMiss::Refuse,
-    };
-    Ok(Some(Change::Where {
-        filter,
-        step,
-        on_miss,
-    }))
-}
-
-/// What a filter that finds nothing stands for: Entra expects `emails[type eq "work"].value` to create the element
-/// `{"type": "work", "value": ..}`. A filter that the new element would not satisfy cannot mean that.
-fn on_miss(found: &Found, named: &[Named]) -> OnMiss {
-    let Some(mut terms) = eq_terms(found.syntax, found.attribute, &found.at) else {
-        return OnMiss::Refuse;
-    };
-    for (sub, value) in named {
-        let Some(value) = value else { continue };
-        match terms.iter_mut().find(|(term, _)| term.name == sub.name) {
-            Some((_, Some(term))) if same_text(sub, term, value) => *term = value.clone(),
-            Some(_) => return OnMiss::Refuse,
-            None => terms.push((Arc::clone(sub), Some(value.clone()))),
+        // `rooms[value eq "r1"]` can only be followed by this very value.
+        let is_asked_for = match self.syntax {
+            syntax::Filter::Compare(comparison)
+                if comparison.op == syntax::CompareOp::Eq
+                    && comparison.path.name.eq_ignore_ascii_case("value") =>
+            {
+                coerce::scalar(self.list, &literal(&comparison.value), &self.at)
+                    .ok()
+                    .flatten()
+                    .is_some_and(|asked| Same::of(self.list, &asked) == Same::of(self.list, value))
+            }
+            _ => false,
+        };
+        if is_asked_for {
+            OnMiss::Create(value.clone())
+        } else {
+            OnMiss::Refuse
         }
     }
-    let mut members: Map<String, Value> = terms
-        .into_iter()
-        .filter_map(|(sub, value)| Some((sub.name.clone(), value?)))
-        .collect();
-    crate::scim::document::arrange_complex(found.attribute, &mut members);
-    OnMiss::Create(Value::Object(members))
-}
 
-/// The sub-attributes that a filter of `eq` terms joined by `and` fixes.
-fn eq_terms(filter: &syntax::Filter, attribute: &Attribute, at: &Place) -> Option<Vec<Named>> {
-    match filter {
-        syntax::Filter::Compare(comparison) if comparison.op == syntax::CompareOp::Eq => {
-            let sub = attribute.sub_attribute(&comparison.path.name)?;
-            if sub.mutability == Mutability::ReadOnly {
-                return None;
-            }
-            let value = match &comparison.value {
-                syntax::Value::Null => Value::Null,
-                syntax::Value::Bool(value) => Value::from(*value),
-                syntax::Value::Integer(value) => Value::from(*value),
-                syntax::Value::Decimal(value) => Value::from(*value),
-                syntax::Value::String(value) => Value::from(value.as_str()),
-            };
-            let mut value = coerce::scalar(sub, &value, at).ok()?;
-            if let Some(value) = &mut value {
-                coerce::canonicalise(attribute, sub, value);
-            }
-            Some(vec![(Arc::clone(sub), value)])
-        }
-        syntax::Filter::And(terms) => {
-            let mut all: Vec<Named> = Vec::new();
-            for term in terms {
-                for (sub, value) in eq_terms(term, attribute, at)? {
-                    if all.iter().any(|(other, _)| other.name == sub.name) {
-                        return None;
-                    }
-                    all.push((sub, value));
+    /// The sub-attributes that a filter of `eq` terms joined by `and` fixes.
+    fn eq_terms(&self, filter: &syntax::Filter) -> Option<Vec<Named>> {
+        match filter {
+            syntax::Filter::Compare(comparison) if comparison.op == syntax::CompareOp::Eq => {
+                let sub = self.list.sub_attribute(&comparison.path.name)?;
+                if sub.mutability == Mutability::ReadOnly {
+                    return None;
                 }
+                let mut value =
+                    coerce::attribute(sub, &literal(&comparison.value), &self.at).ok()?;
+                if let Some(value) = &mut value {
+                    coerce::canonicalise(self.list, sub, value);
+                }
+                Some(vec![(Arc::clone(sub), value)])
             }
-            Some(all)
+            syntax::Filter::And(terms) => {
+                let mut all: Vec<Named> = Vec::new();
+                for term in terms {
+                    for (sub, value) in self.eq_terms(term)? {
+                        let known = all.iter_mut().find(|(other, _)| other.name == sub.name);
+                        match (known, value) {
+                            // One element may have both values of a list.
+                            (Some((_, Some(Value::Array(list)))), Some(Value::Array(more))) => {
+                                coerce::extend(&sub, list, &more);
+                            }
+                            (Some(_), _) => return None,
+                            (None, value) => all.push((sub, value)),
+                        }
+                    }
+                }
+                Some(all)
+            }
+            _ => None,
         }
-        _ => None,
     }
 }
 
-fn same_text(sub: &Attribute, left: &Value, right: &Value) -> bool {
-    match (left, right) {
-        (Value::String(left), Value::String(right)) if !sub.case_exact => {
-            crate::scim::name::fold(left) == crate::scim::name::fold(right)
-        }
-        _ => left == right,
-    }
-}
-
-/// The value for one sub-attribute; nothing where there is nothing to add.
-fn named_sub(
-    op: Op,
-    attribute: &Attribute,
-    sub: &Arc<Attribute>,
-    value: Option<&Value>,
-    at: &Place,
-) -> Result<Option<Named>, ScimError> {
+/// The literal of a filter as JSON.
+pub(super) fn literal(value: &syntax::Value) -> Value {
     match value {
-        None => Ok(None),
-        Some(value) if op == Op::Add && coerce::is_nothing(value) => Ok(None),
-        Some(value) => {
-            let mut value = coerce::attribute(sub, value, at)?;
-            if let Some(value) = &mut value {
-                coerce::canonicalise(attribute, sub, value);
-            }
-            Ok(Some((Arc::clone(sub), value)))
-        }
-    }
-}
-
-fn nulls(op: Op) -> Nulls {
-    match op {
-        Op::Add => Nulls::Skip,
-        Op::Remove | Op::Replace => Nulls::Unassign,
+        syntax::Value::Null => Value::Null,
+        syntax::Value::Bool(value) => Value::from(*value),
+        syntax::Value::Integer(value) => Value::from(*value),
+        syntax::Value::Decimal(value) => Value::from(*value),
+        syntax::Value::String(value) => Value::from(value.as_str()),
     }
 }
 

@@ -124,6 +124,7 @@ mod envelope;
 mod extensions;
 mod group_members;
 mod limits;
+mod lists;
 mod paths;
 mod properties;
 mod remove;

@@ -97,15 +97,23 @@ fn types() {
         json!({EU: {"manager": {"value": "m1"}}}),
     );
     check_both(json!({EU: []}), INVALID, json!({}));
+    check_both(json!({"active": 1}), INVALID, json!({"active": true}));
+    check_both(json!({"title": ["a"]}), INVALID, json!({"title": "a"}));
+    for one in [json!("a@b.org"), json!(["a@b.org"])] {
+        check_both(
+            json!({"emails": one}),
+            INVALID,
+            json!({"emails": [{"value": "a@b.org"}]}),
+        );
+    }
     check_both(json!({EU: ""}), INVALID, json!({}));
     for wrong in [
         json!({"active": "yes"}),
-        json!({"active": 1}),
+        json!({"active": 2}),
         json!({"name": "Ada"}),
         json!({"title": true}),
         json!({"title": ["a", "b"]}),
         json!({"title": {"value": "a"}}),
-        json!({"emails": ["a@b.org"]}),
         json!({"emails": [["a@b.org"]]}),
         json!({"emails": [{"value": {"a": 1}}]}),
         json!({"x509Certificates": [{"value": "%%%"}]}),
@@ -159,7 +167,26 @@ fn unknown_names() {
         json!({EU: {"department": "D"}}),
     );
     check_both(json!({ACME: {"a": 1}}), SYNTAX, json!({ACME: {"a": 1}}));
-    check_both(json!({USER: {"title": "Dr"}}), SYNTAX, json!({}));
+    check_both(
+        json!({USER: {"title": "Dr"}}),
+        SYNTAX,
+        json!({"title": "Dr"}),
+    );
+    check_both(
+        json!({format!("{EU}:department"): "D"}),
+        SYNTAX,
+        json!({EU: {"department": "D"}}),
+    );
+    check_both(
+        json!({"name.givenName": "Ada"}),
+        SYNTAX,
+        json!({"name": {"givenName": "Ada"}}),
+    );
+    check_both(
+        json!({"emails[type eq \"work\"].value": "a@b.org"}),
+        SYNTAX,
+        json!({"emails": [{"value": "a@b.org", "type": "work"}]}),
+    );
     let error = strictly(&body(&json!({"emails": [{"nope": 1}]}))).unwrap_err();
     assert!(
         error
@@ -190,7 +217,7 @@ fn schemas() {
         json!({}),
         json!(7),
     ] {
-        check_neither(json!({"schemas": wrong}), SYNTAX);
+        check_both(json!({"schemas": wrong}), SYNTAX, json!({}));
     }
     let error = strictly(&json!({"userName": "ada"})).unwrap_err();
     assert_eq!(error.kind, SYNTAX);

@@ -246,14 +246,15 @@ fn wrong_values() {
         invalid,
     );
     check_error(json!({}), add("title", json!({"x": 1})), invalid);
-    check_error(json!({}), add("title", json!(["x"])), invalid);
+    check_error(json!({}), add("title", json!(["x", "y"])), invalid);
     check_error(json!({}), add("title", json!(true)), invalid);
     check_error(json!({}), add("title", json!("a\u{0}b")), invalid);
     check_error(json!({}), add("active", json!("yes")), invalid);
-    check_error(json!({}), add("active", json!(1)), invalid);
+    check_error(json!({}), add("active", json!(2)), invalid);
     check_error(json!({}), add("name", json!("Ada")), invalid);
     check_error(json!({}), add("name.givenName", json!({})), invalid);
-    check_error(json!({}), add("emails", json!("a@w.org")), invalid);
+    check_error(json!({}), add("emails", json!(true)), invalid);
+    check_error(json!({}), add("addresses", json!("Bern")), invalid);
     check_error(json!({}), add("emails", json!([{"value": {}}])), invalid);
     check_error(
         emails(),
@@ -262,7 +263,7 @@ fn wrong_values() {
     );
     check_error(
         emails(),
-        add("emails[type eq \"work\"]", json!("x")),
+        add("emails[type eq \"work\"]", json!(true)),
         invalid,
     );
     check_error(

@@ -186,6 +186,6 @@ fn unknown() {
     check_error(
         json!({}),
         path("add", "skills[value eq \"x\"]", json!("y")),
-        ErrorKind::InvalidPath,
+        ErrorKind::NoTarget,
     );
 }

@@ -149,7 +149,7 @@ fn refused() {
     let invalid = ErrorKind::InvalidValue;
     check_members_error(json!([{"op": "add", "path": "members"}]), invalid);
     check_members_error(
-        json!([{"op": "add", "path": "members", "value": ["a"]}]),
+        json!([{"op": "add", "path": "members", "value": [true]}]),
         invalid,
     );
     check_members_error(

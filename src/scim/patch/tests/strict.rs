@@ -79,7 +79,12 @@ fn envelopes() {
             None,
         ),
         (json!({"schemas": [PATCH_OP]}), Some(SYNTAX), Some(SYNTAX)),
-        (json!({"Operations": op()}), Some(SYNTAX), Some(SYNTAX)),
+        (json!({"Operations": op()}), Some(SYNTAX), None),
+        (
+            json!({"schemas": ["urn:x"], "Operations": op()}),
+            Some(SYNTAX),
+            None,
+        ),
         (
             patch_op(json!([{"op": "move", "path": "title"}])),
             Some(SYNTAX),
@@ -275,7 +280,7 @@ fn remove_with_a_value() {
         json!({EU: {"department": "D"}}),
         one("remove", EU, json!({})),
         INVALID,
-        json!({}),
+        json!({EU: {"department": "D"}}),
     );
 }
 
@@ -341,8 +346,9 @@ fn without_path() {
         INVALID,
         json!({}),
     );
-    check_neither(json!({}), replace(json!({"id": "other"})), mutability);
-    check_neither(json!({}), replace(json!({"id": 7})), mutability);
+    for id in [json!("other"), json!(7)] {
+        check_both(json!({}), replace(json!({"id": id})), mutability, json!({}));
+    }
 }
 
 // R7644-3.5.2-21, R7644-3.5.2-22, R7644-3.5.2-25
@@ -366,8 +372,24 @@ fn paths() {
         PATH,
         json!({"emails": [{"value": "a@w.org", "type": "work", "primary": true}]}),
     );
-    check_neither(json!({}), one("add", "nope", json!(1)), PATH);
-    check_neither(json!({}), one("add", "userName.x", json!("x")), PATH);
+    for undefined in ["nope", "userName.x", "emails[type eq \"work\"].nope"] {
+        let operations = one("add", undefined, json!("x"));
+        check_both(json!({}), operations, PATH, json!({}));
+    }
+    let near = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:department";
+    check_neither(json!({}), one("add", near, json!("x")), PATH);
+    check_both(
+        json!({}),
+        one("add", &format!("{EU}.department"), json!("D")),
+        PATH,
+        json!({EU: {"department": "D"}}),
+    );
+    check_both(
+        json!({}),
+        one("add", "", json!({"title": "Dr"})),
+        PATH,
+        json!({"title": "Dr"}),
+    );
 }
 
 // R7644-3.5.2-09, R7643-4.3-02

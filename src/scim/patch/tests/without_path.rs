@@ -55,18 +55,37 @@ fn echoes_are_ignored() {
         json!({"nickName": "A"}),
     );
     check(json!({}), replace(json!({"id": null})), json!({}));
-    check_error(
+    // However they are written.
+    let core = "urn:ietf:params:scim:schemas:core:2.0:User";
+    for name in [
+        "id",
+        "meta",
+        "groups",
+        "meta.version",
+        "groups.value",
+        "groups[type eq \"direct\"].value",
+        &format!("{core}:id"),
+        &format!("{core}:groups"),
+        &format!("{core}.meta.created"),
+        &format!("{EU}:manager.displayName"),
+    ] {
+        for value in [json!("other"), json!(7), json!(""), json!(null), json!([])] {
+            let sent = json!({(name): value, "nickName": "A"});
+            check(json!({}), replace(sent.clone()), json!({"nickName": "A"}));
+            let nested = json!({(core): sent});
+            check(json!({}), replace(nested), json!({"nickName": "A"}));
+        }
+    }
+    check(
         json!({}),
-        replace(json!({"id": "other"})),
-        ErrorKind::Mutability,
+        replace(json!({EU: {"manager": {"displayName": ""}, "manager.displayName": "B"}})),
+        json!({}),
     );
-    check_error(json!({}), replace(json!({"id": 7})), ErrorKind::Mutability);
     check(
         json!({}),
         json!([{"op": "add", "path": "schemas", "value": [EU]}]),
         json!({}),
     );
-    let core = "urn:ietf:params:scim:schemas:core:2.0:User";
     check(
         json!({}),
         json!([{"op": "replace", "path": "schemas", "value": [core, EU]}]),

@@ -1,0 +1,695 @@
+//! Lists, wherever they are: what `add` keeps, what `remove` with a value takes, what a filter finds.
+
+use super::*;
+use crate::scim::registry::Extension;
+use crate::scim::schema::Schema;
+
+const HOME: &str = "urn:example:Home";
+/// No schema describes it.
+const X: &str = "urn:acme:x";
+
+/// A user with lists of texts: as an attribute, within one complex value, and within each of several.
+fn resident() -> ResourceType {
+    let text = r#"{"id": "urn:example:Home", "name": "Home", "attributes": [
+        {"name": "devices", "multiValued": true},
+        {"name": "codes", "multiValued": true, "caseExact": true},
+        {"name": "badge"},
+        {"name": "home", "type": "complex", "subAttributes": [
+            {"name": "street"}, {"name": "rooms", "multiValued": true}
+        ]},
+        {"name": "places", "type": "complex", "multiValued": true, "subAttributes": [
+            {"name": "value"}, {"name": "type"}, {"name": "primary", "type": "boolean"},
+            {"name": "tags", "multiValued": true}
+        ]}
+    ]}"#;
+    let standard = user();
+    let mut extensions = standard.extensions.clone();
+    extensions.push(Extension {
+        schema: Arc::new(Schema::parse(text).unwrap()),
+        required: false,
+    });
+    let schema = standard.schema.clone();
+    ResourceType::new("User", "/Users", "", schema, extensions).unwrap()
+}
+
+fn patched(
+    rt: &ResourceType,
+    document: &Value,
+    operations: &Value,
+    compatibility: Compatibility,
+) -> Result<Document, ScimError> {
+    let patch = parse(rt, &patch_op(operations.clone()), compatibility)?;
+    Ok(patch.apply(rt, &complete(rt, document))?.document)
+}
+
+/// For a tolerant tenant, and for a strict one unless only a tolerant one takes it.
+#[track_caller]
+fn check_lists(document: &Value, operation: Value, expected: &Value, strict: bool) {
+    let rt = resident();
+    let operations = json!([operation]);
+    for compatibility in [Compatibility::Tolerant, Compatibility::Strict] {
+        let found = patched(&rt, document, &operations, compatibility);
+        if compatibility.is_strict() && !strict {
+            assert!(found.is_err(), "strict: {operations}");
+            continue;
+        }
+        let found = found.unwrap_or_else(|error| panic!("{operations}: {error}"));
+        assert_eq!(
+            found.to_string(),
+            complete(&rt, expected).to_string(),
+            "{operations}"
+        );
+    }
+}
+
+#[track_caller]
+fn check_tolerant(document: &Value, operation: Value, expected: Value) {
+    check_lists(document, operation, &expected, false);
+}
+
+#[track_caller]
+fn check_everywhere(document: &Value, operation: Value, expected: Value) {
+    check_lists(document, operation, &expected, true);
+}
+
+fn home(rooms: Value) -> Value {
+    json!({HOME: {"home": {"street": "s", "rooms": rooms}}})
+}
+
+fn operation(op: &str, path: &str, value: Value) -> Value {
+    json!({"op": op, "path": path, "value": value})
+}
+
+// R7644-3.5.2.1-01, R7644-3.5.2.1-05
+#[test]
+fn add_appends_to_a_list_in_a_complex_value() {
+    let before = home(json!(["r0", "r1"]));
+    let after = || home(json!(["r0", "r1", "r2"]));
+    let (path, whole) = (format!("{HOME}:home.rooms"), format!("{HOME}:home"));
+    check_everywhere(&before, operation("add", &path, json!(["r2"])), after());
+    check_everywhere(
+        &before,
+        operation("add", &path, json!(["r2", "R0"])),
+        after(),
+    );
+    check_everywhere(
+        &before,
+        operation("add", &whole, json!({"rooms": ["r2"]})),
+        after(),
+    );
+    let nested = || json!({"home": {"rooms": ["r2"]}});
+    check_everywhere(&before, operation("add", HOME, nested()), after());
+    check_everywhere(
+        &before,
+        json!({"op": "add", "value": {HOME: nested()}}),
+        after(),
+    );
+    check_tolerant(&before, operation("add", &path, json!("r2")), after());
+    check_tolerant(
+        &before,
+        operation("add", &path, json!([{"value": "r2"}])),
+        after(),
+    );
+    for name in [path.clone(), format!("{HOME}.home.rooms")] {
+        let value = json!({"op": "add", "value": {(name): "r2"}});
+        check_tolerant(&before, value, after());
+    }
+    let value = json!({"op": "add", "value": {HOME: {"home.rooms": "r2"}}});
+    check_tolerant(&before, value, after());
+    // Never a text where a list is declared.
+    check_tolerant(
+        &json!({}),
+        operation("add", &path, json!("r0")),
+        json!({HOME: {"home": {"rooms": ["r0"]}}}),
+    );
+    check_everywhere(
+        &before,
+        operation("replace", &path, json!(["r2"])),
+        home(json!(["r2"])),
+    );
+}
+
+// R7644-3.5.2.1-05, R7644-3.5.2.3-03
+#[test]
+fn lists_in_the_elements_of_a_list() {
+    let places = |tags: Value| {
+        json!({HOME: {"places": [
+            {"value": "a", "type": "work", "tags": tags},
+            {"value": "b", "type": "home", "tags": ["x"]},
+        ]}})
+    };
+    let before = places(json!(["x", "y"]));
+    let work = format!("{HOME}:places[type eq \"work\"]");
+    let tags = format!("{work}.tags");
+    let more = || places(json!(["x", "y", "z"]));
+    check_everywhere(&before, operation("add", &tags, json!(["z"])), more());
+    check_everywhere(
+        &before,
+        operation("add", &work, json!({"tags": ["z"]})),
+        more(),
+    );
+    let places_path = format!("{HOME}:places");
+    let again = json!([{"value": "A", "type": "work", "tags": ["z", "X"]}]);
+    check_everywhere(&before, operation("add", &places_path, again), more());
+    check_everywhere(
+        &before,
+        operation("replace", &tags, json!(["z"])),
+        places(json!(["z"])),
+    );
+    // A filter on the list finds its element.
+    let tagged = format!("{HOME}:places[tags eq \"y\"].tags");
+    check_everywhere(&before, operation("add", &tagged, json!(["z"])), more());
+    let both = format!("{HOME}:places[tags eq \"y\" and tags eq \"X\"].type");
+    let mut typed = before.clone();
+    typed[HOME]["places"][0]["type"] = json!("new");
+    check_everywhere(&before, operation("replace", &both, json!("new")), typed);
+    check_everywhere(
+        &before,
+        json!({"op": "remove", "path": format!("{HOME}:places[tags eq \"y\"]")}),
+        json!({HOME: {"places": [before[HOME]["places"][1]]}}),
+    );
+    // What the filter does not find is created, its list as a list.
+    check_tolerant(
+        &json!({}),
+        operation(
+            "replace",
+            &format!("{HOME}:places[tags eq \"q\"].value"),
+            json!("v"),
+        ),
+        json!({HOME: {"places": [{"value": "v", "tags": ["q"]}]}}),
+    );
+    check_tolerant(
+        &json!({}),
+        operation(
+            "add",
+            &format!("{HOME}:places[tags eq \"q\"].tags"),
+            json!(["r"]),
+        ),
+        json!({HOME: {"places": [{"tags": ["q", "r"]}]}}),
+    );
+    // The values of a list can be chosen themselves.
+    check_everywhere(
+        &before,
+        json!({"op": "remove", "path": format!("{HOME}:places.tags[value eq \"x\"]")}),
+        json!({HOME: {"places": [
+            {"value": "a", "type": "work", "tags": ["y"]}, {"value": "b", "type": "home"},
+        ]}}),
+    );
+}
+
+// R7644-3.5.2.2-06
+#[test]
+fn remove_takes_the_listed_values_only() {
+    let rooms = format!("{HOME}:home.rooms");
+    let before = home(json!(["r0", "r1"]));
+    let remove = |path: &str, value: Value| operation("remove", path, value);
+    let left = || home(json!(["r1"]));
+    for listed in [
+        json!(["r0"]),
+        json!("R0"),
+        json!([{"value": "r0"}]),
+        json!(["r0", "q"]),
+    ] {
+        check_tolerant(&before, remove(&rooms, listed), left());
+    }
+    for nothing in [json!([]), json!(["q"]), json!("")] {
+        check_tolerant(&before, remove(&rooms, nothing), before.clone());
+    }
+    check_tolerant(
+        &before,
+        remove(&format!("{HOME}:home"), json!({"rooms": ["r0"]})),
+        left(),
+    );
+    check_tolerant(
+        &before,
+        remove(HOME, json!({"home": {"rooms": ["r0"]}})),
+        left(),
+    );
+    check_tolerant(&before, remove(HOME, json!({"home.rooms": ["r0"]})), left());
+    check_everywhere(
+        &before,
+        json!({"op": "remove", "path": format!("{rooms}[value eq \"R0\"]")}),
+        left(),
+    );
+    check_everywhere(
+        &before,
+        json!({"op": "remove", "path": rooms}),
+        json!({HOME: {"home": {"street": "s"}}}),
+    );
+    let codes = json!({HOME: {"codes": ["a", "A", "b"]}});
+    let path = format!("{HOME}:codes");
+    check_tolerant(
+        &codes,
+        remove(&path, json!(["a"])),
+        json!({HOME: {"codes": ["A", "b"]}}),
+    );
+    let places = json!({HOME: {"places": [
+        {"value": "a", "type": "work", "tags": ["x", "y"]},
+        {"value": "b", "type": "work", "tags": ["x"]},
+    ]}});
+    let work = format!("{HOME}:places[type eq \"work\"]");
+    let mut expected = places.clone();
+    expected[HOME]["places"][0]["tags"] = json!(["x"]);
+    check_tolerant(
+        &places,
+        remove(&format!("{work}.tags"), json!(["Y"])),
+        expected,
+    );
+    check_tolerant(
+        &places,
+        remove(&work, json!([{"value": "a"}])),
+        json!({HOME: {"places": [places[HOME]["places"][1]]}}),
+    );
+    check_tolerant(&places, remove(&work, json!([])), places.clone());
+    check_tolerant(
+        &places,
+        remove(&format!("{HOME}:places"), json!([{"tags": ["Y"]}])),
+        json!({HOME: {"places": [places[HOME]["places"][1]]}}),
+    );
+}
+
+// R7644-3.5.2.2-06
+#[test]
+fn remove_takes_the_listed_parts_of_an_extension() {
+    let before = json!({
+        EU: {"department": "D", "costCenter": "C", "manager": {"value": "m"}},
+        HOME: {"devices": ["1", "2"], "badge": "b"},
+    });
+    let remove = |path: &str, value: Value| operation("remove", path, value);
+    let without = |urn: &str, name: &str| {
+        let mut after = before.clone();
+        after[urn].as_object_mut().unwrap().shift_remove(name);
+        after
+    };
+    check_tolerant(
+        &before,
+        remove(EU, json!({"department": "d"})),
+        without(EU, "department"),
+    );
+    check_tolerant(
+        &before,
+        remove(EU, json!({"manager": "m"})),
+        without(EU, "manager"),
+    );
+    check_tolerant(
+        &before,
+        remove(EU, json!({"manager": {"value": "m"}})),
+        without(EU, "manager"),
+    );
+    for nothing in [
+        json!({}),
+        json!([]),
+        json!({"department": "other"}),
+        json!({"department": null}),
+        json!({"manager": {"value": "other"}}),
+        json!({"nope": "D"}),
+    ] {
+        check_tolerant(&before, remove(EU, nothing), before.clone());
+    }
+    let mut after = before.clone();
+    after[HOME]["devices"] = json!(["2"]);
+    check_tolerant(
+        &before,
+        remove(HOME, json!({"devices": ["1"]})),
+        after.clone(),
+    );
+    check_tolerant(
+        &before,
+        json!({"op": "remove", "value": {format!("{HOME}:devices"): "1"}}),
+        after,
+    );
+    check_everywhere(
+        &before,
+        json!({"op": "remove", "path": HOME}),
+        json!({EU: before[EU]}),
+    );
+    let name = json!({"name": {"givenName": "A", "familyName": "B"}});
+    check_tolerant(
+        &name,
+        remove("name", json!({"givenName": "A"})),
+        json!({"name": {"familyName": "B"}}),
+    );
+    check_tolerant(
+        &emails(),
+        remove("emails", json!({"emails": [{"value": "a@h.org"}]})),
+        json!({"emails": [emails()["emails"][0]]}),
+    );
+}
+
+// R7644-3.5.2.2-06, R7643-3.3-02
+#[test]
+fn lists_of_undeclared_extensions() {
+    let x = |list: Value| json!({X: {"list": list, "other": "o"}});
+    let path = format!("{X}:list");
+    let remove = |path: &str, value: Value| operation("remove", path, value);
+    let texts = x(json!(["a", "b", "c"]));
+    let rest = || x(json!(["a", "c"]));
+    for listed in [json!(["b"]), json!("b"), json!([{"value": "b"}])] {
+        check_tolerant(&texts, remove(&path, listed.clone()), rest());
+        check_tolerant(&texts, remove(X, json!({"list": listed})), rest());
+    }
+    let by_filter = format!("{path}[value eq \"b\"]");
+    check_tolerant(&texts, json!({"op": "remove", "path": by_filter}), rest());
+    for nothing in [json!([]), json!(["z"]), json!("B"), json!([{"a": "b"}])] {
+        check_tolerant(&texts, remove(&path, nothing), texts.clone());
+    }
+    check_tolerant(&texts, remove(X, json!({})), texts.clone());
+    check_tolerant(&texts, remove(X, json!({"other": "x"})), texts.clone());
+    check_tolerant(
+        &texts,
+        remove(X, json!({"other": "o"})),
+        json!({X: {"list": ["a", "b", "c"]}}),
+    );
+    check_tolerant(
+        &texts,
+        remove(&path, json!(["a", "b", "c"])),
+        json!({X: {"other": "o"}}),
+    );
+    check_tolerant(
+        &texts,
+        json!({"op": "remove", "path": path}),
+        json!({X: {"other": "o"}}),
+    );
+    check_tolerant(&texts, json!({"op": "remove", "path": X}), json!({}));
+    let numbers = x(json!([1, 2, true]));
+    check_tolerant(&numbers, remove(&path, json!([2])), x(json!([1, true])));
+    let objects = x(json!([{"value": "a", "type": "t"}, {"value": "b"}]));
+    for listed in [json!([{"value": "a"}]), json!("a"), json!({"type": "t"})] {
+        check_tolerant(&objects, remove(&path, listed), x(json!([{"value": "b"}])));
+    }
+    check_tolerant(&objects, remove(&path, json!([{}])), objects.clone());
+    let typed = format!("{path}[type eq \"t\"]");
+    check_tolerant(
+        &objects,
+        json!({"op": "remove", "path": typed}),
+        x(json!([{"value": "b"}])),
+    );
+    check_tolerant(
+        &objects,
+        remove(&typed, json!([{"value": "b"}])),
+        objects.clone(),
+    );
+    // A list inside a member.
+    let inner = json!({X: {"obj": {"list": ["a", "b"], "k": 1}}});
+    let inner_path = format!("{X}:obj.list");
+    let after = json!({X: {"obj": {"list": ["a"], "k": 1}}});
+    check_tolerant(&inner, remove(&inner_path, json!(["b"])), after.clone());
+    check_tolerant(
+        &inner,
+        remove(&format!("{X}:obj"), json!({"list": ["b"]})),
+        after.clone(),
+    );
+    let chosen = format!("{inner_path}[value eq \"b\"]");
+    check_tolerant(&inner, json!({"op": "remove", "path": chosen}), after);
+}
+
+// R7644-3.5.2.1-05, R7644-3.5.2.3-03, R7643-3.3-02
+#[test]
+fn changing_lists_of_undeclared_extensions() {
+    let x = |list: Value| json!({X: {"list": list}});
+    let path = format!("{X}:list");
+    let texts = x(json!(["a", "b"]));
+    check_tolerant(
+        &texts,
+        operation("add", &path, json!(["c", "a"])),
+        x(json!(["a", "b", "c"])),
+    );
+    check_tolerant(
+        &texts,
+        operation("add", &path, json!("B")),
+        x(json!(["a", "b", "B"])),
+    );
+    check_tolerant(
+        &x(json!("a")),
+        operation("add", &path, json!(["b"])),
+        x(json!(["a", "b"])),
+    );
+    let chosen = format!("{path}[value eq \"b\"]");
+    check_tolerant(
+        &texts,
+        operation("replace", &chosen, json!("c")),
+        x(json!(["a", "c"])),
+    );
+    check_tolerant(
+        &texts,
+        operation("add", &chosen, json!("c")),
+        x(json!(["a", "b", "c"])),
+    );
+    let objects = x(json!([{"type": "t", "value": "a"}, {"type": "u", "value": "b"}]));
+    let typed = format!("{path}[type eq \"t\"].value");
+    check_tolerant(
+        &objects,
+        operation("replace", &typed, json!("z")),
+        x(json!([{"type": "t", "value": "z"}, {"type": "u", "value": "b"}])),
+    );
+    check_tolerant(
+        &json!({}),
+        operation("add", &typed, json!("z")),
+        x(json!([{"type": "t", "value": "z"}])),
+    );
+    let rt = resident();
+    let missing = json!([operation("replace", &chosen, json!("c"))]);
+    let error = patched(&rt, &x(json!(["a"])), &missing, Compatibility::Tolerant).unwrap_err();
+    assert_eq!(error.kind, ErrorKind::NoTarget);
+}
+
+// R7643-2.1-03, R7643-3.3-02
+#[test]
+fn names_that_no_path_could_address() {
+    let rt = resident();
+    for value in [
+        json!({"": 1}),
+        json!({"a b": 1}),
+        json!({"a.b.c": 1}),
+        json!({"a": {"": 1}}),
+        json!({"a": [{"b c": 1}]}),
+        json!({"a.": 1}),
+    ] {
+        let body = json!({"userName": "ada", X: value});
+        let error = admit(&rt, &body, Compatibility::Tolerant).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::InvalidSyntax, "{body}: {error}");
+        for operation in [
+            operation("add", X, value.clone()),
+            json!({"op": "replace", "value": {X: value}}),
+        ] {
+            let operations = json!([operation]);
+            let error = patched(&rt, &json!({}), &operations, Compatibility::Tolerant);
+            assert_eq!(
+                error.unwrap_err().kind,
+                ErrorKind::InvalidSyntax,
+                "{operations}"
+            );
+        }
+    }
+    for name in [
+        "urn:acme:x:",
+        "urn:acme:x:a b",
+        "urn:acme:x:a.b.c",
+        "urn:acme x:a",
+    ] {
+        let body = json!({"userName": "ada", name: "v"});
+        let error = admit(&rt, &body, Compatibility::Tolerant).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::InvalidSyntax, "{name}: {error}");
+        let operations = json!([operation("add", name, json!("v"))]);
+        let error = patched(&rt, &json!({}), &operations, Compatibility::Tolerant);
+        assert_eq!(error.unwrap_err().kind, ErrorKind::InvalidPath, "{name}");
+    }
+    // One dot is a path.
+    let body = json!({"userName": "ada", X: {"a.b": 1, "a.c": 2}});
+    let admitted = admit(&rt, &body, Compatibility::Tolerant).unwrap();
+    assert_eq!(admitted.document.0[X], json!({"a": {"b": 1, "c": 2}}));
+}
+
+/// POST and PUT read every name that an operation without path reads.
+// R7644-3.3-07, R7643-3.3-02
+#[test]
+fn a_body_is_read_like_a_value_without_path() {
+    let rt = resident();
+    let core = rt.schema.id.as_str();
+    for body in [
+        json!({(core): {"title": "T", "name": {"givenName": "A"}, "id": "x"}}),
+        json!({(format!("{core}:title")): "T", (format!("{core}:name.givenName")): "A"}),
+        json!({(format!("{core}.title")): ["T"]}),
+        json!({"name.givenName": "A", "name": {"familyName": "B"}}),
+        json!({"emails": [{"value": "c@d.org"}], "emails[type eq \"work\"].value": "a@b.org"}),
+        json!({(format!("{EU}:department")): "D", EU: {"costCenter": "C", "manager.value": "m"}}),
+        json!({(format!("{HOME}:places[type eq \"t\"].tags")): ["x", "y"]}),
+        json!({HOME: {"places[type eq \"t\"].value": "v", "home.rooms": "r"}}),
+        json!({"urn:acme:x:a": 1, "urn:acme:x:b.c": ["d"], "urn:acme:y": {"e": null, "f": 1}}),
+        json!({"nope": 1, "name.nope": 3, (format!("{core}:nope")): 4, "acme:x": 5}),
+        json!({"emails.value": "x", "groups": [1], "urn:ietf:params:scim:schemas:extension:enterprise:2.0:x": 1}),
+    ] {
+        let mut created = body.clone();
+        created["userName"] = json!("ada");
+        let mut admitted = admit(&rt, &created, Compatibility::Tolerant).unwrap();
+        admitted.document.set_id(ID);
+        let mut value = body.clone();
+        // Without elements there is none whose part could be added.
+        value.as_object_mut().unwrap().shift_remove("emails.value");
+        let operations = json!([{"op": "add", "value": value}]);
+        let document = patched(&rt, &json!({}), &operations, Compatibility::Tolerant).unwrap();
+        assert_eq!(
+            admitted.document.to_string(),
+            document.to_string(),
+            "{body}"
+        );
+    }
+}
+
+fn elements() -> impl Strategy<Value = Vec<String>> {
+    let texts = vec!["a", "A", "b", "B", "c", "ä", "Ä", "A\u{308}", "d e", "1"];
+    let text = prop::sample::select(texts).prop_map(str::to_owned);
+    prop::collection::vec(text, 0..6)
+}
+
+/// Where a list can be: its path, whether letter case counts in it, whether its elements are objects.
+#[derive(Debug, Clone, Copy)]
+enum Place {
+    Declared,
+    Exact,
+    InOne,
+    InEach,
+    Objects,
+    Undeclared,
+    UndeclaredInOne,
+    UndeclaredObjects,
+}
+
+impl Place {
+    fn ignores_case(self) -> bool {
+        matches!(
+            self,
+            Self::Declared | Self::InOne | Self::InEach | Self::Objects
+        )
+    }
+
+    fn path(self) -> String {
+        match self {
+            Self::Declared => format!("{HOME}:devices"),
+            Self::Exact => format!("{HOME}:codes"),
+            Self::InOne => format!("{HOME}:home.rooms"),
+            Self::InEach => format!("{HOME}:places[type eq \"t\"].tags"),
+            Self::Objects => "roles".to_owned(),
+            Self::Undeclared => format!("{X}:list"),
+            Self::UndeclaredInOne => format!("{X}:obj.list"),
+            Self::UndeclaredObjects => format!("{X}:objects"),
+        }
+    }
+
+    fn value(self, texts: &[String]) -> Value {
+        let object = |text: &String| json!({"value": text});
+        match self {
+            Self::Objects | Self::UndeclaredObjects => texts.iter().map(object).collect(),
+            _ => json!(texts),
+        }
+    }
+
+    /// A document with the list among other values.
+    fn document(self, texts: &[String]) -> Value {
+        let mut document = self.document_with(self.value(texts));
+        prune(&mut document);
+        document
+    }
+
+    fn document_with(self, list: Value) -> Value {
+        match self {
+            Self::Declared => json!({HOME: {"devices": list, "badge": "b"}}),
+            Self::Exact => json!({HOME: {"codes": list, "badge": "b"}}),
+            Self::InOne => json!({HOME: {"home": {"street": "s", "rooms": list}}}),
+            Self::InEach => json!({HOME: {"places": [
+                {"value": "other", "tags": ["a", "b"]}, {"value": "v", "type": "t", "tags": list},
+            ]}}),
+            Self::Objects => json!({"roles": list, "title": "T"}),
+            Self::Undeclared => json!({X: {"list": list, "k": 1}}),
+            Self::UndeclaredInOne => json!({X: {"obj": {"list": list, "k": 1}}}),
+            Self::UndeclaredObjects => json!({X: {"objects": list, "k": 1}}),
+        }
+    }
+
+    fn is_equal(self, left: &str, right: &str) -> bool {
+        match self.ignores_case() {
+            true => crate::scim::name::fold(left) == crate::scim::name::fold(right),
+            false => left == right,
+        }
+    }
+
+    fn distinct(self, texts: &[String]) -> Vec<String> {
+        let mut distinct: Vec<String> = Vec::new();
+        for text in texts {
+            if !distinct.iter().any(|known| self.is_equal(known, text)) {
+                distinct.push(text.clone());
+            }
+        }
+        distinct
+    }
+}
+
+fn place() -> impl Strategy<Value = Place> {
+    prop::sample::select(vec![
+        Place::Declared,
+        Place::Exact,
+        Place::InOne,
+        Place::InEach,
+        Place::Objects,
+        Place::Undeclared,
+        Place::UndeclaredInOne,
+        Place::UndeclaredObjects,
+    ])
+}
+
+/// Takes empty lists away, which are as good as none.
+fn prune(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            members.retain(|_, value| *value != json!([]));
+            members.values_mut().for_each(prune);
+        }
+        Value::Array(elements) => elements.iter_mut().for_each(prune),
+        _ => {}
+    }
+}
+
+/// What a create makes of the same attributes.
+fn created(rt: &ResourceType, attributes: &Value) -> Document {
+    let mut body = attributes.clone();
+    body["userName"] = json!("ada");
+    let mut document = admit(rt, &body, Compatibility::Tolerant).unwrap().document;
+    document.set_id(ID);
+    document
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
+
+    #[test]
+    fn remove_with_a_value_removes_exactly_the_equal_elements(
+        place in place(),
+        texts in elements(),
+        listed in elements(),
+    ) {
+        let rt = resident();
+        let texts = place.distinct(&texts);
+        let left: Vec<String> = texts
+            .iter()
+            .filter(|text| !listed.iter().any(|one| place.is_equal(one, text)))
+            .cloned()
+            .collect();
+        let before = created(&rt, &place.document(&texts));
+        let operations = patch_op(json!([operation("remove", &place.path(), place.value(&listed))]));
+        let patch = parse(&rt, &operations, Compatibility::Tolerant).unwrap();
+        let after = patch.apply(&rt, &before).unwrap().document;
+        prop_assert_eq!(after, created(&rt, &place.document(&left)));
+    }
+
+    #[test]
+    fn add_loses_no_element(place in place(), texts in elements(), added in elements()) {
+        let rt = resident();
+        let texts = place.distinct(&texts);
+        let all = place.distinct(&[texts.clone(), added.clone()].concat());
+        let before = created(&rt, &place.document(&texts));
+        let operations = patch_op(json!([operation("add", &place.path(), place.value(&added))]));
+        let patch = parse(&rt, &operations, Compatibility::Tolerant).unwrap();
+        let after = patch.apply(&rt, &before).unwrap().document;
+        prop_assert_eq!(after, created(&rt, &place.document(&all)));
+    }
+}

@@ -1,0 +1,619 @@
+//! Edits of extensions that no schema describes: their values are kept and compared as they are, names are matched
+//! ignoring case.
+
+use std::collections::HashSet;
+
+use scim_filter_parser as syntax;
+use serde_json::{Map, Value};
+
+use super::apply::values;
+use super::target::literal;
+use super::{Op, refuse};
+use crate::scim::admit::coerce::{self, Place, is_nothing};
+use crate::scim::admit::same::{Listed, Same};
+use crate::scim::document::into_object;
+use crate::scim::eval::element_matches;
+use crate::scim::filter::resolve_undeclared;
+use crate::scim::registry::AttrRef;
+use crate::scim::{Compatibility, Document, Filter, ScimError};
+
+/// One step on an undeclared extension.
+#[derive(Debug, Clone)]
+pub(super) struct UndeclaredEdit {
+    op: Op,
+    /// The container's URN, or that and an attribute: only the document can tell.
+    name: String,
+    /// `None` for a remove of all that the name stands for.
+    value: Option<Value>,
+    near: Option<Near>,
+    chosen: Option<Chosen>,
+    /// The name is the container's URN, whatever the document has.
+    is_container: bool,
+}
+
+/// What becomes of a name that is nearly under a known schema, unless the document has an extension of that name.
+#[derive(Debug, Clone)]
+pub(super) enum Near {
+    /// `invalidPath` that names this URN.
+    Refuse(String),
+    Ignore,
+}
+
+/// The elements of a list that a filter finds.
+#[derive(Debug, Clone)]
+struct Chosen {
+    path: AttrRef,
+    filter: Filter,
+    /// The members that the filter's `eq` terms ask for; `None` where it has others.
+    terms: Option<Map<String, Value>>,
+    /// One member of each element.
+    sub: Option<String>,
+}
+
+/// What is done with a value.
+#[derive(Clone, Copy)]
+enum Deed<'a> {
+    Put(Op, &'a Value),
+    /// All of it, or what is listed.
+    Remove(Option<&'a Value>),
+}
+
+impl UndeclaredEdit {
+    /// # Errors
+    /// `invalidValue` for what cannot be stored, `invalidSyntax` for names in the value that no path could address.
+    pub(super) fn new(
+        op: Op,
+        name: &str,
+        value: Option<&Value>,
+        near: Option<Near>,
+    ) -> Result<Self, ScimError> {
+        let name = name.trim();
+        let at = Place::root(name);
+        coerce::no_nul(name, &at)?;
+        let value = value.filter(|value| op != Op::Remove || !value.is_null());
+        if let Some(value) = value {
+            coerce::storable(value, &at)?;
+            if op != Op::Remove {
+                check_names(value, &at)?;
+            }
+        }
+        Ok(Self {
+            op,
+            name: name.to_owned(),
+            value: value.cloned(),
+            near,
+            chosen: None,
+            is_container: false,
+        })
+    }
+
+    /// The edit of a whole extension, as the body of a create or replace has it.
+    pub(super) fn of_container(self) -> Self {
+        Self {
+            is_container: true,
+            ..self
+        }
+    }
+
+    /// Narrows the edit to the elements of a list that the filter finds, and to one member of each.
+    ///
+    /// # Errors
+    /// `invalidPath` and `invalidFilter` for a filter that makes no sense.
+    pub(super) fn select(
+        mut self,
+        path: &syntax::AttrPath,
+        filter: &syntax::Filter,
+        sub: Option<String>,
+        compatibility: Compatibility,
+    ) -> Result<Self, ScimError> {
+        let urn = path.urn.as_deref().unwrap_or_default();
+        let (path, resolved) =
+            resolve_undeclared(urn, &path.name, path.sub.as_deref(), filter, compatibility)?;
+        self.chosen = Some(Chosen {
+            path,
+            filter: resolved,
+            terms: eq_terms(filter),
+            sub,
+        });
+        Ok(self)
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// How many values the edit has to look at.
+    pub(super) fn steps(&self, document: &Document) -> usize {
+        let (urn, path) = self.split(document);
+        let Some(container) = spelled(&document.0, urn).and_then(|urn| document.0.get(urn)) else {
+            return 1;
+        };
+        let list = path.and_then(|path| {
+            let name = path.split('.').next().unwrap_or_default();
+            let container = container.as_object()?;
+            container.get(spelled(container, name)?)
+        });
+        let depth = match (self.op, &self.value) {
+            (Op::Remove, Some(value)) => Listed::undeclared(as_list(value)).depth(),
+            _ => 0,
+        };
+        values(list.or(Some(container))).saturating_mul(depth.saturating_add(1))
+    }
+
+    /// Whether the edit was applied; else its name is nearly that of a known schema, and the document has no
+    /// extension of that name.
+    pub(super) fn apply(&self, document: &mut Document) -> Result<bool, ScimError> {
+        let (urn, path) = self.split(document);
+        let own = spelled(&document.0, urn).map(str::to_owned);
+        match (&self.near, &own) {
+            (Some(Near::Refuse(known)), None) => return Err(refuse::near_miss(&self.name, known)),
+            (Some(Near::Ignore), None) => return Ok(false),
+            _ => {}
+        }
+        let urn = own.unwrap_or_else(|| urn.to_owned());
+        let mut container = into_object(document.0.get_mut(&urn).map(Value::take));
+        match path {
+            None => self.on_container(&mut container)?,
+            Some(path) => self.on_attribute(&mut container, path)?,
+        }
+        if container.is_empty() {
+            document.0.shift_remove(&urn);
+        } else {
+            document.0.insert(urn, Value::Object(container));
+        }
+        Ok(true)
+    }
+
+    /// The URN and the attribute. A container that exists decides; an object is meant for a container of its own.
+    fn split(&self, document: &Document) -> (&str, Option<&str>) {
+        let whole = (self.name.as_str(), None);
+        let Some((urn, path)) = self.name.rsplit_once(':') else {
+            return whole;
+        };
+        let exists = |urn: &str| spelled(&document.0, urn).is_some();
+        if self.chosen.is_some() {
+            return (urn, Some(path));
+        }
+        if self.is_container || exists(&self.name) {
+            return whole;
+        }
+        if exists(urn) {
+            return (urn, Some(path));
+        }
+        match self.value {
+            Some(Value::Object(_)) | None => whole,
+            Some(_) if urn.contains(':') => (urn, Some(path)),
+            Some(_) => whole,
+        }
+    }
+
+    fn deed<'v>(&self, value: Option<&'v Value>) -> Deed<'v> {
+        static NULL: Value = Value::Null;
+        match self.op {
+            Op::Remove => Deed::Remove(value),
+            op => Deed::Put(op, value.unwrap_or(&NULL)),
+        }
+    }
+
+    fn on_container(&self, container: &mut Map<String, Value>) -> Result<(), ScimError> {
+        match (self.op, &self.value) {
+            (Op::Remove, None) | (Op::Replace, Some(Value::Null)) => container.clear(),
+            (Op::Remove, Some(Value::Object(listed))) => remove_listed_members(container, listed),
+            (op, Some(Value::Object(new))) => merge(op, container, new),
+            (Op::Remove, Some(_)) | (Op::Add, Some(Value::Null)) | (_, None) => {}
+            (_, Some(other)) => {
+                return Err(ScimError::invalid_value(format!(
+                    "{} must be an object with the attributes of the extension, not {}",
+                    self.name,
+                    coerce::kind_of(other)
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    fn on_attribute(
+        &self,
+        container: &mut Map<String, Value>,
+        path: &str,
+    ) -> Result<(), ScimError> {
+        match &self.chosen {
+            None => apply_at(container, path, self.deed(self.value.as_ref())),
+            Some(chosen) => {
+                let (name, sub) = split_name(container, path);
+                match sub {
+                    None => self.on_chosen(chosen, container, name)?,
+                    Some(sub) => {
+                        let mut inner = into_object(container.get(&name).cloned());
+                        self.on_chosen(chosen, &mut inner, sub)?;
+                        set_object(container, name, inner);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The elements of one list that the filter finds.
+    fn on_chosen(
+        &self,
+        chosen: &Chosen,
+        members: &mut Map<String, Value>,
+        name: String,
+    ) -> Result<(), ScimError> {
+        let name = spelled(members, &name).map_or(name.clone(), str::to_owned);
+        let before = members.get(&name).cloned();
+        let was_list = before.as_ref().is_none_or(Value::is_array);
+        let mut elements = match before {
+            Some(Value::Array(elements)) => elements,
+            None => Vec::new(),
+            Some(single) => vec![single],
+        };
+        let matches = |element: &Value| element_matches(&chosen.filter, &chosen.path, element);
+        let hits: Vec<bool> = elements.iter().map(matches).collect();
+        if hits.contains(&true) {
+            self.change_elements(&mut elements, &hits, chosen.sub.as_deref());
+        } else if self.op != Op::Remove {
+            let element = chosen.described(self.value.as_ref());
+            let refused = || {
+                ScimError::no_target(format!(
+                    "no value of {} is what the path asks for",
+                    self.name
+                ))
+            };
+            elements.push(element.ok_or_else(refused)?);
+        }
+        match elements.len() {
+            0 => {
+                members.shift_remove(&name);
+            }
+            1 if !was_list => {
+                members.insert(name, elements.remove(0));
+            }
+            _ => {
+                members.insert(name, Value::Array(elements));
+            }
+        }
+        Ok(())
+    }
+
+    fn change_elements(&self, elements: &mut Vec<Value>, hits: &[bool], sub: Option<&str>) {
+        let mut hits = hits.iter();
+        let mut added: Vec<Value> = Vec::new();
+        let listed = Listed::undeclared(self.value.as_ref().map_or(&[], as_list));
+        elements.retain_mut(|element| {
+            if hits.next() != Some(&true) {
+                return true;
+            }
+            match (sub, element.as_object_mut(), &self.value) {
+                (Some(sub), Some(members), value) => {
+                    apply_at(members, sub, self.deed(value.as_ref()));
+                    return !members.is_empty();
+                }
+                // An element that is no object has no members but its own `value`.
+                (Some(sub), None, _) if !sub.eq_ignore_ascii_case("value") => return true,
+                _ => {}
+            }
+            match (self.op, &self.value) {
+                (Op::Remove, None) => false,
+                (Op::Remove, Some(value)) => !is_blank(value) && !listed.has(element),
+                (Op::Add, Some(Value::Object(new))) if element.is_object() => {
+                    if let Some(members) = element.as_object_mut() {
+                        merge(Op::Add, members, new);
+                    }
+                    true
+                }
+                (Op::Add, Some(value)) => {
+                    added.extend(as_list(value).iter().cloned());
+                    true
+                }
+                (Op::Replace, Some(value)) if is_nothing(value) => false,
+                (Op::Replace, Some(value)) => {
+                    *element = only(value).clone();
+                    true
+                }
+                (Op::Add | Op::Replace, None) => true,
+            }
+        });
+        elements.extend(added);
+        keep_distinct(elements);
+    }
+}
+
+impl Chosen {
+    /// The element that the filter and the value describe together, where they do not contradict each other.
+    fn described(&self, value: Option<&Value>) -> Option<Value> {
+        let mut members = self.terms.clone()?;
+        let value = only(value?);
+        match (&self.sub, value) {
+            (Some(sub), value) => {
+                let name = spelled(&members, sub).map_or(sub.clone(), str::to_owned);
+                match members.get(&name) {
+                    Some(term) if Same::undeclared(term) != Same::undeclared(value) => return None,
+                    _ => {
+                        members.insert(name, value.clone());
+                    }
+                }
+            }
+            (None, Value::Object(new)) => {
+                for (name, value) in new {
+                    let name = spelled(&members, name).unwrap_or(name).to_owned();
+                    match members.get(&name) {
+                        Some(term) if term != value => return None,
+                        _ => {
+                            members.insert(name, value.clone());
+                        }
+                    }
+                }
+            }
+            // `list[value eq "b"]` can only be followed by this very value.
+            (None, value) => {
+                let asked = spelled(&members, "value").and_then(|name| members.get(name));
+                return (members.len() == 1 && asked == Some(value)).then(|| value.clone());
+            }
+        }
+        Some(Value::Object(members))
+    }
+}
+
+/// The members that a filter of `eq` terms joined by `and` fixes.
+fn eq_terms(filter: &syntax::Filter) -> Option<Map<String, Value>> {
+    match filter {
+        syntax::Filter::Compare(comparison) if comparison.op == syntax::CompareOp::Eq => {
+            let name = comparison.path.name.clone();
+            Some(Map::from_iter([(name, literal(&comparison.value))]))
+        }
+        syntax::Filter::And(terms) => {
+            let mut all = Map::new();
+            for term in terms {
+                for (name, value) in eq_terms(term)? {
+                    if spelled(&all, &name).is_some() {
+                        return None;
+                    }
+                    all.insert(name, value);
+                }
+            }
+            Some(all)
+        }
+        _ => None,
+    }
+}
+
+/// Applies the deed to a member by its name, or with a dot to a member of that member.
+fn apply_at(members: &mut Map<String, Value>, path: &str, deed: Deed) {
+    let (name, sub) = split_name(members, path);
+    match (sub, deed) {
+        (None, Deed::Put(op, value)) => put(op, members, &name, value),
+        (None, Deed::Remove(None)) => {
+            members.shift_remove(&name);
+        }
+        (None, Deed::Remove(Some(listed))) => {
+            let is_gone = match members.get_mut(&name) {
+                None => false,
+                // Of a single value there is nothing to list: `""` is what clients send that always send a value.
+                Some(Value::String(_) | Value::Bool(_) | Value::Number(_)) if is_blank(listed) => {
+                    true
+                }
+                Some(value) => remove_listed(value, listed),
+            };
+            if is_gone {
+                members.shift_remove(&name);
+            }
+        }
+        (Some(sub), deed) => {
+            let mut inner = into_object(members.get(&name).cloned());
+            apply_at(&mut inner, &sub, deed);
+            set_object(members, name, inner);
+        }
+    }
+}
+
+/// Puts an object under the name; an empty one unassigns it, but takes no value away that is no object.
+fn set_object(members: &mut Map<String, Value>, name: String, inner: Map<String, Value>) {
+    if !inner.is_empty() {
+        members.insert(name, Value::Object(inner));
+    } else if members.get(&name).is_some_and(Value::is_object) {
+        members.shift_remove(&name);
+    }
+}
+
+/// The name as the object spells it, and what follows the dot. A member whose own name has a dot wins.
+fn split_name(members: &Map<String, Value>, path: &str) -> (String, Option<String>) {
+    if let Some(name) = spelled(members, path) {
+        return (name.to_owned(), None);
+    }
+    let (name, sub) = match path.split_once('.') {
+        Some((name, sub)) => (name, Some(sub.to_owned())),
+        None => (path, None),
+    };
+    (spelled(members, name).unwrap_or(name).to_owned(), sub)
+}
+
+fn merge(op: Op, before: &mut Map<String, Value>, new: &Map<String, Value>) {
+    for (name, value) in new {
+        apply_at(before, name, Deed::Put(op, value));
+    }
+}
+
+/// Adds or replaces by the rules for known attributes, as far as the JSON itself tells what it is: objects merge,
+/// lists are added to or replaced, null and `[]` unassign under `replace`.
+fn put(op: Op, members: &mut Map<String, Value>, name: &str, value: &Value) {
+    if is_nothing(value) {
+        if op == Op::Replace {
+            members.shift_remove(name);
+        }
+        return;
+    }
+    match (members.get_mut(name), value) {
+        (Some(Value::Object(before)), Value::Object(new)) => merge(op, before, new),
+        (Some(Value::Array(before)), new) if op == Op::Add => {
+            before.extend(as_list(new).iter().cloned());
+            keep_distinct(before);
+        }
+        // A list is added to what was the only value.
+        (Some(before), Value::Array(new)) if op == Op::Add && !before.is_object() => {
+            let mut elements = vec![before.take()];
+            elements.extend(new.iter().cloned());
+            keep_distinct(&mut elements);
+            *before = Value::Array(elements);
+        }
+        (Some(before), new) => *before = distinct(new),
+        (None, new) => {
+            members.insert(name.to_owned(), distinct(new));
+        }
+    }
+}
+
+/// The value as it is stored: equal elements of a list once.
+fn distinct(value: &Value) -> Value {
+    match value {
+        Value::Array(elements) => {
+            let mut elements: Vec<Value> = elements.iter().map(distinct).collect();
+            keep_distinct(&mut elements);
+            Value::Array(elements)
+        }
+        Value::Object(members) => members
+            .iter()
+            .map(|(name, value)| (name.clone(), distinct(value)))
+            .collect(),
+        other => other.clone(),
+    }
+}
+
+/// Removes from an object the members that are listed, as far as they have the values that are listed.
+fn remove_listed_members(members: &mut Map<String, Value>, listed: &Map<String, Value>) {
+    for (path, listed) in listed {
+        let (name, sub) = split_name(members, path);
+        let is_gone = match (members.get_mut(&name), sub) {
+            (None, _) => false,
+            (Some(value), None) => remove_listed(value, listed),
+            (Some(Value::Object(inner)), Some(sub)) => {
+                let sub = spelled(inner, &sub).unwrap_or(&sub).to_owned();
+                if inner
+                    .get_mut(&sub)
+                    .is_some_and(|value| remove_listed(value, listed))
+                {
+                    inner.shift_remove(&sub);
+                }
+                inner.is_empty()
+            }
+            (Some(_), Some(_)) => false,
+        };
+        if is_gone {
+            members.shift_remove(&name);
+        }
+    }
+}
+
+/// Removes from a value what is listed; whether nothing is left of it.
+fn remove_listed(value: &mut Value, listed: &Value) -> bool {
+    match (value, listed) {
+        (Value::Array(elements), listed) => {
+            let listed = Listed::undeclared(as_list(listed));
+            elements.retain(|element| !listed.has(element));
+            elements.is_empty()
+        }
+        (Value::Object(members), Value::Object(listed)) => {
+            remove_listed_members(members, listed);
+            members.is_empty()
+        }
+        (value, listed) => Listed::undeclared(as_list(listed)).has(value),
+    }
+}
+
+fn as_list(value: &Value) -> &[Value] {
+    match value {
+        Value::Array(elements) => elements,
+        other => std::slice::from_ref(other),
+    }
+}
+
+/// The one element of a list of one.
+fn only(value: &Value) -> &Value {
+    match as_list(value) {
+        [element] => element,
+        _ => value,
+    }
+}
+
+fn is_blank(value: &Value) -> bool {
+    value.as_str() == Some("")
+}
+
+/// Keeps the first of equal elements.
+fn keep_distinct(elements: &mut Vec<Value>) {
+    let first: Vec<bool> = {
+        let mut seen = HashSet::with_capacity(elements.len());
+        let mut is_first = |element| seen.insert(Same::undeclared(element));
+        elements.iter().map(&mut is_first).collect()
+    };
+    let mut first = first.into_iter();
+    elements.retain(|_| first.next().unwrap_or(true));
+}
+
+/// The name as the object spells it.
+fn spelled<'a>(members: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
+    match members.get_key_value(name) {
+        Some((name, _)) => Some(name),
+        None => members
+            .keys()
+            .find(|key| key.eq_ignore_ascii_case(name))
+            .map(String::as_str),
+    }
+}
+
+/// Whether a path could address the name: not that of `urn:acme:x:` or `urn:acme:x:a b`.
+pub(super) fn is_name(name: &str, value: Option<&Value>) -> bool {
+    let local = name.rsplit(':').next().unwrap_or_default();
+    // An object may be meant for a container of its own, whose URN may have several dots.
+    let may_be_urn = value.is_none_or(Value::is_object);
+    !name.contains(char::is_whitespace)
+        && !local.is_empty()
+        && (may_be_urn || is_addressable(local))
+}
+
+/// Refuses names of attributes and sub-attributes that no path could ever address.
+fn check_names(value: &Value, at: &Place) -> Result<(), ScimError> {
+    let Value::Object(members) = value else {
+        return check_sub_names(value, at);
+    };
+    for (name, value) in members {
+        check_name(name, at)?;
+        check_sub_names(value, &at.name(name))?;
+    }
+    Ok(())
+}
+
+fn check_sub_names(value: &Value, at: &Place) -> Result<(), ScimError> {
+    match value {
+        Value::Object(members) => members.keys().try_for_each(|name| check_name(name, at)),
+        Value::Array(elements) => elements
+            .iter()
+            .filter_map(Value::as_object)
+            .flat_map(Map::keys)
+            .try_for_each(|name| check_name(name, at)),
+        _ => Ok(()),
+    }
+}
+
+fn check_name(name: &str, at: &Place) -> Result<(), ScimError> {
+    if is_addressable(name) {
+        Ok(())
+    } else {
+        Err(not_addressable(&at.name(name).to_string()))
+    }
+}
+
+fn is_addressable(name: &str) -> bool {
+    let parts = name.split('.');
+    parts.clone().count() <= 2
+        && parts
+            .into_iter()
+            .all(|part| !part.is_empty() && !part.contains(char::is_whitespace))
+}
+
+pub(super) fn not_addressable(name: &str) -> ScimError {
+    ScimError::invalid_syntax(format!(
+        "{name:?} is no name of an attribute: no path could address it; correct the attribute mapping"
+    ))
+}
