@@ -1,6 +1,9 @@
 //! Filters and pages over HTTP (RFC 7644 section 3.4.2). That SQL and the core agree on every filter is
 //! held by property tests elsewhere; this is what a client types.
 
+mod lists;
+mod undeclared;
+
 use serde_json::{Value, json};
 
 use crate::harness::{

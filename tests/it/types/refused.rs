@@ -108,6 +108,21 @@ fn a_complex_attribute_inside_another() {
 }
 
 #[test]
+fn an_index_of_lists_inside_a_list() {
+    let schema = json!({ "id": "urn:x:E", "name": "E", "attributes": [
+        { "name": "places", "type": "complex", "multiValued": true, "subAttributes": [
+            { "name": "tags", "multiValued": true },
+        ] },
+    ] });
+    let config = format!("{EXTENSION}indexed = [\"places.tags\"]\n");
+    check(
+        &config,
+        &[("e.json", &schema.to_string())],
+        &["rollcall.toml line 2", "places.tags", "lists inside a list"],
+    );
+}
+
+#[test]
 fn an_attribute_of_an_unknown_type() {
     check_attributes(
         json!([{ "name": "a", "type": "text" }]),
