@@ -42,7 +42,8 @@ pub struct Admitted {
 
 /// Reads a resource as a client sends it with POST or PUT.
 ///
-/// readOnly attributes are ignored. From a tolerant tenant unknown attributes are dropped without error, and unknown extensions
+/// readOnly attributes are ignored. From a tolerant tenant names are also read as a PATCH without path reads them, attributes
+/// that no schema defines are left out without error, and undeclared extensions
 /// are kept as they are; from a strict one both are faults. The result is complete and valid but for uniqueness.
 pub fn admit(
     rt: &ResourceType,

@@ -93,7 +93,7 @@ both!(a_group_needs_a_name, |app| async move {
         json!({ "schemas": [sample::GROUP] }),
         json!({ "displayName": "" }),
         json!({ "displayName": " " }),
-        json!({ "displayName": "A", "members": "someone" }),
+        json!({ "displayName": "A", "members": true }),
         json!({ "displayName": "A", "members": [{ "display": "no value" }] }),
         json!({ "displayName": "A", "members": [{ "value": {} }] }),
     ] {

@@ -156,12 +156,12 @@ both!(a_patch_is_done_whole_or_not_at_all, |app| async move {
             "invalidPath",
         ),
         (
-            json!({ "op": "replace", "path": "shoeSize", "value": 43 }),
+            json!({ "op": "replace", "path": "urn:ietf:params:scim:schemas:extension:enterprise:2.0:department", "value": "D" }),
             400,
             "invalidPath",
         ),
         (
-            json!({ "op": "replace", "path": "userName.x", "value": "x" }),
+            json!({ "op": "replace", "path": "userName[value eq \"x\"]", "value": "x" }),
             400,
             "invalidPath",
         ),
@@ -217,9 +217,6 @@ both!(the_envelope_must_be_right, |app| async move {
     let (before, path) = somebody(&app).await;
     let operations = json!([{ "op": "replace", "path": "title", "value": "changed" }]);
     for body in [
-        json!({ "Operations": operations }),
-        json!({ "schemas": [], "Operations": operations }),
-        json!({ "schemas": [sample::USER], "Operations": operations }),
         json!({ "schemas": [sample::PATCH_OP] }),
         json!({ "schemas": [sample::PATCH_OP], "Operations": "replace" }),
         json!({ "schemas": [sample::PATCH_OP], "Operations": null }),
@@ -232,12 +229,21 @@ both!(the_envelope_must_be_right, |app| async move {
     let lower_case = json!({ "schemas": [sample::PATCH_OP], "operations": operations });
     let patched = app.patch(&path, &lower_case).await.expect(200);
     assert_eq!(patched["title"], "changed");
-    // No operation is no change, or to the letter a fault.
-    let empty = sample::patch(json!([]));
-    assert_eq!(app.patch(&path, &empty).await.expect(200), patched);
+    // What only a strict tenant rejects.
+    let lenient = [
+        sample::patch(json!([])),
+        json!({ "Operations": operations }),
+        json!({ "schemas": [], "Operations": operations }),
+        json!({ "schemas": [sample::USER], "Operations": operations }),
+    ];
+    for body in &lenient {
+        assert_eq!(app.patch(&path, body).await.expect(200), patched, "{body}");
+    }
     app.set(&json!({ "compatibility": "strict" })).await;
-    let refused = app.patch(&path, &empty).await;
-    refused.expect_error(400, "invalidSyntax");
+    for body in &lenient {
+        let refused = app.patch(&path, body).await;
+        refused.expect_error(400, "invalidSyntax");
+    }
 });
 
 // L-08, R7643-3.1-07, R7644-3.5.2-16, R7644-3.5.2.1-07, R7644-3.5.2.1-10, R7644-3.5.2.2-04, R7644-3.5.2.3-11
