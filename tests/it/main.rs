@@ -13,6 +13,7 @@ mod harness;
 mod architecture;
 mod auth;
 mod backup;
+mod boundary;
 mod bulk;
 mod chaos;
 mod compatibility;
