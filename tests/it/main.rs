@@ -35,6 +35,7 @@ mod fuzz;
 mod graceful;
 mod groups;
 mod history;
+mod hostile;
 mod jwt;
 mod kill;
 mod limits;
