@@ -4,16 +4,14 @@ use actix_web::http::StatusCode;
 use actix_web::web::{Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use jiff::Timestamp;
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::auth::{Fields, Scope, Scopes};
 use crate::http::body;
 use crate::http::error::ApiError;
 use crate::http::query::Query;
 use crate::http::shared::{Caller, Shared};
-use crate::scim::Compatibility;
+use crate::scim::{Compatibility, ScimError};
 use crate::service::admin::TokenWish;
 use crate::service::erasure::{self, Found, Tally};
 use crate::service::tenants::Settings;
@@ -219,7 +217,7 @@ pub async fn create_tenant(
     shared: Data<Shared>,
     payload: Payload,
 ) -> Answer {
-    let wish: NewTenant = typed(body::read(&request, payload, shared.body_limits).await?)?;
+    let wish: NewTenant = body::typed(&request, payload, shared.body_limits).await?;
     let row = admin::create_tenant(&shared.service, &caller.context, wish.name).await?;
     let made = tenant(row.name, row.created, row.policy);
     Ok(HttpResponse::build(StatusCode::CREATED).json(made))
@@ -233,7 +231,7 @@ pub async fn set_tenant(
     name: Path<String>,
     payload: Payload,
 ) -> Answer {
-    let wish: TenantSettings = typed(body::read(&request, payload, shared.body_limits).await?)?;
+    let wish: TenantSettings = body::typed(&request, payload, shared.body_limits).await?;
     let settings = Settings {
         compatibility: wish.compatibility.map(Compatibility::from),
         patch_answer: wish.patch_answer.map(PatchAnswer::from),
@@ -245,7 +243,7 @@ pub async fn set_tenant(
 
 /// `GET /admin/v1/tokens?tenant=`: for `admin`.
 pub async fn list_tokens(request: HttpRequest, caller: Caller, shared: Data<Shared>) -> Answer {
-    let tenant = Query::of(&request).get("tenant").map(str::to_owned);
+    let tenant = tenant_in(&request)?;
     let rows = admin::list_tokens(&shared.service, &caller.context, tenant).await?;
     let tokens: Vec<Token> = rows
         .into_iter()
@@ -269,7 +267,7 @@ pub async fn create_token(
     shared: Data<Shared>,
     payload: Payload,
 ) -> Answer {
-    let wish: NewToken = typed(body::read(&request, payload, shared.body_limits).await?)?;
+    let wish: NewToken = body::typed(&request, payload, shared.body_limits).await?;
     let scopes: Scopes = wish.scopes.into_iter().map(Scope::from).collect();
     let fields = wish.fields.map(Fields::parse).transpose();
     let wish = TokenWish {
@@ -290,7 +288,7 @@ pub async fn revoke_token(
     shared: Data<Shared>,
     name: Path<String>,
 ) -> Answer {
-    let tenant = Query::of(&request).get("tenant").map(str::to_owned);
+    let tenant = tenant_in(&request)?;
     admin::revoke_token(&shared.service, &caller.context, tenant, name.into_inner()).await?;
     Ok(HttpResponse::NoContent().finish())
 }
@@ -302,7 +300,7 @@ pub async fn erase(
     shared: Data<Shared>,
     payload: Payload,
 ) -> Answer {
-    let wish: NewErasure = typed(body::read(&request, payload, shared.body_limits).await?)?;
+    let wish: NewErasure = body::typed(&request, payload, shared.body_limits).await?;
     let (service, context) = (&shared.service, &caller.context);
     let (type_name, id) = (wish.resource_type, wish.id);
     let erased = erasure::order(service, context, wish.tenant, &type_name, &id).await?;
@@ -323,9 +321,13 @@ pub async fn erase(
     }))
 }
 
-pub(super) fn typed<T: DeserializeOwned>(body: Value) -> Result<T, service::Error> {
-    serde_json::from_value(body)
-        .map_err(|error| service::Error::BadRequest(format!("The body does not fit: {error}.")))
+/// The tenant that a request is about. A misspelt name would make it about the caller's own.
+///
+/// # Errors
+/// See [`Query::check`].
+pub(super) fn tenant_in(request: &HttpRequest) -> Result<Option<String>, ScimError> {
+    let query = Query::only(request, &["tenant"])?;
+    Ok(query.get("tenant").map(str::to_owned))
 }
 
 fn tenant(name: String, created: i64, policy: Policy) -> Tenant {

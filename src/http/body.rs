@@ -1,33 +1,81 @@
-//! Reading a JSON body: media type, size, time, syntax.
+//! Reading a JSON body: media type, content coding, size, time, syntax.
 
 use std::fmt;
 use std::time::Instant;
 
 use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use actix_web::web::{BytesMut, Data, Payload};
+use actix_web::web::{Bytes, BytesMut, Data, Payload};
 use actix_web::{HttpMessage as _, HttpRequest};
 use futures_util::StreamExt as _;
-use serde::de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeOwned, DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
+use crate::http::coding::{Coding, Decoder};
 use crate::http::error::ApiError;
 use crate::http::room::{BodyLimits, SMALL_BYTES};
 use crate::http::shared::Shared;
 use crate::scim::ScimError;
+use crate::service;
 
 /// Reads the whole body as one JSON object.
 ///
 /// # Errors
-/// 415 for another media type, 413 over the limit, 408 when it comes too slowly, 503 where there is no memory for it
-/// now, 400 `invalidSyntax` for what is no JSON object.
+/// 415 for another media type or content coding, 413 over the limit, 408 when it comes too slowly, 503 where there is no
+/// memory for it now, 400 `invalidSyntax` for what is no JSON object.
 pub async fn read(
     request: &HttpRequest,
     payload: Payload,
     limits: BodyLimits,
 ) -> Result<Value, ApiError> {
     check_media_type(request)?;
-    let bytes = collect(request, payload, limits).await?;
+    let arrival = Arrival {
+        payload,
+        limits,
+        started: Instant::now(),
+        received_bytes: 0,
+    };
+    let bytes = match Coding::of(request)? {
+        None => collect(request, arrival).await?,
+        Some(coding) => decode(request, arrival, coding).await?,
+    };
     Ok(parse(&bytes)?)
+}
+
+/// Reads the whole body as this type, for endpoints outside SCIM. SCIM's own rules for values name U+0000 better.
+///
+/// # Errors
+/// As [`read`], and 400 for an object that does not fit or holds U+0000.
+pub async fn typed<T: DeserializeOwned>(
+    request: &HttpRequest,
+    payload: Payload,
+    limits: BodyLimits,
+) -> Result<T, ApiError> {
+    let body = read(request, payload, limits).await?;
+    if let Some(member) = nul_in(&body) {
+        let text = format!(
+            "`{member}` holds the character U+0000, which the database cannot store. Remove it."
+        );
+        return Err(service::Error::BadRequest(text).into());
+    }
+    Ok(serde_json::from_value(body)
+        .map_err(|error| service::Error::BadRequest(format!("The body does not fit: {error}.")))?)
+}
+
+/// The member that holds U+0000, as its value, deep within it or in its name. An element of a list goes by the list's name.
+fn nul_in(value: &Value) -> Option<String> {
+    fn has_nul(value: &Value) -> bool {
+        match value {
+            Value::String(text) => text.contains('\0'),
+            Value::Array(elements) => elements.iter().any(has_nul),
+            Value::Object(members) => members
+                .iter()
+                .any(|(name, value)| name.contains('\0') || has_nul(value)),
+            Value::Null | Value::Bool(_) | Value::Number(_) => false,
+        }
+    }
+    let mut members = value.as_object()?.iter();
+    let (name, _) = members.find(|(name, value)| name.contains('\0') || has_nul(value))?;
+    Some(name.replace('\0', "\\u0000"))
 }
 
 fn check_media_type(request: &HttpRequest) -> Result<(), ApiError> {
@@ -47,12 +95,34 @@ fn check_media_type(request: &HttpRequest) -> Result<(), ApiError> {
     }
 }
 
-async fn collect(
-    request: &HttpRequest,
-    mut payload: Payload,
+/// A body on its way.
+struct Arrival {
+    payload: Payload,
     limits: BodyLimits,
-) -> Result<BytesMut, ApiError> {
-    let limit_bytes = limits.size_bytes;
+    started: Instant,
+    received_bytes: usize,
+}
+
+impl Arrival {
+    async fn next(&mut self) -> Result<Option<Bytes>, ApiError> {
+        let left = self
+            .limits
+            .time_for(self.received_bytes)
+            .saturating_sub(self.started.elapsed());
+        let chunk = tokio::time::timeout(left.min(self.limits.time), self.payload.next())
+            .await
+            .map_err(|_| ApiError::SlowBody)?;
+        let chunk = chunk
+            .transpose()
+            .map_err(|_| ScimError::invalid_syntax("The body broke off before its end."))?;
+        let size = chunk.as_ref().map_or(0, Bytes::len);
+        self.received_bytes = self.received_bytes.saturating_add(size);
+        Ok(chunk)
+    }
+}
+
+async fn collect(request: &HttpRequest, mut arrival: Arrival) -> Result<BytesMut, ApiError> {
+    let limit_bytes = arrival.limits.size_bytes;
     let announced = request
         .headers()
         .get(CONTENT_LENGTH)
@@ -64,21 +134,9 @@ async fn collect(
     // What comes without a length may become as large as any.
     let mut taken = announced.unwrap_or(0);
     take_room(request, taken)?;
-    let started = Instant::now();
     let mut bytes = BytesMut::with_capacity(taken.min(SMALL_BYTES));
-    loop {
-        let left = limits
-            .time_for(bytes.len())
-            .saturating_sub(started.elapsed());
-        let chunk = tokio::time::timeout(left.min(limits.time), payload.next())
-            .await
-            .map_err(|_| ApiError::SlowBody)?;
-        let Some(chunk) = chunk else {
-            return Ok(bytes);
-        };
-        let chunk =
-            chunk.map_err(|_| ScimError::invalid_syntax("The body broke off before its end."))?;
-        let size = bytes.len().saturating_add(chunk.len());
+    while let Some(chunk) = arrival.next().await? {
+        let size = arrival.received_bytes;
         if size > limit_bytes {
             return Err(ApiError::TooLarge { limit_bytes });
         }
@@ -88,6 +146,35 @@ async fn collect(
         }
         bytes.extend_from_slice(&chunk);
     }
+    Ok(bytes)
+}
+
+/// How much encoded data is decoded before other requests get their turn: it may grow a thousandfold.
+const ENCODED_PIECE_BYTES: usize = 4 * 1024;
+
+async fn decode(
+    request: &HttpRequest,
+    mut arrival: Arrival,
+    coding: Coding,
+) -> Result<BytesMut, ApiError> {
+    let limit_bytes = arrival.limits.size_bytes;
+    // The length that was announced says nothing of the decoded one, so this may become as large as any.
+    let take_room = || take_room(request, limit_bytes);
+    let mut decoder = Decoder::new(coding, limit_bytes, SMALL_BYTES, take_room);
+    while let Some(chunk) = arrival.next().await? {
+        // A coding adds little to what it cannot shorten; parts that decode to nothing can be sent without end.
+        if arrival.received_bytes > limit_bytes.saturating_add(SMALL_BYTES) {
+            return Err(ApiError::TooLarge { limit_bytes });
+        }
+        for piece in chunk.chunks(ENCODED_PIECE_BYTES) {
+            decoder.decode(piece)?;
+            tokio::task::yield_now().await;
+        }
+    }
+    if arrival.received_bytes == 0 {
+        return Ok(BytesMut::new());
+    }
+    decoder.finish()
 }
 
 /// Takes room for a body, which is the request's to its end.
@@ -201,6 +288,21 @@ mod tests {
             (Ok(value), Ok(text)) => assert_eq!(value.to_string(), text),
             (Err(error), Err(part)) => assert!(error.detail.contains(part), "{}", error.detail),
             (found, expected) => panic!("{found:?}, expected {expected:?}"),
+        }
+    }
+
+    #[test]
+    fn nul_is_found_by_the_member_that_holds_it() {
+        for (body, expected) in [
+            (r#"{"a":"\\u0000"}"#, None),
+            (r#"{"a":{"b":[1,null,"x"]}}"#, None),
+            (r#"{"a":"x","b":"\u0000"}"#, Some("b")),
+            (r#"{"a":["x",{"b":["\u0000y"]}]}"#, Some("a")),
+            (r#"{"a":{"\u0000":1}}"#, Some("a")),
+            (r#"{"a\u0000":1}"#, Some(r"a\u0000")),
+        ] {
+            let body: Value = serde_json::from_str(body).unwrap();
+            assert_eq!(nul_in(&body).as_deref(), expected, "{body}");
         }
     }
 

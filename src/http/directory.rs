@@ -149,7 +149,8 @@ pub struct Memberships {
 
 /// `GET /directory/v1/users`: for `read` and `scim`.
 pub async fn users(request: HttpRequest, caller: Caller, shared: Data<Shared>) -> Answer {
-    let query = Query::of(&request);
+    let known = ["userName", "email", "externalId", "prefix", "limit"];
+    let query = Query::only(&request, &known)?;
     let (key, limit) = (key(&query)?, limit(&query)?);
     let found = directory::users(&shared.service, &caller.context, key, limit).await?;
     let users = found.iter().map(User::from).collect();
@@ -163,7 +164,8 @@ pub async fn user(
     shared: Data<Shared>,
     id: Path<String>,
 ) -> Answer {
-    let (id, at) = (parse_id("User", &id)?, moment(&Query::of(&request))?);
+    let at = moment(&Query::only(&request, &["at"])?)?;
+    let id = parse_id("User", &id)?;
     let (service, context) = (&shared.service, &caller.context);
     let found = match at {
         None => directory::user(service, context, id).await?,
@@ -179,7 +181,8 @@ pub async fn groups_of(
     shared: Data<Shared>,
     id: Path<String>,
 ) -> Answer {
-    let (id, depth) = (parse_id("User", &id)?, depth(&Query::of(&request))?);
+    let depth = depth(&Query::only(&request, &["nested"])?)?;
+    let id = parse_id("User", &id)?;
     let found = directory::groups_of(&shared.service, &caller.context, id, depth).await?;
     let groups = found.into_iter().map(UserGroup::from).collect();
     tagged(&request, &UserGroups { groups })
@@ -187,7 +190,7 @@ pub async fn groups_of(
 
 /// `GET /directory/v1/groups`: for `read` and `scim`.
 pub async fn groups(request: HttpRequest, caller: Caller, shared: Data<Shared>) -> Answer {
-    let query = Query::of(&request);
+    let query = Query::only(&request, &["displayName", "limit"])?;
     let name = query.get("displayName").ok_or_else(|| {
         service::Error::BadRequest("Name the group: `displayName=` is missing.".to_owned())
     })?;
@@ -204,6 +207,7 @@ pub async fn group(
     shared: Data<Shared>,
     id: Path<String>,
 ) -> Answer {
+    Query::only(&request, &[])?;
     let id = parse_id("Group", &id)?;
     let found = directory::group(&shared.service, &caller.context, id).await?;
     tagged(&request, &Group::from(found))
@@ -216,7 +220,7 @@ pub async fn members(
     shared: Data<Shared>,
     id: Path<String>,
 ) -> Answer {
-    let query = Query::of(&request);
+    let query = Query::only(&request, &["nested", "limit", "after", "at"])?;
     let (id, depth, limit) = (parse_id("Group", &id)?, depth(&query)?, limit(&query)?);
     let after = query.get("after").and_then(ResourceId::parse);
     let (service, context) = (&shared.service, &caller.context);
@@ -236,6 +240,7 @@ pub async fn membership(
     shared: Data<Shared>,
     path: Path<(String, String)>,
 ) -> Answer {
+    Query::only(&request, &[])?;
     let (group, user) = path.into_inner();
     let checks = vec![Check { user, group }];
     let mut found = check_all(&caller, &shared, checks).await?;
@@ -252,9 +257,7 @@ pub async fn memberships(
     shared: Data<Shared>,
     payload: Payload,
 ) -> Answer {
-    let body = body::read(&request, payload, shared.body_limits).await?;
-    let wish: Checks = serde_json::from_value(body)
-        .map_err(|error| service::Error::BadRequest(format!("The body does not fit: {error}.")))?;
+    let wish: Checks = body::typed(&request, payload, shared.body_limits).await?;
     let memberships = check_all(&caller, &shared, wish.checks).await?;
     Ok(HttpResponse::Ok()
         .insert_header((CACHE_CONTROL, PRIVATE))

@@ -7,7 +7,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde_json::Value;
 
 use crate::http::error::ApiError;
-use crate::http::query::Query;
+use crate::http::query::{self, Query};
 use crate::http::respond;
 use crate::http::shared::Shared;
 use crate::scim::message;
@@ -17,7 +17,7 @@ type Answer = Result<HttpResponse, ApiError>;
 
 /// `GET /ServiceProviderConfig`.
 pub async fn service_provider_config(request: HttpRequest, shared: Data<Shared>) -> Answer {
-    refuse_filter(&request)?;
+    check_query(&request)?;
     let options = &shared.service.options;
     Ok(one(&message::service_provider_config(
         &options.base_url,
@@ -27,7 +27,7 @@ pub async fn service_provider_config(request: HttpRequest, shared: Data<Shared>)
 
 /// `GET /ResourceTypes`.
 pub async fn resource_types(request: HttpRequest, shared: Data<Shared>) -> Answer {
-    refuse_filter(&request)?;
+    check_query(&request)?;
     let base_url = &shared.service.options.base_url;
     Ok(many(
         shared
@@ -45,7 +45,7 @@ pub async fn resource_type(
     shared: Data<Shared>,
     name: Path<String>,
 ) -> Answer {
-    refuse_filter(&request)?;
+    check_query(&request)?;
     let rt = shared
         .service
         .registry
@@ -59,7 +59,7 @@ pub async fn resource_type(
 
 /// `GET /Schemas`.
 pub async fn schemas(request: HttpRequest, shared: Data<Shared>) -> Answer {
-    refuse_filter(&request)?;
+    check_query(&request)?;
     let base_url = &shared.service.options.base_url;
     Ok(many(
         shared
@@ -72,7 +72,7 @@ pub async fn schemas(request: HttpRequest, shared: Data<Shared>) -> Answer {
 
 /// `GET /Schemas/{urn}`.
 pub async fn schema(request: HttpRequest, shared: Data<Shared>, urn: Path<String>) -> Answer {
-    refuse_filter(&request)?;
+    check_query(&request)?;
     let schema = shared
         .service
         .registry
@@ -85,12 +85,12 @@ pub async fn schema(request: HttpRequest, shared: Data<Shared>, urn: Path<String
 }
 
 /// RFC 7644 section 4: a filter on these endpoints is answered with 403.
-fn refuse_filter(request: &HttpRequest) -> Result<(), ApiError> {
-    if Query::of(request).has("filter") {
-        Err(ApiError::FilterForbidden)
-    } else {
-        Ok(())
+fn check_query(request: &HttpRequest) -> Result<(), ApiError> {
+    let query = Query::of(request);
+    if query.has("filter") {
+        return Err(ApiError::FilterForbidden);
     }
+    Ok(query.check(&query::KNOWN)?)
 }
 
 fn one(resource: &Value) -> HttpResponse {

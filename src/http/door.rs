@@ -15,6 +15,7 @@ use futures_util::StreamExt as _;
 use crate::http::answer::Answer;
 use crate::http::gate::Errand;
 use crate::http::shared::Shared;
+use crate::http::target;
 use crate::http::wire::Wire;
 
 /// What must always be answered: it tells how the service is.
@@ -32,6 +33,8 @@ pub async fn pass(
     mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<Answer>, Error> {
+    // Before anything looks at the path.
+    target::canonicalize(&mut request);
     let wire = request.conn_data::<Arc<Wire>>().cloned();
     if let Some(wire) = &wire {
         wire.work();

@@ -3,10 +3,11 @@
 use std::fmt;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ALLOW, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::http::header::{ACCEPT_ENCODING, ALLOW, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpRequest, HttpResponse, ResponseError, Route, web};
 use serde_json::Value;
 
+use crate::http::coding;
 use crate::http::respond::SCIM_JSON;
 use crate::scim::{ErrorKind, message};
 use crate::service;
@@ -29,6 +30,8 @@ pub enum ApiError {
     /// `filter` on a discovery endpoint (RFC 7644 section 4).
     FilterForbidden,
     MediaType,
+    /// The body has a content coding that is not understood.
+    ContentCoding,
     /// More than one credential in a request (RFC 6750 section 2).
     SeveralCredentials,
     /// A strict tenant's client takes nothing that SCIM answers.
@@ -177,6 +180,10 @@ impl ApiError {
             Self::MethodNotAllowed { allow } => format!("This endpoint only knows {allow}."),
             Self::FilterForbidden => "Discovery endpoints cannot be filtered (RFC 7644 section 4).".to_owned(),
             Self::MediaType => "The body must be sent as application/scim+json or application/json.".to_owned(),
+            Self::ContentCoding => format!(
+                "The body has a Content-Encoding that is not understood. Send it as it is, or in one of: {}.",
+                coding::OFFERED
+            ),
             Self::SeveralCredentials => "Send the token once, in one Authorization header, and none in the address.".to_owned(),
             Self::NotAcceptable => "The answer is application/scim+json, which the Accept header rules out.".to_owned(),
             Self::TooLarge { limit_bytes } => format!(
@@ -262,7 +269,7 @@ impl ResponseError for ApiError {
                 StatusCode::METHOD_NOT_ALLOWED
             }
             Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
-            Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::MediaType | Self::ContentCoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooLarge { .. }
             | Self::BulkTooLarge { .. }
             | Self::Service(E::TooManyOperations { .. }) => StatusCode::PAYLOAD_TOO_LARGE,
@@ -317,6 +324,9 @@ impl ResponseError for ApiError {
             }
             Self::TooMany { after_s, .. } => {
                 response.append_header((RETRY_AFTER, after_s.to_string()));
+            }
+            Self::ContentCoding => {
+                response.append_header((ACCEPT_ENCODING, coding::OFFERED));
             }
             Self::MethodNotAllowed { allow } => {
                 response.append_header((ALLOW, *allow));

@@ -134,7 +134,7 @@ pub struct Member {
 
 /// `GET /directory/v1/changes`: for `read` and `scim`.
 pub async fn changes(request: HttpRequest, caller: Caller, shared: Data<Shared>) -> Answer {
-    let query = Query::of(&request);
+    let query = Query::only(&request, &["after", "limit", "wait", "kind", "type"])?;
     let after = number(&query, "after", 0..=i64::MAX)?.unwrap_or(0);
     let limit = limit(&query)?;
     let seconds = number(&query, "wait", 0..=60)?.unwrap_or(0);
@@ -222,7 +222,7 @@ async fn past(
     what: &'static str,
     id: &str,
 ) -> Answer {
-    let query = Query::of(request);
+    let query = Query::only(request, &["before", "limit"])?;
     let before = number(&query, "before", 1..=i64::MAX)?;
     let limit = number(&query, "limit", 1..=directory::MOST.into())?.unwrap_or(100);
     let limit = u32::try_from(limit).unwrap_or(directory::MOST);
@@ -237,7 +237,7 @@ async fn past(
 
 /// `GET /directory/v1/snapshot`: for `read` and `scim`.
 pub async fn snapshot(request: HttpRequest, caller: Caller, shared: Data<Shared>) -> Answer {
-    let query = Query::of(&request);
+    let query = Query::only(&request, &["cursor", "limit"])?;
     let cursor = query.get("cursor").map(str::to_owned);
     let page = feed::snapshot(&shared.service, &caller.context, cursor, limit(&query)?).await?;
     let item = |item: feed::Item| Item {
@@ -255,7 +255,7 @@ pub async fn snapshot(request: HttpRequest, caller: Caller, shared: Data<Shared>
 
 /// `GET /directory/v1/changes/stream`: for `read` and `scim`. It ends when the token does.
 pub async fn stream(request: HttpRequest, caller: Caller, shared: Data<Shared>) -> Answer {
-    let query = Query::of(&request);
+    let query = Query::only(&request, &["after", "kind", "type"])?;
     let resumed = request
         .headers()
         .get(HeaderName::from_static("last-event-id"))

@@ -7,6 +7,7 @@ pub mod admin;
 pub mod answer;
 pub mod body;
 pub mod bulk;
+pub mod coding;
 pub mod condition;
 pub mod directory;
 pub mod discovery;
@@ -29,6 +30,7 @@ pub mod search;
 pub mod server;
 pub mod shared;
 pub mod sockets;
+pub mod target;
 pub mod webhooks;
 pub mod wire;
 
@@ -218,7 +220,7 @@ fn scim(registry: &Arc<Registry>) -> actix_web::Scope {
     }
     scope
         .service(
-            web::resource(["", "/"])
+            web::resource("")
                 .app_data(Route::new(SCIM_ROOT))
                 .route(web::get().to(search::list_all))
                 .route(web::head().to(search::list_all))

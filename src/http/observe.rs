@@ -14,9 +14,9 @@ use futures_util::FutureExt as _;
 use tracing::Instrument as _;
 
 use crate::http::error::ApiError;
-use crate::http::respond;
 use crate::http::route::Route;
 use crate::http::shared::Shared;
+use crate::http::{respond, target};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const MAX_REQUEST_ID_LENGTH: usize = 64;
@@ -36,8 +36,15 @@ pub async fn observe(
     let shared = request.app_data::<Data<Shared>>().cloned();
     let observed = async move {
         // In a block of its own, for a part of the inner service runs before the first await.
-        let inner = AssertUnwindSafe(async move { next.call(request).await });
-        let outcome = inner.catch_unwind().await;
+        let inner = AssertUnwindSafe(async move {
+            match target::refuse_nul(request.uri()) {
+                Ok(()) => Ok(next.call(request).await?.map_into_left_body()),
+                Err(refused) => Ok(request
+                    .into_response(refused.error_response())
+                    .map_into_right_body()),
+            }
+        });
+        let outcome: Result<Result<_, Error>, _> = inner.catch_unwind().await;
         let elapsed = started.elapsed();
         let none;
         let (route, status) = match &outcome {

@@ -131,6 +131,12 @@ fn paths(registry: &Registry) -> Paths {
     paths.paths.extend(service::paths(registry));
     paths.paths.extend(webhooks::paths());
     for (path, item) in &mut paths.paths {
+        if [SCIM_ROOT, "/directory/", "/admin/"]
+            .iter()
+            .any(|root| path.starts_with(root))
+        {
+            answer::can_be_malformed(item);
+        }
         if path.starts_with(SCIM_ROOT) {
             head::beside_get(item);
         }

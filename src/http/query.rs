@@ -9,42 +9,133 @@ use crate::scim::sort::Order;
 use crate::scim::{ErrorKind, ScimError};
 use crate::service::list::{ListQuery, Paging, Sort};
 
-/// The parameters of a request.
+/// The parameters of SCIM's queries (RFC 7644 section 3.4.2, RFC 9865 section 2).
+pub const KNOWN: [&str; 8] = [
+    "filter",
+    "sortBy",
+    "sortOrder",
+    "startIndex",
+    "count",
+    "cursor",
+    "attributes",
+    "excludedAttributes",
+];
+
+/// Parameters that hold lists: to send one twice is to go on with it.
+const LISTS: [&str; 2] = ["attributes", "excludedAttributes"];
+
+/// What Entra ID's feature flags begin with. They stand in the tenant's URL and so come with every request.
+const FLAG: &str = "aadOptscim";
+
+/// How much of an unknown name is worth repeating to its sender.
+const SHOWN_CHARACTERS: usize = 64;
+
+/// The parameters of a request. Their names ignore letter case.
 pub struct Query<'r>(Vec<(Cow<'r, str>, Cow<'r, str>)>);
 
 impl<'r> Query<'r> {
     /// Bytes that are no UTF-8 after decoding become U+FFFD and match nothing.
     pub fn of(request: &'r HttpRequest) -> Self {
-        Self(form_urlencoded::parse(request.query_string().as_bytes()).collect())
+        Self::parse(request.query_string())
+    }
+
+    /// The parameters of a request that has these and no others.
+    ///
+    /// # Errors
+    /// See [`Query::check`].
+    pub fn only(request: &'r HttpRequest, known: &[&str]) -> Result<Self, ScimError> {
+        let query = Self::of(request);
+        query.check(known)?;
+        Ok(query)
+    }
+
+    fn parse(text: &'r str) -> Self {
+        Self(form_urlencoded::parse(text.as_bytes()).collect())
+    }
+
+    /// Refuses what would be ignored otherwise, for the answer would hold more than was asked for: a value under an
+    /// unknown name, and a second value under a known one. An unknown name without a value asks for nothing.
+    ///
+    /// # Errors
+    /// `invalidValue`, with the names that are known.
+    pub fn check(&self, known: &[&str]) -> Result<(), ScimError> {
+        let mut first_values: Vec<Option<&str>> = vec![None; known.len()];
+        for (name, value) in &self.0 {
+            if value.is_empty() || is_flag(name) {
+                continue;
+            }
+            let mut names = known.iter().zip(&mut first_values);
+            let found = names.find(|(one, _)| one.eq_ignore_ascii_case(name));
+            let Some((name, first)) = found else {
+                return Err(unknown_parameter(name, known));
+            };
+            let is_other = first.is_some_and(|first| first != value);
+            if is_other && !LISTS.contains(name) {
+                return Err(ScimError::invalid_value(format!(
+                    "`{name}` is sent twice with different values. Send it once."
+                )));
+            }
+            *first = Some(value);
+        }
+        Ok(())
     }
 
     /// The first value under a name; an empty one counts as none.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0
-            .iter()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| &**value)
-            .filter(|v| !v.is_empty())
+        self.values(name).next()
     }
 
     /// Whether the name stands in the query, even without a value.
     pub fn has(&self, name: &str) -> bool {
-        self.0.iter().any(|(key, _)| key == name)
+        self.0.iter().any(|(key, _)| key.eq_ignore_ascii_case(name))
     }
 
-    /// `attributes` and `excludedAttributes` (RFC 7644 section 3.9).
+    fn values(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.0
+            .iter()
+            .filter(move |(key, value)| !value.is_empty() && key.eq_ignore_ascii_case(name))
+            .map(|(_, value)| &**value)
+    }
+
+    /// All values under a name, with commas between them.
+    fn joined(&self, name: &str) -> Option<Cow<'_, str>> {
+        let mut values = self.values(name);
+        let first = values.next()?;
+        let mut joined = Cow::Borrowed(first);
+        for value in values {
+            let joined = joined.to_mut();
+            joined.push(',');
+            joined.push_str(value);
+        }
+        Some(joined)
+    }
+
+    /// `attributes` and `excludedAttributes` (RFC 7644 section 3.9) of a write. It is done whatever else stands in the
+    /// query: to refuse it leaves an administrator with a task to repeat.
     ///
     /// # Errors
     /// `invalidValue` where both are given.
     pub fn selection(&self) -> Result<Selection, ScimError> {
-        Selection::parse(self.get("attributes"), self.get("excludedAttributes"))
+        let attributes = self.joined("attributes");
+        let excluded = self.joined("excludedAttributes");
+        Selection::parse(attributes.as_deref(), excluded.as_deref())
+    }
+
+    /// The query of one resource: what lists know is ignored.
+    ///
+    /// # Errors
+    /// See [`Query::check`] and [`Query::selection`].
+    pub fn resource(&self) -> Result<Selection, ScimError> {
+        self.check(&KNOWN)?;
+        self.selection()
     }
 
     /// The query of a list.
     ///
     /// # Errors
-    /// `invalidFilter` for an empty filter, `invalidValue` for numbers that are none.
+    /// `invalidFilter` for an empty filter, `invalidValue` for numbers that are none; see [`Query::check`].
     pub fn list(&self) -> Result<ListQuery, ScimError> {
+        self.check(&KNOWN)?;
         if self.has("filter") && self.get("filter").is_none_or(|text| text.trim().is_empty()) {
             return Err(ScimError::invalid_filter("The filter is empty."));
         }
@@ -77,6 +168,23 @@ impl<'r> Query<'r> {
     }
 }
 
+fn is_flag(name: &str) -> bool {
+    let start = name.get(..FLAG.len());
+    start.is_some_and(|start| start.eq_ignore_ascii_case(FLAG))
+}
+
+/// The error for a value under a name that is not known.
+pub fn unknown_parameter(name: &str, known: &[&str]) -> ScimError {
+    let shown: String = name.chars().take(SHOWN_CHARACTERS).collect();
+    ScimError::invalid_value(match known {
+        [] => format!("There is no parameter `{shown}` here; this request has none."),
+        known => format!(
+            "There is no parameter `{shown}` here. Known are: {}.",
+            known.join(", ")
+        ),
+    })
+}
+
 /// `sortBy` and `sortOrder`, which means nothing without the other.
 ///
 /// # Errors
@@ -104,5 +212,62 @@ pub fn paging(start_index: Option<i64>, cursor: Option<&str>) -> Result<Paging, 
             ErrorKind::InvalidCursor,
             "Send either startIndex or cursor, not both.",
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(query: &str, known: &[&str], expected: Result<(), &str>) {
+        match (Query::parse(query).check(known), expected) {
+            (Ok(()), Ok(())) => {}
+            (Err(error), Err(part)) => {
+                assert_eq!(error.kind, ErrorKind::InvalidValue, "{query}");
+                assert!(error.detail.contains(part), "{query}: {}", error.detail);
+                assert!(error.detail.len() < 300, "{query}: {}", error.detail);
+            }
+            (found, _) => panic!("{query}: {found:?}, expected {expected:?}"),
+        }
+    }
+
+    #[test]
+    fn what_would_widen_is_refused() {
+        let refused = |query: &str, part| check(query, &KNOWN, Err(part));
+        let taken = |query: &str| check(query, &KNOWN, Ok(()));
+        taken("");
+        taken("filter=x&count=1");
+        taken("FILTER=x&Count=1&sortby=a");
+        taken("foo&bar=&=");
+        taken("aadOptscim062020&aadoptscim062020=x&aadOptscim063020=1");
+        taken("count=1&COUNT=1&count=");
+        taken("attributes=a&Attributes=b&attributes=c");
+        refused("foo=1", "`foo`");
+        refused("filter=x&%24filter=x", "`$filter`");
+        refused("filters=x", "Known are: filter, sortBy");
+        refused("filter%20=x", "`filter `");
+        refused("=x", "``");
+        refused("aadOpt=1", "`aadOpt`");
+        refused("aadOptsciṁ=1", "There is no parameter");
+        refused(
+            &format!("{}=1", "ä".repeat(50_000)),
+            "There is no parameter",
+        );
+        refused("filter=x&filter=y", "`filter`");
+        refused("filter=x&Filter=x&FILTER=y", "`filter`");
+        refused("startIndex=1&startIndex=2", "`startIndex`");
+        check("Tenant=x&tenant=x", &["tenant"], Ok(()));
+        check("tenent=x", &["tenant"], Err("Known are: tenant."));
+        check("filter=x", &[], Err("has none"));
+        check("filter", &[], Ok(()));
+    }
+
+    #[test]
+    fn values_are_found_whatever_the_letter_case() {
+        let query = Query::parse("Attributes=a,b&x=1&ATTRIBUTES=&attributes=c&count=&Count=7");
+        assert_eq!(query.joined("attributes").as_deref(), Some("a,b,c"));
+        assert_eq!(query.get("count"), Some("7"));
+        assert_eq!(query.get("filter"), None);
+        assert!(query.has("ATTRIBUTES") && !query.has("attribute"));
     }
 }

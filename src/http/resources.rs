@@ -71,7 +71,7 @@ pub async fn get(
     let parameters = Query::of(&request);
     let condition = condition::precondition(&request);
     let id = parse_id(rt, id.into_inner());
-    if let (Ok(selection), Ok(id)) = (parameters.selection(), &id)
+    if let (Ok(selection), Ok(id)) = (parameters.resource(), &id)
         && let Some(presumed) = shared::presumed(&request, &parameters, &shared)
     {
         let found = provision::glance(service, &presumed, rt, id, selection, &condition).await?;
@@ -91,7 +91,7 @@ pub(super) async fn read(
     shared: &Shared,
     id: ResourceId,
 ) -> Answer {
-    let selection = Query::of(request).selection()?;
+    let selection = Query::of(request).resource()?;
     let condition = condition::precondition(request);
     let (service, context) = (&shared.service, &caller.context);
     let found = provision::get(service, context, rt, id, selection, condition).await?;

@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::deliver::Outcome;
 use crate::http::error::ApiError;
-use crate::http::query::Query;
 use crate::http::shared::{Caller, Shared};
 use crate::http::{admin as door, body};
 use crate::service::webhooks::{self, Again, Wish};
@@ -264,7 +263,7 @@ async fn tenant_of(
     caller: &Caller,
     shared: &Shared,
 ) -> Result<String, service::Error> {
-    let named = Query::of(request).get("tenant").map(str::to_owned);
+    let named = door::tenant_in(request)?;
     admin::managed(&shared.service, &caller.context, named).await
 }
 
@@ -273,8 +272,7 @@ async fn sent<T: DeserializeOwned>(
     shared: &Shared,
     payload: Payload,
 ) -> Result<T, ApiError> {
-    let body = body::read(request, payload, shared.body_limits).await?;
-    Ok(door::typed(body)?)
+    body::typed(request, payload, shared.body_limits).await
 }
 
 impl From<webhooks::Shown> for Webhook {

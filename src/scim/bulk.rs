@@ -6,6 +6,8 @@
 mod order;
 mod references;
 
+use std::iter::Filter;
+use std::str::Split;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
@@ -86,11 +88,12 @@ impl Envelope {
             urn.as_str()
                 .is_some_and(|urn| urn.eq_ignore_ascii_case(BULK_REQUEST))
         };
-        if !schemas
+        let is_named = schemas
             .as_ref()
             .and_then(Value::as_array)
-            .is_some_and(|urns| urns.iter().any(is_bulk))
-        {
+            .is_some_and(|urns| urns.iter().any(is_bulk));
+        // The endpoint says as much, and clients leave it out.
+        if compatibility.is_strict() && !is_named {
             return Err(ScimError::invalid_syntax(format!(
                 "schemas must hold \"{BULK_REQUEST}\"."
             )));
@@ -100,24 +103,34 @@ impl Envelope {
                 "Operations must be a list of operations.",
             ));
         };
-        let fail_on_errors = match take(&mut body, "failOnErrors") {
-            None | Some(Value::Null) => None,
-            // Zero is what clients send who leave a number at its default.
-            Some(number) if number == 0 && compatibility == Compatibility::Tolerant => None,
-            Some(number) => Some(
-                number
-                    .as_u64()
-                    .and_then(|number| usize::try_from(number).ok())
-                    .filter(|number| *number > 0)
-                    .ok_or_else(|| {
-                        ScimError::invalid_value("failOnErrors must be a whole number from 1.")
-                    })?,
-            ),
-        };
+        let fail_on_errors = take(&mut body, "failOnErrors").unwrap_or_default();
         Ok(Self {
-            fail_on_errors,
+            fail_on_errors: fail_on_errors_in(&fail_on_errors, compatibility)?,
             operations,
         })
+    }
+}
+
+/// After how many failures to stop. A tolerant tenant also takes the number as text.
+fn fail_on_errors_in(
+    value: &Value,
+    compatibility: Compatibility,
+) -> Result<Option<usize>, ScimError> {
+    let number = match value {
+        Value::Null => return Ok(None),
+        Value::String(text) if !compatibility.is_strict() => match text.trim() {
+            "" => return Ok(None),
+            text => text.parse().ok(),
+        },
+        other => other.as_u64(),
+    };
+    match number.and_then(|number| usize::try_from(number).ok()) {
+        // Clients that leave a number at its default send zero.
+        Some(0) if !compatibility.is_strict() => Ok(None),
+        Some(number) if number > 0 => Ok(Some(number)),
+        _ => Err(ScimError::invalid_value(
+            "failOnErrors must be a whole number from 1.",
+        )),
     }
 }
 
@@ -224,21 +237,18 @@ impl Task {
     }
 }
 
-/// What a path names: an endpoint, or one resource. Clients also send whole addresses.
+/// What a path names: an endpoint, or one resource. Clients also send whole addresses. Slashes at the end and doubled ones
+/// say nothing, as in the address of a request.
 fn place(
     registry: &Registry,
     bases: &[&str],
     path: &str,
 ) -> Result<(Arc<ResourceType>, Option<Target>), ScimError> {
-    let rest = bases
+    let mut rest = bases
         .iter()
-        .find_map(|base| path.strip_prefix(base))
-        .unwrap_or(path);
-    let rest = rest.strip_prefix('/').unwrap_or(rest);
-    let (endpoint, id) = match rest.split_once('/') {
-        Some((endpoint, id)) => (endpoint, Some(id)),
-        None => (rest, None),
-    };
+        .find_map(|base| after(path, base))
+        .unwrap_or_else(|| segments(path));
+    let endpoint = rest.next().unwrap_or_default();
     let Some(rt) = registry.by_endpoint(&format!("/{endpoint}")) else {
         return Err(ScimError::invalid_value(
             if NO_RESOURCES.contains(&endpoint) {
@@ -248,19 +258,36 @@ fn place(
             },
         ));
     };
-    let target = match id {
-        None => None,
-        Some(id) if id.is_empty() || id.contains(['/', '?', '#']) || id.starts_with('.') => {
+    let target = match (rest.next(), rest.next()) {
+        (None, _) => None,
+        (Some(id), None) if !id.contains(['?', '#']) && !id.starts_with('.') => {
+            Some(match id.strip_prefix(PREFIX) {
+                Some(bulk_id) => Target::BulkId(bulk_id.to_owned()),
+                None => Target::Id(id.to_owned()),
+            })
+        }
+        (Some(_), _) => {
             return Err(ScimError::invalid_value(format!(
                 "\"{path}\" names neither an endpoint nor a resource."
             )));
         }
-        Some(id) => Some(match id.strip_prefix(PREFIX) {
-            Some(bulk_id) => Target::BulkId(bulk_id.to_owned()),
-            None => Target::Id(id.to_owned()),
-        }),
     };
     Ok((Arc::clone(rt), target))
+}
+
+type Segments<'p> = Filter<Split<'p, char>, fn(&&str) -> bool>;
+
+fn segments(path: &str) -> Segments<'_> {
+    path.split('/').filter(|segment| !segment.is_empty())
+}
+
+/// The segments of a path behind those of a base; `None` where it does not begin with them.
+fn after<'p>(path: &'p str, base: &str) -> Option<Segments<'p>> {
+    let mut rest = segments(path);
+    for segment in segments(base) {
+        rest.next().filter(|other| *other == segment)?;
+    }
+    Some(rest)
 }
 
 /// Takes a member out, whatever the letter case of its name.
@@ -311,17 +338,39 @@ mod tests {
             Strict,
             Err(ErrorKind::InvalidValue),
         );
-        for wrong in [json!(-1), json!(1.5), json!("1"), json!(true), json!([])] {
+        for wrong in [
+            json!(-1),
+            json!(1.5),
+            json!("-1"),
+            json!("x"),
+            json!(true),
+            json!([]),
+        ] {
             let body = bulk(json!({ "failOnErrors": wrong }));
             check(body, Tolerant, Err(ErrorKind::InvalidValue));
+        }
+        for (text, expected) in [("3", Some(3)), (" 1 ", Some(1)), ("0", None), ("", None)] {
+            let body = bulk(json!({ "failOnErrors": text }));
+            check(body.clone(), Tolerant, Ok((expected, 1)));
+            check(body, Strict, Err(ErrorKind::InvalidValue));
         }
         let syntax = Err(ErrorKind::InvalidSyntax);
         check(bulk(json!({ "Operations": [] })), Strict, Ok((None, 0)));
         check(bulk(json!({ "Operations": {} })), Tolerant, syntax);
         check(bulk(json!({ "Operations": null })), Tolerant, syntax);
-        check(bulk(json!({ "schemas": [] })), Tolerant, syntax);
-        check(bulk(json!({ "schemas": ["urn:x"] })), Tolerant, syntax);
-        check(json!({ "Operations": [] }), Tolerant, syntax);
+        for schemas in [
+            json!([]),
+            json!(["urn:x"]),
+            json!(BULK_REQUEST),
+            json!(null),
+            json!(7),
+        ] {
+            let body = bulk(json!({ "schemas": schemas }));
+            check(body.clone(), Tolerant, Ok((None, 1)));
+            check(body, Strict, syntax);
+        }
+        check(json!({ "Operations": [] }), Tolerant, Ok((None, 0)));
+        check(json!({ "Operations": [] }), Strict, syntax);
         check(json!({ "schemas": [BULK_REQUEST] }), Tolerant, syntax);
         check(json!([]), Tolerant, syntax);
     }
@@ -344,8 +393,13 @@ mod tests {
             "Users",
             "/scim/v2/Users",
             "https://h/scim/v2/Users",
+            "//Users",
+            "//scim/v2//Users",
+            "https://h//scim/v2//Users",
         ] {
             check(path, "POST", Some(("User", None)));
+            check(&format!("{path}//"), "POST", Some(("User", None)));
+            check(&format!("{path}//1/"), "DELETE", Some(("User", one("1"))));
             check(&format!("{path}/1"), "put", Some(("User", one("1"))));
         }
         check(
@@ -365,8 +419,11 @@ mod tests {
             "/.search",
             "/Users/.search",
             "/Schemas/x",
-            "/Users/",
             "/Users/1/2",
+            "/Users//1//2",
+            "//",
+            "/scim/v2/",
+            "/scim/v2/scim/v2/Users/1",
             "/Users/1?attributes=id",
             "https://other/scim/v2/Users/1",
             "/v1/Users/1",

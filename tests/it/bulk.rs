@@ -140,11 +140,6 @@ both!(each_method_does_what_it_does_alone, |app| async move {
 both!(what_is_no_bulk_request_is_refused_whole, |app| async move {
     let operations = json!([user("ada")]);
     for (body, kind) in [
-        (json!({ "Operations": operations }), "invalidSyntax"),
-        (
-            json!({ "schemas": [sample::PATCH_OP], "Operations": operations }),
-            "invalidSyntax",
-        ),
         (json!({ "schemas": [BULK] }), "invalidSyntax"),
         (
             json!({ "schemas": [BULK], "Operations": operations[0] }),
@@ -155,15 +150,80 @@ both!(what_is_no_bulk_request_is_refused_whole, |app| async move {
             "invalidValue",
         ),
         (
-            json!({ "schemas": [BULK], "Operations": operations, "failOnErrors": "1" }),
+            json!({ "schemas": [BULK], "Operations": operations, "failOnErrors": "one" }),
             "invalidValue",
         ),
     ] {
         app.post("/Bulk", &body).await.expect_error(400, kind);
     }
-    assert!(app.find_users("userName pr").await.is_empty());
-    assert!(run(&app, json!([])).await.is_empty());
+    let strict = app.strict().await;
+    for (body, kind) in [
+        (json!({ "Operations": operations }), "invalidSyntax"),
+        (
+            json!({ "schemas": [sample::PATCH_OP], "Operations": operations }),
+            "invalidSyntax",
+        ),
+        (
+            json!({ "schemas": [BULK], "Operations": operations, "failOnErrors": "1" }),
+            "invalidValue",
+        ),
+    ] {
+        strict.post("/Bulk", &body).await.expect_error(400, kind);
+    }
+    for app in [&app, &strict] {
+        assert!(app.find_users("userName pr").await.is_empty());
+        assert!(run(app, json!([])).await.is_empty());
+    }
 });
+
+both!(an_envelope_may_say_little, |app| async move {
+    for (number, more) in [
+        json!({}),
+        json!({ "schemas": null }),
+        json!({ "schemas": [] }),
+        json!({ "schemas": BULK }),
+        json!({ "schemas": [sample::PATCH_OP, 7] }),
+        json!({ "schemas": { "urn": BULK }, "failOnErrors": "2" }),
+        json!({ "failOnErrors": "0" }),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut body = more;
+        body["Operations"] = json!([user(&format!("u{number}"))]);
+        assert_eq!(statuses(&run_body(&app, &body).await), ["201"], "{body}");
+    }
+    let taken = json!([user("u0"), user("u1"), user("u2"), user("new")]);
+    let mut body = bulk(taken);
+    body["failOnErrors"] = json!("2");
+    assert_eq!(statuses(&run_body(&app, &body).await), ["409", "409"]);
+});
+
+both!(
+    slashes_in_the_path_of_an_operation_say_nothing,
+    |app| async move {
+        let mut create = user("ada");
+        create["path"] = json!("//Users/");
+        let created = run(&app, json!([create])).await;
+        let location = created[0]["location"].as_str().unwrap().to_owned();
+        let id = location.rsplit('/').next().unwrap();
+        assert_eq!(location, format!("{}/Users/{id}", app.base_url()));
+        let data = json!({ "schemas": [sample::PATCH_OP], "Operations": [{ "op": "add", "path": "title", "value": "Dr." }] });
+        for path in [
+            format!("//Users//{id}"),
+            format!("/Users/{id}/"),
+            format!("/scim/v2//Users/{id}//"),
+            format!("{}//Users/{id}/", app.base_url()),
+        ] {
+            let patch = json!({ "method": "PATCH", "path": path, "data": data });
+            let results = run(&app, json!([patch])).await;
+            assert_eq!(results[0]["status"], "200", "{path}: {results:?}");
+            assert_eq!(results[0]["location"], location, "{path}");
+        }
+        let delete = json!({ "method": "DELETE", "path": format!("/Users//{id}/") });
+        assert_eq!(run(&app, json!([delete])).await[0]["status"], "204");
+    }
+);
 
 // R7644-3.7-04, R7644-3.7-05, R7644-3.7-06, R7644-3.7-08
 both!(a_wrong_operation_harms_no_other, |app| async move {

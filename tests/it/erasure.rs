@@ -372,7 +372,7 @@ both!(everybody_is_told_and_history_says_so, |app| async move {
         (json!({ "type": "Group", "id": id(&user) }), 404),
         (json!({ "type": "Unicorn", "id": id(&user) }), 400),
         (json!({ "type": "User" }), 400),
-        (json!({ "type": "User", "id": "a\u{0}b" }), 404),
+        (json!({ "type": "User", "id": "a\u{0}b" }), 400),
     ] {
         site.post("/admin/v1/erasures", &body)
             .await

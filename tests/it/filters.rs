@@ -141,7 +141,7 @@ both!(an_id_can_be_asked_for, |app| async move {
     );
 });
 
-// L-10, L-16, R7644-3.4.2-01, R7644-3.4.2.2-12
+// L-10, L-16, R7644-3.4.2.2-12
 both!(blanks_come_as_plus_or_as_percent_20, |app| async move {
     staff(&app).await;
     for query in [
@@ -149,7 +149,7 @@ both!(blanks_come_as_plus_or_as_percent_20, |app| async move {
         "filter=userName+eq+%22ada%22",
         "filter=userName+eq%20\"ada\"",
         "startIndex=1&filter=userName%20eq%20%22ada%22&count=100",
-        "unknown=1&filter=userName+eq+%22ada%22",
+        "unknown&filter=userName+eq+%22ada%22",
     ] {
         let page = app.get(&format!("/Users?{query}")).await.page();
         assert_eq!(texts(&page.resources, "userName"), ["Ada"], "{query}");
@@ -215,7 +215,7 @@ both!(
     }
 );
 
-// R7644-3.4.2-01, R7644-3.4.2-02, R7644-3.4.2.4-05
+// R7644-3.4.2-02, R7644-3.4.2.4-05
 both!(
     queries_that_are_no_queries_are_refused_or_ignored,
     |app| async move {
@@ -225,7 +225,7 @@ both!(
         let bad_utf8 = "filter=userName%20eq%20%22%C3%28%22";
         let nobody = app.get(&format!("/Users?{bad_utf8}")).await;
         assert_eq!(nobody.page().total, 0);
-        for query in ["", "&", "foo=1", "foo", "=", "count=", "startIndex="] {
+        for query in ["", "&", "foo=", "foo", "=", "count=", "startIndex="] {
             app.get(&format!("/Users?{query}")).await.page();
         }
     }

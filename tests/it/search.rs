@@ -69,15 +69,27 @@ both!(a_search_is_the_query_of_its_members, |app| async move {
 
 // R7644-3.4.3-02, R7644-3.4.3-03, R9865-3-01
 both!(a_search_that_is_none_is_refused, |app| async move {
+    let strict = app.strict().await;
     for (body, scim_type) in [
         (json!({}), "invalidSyntax"),
-        (json!([]), "invalidSyntax"),
         (json!({ "schemas": [] }), "invalidSyntax"),
         (json!({ "schemas": URN }), "invalidSyntax"),
         (
             json!({ "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"] }),
             "invalidSyntax",
         ),
+        (request(json!({ "startIndex": "1" })), "invalidValue"),
+        (
+            request(json!({ "cursor": "", "count": "2" })),
+            "invalidCount",
+        ),
+    ] {
+        for path in ["/Users/.search", "/Groups/.search", "/.search"] {
+            strict.post(path, &body).await.expect_error(400, scim_type);
+        }
+    }
+    for (body, scim_type) in [
+        (json!([]), "invalidSyntax"),
         (request(json!({ "filter": 5 })), "invalidSyntax"),
         (request(json!({ "filter": " " })), "invalidFilter"),
         (request(json!({ "filter": "userName" })), "invalidFilter"),
@@ -90,8 +102,15 @@ both!(a_search_that_is_none_is_refused, |app| async move {
             request(json!({ "attributes": ["a"], "excludedAttributes": ["b"] })),
             "invalidValue",
         ),
-        (request(json!({ "startIndex": "1" })), "invalidValue"),
+        (request(json!({ "startIndex": "one" })), "invalidValue"),
         (request(json!({ "startIndex": 1.5 })), "invalidValue"),
+        (request(json!({ "count": "1.5" })), "invalidValue"),
+        (request(json!({ "filters": "userName pr" })), "invalidValue"),
+        (request(json!({ "$filter": "userName pr" })), "invalidValue"),
+        (
+            request(json!({ "filter": "userName pr", "Filter": "title pr" })),
+            "invalidValue",
+        ),
         (request(json!({ "count": true })), "invalidValue"),
         (request(json!({ "sortBy": ["userName"] })), "invalidSyntax"),
         (
@@ -100,7 +119,7 @@ both!(a_search_that_is_none_is_refused, |app| async move {
         ),
         (request(json!({ "cursor": 5 })), "invalidSyntax"),
         (
-            request(json!({ "cursor": "", "count": "2" })),
+            request(json!({ "cursor": "", "count": "two" })),
             "invalidCount",
         ),
         (request(json!({ "cursor": "garbage" })), "invalidCursor"),
@@ -111,12 +130,52 @@ both!(a_search_that_is_none_is_refused, |app| async move {
     ] {
         for path in ["/Users/.search", "/Groups/.search", "/.search"] {
             app.post(path, &body).await.expect_error(400, scim_type);
+            strict.post(path, &body).await.expect_error(400, scim_type);
+        }
+    }
+    // What stands in the address would be ignored.
+    for query in ["filter=userName%20eq%20%22ada%22", "count=1", "foo=x"] {
+        for path in ["/Users/.search", "/.search"] {
+            let path = format!("{path}?{query}");
+            let reply = app.post(&path, &request(json!({}))).await;
+            reply.expect_error(400, "invalidValue");
         }
     }
     for path in ["/Users/.search", "/.search"] {
         let wrong = app.get(path).await;
         assert_eq!(wrong.header("allow"), "POST");
         wrong.expect_error(405, "");
+    }
+});
+
+both!(a_search_may_say_little, |app| async move {
+    some(&app).await;
+    let full = json!({ "filter": r#"title eq "baker""#, "startIndex": 2, "count": 1, "attributes": ["userName", "title"] });
+    let expected = search(&app, "/Users", full).await;
+    assert_eq!(expected["itemsPerPage"], 1);
+    for schemas in [
+        Value::Null,
+        json!([]),
+        json!(URN),
+        json!([sample::USER]),
+        json!(7),
+        json!({}),
+    ] {
+        let body = json!({
+            "schemas": schemas, "FILTER": r#"title eq "baker""#, "startindex": "2", "Count": " 1 ",
+            "attributes": ["userName,title"], "sortBy": null, "filter": null,
+        });
+        let found = app.post("/Users/.search", &body).await.expect(200);
+        assert_eq!(found, expected, "{body}");
+    }
+    let without = json!({ "filter": r#"title eq "baker""#, "count": "", "startIndex": "" });
+    for path in [
+        "/Users/.search",
+        "/.search",
+        "/Users/.search?aadOptscim062020",
+    ] {
+        let found = app.post(path, &without).await.expect(200);
+        assert_eq!(found["totalResults"], 2, "{path}");
     }
 });
 

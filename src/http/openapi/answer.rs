@@ -1,8 +1,9 @@
 //! What operations can answer: success with a body, and every error once as a component.
 
+use actix_web::http::StatusCode;
 use serde_json::{Map, Value, json};
 use utoipa::openapi::header::{Header, HeaderBuilder};
-use utoipa::openapi::path::OperationBuilder;
+use utoipa::openapi::path::{OperationBuilder, PathItem};
 use utoipa::openapi::response::{Response, ResponseBuilder};
 use utoipa::openapi::schema::Ref;
 use utoipa::openapi::{Components, Content, ContentBuilder};
@@ -109,7 +110,7 @@ const FAULTS: [Fault; 14] = [
     Fault {
         status: 415,
         name: "MediaType",
-        description: "The body is not marked as JSON.",
+        description: "The body is not marked as JSON, or has a content coding other than gzip and deflate.",
         kind: None,
         detail: "The body must be sent as application/scim+json or application/json.",
     },
@@ -157,6 +158,27 @@ pub fn errors(operation: OperationBuilder, statuses: &[u16]) -> OperationBuilder
             Ref::from_response_name(fault.name),
         )
     })
+}
+
+/// Adds 400 to an operation that names no fault of its own: every address can hold an unknown parameter or U+0000.
+pub fn can_be_malformed(item: &mut PathItem) {
+    let operations = [
+        &mut item.get,
+        &mut item.head,
+        &mut item.post,
+        &mut item.put,
+        &mut item.patch,
+        &mut item.delete,
+    ];
+    let status = StatusCode::BAD_REQUEST.as_str();
+    let fault = FAULTS.iter().find(|fault| fault.status == 400);
+    for operation in operations.into_iter().flatten() {
+        let responses = &mut operation.responses.responses;
+        if let (Some(fault), false) = (fault, responses.contains_key(status)) {
+            let response = Ref::from_response_name(fault.name);
+            responses.insert(status.to_owned(), response.into());
+        }
+    }
 }
 
 /// An error body of its own, for an operation whose error means something else than elsewhere.
