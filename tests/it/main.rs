@@ -32,6 +32,7 @@ mod feed;
 mod filters;
 mod fuzz;
 mod graceful;
+mod group_names;
 mod groups;
 mod history;
 mod jwt;
