@@ -23,6 +23,7 @@ mod directory;
 mod discovery;
 mod disk;
 mod entra;
+mod entra_validator;
 mod erasure;
 mod errors;
 mod examples;
