@@ -46,6 +46,7 @@ async fn total(app: &Client, endpoint: &str, filter: &str) -> u64 {
     app.list(endpoint, &[("filter", filter)]).await.total
 }
 
+// R7644-3.3-04, R7643-4.1.1-02
 both!(validator_creates_and_finds_a_user, |app| async move {
     let sent = user("sandy@romaguera.example");
     let made = app.post("/Users", &sent).await.expect(201);
@@ -139,6 +140,7 @@ both!(validator_replaces_attributes_of_a_user, |app| async move {
     );
 });
 
+// RIPSIE-4.3-01
 both!(validator_adds_and_removes_attributes, |app| async move {
     let bare = json!({ "schemas": [USER], "userName": "sandy@romaguera.example" });
     let made = app.post("/Users", &bare).await.expect(201);
@@ -219,6 +221,7 @@ both!(validator_changes_a_manager, |app| async move {
     }
 });
 
+// R7644-3.6-01, R7644-3.6-02
 both!(
     validator_disables_restores_and_deletes_a_user,
     |app| async move {
@@ -383,6 +386,7 @@ fn discoverable(schema: &Value) -> BTreeSet<String> {
     names
 }
 
+// R7644-4-02
 both!(
     every_attribute_that_entra_maps_is_discoverable,
     |app| async move {

@@ -56,6 +56,7 @@ both!(the_same_group_twice_is_a_conflict, |app| async move {
     app.post("/Users", &user).await.expect(201);
 });
 
+// RINTEROP-6.9-01
 both!(a_change_into_a_twin_is_a_conflict, |app| async move {
     let (first, _) = create(&app, &group("Sales", "x1")).await;
     let (_, renamed) = create(&app, &group("Legal", "x1")).await;
@@ -186,6 +187,7 @@ both!(of_equal_groups_at_once_one_is_made, |app| async move {
     assert_eq!(statuses, expected);
 });
 
+// RIPSIE-6.2-01, RINTEROP-6.9-01
 both!(names_of_groups_can_be_unique, |app| async move {
     let strict = app.strict().await;
     for app in [&app, &strict] {
