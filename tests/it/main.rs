@@ -52,6 +52,7 @@ mod password;
 mod patch;
 mod replica;
 mod running;
+mod scimgateway;
 mod search;
 mod sorting;
 mod standards;
