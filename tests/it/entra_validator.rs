@@ -594,7 +594,7 @@ both!(postman_walks_through_users, |app| async move {
     app.post("/Users", &nameless)
         .await
         .expect_error(400, "invalidValue");
-    let junk = br#"{ "acve": tre, "addresses": [ { "country": null, les": [] }"#.to_vec();
+    let junk = br#"{ "acve": yes, "addresses": [ { "country": null, les": [] }"#.to_vec();
     let headers = [("content-type", "application/json")];
     let refused = app
         .send(reqwest::Method::POST, "/Users", &headers, junk)
