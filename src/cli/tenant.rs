@@ -3,8 +3,8 @@
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::DatabaseArgs;
 use crate::scim::Compatibility;
-use crate::service::PatchAnswer;
 use crate::service::tenants::{self, Settings};
+use crate::service::{GroupNames, PatchAnswer};
 use crate::store::tenants::Tenant;
 
 #[derive(Debug, clap::Subcommand)]
@@ -31,6 +31,9 @@ pub enum TenantCommand {
         /// What a PATCH answers where the request does not say: `resource` with 200, or `no-content` with 204
         #[arg(long, group = "settings")]
         patch_answer: Option<PatchAnswer>,
+        /// Whether groups may share a displayName: `any`, or `unique`, ignoring letter case
+        #[arg(long, group = "settings")]
+        group_names: Option<GroupNames>,
         #[command(flatten)]
         database: DatabaseArgs,
     },
@@ -55,29 +58,42 @@ pub async fn run(command: TenantCommand) -> anyhow::Result<()> {
             name,
             compatibility,
             patch_answer,
+            group_names,
             database,
         } => {
             let store = super::store_of(&database)?;
             let settings = Settings {
                 compatibility,
                 patch_answer,
+                group_names,
             };
             let set = tenants::set(&store, name, settings).await;
             store.close();
-            print(&[set?]);
+            let changed = set?;
+            print(&[changed.tenant]);
+            if let Some(shared @ 1..) = changed.shared_group_names {
+                println!(
+                    "{shared} displayName(s) are shared by several groups. Those groups stay as they are; rename them to \
+                     make their names unique."
+                );
+            }
         }
     }
     Ok(())
 }
 
 fn print(rows: &[Tenant]) {
-    println!("{:<32} {:<14} PATCH ANSWER", "NAME", "COMPATIBILITY");
+    println!(
+        "{:<32} {:<14} {:<13} GROUP NAMES",
+        "NAME", "COMPATIBILITY", "PATCH ANSWER"
+    );
     for row in rows {
         println!(
-            "{:<32} {:<14} {}",
+            "{:<32} {:<14} {:<13} {}",
             row.name,
             row.policy.compatibility.as_str(),
-            row.policy.patch_answer
+            row.policy.patch_answer.as_str(),
+            row.policy.group_names
         );
     }
 }

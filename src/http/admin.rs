@@ -15,7 +15,7 @@ use crate::scim::{Compatibility, ScimError};
 use crate::service::admin::TokenWish;
 use crate::service::erasure::{self, Found, Tally};
 use crate::service::tenants::Settings;
-use crate::service::{self, PatchAnswer, Policy, admin};
+use crate::service::{self, GroupNames, PatchAnswer, Policy, admin};
 
 type Answer = Result<HttpResponse, ApiError>;
 
@@ -36,6 +36,19 @@ pub struct Tenant {
     pub created: Timestamp,
     pub compatibility: CompatibilityName,
     pub patch_answer: PatchAnswerName,
+    pub group_names: GroupNamesName,
+}
+
+/// A tenant after a change of its settings.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct ChangedTenant {
+    #[serde(flatten)]
+    pub tenant: Tenant,
+    /// How many names several groups share, where the change asked for unique ones. Those groups
+    /// stay as they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub shared_group_names: Option<u64>,
 }
 
 /// Settings of a tenant to change. What is left out or null stays.
@@ -44,6 +57,7 @@ pub struct Tenant {
 pub struct TenantSettings {
     pub compatibility: Option<CompatibilityName>,
     pub patch_answer: Option<PatchAnswerName>,
+    pub group_names: Option<GroupNamesName>,
 }
 
 /// `tolerant` understands what Okta, Entra ID and others send; `strict` only what the RFCs allow.
@@ -94,6 +108,32 @@ impl From<PatchAnswer> for PatchAnswerName {
         match answer {
             PatchAnswer::Resource => Self::Resource,
             PatchAnswer::NoContent => Self::NoContent,
+        }
+    }
+}
+
+/// Whether groups may share a `displayName`: `any`, or `unique`, ignoring letter case.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum GroupNamesName {
+    Any,
+    Unique,
+}
+
+impl From<GroupNamesName> for GroupNames {
+    fn from(name: GroupNamesName) -> Self {
+        match name {
+            GroupNamesName::Any => Self::Any,
+            GroupNamesName::Unique => Self::Unique,
+        }
+    }
+}
+
+impl From<GroupNames> for GroupNamesName {
+    fn from(names: GroupNames) -> Self {
+        match names {
+            GroupNames::Any => Self::Any,
+            GroupNames::Unique => Self::Unique,
         }
     }
 }
@@ -235,10 +275,15 @@ pub async fn set_tenant(
     let settings = Settings {
         compatibility: wish.compatibility.map(Compatibility::from),
         patch_answer: wish.patch_answer.map(PatchAnswer::from),
+        group_names: wish.group_names.map(GroupNames::from),
     };
     let name = name.into_inner();
-    let row = admin::set_tenant(&shared.service, &caller.context, name, settings).await?;
-    Ok(HttpResponse::Ok().json(tenant(row.name, row.created, row.policy)))
+    let changed = admin::set_tenant(&shared.service, &caller.context, name, settings).await?;
+    let row = changed.tenant;
+    Ok(HttpResponse::Ok().json(ChangedTenant {
+        tenant: tenant(row.name, row.created, row.policy),
+        shared_group_names: changed.shared_group_names,
+    }))
 }
 
 /// `GET /admin/v1/tokens?tenant=`: for `admin`.
@@ -336,6 +381,7 @@ fn tenant(name: String, created: i64, policy: Policy) -> Tenant {
         created: time(created),
         compatibility: policy.compatibility.into(),
         patch_answer: policy.patch_answer.into(),
+        group_names: policy.group_names.into(),
     }
 }
 

@@ -4,7 +4,8 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::scim::registry::ResourceType;
+use crate::scim::name::{GROUP, USER};
+use crate::scim::registry::{ResourceType, common};
 use crate::scim::schema::{Attribute, Schema, Type};
 
 /// Message URNs (RFC 7644 section 8.2).
@@ -250,7 +251,11 @@ pub fn resource_type_resource(base_url: &str, rt: &ResourceType) -> Value {
 
 /// The resource at `/Schemas/{urn}` (RFC 7643 section 7).
 pub fn schema_resource(base_url: &str, schema: &Schema) -> Value {
-    let attributes = schema.attributes.iter();
+    // RFC 7643 section 3.1 leaves common attributes out of schemas. Entra ID maps externalId by
+    // default, and Microsoft's validation looks up every mapped attribute here.
+    let listed = [USER, GROUP].contains(&schema.id.as_str());
+    let external_id = common().attribute("externalId").filter(|_| listed);
+    let attributes = external_id.into_iter().chain(&schema.attributes);
     json!({
         "schemas": [SCHEMA],
         "id": schema.id,
@@ -373,9 +378,17 @@ mod tests {
         for schema in registry.schemas() {
             let body = schema_resource(BASE, schema);
             assert_eq!(body["id"], body["id"].as_str().unwrap());
-            // What is shown can be read again as the same schema.
+            // What is shown can be read again as the same schema, after the common attribute that
+            // it lists.
             let again: Schema = serde_json::from_value(body).unwrap();
-            assert_eq!(again.attributes, schema.attributes, "{}", schema.id);
+            let listed = usize::from([USER, GROUP].contains(&schema.id.as_str()));
+            let (common, own) = again.attributes.split_at(listed);
+            assert!(
+                common
+                    .iter()
+                    .all(|attribute| attribute.name == "externalId")
+            );
+            assert_eq!(own, schema.attributes, "{}", schema.id);
         }
     }
 }

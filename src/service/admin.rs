@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::auth::{Fields, Scope, Scopes};
-use crate::service::tenants::Settings;
+use crate::service::tenants::{Changed, Settings};
 use crate::service::tokens::{DEFAULT_TENANT, Wish};
 use crate::service::{Context, Error, Service, tenants, tokens};
 use crate::store::tenants::Tenant;
@@ -46,7 +46,7 @@ pub async fn set_tenant(
     context: &Context,
     name: String,
     settings: Settings,
-) -> Result<Tenant, Error> {
+) -> Result<Changed, Error> {
     let name = managed(service, context, Some(name)).await?;
     tenants::set(&service.store, name, settings).await
 }

@@ -11,6 +11,7 @@ pub mod directory;
 pub mod erasure;
 pub mod error;
 pub mod feed;
+mod group_names;
 pub mod history;
 pub mod indexes;
 mod last_used;
@@ -47,7 +48,7 @@ use crate::scim::{Filter, Registry, ResourceType};
 use crate::store::{Conn, Store};
 
 pub use crate::scim::Precondition;
-pub use crate::store::tenants::{PatchAnswer, Policy};
+pub use crate::store::tenants::{GroupNames, PatchAnswer, Policy};
 pub use crate::store::{ResourceId, TenantId};
 pub use error::Error;
 

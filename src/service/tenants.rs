@@ -1,9 +1,9 @@
 //! Tenants: making and listing them, and setting how their clients are understood and answered.
 
 use crate::scim::Compatibility;
-use crate::service::{Error, PatchAnswer, Policy};
+use crate::service::{Error, GroupNames, PatchAnswer, Policy};
 use crate::store::tenants::Tenant;
-use crate::store::{Store, StoreError, tenants};
+use crate::store::{Store, StoreError, group_names, tenants};
 
 /// Makes a tenant.
 ///
@@ -64,13 +64,23 @@ pub async fn by_name(store: &Store, name: String) -> Result<Tenant, Error> {
 pub struct Settings {
     pub compatibility: Option<Compatibility>,
     pub patch_answer: Option<PatchAnswer>,
+    pub group_names: Option<GroupNames>,
+}
+
+/// A tenant after a change of its settings.
+#[derive(Debug)]
+pub struct Changed {
+    pub tenant: Tenant,
+    /// How many names several groups share, where the change asked for unique ones. Those groups
+    /// stay as they are.
+    pub shared_group_names: Option<u64>,
 }
 
 /// Changes settings of a tenant, from its next request on.
 ///
 /// # Errors
 /// [`Error::NotFound`].
-pub async fn set(store: &Store, name: String, settings: Settings) -> Result<Tenant, Error> {
+pub async fn set(store: &Store, name: String, settings: Settings) -> Result<Changed, Error> {
     store
         .admin(move |conn| {
             let missing = || Error::NotFound(format!("The tenant `{name}`"));
@@ -78,12 +88,22 @@ pub async fn set(store: &Store, name: String, settings: Settings) -> Result<Tena
             let Policy {
                 compatibility,
                 patch_answer,
+                group_names,
             } = tenant.policy;
             let policy = Policy {
                 compatibility: settings.compatibility.unwrap_or(compatibility),
                 patch_answer: settings.patch_answer.unwrap_or(patch_answer),
+                group_names: settings.group_names.unwrap_or(group_names),
             };
-            tenants::set_policy(conn, tenant.id, policy)?.ok_or_else(missing)
+            let tenant = tenants::set_policy(conn, tenant.id, policy)?.ok_or_else(missing)?;
+            let shared_group_names = match settings.group_names {
+                Some(GroupNames::Unique) => Some(group_names::shared(conn, tenant.id)?),
+                _ => None,
+            };
+            Ok(Changed {
+                tenant,
+                shared_group_names,
+            })
         })
         .await
 }

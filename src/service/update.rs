@@ -6,7 +6,7 @@ use crate::scim::members::MemberEdit;
 use crate::scim::{Document, diff, leaves, secrets};
 use crate::service::membership::{self, Effect};
 use crate::service::write::Writer;
-use crate::service::{Error, Options, assignments};
+use crate::service::{Error, Options, assignments, group_names};
 use crate::store::changes::ChangeKind;
 use crate::store::resources::{Password, Stored, Update};
 use crate::store::{Tx, resources};
@@ -50,12 +50,14 @@ impl Writer {
             }
             return Ok(());
         }
+        let hot = leaves::hot_columns(&self.rt, &after);
+        group_names::check(tx, self, Some(before), &hot)?;
         let rows = leaves::index_rows(&self.rt, &after);
         let rows = (rows != leaves::index_rows(&self.rt, before)).then_some(rows);
         let new = Update {
             id: self.id.clone(),
             at: self.modified(stored),
-            hot: leaves::hot_columns(&self.rt, &after),
+            hot,
             label: leaves::label(&after),
             password,
             doc: after.to_string(),

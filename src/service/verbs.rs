@@ -11,6 +11,7 @@ use crate::scim::members::{Member, MemberEdit};
 use crate::scim::registry::Access;
 use crate::scim::{Document, Precondition, ResourceType, admit, leaves, patch};
 use crate::service::assignments;
+use crate::service::group_names;
 use crate::service::present::{self, Return, Wish, Written};
 use crate::service::write::Writer;
 use crate::service::{Context, Error, Options, PatchAnswer};
@@ -95,6 +96,7 @@ impl Create {
             ..
         } = self;
         let new = settled(tx, &writer.rt, new, options)?;
+        group_names::check(tx, &writer, None, &new.hot)?;
         let stamp = resources::insert(tx, &new)?;
         writer.append(tx, ChangeKind::Created, new.doc.clone());
         let edits = members.map(MemberEdit::Add).into_iter().collect();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::scim::project::Selection;
 use crate::scim::{Precondition, ResourceType, Version, secrets};
 use crate::service::present::{self, Lookup, Return, Written};
-use crate::service::{Context, Error, Options};
+use crate::service::{Context, Error, GroupNames, Options};
 use crate::store::changes::{Change, ChangeKind};
 use crate::store::resources::Stored;
 use crate::store::shown::By;
@@ -19,6 +19,7 @@ pub(super) struct Writer {
     /// Microseconds since the epoch.
     pub at: i64,
     pub actor: String,
+    pub group_names: GroupNames,
 }
 
 impl Writer {
@@ -28,6 +29,7 @@ impl Writer {
             id,
             at: context.at_us(),
             actor: context.principal.name.clone(),
+            group_names: context.policy.group_names,
         }
     }
 

@@ -16,6 +16,7 @@ pub mod directory;
 pub mod erasure;
 pub mod error;
 mod flights;
+pub mod group_names;
 mod growth;
 pub mod ids;
 pub mod indexes;

@@ -14,16 +14,17 @@ use crate::store::directory::{self, Column};
 use crate::store::resources::{self, Password, Update};
 use crate::store::testing::{TENANT, group, id, ids, user, with_store};
 use crate::store::{
-    Backend, Conn, StoreError, Tx, attributes, counts, members, tenants, tokens, walks,
+    Backend, Conn, StoreError, Tx, attributes, counts, group_names, members, tenants, tokens, walks,
 };
 
 /// These are small, or all of one is wanted.
-const MAY_BE_SCANNED: [&str; 5] = [
+const MAY_BE_SCANNED: [&str; 6] = [
     "SCAN tenants",
     "SCAN json_each",
     "SCAN up",
     "SCAN down",
     "SCAN w",
+    "SCAN shared",
 ];
 
 #[derive(Clone, Default)]
@@ -50,6 +51,9 @@ fn read_all(conn: &mut Conn) -> Result<(), StoreError> {
     resources::get_many(conn, TENANT, &ids(&["a", "b"]))?;
     resources::by_user_name(conn, TENANT, "User", "a")?;
     resources::password_hash(conn, TENANT, &id("a"))?;
+    group_names::by_name(conn, TENANT, &id("g"), "a")?;
+    group_names::twin(conn, TENANT, &id("g"), "a", "x")?;
+    group_names::shared(conn, TENANT)?;
     members::of_groups(conn, TENANT, &ids(&["g"]))?;
     members::has_more_than(conn, TENANT, &id("g"), 3)?;
     members::groups_of(conn, TENANT, &ids(&["a"]))?;
@@ -240,6 +244,53 @@ fn one_member_costs_a_few_rows_before_statistics() {
             assert!(read < 50, "{read} rows for {member} in {group}");
         }
     });
+}
+
+/// Plans made for empty tables and plans made after statistics both find a group's twin by its
+/// `externalId`, and a name by its index, however many other groups share the name.
+#[test]
+fn the_twin_of_a_group_costs_a_few_rows() {
+    with_store(|store| async move {
+        if store.backend() != Backend::Postgres {
+            return;
+        }
+        for _ in 0..10 {
+            store.tx(|tx| look_for_twins(tx.conn())).await.unwrap();
+        }
+        let mut all = Vec::new();
+        for number in 0..3000 {
+            let mut new = group(&format!("g{number}"));
+            new.hot.external_id = Some(format!("x{number}"));
+            if number % 2 == 0 {
+                new.hot.display_name = Some("sales".to_owned());
+            }
+            all.push(new);
+        }
+        store.put(all).await;
+        for analysed in [false, true] {
+            let read = store
+                .tx(move |tx| {
+                    if analysed {
+                        tx.conn().batch("ANALYZE")?;
+                    }
+                    let before = rows_read(tx.conn())?;
+                    look_for_twins(tx.conn())?;
+                    Ok(rows_read(tx.conn())? - before)
+                })
+                .await
+                .unwrap();
+            assert!(read < 50, "{read} rows, analysed: {analysed}");
+        }
+    });
+}
+
+fn look_for_twins(conn: &mut Conn) -> Result<(), StoreError> {
+    for (name, external_id) in [("sales", "x20"), ("g21", "x21"), ("sales", "none")] {
+        group_names::twin(conn, TENANT, &id("new"), name, external_id)?;
+        group_names::by_name(conn, TENANT, &id("new"), name)?;
+    }
+    group_names::by_name(conn, TENANT, &id("new"), "none")?;
+    Ok(())
 }
 
 /// PostgreSQL reads no more than the answer and the rows beside it: of many users, and of a group of thousands.

@@ -8,6 +8,7 @@ diesel::table! {
         change_seq -> BigInt,
         compatibility -> Text,
         patch_answer -> Text,
+        group_names -> Text,
     }
 }
 

@@ -26,6 +26,7 @@ pub struct Tenant {
 pub struct Policy {
     pub compatibility: Compatibility,
     pub patch_answer: PatchAnswer,
+    pub group_names: GroupNames,
 }
 
 /// What a PATCH that went well answers, where the request does not say.
@@ -70,16 +71,68 @@ impl FromStr for PatchAnswer {
     }
 }
 
-/// The columns of a [`Policy`], to be selected beside others.
-pub(super) type PolicyColumns = (tenants::compatibility, tenants::patch_answer);
-pub(super) const POLICY: PolicyColumns = (tenants::compatibility, tenants::patch_answer);
+/// Whether several groups of a tenant may have the same `displayName`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum GroupNames {
+    /// Groups may share a name.
+    #[default]
+    Any,
+    /// A name that another group has, ignoring letter case, is refused.
+    Unique,
+}
 
-impl From<(String, String)> for Policy {
-    fn from((compatibility, patch_answer): (String, String)) -> Self {
+impl GroupNames {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Any => "any",
+            Self::Unique => "unique",
+        }
+    }
+}
+
+impl fmt::Display for GroupNames {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The word was neither `any` nor `unique`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a rule for group names; use any or unique")]
+pub struct UnknownGroupNames(String);
+
+impl FromStr for GroupNames {
+    type Err = UnknownGroupNames;
+
+    fn from_str(text: &str) -> Result<Self, UnknownGroupNames> {
+        match text {
+            "any" => Ok(Self::Any),
+            "unique" => Ok(Self::Unique),
+            other => Err(UnknownGroupNames(other.to_owned())),
+        }
+    }
+}
+
+/// The columns of a [`Policy`], to be selected beside others.
+pub(super) type PolicyColumns = (
+    tenants::compatibility,
+    tenants::patch_answer,
+    tenants::group_names,
+);
+pub(super) const POLICY: PolicyColumns = (
+    tenants::compatibility,
+    tenants::patch_answer,
+    tenants::group_names,
+);
+pub(super) type PolicyRow = (String, String, String);
+
+impl From<PolicyRow> for Policy {
+    fn from((compatibility, patch_answer, group_names): PolicyRow) -> Self {
         // The tables admit no other words.
         Self {
             compatibility: compatibility.parse().unwrap_or_default(),
             patch_answer: patch_answer.parse().unwrap_or_default(),
+            group_names: group_names.parse().unwrap_or_default(),
         }
     }
 }
@@ -93,6 +146,7 @@ struct Row {
     change_seq: i64,
     compatibility: String,
     patch_answer: String,
+    group_names: String,
 }
 
 impl From<Row> for Tenant {
@@ -102,7 +156,7 @@ impl From<Row> for Tenant {
             name: row.name,
             created: row.created,
             change_seq: row.change_seq,
-            policy: (row.compatibility, row.patch_answer).into(),
+            policy: (row.compatibility, row.patch_answer, row.group_names).into(),
         }
     }
 }
@@ -154,7 +208,7 @@ pub(super) fn policy(
     conn: &mut Conn,
     tenant: TenantId,
 ) -> Result<Option<(Policy, i64)>, StoreError> {
-    let row: Option<((String, String), i64)> = tenants::table
+    let row: Option<(PolicyRow, i64)> = tenants::table
         .inner_join(access_epochs::table)
         .filter(tenants::id.eq(tenant.0))
         .select((POLICY, access_epochs::epoch))
@@ -173,6 +227,7 @@ pub fn set_policy(
         .set((
             tenants::compatibility.eq(policy.compatibility.as_str()),
             tenants::patch_answer.eq(policy.patch_answer.as_str()),
+            tenants::group_names.eq(policy.group_names.as_str()),
         ))
         .returning(tenants::all_columns)
         .get_result(conn)
@@ -193,16 +248,19 @@ mod tests {
             let mut epoch = 1;
             for compatibility in [Compatibility::Strict, Compatibility::Tolerant] {
                 for patch_answer in [PatchAnswer::NoContent, PatchAnswer::Resource] {
-                    let wish = Policy {
-                        compatibility,
-                        patch_answer,
-                    };
-                    let set = move |conn: &mut Conn| set_policy(conn, TENANT, wish);
-                    let tenant = store.admin(set).await.unwrap().unwrap();
-                    assert_eq!(tenant.policy, wish);
-                    let after = store.policy(TENANT).await.unwrap();
-                    epoch += 1;
-                    assert_eq!(after, Some((wish, epoch)));
+                    for group_names in [GroupNames::Unique, GroupNames::Any] {
+                        let wish = Policy {
+                            compatibility,
+                            patch_answer,
+                            group_names,
+                        };
+                        let set = move |conn: &mut Conn| set_policy(conn, TENANT, wish);
+                        let tenant = store.admin(set).await.unwrap().unwrap();
+                        assert_eq!(tenant.policy, wish);
+                        let after = store.policy(TENANT).await.unwrap();
+                        epoch += 1;
+                        assert_eq!(after, Some((wish, epoch)));
+                    }
                 }
             }
             let nobody = TenantId(99);

@@ -4,7 +4,7 @@ use diesel::BoolExpressionMethods;
 use diesel::{ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, RunQueryDsl};
 
 use crate::store::schema::{access_epochs, tenants, tokens};
-use crate::store::tenants::{POLICY, Policy};
+use crate::store::tenants::{POLICY, Policy, PolicyRow};
 use crate::store::{Conn, StoreError, TenantId};
 
 /// All times are microseconds since the epoch.
@@ -123,7 +123,7 @@ pub fn revoke(
 /// The token with this hash, of any tenant and in any state: whether it still holds is the caller's to judge.
 /// With it comes its tenant's policy, which every request needs.
 pub fn by_hash(conn: &mut Conn, hash: &str) -> Result<Option<Known>, StoreError> {
-    let row: Option<(Row, (String, String), i64)> = tokens::table
+    let row: Option<(Row, PolicyRow, i64)> = tokens::table
         .inner_join(tenants::table.inner_join(access_epochs::table))
         .filter(tokens::hash.eq(hash))
         .select((tokens::all_columns, POLICY, access_epochs::epoch))

@@ -5,8 +5,9 @@
     conformance.py --write    writes docs/conformance.md anew
 
 A test says which requirements it shows in a comment right above it: `// R7644-3.14-03, R7644-3.14-09`. The file
-requirements.txt lists every requirement with its level, and the reason where no test shows it: either the
-requirement is not applicable ("n/a: ..") or it is not held ("no: ..").
+requirements.txt lists every requirement with its level, and the reason where no test shows it: the requirement cannot
+apply to this kind of software ("n/a: .."), it belongs to a feature that is not offered ("off: .."), or it is not held
+("no: ..").
 """
 
 import collections
@@ -24,6 +25,7 @@ ID = r"(?:R[A-Z0-9]+-[0-9A-Za-z.]+(?:-[0-9A-Z]+)?|L-\d\d)"
 IDS = re.compile(rf"^\s*(?://|#) ({ID}(?:, {ID})*),?$")
 BETWEEN = re.compile(r"^\s*(//|#|@|\)\]|both\w*!\($|proptest! \{$|$)")
 TEST = re.compile(r"^\s*(?:(both\w*)!\((\w+)|(?:pub |async )*fn (\w+)\(|def (\w+)\(|(\w+),$)")
+STATES = {"n/a": "not applicable", "off": "not offered", "no": "not held", None: "not held"}
 START, END = "<!-- made by `just conformance --write` from here on -->\n", "\n"
 
 
@@ -38,7 +40,7 @@ def requirements(faults):
     for number, line in enumerate((HERE / "requirements.txt").read_text().splitlines(), 1):
         if not line or line.startswith("#"):
             continue
-        match = re.fullmatch(rf"({ID}) \| ([^|]+?)(?: \| (n/a|no): (.+))?", line)
+        match = re.fullmatch(rf"({ID}) \| ([^|]+?)(?: \| (n/a|off|no): (.+))?", line)
         if not match:
             faults.say(f"requirements.txt:{number}: cannot be read: {line}")
         elif match[1] in found:
@@ -132,7 +134,7 @@ def shown_by(known, faults):
 
 
 def page(known, shown, faults):
-    """The generated part, and the percentage that is held of what binds."""
+    """The generated part, and the percentages held of what is offered and of all that applies, among what binds."""
     counts = collections.defaultdict(collections.Counter)
     rows = []
     for name, (level, kind, reason) in known.items():
@@ -141,30 +143,43 @@ def page(known, shown, faults):
             faults.say(f"{name} has tests and a reason why it has none")
         if not tests and not reason:
             faults.say(f"{name} has no test and no reason")
-        state = "held" if tests else {"n/a": "not applicable", "no": "not held", None: "not held"}[kind]
+        state = "held" if tests else STATES[kind]
         counts[level.split()[0].upper() if level != "-" else "-"][state] += 1
         what = ", ".join(f"`{test}`" for test in sorted(tests)) if tests else reason or "no test shows it"
         rows.append(f"| {name} | {level} | {state} | {what} |")
-    lines = ["| level | held | not applicable | not held | held of what applies |", "|---|---|---|---|---|"]
-    share = 0
+    lines = [
+        "| level | held | not held | not offered | not applicable | held of what is offered | held of all that applies |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    shares = (None, None)
     binding = collections.Counter()
     for level in BINDING:
         binding += counts[level]
     for title, count in [*((level, counts[level]) for level in sorted(counts)), ("**MUST, SHALL, SHOULD**", binding)]:
-        applies = count["held"] + count["not held"]
-        share = 100 * count["held"] / applies if applies else 100
-        lines.append(f"| {title} | {count['held']} | {count['not applicable']} | {count['not held']} | {share:.1f} % |")
-    if share < WANTED_PERCENT:
-        faults.say(f"only {share:.1f} % of MUST, SHALL and SHOULD are held")
+        offered = count["held"] + count["not held"]
+        shares = share(count["held"], offered), share(count["held"], offered + count["not offered"])
+        numbers = [count[state] for state in ("held", "not held", "not offered", "not applicable")]
+        lines.append(f"| {title} | {' | '.join(map(str, numbers))} | {' | '.join(map(percent, shares))} |")
+    if shares[0] is None or shares[0] < WANTED_PERCENT:
+        faults.say(f"only {percent(shares[0])} of the MUST, SHALL and SHOULD of what is offered are held")
     lines += ["", "| id | level | state | test or reason |", "|---|---|---|---|", *rows]
-    return "\n".join(lines) + END, share
+    return "\n".join(lines) + END, shares
+
+
+def share(part, whole):
+    """The percentage, or None of nothing."""
+    return 100 * part / whole if whole else None
+
+
+def percent(number):
+    return "-" if number is None else f"{number:.1f} %"
 
 
 def main():
     faults = Faults()
     known = requirements(faults)
     compare_with_the_list(known, faults)
-    made, share = page(known, shown_by(known, faults), faults)
+    made, (offered, applies) = page(known, shown_by(known, faults), faults)
     text = PAGE.read_text()
     head, mark, after = text.partition(START)
     if not mark:
@@ -175,7 +190,8 @@ def main():
         faults.say("docs/conformance.md is not what the tests and requirements.txt say: `just conformance --write`")
     for fault in faults:
         print(fault)
-    print(f"{len(known)} requirements; {share:.1f} % of MUST, SHALL and SHOULD held; {len(faults)} faults")
+    print(f"{len(known)} requirements; of MUST, SHALL and SHOULD {percent(offered)} of what is offered and "
+          f"{percent(applies)} of all that applies are held; {len(faults)} faults")
     return 1 if faults else 0
 
 

@@ -81,6 +81,34 @@ both!(the_schemas_are_listed, |app| async move {
     app.get("/Schemas/urn:unknown").await.expect_error(404, "");
 });
 
+both!(
+    external_ids_are_listed_for_users_and_groups,
+    |app| async move {
+        let expected = json!({
+            "name": "externalId", "type": "string", "multiValued": false, "required": false, "caseExact": true,
+            "mutability": "readWrite", "returned": "default", "uniqueness": "none",
+            "description": "The identifier that the provisioning client gave to the resource."
+        });
+        for listed in app.get("/Schemas").await.page().resources {
+            let attributes = listed["attributes"].as_array().unwrap();
+            let found: Vec<&Value> = attributes
+                .iter()
+                .filter(|attribute| attribute["name"] == "externalId")
+                .collect();
+            let urn = listed["id"].as_str().unwrap();
+            if [sample::USER, sample::GROUP].contains(&urn) {
+                assert_eq!(found, [&expected], "{urn}");
+            } else {
+                assert!(found.is_empty(), "{urn}");
+            }
+        }
+        for urn in [sample::USER, sample::GROUP] {
+            let one = app.get(&format!("/Schemas/{urn}")).await.expect(200);
+            assert_eq!(one["attributes"][0], expected);
+        }
+    }
+);
+
 /// Every characteristic of RFC 7643 section 7 is there.
 fn complete(attribute: &Value) {
     for name in ["name", "type", "mutability", "returned", "description"] {

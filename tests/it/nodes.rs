@@ -53,6 +53,24 @@ fn of_equal_creates_on_two_nodes_one_wins() {
 }
 
 #[test]
+fn of_equal_groups_on_two_nodes_one_wins() {
+    let Some(nodes) = Nodes::start() else { return };
+    runtime().block_on(async {
+        let mut group = sample::group("Sales", &[]);
+        group["externalId"] = json!("c420");
+        let creates = (0..20).map(|number| {
+            let (client, group) = (nodes.of(number), group.clone());
+            async move { client.post("/Groups", &group).await.status }
+        });
+        let mut statuses = together(creates).await;
+        statuses.sort_unstable();
+        let mut expected = vec![201];
+        expected.extend([409; 19]);
+        assert_eq!(statuses, expected);
+    });
+}
+
+#[test]
 fn parallel_adds_on_two_nodes_are_all_kept() {
     let Some(nodes) = Nodes::start() else { return };
     runtime().block_on(async {

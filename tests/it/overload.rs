@@ -107,6 +107,7 @@ both_alone!(
     }
 );
 
+// RIPSIE-4.3-01
 both_alone!(
     a_token_has_its_rate_and_a_bulk_counts_whole,
     |database: Database| async move {
@@ -141,6 +142,7 @@ both_alone!(
     }
 );
 
+// RIPSIE-4.3-01
 both_alone!(
     the_tokens_of_a_tenant_share_its_rate,
     |database: Database| async move {

@@ -205,6 +205,7 @@ both!(settings_of_a_tenant_hold_at_once, |app| async move {
     assert_eq!(unchanged.status, 200, "{unchanged:?}");
     assert_eq!(unchanged.body["compatibility"], "tolerant");
     assert_eq!(unchanged.body["patch_answer"], "resource");
+    assert_eq!(unchanged.body["group_names"], "any");
     for (change, compatibility, patch_answer) in [
         (json!({ "compatibility": "strict" }), "strict", "resource"),
         (
@@ -231,6 +232,7 @@ both!(settings_of_a_tenant_hold_at_once, |app| async move {
     for wrong in [
         json!({ "compatibility": "Strict" }),
         json!({ "patch_answer": 204 }),
+        json!({ "group_names": "some" }),
         json!({ "name": "x" }),
         json!([]),
     ] {

@@ -78,7 +78,15 @@ both_alone!(
             .find(|word| word.starts_with("rct_"))
             .unwrap();
         database.cli_ok(&["token", "revoke", "okta"]);
-        let strict = ["tenant", "set", "default", "--patch-answer", "no-content"];
+        let strict = [
+            "tenant",
+            "set",
+            "default",
+            "--patch-answer",
+            "no-content",
+            "--group-names",
+            "unique",
+        ];
         live(&Client::new(&server.address, token)).await;
         database.cli_ok(&strict);
 
@@ -108,6 +116,7 @@ both_alone!(
         // The tenant's settings came along, its history goes on, and names that were taken are.
         let tenants = target.cli_ok(&["tenant", "list"]);
         assert!(tenants.contains("no-content"), "{tenants}");
+        assert!(tenants.contains("unique"), "{tenants}");
         assert_eq!(tenants, database.cli_ok(&["tenant", "list"]));
         let taken = there
             .post("/Users", &sample::user("USER8@example.com"))

@@ -37,9 +37,11 @@ pub fn register(components: Components, registry: &Registry) -> Components {
     <admin::NewTenant as utoipa::ToSchema>::schemas(&mut typed);
     <admin::NewToken as utoipa::ToSchema>::schemas(&mut typed);
     <admin::TenantSettings as utoipa::ToSchema>::schemas(&mut typed);
+    <admin::ChangedTenant as utoipa::ToSchema>::schemas(&mut typed);
     components.schemas.extend(typed);
     components = of_type::<admin::NewTenant>(components);
     components = of_type::<admin::Tenant>(components);
+    components = of_type::<admin::ChangedTenant>(components);
     components = of_type::<admin::TenantSettings>(components);
     components = of_type::<admin::NewToken>(components);
     components = of_type::<admin::Token>(components);
@@ -229,9 +231,9 @@ fn tenant() -> PathItem {
     ))
     .request_body(Some(body(
         "TenantSettings",
-        json!({ "compatibility": "strict", "patch_answer": "no-content" }),
+        json!({ "compatibility": "strict", "group_names": "unique" }),
     )))
-    .response("200", one("Tenant", "It was changed.", acme()));
+    .response("200", one("ChangedTenant", "It was changed.", changed_acme()));
     PathItem::new(
         HttpMethod::Patch,
         answer::errors(set, &[&[404], &GUARDED[..], &BODY].concat()),
@@ -348,6 +350,18 @@ fn acme() -> Value {
         "created": "2026-03-01T08:00:00Z",
         "compatibility": "tolerant",
         "patch_answer": "resource",
+        "group_names": "any",
+    })
+}
+
+fn changed_acme() -> Value {
+    json!({
+        "name": "acme",
+        "created": "2026-03-01T08:00:00Z",
+        "compatibility": "strict",
+        "patch_answer": "resource",
+        "group_names": "unique",
+        "shared_group_names": 0,
     })
 }
 

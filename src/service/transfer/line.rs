@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 
+use crate::service::GroupNames;
 use crate::service::transfer::TransferError;
 
 /// The number of the form. A reader refuses others.
@@ -31,6 +32,13 @@ pub struct Header {
     pub change_seq: i64,
     pub compatibility: String,
     pub patch_answer: String,
+    /// Exports of older versions lack it.
+    #[serde(default = "any")]
+    pub group_names: String,
+}
+
+fn any() -> String {
+    GroupNames::Any.to_string()
 }
 
 /// Times are microseconds since the epoch.
@@ -198,5 +206,17 @@ impl<R: BufRead> Lines<R> {
             line: self.number,
             problem: problem.to_owned(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_first_line_without_later_settings() {
+        let text = r#"{"form":1,"tenant":"acme","changeSeq":0,"compatibility":"strict","patchAnswer":"resource"}"#;
+        let header: Header = serde_json::from_str(text).unwrap();
+        assert_eq!(header.group_names, "any");
     }
 }

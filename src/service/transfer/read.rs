@@ -10,7 +10,7 @@ use crate::service::transfer::line::{self, End, FORM, Header, Line, Lines, Sum};
 use crate::service::transfer::{Progress, Tally, Tokens, TransferError, write};
 use crate::store::changes::{Change, ChangeKind, Recorded};
 use crate::store::counts::Count;
-use crate::store::tenants::{self, Policy, Tenant, UnknownPatchAnswer};
+use crate::store::tenants::{self, Policy, Tenant, UnknownGroupNames, UnknownPatchAnswer};
 use crate::store::tokens::{self, Token};
 use crate::store::transfer::{Arrival, MembershipRow, ResourceRow};
 use crate::store::{Conn, ResourceId, StoreError, transfer};
@@ -91,6 +91,10 @@ fn policy_of(header: &Header) -> Result<Policy, String> {
             .patch_answer
             .parse()
             .map_err(|error: UnknownPatchAnswer| error.to_string())?,
+        group_names: header
+            .group_names
+            .parse()
+            .map_err(|error: UnknownGroupNames| error.to_string())?,
     })
 }
 

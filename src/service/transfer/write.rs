@@ -81,6 +81,7 @@ pub fn first_line(tenant: &Tenant) -> Result<Vec<u8>, TransferError> {
         change_seq: tenant.change_seq,
         compatibility: tenant.policy.compatibility.to_string(),
         patch_answer: tenant.policy.patch_answer.to_string(),
+        group_names: tenant.policy.group_names.to_string(),
     }))
 }
 
