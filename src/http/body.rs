@@ -20,8 +20,8 @@ use crate::service;
 /// Reads the whole body as one JSON object.
 ///
 /// # Errors
-/// 415 for another media type or content coding, 413 over the limit, 408 when it comes too slowly, 503 where there is no
-/// memory for it now, 400 `invalidSyntax` for what is no JSON object.
+/// 415 for another media type or content coding, 413 over the limit, 408 when it comes too slowly,
+/// 503 where there is no memory for it now, 400 `invalidSyntax` for what is no JSON object.
 pub async fn read(
     request: &HttpRequest,
     payload: Payload,
@@ -41,7 +41,8 @@ pub async fn read(
     Ok(parse(&bytes)?)
 }
 
-/// Reads the whole body as this type, for endpoints outside SCIM. SCIM's own rules for values name U+0000 better.
+/// Reads the whole body as this type, for endpoints outside SCIM. SCIM's own rules for values name
+/// U+0000 better.
 ///
 /// # Errors
 /// As [`read`], and 400 for an object that does not fit or holds U+0000.
@@ -61,7 +62,8 @@ pub async fn typed<T: DeserializeOwned>(
         .map_err(|error| service::Error::BadRequest(format!("The body does not fit: {error}.")))?)
 }
 
-/// The member that holds U+0000, as its value, deep within it or in its name. An element of a list goes by the list's name.
+/// The member that holds U+0000, as its value, deep within it or in its name. An element of a list
+/// goes by the list's name.
 fn nul_in(value: &Value) -> Option<String> {
     fn has_nul(value: &Value) -> bool {
         match value {
@@ -149,7 +151,8 @@ async fn collect(request: &HttpRequest, mut arrival: Arrival) -> Result<BytesMut
     Ok(bytes)
 }
 
-/// How much encoded data is decoded before other requests get their turn: it may grow a thousandfold.
+/// How much encoded data is decoded before other requests get their turn: it may grow a
+/// thousandfold.
 const ENCODED_PIECE_BYTES: usize = 4 * 1024;
 
 async fn decode(
@@ -158,11 +161,13 @@ async fn decode(
     coding: Coding,
 ) -> Result<BytesMut, ApiError> {
     let limit_bytes = arrival.limits.size_bytes;
-    // The length that was announced says nothing of the decoded one, so this may become as large as any.
+    // The length that was announced says nothing of the decoded one, so this may become as large as
+    // any.
     let take_room = || take_room(request, limit_bytes);
     let mut decoder = Decoder::new(coding, limit_bytes, SMALL_BYTES, take_room);
     while let Some(chunk) = arrival.next().await? {
-        // A coding adds little to what it cannot shorten; parts that decode to nothing can be sent without end.
+        // A coding adds little to what it cannot shorten; parts that decode to nothing can be sent
+        // without end.
         if arrival.received_bytes > limit_bytes.saturating_add(SMALL_BYTES) {
             return Err(ApiError::TooLarge { limit_bytes });
         }

@@ -1,6 +1,8 @@
-//! The content coding of a request body (RFC 9110 section 8.4): gzip and deflate, decoded as they arrive.
+//! The content coding of a request body (RFC 9110 section 8.4): gzip and deflate, decoded as they
+//! arrive.
 //!
-//! The decoded bytes are what limits and memory are counted in, and no more of them is ever held than the limit allows.
+//! The decoded bytes are what limits and memory are counted in, and no more of them is ever held
+//! than the limit allows.
 
 use std::io::{self, Write};
 
@@ -124,7 +126,8 @@ impl<R: FnMut() -> Result<(), ApiError>> Decoder<R> {
     }
 }
 
-/// `deflate` is zlib's format (RFC 9110 section 8.4.1.2), but some clients send the bare stream inside it.
+/// `deflate` is zlib's format (RFC 9110 section 8.4.1.2), but some clients send the bare stream
+/// inside it.
 struct Deflate<R> {
     /// The first bytes, until there are enough to tell the formats apart.
     head: Vec<u8>,
@@ -142,7 +145,8 @@ impl<R: FnMut() -> Result<(), ApiError>> Deflate<R> {
         let &[method, flags, ..] = self.head.as_slice() else {
             return Ok(());
         };
-        // RFC 1950 section 2.2. A bare stream cannot begin so: these bits are an empty part of a stored block.
+        // RFC 1950 section 2.2. A bare stream cannot begin so: these bits are an empty part of a
+        // stored block.
         let is_zlib = method & 0x0f == 8 && (u16::from(method) * 256 + u16::from(flags)) % 31 == 0;
         self.inflate = Some(Decompress::new(is_zlib));
         let head = std::mem::take(&mut self.head);

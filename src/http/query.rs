@@ -24,7 +24,8 @@ pub const KNOWN: [&str; 8] = [
 /// Parameters that hold lists: to send one twice is to go on with it.
 const LISTS: [&str; 2] = ["attributes", "excludedAttributes"];
 
-/// What Entra ID's feature flags begin with. They stand in the tenant's URL and so come with every request.
+/// What Entra ID's feature flags begin with. They stand in the tenant's URL and so come with every
+/// request.
 const FLAG: &str = "aadOptscim";
 
 /// How much of an unknown name is worth repeating to its sender.
@@ -53,8 +54,9 @@ impl<'r> Query<'r> {
         Self(form_urlencoded::parse(text.as_bytes()).collect())
     }
 
-    /// Refuses what would be ignored otherwise, for the answer would hold more than was asked for: a value under an
-    /// unknown name, and a second value under a known one. An unknown name without a value asks for nothing.
+    /// Refuses what would be ignored otherwise, for the answer would hold more than was asked for:
+    /// a value under an unknown name, and a second value under a known one. An unknown name without
+    /// a value asks for nothing.
     ///
     /// # Errors
     /// `invalidValue`, with the names that are known.
@@ -110,8 +112,8 @@ impl<'r> Query<'r> {
         Some(joined)
     }
 
-    /// `attributes` and `excludedAttributes` (RFC 7644 section 3.9) of a write. It is done whatever else stands in the
-    /// query: to refuse it leaves an administrator with a task to repeat.
+    /// `attributes` and `excludedAttributes` (RFC 7644 section 3.9) of a write. It is done whatever
+    /// else stands in the query: to refuse it leaves an administrator with a task to repeat.
     ///
     /// # Errors
     /// `invalidValue` where both are given.
@@ -133,7 +135,8 @@ impl<'r> Query<'r> {
     /// The query of a list.
     ///
     /// # Errors
-    /// `invalidFilter` for an empty filter, `invalidValue` for numbers that are none; see [`Query::check`].
+    /// `invalidFilter` for an empty filter, `invalidValue` for numbers that are none; see
+    /// [`Query::check`].
     pub fn list(&self) -> Result<ListQuery, ScimError> {
         self.check(&KNOWN)?;
         if self.has("filter") && self.get("filter").is_none_or(|text| text.trim().is_empty()) {

@@ -53,7 +53,8 @@ async fn answer(shared: &Shared, caller: &Caller, among: Among, query: ListQuery
     Ok(respond::scim(StatusCode::OK, body))
 }
 
-/// What a `SearchRequest` asks for. All of it stands in the body: a filter in the address would be ignored.
+/// What a `SearchRequest` asks for. All of it stands in the body: a filter in the address would be
+/// ignored.
 async fn asked(
     request: &HttpRequest,
     caller: &Caller,
@@ -100,8 +101,8 @@ struct Members<'b> {
 }
 
 impl<'b> Members<'b> {
-    /// Refuses what would be ignored otherwise, as [`Query::check`] does: members that are unknown, and those that come
-    /// twice in different letter case.
+    /// Refuses what would be ignored otherwise, as [`Query::check`] does: members that are unknown,
+    /// and those that come twice in different letter case.
     fn read(body: &'b Value, compatibility: Compatibility) -> Result<Self, ScimError> {
         let Value::Object(body) = body else {
             return Err(ScimError::invalid_syntax(
@@ -160,7 +161,8 @@ impl<'b> Members<'b> {
         }
     }
 
-    /// A whole number. A tolerant tenant takes it as text too, where an empty one is none, as in an address.
+    /// A whole number. A tolerant tenant takes it as text too, where an empty one is none, as in an
+    /// address.
     fn number(&self, name: &str, wrong: ErrorKind) -> Result<Option<i64>, ScimError> {
         let number = match self.get(name) {
             None => return Ok(None),

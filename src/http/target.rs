@@ -1,7 +1,7 @@
 //! The request target, brought to its canonical form before anything looks at it.
 //!
-//! Base URLs are typed by hand, so clients double slashes (`/scim/v2//Users`) and append them (`/Users/`). Routing,
-//! metrics and handlers only ever see the path without them.
+//! Base URLs are typed by hand, so clients double slashes (`/scim/v2//Users`) and append them
+//! (`/Users/`). Routing, metrics and handlers only ever see the path without them.
 
 use actix_web::dev::ServiceRequest;
 use actix_web::http::Uri;
@@ -11,10 +11,12 @@ use crate::http::error::ApiError;
 use crate::scim::ScimError;
 use crate::service;
 
-/// The browser page is the one place where a trailing slash means something: links are relative to it.
+/// The browser page is the one place where a trailing slash means something: links are relative to
+/// it.
 const BROWSER_PAGE: &str = "/docs";
 
-/// Removes trailing and duplicate slashes from the path. A percent-encoded slash is part of a segment and stays.
+/// Removes trailing and duplicate slashes from the path. A percent-encoded slash is part of a
+/// segment and stays.
 pub fn canonicalize(request: &mut ServiceRequest) {
     let Some(uri) = canonical(request.uri()) else {
         return;
@@ -49,7 +51,8 @@ fn canonical(uri: &Uri) -> Option<Uri> {
     Uri::from_parts(parts).ok()
 }
 
-/// Refuses U+0000 in path and query. PostgreSQL cannot store it, so no resource, token or tenant has it in its name.
+/// Refuses U+0000 in path and query. PostgreSQL cannot store it, so no resource, token or tenant
+/// has it in its name.
 ///
 /// # Errors
 /// 400, naming the part that holds it; `invalidFilter` or `invalidValue` for a parameter.

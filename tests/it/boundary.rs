@@ -1,4 +1,5 @@
-//! What holds for every route before any of them is reached: slashes, names of parameters, codings of bodies, U+0000.
+//! What holds for every route before any of them is reached: slashes, names of parameters, codings
+//! of bodies, U+0000.
 
 use std::io::Write as _;
 
@@ -17,7 +18,8 @@ const BULK: &str = "urn:ietf:params:scim:api:messages:2.0:BulkRequest";
 const SEARCH: &str = "urn:ietf:params:scim:api:messages:2.0:SearchRequest";
 const USER_SCHEMA: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
 
-/// A path as clients put it together from a base URL that ends in a slash, and a list that ends in one.
+/// A path as clients put it together from a base URL that ends in a slash, and a list that ends in
+/// one.
 fn spellings(path: &str) -> Vec<String> {
     let (address, query) = match path.split_once('?') {
         Some((address, query)) => (address, format!("?{query}")),
@@ -328,7 +330,7 @@ both_typed!(no_parameter_widens_an_answer, |app| async move {
             detail.contains("`fliter`") && detail.contains("filter, sortBy"),
             "{detail}"
         );
-        // Who may not read is told nothing else.
+        // Without a token the answer is 401, whatever else is wrong.
         app.anonymous()
             .get("/Users?fliter=x")
             .await
@@ -753,7 +755,8 @@ both!(what_can_be_parsed_has_a_scim_error, |app| async move {
     }
 });
 
-// While the request is being worked on, the library may close the connection before there is an answer.
+// While the request is being worked on, the library may close the connection before there is an
+// answer.
 both!(a_malformed_chunk_harms_only_its_request, |app| async move {
     for chunks in ["ZZ\r\n", "2\r\n{}ZZ\r\n"] {
         let mut raw = Raw::connect(&app);

@@ -1,5 +1,6 @@
-//! Values that no parameter and no member of a body expects, in each of them, one at a time, as the served OpenAPI
-//! document names them. The answer may be a refusal, but it comes, and it is no fault of the service.
+//! Values that no parameter and no member of a body expects, in each of them, one at a time, as the
+//! served OpenAPI document names them. The answer may be a refusal, but it comes, and it is no
+//! fault of the service.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -118,7 +119,8 @@ impl Case {
                 .map_err(|error| self.told(&format!("{error:?}")))?
                 .status
         };
-        // What the operator switched off is not implemented (RFC 7644 section 3.11), whatever is sent.
+        // What the operator switched off is not implemented (RFC 7644 section 3.11), whatever is
+        // sent.
         let is_off = status == 501 && self.path.starts_with("/scim/v2/Me");
         match (200..500).contains(&status) && status != 429 || is_off {
             true => Ok(()),

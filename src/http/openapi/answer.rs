@@ -160,7 +160,8 @@ pub fn errors(operation: OperationBuilder, statuses: &[u16]) -> OperationBuilder
     })
 }
 
-/// Adds 400 to an operation that names no fault of its own: every address can hold an unknown parameter or U+0000.
+/// Adds 400 to an operation that names no fault of its own: every address can hold an unknown
+/// parameter or U+0000.
 pub fn can_be_malformed(item: &mut PathItem) {
     let operations = [
         &mut item.get,
