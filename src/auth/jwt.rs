@@ -100,6 +100,8 @@ pub enum Rejected {
     Invalid(String),
     #[error("the token names no tenant that the issuer may speak for")]
     Tenant,
+    #[error("`sub` is empty, longer than {MOST_SUBJECT_CHARS} characters, or holds control characters")]
+    Subject,
     #[error("expired")]
     Expired,
     #[error("not yet valid")]
@@ -265,7 +267,19 @@ fn fits(jwk: &Jwk, algorithm: Algorithm) -> bool {
     is_kind && is_named && signs
 }
 
+/// The longest `sub` that OpenID Connect allows (Core 1.0 section 2).
+const MOST_SUBJECT_CHARS: usize = 255;
+
+/// A subject is written into every change that it makes, so it must be something that a database can hold.
+fn is_subject(text: &str) -> bool {
+    let length = text.chars().take(MOST_SUBJECT_CHARS + 1).count();
+    (1..=MOST_SUBJECT_CHARS).contains(&length) && !text.contains(char::is_control)
+}
+
 fn principal(claims: &Claims, issuer: &Issuer) -> Result<Principal, Rejected> {
+    if !is_subject(&claims.sub) {
+        return Err(Rejected::Subject);
+    }
     let words = [&claims.scp, &claims.scope]
         .into_iter()
         .flatten()
@@ -401,6 +415,11 @@ mod tests {
         );
         check(&with("aud", json!("other")), &Err(Rejected::Issuer));
         check(&with("aud", json!(["other", "rollcall"])), &Ok("jwt:app"));
+        let long = "ä".repeat(255);
+        check(&with("sub", json!(long)), &Ok(&format!("jwt:{long}")));
+        for sub in ["", "a\u{0}b", "a\nb", "\u{9f}", &"a".repeat(256)] {
+            check(&with("sub", json!(sub)), &Err(Rejected::Subject));
+        }
     }
 
     #[test]
