@@ -8,7 +8,7 @@ default:
     @just --list
 
 # Everything that CI runs, in its order.
-ci: fmt typos shell docker deny shear clippy test conformance contract suites doc parser clean-tree
+ci: fmt typos shell docker deny shear clippy test conformance contract suites field doc parser clean-tree
 
 # Run the service on an embedded database in the current folder.
 run *args:
@@ -63,6 +63,11 @@ crash rounds="100":
 suites *names:
     cargo build --quiet
     tests/suites/run {{ names }}
+
+# Requests as real identity providers send them, on both databases. Needs ../shared.
+field:
+    cargo build --quiet
+    PYTHONDONTWRITEBYTECODE=1 python3 tests/suites/field.py --binary "${CARGO_TARGET_DIR:-target}/debug/rollcall"
 
 # docs/conformance.md is what the tests say. With --write it is written anew.
 conformance *args:
