@@ -100,7 +100,9 @@ pub enum Rejected {
     Invalid(String),
     #[error("the token names no tenant that the issuer may speak for")]
     Tenant,
-    #[error("`sub` is empty, longer than {MOST_SUBJECT_CHARS} characters, or holds control characters")]
+    #[error(
+        "`sub` is empty, longer than {MOST_SUBJECT_CHARS} characters, or holds control characters"
+    )]
     Subject,
     #[error("expired")]
     Expired,

@@ -226,6 +226,8 @@ impl<'a> Draft<'a> {
         if !self.seen.insert(urn.to_ascii_lowercase()) {
             return Err(coerce::twice(&at));
         }
+        // A list of one stands for its element.
+        let value = coerce::only(value);
         let attributes = extension_attributes(extension, value, &at)?;
         if !attributes.is_empty() {
             let document = &mut self.admitted.document.0;

@@ -161,7 +161,8 @@ both!(bodies_that_cannot_be_a_user_are_refused, |app| async move {
             "invalidValue",
         ),
         (with("userName", json!("x".repeat(5_000))), "invalidValue"),
-        (with("schemas", json!([sample::GROUP])), "invalidSyntax"),
+        (with("emails", json!([["a@example.com"]])), "invalidValue"),
+        (with("urn:acme:x", json!({ "a b": 1 })), "invalidSyntax"),
     ];
     for (body, scim_type) in rows {
         let refused = app.post("/Users", &body).await;

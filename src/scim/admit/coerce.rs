@@ -168,6 +168,17 @@ fn bare_value(attribute: &Attribute, value: &Value, at: &Place) -> Result<Named,
     Ok((Arc::clone(sub), value))
 }
 
+/// The one element of a list of one, else the value itself.
+pub(in crate::scim) fn only(value: &Value) -> &Value {
+    match value {
+        Value::Array(elements) => match elements.as_slice() {
+            [element] => element,
+            _ => value,
+        },
+        other => other,
+    }
+}
+
 fn find<'v>(members: &'v Map<String, Value>, name: &str) -> Option<&'v Value> {
     let mut members = members.iter();
     members.find_map(|(key, value)| key.eq_ignore_ascii_case(name).then_some(value))

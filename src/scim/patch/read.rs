@@ -245,8 +245,7 @@ fn bracketed(
     let start = name.split('[').next().unwrap_or_default();
     match rt.referent(start) {
         Referent::Attribute(path) if is_read_only(&path) => Ok(()),
-        Referent::Attribute(_) => with_path(rt, op, name, Some(value), reader),
-        Referent::Undeclared if reader.source == Source::Operation => {
+        Referent::Attribute(_) | Referent::Undeclared => {
             with_path(rt, op, name, Some(value), reader)
         }
         _ if reader.source == Source::Operation => {
@@ -271,6 +270,11 @@ fn extension(
     reader: &mut Reader,
 ) -> Result<(), ScimError> {
     let urn = extension.schema.id.as_str();
+    // A list of one stands for its element.
+    let value = match reader.is_strict() {
+        true => value,
+        false => value.map(coerce::only),
+    };
     if reader.is_strict() {
         match (op, value) {
             (Op::Remove, value) => refuse::no_value_to_remove(value, urn)?,

@@ -367,14 +367,16 @@ impl Target<'_> {
                     None => return Ok(None),
                 }
             }
-            (Op::Add, None, Some(value)) => match coerce::element(list, only(value), at)? {
+            (Op::Add, None, Some(value)) => match coerce::element(list, coerce::only(value), at)? {
                 Some(element) => Step::Append(element),
                 None => return Ok(None),
             },
-            (Op::Replace, None, Some(value)) => match coerce::element(list, only(value), at)? {
-                Some(element) => Step::Replace(element),
-                None => Step::Remove,
-            },
+            (Op::Replace, None, Some(value)) => {
+                match coerce::element(list, coerce::only(value), at)? {
+                    Some(element) => Step::Replace(element),
+                    None => Step::Remove,
+                }
+            }
             (_, None, None) => return Ok(None),
         }))
     }
@@ -629,16 +631,5 @@ pub(super) fn literal(value: &syntax::Value) -> Value {
         syntax::Value::Integer(value) => Value::from(*value),
         syntax::Value::Decimal(value) => Value::from(*value),
         syntax::Value::String(value) => Value::from(value.as_str()),
-    }
-}
-
-/// The one element of a list of one.
-fn only(value: &Value) -> &Value {
-    match value {
-        Value::Array(elements) => match elements.as_slice() {
-            [element] => element,
-            _ => value,
-        },
-        other => other,
     }
 }

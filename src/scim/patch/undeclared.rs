@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::apply::values;
 use super::target::literal;
 use super::{Op, refuse};
-use crate::scim::admit::coerce::{self, Place, is_nothing};
+use crate::scim::admit::coerce::{self, Place, is_nothing, only};
 use crate::scim::admit::same::{Listed, Same};
 use crate::scim::document::into_object;
 use crate::scim::eval::element_matches;
@@ -528,14 +528,6 @@ fn as_list(value: &Value) -> &[Value] {
     }
 }
 
-/// The one element of a list of one.
-fn only(value: &Value) -> &Value {
-    match as_list(value) {
-        [element] => element,
-        _ => value,
-    }
-}
-
 fn is_blank(value: &Value) -> bool {
     value.as_str() == Some("")
 }
@@ -568,6 +560,7 @@ pub(super) fn is_name(name: &str, value: Option<&Value>) -> bool {
     // An object may be meant for a container of its own, whose URN may have several dots.
     let may_be_urn = value.is_none_or(Value::is_object);
     !name.contains(char::is_whitespace)
+        && !name.starts_with(':')
         && !local.is_empty()
         && (may_be_urn || is_addressable(local))
 }

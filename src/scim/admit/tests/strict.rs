@@ -97,6 +97,11 @@ fn types() {
         json!({EU: {"manager": {"value": "m1"}}}),
     );
     check_both(json!({EU: []}), INVALID, json!({}));
+    check_both(
+        json!({EU: [{"department": "D"}]}),
+        INVALID,
+        json!({EU: {"department": "D"}}),
+    );
     check_both(json!({"active": 1}), INVALID, json!({"active": true}));
     check_both(json!({"title": ["a"]}), INVALID, json!({"title": "a"}));
     for one in [json!("a@b.org"), json!(["a@b.org"])] {

@@ -486,6 +486,7 @@ fn names_that_no_path_could_address() {
         "urn:acme:x:a b",
         "urn:acme:x:a.b.c",
         "urn:acme x:a",
+        ":x:a",
     ] {
         let body = json!({"userName": "ada", name: "v"});
         let error = admit(&rt, &body, Compatibility::Tolerant).unwrap_err();
@@ -515,6 +516,7 @@ fn a_body_is_read_like_a_value_without_path() {
         json!({(format!("{EU}:department")): "D", EU: {"costCenter": "C", "manager.value": "m"}}),
         json!({(format!("{HOME}:places[type eq \"t\"].tags")): ["x", "y"]}),
         json!({HOME: {"places[type eq \"t\"].value": "v", "home.rooms": "r"}}),
+        json!({"urn:acme:x:list[type eq \"t\"].value": "v", "urn:acme:x": {"k": 1}}),
         json!({"urn:acme:x:a": 1, "urn:acme:x:b.c": ["d"], "urn:acme:y": {"e": null, "f": 1}}),
         json!({"nope": 1, "name.nope": 3, (format!("{core}:nope")): 4, "acme:x": 5}),
         json!({"emails.value": "x", "groups": [1], "urn:ietf:params:scim:schemas:extension:enterprise:2.0:x": 1}),
