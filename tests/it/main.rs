@@ -17,6 +17,7 @@ mod boundary;
 mod bulk;
 mod chaos;
 mod compatibility;
+mod compatibility_table;
 mod conformance;
 mod cursors;
 mod database;
