@@ -32,6 +32,7 @@ mod examples;
 mod failover;
 mod fake_okta;
 mod feed;
+mod field;
 mod filters;
 mod fuzz;
 mod graceful;
