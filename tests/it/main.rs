@@ -32,7 +32,6 @@ mod examples;
 mod failover;
 mod fake_okta;
 mod feed;
-mod field;
 mod filters;
 mod fuzz;
 mod graceful;
