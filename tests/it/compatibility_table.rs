@@ -10,7 +10,6 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use self::case::Row;
-pub use self::case::{coded, inside};
 use crate::harness::{TestApp, both_typed};
 
 fn rows() -> Vec<Row> {

@@ -365,7 +365,7 @@ impl World {
 }
 
 /// The bytes of a body under the `Content-Encoding` of these headers.
-pub fn coded(headers: &[(&str, &str)], body: &str) -> Vec<u8> {
+fn coded(headers: &[(&str, &str)], body: &str) -> Vec<u8> {
     let coding = headers.iter().find(|(name, _)| *name == "content-encoding");
     let mut bytes = Vec::new();
     match coding {
@@ -411,7 +411,7 @@ fn equal<T: PartialEq + std::fmt::Debug>(what: &str, found: &T, wanted: &T) -> R
 }
 
 /// Whether `found` has all of `wanted`, where null stands for what is not there.
-pub fn inside(wanted: &Value, found: &Value) -> Result<(), String> {
+fn inside(wanted: &Value, found: &Value) -> Result<(), String> {
     match (wanted, found) {
         (Value::Object(wanted), Value::Object(found)) => {
             wanted.iter().try_for_each(|(name, wanted)| {
