@@ -194,6 +194,10 @@ impl<'a> Draft<'a> {
             // RFC 7644 section 3.3: null overrides what the service would set.
             self.admitted.active_cleared |= name == "active" && value.is_null();
         }
+        if attribute.mutability != Mutability::ReadOnly {
+            let undefined = coerce::undefined(attribute, value, name);
+            self.admitted.ignored.extend(undefined);
+        }
         match attribute.mutability {
             Mutability::ReadOnly => {}
             _ if self.rt.is_relational(name) => {
@@ -234,8 +238,13 @@ impl<'a> Draft<'a> {
             document.insert(urn.to_owned(), Value::Object(attributes));
         }
         for (name, value) in value.as_object().into_iter().flatten() {
-            if extension.schema.attribute(name).is_none() {
-                self.others.push((format!("{urn}:{name}"), value));
+            match extension.schema.attribute(name) {
+                Some(attribute) if attribute.is_complex() => {
+                    let undefined = coerce::undefined(attribute, value, &format!("{urn}:{name}"));
+                    self.admitted.ignored.extend(undefined);
+                }
+                Some(_) => {}
+                None => self.others.push((format!("{urn}:{name}"), value)),
             }
         }
         Ok(())
@@ -263,7 +272,7 @@ impl<'a> Draft<'a> {
             );
         }
         admitted.password = completed.password.or(admitted.password);
-        admitted.ignored = completed.ignored;
+        admitted.ignored.extend(completed.ignored);
         Ok(admitted)
     }
 

@@ -3,7 +3,7 @@
 //! Lenient where a client's meaning is plain (RFC 7643 section 2.3 is the strict word): identity providers send
 //! numbers for text, text for booleans and single values for lists. Knows attributes, not resources.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -177,6 +177,25 @@ pub(in crate::scim) fn only(value: &Value) -> &Value {
         },
         other => other,
     }
+}
+
+/// The names in the value that the attribute does not define, each once, as `name.petName`.
+pub(in crate::scim) fn undefined(attribute: &Attribute, value: &Value, at: &str) -> Vec<String> {
+    if !attribute.is_complex() {
+        return Vec::new();
+    }
+    let elements = match value {
+        Value::Array(elements) => elements.as_slice(),
+        other => std::slice::from_ref(other),
+    };
+    let names: BTreeSet<&str> = elements
+        .iter()
+        .filter_map(Value::as_object)
+        .flat_map(Map::keys)
+        .map(String::as_str)
+        .filter(|name| attribute.sub_attribute(name).is_none())
+        .collect();
+    names.iter().map(|name| format!("{at}.{name}")).collect()
 }
 
 fn find<'v>(members: &'v Map<String, Value>, name: &str) -> Option<&'v Value> {
@@ -492,12 +511,14 @@ fn object(named: Vec<Named>) -> Option<Value> {
     (!members.is_empty()).then_some(Value::Object(members))
 }
 
-/// The `value` of an object that has nothing else.
+/// The `value` of an object that says nothing else. Clients of Microsoft's library send
+/// `{"$ref": null, "value": ..}` for single values.
 fn only_value(members: &Map<String, Value>) -> Option<&Value> {
-    let mut members = members.iter();
-    match (members.next(), members.next()) {
-        (Some((name, value)), None) if name.eq_ignore_ascii_case("value") => Some(value),
-        _ => None,
+    let is_value = |name: &str| name.eq_ignore_ascii_case("value");
+    let says_more = |(name, value): (&String, &Value)| !is_value(name) && !value.is_null();
+    match members.iter().any(says_more) {
+        true => None,
+        false => find(members, "value"),
     }
 }
 

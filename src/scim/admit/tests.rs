@@ -269,6 +269,10 @@ fn types() {
     check_invalid(json!({"title": true}), "title must be text");
     check_invalid(json!({"title": {"value": "x"}}), "title must be text");
     check(json!({"title": ["x"]}), json!({"title": "x"}));
+    check(
+        json!({"title": [{"$ref": null, "value": "x"}]}),
+        json!({"title": "x"}),
+    );
     check_invalid(json!({"title": [["x"]]}), "title must be text");
     check_invalid(json!({"title": ["x", "y"]}), "title must be text");
     check_invalid(json!({"title": [{"value": "x"}, {"value": "y"}]}), "title");

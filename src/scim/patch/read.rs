@@ -85,6 +85,7 @@ fn without_path(
 fn lists_values(rt: &ResourceType, attributes: &Map<String, Value>) -> bool {
     let lists = |(name, value): (&String, &Value)| match rt.referent(name) {
         Referent::Attribute(path) => path.leaf().multi_valued && !value.is_null(),
+        Referent::Undeclared => value.is_array() && is_addressable(name, value),
         _ => false,
     };
     !attributes.is_empty() && attributes.iter().all(lists)
@@ -180,7 +181,7 @@ pub(super) fn other(
     if name.contains('[') {
         return bracketed(rt, op, name, value, reader);
     }
-    match (rt.referent(name), value) {
+    match (rt.referent(name), coerce::only(value)) {
         (Referent::Core, Value::Object(attributes)) => core(rt, op, attributes, reader),
         (Referent::Attribute(path), _) if is_read_only(&path) => Ok(()),
         // Which of the elements is meant, a body cannot say.
@@ -193,7 +194,9 @@ pub(super) fn other(
             Ok(())
         }
         (Referent::Attribute(path), _) => attribute_named(rt, op, &path, value, reader),
-        (Referent::NearMiss(_), Value::Object(_)) => of_undeclared(op, name, value, None, reader),
+        (Referent::NearMiss(_), _) if value.is_object() => {
+            of_undeclared(op, name, value, None, reader)
+        }
         (Referent::NearMiss(_), _) => of_undeclared(op, name, value, Some(Near::Ignore), reader),
         (Referent::Undeclared, _) if is_addressable(name, value) => {
             of_undeclared(op, name, value, None, reader)

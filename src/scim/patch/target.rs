@@ -90,6 +90,11 @@ pub(super) fn attribute(
     if says_nothing_of_activity(rt, path, action, reader.compatibility) {
         return Ok(());
     }
+    if let (Some(value), None, false) = (action.value, selected.sub, action.op == Op::Remove) {
+        for name in coerce::undefined(attribute, value, &target.name) {
+            reader.ignore(&name);
+        }
+    }
     if let Some(change) = target.change(action, selected, filter)? {
         reader.edit(Edit::Attribute {
             path: path.clone(),
@@ -160,8 +165,10 @@ impl Target<'_> {
         };
         let mut members = members.iter();
         match (members.next(), members.next()) {
+            // Null within the value is not a wish to remove everything.
             (Some((name, inner)), None)
                 if !self.compatibility.is_strict()
+                    && !inner.is_null()
                     && name.eq_ignore_ascii_case(&self.leaf().name)
                     && self.leaf().sub_attribute(name).is_none() =>
             {
@@ -296,7 +303,7 @@ impl Target<'_> {
                 if let Some(value) = &mut value {
                     coerce::canonicalise(self.attribute, sub, value);
                 }
-                Ok(Some(part(op, (Arc::clone(sub), value))))
+                Ok(part(op, (Arc::clone(sub), value)))
             }
         }
     }
@@ -423,17 +430,22 @@ fn whole(
 
 /// The changes that `add` or `replace` makes of sub-attributes with these values.
 fn parts(op: Op, named: Vec<Named>) -> Vec<Part> {
-    named.into_iter().map(|named| part(op, named)).collect()
+    named
+        .into_iter()
+        .filter_map(|named| part(op, named))
+        .collect()
 }
 
-fn part(op: Op, (sub, value): Named) -> Part {
+/// Nothing where there is nothing to add to a list.
+fn part(op: Op, (sub, value): Named) -> Option<Part> {
     let change = match (op, value) {
         (Op::Add, Some(Value::Array(new))) if sub.multi_valued => Change::Append(new),
         (_, Some(Value::Array(elements))) if sub.multi_valued => Change::Elements(elements),
         (_, Some(value)) => Change::Set(value),
+        (Op::Add, None) if sub.multi_valued => return None,
         (_, None) => Change::Unassign,
     };
-    (sub, change)
+    Some((sub, change))
 }
 
 /// `remove` of an attribute or sub-attribute. A value lists what to remove of a list or of a complex

@@ -171,6 +171,9 @@ impl UndeclaredEdit {
             return whole;
         };
         let exists = |urn: &str| spelled(&document.0, urn).is_some();
+        if let Some((urn, path)) = self.split_at_dot(document) {
+            return (urn, Some(path));
+        }
         if self.chosen.is_some() {
             return (urn, Some(path));
         }
@@ -187,6 +190,27 @@ impl UndeclaredEdit {
         }
     }
 
+    /// The same where the client wrote a dot in place of the last colon after the URN of an extension
+    /// that the document has: `urn:acme:x.list`.
+    fn split_at_dot(&self, document: &Document) -> Option<(&str, &str)> {
+        let (owner, local) = self.name.rsplit_once(':')?;
+        let has = |urn: &str| spelled(&document.0, urn).is_some();
+        if has(&self.name) {
+            return None;
+        }
+        let attribute = local.split('.').next().unwrap_or_default();
+        let members =
+            spelled(&document.0, owner).and_then(|owner| document.0.get(owner)?.as_object());
+        if members.is_some_and(|members| spelled(members, attribute).is_some()) {
+            return None;
+        }
+        let dots = self.name.match_indices('.').map(|(dot, _)| dot);
+        dots.filter(|dot| *dot > owner.len())
+            .filter_map(|dot| self.name.split_at_checked(dot))
+            .find(|(urn, _)| has(urn))
+            .and_then(|(urn, path)| Some((urn, path.strip_prefix('.')?)))
+    }
+
     fn deed<'v>(&self, value: Option<&'v Value>) -> Deed<'v> {
         static NULL: Value = Value::Null;
         match self.op {
@@ -196,10 +220,11 @@ impl UndeclaredEdit {
     }
 
     fn on_container(&self, container: &mut Map<String, Value>) -> Result<(), ScimError> {
-        match (self.op, &self.value) {
+        // A list of one stands for its element.
+        match (self.op, self.value.as_ref().map(only)) {
             (Op::Remove, None) | (Op::Replace, Some(Value::Null)) => container.clear(),
             (Op::Remove, Some(Value::Object(listed))) => remove_listed_members(container, listed),
-            (op, Some(Value::Object(new))) => merge(op, container, new),
+            (op, Some(Value::Object(new))) => merge(op, container, new)?,
             (Op::Remove, Some(_)) | (Op::Add, Some(Value::Null)) | (_, None) => {}
             (_, Some(other)) => {
                 return Err(ScimError::invalid_value(format!(
@@ -218,7 +243,7 @@ impl UndeclaredEdit {
         path: &str,
     ) -> Result<(), ScimError> {
         match &self.chosen {
-            None => apply_at(container, path, self.deed(self.value.as_ref())),
+            None => apply_at(container, path, self.deed(self.value.as_ref()))?,
             Some(chosen) => {
                 let (name, sub) = split_name(container, path);
                 match sub {
@@ -252,7 +277,7 @@ impl UndeclaredEdit {
         let matches = |element: &Value| element_matches(&chosen.filter, &chosen.path, element);
         let hits: Vec<bool> = elements.iter().map(matches).collect();
         if hits.contains(&true) {
-            self.change_elements(&mut elements, &hits, chosen.sub.as_deref());
+            self.change_elements(&mut elements, &hits, chosen.sub.as_deref())?;
         } else if self.op != Op::Remove {
             let element = chosen.described(self.value.as_ref());
             let refused = || {
@@ -277,46 +302,67 @@ impl UndeclaredEdit {
         Ok(())
     }
 
-    fn change_elements(&self, elements: &mut Vec<Value>, hits: &[bool], sub: Option<&str>) {
-        let mut hits = hits.iter();
-        let mut added: Vec<Value> = Vec::new();
+    fn change_elements(
+        &self,
+        elements: &mut Vec<Value>,
+        hits: &[bool],
+        sub: Option<&str>,
+    ) -> Result<(), ScimError> {
         let listed = Listed::undeclared(self.value.as_ref().map_or(&[], as_list));
-        elements.retain_mut(|element| {
-            if hits.next() != Some(&true) {
-                return true;
-            }
-            match (sub, element.as_object_mut(), &self.value) {
-                (Some(sub), Some(members), value) => {
-                    apply_at(members, sub, self.deed(value.as_ref()));
-                    return !members.is_empty();
-                }
+        let mut changed: Vec<Value> = Vec::with_capacity(elements.len());
+        let mut added: Vec<Value> = Vec::new();
+        let before = std::mem::take(elements);
+        for (mut element, hit) in before.into_iter().zip(hits) {
+            let stays = match sub {
+                _ if !hit => true,
+                Some(sub) if element.is_object() => self.change_member(&mut element, sub)?,
                 // An element that is no object has no members but its own `value`.
-                (Some(sub), None, _) if !sub.eq_ignore_ascii_case("value") => return true,
-                _ => {}
+                Some(sub) if !sub.eq_ignore_ascii_case("value") => true,
+                _ => self.change_element(&mut element, &listed, &mut added)?,
+            };
+            if stays {
+                changed.push(element);
             }
-            match (self.op, &self.value) {
-                (Op::Remove, None) => false,
-                (Op::Remove, Some(value)) => !is_blank(value) && !listed.has(element),
-                (Op::Add, Some(Value::Object(new))) if element.is_object() => {
-                    if let Some(members) = element.as_object_mut() {
-                        merge(Op::Add, members, new);
-                    }
-                    true
+        }
+        changed.extend(added);
+        keep_distinct(&mut changed);
+        *elements = changed;
+        Ok(())
+    }
+
+    /// Changes a member of an element; whether anything is left of the element.
+    fn change_member(&self, element: &mut Value, sub: &str) -> Result<bool, ScimError> {
+        let Some(members) = element.as_object_mut() else {
+            return Ok(true);
+        };
+        apply_at(members, sub, self.deed(self.value.as_ref()))?;
+        Ok(!members.is_empty())
+    }
+
+    /// Changes an element that the filter finds; whether it stays.
+    fn change_element(
+        &self,
+        element: &mut Value,
+        listed: &Listed,
+        added: &mut Vec<Value>,
+    ) -> Result<bool, ScimError> {
+        Ok(match (self.op, &self.value) {
+            (Op::Remove, None) => false,
+            (Op::Remove, Some(value)) => !is_blank(value) && !listed.has(element),
+            (Op::Add, Some(value)) => {
+                match (element.as_object_mut(), only(value)) {
+                    (Some(members), Value::Object(new)) => merge(Op::Add, members, new)?,
+                    _ => added.extend(as_list(value).iter().cloned()),
                 }
-                (Op::Add, Some(value)) => {
-                    added.extend(as_list(value).iter().cloned());
-                    true
-                }
-                (Op::Replace, Some(value)) if is_nothing(value) => false,
-                (Op::Replace, Some(value)) => {
-                    *element = only(value).clone();
-                    true
-                }
-                (Op::Add | Op::Replace, None) => true,
+                true
             }
-        });
-        elements.extend(added);
-        keep_distinct(elements);
+            (Op::Replace, Some(value)) if is_nothing(value) => false,
+            (Op::Replace, Some(value)) => {
+                *element = only(value).clone();
+                true
+            }
+            (Op::Add | Op::Replace, None) => true,
+        })
     }
 }
 
@@ -380,10 +426,10 @@ fn eq_terms(filter: &syntax::Filter) -> Option<Map<String, Value>> {
 }
 
 /// Applies the deed to a member by its name, or with a dot to a member of that member.
-fn apply_at(members: &mut Map<String, Value>, path: &str, deed: Deed) {
+fn apply_at(members: &mut Map<String, Value>, path: &str, deed: Deed) -> Result<(), ScimError> {
     let (name, sub) = split_name(members, path);
     match (sub, deed) {
-        (None, Deed::Put(op, value)) => put(op, members, &name, value),
+        (None, Deed::Put(op, value)) => put(op, members, &name, value)?,
         (None, Deed::Remove(None)) => {
             members.shift_remove(&name);
         }
@@ -400,10 +446,50 @@ fn apply_at(members: &mut Map<String, Value>, path: &str, deed: Deed) {
                 members.shift_remove(&name);
             }
         }
-        (Some(sub), deed) => {
-            let mut inner = into_object(members.get(&name).cloned());
-            apply_at(&mut inner, &sub, deed);
+        (Some(sub), deed) => apply_inside(members, name, &sub, deed)?,
+    }
+    Ok(())
+}
+
+/// Applies the deed to a member of the member with this name, of each of its elements where it is a
+/// list. A value that has no members stays as it is.
+fn apply_inside(
+    members: &mut Map<String, Value>,
+    name: String,
+    sub: &str,
+    deed: Deed,
+) -> Result<(), ScimError> {
+    let has_members = |value: &Value| value.is_object() || value.is_null();
+    match (members.get_mut(&name), deed) {
+        (Some(Value::Array(elements)), Deed::Put(Op::Add, _))
+            if elements.iter().any(has_members) =>
+        {
+            Err(ScimError::invalid_path(format!(
+                "{name} has many values: say which one, as in {name}[type eq \"work\"].{sub}"
+            )))
+        }
+        (Some(Value::Array(elements)), deed)
+            if elements.iter().any(has_members) || matches!(deed, Deed::Remove(_)) =>
+        {
+            for members in elements.iter_mut().filter_map(Value::as_object_mut) {
+                apply_at(members, sub, deed)?;
+            }
+            elements.retain(|element| element.as_object().is_none_or(|own| !own.is_empty()));
+            keep_distinct(elements);
+            if elements.is_empty() {
+                members.shift_remove(&name);
+            }
+            Ok(())
+        }
+        (Some(value), Deed::Put(..)) if !has_members(value) => Err(ScimError::invalid_path(
+            format!("{name} is {}, which has no {sub}", coerce::kind_of(value)),
+        )),
+        (Some(value), Deed::Remove(_)) if !has_members(value) => Ok(()),
+        (before, deed) => {
+            let mut inner = into_object(before.cloned());
+            apply_at(&mut inner, sub, deed)?;
             set_object(members, name, inner);
+            Ok(())
         }
     }
 }
@@ -429,25 +515,34 @@ fn split_name(members: &Map<String, Value>, path: &str) -> (String, Option<Strin
     (spelled(members, name).unwrap_or(name).to_owned(), sub)
 }
 
-fn merge(op: Op, before: &mut Map<String, Value>, new: &Map<String, Value>) {
-    for (name, value) in new {
-        apply_at(before, name, Deed::Put(op, value));
-    }
+fn merge(
+    op: Op,
+    before: &mut Map<String, Value>,
+    new: &Map<String, Value>,
+) -> Result<(), ScimError> {
+    new.iter()
+        .try_for_each(|(name, value)| apply_at(before, name, Deed::Put(op, value)))
 }
 
 /// Adds or replaces by the rules for known attributes, as far as the JSON itself tells what it is: objects merge,
 /// lists are added to or replaced, null and `[]` unassign under `replace`.
-fn put(op: Op, members: &mut Map<String, Value>, name: &str, value: &Value) {
+fn put(
+    op: Op,
+    members: &mut Map<String, Value>,
+    name: &str,
+    value: &Value,
+) -> Result<(), ScimError> {
     if is_nothing(value) {
         if op == Op::Replace {
             members.shift_remove(name);
         }
-        return;
+        return Ok(());
     }
     match (members.get_mut(name), value) {
-        (Some(Value::Object(before)), Value::Object(new)) => merge(op, before, new),
+        (Some(Value::Object(before)), Value::Object(new)) => merge(op, before, new)?,
         (Some(Value::Array(before)), new) if op == Op::Add => {
-            before.extend(as_list(new).iter().cloned());
+            let new: Vec<Value> = as_list(new).iter().map(|one| like(before, one)).collect();
+            before.extend(new);
             keep_distinct(before);
         }
         // A list is added to what was the only value.
@@ -461,6 +556,25 @@ fn put(op: Op, members: &mut Map<String, Value>, name: &str, value: &Value) {
         (None, new) => {
             members.insert(name.to_owned(), distinct(new));
         }
+    }
+    Ok(())
+}
+
+/// The value in the shape of the elements that it is added to: `{"value": ..}` alone is its text among
+/// texts, and a text is `{"value": ..}` among such objects.
+fn like(elements: &[Value], new: &Value) -> Value {
+    let is_simple = |value: &Value| value.is_string() || value.is_number() || value.is_boolean();
+    let has_value = |element: &Value| element.get("value").is_some_and(is_simple);
+    match new {
+        _ if elements.is_empty() => new.clone(),
+        Value::Object(members) if members.len() == 1 && elements.iter().all(is_simple) => {
+            let inner = members.get("value").filter(|inner| is_simple(inner));
+            inner.unwrap_or(new).clone()
+        }
+        simple if is_simple(simple) && elements.iter().all(has_value) => {
+            Value::Object(Map::from_iter([("value".to_owned(), simple.clone())]))
+        }
+        other => other.clone(),
     }
 }
 

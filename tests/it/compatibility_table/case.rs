@@ -11,8 +11,8 @@ use crate::harness::{Client, Reply, SCIM, TestApp, id, sample, with_query};
 use crate::types::{DESK, DEVICE, PURPOSE, WARRANTY};
 
 const PREMISES: &str = "urn:example:scim:schemas:extension:premises:2.0:User";
-pub const BULK: &str = "urn:ietf:params:scim:api:messages:2.0:BulkRequest";
-pub const SEARCH: &str = "urn:ietf:params:scim:api:messages:2.0:SearchRequest";
+const BULK: &str = "urn:ietf:params:scim:api:messages:2.0:BulkRequest";
+const SEARCH: &str = "urn:ietf:params:scim:api:messages:2.0:SearchRequest";
 
 /// What `{name}` stands for in names, texts and expectations; `{ada}` and `{bob}` are ids of users.
 const NAMES: [(&str, &str); 9] = [
@@ -434,7 +434,7 @@ fn inside(wanted: &Value, found: &Value) -> Result<(), String> {
 }
 
 /// Whether `schemas` names the core schema and each extension that is there, whatever was sent.
-pub fn names_its_schemas(resource: &Value) -> Result<(), String> {
+fn names_its_schemas(resource: &Value) -> Result<(), String> {
     let names = resource.as_object().expect("a resource").keys();
     let mut there: Vec<&str> = names.map(String::as_str).collect();
     there.retain(|name| name.contains(':'));

@@ -453,6 +453,248 @@ fn changing_lists_of_undeclared_extensions() {
     assert_eq!(error.kind, ErrorKind::NoTarget);
 }
 
+/// An `add` of nothing leaves a list as it is, however nothing is written.
+// R7644-3.5.2.1-05
+#[test]
+fn adding_nothing() {
+    let texts = home(json!(["a", "b"]));
+    let places = json!({HOME: {"places": [{"value": "v", "type": "t", "tags": ["x"]}]}});
+    for nothing in [
+        json!(""),
+        json!([""]),
+        json!([null]),
+        json!([]),
+        json!(null),
+    ] {
+        for operation in [
+            operation("add", &format!("{HOME}:home.rooms"), nothing.clone()),
+            operation("add", &format!("{HOME}:home"), json!({"rooms": nothing})),
+            json!({"op": "add", "value": {HOME: {"home": {"rooms": nothing}}}}),
+        ] {
+            check_unchanged(&texts, operation);
+        }
+        for operation in [
+            operation(
+                "add",
+                &format!("{HOME}:places[type eq \"t\"].tags"),
+                nothing.clone(),
+            ),
+            operation(
+                "add",
+                &format!("{HOME}:places[type eq \"t\"]"),
+                json!({"tags": nothing}),
+            ),
+            operation(
+                "add",
+                &format!("{HOME}:places"),
+                json!([{"value": "v", "type": "t", "tags": nothing}]),
+            ),
+        ] {
+            check_unchanged(&places, operation);
+        }
+    }
+}
+
+/// For a tolerant tenant.
+#[track_caller]
+fn check_unchanged(document: &Value, operation: Value) {
+    let rt = resident();
+    let operations = json!([operation]);
+    let found = patched(&rt, document, &operations, Compatibility::Tolerant).unwrap();
+    assert_eq!(found, complete(&rt, document), "{operations}");
+}
+
+/// A sub-attribute of what has none, or of a list without saying which element, destroys nothing.
+// R7644-3.5.2.1-05, R7644-3.5.2.3-03
+#[test]
+fn sub_attributes_of_undeclared_values() {
+    let rt = resident();
+    let before = json!({X: {
+        "objects": [{"value": "v", "type": "t"}, {"value": "w"}, "text"], "list": ["a"], "one": "1", "on": true,
+    }});
+    let refused = |path: &str, op: &str| {
+        let operations = json!([operation(op, &format!("{X}:{path}"), json!("y"))]);
+        let error = patched(&rt, &before, &operations, Compatibility::Tolerant).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::InvalidPath, "{operations}: {error}");
+    };
+    refused("objects.label", "add");
+    for op in ["add", "replace"] {
+        refused("list.label", op);
+        refused("one.label", op);
+        refused("on.label", op);
+    }
+    let objects = |objects: Value| {
+        let mut after = before.clone();
+        after[X]["objects"] = objects;
+        after
+    };
+    check_tolerant(
+        &before,
+        operation("replace", &format!("{X}:objects.label"), json!("L")),
+        objects(
+            json!([{"value": "v", "type": "t", "label": "L"}, {"value": "w", "label": "L"}, "text"]),
+        ),
+    );
+    check_tolerant(
+        &before,
+        json!({"op": "remove", "path": format!("{X}:objects.value")}),
+        objects(json!([{"type": "t"}, "text"])),
+    );
+    check_tolerant(
+        &before,
+        operation("remove", &format!("{X}:objects.value"), json!(["w"])),
+        objects(json!([{"value": "v", "type": "t"}, "text"])),
+    );
+    for path in ["list.label", "one.label", "on.label", "none.label"] {
+        check_unchanged(
+            &before,
+            json!({"op": "remove", "path": format!("{X}:{path}")}),
+        );
+    }
+    check_tolerant(
+        &before,
+        operation(
+            "add",
+            &format!("{X}:objects[type eq \"t\"]"),
+            json!([{"label": "L"}]),
+        ),
+        objects(json!([{"value": "v", "type": "t", "label": "L"}, {"value": "w"}, "text"])),
+    );
+}
+
+#[test]
+fn added_values_take_the_shape_of_an_undeclared_list() {
+    let x = |list: Value| json!({X: {"list": list}});
+    let path = format!("{X}:list");
+    let add = |value: Value| operation("add", &path, value);
+    for (before, added, after) in [
+        (json!(["a"]), json!([{"value": "b"}]), json!(["a", "b"])),
+        (json!(["a"]), json!({"value": "a"}), json!(["a"])),
+        (
+            json!([{"value": "a"}]),
+            json!(["b", "a"]),
+            json!([{"value": "a"}, {"value": "b"}]),
+        ),
+        (
+            json!(["a"]),
+            json!([{"value": "b", "type": "t"}]),
+            json!(["a", {"value": "b", "type": "t"}]),
+        ),
+        (
+            json!(["a", {"value": "b"}]),
+            json!(["c"]),
+            json!(["a", {"value": "b"}, "c"]),
+        ),
+    ] {
+        check_tolerant(&x(before), add(added), x(after));
+    }
+}
+
+/// A dot in place of the last colon, for an extension that the resource has.
+#[test]
+fn a_dot_after_the_urn_of_an_undeclared_extension() {
+    let before = json!({X: {"list": ["a", "b"]}});
+    for (operation, after) in [
+        (
+            operation("add", &format!("{X}.list"), json!("c")),
+            json!(["a", "b", "c"]),
+        ),
+        (
+            operation("remove", &format!("{X}.list"), json!(["a"])),
+            json!(["b"]),
+        ),
+        (
+            json!({"op": "remove", "path": format!("{X}.list[value eq \"b\"]")}),
+            json!(["a"]),
+        ),
+        (
+            json!({"op": "replace", "value": {format!("{X}.list"): ["c"]}}),
+            json!(["c"]),
+        ),
+    ] {
+        check_tolerant(&before, operation, json!({X: {"list": after}}));
+    }
+    // Without it the dot is between attribute and sub-attribute.
+    check_tolerant(
+        &json!({}),
+        operation("add", "urn:acme:x.list", json!(["a"])),
+        json!({"urn:acme": {"x": {"list": ["a"]}}}),
+    );
+    check_tolerant(
+        &json!({"urn:acme": {"x": {"k": 1}}, X: {"list": ["a"]}}),
+        operation("add", "urn:acme:x.list", json!(["b"])),
+        json!({"urn:acme": {"x": {"k": 1, "list": ["b"]}}, X: {"list": ["a"]}}),
+    );
+}
+
+// R7644-3.5.2.2-06
+#[test]
+fn lists_of_undeclared_extensions_without_path() {
+    let before = json!({X: {"list": ["a", "b"], "k": 1}});
+    check_tolerant(
+        &before,
+        json!({"op": "remove", "value": {format!("{X}:list"): ["a"]}}),
+        json!({X: {"list": ["b"], "k": 1}}),
+    );
+    let core = resident().schema.id.clone();
+    check_tolerant(
+        &json!({}),
+        json!({"op": "add", "value": {core: [{"title": "T"}]}}),
+        json!({"title": "T"}),
+    );
+    check_tolerant(
+        &before,
+        operation("add", X, json!([{"list": ["c"]}])),
+        json!({X: {"list": ["a", "b", "c"], "k": 1}}),
+    );
+}
+
+/// What a tolerant tenant leaves out of a value is named, like what it leaves out of a body.
+#[test]
+fn names_that_no_schema_defines_are_noted() {
+    let rt = resident();
+    let value = json!({
+        "name": {"petName": "x", "givenName": "A"},
+        "emails": [{"value": "a@b.org", "colour": 1}, {"value": "c@b.org", "colour": 2}],
+        HOME: {"home": {"garden": "g"}, "lamp": 1},
+        "groups": [{"nope": 1}],
+        "shoeSize": 40,
+    });
+    let home = |name: &str| format!("{HOME}:{name}");
+    let mut expected = vec![
+        "name.petName".to_owned(),
+        "emails.colour".to_owned(),
+        home("home.garden"),
+        home("lamp"),
+        "shoeSize".to_owned(),
+    ];
+    expected.sort();
+    let mut body = value.clone();
+    body["userName"] = json!("ada");
+    let mut ignored = admit(&rt, &body, Compatibility::Tolerant).unwrap().ignored;
+    ignored.sort();
+    assert_eq!(ignored, expected);
+    let operations = patch_op(json!([{"op": "add", "value": value}]));
+    let mut ignored = parse(&rt, &operations, Compatibility::Tolerant)
+        .unwrap()
+        .ignored;
+    ignored.sort();
+    assert_eq!(ignored, expected);
+    let operations = patch_op(json!([
+        operation("replace", "name", json!({"petName": "x"})),
+        operation(
+            "add",
+            "emails[type eq \"w\"]",
+            json!({"value": "a@b.org", "colour": 1})
+        ),
+        operation("remove", "emails", json!([{"colour": 1}])),
+    ]));
+    let ignored = parse(&rt, &operations, Compatibility::Tolerant)
+        .unwrap()
+        .ignored;
+    assert_eq!(ignored, ["name.petName", "emails.colour"]);
+}
+
 // R7643-2.1-03, R7643-3.3-02
 #[test]
 fn names_that_no_path_could_address() {
