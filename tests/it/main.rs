@@ -41,6 +41,7 @@ mod history;
 mod hostile;
 mod jwt;
 mod kill;
+mod leniency;
 mod limits;
 mod me;
 mod nodes;

@@ -239,6 +239,16 @@ fn unassigned() {
 
 // R7643-2.3-01, R7643-2.3.6-01
 #[test]
+fn null_beside_a_value() {
+    check(
+        json!({"title": [{"$ref": null, "value": "x"}], "active": [{"VALUE": "False", "display": null}]}),
+        json!({"title": "x", "active": false}),
+    );
+    check_invalid(json!({"title": [{"$ref": "y", "value": "x"}]}), "title");
+    check_invalid(json!({"title": [{"value": {"value": "x"}}]}), "title");
+}
+
+#[test]
 fn types() {
     check(json!({"title": 5}), json!({"title": "5"}));
     check(json!({"title": 1.5}), json!({"title": "1.5"}));
@@ -269,10 +279,6 @@ fn types() {
     check_invalid(json!({"title": true}), "title must be text");
     check_invalid(json!({"title": {"value": "x"}}), "title must be text");
     check(json!({"title": ["x"]}), json!({"title": "x"}));
-    check(
-        json!({"title": [{"$ref": null, "value": "x"}]}),
-        json!({"title": "x"}),
-    );
     check_invalid(json!({"title": [["x"]]}), "title must be text");
     check_invalid(json!({"title": ["x", "y"]}), "title must be text");
     check_invalid(json!({"title": [{"value": "x"}, {"value": "y"}]}), "title");
