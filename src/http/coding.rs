@@ -9,7 +9,7 @@ use std::io::{self, Write};
 use actix_web::HttpRequest;
 use actix_web::http::header::CONTENT_ENCODING;
 use actix_web::web::BytesMut;
-use flate2::write::MultiGzDecoder;
+use flate2::write::GzDecoder;
 use flate2::{Decompress, FlushDecompress, Status};
 
 use crate::http::error::ApiError;
@@ -20,6 +20,10 @@ pub const OFFERED: &str = "gzip, deflate";
 
 /// How much is decoded between two looks at the limit.
 const STEP_BYTES: usize = 16 * 1024;
+
+/// A gzip body may have several members one after the other (RFC 1952 section 2.2). Each costs a
+/// new start, so empty ones by the hundred thousand would keep a thread busy for seconds.
+const MOST_MEMBERS: usize = 1_000;
 
 /// A content coding that is understood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,7 +63,7 @@ pub struct Decoder<R: FnMut() -> Result<(), ApiError>>(State<R>);
 
 enum State<R: FnMut() -> Result<(), ApiError>> {
     // On the heap: its buffers make it far larger than the other.
-    Gzip(Box<MultiGzDecoder<Decoded<R>>>),
+    Gzip(Box<Gzip<R>>),
     Deflate(Deflate<R>),
 }
 
@@ -74,7 +78,10 @@ impl<R: FnMut() -> Result<(), ApiError>> Decoder<R> {
             refused: None,
         };
         Self(match coding {
-            Coding::Gzip => State::Gzip(Box::new(MultiGzDecoder::new(decoded))),
+            Coding::Gzip => State::Gzip(Box::new(Gzip {
+                member: Some(GzDecoder::new(decoded)),
+                members: 1,
+            })),
             Coding::Deflate => State::Deflate(Deflate {
                 head: Vec::new(),
                 inflate: None,
@@ -90,7 +97,7 @@ impl<R: FnMut() -> Result<(), ApiError>> Decoder<R> {
     /// 400 for a damaged body, 413 over the limit, and what `take_room` answers.
     pub fn decode(&mut self, piece: &[u8]) -> Result<(), ApiError> {
         let written = match &mut self.0 {
-            State::Gzip(gzip) => gzip.write_all(piece),
+            State::Gzip(gzip) => gzip.write(piece),
             State::Deflate(deflate) => deflate.write(piece),
         };
         written.map_err(|_| self.failure())
@@ -102,11 +109,14 @@ impl<R: FnMut() -> Result<(), ApiError>> Decoder<R> {
     /// As [`Decoder::decode`]; a body that ends too early is a damaged one.
     pub fn finish(mut self) -> Result<BytesMut, ApiError> {
         let finished = match &mut self.0 {
-            State::Gzip(gzip) => gzip.try_finish(),
+            State::Gzip(gzip) => gzip.finish(),
             State::Deflate(deflate) => deflate.finish(),
         };
         finished.map_err(|_| self.failure())?;
-        Ok(std::mem::take(&mut self.decoded().bytes))
+        let bytes = self
+            .decoded()
+            .map(|decoded| std::mem::take(&mut decoded.bytes));
+        bytes.ok_or_else(|| self.failure())
     }
 
     fn failure(&mut self) -> ApiError {
@@ -115,13 +125,55 @@ impl<R: FnMut() -> Result<(), ApiError>> Decoder<R> {
                 "The body is not what its Content-Encoding says: it is damaged or ends too early.";
             ScimError::invalid_syntax(text).into()
         };
-        self.decoded().refused.take().unwrap_or_else(damaged)
+        self.decoded()
+            .and_then(|decoded| decoded.refused.take())
+            .unwrap_or_else(damaged)
     }
 
-    fn decoded(&mut self) -> &mut Decoded<R> {
+    fn decoded(&mut self) -> Option<&mut Decoded<R>> {
         match &mut self.0 {
-            State::Gzip(gzip) => gzip.get_mut(),
-            State::Deflate(deflate) => &mut deflate.decoded,
+            State::Gzip(gzip) => gzip.member.as_mut().map(GzDecoder::get_mut),
+            State::Deflate(deflate) => Some(&mut deflate.decoded),
+        }
+    }
+}
+
+struct Gzip<R: FnMut() -> Result<(), ApiError>> {
+    /// The member that is being decoded.
+    member: Option<GzDecoder<Decoded<R>>>,
+    /// How many there were so far.
+    members: usize,
+}
+
+impl<R: FnMut() -> Result<(), ApiError>> Gzip<R> {
+    fn write(&mut self, mut piece: &[u8]) -> io::Result<()> {
+        while let Some(member) = self.member.as_mut().filter(|_| !piece.is_empty()) {
+            let read = member.write(piece)?;
+            piece = piece.get(read..).unwrap_or_default();
+            if read == 0 {
+                // It has ended; what follows is the next one.
+                self.next_member()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn next_member(&mut self) -> io::Result<()> {
+        self.finish()?;
+        self.members += 1;
+        if self.members > MOST_MEMBERS {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        if let Some(member) = self.member.take() {
+            self.member = Some(GzDecoder::new(member.finish()?));
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        match &mut self.member {
+            Some(member) => member.try_finish(),
+            None => Ok(()),
         }
     }
 }
@@ -289,6 +341,12 @@ mod tests {
             let (first, second) = text.split_at(text.len() / 2);
             whole(&[gzip(first), gzip(second)].concat(), Coding::Gzip);
         }
+        let members = |count: usize| [gzip(b"").repeat(count), gzip(b"{}")].concat();
+        assert_eq!(
+            decode(Coding::Gzip, &members(MOST_MEMBERS - 1), 9).as_deref(),
+            Ok(&b"{}"[..])
+        );
+        assert_eq!(decode(Coding::Gzip, &members(MOST_MEMBERS), 1000), Err(400));
         for coding in [Coding::Gzip, Coding::Deflate] {
             for damaged in [&b""[..], b"{", b"{\"userName\":\"ada\"}", &[0xff; 50]] {
                 assert_eq!(
@@ -313,7 +371,7 @@ mod tests {
             let mut decoder = Decoder::new(coding, 100 * KIB, 10 * KIB, || Ok(()));
             let refused = decoder.decode(&encoded).unwrap_err();
             assert!(matches!(refused, ApiError::TooLarge { .. }), "{refused}");
-            assert!(decoder.decoded().bytes.capacity() < 300 * KIB);
+            assert!(decoder.decoded().unwrap().bytes.capacity() < 300 * KIB);
         }
     }
 
@@ -333,7 +391,7 @@ mod tests {
         });
         let refused = decoder.decode(&zlib(&text)).unwrap_err();
         assert!(matches!(refused, ApiError::NoRoom), "{refused}");
-        assert!(decoder.decoded().bytes.len() <= 10 * KIB);
+        assert!(decoder.decoded().unwrap().bytes.len() <= 10 * KIB);
     }
 
     #[test]

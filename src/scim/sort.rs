@@ -56,7 +56,8 @@ impl Order {
 /// `invalidValue` for a complex attribute without `value`, and for one that is never returned, since the order would
 /// tell what it holds.
 pub fn resolve(rt: &ResourceType, sort_by: &str) -> Result<Option<AttrRef>, ScimError> {
-    let Some(path) = rt.attr_by_key(sort_by.trim()) else {
+    let corrected = || rt.attr_by_key(&rt.with_colon(sort_by.trim())?);
+    let Some(path) = rt.attr_by_key(sort_by.trim()).or_else(corrected) else {
         return Ok(None);
     };
     let is_never_returned = |returned| returned == Returned::Never;

@@ -385,6 +385,11 @@ pub(in crate::scim) fn is_nothing(value: &Value) -> bool {
     }
 }
 
+/// Null, `[]` and `""`.
+pub(in crate::scim) fn is_empty(value: &Value) -> bool {
+    is_nothing(value) || value.as_str() == Some("")
+}
+
 pub(in crate::scim) fn is_primary(element: &Value) -> bool {
     matches!(element.get("primary"), Some(Value::Bool(true)))
 }

@@ -57,17 +57,25 @@ impl<'a> Same<'a> {
     ) -> impl Iterator<Item = (&'a String, Same<'a>)> {
         members
             .iter()
-            .filter(move |(name, value)| !(self.attribute.is_some() && is_not_primary(name, value)))
+            .filter(move |(name, value)| {
+                self.attribute.is_none() || !(value.is_null() || is_not_primary(name, value))
+            })
             .map(move |(name, value)| (name, self.member(name, value)))
     }
 
     /// Whether this value has all that `listed` names, and perhaps more: a list has each of its
-    /// elements, an object each of its members. An object that names nothing is held by none.
+    /// elements, an object each of its members, and none of those that are null. An object that
+    /// names nothing is held by none.
     pub(in crate::scim) fn holds(self, listed: &Self) -> bool {
         match (self.value, listed.value) {
             (Value::Object(own), Value::Object(wanted)) => {
+                let lacks_empty = wanted
+                    .iter()
+                    .filter(|(_, wanted)| listed.attribute.is_some() && wanted.is_null())
+                    .all(|(name, _)| !own.contains_key(name));
                 let mut wanted = listed.members(wanted).peekable();
                 wanted.peek().is_some()
+                    && lacks_empty
                     && wanted.all(|(name, wanted)| {
                         own.get(name)
                             .is_some_and(|own| self.member(name, own).holds(&wanted))

@@ -53,12 +53,33 @@ impl Edit {
                 let value = document
                     .container(path.container.as_deref())
                     .and_then(|attributes| attributes.get(&path.attribute.name));
-                values(value).saturating_mul(change.depth(&path.attribute).saturating_add(1))
+                let each = change
+                    .depth(&path.attribute)
+                    .saturating_add(change.copied());
+                values(value).saturating_mul(each.saturating_add(1))
             }
             Self::Undeclared(edit) => edit.steps(document),
             Self::CheckId(_) | Self::Password(_) | Self::Clear(_) => 1,
         }
     }
+}
+
+/// What it costs to copy a value into each element that a filter finds: without a bound, a small
+/// request could make a resource that fills the memory.
+pub(super) fn copied(value: &Value) -> usize {
+    const BYTES_A_STEP: usize = 64;
+    fn bytes(value: &Value) -> usize {
+        match value {
+            Value::Null | Value::Bool(_) | Value::Number(_) => 1,
+            Value::String(text) => text.len(),
+            Value::Array(elements) => elements.iter().map(bytes).sum(),
+            Value::Object(members) => members
+                .iter()
+                .map(|(name, value)| name.len().saturating_add(bytes(value)))
+                .sum(),
+        }
+    }
+    bytes(value).div_euclid(BYTES_A_STEP)
 }
 
 /// How many values an attribute has, those of its sub-attributes included.
@@ -153,6 +174,23 @@ impl Change {
             | Self::Set(_)
             | Self::Append(_)
             | Self::Elements(_) => 0,
+        }
+    }
+
+    /// What it costs to copy the values of the change into each element.
+    fn copied(&self) -> usize {
+        let of_parts = |parts: &[Part]| -> usize {
+            let values = parts.iter().filter_map(|(_, change)| change.value());
+            values.map(|value| copied(&value)).sum()
+        };
+        match self {
+            Self::Each(part) => of_parts(std::slice::from_ref(part)),
+            Self::Where(selection) => match &selection.step {
+                Step::Merge(parts) => of_parts(parts),
+                Step::Replace(value) => copied(value),
+                Step::Remove | Step::RemoveListed(_) | Step::Append(_) => 0,
+            },
+            _ => 0,
         }
     }
 

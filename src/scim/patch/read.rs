@@ -227,7 +227,7 @@ fn of_undeclared(
     reader: &mut Reader,
 ) -> Result<(), ScimError> {
     if !undeclared::is_name(name, Some(value)) {
-        return Err(undeclared::not_addressable(&shortened(name)));
+        return Err(undeclared::not_addressable(name));
     }
     let mut edit = UndeclaredEdit::new(op, name, Some(value), near)?;
     if reader.source == Source::Body && value.is_object() {
@@ -273,11 +273,6 @@ fn extension(
     reader: &mut Reader,
 ) -> Result<(), ScimError> {
     let urn = extension.schema.id.as_str();
-    // A list of one stands for its element.
-    let value = match reader.is_strict() {
-        true => value,
-        false => value.map(coerce::only),
-    };
     if reader.is_strict() {
         match (op, value) {
             (Op::Remove, value) => refuse::no_value_to_remove(value, urn)?,
@@ -287,6 +282,14 @@ fn extension(
             }
         }
     }
+    let value = match value {
+        // A list of one stands for its element.
+        Some(Value::Array(elements)) if !reader.is_strict() => match elements.as_slice() {
+            [one] if !one.is_null() => Some(one),
+            _ => value,
+        },
+        _ => value,
+    };
     match (op, value) {
         (Op::Remove, None | Some(Value::Null)) => clear(extension, reader),
         (_, None) => Err(refuse::no_value(urn)),
@@ -305,8 +308,8 @@ fn extension(
             }
             Ok(())
         }
-        (Op::Add | Op::Remove, Some(value)) if coerce::is_nothing(value) => Ok(()),
-        (Op::Replace, Some(value)) if coerce::is_nothing(value) => clear(extension, reader),
+        (Op::Add | Op::Remove, Some(value)) if coerce::is_empty(value) => Ok(()),
+        (Op::Replace, Some(value)) if coerce::is_empty(value) => clear(extension, reader),
         (_, Some(other)) => Err(ScimError::invalid_value(format!(
             "{urn} must be an object with the attributes of the extension, not {}",
             coerce::kind_of(other)
@@ -488,7 +491,7 @@ fn schemas(
 }
 
 /// The start of a text, so that a detail stays readable.
-fn shortened(text: &str) -> String {
+pub(super) fn shortened(text: &str) -> String {
     const LETTERS: usize = 120;
     let mut start: String = text.chars().take(LETTERS).collect();
     if start.len() < text.len() {

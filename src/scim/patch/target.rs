@@ -125,11 +125,10 @@ fn says_nothing_of_activity(
     action: Action,
     compatibility: Compatibility,
 ) -> bool {
-    let is_empty = |value: &Value| coerce::is_nothing(value) || value.as_str() == Some("");
     rt.schema.id == name::USER
         && path.key() == "active"
         && action.op != Op::Remove
-        && action.value.is_some_and(is_empty)
+        && action.value.is_some_and(coerce::is_empty)
         && !compatibility.is_strict()
 }
 
@@ -254,7 +253,13 @@ impl Target<'_> {
             (Some(chosen), sub) => self.filtered(action, self.attribute, sub, chosen),
             (None, sub) if op == Op::Remove => {
                 let change = match value {
-                    Some(value) if selected.is_named_in_value => {
+                    // `emails.type` names a value of each element: those that are listed go.
+                    Some(value)
+                        if selected.is_named_in_value
+                            || (sub.is_some()
+                                && self.attribute.multi_valued
+                                && !value.is_null()) =>
+                    {
                         remove_equal(self.leaf(), value, &self.at())?
                     }
                     value => Some(remove(self.leaf(), value, &self.at())?),
@@ -355,6 +360,11 @@ impl Target<'_> {
         Ok(Some(match (action.op, sub, action.value) {
             (Op::Remove, None, None | Some(Value::Null)) => Step::Remove,
             (Op::Remove, None, Some(Value::String(text))) if text.is_empty() => Step::Remove,
+            // `{"tags": ["x"]}` lists values of the lists in the element, not the element.
+            (Op::Remove, None, Some(Value::Object(members))) if names_only_lists(list, members) => {
+                let value = action.value.unwrap_or(&Value::Null);
+                Step::Merge(listed_parts(list, value, at)?)
+            }
             (Op::Remove, None, Some(value)) => Step::RemoveListed(listed(list, value, at)?),
             (Op::Remove, Some(sub), value) => {
                 let change = remove(sub, value, at)?;
@@ -456,7 +466,7 @@ fn remove(attribute: &Attribute, value: Option<&Value>, at: &Place) -> Result<Ch
         Some(value) if attribute.multi_valued => {
             Ok(Change::RemoveListed(listed(attribute, value, at)?))
         }
-        Some(value @ Value::Object(_)) if attribute.is_complex() => {
+        Some(value) if attribute.is_complex() && value.as_str() != Some("") => {
             listed_parts(attribute, value, at).map(Change::Merge)
         }
         Some(_) => Ok(Change::Unassign),
@@ -500,14 +510,45 @@ fn listed(attribute: &Attribute, value: &Value, at: &Place) -> Result<Vec<Value>
     };
     let mut listed = Vec::with_capacity(given.len());
     for (index, value) in given.iter().enumerate() {
-        listed.extend(coerce::element(attribute, value, &at.index(index))?);
+        let element = coerce::element(attribute, value, &at.index(index))?;
+        listed.extend(match (element, value) {
+            (Some(Value::Object(element)), Value::Object(given))
+                if !element.contains_key("value") =>
+            {
+                told_apart(attribute, element, given).map(Value::Object)
+            }
+            (element, _) => element,
+        });
     }
     Ok(listed)
 }
 
+/// The element that a `remove` lists without a `value`, with all by which the client tells it from
+/// others: what it calls empty stays as null. `None` where it has a member that no schema defines,
+/// for no element has that.
+fn told_apart(
+    attribute: &Attribute,
+    mut element: Map<String, Value>,
+    given: &Map<String, Value>,
+) -> Option<Map<String, Value>> {
+    for name in given.keys() {
+        let sub = attribute.sub_attribute(name)?;
+        if sub.mutability != Mutability::ReadOnly && !element.contains_key(&sub.name) {
+            element.insert(sub.name.clone(), Value::Null);
+        }
+    }
+    Some(element)
+}
+
+/// Whether the object names nothing but multi-valued sub-attributes.
+fn names_only_lists(list: &Attribute, members: &Map<String, Value>) -> bool {
+    let is_list = |name: &String| list.sub_attribute(name).is_some_and(|sub| sub.multi_valued);
+    !members.is_empty() && members.keys().all(is_list)
+}
+
 impl Change {
     /// The value that the change gives to an attribute without one.
-    fn value(&self) -> Option<Value> {
+    pub(super) fn value(&self) -> Option<Value> {
         match self {
             Self::Set(value) => Some(value.clone()),
             Self::Append(values) | Self::Elements(values) => Some(Value::Array(values.clone())),

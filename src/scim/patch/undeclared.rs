@@ -1,12 +1,12 @@
 //! Edits of extensions that no schema describes: their values are kept and compared as they are, names are matched
 //! ignoring case.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use scim_filter_parser as syntax;
 use serde_json::{Map, Value};
 
-use super::apply::values;
+use super::apply::{copied, values};
 use super::target::literal;
 use super::{Op, refuse};
 use crate::scim::admit::coerce::{self, Place, is_nothing, only};
@@ -126,8 +126,13 @@ impl UndeclaredEdit {
     pub(super) fn steps(&self, document: &Document) -> usize {
         let (urn, path) = self.split(document);
         let Some(container) = spelled(&document.0, urn).and_then(|urn| document.0.get(urn)) else {
-            return 1;
+            return document.0.len();
         };
+        // Names are compared with all of those that are there.
+        let names = document
+            .0
+            .len()
+            .saturating_add(container.as_object().map_or(0, Map::len));
         let list = path.and_then(|path| {
             let name = path.split('.').next().unwrap_or_default();
             let container = container.as_object()?;
@@ -137,7 +142,14 @@ impl UndeclaredEdit {
             (Op::Remove, Some(value)) => Listed::undeclared(as_list(value)).depth(),
             _ => 0,
         };
-        values(list.or(Some(container))).saturating_mul(depth.saturating_add(1))
+        let copied = match (&self.chosen, &self.value) {
+            (Some(_), Some(value)) => copied(value),
+            _ => 0,
+        };
+        let each = depth.saturating_add(copied).saturating_add(1);
+        values(list.or(Some(container)))
+            .saturating_mul(each)
+            .saturating_add(names)
     }
 
     /// Whether the edit was applied; else its name is nearly that of a known schema, and the document has no
@@ -150,7 +162,11 @@ impl UndeclaredEdit {
             (Some(Near::Ignore), None) => return Ok(false),
             _ => {}
         }
-        let urn = own.unwrap_or_else(|| urn.to_owned());
+        let says_nothing = self.value.as_ref().is_some_and(coerce::is_empty);
+        let Some(urn) = own.or_else(|| (!says_nothing).then(|| urn.to_owned())) else {
+            // `"urn:acme:x": ""` is no value of an extension `urn:acme`.
+            return Ok(true);
+        };
         let mut container = into_object(document.0.get_mut(&urn).map(Value::take));
         match path {
             None => self.on_container(&mut container)?,
@@ -220,12 +236,13 @@ impl UndeclaredEdit {
     }
 
     fn on_container(&self, container: &mut Map<String, Value>) -> Result<(), ScimError> {
-        // A list of one stands for its element.
         match (self.op, self.value.as_ref().map(only)) {
-            (Op::Remove, None) | (Op::Replace, Some(Value::Null)) => container.clear(),
+            (Op::Remove, None) => container.clear(),
             (Op::Remove, Some(Value::Object(listed))) => remove_listed_members(container, listed),
             (op, Some(Value::Object(new))) => merge(op, container, new)?,
-            (Op::Remove, Some(_)) | (Op::Add, Some(Value::Null)) | (_, None) => {}
+            (Op::Add | Op::Remove, Some(value)) if coerce::is_empty(value) => {}
+            (Op::Replace, Some(value)) if coerce::is_empty(value) => container.clear(),
+            (_, None) => {}
             (_, Some(other)) => {
                 return Err(ScimError::invalid_value(format!(
                     "{} must be an object with the attributes of the extension, not {}",
@@ -248,15 +265,57 @@ impl UndeclaredEdit {
                 let (name, sub) = split_name(container, path);
                 match sub {
                     None => self.on_chosen(chosen, container, name)?,
-                    Some(sub) => {
-                        let mut inner = into_object(container.get(&name).cloned());
-                        self.on_chosen(chosen, &mut inner, sub)?;
-                        set_object(container, name, inner);
-                    }
+                    Some(sub) => self.on_inner(chosen, container, name, &sub)?,
                 }
             }
         }
         Ok(())
+    }
+
+    /// The elements that the filter finds of a list inside a member, or inside each value of a member.
+    fn on_inner(
+        &self,
+        chosen: &Chosen,
+        container: &mut Map<String, Value>,
+        name: String,
+        sub: &str,
+    ) -> Result<(), ScimError> {
+        match container.get_mut(&name) {
+            Some(Value::Array(_)) if self.op == Op::Add => Err(many_values(&name, sub)),
+            Some(Value::Array(elements)) => {
+                let mut is_found = self.op == Op::Remove;
+                for members in elements.iter_mut().filter_map(Value::as_object_mut) {
+                    if chosen.finds(members, sub) {
+                        is_found = true;
+                        self.on_chosen(chosen, members, sub.to_owned())?;
+                    }
+                }
+                elements.retain(|element| element.as_object().is_none_or(|one| !one.is_empty()));
+                keep_distinct(elements);
+                if elements.is_empty() {
+                    container.shift_remove(&name);
+                }
+                if is_found {
+                    return Ok(());
+                }
+                Err(ScimError::no_target(format!(
+                    "no value of {} is what the path asks for",
+                    self.name
+                )))
+            }
+            Some(Value::Bool(_) | Value::Number(_) | Value::String(_)) => {
+                if self.op == Op::Remove {
+                    return Ok(());
+                }
+                Err(single_value(&name, sub))
+            }
+            Some(Value::Null | Value::Object(_)) | None => {
+                let mut inner = into_object(container.get(&name).cloned());
+                self.on_chosen(chosen, &mut inner, sub.to_owned())?;
+                set_object(container, name, inner);
+                Ok(())
+            }
+        }
     }
 
     /// The elements of one list that the filter finds.
@@ -346,6 +405,14 @@ impl UndeclaredEdit {
         listed: &Listed,
         added: &mut Vec<Value>,
     ) -> Result<bool, ScimError> {
+        // `{"tags": ["x"]}` lists values of the lists in the element, not the element.
+        if let (Op::Remove, Some(Value::Object(parts)), Some(members)) =
+            (self.op, &self.value, element.as_object_mut())
+            && names_only_lists(parts)
+        {
+            remove_listed_members(members, parts);
+            return Ok(!members.is_empty());
+        }
         Ok(match (self.op, &self.value) {
             (Op::Remove, None) => false,
             (Op::Remove, Some(value)) => !is_blank(value) && !listed.has(element),
@@ -367,6 +434,13 @@ impl UndeclaredEdit {
 }
 
 impl Chosen {
+    /// Whether the filter finds any of the elements of a list.
+    fn finds(&self, members: &Map<String, Value>, name: &str) -> bool {
+        let list = spelled(members, name).and_then(|name| members.get(name));
+        let mut elements = list.map(as_list).unwrap_or_default().iter();
+        elements.any(|element| element_matches(&self.filter, &self.path, element))
+    }
+
     /// The element that the filter and the value describe together, where they do not contradict each other.
     fn described(&self, value: Option<&Value>) -> Option<Value> {
         let mut members = self.terms.clone()?;
@@ -426,10 +500,17 @@ fn eq_terms(filter: &syntax::Filter) -> Option<Map<String, Value>> {
 }
 
 /// Applies the deed to a member by its name, or with a dot to a member of that member.
+///
+/// # Errors
+/// `invalidPath` where the member has no members to change.
 fn apply_at(members: &mut Map<String, Value>, path: &str, deed: Deed) -> Result<(), ScimError> {
     let (name, sub) = split_name(members, path);
     match (sub, deed) {
-        (None, Deed::Put(op, value)) => put(op, members, &name, value)?,
+        (None, Deed::Put(op, value)) => {
+            if put(op, members, &name, value)? {
+                members.shift_remove(&name);
+            }
+        }
         (None, Deed::Remove(None)) => {
             members.shift_remove(&name);
         }
@@ -453,44 +534,87 @@ fn apply_at(members: &mut Map<String, Value>, path: &str, deed: Deed) -> Result<
 
 /// Applies the deed to a member of the member with this name, of each of its elements where it is a
 /// list. A value that has no members stays as it is.
+///
+/// # Errors
+/// `invalidPath` where the member has no members to change.
 fn apply_inside(
     members: &mut Map<String, Value>,
     name: String,
     sub: &str,
     deed: Deed,
 ) -> Result<(), ScimError> {
-    let has_members = |value: &Value| value.is_object() || value.is_null();
-    match (members.get_mut(&name), deed) {
-        (Some(Value::Array(elements)), Deed::Put(Op::Add, _))
-            if elements.iter().any(has_members) =>
-        {
-            Err(ScimError::invalid_path(format!(
-                "{name} has many values: say which one, as in {name}[type eq \"work\"].{sub}"
-            )))
+    let is_gone = match (members.get_mut(&name), deed) {
+        (Some(Value::Object(inner)), deed) => {
+            apply_at(inner, sub, deed)?;
+            inner.is_empty()
         }
-        (Some(Value::Array(elements)), deed)
-            if elements.iter().any(has_members) || matches!(deed, Deed::Remove(_)) =>
-        {
-            for members in elements.iter_mut().filter_map(Value::as_object_mut) {
-                apply_at(members, sub, deed)?;
-            }
-            elements.retain(|element| element.as_object().is_none_or(|own| !own.is_empty()));
-            keep_distinct(elements);
-            if elements.is_empty() {
-                members.shift_remove(&name);
-            }
-            Ok(())
+        (Some(Value::Array(_)), Deed::Put(Op::Add, _)) => return Err(many_values(&name, sub)),
+        (Some(Value::Array(elements)), deed) => {
+            apply_to_each(elements, &name, sub, deed)?;
+            elements.is_empty()
         }
-        (Some(value), Deed::Put(..)) if !has_members(value) => Err(ScimError::invalid_path(
-            format!("{name} is {}, which has no {sub}", coerce::kind_of(value)),
-        )),
-        (Some(value), Deed::Remove(_)) if !has_members(value) => Ok(()),
-        (before, deed) => {
-            let mut inner = into_object(before.cloned());
+        (Some(Value::Null) | None, Deed::Put(..)) => {
+            let mut inner = Map::new();
             apply_at(&mut inner, sub, deed)?;
-            set_object(members, name, inner);
-            Ok(())
+            if !inner.is_empty() {
+                members.insert(name, Value::Object(inner));
+            }
+            return Ok(());
         }
+        (Some(_), Deed::Put(_, value)) if !is_nothing(value) => {
+            return Err(single_value(&name, sub));
+        }
+        (Some(_), Deed::Put(..)) | (_, Deed::Remove(_)) => false,
+    };
+    if is_gone {
+        members.shift_remove(&name);
+    }
+    Ok(())
+}
+
+/// Changes one member of each element of a list: what `emails.type` without a filter means.
+fn apply_to_each(
+    elements: &mut Vec<Value>,
+    name: &str,
+    sub: &str,
+    deed: Deed,
+) -> Result<(), ScimError> {
+    if matches!(deed, Deed::Put(..)) && !elements.iter().any(Value::is_object) {
+        return Err(single_value(name, sub));
+    }
+    let mut outcome = Ok(());
+    elements.retain_mut(|element| match (element.as_object_mut(), deed) {
+        (Some(members), deed) => {
+            note(&mut outcome, apply_at(members, sub, deed));
+            !members.is_empty()
+        }
+        // An element that is no object has no members but its own `value`.
+        (None, Deed::Remove(listed)) if sub.eq_ignore_ascii_case("value") => {
+            listed.is_none_or(|listed| !Listed::undeclared(as_list(listed)).has(element))
+        }
+        (None, _) => true,
+    });
+    keep_distinct(elements);
+    outcome
+}
+
+fn many_values(name: &str, sub: &str) -> ScimError {
+    ScimError::invalid_path(format!(
+        "{name} has many values: say which one, as in {name}[type eq \"work\"].{sub}"
+    ))
+}
+
+fn single_value(name: &str, sub: &str) -> ScimError {
+    ScimError::invalid_path(format!(
+        "{name} is a single value here and has no {sub}; \
+         replace {name} as a whole, or correct the attribute mapping"
+    ))
+}
+
+/// Keeps the first fault.
+fn note(outcome: &mut Result<(), ScimError>, next: Result<(), ScimError>) {
+    if outcome.is_ok() {
+        *outcome = next;
     }
 }
 
@@ -520,33 +644,128 @@ fn merge(
     before: &mut Map<String, Value>,
     new: &Map<String, Value>,
 ) -> Result<(), ScimError> {
-    new.iter()
-        .try_for_each(|(name, value)| apply_at(before, name, Deed::Put(op, value)))
+    let mut names = Names::of(before);
+    let mut parts: Map<String, Value> = Map::new();
+    let mut gone = HashSet::new();
+    for (path, value) in new {
+        match names.split(path) {
+            (name, None) => {
+                if put(op, before, &name, value)? {
+                    gone.insert(name);
+                } else {
+                    names.add(&name);
+                }
+            }
+            (name, Some(sub)) => {
+                names.add(&name);
+                if let Value::Object(part) = parts
+                    .entry(name)
+                    .or_insert_with(|| Value::Object(Map::new()))
+                {
+                    part.insert(sub, value.clone());
+                }
+            }
+        }
+    }
+    if !gone.is_empty() {
+        before.retain(|name, _| !gone.contains(name));
+    }
+    for (name, part) in parts {
+        merge_into(op, before, name, &into_object(Some(part)))?;
+    }
+    Ok(())
+}
+
+/// Merges into a member, which has to be an object.
+///
+/// # Errors
+/// `invalidPath` for a member that is a list or a simple value: it would be lost.
+fn merge_into(
+    op: Op,
+    members: &mut Map<String, Value>,
+    name: String,
+    new: &Map<String, Value>,
+) -> Result<(), ScimError> {
+    let sub = new.keys().next().map_or("", String::as_str);
+    let is_gone = match members.get_mut(&name) {
+        _ if new.values().all(is_nothing) && op != Op::Replace => false,
+        Some(Value::Object(inner)) => {
+            merge(op, inner, new)?;
+            inner.is_empty()
+        }
+        Some(_) if new.values().all(is_nothing) => false,
+        Some(Value::Array(_)) => return Err(many_values(&name, sub)),
+        Some(Value::Bool(_) | Value::Number(_) | Value::String(_)) => {
+            return Err(single_value(&name, sub));
+        }
+        Some(Value::Null) | None => {
+            let mut inner = Map::new();
+            merge(op, &mut inner, new)?;
+            if !inner.is_empty() {
+                members.insert(name, Value::Object(inner));
+            }
+            return Ok(());
+        }
+    };
+    if is_gone {
+        members.shift_remove(&name);
+    }
+    Ok(())
+}
+
+/// The names of an object's members by their lower case, since an object may have very many.
+struct Names(HashMap<String, String>);
+
+impl Names {
+    fn of(members: &Map<String, Value>) -> Self {
+        let mut names = Self(HashMap::with_capacity(members.len()));
+        members.keys().for_each(|name| names.add(name));
+        names
+    }
+
+    fn add(&mut self, name: &str) {
+        self.0
+            .entry(name.to_ascii_lowercase())
+            .or_insert_with(|| name.to_owned());
+    }
+
+    fn spelled(&self, name: &str) -> Option<String> {
+        self.0.get(&name.to_ascii_lowercase()).cloned()
+    }
+
+    /// As [`split_name`].
+    fn split(&self, path: &str) -> (String, Option<String>) {
+        if let Some(name) = self.spelled(path) {
+            return (name, None);
+        }
+        let (name, sub) = match path.split_once('.') {
+            Some((name, sub)) => (name, Some(sub.to_owned())),
+            None => (path, None),
+        };
+        (self.spelled(name).unwrap_or_else(|| name.to_owned()), sub)
+    }
 }
 
 /// Adds or replaces by the rules for known attributes, as far as the JSON itself tells what it is: objects merge,
-/// lists are added to or replaced, null and `[]` unassign under `replace`.
+/// lists are added to or replaced, null and `[]` unassign under `replace`. Whether the member is to be removed.
 fn put(
     op: Op,
     members: &mut Map<String, Value>,
     name: &str,
     value: &Value,
-) -> Result<(), ScimError> {
+) -> Result<bool, ScimError> {
     if is_nothing(value) {
-        if op == Op::Replace {
-            members.shift_remove(name);
-        }
-        return Ok(());
+        return Ok(op == Op::Replace);
     }
     match (members.get_mut(name), value) {
         (Some(Value::Object(before)), Value::Object(new)) => merge(op, before, new)?,
         (Some(Value::Array(before)), new) if op == Op::Add => {
-            let new: Vec<Value> = as_list(new).iter().map(|one| like(before, one)).collect();
+            let new = like(before, as_list(new));
             before.extend(new);
             keep_distinct(before);
         }
         // A list is added to what was the only value.
-        (Some(before), Value::Array(new)) if op == Op::Add && !before.is_object() => {
+        (Some(before), Value::Array(new)) if op == Op::Add => {
             let mut elements = vec![before.take()];
             elements.extend(new.iter().cloned());
             keep_distinct(&mut elements);
@@ -557,25 +776,27 @@ fn put(
             members.insert(name.to_owned(), distinct(new));
         }
     }
-    Ok(())
+    Ok(false)
 }
 
-/// The value in the shape of the elements that it is added to: `{"value": ..}` alone is its text among
-/// texts, and a text is `{"value": ..}` among such objects.
-fn like(elements: &[Value], new: &Value) -> Value {
+/// The values in the shape of the elements that they are added to: `{"value": ..}` alone is its text among texts, and a
+/// text is `{"value": ..}` among such objects.
+fn like(elements: &[Value], new: &[Value]) -> Vec<Value> {
     let is_simple = |value: &Value| value.is_string() || value.is_number() || value.is_boolean();
     let has_value = |element: &Value| element.get("value").is_some_and(is_simple);
-    match new {
-        _ if elements.is_empty() => new.clone(),
-        Value::Object(members) if members.len() == 1 && elements.iter().all(is_simple) => {
+    let are_simple = !elements.is_empty() && elements.iter().all(is_simple);
+    let have_values = !elements.is_empty() && elements.iter().all(has_value);
+    let shaped = |new: &Value| match new {
+        Value::Object(members) if members.len() == 1 && are_simple => {
             let inner = members.get("value").filter(|inner| is_simple(inner));
             inner.unwrap_or(new).clone()
         }
-        simple if is_simple(simple) && elements.iter().all(has_value) => {
+        simple if is_simple(simple) && have_values => {
             Value::Object(Map::from_iter([("value".to_owned(), simple.clone())]))
         }
         other => other.clone(),
-    }
+    };
+    new.iter().map(shaped).collect()
 }
 
 /// The value as it is stored: equal elements of a list once.
@@ -596,26 +817,34 @@ fn distinct(value: &Value) -> Value {
 
 /// Removes from an object the members that are listed, as far as they have the values that are listed.
 fn remove_listed_members(members: &mut Map<String, Value>, listed: &Map<String, Value>) {
+    let names = Names::of(members);
+    let mut gone = HashSet::new();
+    let mut parts: HashMap<String, Map<String, Value>> = HashMap::new();
     for (path, listed) in listed {
-        let (name, sub) = split_name(members, path);
-        let is_gone = match (members.get_mut(&name), sub) {
-            (None, _) => false,
-            (Some(value), None) => remove_listed(value, listed),
-            (Some(Value::Object(inner)), Some(sub)) => {
-                let sub = spelled(inner, &sub).unwrap_or(&sub).to_owned();
-                if inner
-                    .get_mut(&sub)
+        match names.split(path) {
+            (name, None) => {
+                if members
+                    .get_mut(&name)
                     .is_some_and(|value| remove_listed(value, listed))
                 {
-                    inner.shift_remove(&sub);
+                    gone.insert(name);
                 }
-                inner.is_empty()
             }
-            (Some(_), Some(_)) => false,
-        };
-        if is_gone {
-            members.shift_remove(&name);
+            (name, Some(sub)) => {
+                parts.entry(name).or_default().insert(sub, listed.clone());
+            }
         }
+    }
+    for (name, part) in parts {
+        if let Some(Value::Object(inner)) = members.get_mut(&name) {
+            remove_listed_members(inner, &part);
+            if inner.is_empty() {
+                gone.insert(name);
+            }
+        }
+    }
+    if !gone.is_empty() {
+        members.retain(|name, _| !gone.contains(name));
     }
 }
 
@@ -631,6 +860,13 @@ fn remove_listed(value: &mut Value, listed: &Value) -> bool {
             remove_listed_members(members, listed);
             members.is_empty()
         }
+        // One object whose parts are listed in a list of one, or one of the listed objects.
+        (Value::Object(members), Value::Array(listed)) => {
+            for listed in listed.iter().filter_map(Value::as_object) {
+                remove_listed_members(members, listed);
+            }
+            members.is_empty()
+        }
         (value, listed) => Listed::undeclared(as_list(listed)).has(value),
     }
 }
@@ -640,6 +876,10 @@ fn as_list(value: &Value) -> &[Value] {
         Value::Array(elements) => elements,
         other => std::slice::from_ref(other),
     }
+}
+
+fn names_only_lists(listed: &Map<String, Value>) -> bool {
+    !listed.is_empty() && listed.values().all(Value::is_array)
 }
 
 fn is_blank(value: &Value) -> bool {
@@ -684,6 +924,7 @@ fn check_names(value: &Value, at: &Place) -> Result<(), ScimError> {
     let Value::Object(members) = value else {
         return check_sub_names(value, at);
     };
+    super::distinct(members.keys().map(String::as_str))?;
     for (name, value) in members {
         check_name(name, at)?;
         check_sub_names(value, &at.name(name))?;
@@ -693,14 +934,18 @@ fn check_names(value: &Value, at: &Place) -> Result<(), ScimError> {
 
 fn check_sub_names(value: &Value, at: &Place) -> Result<(), ScimError> {
     match value {
-        Value::Object(members) => members.keys().try_for_each(|name| check_name(name, at)),
+        Value::Object(members) => check_member_names(members, at),
         Value::Array(elements) => elements
             .iter()
             .filter_map(Value::as_object)
-            .flat_map(Map::keys)
-            .try_for_each(|name| check_name(name, at)),
+            .try_for_each(|members| check_member_names(members, at)),
         _ => Ok(()),
     }
+}
+
+fn check_member_names(members: &Map<String, Value>, at: &Place) -> Result<(), ScimError> {
+    super::distinct(members.keys().map(String::as_str))?;
+    members.keys().try_for_each(|name| check_name(name, at))
 }
 
 fn check_name(name: &str, at: &Place) -> Result<(), ScimError> {
@@ -720,6 +965,7 @@ fn is_addressable(name: &str) -> bool {
 }
 
 pub(super) fn not_addressable(name: &str) -> ScimError {
+    let name = super::read::shortened(name);
     ScimError::invalid_syntax(format!(
         "{name:?} is no name of an attribute: no path could address it; correct the attribute mapping"
     ))

@@ -268,6 +268,82 @@ fn remove_takes_the_listed_values_only() {
     );
 }
 
+#[test]
+fn remove_takes_no_more_than_it_lists() {
+    let remove = |path: &str, value: Value| operation("remove", path, value);
+    let places = json!({HOME: {"places": [
+        {"value": "a", "type": "work", "tags": ["x", "y"]},
+        {"value": "b", "type": "home", "tags": ["x"]},
+    ]}});
+    let path = format!("{HOME}:places");
+    // One value of each element: only where it is the one that is listed.
+    let mut expected = places.clone();
+    expected[HOME]["places"][0]
+        .as_object_mut()
+        .unwrap()
+        .shift_remove("type");
+    check_tolerant(
+        &places,
+        remove(&format!("{path}.type"), json!("WORK")),
+        expected,
+    );
+    for nothing in [json!("other"), json!([]), json!("")] {
+        check_tolerant(
+            &places,
+            remove(&format!("{path}.type"), nothing),
+            places.clone(),
+        );
+    }
+    // An element that no schema allows, or that says of a member that it is empty, is not there.
+    for other in [
+        json!([{"type": "work", "nope": 1}]),
+        json!([{"type": "work", "tags": []}]),
+        json!([{"type": "work", "tags": null}]),
+        json!([{"type": "work", "value": ""}]),
+    ] {
+        check_tolerant(&places, remove(&path, other), places.clone());
+    }
+    // Values of the list in the element that the filter finds, not the element.
+    let mut expected = places.clone();
+    expected[HOME]["places"][0]["tags"] = json!(["y"]);
+    check_tolerant(
+        &places,
+        remove(&format!("{path}[type eq \"work\"]"), json!({"tags": ["X"]})),
+        expected,
+    );
+    let name = json!({"name": {"givenName": "A", "familyName": "B"}});
+    check_tolerant(
+        &name,
+        remove("name", json!([{"givenName": "A"}])),
+        json!({"name": {"familyName": "B"}}),
+    );
+    check_tolerant(&name, remove("name", json!([])), name.clone());
+    check_tolerant(&name, remove("name", json!("")), json!({}));
+    let manager = json!({EU: {"manager": {"value": "m"}, "department": "D"}});
+    check_tolerant(
+        &manager,
+        remove(&format!("{EU}:manager"), json!("other")),
+        manager.clone(),
+    );
+    check_tolerant(
+        &manager,
+        remove(&format!("{EU}:manager"), json!("m")),
+        json!({EU: {"department": "D"}}),
+    );
+    check_tolerant(
+        &manager,
+        remove(EU, json!([{"department": "D"}])),
+        json!({EU: {"manager": {"value": "m"}}}),
+    );
+    for nothing in [json!([null]), json!(""), json!([[]])] {
+        let rt = resident();
+        let operations = json!([remove(EU, nothing)]);
+        if let Ok(after) = patched(&rt, &manager, &operations, Compatibility::Tolerant) {
+            assert_eq!(after.to_string(), complete(&rt, &manager).to_string());
+        }
+    }
+}
+
 // R7644-3.5.2.2-06
 #[test]
 fn remove_takes_the_listed_parts_of_an_extension() {
@@ -900,6 +976,144 @@ fn created(rt: &ResourceType, attributes: &Value) -> Document {
     let mut document = admit(rt, &body, Compatibility::Tolerant).unwrap().document;
     document.set_id(ID);
     document
+}
+
+/// In an undeclared extension, where only the values tell what is a list.
+#[test]
+fn undeclared_values_are_not_lost_to_a_path_into_them() {
+    let objects = json!([
+        {"value": "a", "type": "t", "tags": ["x", "y"]}, {"value": "b", "type": "u"},
+    ]);
+    let list = json!({X: {"list": objects, "texts": ["a", "b"], "one": "o"}});
+    let rt = resident();
+    for op in ["add", "replace"] {
+        for name in [
+            "list.type",
+            "texts.type",
+            "one.type",
+            "list.tags[value eq \"z\"]",
+        ] {
+            let by_path = operation(op, &format!("{X}:{name}"), json!("z"));
+            let by_name = json!({"op": op, "value": {X: {name: "z"}}});
+            for operation in [by_path, by_name] {
+                // A path means the sub-attribute of every element.
+                if operation
+                    == json!({"op": "replace", "path": format!("{X}:list.type"), "value": "z"})
+                {
+                    continue;
+                }
+                let found = patched(&rt, &list, &json!([operation]), Compatibility::Tolerant);
+                assert!(found.is_err(), "{operation}");
+            }
+        }
+    }
+    let after = |index: usize, member: &str, value: Option<Value>| {
+        let mut after = list.clone();
+        let element = after[X]["list"][index].as_object_mut().unwrap();
+        match value {
+            Some(value) => element.insert(member.to_owned(), value),
+            None => element.shift_remove(member),
+        };
+        after
+    };
+    let remove = |name: &str, value: Value| operation("remove", &format!("{X}:{name}"), value);
+    check_tolerant(
+        &list,
+        remove("list.type", json!("t")),
+        after(0, "type", None),
+    );
+    check_tolerant(
+        &list,
+        remove("list.tags", json!(["x"])),
+        after(0, "tags", Some(json!(["y"]))),
+    );
+    check_tolerant(
+        &list,
+        json!({"op": "remove", "path": format!("{X}:list.tags[value eq \"x\"]")}),
+        after(0, "tags", Some(json!(["y"]))),
+    );
+    check_tolerant(
+        &list,
+        remove("list[type eq \"t\"]", json!({"tags": ["x"]})),
+        after(0, "tags", Some(json!(["y"]))),
+    );
+    for nothing in [
+        remove("one.type", json!("o")),
+        remove("texts.type", json!("a")),
+        remove("list[type eq \"t\"]", json!({"tags": ["z"]})),
+    ] {
+        check_tolerant(&list, nothing, list.clone());
+    }
+    let mut texts = list.clone();
+    texts[X]["texts"] = json!(["b"]);
+    check_tolerant(&list, remove("texts.value", json!("a")), texts);
+}
+
+#[test]
+fn the_parts_of_an_undeclared_object_are_not_lost() {
+    let remove = |name: &str, value: Value| operation("remove", &format!("{X}:{name}"), value);
+    let object = json!({X: {"obj": {"a": 1, "b": 2}}});
+    check_tolerant(
+        &object,
+        remove("obj", json!([{"a": 1}])),
+        json!({X: {"obj": {"b": 2}}}),
+    );
+    check_tolerant(
+        &object,
+        operation("add", &format!("{X}:obj"), json!([{"a": 3}])),
+        json!({X: {"obj": [{"a": 1, "b": 2}, {"a": 3}]}}),
+    );
+    check_tolerant(
+        &object,
+        operation("remove", X, json!([{"obj": {"a": 1}}])),
+        json!({X: {"obj": {"b": 2}}}),
+    );
+    check_tolerant(
+        &json!({}),
+        operation("add", &format!("{X}:a"), json!("")),
+        json!({}),
+    );
+}
+
+#[test]
+fn one_name_in_two_cases_loses_no_value() {
+    let rt = resident();
+    for value in [
+        json!({"a": 1, "A": 2}),
+        json!({"o": {"b": 1, "B": 2}}),
+        json!({"l": [{"b": 1, "B": 2}]}),
+    ] {
+        let operations = json!([operation("add", X, value)]);
+        let error = patched(&rt, &json!({}), &operations, Compatibility::Tolerant).unwrap_err();
+        assert!(error.detail.contains("twice"), "{error}");
+    }
+}
+
+/// Many names are compared with many, and one value is copied into many elements.
+#[test]
+fn what_an_edit_costs_is_bounded() {
+    let rt = resident();
+    let many: serde_json::Map<String, Value> = (0..20_000)
+        .map(|index| (format!("k{index}"), json!(index)))
+        .collect();
+    let before = json!({X: many.clone()});
+    let gone = json!([operation("remove", X, Value::Object(many))]);
+    let after = patched(&rt, &before, &gone, Compatibility::Tolerant).unwrap();
+    assert_eq!(after.to_string(), complete(&rt, &json!({})).to_string());
+
+    let elements: Vec<Value> = (0..2_000)
+        .map(|index| json!({"value": format!("v{index}"), "type": "t"}))
+        .collect();
+    let before = json!({HOME: {"places": elements}, X: {"list": elements}});
+    for path in [
+        format!("{HOME}:places[type eq \"t\"].type"),
+        format!("{HOME}:places.type"),
+        format!("{X}:list[type eq \"t\"].type"),
+    ] {
+        let operations = json!([operation("replace", &path, json!("x".repeat(1_000_000)))]);
+        let error = patched(&rt, &before, &operations, Compatibility::Tolerant).unwrap_err();
+        assert!(error.detail.contains("too many"), "{error}");
+    }
 }
 
 proptest! {
