@@ -7,10 +7,10 @@ use std::cmp::Ordering;
 
 use serde_json::Value;
 
-use crate::scim::ScimError;
 use crate::scim::eval::{View, attribute, elements, leaves};
 use crate::scim::registry::{AttrRef, ResourceType};
 use crate::scim::schema::{Returned, Type, instant};
+use crate::scim::{Compatibility, ScimError};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Order {
@@ -55,9 +55,17 @@ impl Order {
 /// # Errors
 /// `invalidValue` for a complex attribute without `value`, and for one that is never returned, since the order would
 /// tell what it holds.
-pub fn resolve(rt: &ResourceType, sort_by: &str) -> Result<Option<AttrRef>, ScimError> {
-    let corrected = || rt.attr_by_key(&rt.with_colon(sort_by.trim())?);
-    let Some(path) = rt.attr_by_key(sort_by.trim()).or_else(corrected) else {
+pub fn resolve(
+    rt: &ResourceType,
+    sort_by: &str,
+    compatibility: Compatibility,
+) -> Result<Option<AttrRef>, ScimError> {
+    let sort_by = sort_by.trim();
+    let corrected = || match compatibility {
+        Compatibility::Tolerant => rt.attr_by_key(&rt.with_colon(sort_by)?),
+        Compatibility::Strict => None,
+    };
+    let Some(path) = rt.attr_by_key(sort_by).or_else(corrected) else {
         return Ok(None);
     };
     let is_never_returned = |returned| returned == Returned::Never;

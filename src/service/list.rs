@@ -187,7 +187,7 @@ fn kinds(
         }
         let sort = match &query.sort {
             None => None,
-            Some(sort) => sort::resolve(rt, &sort.by)?,
+            Some(sort) => sort::resolve(rt, &sort.by, compatibility)?,
         };
         match (&sort, &query.sort, among) {
             (Some(path), ..) => context.may_sort(rt, path)?,

@@ -407,6 +407,20 @@ async fn send_coded(
     client.send(method, path, &headers, body).await
 }
 
+both!(
+    a_body_of_very_many_gzip_members_is_refused,
+    |app| async move {
+        let admin = app.client_with_scopes(&["scim"]).await.site();
+        for (count, status) in [(10, 201), (10_000, 400)] {
+            let body = user("ada").to_string();
+            let body = [gzip(b"").repeat(count), gzip(body.as_bytes())].concat();
+            let path = "/scim/v2/Users";
+            let reply = send_coded(&admin, Method::POST, path, "gzip", body).await;
+            assert_eq!(reply.status, status, "{count}");
+        }
+    }
+);
+
 both!(bodies_come_compressed, |app| async move {
     let strict = app.strict().await;
     for app in [&app, &strict] {

@@ -335,3 +335,68 @@ both!(a_thousand_operations_fit, |app| async move {
     let patched = app.edit(&path, json!(operations)).await.expect(200);
     assert_eq!(patched["title"], "999");
 });
+
+// Whatever the spelling, nothing goes that the request did not name.
+both!(no_spelling_takes_more_than_it_names, |app| async move {
+    const X: &str = "urn:acme:x";
+    let emails = json!([
+        { "value": "a@example.com", "type": "work" }, { "value": "b@example.com", "type": "home" },
+    ]);
+    let body = json!({
+        "userName": "grace@example.com",
+        (sample::ENTERPRISE): [{ "department": "D" }],
+        "name": { "givenName": "Grace", "familyName": "Hopper" },
+        "emails": emails,
+        (X): { "list": emails, "texts": ["a", "b"], "one": "o", "obj": { "a": 1, "b": 2 } },
+    });
+    let user = app.post("/Users", &body).await.expect(201);
+    let path = format!("/Users/{}", id(&user));
+    let named = |name: &str| format!("{X}:{name}");
+    let refused = [
+        json!({ "op": "add", "path": named("list.type"), "value": "z" }),
+        json!({ "op": "replace", "path": named("texts.type"), "value": "z" }),
+        json!({ "op": "replace", "path": named("one.type"), "value": "z" }),
+        json!({ "op": "add", "value": { (X): { "list.type": "z" } } }),
+        json!({ "op": "add", "value": { (X): { "n": 1, "N": 2 } } }),
+        json!({ "op": "add", "path": named("one.type"), "value": "z" }),
+    ];
+    for operation in refused {
+        let answer = app.patch(&path, &sample::patch(json!([operation]))).await;
+        assert_eq!(answer.status, 400, "{operation} {answer:?}");
+    }
+    let kept = [
+        json!({ "op": "remove", "path": "emails.type", "value": "other" }),
+        json!({ "op": "remove", "path": "emails", "value": [{ "type": "work", "nope": 1 }] }),
+        json!({ "op": "remove", "path": "emails", "value": [{ "type": "work", "value": null }] }),
+        json!({ "op": "remove", "path": "name", "value": [] }),
+        json!({ "op": "add", "path": sample::ENTERPRISE, "value": [{ "department": "D" }] }),
+        json!({ "op": "remove", "path": named("one.type"), "value": "o" }),
+        json!({ "op": "add", "path": "urn:acme:new", "value": "" }),
+        json!({ "op": "replace", "value": { "urn:acme:y:z": "" } }),
+    ];
+    for operation in kept {
+        let after = app.patch(&path, &sample::patch(json!([operation]))).await;
+        let after = after.expect(200);
+        for member in ["schemas", "name", "emails", sample::ENTERPRISE, X] {
+            assert_eq!(after[member], user[member], "{operation}");
+        }
+    }
+    let operations = json!([
+        { "op": "remove", "path": "emails.type", "value": "WORK" },
+        { "op": "remove", "path": "name", "value": [{ "givenName": "Grace" }] },
+        { "op": "remove", "path": named("list.type"), "value": "work" },
+        { "op": "remove", "path": named("obj"), "value": [{ "a": 1 }] },
+        { "op": "add", "path": named("obj"), "value": [{ "c": 3 }] },
+    ]);
+    let after = app
+        .patch(&path, &sample::patch(operations))
+        .await
+        .expect(200);
+    assert_eq!(after["name"], json!({ "familyName": "Hopper" }));
+    let left = json!([
+        { "value": "a@example.com" }, { "value": "b@example.com", "type": "home" },
+    ]);
+    assert_eq!(after["emails"], left);
+    assert_eq!(after[X]["list"], left);
+    assert_eq!(after[X]["obj"], json!([{ "b": 2 }, { "c": 3 }]));
+});

@@ -285,7 +285,7 @@ fn extension(
     let value = match value {
         // A list of one stands for its element.
         Some(Value::Array(elements)) if !reader.is_strict() => match elements.as_slice() {
-            [one] if !one.is_null() => Some(one),
+            [one @ Value::Object(_)] => Some(one),
             _ => value,
         },
         _ => value,

@@ -466,10 +466,20 @@ fn remove(attribute: &Attribute, value: Option<&Value>, at: &Place) -> Result<Ch
         Some(value) if attribute.multi_valued => {
             Ok(Change::RemoveListed(listed(attribute, value, at)?))
         }
-        Some(value) if attribute.is_complex() && value.as_str() != Some("") => {
+        Some(value) if names_parts(attribute, value) => {
             listed_parts(attribute, value, at).map(Change::Merge)
         }
         Some(_) => Ok(Change::Unassign),
+    }
+}
+
+/// Whether the value of a `remove` says which parts of a complex value to take.
+fn names_parts(attribute: &Attribute, value: &Value) -> bool {
+    match value {
+        Value::Object(_) | Value::Array(_) => attribute.is_complex(),
+        Value::String(text) => !text.is_empty() && attribute.sub_attribute("value").is_some(),
+        Value::Number(_) => attribute.sub_attribute("value").is_some(),
+        Value::Null | Value::Bool(_) => false,
     }
 }
 

@@ -90,7 +90,7 @@ fn query(
         let parse = |filter| parse_for_any(registry, &rt, filter, Compatibility::Tolerant).unwrap();
         Kind {
             filter: (!filter.is_empty()).then(|| parse(filter)),
-            sort: sort::resolve(&rt, path).unwrap(),
+            sort: sort::resolve(&rt, path, Compatibility::Tolerant).unwrap(),
             rt,
         }
     };

@@ -164,7 +164,11 @@ fn query(rt: &Arc<ResourceType>, text: Option<&str>, sort_by: Option<&str>) -> P
         kinds: vec![Kind {
             rt: rt.clone(),
             filter: text.map(|text| filter::parse(rt, text, Compatibility::Tolerant).unwrap()),
-            sort: sort_by.map(|path| sort::resolve(rt, path).unwrap().unwrap()),
+            sort: sort_by.map(|path| {
+                sort::resolve(rt, path, Compatibility::Tolerant)
+                    .unwrap()
+                    .unwrap()
+            }),
         }],
         order: Order::Ascending,
         ahead: None,
