@@ -269,7 +269,7 @@ fn fits(jwk: &Jwk, algorithm: Algorithm) -> bool {
     is_kind && is_named && signs
 }
 
-/// The longest `sub` that OpenID Connect allows (Core 1.0 section 2).
+/// The longest `sub` that `OpenID` Connect allows (Core 1.0 section 2).
 const MOST_SUBJECT_CHARS: usize = 255;
 
 /// A subject is written into every change that it makes, so it must be something that a database can hold.

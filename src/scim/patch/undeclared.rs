@@ -142,8 +142,10 @@ impl UndeclaredEdit {
             (Op::Remove, Some(value)) => Listed::undeclared(as_list(value)).depth(),
             _ => 0,
         };
-        let copied = match (&self.chosen, &self.value) {
-            (Some(_), Some(value)) => copied(value),
+        // A value for one member of a list is copied into each element.
+        let is_for_each = self.chosen.is_some() || path.is_some_and(|path| path.contains('.'));
+        let copied = match &self.value {
+            Some(value) if is_for_each => copied(value),
             _ => 0,
         };
         let each = depth.saturating_add(copied).saturating_add(1);

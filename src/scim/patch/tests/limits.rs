@@ -15,3 +15,35 @@ fn too_much_work_is_refused() {
     assert_eq!(error.kind, ErrorKind::InvalidValue);
     assert!(error.detail.contains("too many operations"), "{error}");
 }
+
+/// A long value for one member of each element would make a resource that fills the memory.
+#[test]
+fn a_long_value_is_not_copied_into_very_many_elements() {
+    let elements: Vec<Value> = (0..3_000)
+        .map(|n| json!({"value": n.to_string(), "type": "t"}))
+        .collect();
+    let long = "x".repeat(200_000);
+    for (document, path) in [
+        (json!({"emails": elements}), "emails[type eq \"t\"].display"),
+        (json!({"emails": elements}), "emails.display"),
+        (
+            json!({"urn:acme:x": {"list": elements}}),
+            "urn:acme:x:list.label",
+        ),
+        (
+            json!({"urn:acme:x": {"list": elements}}),
+            "urn:acme:x:list[type eq \"t\"].label",
+        ),
+    ] {
+        let operation = |value: &str| json!([{"op": "replace", "path": path, "value": value}]);
+        assert!(
+            run(&user(), &document, &operation("short")).is_ok(),
+            "{path}"
+        );
+        let error = run(&user(), &document, &operation(&long)).unwrap_err();
+        assert!(
+            error.detail.contains("too many operations"),
+            "{path}: {error}"
+        );
+    }
+}
