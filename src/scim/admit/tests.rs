@@ -237,7 +237,6 @@ fn unassigned() {
     );
 }
 
-// R7643-2.3-01, R7643-2.3.6-01
 #[test]
 fn null_beside_a_value() {
     check(
@@ -248,6 +247,7 @@ fn null_beside_a_value() {
     check_invalid(json!({"title": [{"value": {"value": "x"}}]}), "title");
 }
 
+// R7643-2.3-01, R7643-2.3.6-01
 #[test]
 fn types() {
     check(json!({"title": 5}), json!({"title": "5"}));

@@ -262,7 +262,7 @@ impl Target<'_> {
                     {
                         remove_equal(self.leaf(), value, &self.at())?
                     }
-                    value => Some(remove(self.leaf(), value, &self.at())?),
+                    value => remove(self.leaf(), value, &self.at())?,
                 };
                 Ok(match sub {
                     Some(sub) => change.map(|change| self.of_sub(sub, change)),
@@ -367,7 +367,9 @@ impl Target<'_> {
             }
             (Op::Remove, None, Some(value)) => Step::RemoveListed(listed(list, value, at)?),
             (Op::Remove, Some(sub), value) => {
-                let change = remove(sub, value, at)?;
+                let Some(change) = remove(sub, value, at)? else {
+                    return Ok(None);
+                };
                 if sub.required && matches!(change, Change::Unassign) {
                     return Err(refuse::required(&self.name));
                 }
@@ -459,18 +461,24 @@ fn part(op: Op, (sub, value): Named) -> Option<Part> {
 }
 
 /// `remove` of an attribute or sub-attribute. A value lists what to remove of a list or of a complex
-/// value; a simple value goes whatever the operation says it is.
-fn remove(attribute: &Attribute, value: Option<&Value>, at: &Place) -> Result<Change, ScimError> {
-    match value {
-        None | Some(Value::Null) => Ok(Change::Unassign),
+/// value; a simple value goes whatever the operation says it is. Nothing where an empty list says so.
+fn remove(
+    attribute: &Attribute,
+    value: Option<&Value>,
+    at: &Place,
+) -> Result<Option<Change>, ScimError> {
+    let change = match value {
+        None | Some(Value::Null) => Change::Unassign,
         Some(value) if attribute.multi_valued => {
-            Ok(Change::RemoveListed(listed(attribute, value, at)?))
+            Change::RemoveListed(listed(attribute, value, at)?)
         }
+        Some(Value::Array(listed)) if listed.iter().all(Value::is_null) => return Ok(None),
         Some(value) if names_parts(attribute, value) => {
-            listed_parts(attribute, value, at).map(Change::Merge)
+            Change::Merge(listed_parts(attribute, value, at)?)
         }
-        Some(_) => Ok(Change::Unassign),
-    }
+        Some(_) => Change::Unassign,
+    };
+    Ok(Some(change))
 }
 
 /// Whether the value of a `remove` says which parts of a complex value to take.

@@ -529,6 +529,54 @@ fn changing_lists_of_undeclared_extensions() {
     assert_eq!(error.kind, ErrorKind::NoTarget);
 }
 
+/// A list of one is its element, an empty one removes nothing, where there is one value.
+// R7644-3.5.2.2-06
+#[test]
+fn removing_lists_of_what_has_one_value() {
+    let before = json!({
+        "title": "T", "name": {"givenName": "A", "familyName": "B"},
+        EU: {"department": "D", "manager": {"value": "m", "$ref": "r"}}, HOME: {"home": {"street": "s"}},
+    });
+    let manager = format!("{EU}:manager");
+    for (path, nothing) in [
+        ("title", json!([])),
+        ("title", json!([null])),
+        ("name", json!([])),
+        ("name.givenName", json!([])),
+        ("name", json!([{"givenName": "other"}])),
+        (manager.as_str(), json!([])),
+        (manager.as_str(), json!([{"value": "other"}])),
+        (&format!("{HOME}:home.street"), json!([])),
+        (&format!("{HOME}:home"), json!([])),
+    ] {
+        check_unchanged(&before, operation("remove", path, nothing));
+    }
+    let mut after = before.clone();
+    after["name"] = json!({"familyName": "B"});
+    check_tolerant(
+        &before,
+        operation("remove", "name", json!([{"givenName": "A"}])),
+        after,
+    );
+    let mut after = before.clone();
+    after[EU] = json!({"department": "D"});
+    check_tolerant(
+        &before,
+        operation("remove", &manager, json!([{"$ref": "r", "value": "m"}])),
+        after,
+    );
+    let mut after = before.clone();
+    after.as_object_mut().unwrap().shift_remove("title");
+    for one in [json!(["T"]), json!([{"value": "T"}]), json!("")] {
+        check_tolerant(&before, operation("remove", "title", one), after.clone());
+    }
+    let emails = json!({"emails": [{"value": "a@b.org", "type": "work", "display": "A"}]});
+    check_unchanged(
+        &emails,
+        operation("remove", "emails[type eq \"work\"].display", json!([])),
+    );
+}
+
 /// An `add` of nothing leaves a list as it is, however nothing is written.
 // R7644-3.5.2.1-05
 #[test]
