@@ -87,7 +87,7 @@ impl<'r> Query<'r> {
         self.values(name).next()
     }
 
-    /// Whether the name stands in the query, even without a value.
+    /// Whether the query has the name, even without a value.
     pub fn has(&self, name: &str) -> bool {
         self.0.iter().any(|(key, _)| key.eq_ignore_ascii_case(name))
     }
@@ -113,7 +113,7 @@ impl<'r> Query<'r> {
     }
 
     /// `attributes` and `excludedAttributes` (RFC 7644 section 3.9) of a write. It is done whatever
-    /// else stands in the query: to refuse it leaves an administrator with a task to repeat.
+    /// else is in the query: to refuse it leaves an administrator with a task to repeat.
     ///
     /// # Errors
     /// `invalidValue` where both are given.

@@ -118,7 +118,7 @@ fn password(attribute: &Attribute, action: Action, reader: &mut Reader) -> Resul
 }
 
 /// Whether a tolerant tenant's client gives a user's `active` no value. As in a create and a PUT that
-/// neither lets somebody in nor shuts somebody out.
+/// leaves the user as active or inactive as before.
 fn says_nothing_of_activity(
     rt: &ResourceType,
     path: &AttrRef,
@@ -491,7 +491,7 @@ fn names_parts(attribute: &Attribute, value: &Value) -> bool {
     }
 }
 
-/// The removal of an attribute that stands in a list of what to remove, such as
+/// The removal of an attribute named in a list of what to remove, such as
 /// `{"department": "D"}` for a whole extension: only where it has this value.
 fn remove_equal(
     attribute: &Attribute,
