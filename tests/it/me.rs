@@ -105,9 +105,12 @@ both_alone!(the_subject_is_a_user, |database: Database| async move {
     reader.edit("/Me", operations).await.expect_error(403, "");
     reader.delete("/Me").await.expect_error(403, "");
     me.delete("/Me").await.expect(204);
-    for subject in ["ada@example.com", "", "ada\0"] {
-        let nobody = trusting.client(subject, "scim");
-        nobody.get("/Me").await.expect_error(404, "");
+    let gone = trusting.client("ada@example.com", "scim");
+    gone.get("/Me").await.expect_error(404, "");
+    // A subject that no change record can hold is none.
+    for subject in ["", "ada\0"] {
+        let refused = trusting.client(subject, "scim");
+        refused.get("/Me").await.expect_error(401, "");
     }
     admin.get(&path).await.expect_error(404, "");
 });
