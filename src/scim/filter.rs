@@ -96,12 +96,12 @@ fn resolve_known(
         }
         ast::Filter::Element(element) => (&element.path, never),
     };
-    let is_anothers = || {
+    let belongs_elsewhere = || {
         let urn = path.urn.as_deref();
         urn.is_some_and(|urn| registry.schema(urn).is_some())
     };
     if declared(rt, path, compatibility).is_some()
-        || is_undeclared(rt, path, compatibility) && !is_anothers()
+        || is_undeclared(rt, path, compatibility) && !belongs_elsewhere()
     {
         resolve(rt, filter, compatibility)
     } else {

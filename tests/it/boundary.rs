@@ -322,17 +322,17 @@ both_typed!(no_parameter_widens_an_answer, |app| async move {
             .await;
         assert_eq!(head.status, 400);
         let refused = app
-            .get("/Users?fliter=x")
+            .get("/Users?filtre=x")
             .await
             .expect_error(400, "invalidValue");
         let detail = refused["detail"].as_str().unwrap();
         assert!(
-            detail.contains("`fliter`") && detail.contains("filter, sortBy"),
+            detail.contains("`filtre`") && detail.contains("filter, sortBy"),
             "{detail}"
         );
         // Without a token the answer is 401, whatever else is wrong.
         app.anonymous()
-            .get("/Users?fliter=x")
+            .get("/Users?filtre=x")
             .await
             .expect_error(401, "");
 

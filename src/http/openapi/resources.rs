@@ -329,7 +329,8 @@ fn writing(rt: &ResourceType) -> Vec<u16> {
         .iter()
         .any(|a| a.uniqueness != Uniqueness::None && a.mutability != Mutability::ReadOnly);
     let mut statuses = GUARDED_SCIM.to_vec();
-    if is_unique {
+    // Two groups of one name and `externalId` are one too many, though neither attribute is unique.
+    if is_unique || rt.name == "Group" {
         statuses.push(409);
     }
     statuses
