@@ -272,7 +272,8 @@ fn fits(jwk: &Jwk, algorithm: Algorithm) -> bool {
 /// The longest `sub` that `OpenID` Connect allows (Core 1.0 section 2).
 const MOST_SUBJECT_CHARS: usize = 255;
 
-/// A subject is written into every change that it makes, so it must be something that a database can hold.
+/// A subject is written into every change that it makes, so it must be something that a database
+/// can hold.
 fn is_subject(text: &str) -> bool {
     let length = text.chars().take(MOST_SUBJECT_CHARS + 1).count();
     (1..=MOST_SUBJECT_CHARS).contains(&length) && !text.contains(char::is_control)

@@ -44,8 +44,8 @@ pub struct Tenant {
 pub struct ChangedTenant {
     #[serde(flatten)]
     pub tenant: Tenant,
-    /// How many names several groups share, where the change asked for unique ones. Those groups
-    /// stay as they are.
+    /// The number of names that several groups share, where the change asked for unique ones. Those
+    /// groups stay as they are.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub shared_group_names: Option<u64>,

@@ -151,7 +151,7 @@ async fn collect(request: &HttpRequest, mut arrival: Arrival) -> Result<BytesMut
     Ok(bytes)
 }
 
-/// How much encoded data is decoded before other requests get their turn: it may grow a
+/// The encoded bytes that are decoded before other requests get their turn: they may grow a
 /// thousandfold.
 const ENCODED_PIECE_BYTES: usize = 4 * 1024;
 

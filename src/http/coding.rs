@@ -15,10 +15,10 @@ use flate2::{Decompress, FlushDecompress, Status};
 use crate::http::error::ApiError;
 use crate::scim::ScimError;
 
-/// What `Accept-Encoding` answers to another coding (RFC 9110 section 15.5.16).
+/// The value of `Accept-Encoding` in the answer to another coding (RFC 9110 section 15.5.16).
 pub const OFFERED: &str = "gzip, deflate";
 
-/// How much is decoded between two looks at the limit.
+/// The bytes that are decoded between two looks at the limit.
 const STEP_BYTES: usize = 16 * 1024;
 
 /// A gzip body may have several members one after the other (RFC 1952 section 2.2). Each costs a
@@ -141,7 +141,7 @@ impl<R: FnMut() -> Result<(), ApiError>> Decoder<R> {
 struct Gzip<R: FnMut() -> Result<(), ApiError>> {
     /// The member that is being decoded.
     member: Option<GzDecoder<Decoded<R>>>,
-    /// How many there were so far.
+    /// The number of members so far.
     members: usize,
 }
 
@@ -240,11 +240,11 @@ impl<R: FnMut() -> Result<(), ApiError>> Deflate<R> {
     }
 }
 
-/// What was decoded, up to the limit.
+/// The decoded bytes, up to the limit.
 struct Decoded<R> {
     bytes: BytesMut,
     limit_bytes: usize,
-    /// How many bytes there is memory for.
+    /// The number of bytes that memory was taken for.
     free_bytes: usize,
     take_room: R,
     /// Why no more is taken.

@@ -24,11 +24,11 @@ pub const KNOWN: [&str; 8] = [
 /// Parameters that hold lists: to send one twice is to go on with it.
 const LISTS: [&str; 2] = ["attributes", "excludedAttributes"];
 
-/// What Entra ID's feature flags begin with. They stand in the tenant's URL and so come with every
+/// The start of Entra ID's feature flags. They are part of the tenant's URL and so come with every
 /// request.
 const FLAG: &str = "aadOptscim";
 
-/// How much of an unknown name is worth repeating to its sender.
+/// The characters of an unknown name that are repeated to its sender.
 const SHOWN_CHARACTERS: usize = 64;
 
 /// The parameters of a request. Their names ignore letter case.

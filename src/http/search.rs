@@ -53,7 +53,7 @@ async fn answer(shared: &Shared, caller: &Caller, among: Among, query: ListQuery
     Ok(respond::scim(StatusCode::OK, body))
 }
 
-/// What a `SearchRequest` asks for. All of it is in the body: a filter in the address would be
+/// Reads the query of a `SearchRequest`. All of it is in the body: a filter in the address would be
 /// ignored.
 async fn asked(
     request: &HttpRequest,

@@ -34,7 +34,8 @@ pub struct Admitted {
     pub members: Option<Vec<Member>>,
     /// In clear, not checked against any policy; `None` where there is none or it is empty.
     pub password: Option<String>,
-    /// `active` is null, and the client is taken at its word: it is unassigned, not what the service would make of it.
+    /// `active` is null, and the client is taken at its word: it is unassigned, not what the
+    /// service would make of it.
     pub active_cleared: bool,
     /// The names that no schema defines, as the client wrote them.
     pub ignored: Vec<String>,
@@ -42,9 +43,10 @@ pub struct Admitted {
 
 /// Reads a resource as a client sends it with POST or PUT.
 ///
-/// readOnly attributes are ignored. From a tolerant tenant names are also read as a PATCH without path reads them, attributes
-/// that no schema defines are left out without error, and undeclared extensions
-/// are kept as they are; from a strict one both are faults. The result is complete and valid but for uniqueness.
+/// readOnly attributes are ignored. From a tolerant tenant names are also read as a PATCH without
+/// path reads them, attributes that no schema defines are left out without error, and undeclared
+/// extensions are kept as they are; from a strict one both are faults. The result is complete and
+/// valid but for uniqueness.
 pub fn admit(
     rt: &ResourceType,
     body: &Value,
@@ -156,7 +158,8 @@ struct Draft<'a> {
     /// What `schemas` lists of extensions, in their own spelling; `None` before it was seen.
     listed: Option<Vec<String>>,
     admitted: Admitted,
-    /// The names that are neither an attribute nor an extension: full names, paths, undeclared extensions.
+    /// The names that are neither an attribute nor an extension: full names, paths, undeclared
+    /// extensions.
     others: Vec<(String, &'a Value)>,
 }
 
@@ -183,7 +186,8 @@ impl<'a> Draft<'a> {
             return Err(coerce::twice(&at));
         }
         if name == "schemas" {
-            // It follows from what the document holds; a tolerant tenant's clients may say what they like.
+            // It follows from what the document holds; a tolerant tenant's clients may say what
+            // they like.
             if self.compatibility.is_strict() {
                 self.listed = Some(listed_schemas(self.rt, value)?);
             }
@@ -318,8 +322,8 @@ fn extension_attributes(
     }
 }
 
-/// The extensions that `schemas` lists for a strict tenant: distinct URNs, the type's own and those of its extensions (RFC
-/// 7643 section 3).
+/// The extensions that `schemas` lists for a strict tenant: distinct URNs, the type's own and those
+/// of its extensions (RFC 7643 section 3).
 fn listed_schemas(rt: &ResourceType, value: &Value) -> Result<Vec<String>, ScimError> {
     let fault = |found: &str| schemas_fault(rt, found);
     let Value::Array(urns) = value else {

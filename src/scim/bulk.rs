@@ -237,7 +237,7 @@ impl Task {
     }
 }
 
-/// What a path names: an endpoint, or one resource. Clients also send whole addresses. Slashes at
+/// Resolves a path: an endpoint, or one resource. Clients also send whole addresses. Slashes at
 /// the end and doubled ones say nothing, as in the address of a request.
 fn place(
     registry: &Registry,

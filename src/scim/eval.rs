@@ -8,8 +8,8 @@
 //! attribute; on a multi-valued attribute it holds where any value differs or none is assigned. `eq null` means
 //! unassigned. Text is ordered by its bytes, after folding unless the attribute is `caseExact`.
 //!
-//! A sub-attribute with several values is multi-valued too: `home.rooms eq "r0"` holds where any room is `r0`, and
-//! `places[tags eq "a" and tags eq "b"]` where one place has both tags.
+//! A sub-attribute with several values is multi-valued too: `home.rooms eq "r0"` holds where any
+//! room is `r0`, and `places[tags eq "a" and tags eq "b"]` where one place has both tags.
 
 use std::borrow::Cow;
 
@@ -126,7 +126,8 @@ pub fn element_matches(filter: &Filter, attribute: &AttrRef, element: &Value) ->
     }
 }
 
-/// Whether `path`, inside the brackets of a list of simple values, means the value that is looked at.
+/// Whether `path`, inside the brackets of a list of simple values, means the value that is looked
+/// at.
 fn is_element_itself(path: &AttrRef, brackets: &AttrRef) -> bool {
     brackets.sub.is_some() && path == brackets
 }
@@ -155,8 +156,8 @@ pub fn assigned(value: &Value) -> bool {
     }
 }
 
-/// The values at the path inside one element of the path's attribute: at most one, unless the sub-attribute has
-/// several.
+/// The values at the path inside one element of the path's attribute: at most one, unless the
+/// sub-attribute has several.
 pub(super) fn leaves<'v>(path: &AttrRef, element: &'v Value) -> &'v [Value] {
     let leaf = match (element, &path.sub) {
         (Value::Object(members), Some(sub)) => member_of(path, members, &sub.name),
@@ -176,7 +177,8 @@ fn is_value(path: &AttrRef, name: &str) -> bool {
     name == "value" || path.is_undeclared && name.eq_ignore_ascii_case("value")
 }
 
-/// Looks a name up. Documents hold declared names as the schema spells them, undeclared ones as clients do.
+/// Looks a name up. Documents hold declared names as the schema spells them, undeclared ones as
+/// clients do.
 fn member_of<'v>(path: &AttrRef, members: &'v Map<String, Value>, name: &str) -> Option<&'v Value> {
     let found = members.get(name);
     if found.is_some() || !path.is_undeclared {

@@ -59,7 +59,8 @@ pub fn parse(
 /// The same where several types are asked: an attribute that this one does not have has no value (RFC 7644 section
 /// 3.4.2.1), so that nothing is true of it but that it is not equal to something.
 ///
-/// An extension that another type of the registry declares counts as one that this type does not have.
+/// An extension that another type of the registry declares counts as one that this type does not
+/// have.
 pub fn parse_for_any(
     registry: &Registry,
     rt: &ResourceType,
@@ -136,8 +137,9 @@ pub fn resolve(
 
 /// Checks the filter in the brackets of `attribute[...]`; its paths are the names of sub-attributes.
 ///
-/// The paths of the result are complete (`emails.type`). In `home.rooms[...]`, where a sub-attribute has several
-/// values, `value` is the one name, and it means the value itself. Used for the paths of PATCH too.
+/// The paths of the result are complete (`emails.type`). In `home.rooms[...]`, where a
+/// sub-attribute has several values, `value` is the one name, and it means the value itself. Used
+/// for the paths of PATCH too.
 pub fn resolve_element(
     rt: &ResourceType,
     attribute: &AttrRef,
@@ -159,8 +161,9 @@ pub fn resolve_element(
 /// Checks the filter in the brackets of a list in an extension that no schema describes:
 /// `urn:acme:x:list[type eq "t"]`, or with `sub` `urn:acme:x:object.list[value eq "b"]`.
 ///
-/// Returns the path of the list and the filter, ready for [`crate::scim::eval::element_matches`] on each element.
-/// Inside the brackets any name can stand; `value` means the element itself where that is a simple value.
+/// Returns the path of the list and the filter, ready for [`crate::scim::eval::element_matches`] on
+/// each element. Inside the brackets any name can stand; `value` means the element itself where
+/// that is a simple value.
 pub fn resolve_undeclared(
     urn: &str,
     name: &str,
@@ -179,8 +182,8 @@ pub fn resolve_undeclared(
 
 /// The attribute that the type declares under the path.
 ///
-/// Some clients join the URN and the attribute by a dot (`…:2.0:User.department`). The parser reads the end of the URN
-/// as an attribute and the attribute as its sub-attribute.
+/// Some clients join the URN and the attribute by a dot (`…:2.0:User.department`). The parser reads
+/// the end of the URN as an attribute and the attribute as its sub-attribute.
 fn declared(
     rt: &ResourceType,
     path: &ast::AttrPath,
@@ -193,7 +196,8 @@ fn declared(
     rt.attr(path).or_else(corrected)
 }
 
-/// Whether the path may lead into an extension that no schema describes. Only tolerant tenants keep such extensions.
+/// Whether the path may lead into an extension that no schema describes. Only tolerant tenants keep
+/// such extensions.
 fn is_undeclared(rt: &ResourceType, path: &ast::AttrPath, compatibility: Compatibility) -> bool {
     let has_urn = path.urn.as_ref().is_some_and(|urn| urn.contains(':'));
     has_urn
@@ -210,7 +214,7 @@ fn kind_of(operand: Option<&ast::Value>) -> Type {
     }
 }
 
-/// Where names are looked up.
+/// The scope in which names are looked up.
 #[derive(Clone, Copy)]
 enum Names<'a> {
     /// In the resource type.
@@ -349,8 +353,8 @@ impl Scope<'_> {
         }
     }
 
-    /// The path that stands for `path` where it is compared: `emails co "x"` means the value, as in the examples of
-    /// RFC 7644 section 3.4.2.2.
+    /// The path that stands for `path` where it is compared: `emails co "x"` means the value, as in
+    /// the examples of RFC 7644 section 3.4.2.2.
     fn compared(self, path: AttrRef, value: &ast::Value) -> Result<AttrRef, ScimError> {
         if path.is_undeclared && path.sub.is_none() {
             // An undeclared attribute may hold simple values and complex ones.
@@ -408,8 +412,8 @@ impl Scope<'_> {
     }
 }
 
-/// What a client means by a literal of another type: Entra ID writes `primary eq "True"`, others write `active eq 1` or
-/// leave the quotes out of `employeeNumber eq 701984`.
+/// Converts a literal to the type that a client means: Entra ID writes `primary eq "True"`, others
+/// write `active eq 1` or leave the quotes out of `employeeNumber eq 701984`.
 fn meant(kind: Type, value: &ast::Value) -> Cow<'_, ast::Value> {
     match (kind, value) {
         (Type::Boolean, ast::Value::String(text)) => match text.as_str() {

@@ -13,8 +13,8 @@ use crate::scim::schema::{Type, Uniqueness, instant};
 #[derive(Debug, Clone, PartialEq)]
 pub struct IndexRow {
     pub path: AttrRef,
-    /// The index of the element in its array; 0 for a single-valued attribute. Where it is the sub-attribute that has
-    /// several values, the index of the value among all of the attribute's.
+    /// The index of the element in its array; 0 for a single-valued attribute. Where it is the
+    /// sub-attribute that has several values, the index of the value among all of the attribute's.
     pub position: i32,
     /// Folded, or raw where the attribute is `caseExact`.
     pub text: Option<String>,

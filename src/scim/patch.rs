@@ -1,14 +1,16 @@
 //! PATCH (RFC 7644 section 3.5.2): a `PatchOp` body -> resolved edits; apply them to a [`Document`], all or none.
 //!
-//! Tolerant of what Okta, Entra and others send, or strict, as the tenant wants it. Edits of `members` come out as
-//! [`MemberEdit`]s for the store, which holds members as rows. It must not know what is stored, but for the document it is
-//! given.
+//! Tolerant of what Okta, Entra and others send, or strict, as the tenant wants it. Edits of
+//! `members` come out as [`MemberEdit`]s for the store, which holds members as rows. It must not
+//! know what is stored, but for the document it is given.
 //!
-//! Where the RFC leaves room: a `remove` that finds nothing succeeds; `replace` on `x[filter]` replaces the whole element while
-//! on a singular complex attribute it merges. Beyond the RFC, for a tolerant tenant: an `add` or `replace` whose filter finds
-//! nothing creates the element that the filter's `eq` terms describe; `remove` with a value removes what the value lists;
-//! readOnly attributes in the value of an operation without path are ignored, and so are attributes that no schema defines,
-//! with or without path. For a strict tenant all four are faults; only the echo of `meta` and of the own `id` is none.
+//! Where the RFC leaves room: a `remove` that finds nothing succeeds; `replace` on `x[filter]`
+//! replaces the whole element while on a singular complex attribute it merges. Beyond the RFC, for
+//! a tolerant tenant: an `add` or `replace` whose filter finds nothing creates the element that the
+//! filter's `eq` terms describe; `remove` with a value removes what the value lists; readOnly
+//! attributes in the value of an operation without path are ignored, and so are attributes that no
+//! schema defines, with or without path. For a strict tenant all four are faults; only the echo of
+//! `meta` and of the own `id` is none.
 
 mod apply;
 mod member;
@@ -56,7 +58,7 @@ pub struct Patched {
     pub ignored: Vec<String>,
 }
 
-/// What the unusual names of a create or replace say beside the document.
+/// The parts of a create or replace that its unusual names add beside the document.
 #[derive(Debug, Default)]
 pub(super) struct Completed {
     /// Members that were named in another way than by `members`.
@@ -197,7 +199,7 @@ struct Reader<'a> {
     source: Source,
 }
 
-/// Where a name that is read comes from.
+/// The source of a name that is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Source {
     /// An operation of a PATCH.
@@ -232,7 +234,7 @@ enum Op {
     Replace,
 }
 
-/// What an operation does with its target.
+/// The operator and the value of an operation.
 #[derive(Debug, Clone, Copy)]
 struct Action<'a> {
     op: Op,
@@ -255,7 +257,7 @@ enum Edit {
     Undeclared(UndeclaredEdit),
 }
 
-/// What happens to one attribute or sub-attribute.
+/// A change of one attribute or sub-attribute.
 #[derive(Debug, Clone)]
 enum Change {
     Unassign,

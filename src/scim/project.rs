@@ -212,8 +212,8 @@ struct Chosen<'a> {
     choice: &'a Choice,
     sent: &'a [AttrRef],
     paths: Vec<AttrRef>,
-    /// URNs that were named as a whole: extensions, the core schema and undeclared ones; and attributes of undeclared
-    /// extensions, by their full names.
+    /// URNs that were named as a whole: extensions, the core schema and undeclared ones; and
+    /// attributes of undeclared extensions, by their full names.
     urns: Vec<&'a str>,
     core: &'a str,
 }
@@ -353,8 +353,8 @@ impl<'a> Chosen<'a> {
         }
     }
 
-    /// An extension that no schema describes: as a whole, or the attributes that were named; false where nothing
-    /// remains.
+    /// An extension that no schema describes: as a whole, or the attributes that were named; false
+    /// where nothing remains.
     fn keep_undeclared(&self, urn: &str, value: &mut Value) -> bool {
         let is_named = self.urns.iter().any(|name| name.eq_ignore_ascii_case(urn));
         let names: Vec<&str> = self

@@ -89,8 +89,8 @@ pub fn resolve(
         })
 }
 
-/// What the resource is ordered by: of several values the primary one, else the first. The same holds for the
-/// values of a sub-attribute that has several.
+/// The key that orders the resource: of several values the primary one, else the first. The same
+/// holds for the values of a sub-attribute that has several.
 pub fn key(path: &AttrRef, view: &View) -> SortKey {
     let value = attribute(path, view);
     let elements = elements(value.as_deref());

@@ -71,8 +71,8 @@ pub struct Settings {
 #[derive(Debug)]
 pub struct Changed {
     pub tenant: Tenant,
-    /// How many names several groups share, where the change asked for unique ones. Those groups
-    /// stay as they are.
+    /// The number of names that several groups share, where the change asked for unique ones. Those
+    /// groups stay as they are.
     pub shared_group_names: Option<u64>,
 }
 

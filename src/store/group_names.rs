@@ -87,7 +87,7 @@ pub fn twin(
     Ok(found.map(|row| ResourceId(row.id)))
 }
 
-/// How many names several groups of the tenant share.
+/// Counts the names that several groups of the tenant share.
 pub fn shared(conn: &mut Conn, tenant: TenantId) -> Result<u64, StoreError> {
     let counted: Option<Counted> = Sql::new(
         "SELECT count(*) AS n FROM (SELECT r.display_name FROM resources AS r \

@@ -1,7 +1,8 @@
-//! Every row of `docs/compatibility.md`, checked with requests for a tolerant and for a strict tenant.
+//! Every row of `docs/compatibility.md`, checked with requests for a tolerant and for a strict
+//! tenant.
 //!
-//! The requests are in `compatibility_table/cases.txt`, under the text of the first cell of each row, so
-//! that neither a row without requests nor requests without a row go unnoticed.
+//! The requests are in `compatibility_table/cases.txt`, under the text of the first cell of each
+//! row, so that neither a row without requests nor requests without a row go unnoticed.
 
 mod case;
 mod parse;

@@ -1,5 +1,6 @@
-//! What a tolerant tenant makes of real clients' requests, followed to where it is seen: in filters, in selections of
-//! attributes, in the change feed, in history and in the log. `compatibility_table` has the single requests.
+//! What a tolerant tenant makes of real clients' requests, followed to where it is seen: in
+//! filters, in selections of attributes, in the change feed, in history and in the log.
+//! `compatibility_table` has the single requests.
 
 use std::time::Instant;
 
@@ -370,8 +371,8 @@ both_typed!(history_has_the_values_as_they_were, |app| async move {
     assert_eq!(is["managerId"], "m2");
 });
 
-/// The names in the log's lines about what was left out of requests for this resource, as soon as there are so many. The
-/// log is written beside the requests.
+/// The names in the log's lines about what was left out of requests for this resource, as soon as
+/// there are so many. The log is written beside the requests.
 async fn noted(app: &TestApp, resource: &str, count: usize) -> Vec<String> {
     let deadline = Instant::now() + PATIENCE;
     loop {

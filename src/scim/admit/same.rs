@@ -1,5 +1,6 @@
-//! The equality of values by the rules of their attribute: the letter case of a `caseExact: false` text,
-//! the spelling of a time and `primary: false` make no difference (RFC 7643 sections 2.2 and 2.4).
+//! The equality of values by the rules of their attribute: the letter case of a `caseExact: false`
+//! text, the spelling of a time and `primary: false` make no difference (RFC 7643 sections 2.2 and
+//! 2.4).
 //!
 //! Knows attributes, not resources. Values that no schema describes are compared exactly.
 
@@ -225,7 +226,7 @@ pub(in crate::scim) fn pair<'a>(
     Some((whole.text_value()?, kind))
 }
 
-/// What a `remove` lists, ready to be asked for each element of a list.
+/// The values that a `remove` lists, indexed so that each element of a list is looked up.
 #[derive(Debug, Default)]
 pub(in crate::scim) struct Listed<'a> {
     attribute: Option<&'a Attribute>,

@@ -46,7 +46,7 @@ impl Edit {
         }
     }
 
-    /// How many values the edit has to look at.
+    /// The number of values that the edit looks at.
     pub(super) fn steps(&self, document: &Document) -> usize {
         match self {
             Self::Attribute { path, change } => {
@@ -64,7 +64,7 @@ impl Edit {
     }
 }
 
-/// What it costs to copy a value into each element that a filter finds: without a bound, a small
+/// The cost of copying a value into each element that a filter finds: without a bound, a small
 /// request could make a resource that fills the memory.
 pub(super) fn copied(value: &Value) -> usize {
     const BYTES_A_STEP: usize = 64;
@@ -82,7 +82,7 @@ pub(super) fn copied(value: &Value) -> usize {
     bytes(value).div_euclid(BYTES_A_STEP)
 }
 
-/// How many values an attribute has, those of its sub-attributes included.
+/// The number of values of an attribute, those of its sub-attributes included.
 pub(super) fn values(value: Option<&Value>) -> usize {
     match value {
         Some(Value::Array(elements)) => elements.iter().map(|one| values(Some(one))).sum(),
@@ -158,7 +158,7 @@ impl Change {
         Ok((!elements.is_empty()).then_some(Value::Array(elements)))
     }
 
-    /// How many listed objects each value may have to be compared with.
+    /// The most listed objects that each value may be compared with.
     fn depth(&self, attribute: &Attribute) -> usize {
         match self {
             Self::RemoveListed(listed) => Listed::of(attribute, listed).depth(),
@@ -177,7 +177,7 @@ impl Change {
         }
     }
 
-    /// What it costs to copy the values of the change into each element.
+    /// The cost of copying the values of the change into each element.
     fn copied(&self) -> usize {
         let of_parts = |parts: &[Part]| -> usize {
             let values = parts.iter().filter_map(|(_, change)| change.value());
@@ -361,8 +361,8 @@ fn append(
     Ok(())
 }
 
-/// What an element adds to one with the same `value` and `type`, which keeps its spelling of these:
-/// lists grow, the rest is set.
+/// The changes that an element makes to one with the same `value` and `type`, which keeps its
+/// spelling of these: lists grow, the rest is set.
 fn added_parts(attribute: &Attribute, element: &Map<String, Value>) -> Vec<Part> {
     let part = |sub: &Arc<Attribute>| {
         let change = match element.get(&sub.name)? {

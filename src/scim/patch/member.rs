@@ -84,8 +84,8 @@ fn narrowed(rt: &ResourceType, filter: Filter, listed: Vec<String>) -> Filter {
     Filter::And(vec![filter, Filter::Or(is_listed.collect())])
 }
 
-/// `add` and `replace` on `members[filter]` as the RFC has them. A member's sub-attributes are immutable, so a value cannot
-/// change those that the filter finds; null unassigns them.
+/// `add` and `replace` on `members[filter]` as the RFC has them. A member's sub-attributes are
+/// immutable, so a value cannot change those that the filter finds; null unassigns them.
 fn strictly(
     action: Action,
     syntax: &syntax::Filter,

@@ -61,7 +61,8 @@ fn without_path(
     reader: &mut Reader,
 ) -> Result<(), ScimError> {
     match (op, value) {
-        // RFC 7644 section 3.5.2.2 wants a path, but a list of values says as plainly what to remove.
+        // RFC 7644 section 3.5.2.2 wants a path, but a list of values says as plainly what to
+        // remove.
         (Op::Remove, Some(Value::Object(attributes)))
             if !reader.is_strict() && lists_values(rt, attributes) =>
         {
@@ -120,7 +121,8 @@ fn known(
         "schemas" if reader.is_strict() => schemas(rt, op, Some(value), reader),
         // It follows from what the document holds.
         "schemas" => Ok(()),
-        // Servers should take the id from the URL; what a strict tenant's client sends must be right.
+        // Servers should take the id from the URL; what a strict tenant's client sends must be
+        // right.
         "id" if reader.is_strict() => {
             let id = match value {
                 Value::Null => return Ok(()),
@@ -135,7 +137,8 @@ fn known(
         name if attribute.mutability == Mutability::ReadOnly && reader.is_strict() => {
             Err(refuse::read_only(name))
         }
-        // An echo of what the client has read (`groups`, and `id`, by which Okta names the group that it renames).
+        // An echo of what the client has read (`groups`, and `id`, by which Okta names the group
+        // that it renames).
         _ if attribute.mutability == Mutability::ReadOnly => Ok(()),
         name => match rt.attr_by_key(name) {
             Some(path) => attribute_named(rt, op, &path, value, reader),
@@ -163,8 +166,9 @@ fn is_read_only(path: &AttrRef) -> bool {
     [path.attribute.mutability, path.leaf().mutability].contains(&Mutability::ReadOnly)
 }
 
-/// A name in a value without path that is no core attribute: an extension, or for a tolerant tenant a path (Entra writes
-/// `name.givenName` and `emails[type eq "work"].value`), or one that no schema defines and that is ignored as in a create.
+/// A name in a value without path that is no core attribute: an extension, or for a tolerant tenant
+/// a path (Entra writes `name.givenName` and `emails[type eq "work"].value`), or one that no schema
+/// defines and that is ignored as in a create.
 pub(super) fn other(
     rt: &ResourceType,
     op: Op,

@@ -117,8 +117,8 @@ fn password(attribute: &Attribute, action: Action, reader: &mut Reader) -> Resul
     Ok(())
 }
 
-/// Whether a tolerant tenant's client gives a user's `active` no value. As in a create and a PUT that
-/// leaves the user as active or inactive as before.
+/// Whether a tolerant tenant's client gives a user's `active` no value. As in a create and a PUT
+/// that leaves the user as active or inactive as before.
 fn says_nothing_of_activity(
     rt: &ResourceType,
     path: &AttrRef,
@@ -200,7 +200,7 @@ impl Target<'_> {
         Ok(())
     }
 
-    /// What a strict tenant demands of the value before anything is made of it.
+    /// Checks what a strict tenant demands of the value, before it is read.
     fn check_strict(&self, selected: Selected, action: Action) -> Result<(), ScimError> {
         let at = self.at();
         let (attribute, read_only) = (self.attribute, ReadOnly::Refuse);
@@ -349,7 +349,7 @@ impl Target<'_> {
         }))))
     }
 
-    /// What happens to the elements that are found.
+    /// The step for the elements that are found.
     fn step(
         &self,
         action: Action,
@@ -460,8 +460,9 @@ fn part(op: Op, (sub, value): Named) -> Option<Part> {
     Some((sub, change))
 }
 
-/// `remove` of an attribute or sub-attribute. A value lists what to remove of a list or of a complex
-/// value; a simple value goes whatever the operation says it is. Nothing where an empty list says so.
+/// `remove` of an attribute or sub-attribute. A value lists what to remove of a list or of a
+/// complex value; a simple value goes whatever the operation says it is. Nothing where an empty
+/// list says so.
 fn remove(
     attribute: &Attribute,
     value: Option<&Value>,
@@ -588,8 +589,9 @@ struct Found<'a> {
 }
 
 impl Found<'_> {
-    /// What a filter that finds nothing stands for: Entra expects `emails[type eq "work"].value` to create the element
-    /// `{"type": "work", "value": ..}`. A filter that the new element would not satisfy cannot mean that.
+    /// Decides what a filter that finds nothing means: Entra expects `emails[type eq "work"].value`
+    /// to create the element `{"type": "work", "value": ..}`. A filter that the new element would
+    /// not satisfy cannot mean that.
     fn on_miss(&self, parts: &[Part]) -> OnMiss {
         let Some(mut terms) = self.eq_terms(self.syntax) else {
             return OnMiss::Refuse;

@@ -1,5 +1,5 @@
-//! Edits of extensions that no schema describes: their values are kept and compared as they are, names are matched
-//! ignoring case.
+//! Edits of extensions that no schema describes: their values are kept and compared as they are,
+//! names are matched ignoring case.
 
 use std::collections::{HashMap, HashSet};
 
@@ -31,7 +31,8 @@ pub(super) struct UndeclaredEdit {
     is_container: bool,
 }
 
-/// What becomes of a name that is nearly under a known schema, unless the document has an extension of that name.
+/// The fate of a name that is nearly under a known schema, unless the document has an extension of
+/// that name.
 #[derive(Debug, Clone)]
 pub(super) enum Near {
     /// `invalidPath` that names this URN.
@@ -50,7 +51,7 @@ struct Chosen {
     sub: Option<String>,
 }
 
-/// What is done with a value.
+/// An action on a value.
 #[derive(Clone, Copy)]
 enum Deed<'a> {
     Put(Op, &'a Value),
@@ -60,7 +61,8 @@ enum Deed<'a> {
 
 impl UndeclaredEdit {
     /// # Errors
-    /// `invalidValue` for what cannot be stored, `invalidSyntax` for names in the value that no path could address.
+    /// `invalidValue` for what cannot be stored, `invalidSyntax` for names in the value that no
+    /// path could address.
     pub(super) fn new(
         op: Op,
         name: &str,
@@ -122,7 +124,7 @@ impl UndeclaredEdit {
         &self.name
     }
 
-    /// How many values the edit has to look at.
+    /// The number of values that the edit looks at.
     pub(super) fn steps(&self, document: &Document) -> usize {
         let (urn, path) = self.split(document);
         let Some(container) = spelled(&document.0, urn).and_then(|urn| document.0.get(urn)) else {
@@ -154,8 +156,8 @@ impl UndeclaredEdit {
             .saturating_add(names)
     }
 
-    /// Whether the edit was applied; else its name is nearly that of a known schema, and the document has no
-    /// extension of that name.
+    /// Whether the edit was applied; else its name is nearly that of a known schema, and the
+    /// document has no extension of that name.
     pub(super) fn apply(&self, document: &mut Document) -> Result<bool, ScimError> {
         let (urn, path) = self.split(document);
         let own = spelled(&document.0, urn).map(str::to_owned);
@@ -182,7 +184,8 @@ impl UndeclaredEdit {
         Ok(true)
     }
 
-    /// The URN and the attribute. A container that exists decides; an object is meant for a container of its own.
+    /// The URN and the attribute. A container that exists decides; an object is meant for a
+    /// container of its own.
     fn split(&self, document: &Document) -> (&str, Option<&str>) {
         let whole = (self.name.as_str(), None);
         let Some((urn, path)) = self.name.rsplit_once(':') else {
@@ -208,8 +211,8 @@ impl UndeclaredEdit {
         }
     }
 
-    /// The same where the client wrote a dot in place of the last colon after the URN of an extension
-    /// that the document has: `urn:acme:x.list`.
+    /// The same where the client wrote a dot in place of the last colon after the URN of an
+    /// extension that the document has: `urn:acme:x.list`.
     fn split_at_dot(&self, document: &Document) -> Option<(&str, &str)> {
         let (owner, local) = self.name.rsplit_once(':')?;
         let has = |urn: &str| spelled(&document.0, urn).is_some();
@@ -274,7 +277,8 @@ impl UndeclaredEdit {
         Ok(())
     }
 
-    /// The elements that the filter finds of a list inside a member, or inside each value of a member.
+    /// The elements that the filter finds of a list inside a member, or inside each value of a
+    /// member.
     fn on_inner(
         &self,
         chosen: &Chosen,
@@ -443,7 +447,8 @@ impl Chosen {
         elements.any(|element| element_matches(&self.filter, &self.path, element))
     }
 
-    /// The element that the filter and the value describe together, where they do not contradict each other.
+    /// The element that the filter and the value describe together, where they do not contradict
+    /// each other.
     fn described(&self, value: Option<&Value>) -> Option<Value> {
         let mut members = self.terms.clone()?;
         let value = only(value?);
@@ -519,7 +524,8 @@ fn apply_at(members: &mut Map<String, Value>, path: &str, deed: Deed) -> Result<
         (None, Deed::Remove(Some(listed))) => {
             let is_gone = match members.get_mut(&name) {
                 None => false,
-                // Of a single value there is nothing to list: `""` is what clients send that always send a value.
+                // Of a single value there is nothing to list: `""` is what clients send that always
+                // send a value.
                 Some(Value::String(_) | Value::Bool(_) | Value::Number(_)) if is_blank(listed) => {
                     true
                 }
@@ -620,7 +626,8 @@ fn note(outcome: &mut Result<(), ScimError>, next: Result<(), ScimError>) {
     }
 }
 
-/// Puts an object under the name; an empty one unassigns it, but takes no value away that is no object.
+/// Puts an object under the name; an empty one unassigns it, but takes no value away that is no
+/// object.
 fn set_object(members: &mut Map<String, Value>, name: String, inner: Map<String, Value>) {
     if !inner.is_empty() {
         members.insert(name, Value::Object(inner));
@@ -629,7 +636,8 @@ fn set_object(members: &mut Map<String, Value>, name: String, inner: Map<String,
     }
 }
 
-/// The name as the object spells it, and what follows the dot. A member whose own name has a dot wins.
+/// The name as the object spells it, and what follows the dot. A member whose own name has a dot
+/// wins.
 fn split_name(members: &Map<String, Value>, path: &str) -> (String, Option<String>) {
     if let Some(name) = spelled(members, path) {
         return (name.to_owned(), None);
@@ -748,8 +756,9 @@ impl Names {
     }
 }
 
-/// Adds or replaces by the rules for known attributes, as far as the JSON itself tells what it is: objects merge,
-/// lists are added to or replaced, null and `[]` unassign under `replace`. Whether the member is to be removed.
+/// Adds or replaces by the rules for known attributes, as far as the JSON itself tells what it is:
+/// objects merge, lists are added to or replaced, null and `[]` unassign under `replace`. Whether
+/// the member is to be removed.
 fn put(
     op: Op,
     members: &mut Map<String, Value>,
@@ -781,8 +790,8 @@ fn put(
     Ok(false)
 }
 
-/// The values in the shape of the elements that they are added to: `{"value": ..}` alone is its text among texts, and a
-/// text is `{"value": ..}` among such objects.
+/// The values in the shape of the elements that they are added to: `{"value": ..}` alone is its
+/// text among texts, and a text is `{"value": ..}` among such objects.
 fn like(elements: &[Value], new: &[Value]) -> Vec<Value> {
     let is_simple = |value: &Value| value.is_string() || value.is_number() || value.is_boolean();
     let has_value = |element: &Value| element.get("value").is_some_and(is_simple);
@@ -817,7 +826,8 @@ fn distinct(value: &Value) -> Value {
     }
 }
 
-/// Removes from an object the members that are listed, as far as they have the values that are listed.
+/// Removes from an object the members that are listed, as far as they have the values that are
+/// listed.
 fn remove_listed_members(members: &mut Map<String, Value>, listed: &Map<String, Value>) {
     let names = Names::of(members);
     let mut gone = HashSet::new();

@@ -30,9 +30,10 @@ pub struct AttrPath {
 impl AttrRef {
     /// Returns a path into an extension that no schema describes.
     ///
-    /// Nothing is known of such an attribute, so it may have several values, which are compared exactly; a single
-    /// value counts as a list of one. `kind` is the type of the values that are looked for. Documents spell the URN
-    /// and the names as the first writer did, so they are matched ignoring ASCII case; only the key is canonical.
+    /// Nothing is known of such an attribute, so it may have several values, which are compared
+    /// exactly; a single value counts as a list of one. `kind` is the type of the values that are
+    /// looked for. Documents spell the URN and the names as the first writer did, so they are
+    /// matched ignoring ASCII case; only the key is canonical.
     pub fn undeclared(urn: &str, name: &str, sub: Option<&str>, kind: Type) -> Self {
         let key = match sub {
             None => format!("{urn}:{name}"),
@@ -51,8 +52,8 @@ impl AttrRef {
         }))
     }
 
-    /// Returns the path of the member `name` in one value of this undeclared attribute, as it can stand inside
-    /// brackets: `type` in `urn:acme:x:list[type eq "t"]`.
+    /// Returns the path of the member `name` in one value of this undeclared attribute, as it can
+    /// stand inside brackets: `type` in `urn:acme:x:list[type eq "t"]`.
     pub fn undeclared_member(&self, name: &str, kind: Type) -> Self {
         let mut attribute = Arc::clone(&self.attribute);
         if self.sub.is_none() {
@@ -76,19 +77,20 @@ impl AttrRef {
         self.0.sub.as_deref().unwrap_or(&self.0.attribute)
     }
 
-    /// Whether the path can lead to several values: the attribute has several, or the sub-attribute has.
+    /// Whether the path can lead to several values: the attribute has several, or the sub-attribute
+    /// has.
     pub fn is_multi_valued(&self) -> bool {
         self.attribute.multi_valued || self.leaf().multi_valued
     }
 
-    /// Whether the path leads to lists inside the elements of a list: `places.tags`, where both have several
-    /// values. The position of such a value does not tell which element it belongs to.
+    /// Whether the path leads to lists inside the elements of a list: `places.tags`, where both
+    /// have several values. The position of such a value does not tell which element it belongs to.
     pub fn is_list_in_list(&self) -> bool {
         self.attribute.multi_valued && self.sub.as_ref().is_some_and(|sub| sub.multi_valued)
     }
 
-    /// Whether the path names the `primary` flag of a multi-valued attribute, which RFC 7643 section 2.4 takes for
-    /// false where it is missing.
+    /// Whether the path names the `primary` flag of a multi-valued attribute, which RFC 7643
+    /// section 2.4 takes for false where it is missing.
     pub fn is_primary_flag(&self) -> bool {
         !self.is_undeclared
             && self.attribute.multi_valued

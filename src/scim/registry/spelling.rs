@@ -6,7 +6,7 @@
 use super::attr::AttrRef;
 use super::resource_type::{Extension, ResourceType};
 
-/// What a name without brackets refers to.
+/// The meaning of a name without brackets.
 #[derive(Debug)]
 pub enum Referent<'a> {
     Attribute(AttrRef),
@@ -16,13 +16,14 @@ pub enum Referent<'a> {
     Extension(&'a Extension),
     /// An attribute that its schema does not define.
     Undefined,
-    /// A URN that differs from this known one in its last segment, or an attribute under such a URN.
+    /// A URN that differs from this known one in its last segment, or an attribute under such a
+    /// URN.
     NearMiss(&'a str),
     /// The URN of an extension that no schema describes, or an attribute under it.
     Undeclared,
 }
 
-/// What the URNs of all core schemas of RFC 7643 begin with.
+/// The start of the URNs of all core schemas of RFC 7643.
 const CORE: &str = "urn:ietf:params:scim:schemas:core:";
 
 impl ResourceType {
@@ -64,7 +65,8 @@ impl ResourceType {
     }
 
     /// The known URN that the name, or the URN before its last colon, differs from only in the last
-    /// segment, or lacks the last segment of: `..:enterprise:2.0:department` for `..:enterprise:2.0:User`.
+    /// segment, or lacks the last segment of: `..:enterprise:2.0:department` for
+    /// `..:enterprise:2.0:User`.
     fn known_urn_near(&self, name: &str) -> Option<&str> {
         let owner = name.rsplit_once(':').map(|(owner, _)| owner);
         let urns = [Some(name), owner];
@@ -81,7 +83,7 @@ impl ResourceType {
     }
 }
 
-/// What follows the URN in the text, whatever its letter case.
+/// Returns the text after the URN, whatever its letter case.
 fn after_urn<'t>(text: &'t str, urn: &str) -> Option<&'t str> {
     let (start, rest) = text.split_at_checked(urn.len())?;
     start.eq_ignore_ascii_case(urn).then_some(rest)

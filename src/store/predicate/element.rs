@@ -4,8 +4,9 @@
 //! element without any indexed value cannot be seen: a filter is compiled where each of its alternatives asks
 //! for at least one value, the *driver*. The rest of the alternative is looked up at the driver's position.
 //!
-//! The rows of a list are told apart by the position of each value, so `home.rooms[value eq "r0"]` works in the same
-//! way. In `places[tags eq "a"]` the position of a tag says nothing about the place: the documents decide.
+//! The rows of a list are told apart by the position of each value, so `home.rooms[value eq "r0"]`
+//! works in the same way. In `places[tags eq "a"]` the position of a tag says nothing about the
+//! place: the documents decide.
 
 use std::cmp::Reverse;
 

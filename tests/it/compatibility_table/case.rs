@@ -69,8 +69,8 @@ pub enum Request {
 
 /// What a tenant makes of a request.
 pub enum Outcome {
-    /// The resource has these values: of objects the members that are named, of lists all elements; null is for what
-    /// is not there.
+    /// The resource has these values: of objects the members that are named, of lists all elements;
+    /// null is for what is not there.
     Becomes(Value),
     /// Success, and nothing is different, `meta` included.
     Unchanged,
@@ -99,7 +99,8 @@ impl Case {
     }
 }
 
-/// Runs the cases of these rows for a tolerant and for a strict tenant; writes are sent alone and in bulk.
+/// Runs the cases of these rows for a tolerant and for a strict tenant; writes are sent alone and
+/// in bulk.
 pub async fn check(app: &TestApp, rows: &[Row]) {
     let mut problems = Vec::new();
     for compatibility in ["tolerant", "strict"] {

@@ -1,4 +1,5 @@
-//! Lists, wherever they are: what `add` keeps, what `remove` with a value takes, what a filter finds.
+//! Lists, wherever they are: what `add` keeps, what `remove` with a value takes, what a filter
+//! finds.
 
 use super::*;
 use crate::scim::registry::Extension;
@@ -8,7 +9,8 @@ const HOME: &str = "urn:example:Home";
 /// No schema describes it.
 const X: &str = "urn:acme:x";
 
-/// A user with lists of texts: as an attribute, within one complex value, and within each of several.
+/// A user with lists of texts: as an attribute, within one complex value, and within each of
+/// several.
 fn resident() -> ResourceType {
     let text = r#"{"id": "urn:example:Home", "name": "Home", "attributes": [
         {"name": "devices", "multiValued": true},
@@ -773,7 +775,8 @@ fn lists_of_undeclared_extensions_without_path() {
     );
 }
 
-/// What a tolerant tenant leaves out of a value is named, like what it leaves out of a body.
+/// A name that a tolerant tenant leaves out of a value is logged, like what it leaves out of a
+/// body.
 #[test]
 fn names_that_no_schema_defines_are_noted() {
     let rt = resident();
@@ -910,7 +913,7 @@ fn elements() -> impl Strategy<Value = Vec<String>> {
     prop::collection::vec(text, 0..6)
 }
 
-/// Where a list can be: its path, whether letter case counts in it, whether its elements are objects.
+/// A kind of list: its path, whether letter case counts in it, whether its elements are objects.
 #[derive(Debug, Clone, Copy)]
 enum Place {
     Declared,
@@ -1017,7 +1020,7 @@ fn prune(value: &mut Value) {
     }
 }
 
-/// What a create makes of the same attributes.
+/// Creates a document of the same attributes.
 fn created(rt: &ResourceType, attributes: &Value) -> Document {
     let mut body = attributes.clone();
     body["userName"] = json!("ada");

@@ -49,7 +49,7 @@ fn an_empty_path_is_none() {
     }
 }
 
-/// What no schema defines is left out, and the rest of the PATCH is applied.
+/// An attribute that no schema defines is left out, and the rest of the PATCH is applied.
 // R7644-3.5.2-22, R7644-3.5.2-23
 #[test]
 fn undefined_attributes() {

@@ -134,7 +134,8 @@ fn list_of(attribute: &Attribute, names: &[(&str, Type)]) -> Arc<Attribute> {
     })
 }
 
-/// What the undeclared extension may hold: each name compared with values of each kind, and the lists.
+/// What the undeclared extension may hold: each name compared with values of each kind, and the
+/// lists.
 fn undeclared() -> (Vec<Target>, Vec<Target>) {
     let kinds = [Type::String, Type::String, Type::Decimal, Type::Boolean];
     let target = |name: &str, attribute: Arc<Attribute>| Target {
