@@ -3,6 +3,7 @@
 use scim_filter_parser::{self as syntax, PatchPath};
 use serde_json::{Map, Value};
 
+use super::refuse::shortened;
 use super::undeclared::{self, Near, UndeclaredEdit};
 use super::{Action, Edit, Op, Reader, Source, refuse, target};
 use crate::scim::admit::coerce::{self, Place};
@@ -492,14 +493,4 @@ fn schemas(
             "schemas follows from the attributes of the resource; change those instead",
         )),
     }
-}
-
-/// The start of a text, so that a detail stays readable.
-pub(super) fn shortened(text: &str) -> String {
-    const LETTERS: usize = 120;
-    let mut start: String = text.chars().take(LETTERS).collect();
-    if start.len() < text.len() {
-        start.push('…');
-    }
-    start
 }

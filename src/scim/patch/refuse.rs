@@ -43,3 +43,13 @@ pub(super) fn near_miss(text: &str, known: &str) -> ScimError {
         "{text:?} is under no schema of the resource type, but nearly under {known:?}; correct the URN in the attribute mapping"
     ))
 }
+
+/// The start of a text, so that a detail stays readable.
+pub(super) fn shortened(text: &str) -> String {
+    const LETTERS: usize = 120;
+    let mut start: String = text.chars().take(LETTERS).collect();
+    if start.len() < text.len() {
+        start.push('…');
+    }
+    start
+}
