@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 
 use scim_filter_parser as ast;
+use serde_json::Value;
 
 use crate::scim::registry::{AttrRef, Referent, Registry, ResourceType};
 use crate::scim::schema::{Returned, Type, instant};
@@ -502,6 +503,17 @@ fn wanted(kind: Type) -> &'static str {
         Type::String | Type::Reference | Type::Binary | Type::Complex => {
             "a string in double quotes (without U+0000)"
         }
+    }
+}
+
+/// The literal of a filter as JSON.
+pub fn literal(value: &ast::Value) -> Value {
+    match value {
+        ast::Value::Null => Value::Null,
+        ast::Value::Bool(value) => Value::from(*value),
+        ast::Value::Integer(value) => Value::from(*value),
+        ast::Value::Decimal(value) => Value::from(*value),
+        ast::Value::String(value) => Value::from(value.as_str()),
     }
 }
 

@@ -13,10 +13,10 @@
 //! `meta` and of the own `id` is none.
 
 mod apply;
+mod edit;
 mod member;
 mod read;
 mod refuse;
-mod target;
 mod undeclared;
 
 use std::collections::HashSet;

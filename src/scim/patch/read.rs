@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::refuse::shortened;
 use super::undeclared::{self, Near, UndeclaredEdit};
-use super::{Action, Edit, Op, Reader, Source, refuse, target};
+use super::{Action, Edit, Op, Reader, Source, edit, refuse};
 use crate::scim::admit::coerce::{self, Place};
 use crate::scim::admit::strict::{self, ReadOnly};
 use crate::scim::registry::{self, AttrRef, Extension, Referent, ResourceType};
@@ -160,7 +160,7 @@ fn attribute_named(
         op,
         value: Some(value),
     };
-    target::attribute(rt, path, target::Selected::in_value(path), action, reader)
+    edit::attribute(rt, path, edit::Selected::in_value(path), action, reader)
 }
 
 fn is_read_only(path: &AttrRef) -> bool {
@@ -378,13 +378,13 @@ fn with_path(
     if chooses_values && path.sub.is_some() {
         return undefined(rt, given, reader);
     }
-    let selected = target::Selected {
+    let selected = edit::Selected {
         filter: path.filter.as_ref(),
         sub,
         chooses_values,
         is_named_in_value: false,
     };
-    target::attribute(rt, &attribute, selected, action, reader)
+    edit::attribute(rt, &attribute, selected, action, reader)
 }
 
 /// A push may list many members in one filter, so a path may be longer than a filter in a query.

@@ -14,13 +14,12 @@ use self::values::{
     remove_listed_members, set_object, single_value, spelled, split_name,
 };
 use super::apply::{copied, values as count_values};
-use super::target::literal;
 use super::{Op, refuse};
 use crate::scim::admit::coerce::{self, Place, is_nothing, only};
 use crate::scim::admit::same::{Listed, Same};
 use crate::scim::document::into_object;
 use crate::scim::eval::element_matches;
-use crate::scim::filter::resolve_undeclared;
+use crate::scim::filter::{literal, resolve_undeclared};
 use crate::scim::registry::AttrRef;
 use crate::scim::{Compatibility, Document, Filter, ScimError};
 
