@@ -8,10 +8,16 @@ use serde_json::{Value, json};
 use super::*;
 use crate::scim::admit::{admit, replace};
 use crate::scim::name::ENTERPRISE_USER as EU;
+use crate::scim::registry::Extension;
+use crate::scim::schema::Schema;
 use crate::scim::{ErrorKind, Member, Registry};
 
 const ID: &str = "2819c223";
 const ACME: &str = "urn:example:params:scim:schemas:extension:acme:2.0:User";
+/// Its schema is [`resident`]'s.
+const HOME: &str = "urn:example:Home";
+/// No schema describes it.
+const X: &str = "urn:acme:x";
 
 static REGISTRY: LazyLock<Registry> = LazyLock::new(Registry::standard);
 
@@ -119,16 +125,101 @@ fn emails() -> Value {
     ]})
 }
 
+/// A user with lists of texts: as an attribute, within one complex value, and within each of
+/// several.
+fn resident() -> ResourceType {
+    let text = r#"{"id": "urn:example:Home", "name": "Home", "attributes": [
+        {"name": "devices", "multiValued": true},
+        {"name": "codes", "multiValued": true, "caseExact": true},
+        {"name": "badge"},
+        {"name": "home", "type": "complex", "subAttributes": [
+            {"name": "street"}, {"name": "rooms", "multiValued": true}
+        ]},
+        {"name": "places", "type": "complex", "multiValued": true, "subAttributes": [
+            {"name": "value"}, {"name": "type"}, {"name": "primary", "type": "boolean"},
+            {"name": "tags", "multiValued": true}
+        ]}
+    ]}"#;
+    let standard = user();
+    let mut extensions = standard.extensions.clone();
+    extensions.push(Extension {
+        schema: Arc::new(Schema::parse(text).unwrap()),
+        required: false,
+    });
+    let schema = standard.schema.clone();
+    ResourceType::new("User", "/Users", "", schema, extensions).unwrap()
+}
+
+fn patched(
+    rt: &ResourceType,
+    document: &Value,
+    operations: &Value,
+    compatibility: Compatibility,
+) -> Result<Document, ScimError> {
+    let patch = parse(rt, &patch_op(operations.clone()), compatibility)?;
+    Ok(patch.apply(rt, &complete(rt, document))?.document)
+}
+
+/// For a tolerant tenant, and for a strict one unless only a tolerant one takes it.
+#[track_caller]
+fn check_lists(document: &Value, operation: Value, expected: &Value, strict: bool) {
+    let rt = resident();
+    let operations = json!([operation]);
+    for compatibility in [Compatibility::Tolerant, Compatibility::Strict] {
+        let found = patched(&rt, document, &operations, compatibility);
+        if compatibility.is_strict() && !strict {
+            assert!(found.is_err(), "strict: {operations}");
+            continue;
+        }
+        let found = found.unwrap_or_else(|error| panic!("{operations}: {error}"));
+        assert_eq!(
+            found.to_string(),
+            complete(&rt, expected).to_string(),
+            "{operations}"
+        );
+    }
+}
+
+#[track_caller]
+fn check_tolerant(document: &Value, operation: Value, expected: Value) {
+    check_lists(document, operation, &expected, false);
+}
+
+#[track_caller]
+fn check_everywhere(document: &Value, operation: Value, expected: Value) {
+    check_lists(document, operation, &expected, true);
+}
+
+fn home(rooms: Value) -> Value {
+    json!({HOME: {"home": {"street": "s", "rooms": rooms}}})
+}
+
+fn operation(op: &str, path: &str, value: Value) -> Value {
+    json!({"op": op, "path": path, "value": value})
+}
+
+/// For a tolerant tenant.
+#[track_caller]
+fn check_unchanged(document: &Value, operation: Value) {
+    let rt = resident();
+    let operations = json!([operation]);
+    let found = patched(&rt, document, &operations, Compatibility::Tolerant).unwrap();
+    assert_eq!(found, complete(&rt, document), "{operations}");
+}
+
 mod add;
 mod envelope;
 mod extensions;
 mod group_members;
 mod limits;
+mod list_properties;
 mod lists;
+mod names;
 mod paths;
 mod properties;
 mod remove;
 mod replace_op;
 mod sequences;
 mod strict;
+mod undeclared;
 mod without_path;

@@ -47,3 +47,30 @@ fn a_long_value_is_not_copied_into_very_many_elements() {
         );
     }
 }
+
+/// Many names are compared with many, and one value is copied into many elements.
+#[test]
+fn what_an_edit_costs_is_bounded() {
+    let rt = resident();
+    let many: serde_json::Map<String, Value> = (0..20_000)
+        .map(|index| (format!("k{index}"), json!(index)))
+        .collect();
+    let before = json!({X: many.clone()});
+    let gone = json!([operation("remove", X, Value::Object(many))]);
+    let after = patched(&rt, &before, &gone, Compatibility::Tolerant).unwrap();
+    assert_eq!(after.to_string(), complete(&rt, &json!({})).to_string());
+
+    let elements: Vec<Value> = (0..2_000)
+        .map(|index| json!({"value": format!("v{index}"), "type": "t"}))
+        .collect();
+    let before = json!({HOME: {"places": elements}, X: {"list": elements}});
+    for path in [
+        format!("{HOME}:places[type eq \"t\"].type"),
+        format!("{HOME}:places.type"),
+        format!("{X}:list[type eq \"t\"].type"),
+    ] {
+        let operations = json!([operation("replace", &path, json!("x".repeat(1_000_000)))]);
+        let error = patched(&rt, &before, &operations, Compatibility::Tolerant).unwrap_err();
+        assert!(error.detail.contains("too many"), "{error}");
+    }
+}
