@@ -3,18 +3,18 @@
 //! Lenient where a client's meaning is plain (RFC 7643 section 2.3 is the strict word): identity providers send
 //! numbers for text, text for booleans and single values for lists. Knows attributes, not resources.
 
+mod scalar;
+
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
-use base64::Engine;
-use base64::alphabet::STANDARD;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use serde_json::{Map, Number, Value};
+use serde_json::{Map, Value};
 
+pub(in crate::scim) use self::scalar::{is_base64, kind_of, scalar, text, wrong};
 use super::same::{Same, pair};
 use crate::scim::document::arrange_complex;
-use crate::scim::schema::{Attribute, Mutability, Type};
+use crate::scim::schema::{Attribute, Mutability};
 use crate::scim::{ScimError, name};
 
 /// Where in the request a value stands, for error details: `emails[1].value`.
@@ -325,22 +325,6 @@ pub(in crate::scim) fn named(
     Ok(slots.into_iter().flatten().collect())
 }
 
-/// The text of a string attribute; `None` where it is unassigned.
-pub(in crate::scim) fn text(value: &Value, at: &Place) -> Result<Option<String>, ScimError> {
-    match value {
-        Value::Null => Ok(None),
-        Value::String(text) => {
-            no_nul(text, at)?;
-            Ok((!text.is_empty()).then(|| text.clone()))
-        }
-        // Okta's own samples hold numbers where text is due.
-        Value::Number(number) => number_text(number, at).map(Some),
-        Value::Bool(_) | Value::Array(_) | Value::Object(_) => Err(ScimError::invalid_value(
-            format!("{at} must be text, not {}", kind_of(value)),
-        )),
-    }
-}
-
 /// Refuses JSON of an unknown shape that could not be stored: with U+0000 anywhere inside, in names too, which not
 /// every database can hold, or nested so deep that a reader of the stored text would give up.
 pub(in crate::scim) fn storable(value: &Value, at: &Place) -> Result<(), ScimError> {
@@ -496,18 +480,6 @@ pub(in crate::scim) fn set_once(at: &Place) -> ScimError {
     ScimError::mutability(format!("{at} is immutable: once set it cannot be changed"))
 }
 
-/// "an object", "text": what a client sent, for error details.
-pub(in crate::scim) fn kind_of(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "text",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "an object",
-    }
-}
-
 fn object(named: Vec<Named>) -> Option<Value> {
     let members: Map<String, Value> = named
         .into_iter()
@@ -525,115 +497,4 @@ fn only_value(members: &Map<String, Value>) -> Option<&Value> {
         true => None,
         false => find(members, "value"),
     }
-}
-
-/// One simple value.
-pub(in crate::scim) fn scalar(
-    attribute: &Attribute,
-    value: &Value,
-    at: &Place,
-) -> Result<Option<Value>, ScimError> {
-    match value {
-        Value::Null => return Ok(None),
-        Value::String(text) if text.is_empty() => return Ok(None),
-        _ => {}
-    }
-    let fault = || wrong(attribute, value, at);
-    let admitted = match (attribute.kind, value) {
-        (Type::String | Type::Reference, value) => {
-            return Ok(text(value, at)?.map(Value::String));
-        }
-        (Type::Boolean, value) => Value::Bool(boolean(value).ok_or_else(fault)?),
-        (Type::Integer, Value::Number(number)) if number.is_i64() => value.clone(),
-        (Type::Integer, Value::String(text)) => {
-            Value::from(text.trim().parse::<i64>().map_err(|_| fault())?)
-        }
-        (Type::Decimal, Value::Number(_)) => value.clone(),
-        (Type::Decimal, Value::String(text)) => {
-            let number = text.trim().parse::<f64>().map_err(|_| fault())?;
-            Value::Number(Number::from_f64(number).ok_or_else(fault)?)
-        }
-        (Type::DateTime, Value::String(text)) => Value::from(date_time(text).ok_or_else(fault)?),
-        (Type::Binary, Value::String(text)) if is_base64(text) => value.clone(),
-        _ => return Err(fault()),
-    };
-    Ok(Some(admitted))
-}
-
-/// Entra ID sends "True" and "False", databases behind other clients 1 and 0.
-fn boolean(value: &Value) -> Option<bool> {
-    match value {
-        Value::Bool(value) => Some(*value),
-        Value::Number(number) => match number.as_u64() {
-            Some(1) => Some(true),
-            Some(0) => Some(false),
-            _ => None,
-        },
-        Value::String(text) => match text.to_ascii_lowercase().as_str() {
-            "true" | "1" => Some(true),
-            "false" | "0" => Some(false),
-            _ => None,
-        },
-        _ => None,
-    }
-}
-
-pub(super) fn wrong(attribute: &Attribute, value: &Value, at: &Place) -> ScimError {
-    let due = match attribute.kind {
-        Type::String | Type::Reference => "text",
-        Type::Boolean => "true or false",
-        Type::Integer => "a whole number",
-        Type::Decimal => "a number",
-        Type::DateTime => "a date with a time, such as \"2026-01-31T12:00:00Z\"",
-        Type::Binary => "text in base64",
-        Type::Complex => "an object",
-    };
-    ScimError::invalid_value(format!("{at} must be {due}, not {}", found(value)))
-}
-
-/// The value itself where it is short and cannot be a secret, else its kind.
-fn found(value: &Value) -> String {
-    match value {
-        Value::Bool(_) | Value::Number(_) => value.to_string(),
-        Value::String(_) => "this text".to_owned(),
-        _ => kind_of(value).to_owned(),
-    }
-}
-
-fn number_text(number: &Number, at: &Place) -> Result<String, ScimError> {
-    const EXACT: f64 = 9_007_199_254_740_992.0;
-    let is_exact =
-        number.is_i64() || number.is_u64() || number.as_f64().is_some_and(|n| n.abs() < EXACT);
-    if !is_exact {
-        // The JSON reader has rounded it already.
-        return Err(ScimError::invalid_value(format!(
-            "{at} is too large for a number; send it as text"
-        )));
-    }
-    Ok(number.to_string())
-}
-
-/// The text of an xsd:dateTime as it is stored: with an offset, Z where the client gave none.
-fn date_time(text: &str) -> Option<String> {
-    if text.as_bytes().get(10) != Some(&b'T') {
-        return None;
-    }
-    if text.parse::<jiff::Timestamp>().is_ok() {
-        return Some(text.to_owned());
-    }
-    let with_zone = format!("{text}Z");
-    with_zone.parse::<jiff::Timestamp>().ok().map(|_| with_zone)
-}
-
-/// RFC 4648 section 4; padding may be left out (RFC 7643 section 2.3.6), and certificates come with line breaks.
-pub(super) fn is_base64(text: &str) -> bool {
-    const CONFIG: GeneralPurposeConfig = GeneralPurposeConfig::new()
-        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
-        .with_decode_allow_trailing_bits(true);
-    const ENGINE: GeneralPurpose = GeneralPurpose::new(&STANDARD, CONFIG);
-    if text.contains(|letter: char| letter.is_ascii_whitespace()) {
-        let joined: String = text.split_ascii_whitespace().collect();
-        return ENGINE.decode(joined).is_ok_and(|bytes| !bytes.is_empty());
-    }
-    ENGINE.decode(text).is_ok()
 }
