@@ -4,7 +4,6 @@ use actix_web::http::StatusCode;
 use actix_web::web::{Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use jiff::{SignedDuration, Timestamp};
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::deliver::Outcome;
@@ -137,7 +136,7 @@ pub async fn create(
     shared: Data<Shared>,
     payload: Payload,
 ) -> Answer {
-    let new: NewWebhook = sent(&request, &shared, payload).await?;
+    let new: NewWebhook = body::typed(&request, payload, shared.body_limits).await?;
     let service = &shared.service;
     let tenant = admin::managed(service, &caller.context, new.tenant).await?;
     let wish = Wish {
@@ -196,7 +195,7 @@ pub async fn redeliver(
     name: Path<String>,
     payload: Payload,
 ) -> Answer {
-    let wish: WebhookAgain = sent(&request, &shared, payload).await?;
+    let wish: WebhookAgain = body::typed(&request, payload, shared.body_limits).await?;
     let again = match (wish.seq, wish.after) {
         (None, None) => Again::DeadLetters,
         (Some(seq), None) => Again::DeadLetter { seq },
@@ -220,7 +219,7 @@ pub async fn rotate(
     name: Path<String>,
     payload: Payload,
 ) -> Answer {
-    let wish: WebhookRotation = sent(&request, &shared, payload).await?;
+    let wish: WebhookRotation = body::typed(&request, payload, shared.body_limits).await?;
     let keep = wish.keep_seconds.unwrap_or(KEEP_S).clamp(0, 31_536_000);
     let tenant = tenant_of(&request, &caller, &shared).await?;
     let secret = webhooks::rotate(
@@ -265,14 +264,6 @@ async fn tenant_of(
 ) -> Result<String, service::Error> {
     let named = door::tenant_in(request)?;
     admin::managed(&shared.service, &caller.context, named).await
-}
-
-async fn sent<T: DeserializeOwned>(
-    request: &HttpRequest,
-    shared: &Shared,
-    payload: Payload,
-) -> Result<T, ApiError> {
-    body::typed(request, payload, shared.body_limits).await
 }
 
 impl From<webhooks::Shown> for Webhook {

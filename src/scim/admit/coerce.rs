@@ -390,8 +390,8 @@ pub(in crate::scim) fn twice(at: &Place) -> ScimError {
     ))
 }
 
-/// Keeps the first of equal elements, and of those with one `value` and one `type` the first with what only the others say (RFC 7643
-/// section 2.4: the same pair should not stand twice).
+/// Keeps the first of equal elements, and of those with one `value` and one `type` the first with
+/// what only the others say (RFC 7643 section 2.4: no pair should occur twice).
 pub(in crate::scim) fn dedupe(attribute: &Attribute, elements: &mut Vec<Value>) {
     if elements.len() < 2 {
         return;
@@ -401,6 +401,7 @@ pub(in crate::scim) fn dedupe(attribute: &Attribute, elements: &mut Vec<Value>) 
         return;
     }
     let mut kept: Vec<Option<Value>> = elements.drain(..).map(Some).collect();
+    let mut joined = BTreeSet::new();
     for (index, home) in homes.into_iter().enumerate() {
         if index == home {
             continue;
@@ -409,7 +410,14 @@ pub(in crate::scim) fn dedupe(attribute: &Attribute, elements: &mut Vec<Value>) 
         if let (Some(Some(Value::Object(first))), Some(Value::Object(twin))) =
             (kept.get_mut(home), twin)
         {
-            join(attribute, first, twin);
+            join(first, twin);
+            joined.insert(home);
+        }
+    }
+    for home in joined {
+        if let Some(Some(Value::Object(members))) = kept.get_mut(home) {
+            dedupe_lists(attribute, members);
+            arrange_complex(attribute, members);
         }
     }
     elements.extend(kept.into_iter().flatten());
@@ -429,27 +437,31 @@ fn homes(attribute: &Attribute, elements: &[Value]) -> Vec<usize> {
     elements.iter().enumerate().map(home).collect()
 }
 
-/// Adds to the first of two elements what only the second one says.
-fn join(attribute: &Attribute, first: &mut Map<String, Value>, twin: Map<String, Value>) {
+/// Adds to the first of two elements what only the second one says. Its lists may then hold equal
+/// values.
+fn join(first: &mut Map<String, Value>, twin: Map<String, Value>) {
     for (name, value) in twin {
-        let sub = attribute.sub_attribute(&name);
         match (name.as_str(), value, first.get_mut(&name)) {
             ("primary", Value::Bool(true), _) => {
                 first.insert(name, Value::Bool(true));
             }
             ("primary", ..) => {}
-            (_, Value::Array(new), Some(Value::Array(list))) => {
-                if let Some(sub) = sub {
-                    extend(sub, list, &new);
-                }
-            }
+            (_, Value::Array(new), Some(Value::Array(list))) => list.extend(new),
             (_, _, Some(_)) => {}
             (_, value, None) => {
                 first.insert(name, value);
             }
         }
     }
-    arrange_complex(attribute, first);
+}
+
+/// Keeps the first of equal values in each list of an element.
+fn dedupe_lists(attribute: &Attribute, element: &mut Map<String, Value>) {
+    for sub in &attribute.sub_attributes {
+        if let Some(Value::Array(list)) = element.get_mut(&sub.name) {
+            dedupe(sub, list);
+        }
+    }
 }
 
 /// Appends the values that are not there yet.

@@ -82,10 +82,12 @@ impl<'a> Same<'a> {
                             .is_some_and(|own| self.member(name, own).holds(&wanted))
                     })
             }
-            (Value::Array(own), Value::Array(wanted)) => wanted.iter().all(|wanted| {
-                let wanted = listed.element(wanted);
-                own.iter().any(|own| self.element(own) == wanted)
-            }),
+            (Value::Array(own), Value::Array(wanted)) => {
+                let own: HashSet<Self> = own.iter().map(|own| self.element(own)).collect();
+                wanted
+                    .iter()
+                    .all(|wanted| own.contains(&listed.element(wanted)))
+            }
             _ => self == *listed,
         }
     }
@@ -96,7 +98,7 @@ impl<'a> Same<'a> {
         Some(self.member("value", value))
     }
 
-    /// The text as it is compared, where the attribute ignores letter case.
+    /// Whether letter case makes no difference to a text.
     fn is_folded(self) -> bool {
         self.attribute.is_some_and(|attribute| {
             !attribute.case_exact && attribute.name != "$ref" && attribute.kind == Type::String
@@ -154,7 +156,7 @@ impl PartialEq for Same<'_> {
             }
             (Value::Number(left), Value::Number(right)) => {
                 // A double cannot tell large integers apart.
-                let are_integers = left.is_i64() && right.is_i64();
+                let are_integers = !left.is_f64() && !right.is_f64();
                 left == right
                     || (self.attribute.is_some()
                         && !are_integers
@@ -208,7 +210,9 @@ impl Hash for Same<'_> {
                 None => text.hash(state),
             },
             Value::Number(number) => {
-                number.as_f64().unwrap_or_default().to_bits().hash(state);
+                // -0.0 is equal to 0.0 and has other bits; the sum of the two is 0.0.
+                let double = number.as_f64().unwrap_or_default() + 0.0;
+                double.to_bits().hash(state);
             }
             other => other.hash(state),
         }
@@ -359,6 +363,12 @@ mod tests {
             true,
         );
         check(&json!({"size": 1}), &json!({"size": 1.0}), true);
+        check(&json!({"size": 0}), &json!({"size": -0.0}), true);
+        check(
+            &json!({"size": u64::MAX}),
+            &json!({"size": u64::MAX - 1}),
+            false,
+        );
         check(
             &json!({"tags": ["a", "B"]}),
             &json!({"tags": ["b", "A"]}),

@@ -1,6 +1,6 @@
 //! Edits on the values of one document.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
@@ -333,6 +333,7 @@ fn append(
         new.iter().map(spot).collect()
     };
     let mut primary = None;
+    let mut added = Added::new();
     for (value, spot) in new.iter().zip(spots) {
         let index = match spot {
             Spot::Known => continue,
@@ -344,14 +345,22 @@ fn append(
                 if let (Some(Value::Object(members)), Value::Object(value)) =
                     (elements.get_mut(index), value)
                 {
-                    let added = added_parts(attribute, value);
-                    merge(attribute, members, &added, at)?;
+                    let parts = added_parts(attribute, value, index, &mut added);
+                    merge(attribute, members, &parts, at)?;
                 }
                 index
             }
         };
         if is_primary(value) {
             primary = Some(index);
+        }
+    }
+    for ((index, sub), new) in added {
+        if let (Some(Value::Object(members)), Some(sub)) =
+            (elements.get_mut(index), attribute.sub_attributes.get(sub))
+        {
+            let part = (Arc::clone(sub), Change::Append(new));
+            merge(attribute, members, &[part], at)?;
         }
     }
     if primary.is_some() {
@@ -361,22 +370,31 @@ fn append(
     Ok(())
 }
 
-/// The changes that an element makes to one with the same `value` and `type`, which keeps its
-/// spelling of these: lists grow, the rest is set.
-fn added_parts(attribute: &Attribute, element: &Map<String, Value>) -> Vec<Part> {
-    let part = |sub: &Arc<Attribute>| {
-        let change = match element.get(&sub.name)? {
-            Value::Array(new) if sub.multi_valued => Change::Append(new.clone()),
-            value => Change::Set(value.clone()),
-        };
-        Some((Arc::clone(sub), change))
-    };
-    attribute
-        .sub_attributes
-        .iter()
-        .filter(|sub| !matches!(sub.name.as_str(), "value" | "type"))
-        .filter_map(part)
-        .collect()
+/// The values to append to lists in elements, by the index of the element and that of the
+/// sub-attribute. Each list is searched for equal values once, however many elements add to it.
+type Added = BTreeMap<(usize, usize), Vec<Value>>;
+
+/// The changes that an element makes to the one at `index` with the same `value` and `type`, which
+/// keeps its spelling of these: lists grow, by way of `added`, and the rest is set.
+fn added_parts(
+    attribute: &Attribute,
+    element: &Map<String, Value>,
+    index: usize,
+    added: &mut Added,
+) -> Vec<Part> {
+    let mut parts = Vec::new();
+    for (position, sub) in attribute.sub_attributes.iter().enumerate() {
+        match element.get(&sub.name) {
+            _ if matches!(sub.name.as_str(), "value" | "type") => {}
+            Some(Value::Array(new)) if sub.multi_valued => {
+                let list = added.entry((index, position)).or_default();
+                list.extend(new.iter().cloned());
+            }
+            Some(value) => parts.push((Arc::clone(sub), Change::Set(value.clone()))),
+            None => {}
+        }
+    }
+    parts
 }
 
 /// Removes those of the matched elements that hold all that one of `listed` holds.

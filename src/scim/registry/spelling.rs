@@ -73,12 +73,13 @@ impl ResourceType {
         self.schemas().find_map(|schema| {
             let (stem, _) = schema.id.rsplit_once(':')?;
             let is_near = |urn: &&str| {
-                let rest = after_urn(urn, stem)?;
-                let is_own_segment = rest.is_empty() || rest.starts_with([':', '.']);
-                (is_own_segment && rest.matches(':').count() <= 1).then_some(())
+                after_urn(urn, stem).is_some_and(|rest| {
+                    let is_own_segment = rest.is_empty() || rest.starts_with([':', '.']);
+                    is_own_segment && rest.matches(':').count() <= 1
+                })
             };
-            let near = urns.iter().flatten().find_map(is_near);
-            near.map(|()| schema.id.as_str())
+            let is_any_near = urns.iter().flatten().any(is_near);
+            is_any_near.then_some(schema.id.as_str())
         })
     }
 }

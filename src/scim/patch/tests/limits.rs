@@ -74,3 +74,23 @@ fn what_an_edit_costs_is_bounded() {
         assert!(error.detail.contains("too many"), "{error}");
     }
 }
+
+#[test]
+fn the_lists_of_many_equal_elements_become_one_list() {
+    let rt = resident();
+    let places: Vec<Value> = (0..4_000)
+        .map(|n| json!({"value": "v", "type": "t", "tags": [format!("t{}", n % 3_000), "last"]}))
+        .collect();
+    let mut tags: Vec<String> = (0..3_000).map(|n| format!("t{n}")).collect();
+    tags.insert(1, "last".to_owned());
+    let joined = json!([{"value": "v", "type": "t", "tags": tags}]);
+
+    let body = json!({"userName": "ada", HOME: {"places": places}});
+    let created = admit(&rt, &body, Compatibility::Tolerant).unwrap();
+    assert_eq!(created.document.0[HOME]["places"], joined);
+
+    let before = json!({"userName": "ada", HOME: {"places": [{"value": "v", "type": "t"}]}});
+    let operations = json!([operation("add", &format!("{HOME}:places"), json!(places))]);
+    let after = patched(&rt, &before, &operations, Compatibility::Tolerant).unwrap();
+    assert_eq!(after.0[HOME]["places"], joined);
+}

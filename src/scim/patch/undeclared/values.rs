@@ -160,14 +160,18 @@ pub(super) fn set_object(
 /// The name as the object spells it, and what follows the dot. A member whose own name has a dot
 /// wins.
 pub(super) fn split_name(members: &Map<String, Value>, path: &str) -> (String, Option<String>) {
-    if let Some(name) = spelled(members, path) {
-        return (name.to_owned(), None);
+    split(path, |name| spelled(members, name).map(str::to_owned))
+}
+
+fn split(path: &str, spelled: impl Fn(&str) -> Option<String>) -> (String, Option<String>) {
+    if let Some(name) = spelled(path) {
+        return (name, None);
     }
     let (name, sub) = match path.split_once('.') {
         Some((name, sub)) => (name, Some(sub.to_owned())),
         None => (path, None),
     };
-    (spelled(members, name).unwrap_or(name).to_owned(), sub)
+    (spelled(name).unwrap_or_else(|| name.to_owned()), sub)
 }
 
 pub(super) fn merge(
@@ -266,14 +270,7 @@ impl Names {
 
     /// As [`split_name`].
     fn split(&self, path: &str) -> (String, Option<String>) {
-        if let Some(name) = self.spelled(path) {
-            return (name, None);
-        }
-        let (name, sub) = match path.split_once('.') {
-            Some((name, sub)) => (name, Some(sub.to_owned())),
-            None => (path, None),
-        };
-        (self.spelled(name).unwrap_or_else(|| name.to_owned()), sub)
+        split(path, |name| self.spelled(name))
     }
 }
 
