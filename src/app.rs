@@ -12,6 +12,7 @@ use anyhow::Context as _;
 use jiff::SignedDuration;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use secrecy::ExposeSecret as _;
 use tokio::signal::unix::Signal;
 use tokio::task::JoinHandle;
 
@@ -276,7 +277,7 @@ async fn first_access(
 ) -> anyhow::Result<(Option<Bootstrap>, Option<String>)> {
     if let Some(secret) = &config.bootstrap_token {
         let tenant = tenants::by_name(store, DEFAULT_TENANT.to_owned()).await?.id;
-        return Ok((Some(Bootstrap::new(secret.expose(), tenant)), None));
+        return Ok((Some(Bootstrap::new(secret.expose_secret(), tenant)), None));
     }
     if tokens::any(store).await? {
         return Ok((None, None));

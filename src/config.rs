@@ -10,6 +10,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use secrecy::SecretString;
+
 pub use file::{Access, Declared, ExtensionSettings, IssuerSettings, Placed, TypeSettings};
 pub use setup::{OktaArgs, OktaSettings};
 pub use sources::{DatabaseArgs, ServeArgs};
@@ -80,7 +82,7 @@ pub struct Config {
     pub issuers: Vec<IssuerSettings>,
     /// Resource types and extensions besides those of the standard.
     pub declared: Declared,
-    pub bootstrap_token: Option<Secret>,
+    pub bootstrap_token: Option<SecretString>,
 }
 
 /// How large a request body may be, and how slow.
@@ -116,26 +118,6 @@ pub struct Rate {
 pub struct TlsFiles {
     pub certificate: PathBuf,
     pub key: PathBuf,
-}
-
-/// A text that never shows itself.
-#[derive(Clone)]
-pub struct Secret(String);
-
-impl Secret {
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Secret(..)")
-    }
 }
 
 /// Okta asks for pages of 100 and steps by 100 whatever it gets, so a lower limit would lose users.
@@ -258,7 +240,7 @@ impl Config {
             })?,
             issuers: sources.issuers(),
             declared: sources.declared(),
-            bootstrap_token: sources.bootstrap_token().map(Secret),
+            bootstrap_token: sources.bootstrap_token().map(SecretString::from),
         })
     }
 }

@@ -8,7 +8,6 @@ pub mod config;
 pub mod deliver;
 pub mod http;
 pub mod issuers;
-pub mod scim;
 pub mod service;
 pub mod setup;
 pub mod store;

@@ -3,11 +3,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use scim_core::registry::{Blueprint, Extension};
+use scim_core::schema::Schema;
+use scim_core::{Registry, registry};
+
 use crate::config::{Access, ConfigError, Declared, ExtensionSettings, Placed, TypeSettings};
 use crate::http::openapi;
-use crate::scim::Registry;
-use crate::scim::registry::{self, Blueprint, Extension};
-use crate::scim::schema::Schema;
 
 /// Reads the schema files and builds the registry.
 ///

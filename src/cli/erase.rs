@@ -1,12 +1,12 @@
 //! `rollcall erase`.
 
 use anyhow::bail;
+use scim_core::Registry;
 
 use crate::app::registry;
 use crate::auth::{Principal, Scopes};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::{Config, DatabaseArgs, ServeArgs};
-use crate::scim::Registry;
 use crate::service::erasure::{self, Erased, Tally};
 use crate::service::tokens::DEFAULT_TENANT;
 use crate::service::{Context, indexes, tenants};

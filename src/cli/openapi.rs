@@ -1,7 +1,8 @@
 //! `rollcall openapi`: what `openapi/openapi.json` is made with.
 
+use scim_core::Registry;
+
 use crate::http::openapi;
-use crate::scim::Registry;
 
 pub fn run() -> anyhow::Result<()> {
     println!(

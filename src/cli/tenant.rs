@@ -1,8 +1,9 @@
 //! `rollcall tenant create|list|set`.
 
+use scim_core::Compatibility;
+
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::DatabaseArgs;
-use crate::scim::Compatibility;
 use crate::service::tenants::{self, Settings};
 use crate::service::{GroupNames, PatchAnswer};
 use crate::store::tenants::Tenant;

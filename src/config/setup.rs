@@ -5,8 +5,10 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use secrecy::SecretString;
+
 use crate::config::sources::environment;
-use crate::config::{ConfigError, DatabaseArgs, Secret};
+use crate::config::{ConfigError, DatabaseArgs};
 
 /// The flags that every verb of `rollcall setup` takes.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -38,9 +40,9 @@ pub struct OktaArgs {
 #[derive(Debug)]
 pub struct OktaSettings {
     pub file: PathBuf,
-    pub token: Option<Secret>,
-    pub key: Option<Secret>,
-    pub event_hook_secret: Option<Secret>,
+    pub token: Option<SecretString>,
+    pub key: Option<SecretString>,
+    pub event_hook_secret: Option<SecretString>,
     pub max_wait: Duration,
     pub rehearse: bool,
 }
@@ -57,7 +59,7 @@ impl OktaSettings {
                 .or_else(|| environment(setting).map(PathBuf::from))
         };
         let token = match (&args.okta_token_file, environment("okta_token")) {
-            (None, Some(token)) => Some(Secret::new(token)),
+            (None, Some(token)) => Some(SecretString::from(token)),
             _ => path(&args.okta_token_file, "okta_token_file")
                 .map(|path| secret(&path, "okta_token_file"))
                 .transpose()?,
@@ -68,14 +70,14 @@ impl OktaSettings {
             key: path(&args.okta_key_file, "okta_key_file")
                 .map(|path| secret(&path, "okta_key_file"))
                 .transpose()?,
-            event_hook_secret: environment("event_hook_secret").map(Secret::new),
+            event_hook_secret: environment("event_hook_secret").map(SecretString::from),
             max_wait: Duration::from_secs(args.max_wait.unwrap_or(300)),
             rehearse: args.rehearse || environment("setup_rehearse").is_some(),
         })
     }
 }
 
-fn secret(path: &Path, setting: &str) -> Result<Secret, ConfigError> {
+fn secret(path: &Path, setting: &str) -> Result<SecretString, ConfigError> {
     let mut text = String::new();
     let read = if path == Path::new("-") {
         std::io::stdin()
@@ -90,5 +92,5 @@ fn secret(path: &Path, setting: &str) -> Result<Secret, ConfigError> {
         place: path.display().to_string(),
         problem: error.to_string(),
     })?;
-    Ok(Secret::new(text.trim()))
+    Ok(SecretString::from(text.trim()))
 }

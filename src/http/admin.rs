@@ -4,6 +4,7 @@ use actix_web::http::StatusCode;
 use actix_web::web::{Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use jiff::Timestamp;
+use scim_core::{Compatibility, ScimError};
 use serde::{Deserialize, Serialize};
 
 use crate::auth::{Fields, Scope, Scopes};
@@ -11,7 +12,6 @@ use crate::http::body;
 use crate::http::error::ApiError;
 use crate::http::query::Query;
 use crate::http::shared::{Caller, Shared};
-use crate::scim::{Compatibility, ScimError};
 use crate::service::admin::TokenWish;
 use crate::service::erasure::{self, Found, Tally};
 use crate::service::tenants::Settings;

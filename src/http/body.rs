@@ -7,6 +7,7 @@ use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use actix_web::web::{Bytes, BytesMut, Data, Payload};
 use actix_web::{HttpMessage as _, HttpRequest};
 use futures_util::StreamExt as _;
+use scim_core::ScimError;
 use serde::de::{DeserializeOwned, DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
@@ -14,7 +15,6 @@ use crate::http::coding::{Coding, Decoder};
 use crate::http::error::ApiError;
 use crate::http::room::{BodyLimits, SMALL_BYTES};
 use crate::http::shared::Shared;
-use crate::scim::ScimError;
 use crate::service;
 
 /// Reads the whole body as one JSON object.

@@ -3,14 +3,14 @@
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse, ResponseError as _};
+use scim_core::bulk::Verb;
+use scim_core::message;
 use serde_json::{Map, Value};
 
 use crate::http::error::ApiError;
 use crate::http::room::BodyLimits;
 use crate::http::shared::{Caller, Shared};
 use crate::http::{body, respond};
-use crate::scim::bulk::Verb;
-use crate::scim::message;
 use crate::service::bulk::{self, Outcome};
 
 /// `POST /Bulk`: for everybody with a token; what each operation needs is asked of each.

@@ -11,9 +11,9 @@ use actix_web::http::header::CONTENT_ENCODING;
 use actix_web::web::BytesMut;
 use flate2::write::GzDecoder;
 use flate2::{Decompress, FlushDecompress, Status};
+use scim_core::ScimError;
 
 use crate::http::error::ApiError;
-use crate::scim::ScimError;
 
 /// The value of `Accept-Encoding` in the answer to another coding (RFC 9110 section 15.5.16).
 pub const OFFERED: &str = "gzip, deflate";

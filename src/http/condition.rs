@@ -2,10 +2,10 @@
 
 use actix_web::HttpRequest;
 use actix_web::http::header::{HeaderName, IF_MATCH, IF_NONE_MATCH};
+use scim_core::ScimError;
+use scim_core::version::{Precondition, Tags};
 
 use crate::http::query::Query;
-use crate::scim::ScimError;
-use crate::scim::version::{Precondition, Tags};
 use crate::service::present::{Return, Wish};
 
 /// The conditions of a request (RFC 9110 section 13.1).

@@ -4,13 +4,13 @@
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
+use scim_core::message;
 use serde_json::Value;
 
 use crate::http::error::ApiError;
 use crate::http::query::{self, Query};
 use crate::http::respond;
 use crate::http::shared::Shared;
-use crate::scim::message;
 use crate::service;
 
 type Answer = Result<HttpResponse, ApiError>;

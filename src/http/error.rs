@@ -5,14 +5,13 @@ use std::fmt;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ACCEPT_ENCODING, ALLOW, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpRequest, HttpResponse, ResponseError, Route, web};
+use scim_core::{ErrorKind, message};
 use serde_json::Value;
 
 use crate::http::coding;
 use crate::http::respond::SCIM_JSON;
-use crate::scim::{ErrorKind, message};
-use crate::service;
 use crate::service::error::{Gone, Unauthenticated};
-use crate::telemetry;
+use crate::{service, telemetry};
 
 /// How long a client should wait after 503; Okta reads whole seconds only.
 const RETRY_AFTER_S: &str = "1";
@@ -112,8 +111,8 @@ impl From<service::Error> for ApiError {
     }
 }
 
-impl From<crate::scim::ScimError> for ApiError {
-    fn from(error: crate::scim::ScimError) -> Self {
+impl From<scim_core::ScimError> for ApiError {
+    fn from(error: scim_core::ScimError) -> Self {
         Self::Service(error.into())
     }
 }

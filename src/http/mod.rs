@@ -37,12 +37,12 @@ pub mod wire;
 use std::sync::Arc;
 
 use actix_web::web::{self, ServiceConfig};
+use scim_core::registry::Access;
+use scim_core::{Registry, ResourceType};
 
 use crate::http::error::{method_not_allowed, no_such_path};
 use crate::http::resources::Endpoint;
 use crate::http::route::Route;
-use crate::scim::registry::Access;
-use crate::scim::{Registry, ResourceType};
 
 /// Where SCIM lives.
 pub const SCIM_ROOT: &str = "/scim/v2";

@@ -15,6 +15,8 @@ mod search;
 mod service;
 mod webhooks;
 
+use scim_core::Registry;
+use scim_core::registry::{Access, Blueprint};
 use utoipa::openapi::info::{InfoBuilder, LicenseBuilder};
 use utoipa::openapi::path::Paths;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
@@ -23,8 +25,6 @@ use utoipa::openapi::tag::{Tag, TagBuilder};
 use utoipa::openapi::{Components, OpenApi, OpenApiBuilder};
 
 use crate::http::SCIM_ROOT;
-use crate::scim::Registry;
-use crate::scim::registry::{Access, Blueprint};
 
 const ABOUT: &str = "Rollcall is a SCIM 2.0 provisioning service (RFC 7643, RFC 7644): an identity provider such as \
     Okta pushes people and groups in, and applications read who is there.\n\n\

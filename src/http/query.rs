@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 
 use actix_web::HttpRequest;
+use scim_core::project::Selection;
+use scim_core::sort::Order;
+use scim_core::{ErrorKind, ScimError};
 
-use crate::scim::project::Selection;
-use crate::scim::sort::Order;
-use crate::scim::{ErrorKind, ScimError};
 use crate::service::list::{ListQuery, Paging, Sort};
 
 /// The parameters of SCIM's queries (RFC 7644 section 3.4.2, RFC 9865 section 2).

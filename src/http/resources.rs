@@ -5,16 +5,15 @@ use std::sync::Arc;
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Path, Payload};
 use actix_web::{FromRequest as _, HttpRequest, HttpResponse};
+use scim_core::ResourceType;
 
 use crate::http::error::ApiError;
 use crate::http::query::Query;
 use crate::http::shared::{self, Caller, Shared};
 use crate::http::{body, condition, respond};
-use crate::scim::ResourceType;
 use crate::service;
-use crate::service::ResourceId;
 use crate::service::list::{self as queries, Among};
-use crate::service::provision;
+use crate::service::{ResourceId, provision};
 
 type Answer = Result<HttpResponse, ApiError>;
 

@@ -6,9 +6,9 @@ use actix_web::http::header::{
     HeaderValue, LOCATION,
 };
 use actix_web::{HttpResponse, HttpResponseBuilder};
+use scim_core::Version;
 
 use crate::http::pieces::Pieces;
-use crate::scim::Version;
 use crate::service::present::{Body, Found, Resource, Return, Written};
 
 /// RFC 7644 section 8.1.

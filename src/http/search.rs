@@ -5,6 +5,9 @@ use std::iter;
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
+use scim_core::message::SEARCH_REQUEST;
+use scim_core::project::Selection;
+use scim_core::{Compatibility, ErrorKind, ScimError};
 use serde_json::{Map, Value};
 
 use crate::http::error::ApiError;
@@ -12,9 +15,6 @@ use crate::http::query::{self, Query};
 use crate::http::resources::Endpoint;
 use crate::http::shared::{Caller, Shared};
 use crate::http::{body, respond};
-use crate::scim::message::SEARCH_REQUEST;
-use crate::scim::project::Selection;
-use crate::scim::{Compatibility, ErrorKind, ScimError};
 use crate::service::list::{self as queries, Among, ListQuery};
 
 type Answer = Result<HttpResponse, ApiError>;

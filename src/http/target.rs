@@ -6,9 +6,9 @@
 use actix_web::dev::ServiceRequest;
 use actix_web::http::Uri;
 use actix_web::http::uri::PathAndQuery;
+use scim_core::ScimError;
 
 use crate::http::error::ApiError;
-use crate::scim::ScimError;
 use crate::service;
 
 /// The browser page is the one place where a trailing slash means something: links are relative to

@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use scim_core::assigned::Named;
+use scim_core::diff::AttrChange;
+use scim_core::indexing::IndexRow;
+use scim_core::registry::AttrRef;
+use scim_core::{Document, ResourceType, ScimError, assigned, indexing};
 use serde_json::json;
 
-use crate::scim::assigned::{self, Named};
-use crate::scim::diff::AttrChange;
-use crate::scim::leaves::IndexRow;
-use crate::scim::registry::AttrRef;
-use crate::scim::{Document, ResourceType, ScimError, leaves};
 use crate::service::write::Writer;
 use crate::service::{Error, ResourceId, UnknownRoles};
 use crate::store::changes::{Change, ChangeKind};
@@ -80,7 +80,7 @@ fn named(stored: Stored) -> Result<(String, Named), Error> {
     let document = Document::parse(&stored.doc).map_err(Error::internal)?;
     let named = Named {
         resource_type: stored.resource_type,
-        display: leaves::label(&document),
+        display: indexing::label(&document),
     };
     Ok((stored.id.into_string(), named))
 }
@@ -105,7 +105,7 @@ pub(super) fn rename(
     let Some(path) = &writer.rt.assigned_at else {
         return Ok(());
     };
-    let (old, new) = (leaves::label(before), leaves::label(after));
+    let (old, new) = (indexing::label(before), indexing::label(after));
     if old == new {
         return Ok(());
     }
@@ -176,5 +176,5 @@ fn append(
 
 /// The index rows of the one path.
 fn values(path: &AttrRef, document: &Document) -> Vec<IndexRow> {
-    leaves::rows_at(path, document)
+    indexing::rows_at(path, document)
 }

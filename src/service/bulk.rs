@@ -9,12 +9,11 @@ mod run;
 
 use std::sync::Arc;
 
+use scim_core::Version;
+use scim_core::bulk::{Envelope, Verb};
 use serde_json::Value;
 
-use crate::scim::Version;
-use crate::scim::bulk::{Envelope, Verb};
 use crate::service::{Context, Error, Service};
-
 use plan::{Plan, Prepared};
 use run::{Run, Slice};
 

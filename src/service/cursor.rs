@@ -9,12 +9,12 @@ use std::time::Duration;
 use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, Nonce, RandomizedNonceKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use scim_core::sort::SortKey;
+use scim_core::{ErrorKind, ScimError};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::clock::{self, Clock};
-use crate::scim::sort::SortKey;
-use crate::scim::{ErrorKind, ScimError};
 use crate::service::Error;
 use crate::store::page::{Edge, Key, Place, Way};
 use crate::store::{ResourceId, Store, secrets};

@@ -4,12 +4,12 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use scim_core::field_mask::Limit;
+use scim_core::name::ENTERPRISE_USER;
+use scim_core::{Registry, ResourceType};
 use serde_json::{Map, Value};
 
 use crate::auth::Scope;
-use crate::scim::limit::Limit;
-use crate::scim::name::ENTERPRISE_USER;
-use crate::scim::{Registry, ResourceType};
 use crate::service::{Context, Error, Service};
 use crate::store::directory::{self, Column, Match};
 use crate::store::resources::{self, Stored};

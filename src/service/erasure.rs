@@ -7,17 +7,15 @@ mod search;
 
 use std::sync::Arc;
 
+use scim_core::personal_data::Names;
+use scim_core::{Document, Registry, ResourceType, diff, indexing, patch, personal_data};
 use serde_json::{Value, json};
 
-use crate::scim::traces::{self, Names};
-use crate::scim::{Document, Registry, ResourceType, diff, leaves, patch};
 use crate::service::write::Writer;
 use crate::service::{Context, Error, Service, admin, tenants};
 use crate::store::changes::{self, Change, ChangeKind, EMPTIED, Recorded};
-use crate::store::erasure;
 use crate::store::resources::{Password, Stored, Update};
-use crate::store::{ResourceId, Store, TenantId, Tx, members, resources, setup};
-
+use crate::store::{ResourceId, Store, TenantId, Tx, erasure, members, resources, setup};
 use search::{Places, known_of, look, marks_of};
 
 pub use search::find;
@@ -216,9 +214,9 @@ impl Job<'_> {
         if self.writer.rt.name != PERSON {
             return Ok(0);
         }
-        let path = format!("{}:manager", crate::scim::name::ENTERPRISE_USER);
+        let path = format!("{}:manager", scim_core::name::ENTERPRISE_USER);
         let body = json!({
-            "schemas": [crate::scim::message::PATCH_OP],
+            "schemas": [scim_core::message::PATCH_OP],
             "Operations": [{ "op": "remove", "path": path }],
         });
         let patch = patch::parse(&self.writer.rt, &body, self.context.policy.compatibility)?;
@@ -246,7 +244,7 @@ impl Job<'_> {
         let rt = &self.writer.rt;
         let mut differences = diff::diff(rt, before, after);
         for one in &mut differences {
-            if traces::is_about_manager(&one.path) {
+            if personal_data::is_about_manager(&one.path) {
                 (one.before, one.after) = (None, None);
             }
         }
@@ -254,11 +252,11 @@ impl Job<'_> {
         let new = Update {
             id: stored.id.clone(),
             at,
-            hot: leaves::hot_columns(rt, after),
-            label: leaves::label(after),
+            hot: indexing::hot_columns(rt, after),
+            label: indexing::label(after),
             password: Password::Keep,
             doc: after.to_string(),
-            rows: Some(leaves::index_rows(rt, after)),
+            rows: Some(indexing::index_rows(rt, after)),
         };
         resources::update(tx, &new)?;
         tx.append(Change {

@@ -1,6 +1,7 @@
 //! Why a use case could not be done, in the service's own words; HTTP picks the status.
 
-use crate::scim::{ResourceType, ScimError, Version};
+use scim_core::{ResourceType, ScimError, Version};
+
 use crate::store::page::PageError;
 use crate::store::{ResourceId, StoreError, Unique};
 

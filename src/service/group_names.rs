@@ -1,7 +1,8 @@
 //! Refuses a second group with the name of another one, where the two could not be told apart.
 
-use crate::scim::leaves::{self, HotColumns};
-use crate::scim::{Document, ScimError};
+use scim_core::indexing::HotColumns;
+use scim_core::{Document, ScimError, indexing};
+
 use crate::service::write::Writer;
 use crate::service::{Error, GroupNames};
 use crate::store::{ResourceId, Tx, group_names};
@@ -28,7 +29,7 @@ pub(super) fn check(
     let Some(name) = after.display_name.as_deref() else {
         return Ok(());
     };
-    let before = before.map(|before| leaves::hot_columns(&writer.rt, before));
+    let before = before.map(|before| indexing::hot_columns(&writer.rt, before));
     let before = before.as_ref();
     let is_renamed = before.is_none_or(|before| before.display_name != after.display_name);
     let is_relinked = before.is_none_or(|before| before.external_id != after.external_id);

@@ -3,17 +3,16 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
+use scim_core::{ResourceType, diff};
 use serde_json::{Map, Value};
 
 use crate::auth::Scope;
-use crate::scim::{ResourceType, diff};
 use crate::service::directory::{Asker, Depth, MOST, People, Person};
 use crate::service::error::Gone;
 use crate::service::feed::{Change, ChangeKind, View};
 use crate::service::{Context, Error, Service};
 use crate::store::changes::{self, Recorded};
-use crate::store::resources;
-use crate::store::{Conn, ResourceId, StoreError, TenantId, members};
+use crate::store::{Conn, ResourceId, StoreError, TenantId, members, resources};
 
 /// How many changes are read at once.
 const CHUNK: u32 = 200;

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::scim::admit::MAX_INDEXED_BYTES;
-use crate::scim::{Document, Registry, ResourceType, leaves};
+use scim_core::admit::MAX_INDEXED_BYTES;
+use scim_core::{Document, Registry, ResourceType, indexing};
+
 use crate::service::{Error, ResourceId};
 use crate::store::indexes::{self, Agreed, Pending, Wanted};
 use crate::store::{Store, Tx, resources, tenants};
@@ -54,7 +55,7 @@ fn wanted(registry: &Registry) -> Vec<Wanted> {
         paths.into_iter().map(move |path| Wanted {
             resource_type: rt.name.clone(),
             path: path.key().to_owned(),
-            rule: leaves::index_rule(&rt, &path),
+            rule: indexing::index_rule(&rt, &path),
         })
     };
     registry.types().iter().flat_map(of_type).collect()
@@ -126,7 +127,7 @@ fn fill(
     let mut resources = Vec::with_capacity(stored.len());
     for resource in stored {
         let document = Document::parse(&resource.doc).map_err(Error::internal)?;
-        let mut rows = leaves::index_rows(rt, &document);
+        let mut rows = indexing::index_rows(rt, &document);
         rows.retain(|row| pending.paths.contains(row.path.key()));
         for row in &rows {
             if row

@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use scim_core::filter::{CompareOp, Operand};
+use scim_core::message::Cursored;
+use scim_core::project::Selection;
+use scim_core::sort::Order;
+use scim_core::{ErrorKind, Filter, ResourceType, ScimError, filter, message, sort};
+
 use crate::auth::Scope;
-use crate::scim::filter::{self, CompareOp, Operand};
-use crate::scim::message::{self, Cursored};
-use crate::scim::project::Selection;
-use crate::scim::sort::{self, Order};
-use crate::scim::{ErrorKind, Filter, ResourceType, ScimError};
 use crate::service::cursor::{Binding, Opened};
 use crate::service::present::{self, Lookup};
 use crate::service::presumed::Presumed;

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use scim_core::admit::Admitted;
+use scim_core::registry::Access;
+use scim_core::{Document, ResourceType, admit, indexing};
 use serde_json::Value;
 
-use crate::scim::admit::Admitted;
-use crate::scim::registry::Access;
-use crate::scim::{Document, ResourceType, admit, leaves};
 use crate::service::write::Writer;
 use crate::service::{Context, Error, Options, ResourceId};
 use crate::store::changes::ChangeKind;
@@ -141,11 +141,11 @@ fn run(
             id: writer.id.clone(),
             resource_type: rt.name.clone(),
             at: writer.at,
-            hot: leaves::hot_columns(rt, &document),
-            label: leaves::label(&document),
+            hot: indexing::hot_columns(rt, &document),
+            label: indexing::label(&document),
             password_hash: None,
             doc: document.to_string(),
-            rows: leaves::index_rows(rt, &document),
+            rows: indexing::index_rows(rt, &document),
         };
         resources::insert(tx, &new)?;
         writer.append(tx, ChangeKind::Created, new.doc);

@@ -1,7 +1,8 @@
 //! Who the caller is as a resource: `/Me` (RFC 7644 section 3.11).
 
+use scim_core::name;
+
 use crate::auth::Scope;
-use crate::scim::name;
 use crate::service::{Context, Error, Service};
 use crate::store::{ResourceId, resources};
 

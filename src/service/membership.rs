@@ -2,11 +2,11 @@
 
 use std::collections::HashSet;
 
+use scim_core::members::MemberEdit;
+use scim_core::registry::AttrRef;
+use scim_core::{Filter, ScimError, eval};
 use serde_json::{Value, json};
 
-use crate::scim::members::MemberEdit;
-use crate::scim::registry::AttrRef;
-use crate::scim::{Filter, ScimError, eval};
 use crate::service::{Error, Options, UnknownMembers, present};
 use crate::store::changes::ChangeKind;
 use crate::store::{ResourceId, Tx, members};

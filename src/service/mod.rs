@@ -37,20 +37,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use scim_core::field_mask::Limit;
+use scim_core::message::{Bulk, Capabilities, Pagination};
+use scim_core::registry::AttrRef;
+use scim_core::{Filter, Registry, ResourceType};
 
 use crate::auth::{Principal, Scope};
 use crate::clock::Clock;
 use crate::issuers::Issuers;
-use crate::scim::limit::Limit;
-use crate::scim::message::{Bulk, Capabilities, Pagination};
-use crate::scim::registry::AttrRef;
-use crate::scim::{Filter, Registry, ResourceType};
 use crate::store::{Conn, Store};
 
-pub use crate::scim::Precondition;
 pub use crate::store::tenants::{GroupNames, PatchAnswer, Policy};
 pub use crate::store::{ResourceId, TenantId};
 pub use error::Error;
+pub use scim_core::Precondition;
 
 /// Everything that the use cases need, built once by [`crate::app`].
 pub struct Service {

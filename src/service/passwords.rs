@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use argon2::Argon2;
 use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
+use scim_core::patch::Patch;
+use scim_core::{Document, ResourceType};
 use tokio::sync::Semaphore;
 
-use crate::scim::patch::Patch;
-use crate::scim::{Document, ResourceType};
 use crate::service::{Context, Error, PasswordSync, Service};
 use crate::store::ResourceId;
 use crate::store::resources::{self, Password};

@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use scim_core::project::Selection;
+use scim_core::render::{Meta, Roll};
+use scim_core::views::{GroupView, MemberView};
+use scim_core::{ResourceType, Version, render};
 use serde_json::Value;
 
-use crate::scim::project::Selection;
-use crate::scim::render::{self, Meta, Roll};
-use crate::scim::views::{GroupView, MemberView};
-use crate::scim::{ResourceType, Version};
 use crate::service::Error;
 use crate::store::members::{self, GroupRow, MemberRow};
 use crate::store::resources::Stored;

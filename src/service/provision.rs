@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use scim_core::project::Selection;
+use scim_core::{Precondition, ResourceType, ScimError};
 use serde_json::Value;
 
 use crate::auth::Scope;
-use crate::scim::project::Selection;
-use crate::scim::{Precondition, ResourceType, ScimError};
 use crate::service::present::{self, Found, Lookup, Resource, Wish, Written};
 use crate::service::presumed::Presumed;
 use crate::service::verbs::{Create, Delete, Patch, Replace};
@@ -18,7 +18,7 @@ use crate::store::{ResourceId, Tx, Unique};
 /// Creates a resource (RFC 7644 section 3.3).
 ///
 /// # Errors
-/// What [`admit::admit`](crate::scim::admit::admit) refuses, and `uniqueness` where the user name is taken.
+/// What [`admit::admit`](scim_core::admit::admit) refuses, and `uniqueness` where the user name is taken.
 pub async fn create(
     service: &Service,
     context: &Context,
@@ -131,7 +131,7 @@ fn conditional(resource: Resource, precondition: &Precondition) -> Result<Found,
 /// Replaces a resource (RFC 7644 section 3.5.1). What is equal already leaves no trace.
 ///
 /// # Errors
-/// What [`admit::admit`](crate::scim::admit::admit) and [`admit::replace`](crate::scim::admit::replace) refuse,
+/// What [`admit::admit`](scim_core::admit::admit) and [`admit::replace`](scim_core::admit::replace) refuse,
 /// [`Error::NotFound`], [`Error::PreconditionFailed`], `uniqueness`.
 pub async fn replace(
     service: &Service,
@@ -161,7 +161,7 @@ pub async fn replace(
 /// Applies a PATCH (RFC 7644 section 3.5.2): all of its operations or none.
 ///
 /// # Errors
-/// What [`patch::parse`](crate::scim::patch::parse) and [`Patch::apply`](crate::scim::patch::Patch::apply) refuse,
+/// What [`patch::parse`](scim_core::patch::parse) and [`Patch::apply`](scim_core::patch::Patch::apply) refuse,
 /// [`Error::NotFound`], [`Error::PreconditionFailed`], `uniqueness`.
 pub async fn patch(
     service: &Service,

@@ -1,6 +1,7 @@
 //! Tenants: making and listing them, and setting how their clients are understood and answered.
 
-use crate::scim::Compatibility;
+use scim_core::Compatibility;
+
 use crate::service::{Error, GroupNames, PatchAnswer, Policy};
 use crate::store::tenants::Tenant;
 use crate::store::{Store, StoreError, group_names, tenants};

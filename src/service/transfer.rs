@@ -11,7 +11,8 @@ use std::collections::HashSet;
 use std::io::{BufRead, Write};
 use std::sync::Arc;
 
-use crate::scim::Registry;
+use scim_core::Registry;
+
 use crate::service::Error;
 use crate::store::{Store, StoreError, tenants};
 

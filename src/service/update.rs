@@ -1,9 +1,9 @@
 //! What an update writes: the document, the members, and the changes that tell of it.
 
+use scim_core::members::MemberEdit;
+use scim_core::{Document, diff, indexing, secrets};
 use serde_json::{Value, json};
 
-use crate::scim::members::MemberEdit;
-use crate::scim::{Document, diff, leaves, secrets};
 use crate::service::membership::{self, Effect};
 use crate::service::write::Writer;
 use crate::service::{Error, Options, assignments, group_names};
@@ -50,15 +50,15 @@ impl Writer {
             }
             return Ok(());
         }
-        let hot = leaves::hot_columns(&self.rt, &after);
+        let hot = indexing::hot_columns(&self.rt, &after);
         group_names::check(tx, self, Some(before), &hot)?;
-        let rows = leaves::index_rows(&self.rt, &after);
-        let rows = (rows != leaves::index_rows(&self.rt, before)).then_some(rows);
+        let rows = indexing::index_rows(&self.rt, &after);
+        let rows = (rows != indexing::index_rows(&self.rt, before)).then_some(rows);
         let new = Update {
             id: self.id.clone(),
             at: self.modified(stored),
             hot,
-            label: leaves::label(&after),
+            label: indexing::label(&after),
             password,
             doc: after.to_string(),
             rows,

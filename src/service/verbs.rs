@@ -4,17 +4,15 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use scim_core::admit::Admitted;
+use scim_core::members::{Member, MemberEdit};
+use scim_core::registry::Access;
+use scim_core::{Document, Precondition, ResourceType, admit, indexing, patch};
 use serde_json::{Value, json};
 
-use crate::scim::admit::Admitted;
-use crate::scim::members::{Member, MemberEdit};
-use crate::scim::registry::Access;
-use crate::scim::{Document, Precondition, ResourceType, admit, leaves, patch};
-use crate::service::assignments;
-use crate::service::group_names;
 use crate::service::present::{self, Return, Wish, Written};
 use crate::service::write::Writer;
-use crate::service::{Context, Error, Options, PatchAnswer};
+use crate::service::{Context, Error, Options, PatchAnswer, assignments, group_names};
 use crate::store::changes::{Change, ChangeKind};
 use crate::store::resources::{NewResource, Password, Stored};
 use crate::store::{ResourceId, Tx, members, resources};
@@ -47,11 +45,11 @@ impl Create {
             id: writer.id.clone(),
             resource_type: rt.name.clone(),
             at: writer.at,
-            hot: leaves::hot_columns(rt, document),
-            label: leaves::label(document),
+            hot: indexing::hot_columns(rt, document),
+            label: indexing::label(document),
             password_hash: None,
             doc: document.to_string(),
-            rows: leaves::index_rows(rt, document),
+            rows: indexing::index_rows(rt, document),
         };
         Ok(Self {
             writer,
@@ -141,7 +139,7 @@ fn settled(
     let mut document = Document::parse(&new.doc).map_err(Error::internal)?;
     assignments::settle(tx, rt, None, &mut document, options.unknown_roles)?;
     new.doc = document.to_string();
-    new.rows = leaves::index_rows(rt, &document);
+    new.rows = indexing::index_rows(rt, &document);
     Ok(new)
 }
 
@@ -197,7 +195,7 @@ impl Replace {
     }
 
     pub fn user_name(&self) -> Option<String> {
-        leaves::hot_columns(&self.writer.rt, &self.admitted.document).user_name
+        indexing::hot_columns(&self.writer.rt, &self.admitted.document).user_name
     }
 
     pub fn run(

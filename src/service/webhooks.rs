@@ -3,17 +3,17 @@
 //! The form is that of Standard Webhooks (<https://www.standardwebhooks.com>). How it gets there is the business of
 //! `deliver`.
 
-use std::fmt;
 use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::{SignedDuration, Timestamp};
+use scim_core::Registry;
+use secrecy::{ExposeSecret as _, SecretSlice};
 use serde::Serialize;
 use serde_json::json;
 
 use crate::clock::{self, Clock};
-use crate::scim::Registry;
 use crate::service::Error;
 use crate::service::feed::{Change, View};
 use crate::store::changes::{self, ChangeKind, Recorded};
@@ -30,24 +30,24 @@ const SECRET_BYTES: usize = 32;
 /// How many dead letters are shown.
 const LETTERS_SHOWN: i64 = 1000;
 
-/// What signs deliveries.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(Vec<u8>);
+/// The key that signs the deliveries of a subscription.
+#[derive(Debug, Clone)]
+pub struct SigningSecret(SecretSlice<u8>);
 
-impl Secret {
+impl SigningSecret {
     fn generate() -> Result<Self, Error> {
         let bytes: [u8; SECRET_BYTES] = clock::random_bytes().map_err(Error::internal)?;
-        Ok(Self(bytes.to_vec()))
+        Ok(Self(bytes.to_vec().into()))
     }
 
     /// The key of the HMAC.
-    pub fn expose(&self) -> &[u8] {
-        &self.0
+    pub fn expose_secret(&self) -> &[u8] {
+        self.0.expose_secret()
     }
 
     /// `whsec_…`, as receivers' libraries take it.
     pub fn to_text(&self) -> String {
-        format!("{SECRET_PREFIX}{}", STANDARD.encode(&self.0))
+        format!("{SECRET_PREFIX}{}", STANDARD.encode(self.expose_secret()))
     }
 
     /// # Errors
@@ -57,14 +57,8 @@ impl Secret {
             .strip_prefix(SECRET_PREFIX)
             .and_then(|text| STANDARD.decode(text).ok());
         bytes
-            .map(Self)
+            .map(|bytes| Self(bytes.into()))
             .ok_or_else(|| Error::internal("a stored secret of a webhook is damaged"))
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(..)")
     }
 }
 
@@ -107,9 +101,9 @@ pub struct Shown {
 ///
 /// # Errors
 /// An unknown tenant, a name that is taken, a URL, kind or number that cannot be.
-pub async fn create(store: &Store, wish: Wish, clock: &dyn Clock) -> Result<Secret, Error> {
+pub async fn create(store: &Store, wish: Wish, clock: &dyn Clock) -> Result<SigningSecret, Error> {
     check(&wish)?;
-    let secret = Secret::generate()?;
+    let secret = SigningSecret::generate()?;
     let (id, created, text) = (
         clock.new_id(),
         clock.now().as_microsecond(),
@@ -269,8 +263,8 @@ pub async fn rotate(
     name: String,
     keep: SignedDuration,
     now: Timestamp,
-) -> Result<Secret, Error> {
-    let secret = Secret::generate()?;
+) -> Result<SigningSecret, Error> {
+    let secret = SigningSecret::generate()?;
     let text = secret.to_text();
     let until = now.saturating_add(keep).map_err(Error::internal)?;
     store
@@ -356,17 +350,17 @@ pub async fn target(
 #[derive(Debug, Clone)]
 pub struct Target {
     pub url: String,
-    pub secrets: Vec<Secret>,
+    pub secrets: Vec<SigningSecret>,
 }
 
 /// # Errors
 /// Where a stored secret is damaged.
 pub fn target_of(row: &Subscription, now: Timestamp) -> Result<Target, Error> {
-    let mut secrets = vec![Secret::parse(&row.secret)?];
+    let mut secrets = vec![SigningSecret::parse(&row.secret)?];
     if let (Some(old), Some(until)) = (&row.old_secret, row.old_secret_until)
         && now.as_microsecond() < until
     {
-        secrets.push(Secret::parse(old)?);
+        secrets.push(SigningSecret::parse(old)?);
     }
     Ok(Target {
         url: row.url.clone(),

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::scim::project::Selection;
-use crate::scim::{Precondition, ResourceType, Version, secrets};
+use scim_core::project::Selection;
+use scim_core::{Precondition, ResourceType, Version, secrets};
+
 use crate::service::present::{self, Lookup, Return, Written};
 use crate::service::{Context, Error, GroupNames, Options};
 use crate::store::changes::{Change, ChangeKind};

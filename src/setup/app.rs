@@ -1,14 +1,14 @@
 //! The app integration: found by its stored id, else by marker, else made. Never twice, and never replaced by PUT where
 //! SCIM may have been switched on by hand: a PUT would switch it off.
 
+use okta_client::transport::Body;
+use okta_client::value::{id_of, text};
 use reqwest::Method;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::setup::definition::Carries;
 use crate::setup::kept::Keep;
-use crate::setup::okta::value::{id_of, text};
-use crate::setup::okta::wire::Body;
 use crate::setup::run::{Action, Change, Run, Write};
 use crate::setup::wish::Wish;
 use crate::setup::{Failure, OktaId, Why};

@@ -1,14 +1,15 @@
 //! `apply`: makes true what the looks find, looks again, and goes on. Each step is read, compared, written only where it
 //! differs, and read back, so that it can be stopped anywhere.
 
-use crate::config::Secret;
+use okta_client::transport::Body;
+use okta_client::value::text;
+use secrecy::{ExposeSecret as _, SecretString};
+
 use crate::setup::clicks::{Waiting, wait_for_clicks};
 use crate::setup::connect::{self, Connection};
 use crate::setup::instructions::TokenPlace;
 use crate::setup::kept::{Keep, KeptApp};
 use crate::setup::look::{Found, STEPS, Step, find, look, read_back, report_drift, short};
-use crate::setup::okta::value::text;
-use crate::setup::okta::wire::Body;
 use crate::setup::report::{Outcome, State};
 use crate::setup::run::{Action, Change, Run, Write};
 use crate::setup::{Failure, OktaId, Why, app};
@@ -22,7 +23,7 @@ const MAX_ROUNDS: usize = 6;
 /// See [`Failure`]. What was done until then is on record, and the next run goes on from there.
 pub async fn apply(
     run: &mut Run,
-    hook_secret: Option<Secret>,
+    hook_secret: Option<SecretString>,
     waiting: Waiting,
 ) -> Result<Outcome, Failure> {
     if connect::is_by_hand(&run.session.wish)
@@ -164,23 +165,25 @@ async fn perform(run: &mut Run, found: &mut Found, change: &Change) -> Result<()
 }
 
 /// Hands the token to the admin, and only then counts it as delivered.
-async fn deliver(run: &mut Run, found: &mut Found, secret: &Secret) -> Result<(), Failure> {
+async fn deliver(run: &mut Run, found: &mut Found, secret: &SecretString) -> Result<(), Failure> {
     match &run.options.token_file {
         Some(path) => {
             write_secret(path, secret)?;
             found.token = TokenPlace::File(path.display().to_string());
         }
         None => {
-            run.report
-                .tell(&format!("SCIM token (shown once): {}", secret.expose()));
-            found.token = TokenPlace::Here(secret.expose().to_owned());
+            run.report.tell(&format!(
+                "SCIM token (shown once): {}",
+                secret.expose_secret()
+            ));
+            found.token = TokenPlace::Here(secret.expose_secret().to_owned());
         }
     }
     run.kept.keep(&Keep::Connected, None);
     run.save().await
 }
 
-fn write_secret(path: &std::path::Path, secret: &Secret) -> Result<(), Failure> {
+fn write_secret(path: &std::path::Path, secret: &SecretString) -> Result<(), Failure> {
     use std::io::Write as _;
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create(true).truncate(true);
@@ -191,7 +194,7 @@ fn write_secret(path: &std::path::Path, secret: &Secret) -> Result<(), Failure> 
     }
     options
         .open(path)
-        .and_then(|mut file| writeln!(file, "{}", secret.expose()))
+        .and_then(|mut file| writeln!(file, "{}", secret.expose_secret()))
         .map_err(|error| {
             Failure::new(
                 Why::Invalid,

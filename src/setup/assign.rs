@@ -3,12 +3,12 @@
 
 use std::collections::BTreeSet;
 
+use okta_client::transport::Body;
+use okta_client::value::{id_of, quoted, text};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::setup::kept::Keep;
-use crate::setup::okta::value::{id_of, quoted, text};
-use crate::setup::okta::wire::Body;
 use crate::setup::run::{Change, Run, Write};
 use crate::setup::session::Session;
 use crate::setup::wish::PushGroup;

@@ -1,10 +1,10 @@
 //! `rollcall setup check`: reads only, and says what would stand in the way.
 
 use jiff::Timestamp;
+use okta_client::value::text;
+use okta_client::{Login, client};
 use serde_json::Value;
 
-use crate::setup::okta::value::text;
-use crate::setup::okta::{Login, client};
 use crate::setup::report::Report;
 use crate::setup::session::Session;
 use crate::setup::{Failure, OktaId, Why};
@@ -48,7 +48,7 @@ pub async fn org(session: &Session, report: &mut Report) -> Result<String, Failu
         _ => "unknown engine",
     };
     report.ok("org", format!("{} ({engine}, id {id})", session.wish.org));
-    let now = session.client.clock().now();
+    let now = session.client.now();
     match client::skew_s(answer.limits, now) {
         Some(skew) if skew.abs() > MAX_SKEW_S => report.fault(
             "clock",
@@ -216,7 +216,7 @@ async fn lifetime(session: &Session, user: &OktaId, report: &mut Report) -> Resu
         }
         Err(failure) => return Err(failure),
     };
-    let now = session.client.clock().now();
+    let now = session.client.now();
     let own = answer
         .body
         .as_array()

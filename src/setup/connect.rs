@@ -1,15 +1,15 @@
 //! Rollcall's own token, the connection, and the step that Okta leaves to a person.
 
 use jiff::Timestamp;
+use okta_client::transport::Body;
+use okta_client::value::{text, texts};
 use reqwest::Method;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 
-use crate::config::Secret;
 use crate::service::arrivals::Kind as Arrived;
 use crate::setup::definition::Carries;
 use crate::setup::kept::{Keep, KeptToken};
-use crate::setup::okta::value::{text, texts};
-use crate::setup::okta::wire::Body;
 use crate::setup::run::{Action, Change, Run, Write, ours};
 use crate::setup::wish::Wish;
 use crate::setup::{Failure, OktaId, Why};
@@ -57,7 +57,7 @@ pub async fn look_at_token(run: &Run) -> Result<Vec<Change>, Failure> {
 ///
 /// # Errors
 /// Where the database does not answer, or somebody else's token has the name.
-pub async fn make_token(run: &mut Run) -> Result<Secret, Failure> {
+pub async fn make_token(run: &mut Run) -> Result<SecretString, Failure> {
     if run.kept.token.is_some() {
         run.records.revoke_token(TOKEN_NAME).await.map_err(ours)?;
     }
@@ -81,7 +81,7 @@ pub async fn make_token(run: &mut Run) -> Result<Secret, Failure> {
         match run.session.wish.provisioning.token_days {
             None => None,
             Some(days) => {
-                let now = run.session.client.clock().now();
+                let now = run.session.client.now();
                 let span = jiff::SignedDuration::from_hours(i64::from(days).saturating_mul(24));
                 let expires: Result<Timestamp, _> = now.checked_add(span);
                 Some(expires.map_err(|_| {
@@ -94,7 +94,7 @@ pub async fn make_token(run: &mut Run) -> Result<Secret, Failure> {
         .make_token(TOKEN_NAME, expires)
         .await
         .map_err(ours)?;
-    Ok(Secret::new(secret))
+    Ok(SecretString::from(secret))
 }
 
 /// What Okta says of the app's connection.
@@ -150,10 +150,10 @@ pub async fn look(run: &Run, app: Option<&OktaId>) -> Result<Vec<Change>, Failur
 }
 
 /// The body that connects an app which takes a token.
-pub fn connection_body(wish: &Wish, secret: &Secret) -> Value {
+pub fn connection_body(wish: &Wish, secret: &SecretString) -> Value {
     json!({
         "baseUrl": wish.rollcall.base_url,
-        "profile": { "authScheme": "TOKEN", "token": secret.expose() },
+        "profile": { "authScheme": "TOKEN", "token": secret.expose_secret() },
     })
 }
 

@@ -1,10 +1,10 @@
 //! `rollcall setup check`: reads only. Credential, app, connection, clock, room in the rate limit, drift.
 
+use okta_client::value::{id_of, text};
 use serde_json::Value;
 
 use crate::setup::connect::{self, Connection};
 use crate::setup::definition::Carries;
-use crate::setup::okta::value::{id_of, text};
 use crate::setup::report::{Level, Outcome};
 use crate::setup::run::Run;
 use crate::setup::{Failure, app, assign, check, look};

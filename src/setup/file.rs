@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use okta_client::Org;
 use serde::Deserialize;
 
-use crate::setup::okta::Org;
 use crate::setup::wish::{
     App, Assign, Attribute, EventHook, Provisioning, PushGroup, Rollcall, Wish,
 };

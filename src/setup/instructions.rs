@@ -1,9 +1,9 @@
 //! The clicks in Okta's Admin Console that no API does, with the real values.
 
+use okta_client::value::{id_of, text};
 use serde_json::Value;
 
 use crate::setup::kind::Kind;
-use crate::setup::okta::value::{id_of, text};
 use crate::setup::wish::Wish;
 
 /// How the admin comes by the token.

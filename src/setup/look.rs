@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
+use okta_client::value::{id_of, text, texts};
+use secrecy::SecretString;
 use serde_json::{Value, json};
 
-use crate::config::Secret;
 use crate::setup::assign::{self, Resolved};
 use crate::setup::definition::Carries;
 use crate::setup::instructions::{self, TokenPlace};
-use crate::setup::okta::value::{id_of, text, texts};
 use crate::setup::run::{Change, Run};
 use crate::setup::{Failure, OktaId, Why, app, check, connect, profile, recover, watch};
 
@@ -59,7 +59,7 @@ pub struct Found {
     pub app: Option<Value>,
     pub wished: Resolved,
     pub token: TokenPlace,
-    pub hook_secret: Option<Secret>,
+    pub hook_secret: Option<SecretString>,
 }
 
 impl Found {
@@ -72,7 +72,7 @@ impl Found {
 ///
 /// # Errors
 /// See [`Failure`].
-pub async fn find(run: &mut Run, hook_secret: Option<Secret>) -> Result<Found, Failure> {
+pub async fn find(run: &mut Run, hook_secret: Option<SecretString>) -> Result<Found, Failure> {
     let session = Arc::clone(&run.session);
     run.report.org = Some(session.wish.org.to_string());
     // Who only wants something done need not read what is well; `check` and `status` tell it.

@@ -17,7 +17,6 @@ pub mod instructions;
 pub mod kept;
 pub mod kind;
 pub mod look;
-pub mod okta;
 pub mod plan;
 pub mod profile;
 pub mod reconcile;
@@ -31,6 +30,6 @@ pub mod verify;
 pub mod watch;
 pub mod wish;
 
-pub use okta::{Failure, Mode, OktaId, Why};
+pub use okta_client::{Failure, Mode, OktaId, Why};
 pub use run::Run;
 pub use session::Session;

@@ -1,6 +1,7 @@
 //! `plan` and `status`: what differs, and nothing is written.
 
-use crate::config::Secret;
+use secrecy::SecretString;
+
 use crate::setup::connect::{self, Manual};
 use crate::setup::definition::Carries;
 use crate::setup::look::{Found, STEPS, Step, find, look, report_drift};
@@ -12,7 +13,7 @@ use crate::setup::{Failure, Run};
 ///
 /// # Errors
 /// See [`Failure`].
-pub async fn plan(run: &mut Run, hook_secret: Option<Secret>) -> Result<Outcome, Failure> {
+pub async fn plan(run: &mut Run, hook_secret: Option<SecretString>) -> Result<Outcome, Failure> {
     let found = find(run, hook_secret).await?;
     let mut outcome = Outcome::Done;
     for step in STEPS {

@@ -1,10 +1,10 @@
 //! Attributes of the app's profile, and the mappings that fill them. Only after the connection is saved: Okta refuses a
 //! connection whose own attributes clash with some that were added before.
 
+use okta_client::value::{id_of, text};
 use serde_json::{Map, Value, json};
 
 use crate::setup::kept::Keep;
-use crate::setup::okta::value::{id_of, text};
 use crate::setup::run::{Change, Run, Write};
 use crate::setup::wish::{Attribute, Push};
 use crate::setup::{Failure, OktaId, Why};

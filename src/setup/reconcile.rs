@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use okta_client::value::{id_of, text};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::service::setup::Person;
-use crate::setup::okta::value::{id_of, text};
 use crate::setup::report::Outcome;
 use crate::setup::run::{Run, ours};
 use crate::setup::status::needed;

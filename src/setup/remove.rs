@@ -4,14 +4,14 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use okta_client::Login;
+use okta_client::transport::Body;
+use okta_client::value::{id_of, text, texts};
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
 use crate::setup::clicks::Waiting;
 use crate::setup::kept::Keep;
-use crate::setup::okta::Login;
-use crate::setup::okta::value::{id_of, text, texts};
-use crate::setup::okta::wire::Body;
 use crate::setup::report::{Outcome, State};
 use crate::setup::run::{Run, Write, ours};
 use crate::setup::{Failure, OktaId, Why, app, assign, check, connect, look, recover, watch};

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
+use okta_client::client::Answer;
+use okta_client::transport::Body;
 use reqwest::Method;
 use serde_json::Value;
 
 use crate::service;
 use crate::service::setup::{Ended, Records};
 use crate::setup::kept::{Keep, Kept};
-use crate::setup::okta::client::Answer;
-use crate::setup::okta::wire::Body;
 use crate::setup::report::Report;
 use crate::setup::session::Session;
 use crate::setup::{Failure, OktaId, Why};

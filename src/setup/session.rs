@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use okta_client::client::Patience;
+use okta_client::key::SigningKey;
+use okta_client::login::{SCOPES, ServiceApp};
+use okta_client::{Client, Login};
+use secrecy::ExposeSecret as _;
+
 use crate::clock::Clock;
 use crate::config::OktaSettings;
-use crate::setup::okta::client::Patience;
-use crate::setup::okta::key::SigningKey;
-use crate::setup::okta::login::{SCOPES, ServiceApp};
-use crate::setup::okta::{Client, Login};
 use crate::setup::wish::Wish;
 use crate::setup::{Failure, Mode, Why, file};
 
@@ -33,7 +35,12 @@ impl Session {
             mode,
             max_wait: settings.max_wait,
         };
-        let client = Client::new(wish.org.clone(), login, clock, patience)?;
+        let client = Client::new(
+            wish.org.clone(),
+            login,
+            Arc::new(move || clock.now()),
+            patience,
+        )?;
         Ok(Self { wish, client })
     }
 }
@@ -44,13 +51,13 @@ fn login(settings: &OktaSettings, wish: &Wish) -> Result<Login, Failure> {
         let key = settings.key.as_ref().ok_or_else(|| {
             fault("setup.toml names a service app (okta.client_id), so its private key is needed: --okta-key-file FILE".to_owned())
         })?;
-        let key = SigningKey::parse(key.expose(), wish.key_id.as_deref())
+        let key = SigningKey::parse(key.expose_secret(), wish.key_id.as_deref())
             .map_err(|problem| fault(format!("The service app's key cannot be used: {problem}")))?;
         let app = ServiceApp::new(client_id.clone(), key, wish.wanted_scopes())?;
         return Ok(Login::ServiceApp(Box::new(app)));
     }
     match &settings.token {
-        Some(token) => Login::token(token.expose()),
+        Some(token) => Login::token(token.expose_secret()),
         None if settings.key.is_some() => Err(fault(
             "A key was given, but setup.toml does not name the service app: set okta.client_id.".to_owned(),
         )),

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use okta_client::value::text;
 use serde_json::{Value, json};
 
 use crate::service::setup::Write;
 use crate::setup::look::{self, Found};
-use crate::setup::okta::value::text;
 use crate::setup::report::Outcome;
 use crate::setup::run::{Run, ours};
 use crate::setup::{Failure, OktaId, plan, watch};
@@ -18,7 +18,7 @@ const WRITES: i64 = 20;
 /// See [`Failure`].
 pub async fn status(
     run: &mut Run,
-    hook_secret: Option<crate::config::Secret>,
+    hook_secret: Option<secrecy::SecretString>,
 ) -> Result<Outcome, Failure> {
     let found = look::find(run, hook_secret).await?;
     let outcome = plan::states(run, &found).await?;

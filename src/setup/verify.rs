@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use okta_client::value::text;
 use serde_json::{Value, json};
 
 use crate::service::setup::Person;
 use crate::setup::clicks::Waiting;
-use crate::setup::okta::value::text;
 use crate::setup::report::{Outcome, State};
 use crate::setup::run::{Run, ours};
 use crate::setup::status::needed;

@@ -1,12 +1,12 @@
 //! Watching what Okta does: an event hook where one is wished, and the System Log.
 
+use okta_client::transport::Body;
+use okta_client::value::{id_of, text, texts};
 use reqwest::Method;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 
-use crate::config::Secret;
 use crate::setup::kept::Keep;
-use crate::setup::okta::value::{id_of, text, texts};
-use crate::setup::okta::wire::Body;
 use crate::setup::run::{Change, Run, Write};
 use crate::setup::session::Session;
 use crate::setup::wish::EventHook;
@@ -21,7 +21,7 @@ const MAX_PAGES: usize = 20;
 ///
 /// # Errors
 /// A hook that is wished without its secret; see [`Failure`] for the rest.
-pub async fn look(run: &mut Run, secret: Option<&Secret>) -> Result<Vec<Change>, Failure> {
+pub async fn look(run: &mut Run, secret: Option<&SecretString>) -> Result<Vec<Change>, Failure> {
     let wished = run.session.wish.event_hook.clone();
     let Some(wished) = wished else {
         return match &run.kept.hook {
@@ -96,7 +96,7 @@ pub async fn find(session: &Session) -> Result<Option<OktaId>, Failure> {
     Ok(all.iter().find(|one| is_it(one, wished)).and_then(id_of))
 }
 
-fn body(wished: &EventHook, secret: Option<&Secret>) -> Result<Value, Failure> {
+fn body(wished: &EventHook, secret: Option<&SecretString>) -> Result<Value, Failure> {
     let secret = secret.ok_or_else(|| {
         Failure::new(
             Why::Invalid,
@@ -108,7 +108,7 @@ fn body(wished: &EventHook, secret: Option<&Secret>) -> Result<Value, Failure> {
         "events": { "type": "EVENT_TYPE", "items": wished.events },
         "channel": { "type": "HTTP", "version": "1.0.0", "config": {
             "uri": wished.url,
-            "authScheme": { "type": "HEADER", "key": "Authorization", "value": secret.expose() },
+            "authScheme": { "type": "HEADER", "key": "Authorization", "value": secret.expose_secret() },
         } },
     }))
 }
@@ -150,7 +150,7 @@ pub async fn failures(run: &mut Run, app: &OktaId) -> Result<Vec<Failed>, Failur
     let first = match cursor {
         Some(url) => client.get_page(&url).await,
         None => {
-            let now = client.clock().now();
+            let now = client.now();
             let since = now
                 .checked_sub(jiff::SignedDuration::from_hours(FIRST_LOOK_HOURS))
                 .unwrap_or(now);

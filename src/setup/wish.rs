@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
+use okta_client::Org;
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::setup::kind::Kind;
-use crate::setup::okta::Org;
 
 /// The wished state, read and checked.
 #[derive(Debug, Clone)]

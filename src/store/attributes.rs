@@ -2,9 +2,9 @@
 
 use diesel::sql_types::{Text, Untyped};
 use diesel::{ExpressionMethods, QueryDsl, QueryableByName, RunQueryDsl};
+use scim_core::indexing::IndexRow;
 use serde::Serialize;
 
-use crate::scim::leaves::IndexRow;
 use crate::store::schema::attributes;
 use crate::store::sql::{Bind, Column, Fixed, OneOf, Prepared, Sql, rows};
 use crate::store::{Backend, Conn, ResourceId, StoreError, TenantId, Tx, unique_values};

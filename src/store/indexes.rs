@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use diesel::sql_types::{BigInt, Bool, Text};
 use diesel::{QueryableByName, RunQueryDsl};
+use scim_core::indexing::IndexRow;
 
-use crate::scim::leaves::IndexRow;
 use crate::store::resources::{Stored, StoredRow};
 use crate::store::sql::Sql;
 use crate::store::{Conn, ResourceId, StoreError, TenantId, Tx, attributes, unique_values};
@@ -19,7 +19,7 @@ use crate::store::{Conn, ResourceId, StoreError, TenantId, Tx, attributes, uniqu
 pub struct Wanted {
     pub resource_type: String,
     pub path: String,
-    /// How its rows are made, see [`crate::scim::leaves::index_rule`].
+    /// How its rows are made, see [`scim_core::indexing::index_rule`].
     pub rule: String,
 }
 

@@ -5,9 +5,9 @@ use std::collections::{HashMap, HashSet};
 
 use diesel::sql_types::{Bool, Nullable, Text};
 use diesel::{BoolExpressionMethods, ExpressionMethods, QueryDsl, QueryableByName, RunQueryDsl};
+use scim_core::Member;
 use serde::Serialize;
 
-use crate::scim::Member;
 use crate::store::schema::members;
 use crate::store::sql::{Bind, Column, Fixed, OneOf, Prepared, Sql, rows};
 use crate::store::{Backend, Conn, ResourceId, StoreError, TenantId, Tx};

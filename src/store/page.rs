@@ -9,12 +9,12 @@ mod search;
 
 use std::sync::Arc;
 
-use crate::scim::registry::AttrRef;
-use crate::scim::sort::{Order, SortKey};
-use crate::scim::{Filter, ResourceType, ScimError};
+use scim_core::registry::AttrRef;
+use scim_core::sort::{Order, SortKey};
+use scim_core::{Filter, ResourceType, ScimError};
+
 use crate::store::resources::Stored;
 use crate::store::{Conn, ResourceId, StoreError, TenantId};
-
 use search::Search;
 
 /// How many documents a filter may read where nobody says otherwise.

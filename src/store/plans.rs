@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use diesel::connection::{Connection, Instrumentation, InstrumentationEvent};
 use diesel::sql_types::{BigInt, Text};
 use diesel::{QueryableByName, RunQueryDsl, sql_query};
+use scim_core::Member;
 
-use crate::scim::Member;
 use crate::store::changes::{self, Change, ChangeKind};
 use crate::store::directory::{self, Column};
 use crate::store::resources::{self, Password, Update};

@@ -1,6 +1,6 @@
 //! A resolved filter as an SQL condition on `resources`.
 //!
-//! What [`crate::scim::eval`] says the condition says too, or at least it holds for every resource that
+//! What [`scim_core::eval`] says the condition says too, or at least it holds for every resource that
 //! matches ([`Plan::exact`] tells which); a property test holds both to it on both databases. Knows nothing of
 //! pages, nor of what is in a document.
 //!
@@ -13,15 +13,13 @@ mod fragment;
 mod relation;
 mod term;
 
+use scim_core::filter::{CompareOp, Filter, Operand};
+use scim_core::registry::AttrRef;
+use scim_core::schema::Type;
+use scim_core::{ResourceType, eval};
 use serde_json::Value;
 
-use crate::scim::ResourceType;
-use crate::scim::eval;
-use crate::scim::filter::{CompareOp, Filter, Operand};
-use crate::scim::registry::AttrRef;
-use crate::scim::schema::Type;
 use crate::store::{Backend, TenantId};
-
 use fragment::Test;
 pub(super) use fragment::{Bind, Statement, unindexed};
 pub use fragment::{Fragment, successor};

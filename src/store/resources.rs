@@ -3,12 +3,13 @@
 //! It must not know what a document means: the caller hands the columns and the index rows in.
 
 use diesel::sql_types::{BigInt, Text, Untyped};
-use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, Queryable, QueryableByName};
-use diesel::{RunQueryDsl, Selectable, SelectableHelper};
-
+use diesel::{
+    ExpressionMethods, OptionalExtension, QueryDsl, Queryable, QueryableByName, RunQueryDsl,
+    Selectable, SelectableHelper,
+};
+use scim_core::indexing::{HotColumns, IndexRow};
 use serde::Serialize;
 
-use crate::scim::leaves::{HotColumns, IndexRow};
 use crate::store::schema::resources;
 use crate::store::sql::{Bind, Column, Fixed, OneOf, Prepared, Sql, rows};
 use crate::store::{Backend, Conn, ResourceId, StoreError, TenantId, Tx, attributes, members};

@@ -357,9 +357,9 @@ impl Fixed for GroupsByUserName {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scim::Member;
     use crate::store::testing::{TENANT, group, id, user, with_store};
     use crate::store::{Tx, members};
+    use scim_core::Member;
 
     fn add(tx: &mut Tx<'_>, to: &str, member: &str) -> Result<(), StoreError> {
         let member = Member {

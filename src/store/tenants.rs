@@ -4,8 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, Queryable, RunQueryDsl};
+use scim_core::Compatibility;
 
-use crate::scim::Compatibility;
 use crate::store::schema::{access_epochs, tenants};
 use crate::store::sql::Sql;
 use crate::store::{Conn, StoreError, TenantId, indexes};

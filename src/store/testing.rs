@@ -4,9 +4,9 @@
 #[path = "../../tests/it/harness/postgres.rs"]
 mod postgres;
 
+use scim_core::indexing::HotColumns;
 use tempfile::TempDir;
 
-use crate::scim::leaves::HotColumns;
 use crate::store::resources::{self, NewResource};
 use crate::store::{Config, DatabaseUrl, ResourceId, Store, StoreError, TenantId, Tx};
 

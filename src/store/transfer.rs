@@ -4,9 +4,9 @@
 
 use diesel::sql_types::{BigInt, Nullable, Text};
 use diesel::{ExpressionMethods, QueryDsl, QueryableByName, RunQueryDsl};
+use scim_core::indexing::{HotColumns, IndexRow};
 use serde::Serialize;
 
-use crate::scim::leaves::{HotColumns, IndexRow};
 use crate::store::changes::{self, Recorded};
 use crate::store::counts::{self, Count};
 use crate::store::schema::{counts as counts_table, resources, tenants};

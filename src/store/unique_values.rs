@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 
 use diesel::sql_types::Text;
 use diesel::{OptionalExtension, QueryableByName, RunQueryDsl};
+use scim_core::indexing::IndexRow;
 use serde::Serialize;
 
-use crate::scim::leaves::IndexRow;
 use crate::store::sql::{Column, Sql, rows};
 use crate::store::{Conn, ResourceId, StoreError, TenantId, Tx};
 

@@ -18,18 +18,13 @@ const ROOTS: [&str; 3] = ["app", "cli", "main"];
 
 const LAYERS: &[Layer] = &[
     Layer {
-        name: "scim",
-        may_use: &[],
-        must_not: &["actix_web", "diesel", "tokio", "tracing", "jsonwebtoken"],
-    },
-    Layer {
         name: "store",
-        may_use: &["scim", "telemetry"],
+        may_use: &["telemetry"],
         must_not: &["actix_web", "jsonwebtoken"],
     },
     Layer {
         name: "service",
-        may_use: &["scim", "store", "clock", "auth", "issuers"],
+        may_use: &["store", "clock", "auth", "issuers"],
         must_not: &["actix_web", "diesel"],
     },
     Layer {
@@ -49,7 +44,7 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         name: "http",
-        may_use: &["service", "scim", "auth", "deliver", "telemetry"],
+        may_use: &["service", "auth", "deliver", "telemetry"],
         must_not: &["diesel"],
     },
     Layer {
@@ -123,7 +118,7 @@ fn no_layer_names_what_it_must_not_know() -> io::Result<()> {
 fn the_reader_sees_every_spelling() {
     let cases: [(&str, &[&str]); 6] = [
         ("use crate::store::Store;", &["store"]),
-        ("use crate::{scim::Filter, store};", &["scim", "store"]),
+        ("use crate::{scim::Filter, store};", &["store"]),
         (
             "use crate::{service::{a, b}, http::c};",
             &["service", "http"],

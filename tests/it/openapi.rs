@@ -5,7 +5,7 @@ use std::{fs, iter};
 
 use reqwest::Method;
 use rollcall::http::{SCIM_ROOT, openapi};
-use rollcall::scim::Registry;
+use scim_core::Registry;
 use serde_json::{Map, Value, json};
 
 use crate::harness::{Client, Reply, SCIM, both};

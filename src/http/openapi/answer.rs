@@ -1,6 +1,8 @@
 //! What operations can answer: success with a body, and every error once as a component.
 
 use actix_web::http::StatusCode;
+use scim_core::ErrorKind;
+use scim_core::message::ERROR;
 use serde_json::{Map, Value, json};
 use utoipa::openapi::header::{Header, HeaderBuilder};
 use utoipa::openapi::path::{OperationBuilder, PathItem};
@@ -10,8 +12,6 @@ use utoipa::openapi::{Components, Content, ContentBuilder};
 
 use crate::http::openapi::schema::{integer, string};
 use crate::http::respond::SCIM_JSON;
-use crate::scim::ErrorKind;
-use crate::scim::message::ERROR;
 
 pub const JSON: &str = "application/json";
 

@@ -1,5 +1,7 @@
 //! `/Bulk`.
 
+use scim_core::message::{BULK_REQUEST, BULK_RESPONSE, ERROR, PATCH_OP};
+use scim_core::name::{GROUP, USER};
 use serde_json::{Value, json};
 use utoipa::openapi::path::{HttpMethod, OperationBuilder, PathItem};
 use utoipa::openapi::request_body::RequestBodyBuilder;
@@ -13,8 +15,6 @@ use crate::http::openapi::answer::{self, BODY, GUARDED, JSON};
 use crate::http::openapi::schema::{object, string, urns};
 use crate::http::openapi::tag;
 use crate::http::respond::SCIM_JSON;
-use crate::scim::message::{BULK_REQUEST, BULK_RESPONSE, ERROR, PATCH_OP};
-use crate::scim::name::{GROUP, USER};
 
 /// The schemas of request and answer.
 pub fn register(mut components: Components) -> Components {

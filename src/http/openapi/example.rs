@@ -1,11 +1,10 @@
 //! Sample data for the document: people and groups of an invented company, in the forms that Okta sends.
 
+use scim_core::ResourceType;
+use scim_core::message::{LIST_RESPONSE, PATCH_OP};
+use scim_core::name::{ENTERPRISE_USER, GROUP, USER};
 use serde_json::{Value, json};
 use utoipa::openapi::example::{Example, ExampleBuilder};
-
-use crate::scim::ResourceType;
-use crate::scim::message::{LIST_RESPONSE, PATCH_OP};
-use crate::scim::name::{ENTERPRISE_USER, GROUP, USER};
 
 /// Examples by name.
 pub type Named = Vec<(&'static str, Example)>;

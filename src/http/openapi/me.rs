@@ -1,9 +1,9 @@
 //! `/Me`: what there is for one user, but for the id.
 
+use scim_core::ResourceType;
 use utoipa::openapi::path::{Operation, PathItem};
 
 use crate::http::openapi::{answer, resources, tag};
-use crate::scim::ResourceType;
 
 /// `/Me`, where `rt` is the type of users.
 pub fn path(rt: &ResourceType) -> PathItem {

@@ -1,13 +1,13 @@
 //! The bodies that are no resource: errors, PATCH requests and lists.
 
+use scim_core::ErrorKind;
+use scim_core::message::{ERROR, LIST_RESPONSE, PATCH_OP, SEARCH_REQUEST};
 use serde_json::{Value, json};
 use utoipa::openapi::schema::{
     ArrayBuilder, ObjectBuilder, OneOfBuilder, Ref, Schema, SchemaType, Type as JsonType,
 };
 
 use crate::http::openapi::schema::{integer, object, string, urns};
-use crate::scim::ErrorKind;
-use crate::scim::message::{ERROR, LIST_RESPONSE, PATCH_OP, SEARCH_REQUEST};
 
 /// What the standards name; a client may meet any of them in a later version.
 const ERROR_KINDS: [ErrorKind; 13] = [

@@ -1,5 +1,8 @@
 //! The operations of each resource type.
 
+use scim_core::ResourceType;
+use scim_core::registry::Access;
+use scim_core::schema::{Mutability, Uniqueness};
 use utoipa::openapi::link::LinkBuilder;
 use utoipa::openapi::path::{
     HttpMethod, OperationBuilder, Parameter, ParameterBuilder, ParameterIn, PathItem,
@@ -14,9 +17,6 @@ use crate::http::openapi::answer::{self, BODY, GUARDED_SCIM, JSON};
 use crate::http::openapi::example;
 use crate::http::openapi::schema::{integer, string};
 use crate::http::respond::SCIM_JSON;
-use crate::scim::ResourceType;
-use crate::scim::registry::Access;
-use crate::scim::schema::{Mutability, Uniqueness};
 
 /// `/Users`: list and create.
 pub fn collection(rt: &ResourceType) -> PathItem {

@@ -3,6 +3,10 @@
 
 use std::sync::Arc;
 
+use scim_core::admit::MAX_INDEXED_BYTES;
+use scim_core::members::MAX_ID_BYTES;
+use scim_core::schema::{Attribute, Mutability, Returned, Schema as ScimSchema, Type};
+use scim_core::{ResourceType, registry};
 use serde_json::{Value, json};
 use utoipa::openapi::RefOr;
 use utoipa::openapi::extensions::Extensions;
@@ -10,12 +14,6 @@ use utoipa::openapi::schema::{
     AdditionalProperties, Array, ArrayBuilder, KnownFormat, Object, ObjectBuilder, Schema,
     SchemaFormat, SchemaType, Type as JsonType,
 };
-
-use crate::scim::ResourceType;
-use crate::scim::admit::MAX_INDEXED_BYTES;
-use crate::scim::members::MAX_ID_BYTES;
-use crate::scim::registry;
-use crate::scim::schema::{Attribute, Mutability, Returned, Schema as ScimSchema, Type};
 
 /// Not blank, and no control character: what every user name must be.
 const USER_NAME: &str = r"^[^\u0000-\u001F\u007F-\u009F]*[^\s\u0000-\u001F\u007F-\u009F][^\u0000-\u001F\u007F-\u009F]*$";

@@ -1,5 +1,7 @@
 //! Queries by POST, and of all resource types.
 
+use scim_core::ResourceType;
+use scim_core::message::SEARCH_REQUEST;
 use serde_json::json;
 use utoipa::openapi::path::{HttpMethod, OperationBuilder, PathItem, PathItemBuilder};
 use utoipa::openapi::request_body::{RequestBody, RequestBodyBuilder};
@@ -11,8 +13,6 @@ use crate::http::openapi::answer::{self, BODY, GUARDED_SCIM, JSON};
 use crate::http::openapi::resources::{page, plural};
 use crate::http::openapi::{example, tag};
 use crate::http::respond::SCIM_JSON;
-use crate::scim::ResourceType;
-use crate::scim::message::SEARCH_REQUEST;
 
 /// The page of resources of all types.
 pub const ANY_LIST: &str = "ResourceList";

@@ -2,6 +2,7 @@
 
 use std::iter;
 
+use scim_core::Registry;
 use serde_json::{Value, json};
 use utoipa::openapi::content::ContentBuilder;
 use utoipa::openapi::path::{
@@ -12,13 +13,11 @@ use utoipa::openapi::response::{Response, ResponseBuilder};
 use utoipa::openapi::schema::{ArrayBuilder, Ref, Schema};
 use utoipa::openapi::{Components, RefOr, Required};
 
-use crate::http::SCIM_ROOT;
-use crate::http::admin;
 use crate::http::openapi::answer::{self, BODY, GUARDED, JSON};
 use crate::http::openapi::schema::{self, object, string};
 use crate::http::openapi::{message, tag};
 use crate::http::respond::SCIM_JSON;
-use crate::scim::Registry;
+use crate::http::{SCIM_ROOT, admin};
 
 const CORE: &str = "urn:ietf:params:scim:schemas:core:2.0";
 

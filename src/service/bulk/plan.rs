@@ -4,16 +4,16 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use scim_core::bulk::{Envelope, Known, Operation, References, Target, Task, Verb};
+use scim_core::version::{Precondition, Tags};
+use scim_core::{Registry, ResourceType, ScimError, bulk};
+
 use crate::auth::Scope;
 use crate::clock::Clock;
-use crate::scim::bulk::{self, Envelope, Known, Operation, References, Target, Task, Verb};
-use crate::scim::version::{Precondition, Tags};
-use crate::scim::{Registry, ResourceType, ScimError};
 use crate::service::bulk::run::{Job, Run, Write};
 use crate::service::bulk::{Done, Outcome};
-use crate::service::present;
 use crate::service::verbs::{Create, Delete, Patch, Replace};
-use crate::service::{Context, Error, Options};
+use crate::service::{Context, Error, Options, present};
 use crate::store::ResourceId;
 
 /// What is the same for all operations.

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
+use scim_core::bulk::Verb;
+use scim_core::project::Selection;
+use scim_core::{ScimError, Version};
 
-use crate::scim::bulk::Verb;
-use crate::scim::project::Selection;
-use crate::scim::{ScimError, Version};
 use crate::service::bulk::Done;
 use crate::service::present::{Return, Wish, Written};
 use crate::service::verbs::{Create, Delete, Patch, Replace};

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use scim_core::personal_data::Names;
+use scim_core::{Document, Registry, ResourceType, indexing};
 use serde_json::{Map, Value, json};
 
-use crate::scim::traces::Names;
-use crate::scim::{Document, Registry, ResourceType, leaves};
 use crate::service::Error;
 use crate::service::erasure::{PERSON, type_of, unknown};
 use crate::store::changes::{self, ChangeKind};
@@ -34,7 +34,7 @@ pub async fn find(
     let rt = type_of(registry, type_name)?;
     let mut wanted = Document::default();
     wanted.0.insert("userName".to_owned(), json!(user_name));
-    let hot = leaves::hot_columns(&rt, &wanted).user_name;
+    let hot = indexing::hot_columns(&rt, &wanted).user_name;
     let Some(wanted) = hot else {
         return Err(Error::BadRequest(format!("a {} has no userName", rt.name)));
     };
@@ -79,7 +79,7 @@ fn bearers(
             continue;
         }
         let was = Document::parse(&change.payload).unwrap_or_default();
-        if leaves::hot_columns(rt, &was).user_name.as_deref() == Some(name) {
+        if indexing::hot_columns(rt, &was).user_name.as_deref() == Some(name) {
             found.push(change.resource_id);
         }
     }

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use scim_core::field_mask::Limit;
+use scim_core::project::{Selection, project};
+use scim_core::{Registry, ResourceType};
 use serde_json::{Map, Value};
 
-use crate::scim::limit::Limit;
-use crate::scim::project::{Selection, project};
-use crate::scim::{Registry, ResourceType};
 use crate::service::Context;
 use crate::service::feed::{Change, Difference, Item};
 use crate::store::changes::{ChangeKind, EMPTIED, Recorded};

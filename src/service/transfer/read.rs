@@ -3,8 +3,9 @@
 use std::collections::HashSet;
 use std::io::BufRead;
 
-use crate::scim::compatibility::UnknownCompatibility;
-use crate::scim::{Document, Registry, leaves};
+use scim_core::compatibility::UnknownCompatibility;
+use scim_core::{Document, Registry, indexing};
+
 use crate::service::tenants as named;
 use crate::service::transfer::line::{self, End, FORM, Header, Line, Lines, Sum};
 use crate::service::transfer::{Progress, Tally, Tokens, TransferError, write};
@@ -299,9 +300,9 @@ impl Arrivals<'_> {
             return Err(format!("the document of {:?} has another id", line.id));
         }
         Ok(Arrival {
-            hot: leaves::hot_columns(rt, &document),
-            label: leaves::label(&document),
-            index: leaves::index_rows(rt, &document),
+            hot: indexing::hot_columns(rt, &document),
+            label: indexing::label(&document),
+            index: indexing::index_rows(rt, &document),
             row: ResourceRow {
                 doc: text.to_owned(),
                 id: line.id,

@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 
 use jiff::Timestamp;
+use scim_core::eval::{View, matches};
+use scim_core::render::Meta;
+use scim_core::sort::SortKey;
+use scim_core::views::{GroupView, MemberView};
+use scim_core::{Document, sort};
 
-use crate::scim::Document;
-use crate::scim::eval::{View, matches};
-use crate::scim::render::Meta;
-use crate::scim::sort::{self, SortKey};
-use crate::scim::views::{GroupView, MemberView};
 use crate::store::page::order::{asks_for, mentions};
 use crate::store::page::search::Search;
 use crate::store::page::{Key, PageError};

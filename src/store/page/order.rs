@@ -1,9 +1,10 @@
 //! Where the values lie that a list is ordered by, and the pieces that an ordered list is read in.
 
-use crate::scim::eval;
-use crate::scim::registry::{AttrRef, ResourceType};
-use crate::scim::schema::Type;
-use crate::scim::sort::SortKey;
+use scim_core::eval;
+use scim_core::registry::{AttrRef, ResourceType};
+use scim_core::schema::Type;
+use scim_core::sort::SortKey;
+
 use crate::store::page::Edge;
 use crate::store::predicate::Bind;
 
@@ -171,6 +172,6 @@ pub fn asks_for(sort: Option<&AttrRef>, name: &str) -> bool {
 }
 
 /// Whether the filter asks for it.
-pub fn mentions(filter: Option<&crate::scim::Filter>, name: &str) -> bool {
+pub fn mentions(filter: Option<&scim_core::Filter>, name: &str) -> bool {
     filter.is_some_and(|filter| eval::mentions(filter, name))
 }

@@ -4,10 +4,10 @@ use std::collections::HashMap;
 
 use diesel::RunQueryDsl;
 use diesel::sql_types::{BigInt, Text};
+use scim_core::registry::AttrRef;
+use scim_core::sort::SortKey;
+use scim_core::{ErrorKind, ScimError};
 
-use crate::scim::registry::AttrRef;
-use crate::scim::sort::SortKey;
-use crate::scim::{ErrorKind, ScimError};
 use crate::store::page::order::{Part, Segment, Source, bind};
 use crate::store::page::{CHUNK, Edge, Key, Kind, PageError, PageQuery, Start, Way, count_of};
 use crate::store::predicate::{Bind, Fragment, Plan, Statement, plan, unindexed};

@@ -10,8 +10,9 @@
 
 use std::cmp::Reverse;
 
-use crate::scim::filter::{CompareOp, Filter, Operand};
-use crate::scim::registry::AttrRef;
+use scim_core::filter::{CompareOp, Filter, Operand};
+use scim_core::registry::AttrRef;
+
 use crate::store::predicate::fragment::{Fragment, Test};
 use crate::store::predicate::term::{Condition, Set, Term, Worth};
 use crate::store::predicate::{Compiler, Found, Sign, combine, row_test, set, value_column, worth};

@@ -3,15 +3,15 @@
 //! Knows no table and no filter. What the two databases want differently is in [`position_of`] and [`unindexed`].
 
 use std::borrow::Cow;
+use std::marker::PhantomData;
 
 use diesel::QueryResult;
 use diesel::backend::Backend as DieselBackend;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::serialize::ToSql;
 use diesel::sql_types::{BigInt, Double, HasSqlType, Integer, Text};
-use std::marker::PhantomData;
+use scim_core::filter::CompareOp;
 
-use crate::scim::filter::CompareOp;
 use crate::store::{Backend, Conn};
 
 /// A piece of SQL, safe to put into diesel statements: all that comes from outside is a parameter.

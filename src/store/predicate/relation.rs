@@ -1,10 +1,10 @@
 //! Filters on what is no document: `members` of groups and the derived `groups` of users.
 
+use scim_core::eval;
+use scim_core::filter::{CompareOp, Filter, Operand};
+use scim_core::registry::AttrRef;
 use serde_json::Value;
 
-use crate::scim::eval;
-use crate::scim::filter::{CompareOp, Filter, Operand};
-use crate::scim::registry::AttrRef;
 use crate::store::predicate::fragment::{Fragment, Test};
 use crate::store::predicate::term::{Column, Condition, Set, Term, Worth, render_row};
 use crate::store::predicate::{Compiler, Found, Sign, combine, set, test};

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
+use scim_core::sort::Order;
+use scim_core::{Compatibility, filter};
 
 use super::filters::filters;
 use super::population::{BASE_URL, Population};
-use crate::scim::sort::Order;
-use crate::scim::{Compatibility, filter};
 use crate::store::page::{Kind, PageQuery, SCAN_LIMIT, Start, page};
 use crate::store::predicate::plan;
 use crate::store::testing::{TENANT, block_on, on_each};

@@ -5,18 +5,18 @@ use std::sync::Arc;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
+use scim_core::ResourceType;
+use scim_core::registry::AttrRef;
+use scim_core::schema::{Attribute, Returned, Type};
 
 use super::population::{BASE_URL, TEXTS, UNDECLARED_URN, at};
-use crate::scim::ResourceType;
-use crate::scim::registry::AttrRef;
-use crate::scim::schema::{Attribute, Returned, Type};
 
 /// Texts of filters on the resource type; each resolves. `ids` are those that exist.
 pub fn filters(rt: &ResourceType, ids: Vec<String>) -> BoxedStrategy<String> {
     let ids = Arc::new(ids);
     let mut plain = Vec::new();
     let mut lists = Vec::new();
-    let common = crate::scim::registry::common().attributes.iter();
+    let common = scim_core::registry::common().attributes.iter();
     for attribute in common.chain(&rt.schema.attributes) {
         add(&mut plain, &mut lists, "", attribute);
     }
@@ -243,8 +243,8 @@ fn text_operand(name: &str, ids: &Arc<Vec<String>>) -> BoxedStrategy<String> {
             "User", "GROUP", "u", "direct", "indirect", "work", "Work", "home", "o",
         ],
         "schemas" => &[
-            crate::scim::name::USER,
-            crate::scim::name::ENTERPRISE_USER,
+            scim_core::name::USER,
+            scim_core::name::ENTERPRISE_USER,
             "urn:",
         ],
         _ => TEXTS,

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use scim_core::filter::parse_for_any;
+use scim_core::sort::Order;
+use scim_core::{Compatibility, ErrorKind, sort};
+
 use super::population::{BASE_URL, Population};
-use crate::scim::filter::parse_for_any;
-use crate::scim::sort::{self, Order};
-use crate::scim::{Compatibility, ErrorKind};
 use crate::store::page::{Kind, PageError, PageQuery, SCAN_LIMIT, Start, page};
 use crate::store::testing::{TENANT, block_on, on_each};
 use crate::store::{Conn, Store, StoreError};

@@ -1,12 +1,12 @@
 //! Pages, totals and the limit of a scan.
 
-use crate::scim::sort::Order;
-use crate::scim::{Compatibility, ErrorKind, filter};
+use scim_core::sort::Order;
+use scim_core::{Compatibility, ErrorKind, filter};
+
+use super::population::{BASE_URL, Population};
 use crate::store::page::{Kind, PageError, PageQuery, SCAN_LIMIT, Start, page};
 use crate::store::testing::{TENANT, block_on, on_each};
 use crate::store::{Conn, ResourceId, Store, StoreError, TenantId};
-
-use super::population::{BASE_URL, Population};
 
 #[test]
 fn pages() {

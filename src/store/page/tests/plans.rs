@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use diesel::RunQueryDsl;
 use diesel::sql_types::{Integer, Text};
+use scim_core::indexing::{hot_columns, index_rows};
+use scim_core::name::ENTERPRISE_USER;
+use scim_core::registry::{Access, Blueprint, Extension};
+use scim_core::schema::Schema;
+use scim_core::sort::{Order, SortKey};
+use scim_core::{Compatibility, Document, Member, Registry, ResourceType, filter, sort};
 use serde_json::{Value, json};
 
-use crate::scim::leaves::{hot_columns, index_rows};
-use crate::scim::name::ENTERPRISE_USER;
-use crate::scim::registry::{Access, Blueprint, Extension};
-use crate::scim::schema::Schema;
-use crate::scim::sort::{self, Order, SortKey};
-use crate::scim::{Compatibility, Document, Member, Registry, ResourceType, filter};
 use crate::store::page::order::Segment;
 use crate::store::page::search::{Search, Wanted};
 use crate::store::page::{Edge, Key, Kind, PageQuery, SCAN_LIMIT, Start};

@@ -2,8 +2,8 @@
 
 use diesel::pg::Pg;
 use diesel::sqlite::Sqlite;
+use scim_core::{Compatibility, Registry, filter};
 
-use crate::scim::{Compatibility, Registry, filter};
 use crate::store::Backend;
 use crate::store::predicate::plan;
 use crate::store::testing::TENANT;

@@ -1,0 +1,244 @@
+//! The service app's private key: PEM or JWK, RSA or P-256.
+
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::{Algorithm, EncodingKey};
+use serde_json::Value;
+
+/// A key that signs, with the name under which Okta knows its public half.
+pub struct SigningKey {
+    pub algorithm: Algorithm,
+    pub key_id: Option<String>,
+    pub key: EncodingKey,
+}
+
+/// The file holds no key that can be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum WrongKey {
+    #[error("it is neither PEM nor a JSON Web Key")]
+    Unknown,
+    #[error("it is a public key; the private half is needed")]
+    Public,
+    #[error(
+        "a key of this kind is not taken: RSA (RS256) or P-256 (ES256), in PKCS#8 or, for RSA, PKCS#1. \
+         `openssl pkcs8 -topk8 -nocrypt -in OLD -out NEW` converts most others"
+    )]
+    Kind,
+    #[error("it is encrypted; decrypt it into a file that only you can read")]
+    Encrypted,
+    #[error("the value `{0}` of the JSON Web Key is missing or broken")]
+    Value(&'static str),
+}
+
+impl SigningKey {
+    /// Reads a key file's text. `key_id` wins over the `kid` of a JWK.
+    ///
+    /// # Errors
+    /// See [`WrongKey`].
+    pub fn parse(text: &str, key_id: Option<&str>) -> Result<Self, WrongKey> {
+        let text = text.trim();
+        let (algorithm, key, kid) = if text.starts_with('{') {
+            let jwk: Value = serde_json::from_str(text).map_err(|_| WrongKey::Unknown)?;
+            // A set with one key is what Okta's console offers to copy.
+            let jwk = match jwk.get("keys").and_then(Value::as_array) {
+                Some(keys) => keys.first().cloned().ok_or(WrongKey::Unknown)?,
+                None => jwk,
+            };
+            let (algorithm, key) = of_jwk(&jwk)?;
+            let kid = jwk.get("kid").and_then(Value::as_str).map(str::to_owned);
+            (algorithm, key, kid)
+        } else {
+            let (algorithm, key) = of_pem(text)?;
+            (algorithm, key, None)
+        };
+        Ok(Self {
+            algorithm,
+            key_id: key_id.map(str::to_owned).or(kid),
+            key,
+        })
+    }
+}
+
+fn of_pem(text: &str) -> Result<(Algorithm, EncodingKey), WrongKey> {
+    if !text.contains("-----BEGIN ") {
+        return Err(WrongKey::Unknown);
+    }
+    if text.contains("PUBLIC KEY-----") || text.contains("CERTIFICATE-----") {
+        return Err(WrongKey::Public);
+    }
+    if text.contains("ENCRYPTED") {
+        return Err(WrongKey::Encrypted);
+    }
+    if let Ok(key) = EncodingKey::from_rsa_pem(text.as_bytes()) {
+        return Ok((Algorithm::RS256, key));
+    }
+    match EncodingKey::from_ec_pem(text.as_bytes()) {
+        // The PEM may hold another curve: what cannot sign ES256 is found here and not at Okta.
+        Ok(key)
+            if EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, key.as_bytes())
+                .is_ok() =>
+        {
+            Ok((Algorithm::ES256, key))
+        }
+        _ => Err(WrongKey::Kind),
+    }
+}
+
+fn of_jwk(jwk: &Value) -> Result<(Algorithm, EncodingKey), WrongKey> {
+    let text = |name: &'static str| jwk.get(name).and_then(Value::as_str);
+    if text("d").is_none() {
+        return Err(WrongKey::Public);
+    }
+    let value = |name: &'static str| {
+        text(name)
+            .and_then(|text| URL_SAFE_NO_PAD.decode(text.trim_end_matches('=')).ok())
+            .filter(|bytes| !bytes.is_empty())
+            .ok_or(WrongKey::Value(name))
+    };
+    match (text("kty"), text("crv")) {
+        (Some("RSA"), _) => {
+            let mut numbers = vec![vec![0]];
+            for name in ["n", "e", "d", "p", "q", "dp", "dq", "qi"] {
+                numbers.push(value(name)?);
+            }
+            Ok((
+                Algorithm::RS256,
+                EncodingKey::from_rsa_der(&pkcs1(&numbers)),
+            ))
+        }
+        (Some("EC"), Some("P-256")) => {
+            let mut point = vec![4];
+            point.extend(value("x")?);
+            point.extend(value("y")?);
+            let pair = EcdsaKeyPair::from_private_key_and_public_key(
+                &ECDSA_P256_SHA256_FIXED_SIGNING,
+                &value("d")?,
+                &point,
+            )
+            .map_err(|_| WrongKey::Value("d"))?;
+            let der = pair.to_pkcs8v1().map_err(|_| WrongKey::Value("d"))?;
+            Ok((Algorithm::ES256, EncodingKey::from_ec_der(der.as_ref())))
+        }
+        _ => Err(WrongKey::Kind),
+    }
+}
+
+/// `RSAPrivateKey` (RFC 8017 appendix A.1.2): a sequence of unsigned integers.
+fn pkcs1(numbers: &[Vec<u8>]) -> Vec<u8> {
+    let mut content = Vec::new();
+    for number in numbers {
+        let significant = number.iter().position(|byte| *byte != 0);
+        let digits = significant.and_then(|at| number.get(at..)).unwrap_or(&[0]);
+        let mut integer = Vec::with_capacity(digits.len() + 1);
+        // A first bit of 1 would read as a minus.
+        if digits.first().is_some_and(|byte| *byte >= 0x80) {
+            integer.push(0);
+        }
+        integer.extend_from_slice(digits);
+        tagged(&mut content, 0x02, &integer);
+    }
+    let mut der = Vec::new();
+    tagged(&mut der, 0x30, &content);
+    der
+}
+
+fn tagged(der: &mut Vec<u8>, tag: u8, content: &[u8]) {
+    der.push(tag);
+    let length = content.len().to_be_bytes();
+    let digits: Vec<u8> = length.into_iter().skip_while(|byte| *byte == 0).collect();
+    match (digits.len(), digits.first()) {
+        (0, _) => der.push(0),
+        (1, Some(short)) if *short < 0x80 => der.push(*short),
+        (count, _) => {
+            der.push(0x80 | u8::try_from(count).unwrap_or(0x7f));
+            der.extend(&digits);
+        }
+    }
+    der.extend_from_slice(content);
+}
+
+#[cfg(test)]
+mod tests {
+    use jsonwebtoken::jwk::Jwk;
+
+    use super::*;
+
+    // Made for these tests alone; they guard nothing.
+    const RSA_PEM: &str = include_str!("key/rsa.pem");
+    const RSA_JWK: &str = include_str!("key/rsa.json");
+    const P256_PEM: &str = include_str!("key/p256.pem");
+    const P256_JWKS: &str = include_str!("key/p256.json");
+
+    fn public(text: &str) -> (Algorithm, Option<String>, Jwk) {
+        let key = SigningKey::parse(text, None)
+            .map_err(|e| e.to_string())
+            .unwrap();
+        let mut jwk = Jwk::from_encoding_key(&key.key, key.algorithm).unwrap();
+        jwk.common = jsonwebtoken::jwk::CommonParameters::default();
+        (key.algorithm, key.key_id, jwk)
+    }
+
+    #[test]
+    fn pem_and_jwk_of_one_key_are_one_key() {
+        let (pem, jwk) = (public(RSA_PEM), public(RSA_JWK));
+        assert_eq!((pem.0, &pem.1), (Algorithm::RS256, &None));
+        assert_eq!((jwk.0, jwk.1.as_deref()), (Algorithm::RS256, Some("rsa-1")));
+        assert_eq!(pem.2, jwk.2);
+        let (pem, jwk) = (public(P256_PEM), public(P256_JWKS));
+        assert_eq!((pem.0, jwk.0), (Algorithm::ES256, Algorithm::ES256));
+        assert_eq!(jwk.1.as_deref(), Some("ec-1"));
+        assert_eq!(pem.2, jwk.2);
+    }
+
+    #[test]
+    fn a_key_from_a_jwk_signs() {
+        for text in [RSA_JWK, P256_JWKS] {
+            let key = SigningKey::parse(text, Some("other"))
+                .map_err(|e| e.to_string())
+                .unwrap();
+            assert_eq!(key.key_id.as_deref(), Some("other"));
+            let header = jsonwebtoken::Header::new(key.algorithm);
+            assert!(jsonwebtoken::encode(&header, &serde_json::json!({}), &key.key).is_ok());
+        }
+    }
+
+    #[test]
+    fn wrong_keys_are_told_apart() {
+        let check = |text: &str, expected: WrongKey| {
+            assert_eq!(
+                SigningKey::parse(text, None).err(),
+                Some(expected),
+                "{text}"
+            );
+        };
+        check("", WrongKey::Unknown);
+        check("secret", WrongKey::Unknown);
+        check("{", WrongKey::Unknown);
+        check(
+            "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----",
+            WrongKey::Public,
+        );
+        check(r#"{"kty":"RSA","n":"AQAB","e":"AQAB"}"#, WrongKey::Public);
+        check(
+            "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n",
+            WrongKey::Encrypted,
+        );
+        check(
+            "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----",
+            WrongKey::Kind,
+        );
+        check(
+            r#"{"kty":"OKP","crv":"Ed25519","d":"AAAA"}"#,
+            WrongKey::Kind,
+        );
+        check(
+            r#"{"kty":"RSA","n":"AQAB","e":"AQAB","d":"AQAB"}"#,
+            WrongKey::Value("p"),
+        );
+        check(
+            r#"{"kty":"EC","crv":"P-256","x":"AQ","y":"AQ","d":"AQ"}"#,
+            WrongKey::Value("d"),
+        );
+    }
+}

@@ -1,0 +1,512 @@
+//! One JSON value from outside -> the value that an attribute of the schema may hold.
+//!
+//! Lenient where a client's meaning is plain (RFC 7643 section 2.3 is the strict word): identity providers send
+//! numbers for text, text for booleans and single values for lists. Knows attributes, not resources.
+
+mod scalar;
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::fmt;
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+pub(crate) use self::scalar::{is_base64, kind_of, scalar, text, wrong};
+use super::same::{Same, pair};
+use crate::document::arrange_complex;
+use crate::schema::{Attribute, Mutability};
+use crate::{ScimError, name};
+
+/// Where in the request a value stands, for error details: `emails[1].value`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place<'a> {
+    parent: Option<&'a Place<'a>>,
+    step: Step<'a>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Step<'a> {
+    Name(&'a str),
+    Index(usize),
+}
+
+impl<'a> Place<'a> {
+    pub(crate) fn root(name: &'a str) -> Self {
+        Self {
+            parent: None,
+            step: Step::Name(name),
+        }
+    }
+
+    pub(crate) fn name(&'a self, name: &'a str) -> Self {
+        Self {
+            parent: Some(self),
+            step: Step::Name(name),
+        }
+    }
+
+    pub(crate) fn index(&'a self, index: usize) -> Self {
+        Self {
+            parent: Some(self),
+            step: Step::Index(index),
+        }
+    }
+}
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(parent) = self.parent {
+            parent.fmt(f)?;
+        }
+        match (self.step, self.parent.map(|parent| parent.step)) {
+            (Step::Index(index), _) => write!(f, "[{index}]"),
+            (Step::Name(name), None) => f.write_str(name),
+            // An extension's container and its attribute.
+            (Step::Name(name), Some(Step::Name(parent))) if parent.contains(':') => {
+                write!(f, ":{name}")
+            }
+            (Step::Name(name), Some(_)) => write!(f, ".{name}"),
+        }
+    }
+}
+
+/// What null and `[]` mean in an object that is merged into what is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Nulls {
+    /// The attribute becomes unassigned (RFC 7643 section 2.5).
+    Unassign,
+    /// Nothing: an `add` of nothing.
+    Skip,
+}
+
+/// An attribute that an object names, with its value; `None` unassigns it.
+pub(crate) type Named = (Arc<Attribute>, Option<Value>);
+
+/// The value for the whole attribute; `None` is unassigned (null, `""`, `[]`, or nothing left in it).
+pub(crate) fn attribute(
+    attribute: &Attribute,
+    value: &Value,
+    at: &Place,
+) -> Result<Option<Value>, ScimError> {
+    if attribute.multi_valued {
+        let elements = elements(attribute, value, at)?;
+        Ok((!elements.is_empty()).then_some(Value::Array(elements)))
+    } else {
+        single(attribute, value, at)
+    }
+}
+
+/// The elements of a multi-valued attribute, exact duplicates once; a single value is a list of one.
+pub(crate) fn elements(
+    attribute: &Attribute,
+    value: &Value,
+    at: &Place,
+) -> Result<Vec<Value>, ScimError> {
+    let given = match value {
+        Value::Null => &[],
+        Value::Array(given) => given.as_slice(),
+        other => std::slice::from_ref(other),
+    };
+    let mut elements = Vec::with_capacity(given.len());
+    for (index, value) in given.iter().enumerate() {
+        elements.extend(element(attribute, value, &at.index(index))?);
+    }
+    dedupe(attribute, &mut elements);
+    let primaries = elements.iter().filter(|element| is_primary(element));
+    if primaries.count() > 1 {
+        return Err(two_primaries(at));
+    }
+    Ok(elements)
+}
+
+/// One element of a multi-valued attribute.
+pub(crate) fn element(
+    attribute: &Attribute,
+    value: &Value,
+    at: &Place,
+) -> Result<Option<Value>, ScimError> {
+    if let (true, Value::Object(members)) = (attribute.is_complex(), value) {
+        let named = sub_values(attribute, members, Nulls::Unassign, at)?;
+        // Okta pushes the whole profile, empty fields too: an element whose value is sent empty is none.
+        let is_empty = |(sub, value): &Named| sub.name == "value" && value.is_none();
+        let says_more = |(sub, value): &Named| {
+            value.is_some() && !matches!(sub.name.as_str(), "type" | "primary" | "display")
+        };
+        if named.iter().any(is_empty) && !named.iter().any(says_more) {
+            return Ok(None);
+        }
+        return Ok(object(named));
+    }
+    match value {
+        Value::String(text) if text.is_empty() => Ok(None),
+        Value::String(_) | Value::Number(_) if attribute.is_complex() => {
+            let named = bare_value(attribute, value, at)?;
+            Ok(object(vec![named]))
+        }
+        // Clients that treat every list alike send `{"value": ..}` for a text.
+        Value::Object(members) => match find(members, "value") {
+            Some(inner) => scalar(attribute, inner, at),
+            None => Err(wrong(attribute, value, at)),
+        },
+        Value::Array(_) => Err(wrong(attribute, value, at)),
+        other => single(attribute, other, at),
+    }
+}
+
+/// The `value` of a complex attribute, sent without the object around it.
+fn bare_value(attribute: &Attribute, value: &Value, at: &Place) -> Result<Named, ScimError> {
+    let Some(sub) = attribute
+        .sub_attribute("value")
+        .filter(|sub| !sub.is_complex())
+    else {
+        return Err(wrong(attribute, value, at));
+    };
+    let mut value = self::attribute(sub, value, at)?;
+    if let Some(value) = &mut value {
+        canonicalise(attribute, sub, value);
+    }
+    Ok((Arc::clone(sub), value))
+}
+
+/// The one element of a list of one, else the value itself.
+pub(crate) fn only(value: &Value) -> &Value {
+    match value {
+        Value::Array(elements) => match elements.as_slice() {
+            [element] => element,
+            _ => value,
+        },
+        other => other,
+    }
+}
+
+/// The names in the value that the attribute does not define, each once, as `name.petName`.
+pub(crate) fn undefined(attribute: &Attribute, value: &Value, at: &str) -> Vec<String> {
+    if !attribute.is_complex() {
+        return Vec::new();
+    }
+    let elements = match value {
+        Value::Array(elements) => elements.as_slice(),
+        other => std::slice::from_ref(other),
+    };
+    let names: BTreeSet<&str> = elements
+        .iter()
+        .filter_map(Value::as_object)
+        .flat_map(Map::keys)
+        .map(String::as_str)
+        .filter(|name| attribute.sub_attribute(name).is_none())
+        .collect();
+    names.iter().map(|name| format!("{at}.{name}")).collect()
+}
+
+fn find<'v>(members: &'v Map<String, Value>, name: &str) -> Option<&'v Value> {
+    let mut members = members.iter();
+    members.find_map(|(key, value)| key.eq_ignore_ascii_case(name).then_some(value))
+}
+
+/// The value of a singular attribute, or of a simple element.
+pub(crate) fn single(
+    attribute: &Attribute,
+    value: &Value,
+    at: &Place,
+) -> Result<Option<Value>, ScimError> {
+    if attribute.is_complex() {
+        return Ok(match complex(attribute, value, Nulls::Unassign, at)? {
+            Some(named) => object(named),
+            None => None,
+        });
+    }
+    match value {
+        Value::Array(elements) => match elements.as_slice() {
+            [] => Ok(None),
+            // Entra sends singular values as [{"value": ..}].
+            [Value::Object(members)] => match only_value(members) {
+                Some(inner) => scalar(attribute, inner, at),
+                None => Err(wrong(attribute, value, at)),
+            },
+            // A list of one stands for its element.
+            [one] if !one.is_array() => scalar(attribute, one, at),
+            _ => Err(wrong(attribute, value, at)),
+        },
+        other => scalar(attribute, other, at),
+    }
+}
+
+/// The sub-attributes that the value of a singular complex attribute names; `None` where it is unassigned as a
+/// whole. Text alone, or a list of one object, is taken where the meaning is plain (`manager`).
+pub(crate) fn complex(
+    attribute: &Attribute,
+    value: &Value,
+    nulls: Nulls,
+    at: &Place,
+) -> Result<Option<Vec<Named>>, ScimError> {
+    match value {
+        Value::Null => Ok(None),
+        Value::String(text) if text.is_empty() => Ok(None),
+        Value::Object(members) => sub_values(attribute, members, nulls, at).map(Some),
+        Value::Array(elements) => match elements.as_slice() {
+            [] => Ok(None),
+            [one] if !one.is_array() => complex(attribute, one, nulls, at),
+            _ => Err(wrong(attribute, value, at)),
+        },
+        Value::String(_) | Value::Number(_) => {
+            bare_value(attribute, value, at).map(|named| Some(vec![named]))
+        }
+        Value::Bool(_) => Err(wrong(attribute, value, at)),
+    }
+}
+
+/// The sub-attributes that an object names.
+fn sub_values(
+    attribute: &Attribute,
+    members: &Map<String, Value>,
+    nulls: Nulls,
+    at: &Place,
+) -> Result<Vec<Named>, ScimError> {
+    let mut named = named(&attribute.sub_attributes, members, nulls, at)?;
+    for (sub, value) in &mut named {
+        if let Some(value) = value {
+            canonicalise(attribute, sub, value);
+        }
+    }
+    Ok(named)
+}
+
+/// Gives the value of a sub-attribute the one form that RFC 7643 section 4.1.2 asks for. Idempotent.
+pub(crate) fn canonicalise(parent: &Attribute, sub: &Attribute, value: &mut Value) {
+    let Value::String(text) = value else { return };
+    match (parent.name.as_str(), sub.name.as_str()) {
+        // RFC 5321 section 2.4: the domain ignores letter case, the part before it belongs to the receiving host.
+        ("emails", "value") => {
+            if let Some((local, domain)) = text.rsplit_once('@')
+                && domain.bytes().any(|b| b.is_ascii_uppercase())
+            {
+                *text = format!("{local}@{}", domain.to_ascii_lowercase());
+            }
+        }
+        ("ims", "value") => {
+            let canonical: String = text.split_whitespace().collect::<String>().to_lowercase();
+            // Of a value that is nothing but blanks something has to remain.
+            if !canonical.is_empty() && *text != canonical {
+                *text = canonical;
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The attributes that an object names, in the order of `attributes`. Names are matched ignoring case; unknown
+/// ones and those that a client cannot set are left out.
+pub(crate) fn named(
+    attributes: &[Arc<Attribute>],
+    members: &Map<String, Value>,
+    nulls: Nulls,
+    at: &Place,
+) -> Result<Vec<Named>, ScimError> {
+    let mut slots: Vec<Option<Named>> = vec![None; attributes.len()];
+    for (name, value) in members {
+        let mut known = attributes.iter().zip(&mut slots);
+        let Some((attribute, slot)) = known.find(|(a, _)| a.name.eq_ignore_ascii_case(name)) else {
+            continue;
+        };
+        let at = at.name(&attribute.name);
+        if slot.is_some() {
+            return Err(twice(&at));
+        }
+        if attribute.mutability == Mutability::ReadOnly
+            || (nulls == Nulls::Skip && is_nothing(value))
+        {
+            continue;
+        }
+        *slot = Some((
+            Arc::clone(attribute),
+            self::attribute(attribute, value, &at)?,
+        ));
+    }
+    Ok(slots.into_iter().flatten().collect())
+}
+
+/// Refuses JSON of an unknown shape that could not be stored: with U+0000 anywhere inside, in names too, which not
+/// every database can hold, or nested so deep that a reader of the stored text would give up.
+pub(crate) fn storable(value: &Value, at: &Place) -> Result<(), ScimError> {
+    fn walk(value: &Value, at: &Place, levels: usize) -> Result<(), ScimError> {
+        let Some(levels) = levels.checked_sub(1) else {
+            return Err(ScimError::invalid_value(format!(
+                "{at} is nested deeper than {MAX_LEVELS} levels"
+            )));
+        };
+        match value {
+            Value::Null | Value::Bool(_) | Value::Number(_) => Ok(()),
+            Value::String(text) => no_nul(text, at),
+            Value::Array(elements) => elements
+                .iter()
+                .try_for_each(|value| walk(value, at, levels)),
+            Value::Object(members) => members.iter().try_for_each(|(name, value)| {
+                no_nul(name, at)?;
+                walk(value, at, levels)
+            }),
+        }
+    }
+    walk(value, at, MAX_LEVELS)
+}
+
+const MAX_LEVELS: usize = 50;
+
+pub(crate) fn no_nul(text: &str, at: &Place) -> Result<(), ScimError> {
+    if text.contains('\0') {
+        return Err(ScimError::invalid_value(format!(
+            "{at} holds the character U+0000, which cannot be stored"
+        )));
+    }
+    Ok(())
+}
+
+/// Null and `[]`: the ways to write nothing that cannot be a slip for an empty text.
+pub(crate) fn is_nothing(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Array(elements) => elements.is_empty(),
+        _ => false,
+    }
+}
+
+/// Null, `[]` and `""`.
+pub(crate) fn is_empty(value: &Value) -> bool {
+    is_nothing(value) || value.as_str() == Some("")
+}
+
+pub(crate) fn is_primary(element: &Value) -> bool {
+    matches!(element.get("primary"), Some(Value::Bool(true)))
+}
+
+pub(crate) fn two_primaries(at: &Place) -> ScimError {
+    ScimError::invalid_value(format!(
+        "{at} marks more than one value as primary; only one can be"
+    ))
+}
+
+pub(crate) fn twice(at: &Place) -> ScimError {
+    ScimError::invalid_syntax(format!(
+        "{at} is given twice; names that differ only in letter case are one name"
+    ))
+}
+
+/// Keeps the first of equal elements, and of those with one `value` and one `type` the first with
+/// what only the others say (RFC 7643 section 2.4: no pair should occur twice).
+pub(crate) fn dedupe(attribute: &Attribute, elements: &mut Vec<Value>) {
+    if elements.len() < 2 {
+        return;
+    }
+    let homes = homes(attribute, elements);
+    if homes.iter().enumerate().all(|(index, home)| index == *home) {
+        return;
+    }
+    let mut kept: Vec<Option<Value>> = elements.drain(..).map(Some).collect();
+    let mut joined = BTreeSet::new();
+    for (index, home) in homes.into_iter().enumerate() {
+        if index == home {
+            continue;
+        }
+        let twin = kept.get_mut(index).and_then(Option::take);
+        if let (Some(Some(Value::Object(first))), Some(Value::Object(twin))) =
+            (kept.get_mut(home), twin)
+        {
+            join(first, twin);
+            joined.insert(home);
+        }
+    }
+    for home in joined {
+        if let Some(Some(Value::Object(members))) = kept.get_mut(home) {
+            dedupe_lists(attribute, members);
+            arrange_complex(attribute, members);
+        }
+    }
+    elements.extend(kept.into_iter().flatten());
+}
+
+/// For each element the index of the first that is the same.
+fn homes(attribute: &Attribute, elements: &[Value]) -> Vec<usize> {
+    let mut seen = HashMap::with_capacity(elements.len());
+    let mut pairs = HashMap::with_capacity(elements.len());
+    let home = |(index, element)| {
+        let home = *seen.entry(Same::of(attribute, element)).or_insert(index);
+        match pair(attribute, element) {
+            Some(pair) => *pairs.entry(pair).or_insert(home),
+            None => home,
+        }
+    };
+    elements.iter().enumerate().map(home).collect()
+}
+
+/// Adds to the first of two elements what only the second one says. Its lists may then hold equal
+/// values.
+fn join(first: &mut Map<String, Value>, twin: Map<String, Value>) {
+    for (name, value) in twin {
+        match (name.as_str(), value, first.get_mut(&name)) {
+            ("primary", Value::Bool(true), _) => {
+                first.insert(name, Value::Bool(true));
+            }
+            ("primary", ..) => {}
+            (_, Value::Array(new), Some(Value::Array(list))) => list.extend(new),
+            (_, _, Some(_)) => {}
+            (_, value, None) => {
+                first.insert(name, value);
+            }
+        }
+    }
+}
+
+/// Keeps the first of equal values in each list of an element.
+fn dedupe_lists(attribute: &Attribute, element: &mut Map<String, Value>) {
+    for sub in &attribute.sub_attributes {
+        if let Some(Value::Array(list)) = element.get_mut(&sub.name) {
+            dedupe(sub, list);
+        }
+    }
+}
+
+/// Appends the values that are not there yet.
+pub(crate) fn extend(attribute: &Attribute, elements: &mut Vec<Value>, new: &[Value]) {
+    let fresh: Vec<Value> = {
+        let mut known: HashSet<Same> = elements
+            .iter()
+            .map(|value| Same::of(attribute, value))
+            .collect();
+        new.iter()
+            .filter(|value| known.insert(Same::of(attribute, value)))
+            .cloned()
+            .collect()
+    };
+    elements.extend(fresh);
+}
+
+/// The password of a request, prepared by RFC 8265, or as it is where that would refuse it: a
+/// tolerant tenant loses no user over a password.
+pub(crate) fn into_password(value: Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(name::opaque(&text).unwrap_or(text)),
+        _ => None,
+    }
+}
+
+pub(crate) fn set_once(at: &Place) -> ScimError {
+    ScimError::mutability(format!("{at} is immutable: once set it cannot be changed"))
+}
+
+fn object(named: Vec<Named>) -> Option<Value> {
+    let members: Map<String, Value> = named
+        .into_iter()
+        .filter_map(|(attribute, value)| value.map(|value| (attribute.name.clone(), value)))
+        .collect();
+    (!members.is_empty()).then_some(Value::Object(members))
+}
+
+/// The `value` of an object that says nothing else. Clients of Microsoft's library send
+/// `{"$ref": null, "value": ..}` for single values.
+fn only_value(members: &Map<String, Value>) -> Option<&Value> {
+    let is_value = |name: &str| name.eq_ignore_ascii_case("value");
+    let says_more = |(name, value): (&String, &Value)| !is_value(name) && !value.is_null();
+    match members.iter().any(says_more) {
+        true => None,
+        false => find(members, "value"),
+    }
+}

@@ -1,0 +1,159 @@
+//! What must hold for a whole document, whichever way it came to be.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use super::coerce::{self, Place};
+use crate::registry::{AttrRef, MAX_DESCRIPTION, ResourceType};
+use crate::schema::{Attribute, Mutability};
+use crate::{Document, ScimError, indexing, name};
+
+/// Holds a whole document to what the schema demands: required attributes, one primary value at most, and
+/// lengths that an index can take.
+pub(crate) fn validate(rt: &ResourceType, document: &Document) -> Result<(), ScimError> {
+    required(&rt.schema.attributes, &document.0, None)?;
+    for extension in &rt.extensions {
+        let urn = extension.schema.id.as_str();
+        match document.container(Some(urn)) {
+            Some(attributes) => {
+                let at = Place::root(urn);
+                required(&extension.schema.attributes, attributes, Some(&at))?;
+            }
+            None if extension.required => return Err(missing(&Place::root(urn))),
+            None => {}
+        }
+    }
+    description(rt, document)?;
+    lengths(rt, document)
+}
+
+/// Okta would not import a role or an entitlement with more.
+fn description(rt: &ResourceType, document: &Document) -> Result<(), ScimError> {
+    let text = document.0.get("description").and_then(Value::as_str);
+    let is_limited = matches!(
+        rt.schema.id.as_str(),
+        name::OKTA_ROLE | name::OKTA_ENTITLEMENT
+    );
+    if is_limited && text.is_some_and(|text| text.chars().count() > MAX_DESCRIPTION) {
+        return Err(ScimError::invalid_value(format!(
+            "description is longer than {MAX_DESCRIPTION} characters, which Okta does not take; shorten it"
+        )));
+    }
+    Ok(())
+}
+
+fn missing(at: &Place) -> ScimError {
+    ScimError::invalid_value(format!(
+        "{at} is required and must not be empty; map it in the identity provider"
+    ))
+}
+
+fn required(
+    attributes: &[Arc<Attribute>],
+    values: &Map<String, Value>,
+    parent: Option<&Place>,
+) -> Result<(), ScimError> {
+    for attribute in attributes {
+        let at = match parent {
+            Some(parent) => parent.name(&attribute.name),
+            None => Place::root(&attribute.name),
+        };
+        let value = values.get(&attribute.name);
+        // The service sets readOnly attributes, and a password is never in a document.
+        let is_ours = matches!(
+            attribute.mutability,
+            Mutability::ReadOnly | Mutability::WriteOnly
+        );
+        if attribute.required && !is_ours && value.is_none_or(is_blank) {
+            return Err(missing(&at));
+        }
+        match value {
+            Some(Value::Object(members)) => {
+                required(&attribute.sub_attributes, members, Some(&at))?;
+            }
+            Some(Value::Array(elements)) => {
+                if elements.iter().filter(|e| coerce::is_primary(e)).count() > 1 {
+                    return Err(coerce::two_primaries(&at));
+                }
+                for (index, element) in elements.iter().enumerate() {
+                    if let Value::Object(members) = element {
+                        required(&attribute.sub_attributes, members, Some(&at.index(index)))?;
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn is_blank(value: &Value) -> bool {
+    value.as_str().is_some_and(|text| text.trim().is_empty())
+}
+
+/// `PostgreSQL` refuses index rows of more than about 2,700 bytes.
+pub const MAX_INDEXED_BYTES: usize = 2_000;
+
+fn lengths(rt: &ResourceType, document: &Document) -> Result<(), ScimError> {
+    if let Some(Value::String(user_name)) = document.0.get("userName") {
+        if let Some(found) = name::forbidden_in_user_name(user_name) {
+            return Err(ScimError::invalid_value(format!(
+                "userName holds the character U+{:04X}, which no user name may have; correct it in the identity provider",
+                u32::from(found)
+            )));
+        }
+        if is_too_long(user_name, |text| name::fold_user_name(text).as_str().len()) {
+            return Err(too_long(&Place::root("userName")));
+        }
+    }
+    for (name, fold) in [("externalId", Fold::Not), ("displayName", Fold::Case)] {
+        if let Some(Value::String(text)) = document.0.get(name) {
+            check_length(text, fold, &Place::root(name))?;
+        }
+    }
+    rt.indexed
+        .iter()
+        .try_for_each(|path| check_indexed(path, document))
+}
+
+fn check_indexed(path: &AttrRef, document: &Document) -> Result<(), ScimError> {
+    let fold = if path.leaf().case_exact {
+        Fold::Not
+    } else {
+        Fold::Case
+    };
+    let mut values = indexing::values_at(path, document);
+    values.try_for_each(|(_, value)| match value {
+        Value::String(text) => check_length(text, fold, &Place::root(path.key())),
+        _ => Ok(()),
+    })
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Fold {
+    Not,
+    Case,
+}
+
+fn check_length(text: &str, fold: Fold, at: &Place) -> Result<(), ScimError> {
+    let length = |text: &str| match fold {
+        Fold::Not => text.len(),
+        Fold::Case => name::fold(text).as_str().len(),
+    };
+    if is_too_long(text, length) {
+        return Err(too_long(at));
+    }
+    Ok(())
+}
+
+/// Folding costs time and makes a text at most three times as long.
+fn is_too_long(text: &str, folded_length: impl Fn(&str) -> usize) -> bool {
+    text.len() > MAX_INDEXED_BYTES / 3 && folded_length(text) > MAX_INDEXED_BYTES
+}
+
+fn too_long(at: &Place) -> ScimError {
+    ScimError::invalid_value(format!(
+        "{at} is longer than {MAX_INDEXED_BYTES} bytes; shorten it in the identity provider"
+    ))
+}

@@ -1,0 +1,257 @@
+//! What a limited caller may read: some attributes, and what every resource says of itself.
+//!
+//! What one may not read one may not filter or sort by either: the answer would tell it.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use crate::filter::Filter;
+use crate::registry::{AttrRef, ResourceType};
+use crate::schema::Attribute;
+
+/// Without these a resource could not be told from another.
+const ALWAYS: [&str; 3] = ["schemas", "id", "meta"];
+
+/// The attributes that may be read: names, paths such as `emails.value`, or the URN of a whole schema. One that a
+/// resource type does not have opens nothing there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limit(Arc<[String]>);
+
+impl Limit {
+    pub fn to(names: Arc<[String]>) -> Self {
+        Self(names)
+    }
+
+    /// Whether all of what the path names may be read.
+    pub fn allows(&self, rt: &ResourceType, path: &AttrRef) -> bool {
+        let sub = path.sub.as_ref().map(|sub| sub.name.as_str());
+        self.allows_sub(rt, &path.attribute, path.container.as_deref(), sub)
+    }
+
+    /// Whether something of a top-level attribute may be read.
+    pub fn allows_some(&self, rt: &ResourceType, attribute: &Attribute) -> bool {
+        self.allows_sub(rt, attribute, None, None)
+            || attribute
+                .sub_attributes
+                .iter()
+                .any(|sub| self.allows_sub(rt, attribute, None, Some(&sub.name)))
+    }
+
+    /// An attribute that the filter asks about and that may not be read.
+    pub fn hidden_in(&self, rt: &ResourceType, filter: &Filter) -> Option<AttrRef> {
+        match filter {
+            Filter::And(terms) | Filter::Or(terms) => {
+                terms.iter().find_map(|term| self.hidden_in(rt, term))
+            }
+            // The paths inside are complete.
+            Filter::Not(inner) | Filter::Element { filter: inner, .. } => self.hidden_in(rt, inner),
+            Filter::Present(path) | Filter::Compare { path, .. } => {
+                (!self.allows(rt, path)).then(|| path.clone())
+            }
+        }
+    }
+
+    /// Takes out of a resource what may not be read.
+    pub fn apply(&self, rt: &ResourceType, resource: &mut Map<String, Value>) {
+        resource.retain(|name, value| {
+            if let Some(path) = rt.attr_by_key(name).filter(|_| !name.contains(':')) {
+                return self.keep(rt, &path.attribute, None, value);
+            }
+            let Some(extension) = rt.extension(name) else {
+                return self.names_schema(name);
+            };
+            let Value::Object(container) = value else {
+                return false;
+            };
+            container.retain(|name, value| {
+                extension.schema.attribute(name).is_some_and(|attribute| {
+                    self.keep(rt, attribute, Some(&extension.schema.id), value)
+                })
+            });
+            !container.is_empty()
+        });
+    }
+
+    fn keep(
+        &self,
+        rt: &ResourceType,
+        attribute: &Attribute,
+        container: Option<&str>,
+        value: &mut Value,
+    ) -> bool {
+        if self.allows_sub(rt, attribute, container, None) {
+            return true;
+        }
+        let retain = |element: &mut Value| match element {
+            Value::Object(subs) => {
+                subs.retain(|name, _| self.allows_sub(rt, attribute, container, Some(name)));
+                !subs.is_empty()
+            }
+            _ => false,
+        };
+        match value {
+            Value::Array(elements) => {
+                elements.retain_mut(retain);
+                !elements.is_empty()
+            }
+            single => retain(single),
+        }
+    }
+
+    fn allows_sub(
+        &self,
+        rt: &ResourceType,
+        attribute: &Attribute,
+        container: Option<&str>,
+        sub: Option<&str>,
+    ) -> bool {
+        if container.is_none() && ALWAYS.contains(&attribute.name.as_str()) {
+            return true;
+        }
+        self.names_schema(container.unwrap_or(&rt.schema.id))
+            || self.0.iter().any(|name| {
+                rt.attr_by_key(name).is_some_and(|allowed| {
+                    allowed.attribute.name == attribute.name
+                        && allowed.container.as_deref() == container
+                        && allowed
+                            .sub
+                            .as_ref()
+                            .is_none_or(|found| sub == Some(found.name.as_str()))
+                })
+            })
+    }
+
+    fn names_schema(&self, urn: &str) -> bool {
+        self.0.iter().any(|name| name.eq_ignore_ascii_case(urn))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::{Compatibility, Registry, filter};
+
+    const EU: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
+
+    fn limit(names: &[&str]) -> Limit {
+        Limit::to(names.iter().map(|&name| name.to_owned()).collect())
+    }
+
+    fn check(names: &[&str], mut expected: Value) {
+        let registry = Registry::standard();
+        let mut user = json!({
+            "schemas": ["s"], "id": "1", "userName": "ada", "meta": {"version": "v"},
+            "name": {"givenName": "Ada", "familyName": "Byron"},
+            "emails": [{"value": "a@x", "type": "work"}, {"type": "home"}],
+            "phoneNumbers": [{"value": "1"}],
+            "groups": [],
+            EU: {"department": "d", "manager": {"value": "m", "displayName": "M"}},
+            "urn:x:Other": {"any": 1}
+        });
+        for (name, value) in [
+            ("schemas", json!(["s"])),
+            ("id", json!("1")),
+            ("meta", json!({"version": "v"})),
+        ] {
+            expected[name] = value;
+        }
+        limit(names).apply(
+            registry.by_name("User").unwrap(),
+            user.as_object_mut().unwrap(),
+        );
+        assert_eq!(user, expected, "{names:?}");
+    }
+
+    #[test]
+    fn what_is_shown() {
+        check(&["nope"], json!({}));
+        check(
+            &["USERNAME", "groups"],
+            json!({"userName": "ada", "groups": []}),
+        );
+        check(&["name.givenName"], json!({"name": {"givenName": "Ada"}}));
+        check(&["emails.value"], json!({"emails": [{"value": "a@x"}]}));
+        check(
+            &["urn:ietf:params:scim:schemas:core:2.0:User:name"],
+            json!({"name": {"givenName": "Ada", "familyName": "Byron"}}),
+        );
+        check(
+            &[&format!("{EU}:department")],
+            json!({EU: {"department": "d"}}),
+        );
+        check(
+            &[&format!("{EU}:manager.value")],
+            json!({EU: {"manager": {"value": "m"}}}),
+        );
+        check(&["urn:X:other"], json!({"urn:x:Other": {"any": 1}}));
+        check(&["department"], json!({}));
+    }
+
+    #[test]
+    fn what_may_be_asked() {
+        let registry = Registry::standard();
+        let rt = registry.by_name("User").unwrap();
+        let limit = limit(&["userName", "name", "emails.value"]);
+        let check = |text: &str, hidden: Option<&str>| {
+            let found =
+                limit.hidden_in(rt, &filter::parse(rt, text, Compatibility::Strict).unwrap());
+            assert_eq!(found.as_ref().map(AttrRef::key), hidden, "{text}");
+        };
+        check(r#"userName eq "a" and id eq "b" and meta.created pr"#, None);
+        check(r#"name.familyName sw "b" or emails co "x""#, None);
+        check(r#"emails[value eq "x"]"#, None);
+        check("emails pr", Some("emails"));
+        check(
+            r#"emails[type eq "work" and value eq "x"]"#,
+            Some("emails.type"),
+        );
+        check("not (phoneNumbers pr)", Some("phoneNumbers"));
+        check(
+            r#"userName pr or phoneNumbers.value eq "1""#,
+            Some("phoneNumbers.value"),
+        );
+        check("active eq true", Some("active"));
+        check(
+            &format!(r#"{EU}:department eq "d""#),
+            Some(&format!("{EU}:department")),
+        );
+    }
+
+    #[test]
+    fn what_may_be_asked_of_undeclared_extensions() {
+        let registry = Registry::standard();
+        let rt = registry.by_name("User").unwrap();
+        let check = |allowed: &str, text: &str, hidden: Option<&str>| {
+            let filter = filter::parse(rt, text, Compatibility::Tolerant).unwrap();
+            let found = limit(&["userName", allowed]).hidden_in(rt, &filter);
+            assert_eq!(found.as_ref().map(AttrRef::key), hidden, "{allowed} {text}");
+        };
+        for (text, key) in [
+            (r#"urn:acme:x:attr eq "v""#, "urn:acme:x:attr.value"),
+            ("not (urn:acme:x:object.sub pr)", "urn:acme:x:object.sub"),
+            (r#"urn:acme:x:list[type eq "t"]"#, "urn:acme:x:list.type"),
+            ("urn:acme:x:list eq null", "urn:acme:x:list"),
+        ] {
+            check("urn:ACME:x", text, None);
+            check("urn:acme:x:attr", text, Some(key));
+            check("urn:acme", text, Some(key));
+            check(EU, text, Some(key));
+        }
+        // An undeclared attribute is never taken for a declared one.
+        check("name", "urn:acme:x:name pr", Some("urn:acme:x:name"));
+        check("userName", "urn:acme:x:id pr", Some("urn:acme:x:id"));
+    }
+
+    #[test]
+    fn what_to_load() {
+        let registry = Registry::standard();
+        let rt = registry.by_name("Group").unwrap();
+        let members = &rt.attr_by_key("members").unwrap().attribute;
+        assert!(limit(&["members.value"]).allows_some(rt, members));
+        assert!(limit(&["members"]).allows_some(rt, members));
+        assert!(!limit(&["displayName"]).allows_some(rt, members));
+    }
+}

@@ -1,0 +1,122 @@
+//! The value of a `remove`: which elements or parts it takes.
+
+use serde_json::{Map, Value};
+
+use crate::ScimError;
+use crate::admit::coerce;
+use crate::admit::coerce::{Named, Nulls, Place};
+use crate::patch::{Change, Part};
+use crate::schema::{Attribute, Mutability};
+
+/// `remove` of an attribute or sub-attribute. A value lists what to remove of a list or of a
+/// complex value; a simple value goes whatever the operation says it is. Nothing where an empty
+/// list says so.
+pub(super) fn remove(
+    attribute: &Attribute,
+    value: Option<&Value>,
+    at: &Place,
+) -> Result<Option<Change>, ScimError> {
+    let change = match value {
+        None | Some(Value::Null) => Change::Unassign,
+        Some(value) if attribute.multi_valued => {
+            Change::RemoveListed(listed(attribute, value, at)?)
+        }
+        Some(Value::Array(listed)) if listed.iter().all(Value::is_null) => return Ok(None),
+        Some(value) if names_parts(attribute, value) => {
+            Change::Merge(listed_parts(attribute, value, at)?)
+        }
+        Some(_) => Change::Unassign,
+    };
+    Ok(Some(change))
+}
+
+/// Whether the value of a `remove` says which parts of a complex value to take.
+fn names_parts(attribute: &Attribute, value: &Value) -> bool {
+    match value {
+        Value::Object(_) | Value::Array(_) => attribute.is_complex(),
+        Value::String(text) => !text.is_empty() && attribute.sub_attribute("value").is_some(),
+        Value::Number(_) => attribute.sub_attribute("value").is_some(),
+        Value::Null | Value::Bool(_) => false,
+    }
+}
+
+/// The removal of an attribute named in a list of what to remove, such as
+/// `{"department": "D"}` for a whole extension: only where it has this value.
+pub(super) fn remove_equal(
+    attribute: &Attribute,
+    value: &Value,
+    at: &Place,
+) -> Result<Option<Change>, ScimError> {
+    if attribute.multi_valued {
+        return Ok(Some(Change::RemoveListed(listed(attribute, value, at)?)));
+    }
+    if attribute.is_complex() {
+        return listed_parts(attribute, value, at).map(|parts| Some(Change::Merge(parts)));
+    }
+    let value = coerce::single(attribute, value, at)?;
+    Ok(value.map(Change::UnassignEqual))
+}
+
+pub(super) fn listed_parts(
+    attribute: &Attribute,
+    value: &Value,
+    at: &Place,
+) -> Result<Vec<Part>, ScimError> {
+    let named = coerce::complex(attribute, value, Nulls::Skip, at)?;
+    let removal = |(sub, value): Named| {
+        let change = match value? {
+            Value::Array(listed) => Change::RemoveListed(listed),
+            value => Change::UnassignEqual(value),
+        };
+        Some((sub, change))
+    };
+    Ok(named.into_iter().flatten().filter_map(removal).collect())
+}
+
+/// The elements that a `remove` lists.
+pub(super) fn listed(
+    attribute: &Attribute,
+    value: &Value,
+    at: &Place,
+) -> Result<Vec<Value>, ScimError> {
+    let given = match value {
+        Value::Array(given) => given.as_slice(),
+        other => std::slice::from_ref(other),
+    };
+    let mut listed = Vec::with_capacity(given.len());
+    for (index, value) in given.iter().enumerate() {
+        let element = coerce::element(attribute, value, &at.index(index))?;
+        listed.extend(match (element, value) {
+            (Some(Value::Object(element)), Value::Object(given))
+                if !element.contains_key("value") =>
+            {
+                told_apart(attribute, element, given).map(Value::Object)
+            }
+            (element, _) => element,
+        });
+    }
+    Ok(listed)
+}
+
+/// The element that a `remove` lists without a `value`, with all by which the client tells it from
+/// others: what it calls empty stays as null. `None` where it has a member that no schema defines,
+/// for no element has that.
+fn told_apart(
+    attribute: &Attribute,
+    mut element: Map<String, Value>,
+    given: &Map<String, Value>,
+) -> Option<Map<String, Value>> {
+    for name in given.keys() {
+        let sub = attribute.sub_attribute(name)?;
+        if sub.mutability != Mutability::ReadOnly && !element.contains_key(&sub.name) {
+            element.insert(sub.name.clone(), Value::Null);
+        }
+    }
+    Some(element)
+}
+
+/// Whether the object names nothing but multi-valued sub-attributes.
+pub(super) fn names_only_lists(list: &Attribute, members: &Map<String, Value>) -> bool {
+    let is_list = |name: &String| list.sub_attribute(name).is_some_and(|sub| sub.multi_valued);
+    !members.is_empty() && members.keys().all(is_list)
+}

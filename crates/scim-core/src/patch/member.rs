@@ -1,0 +1,229 @@
+//! Operations on `Group.members`, which become edits of rows.
+//!
+//! Never "read the list, compute, write it all": other requests change the same group at the same time.
+
+use std::collections::HashSet;
+
+use scim_filter_parser as syntax;
+use serde_json::{Map, Value};
+
+use super::{Action, Op, Reader, refuse};
+use crate::admit::coerce;
+use crate::admit::coerce::Place;
+use crate::filter::Operand;
+use crate::members::Member;
+use crate::{Filter, MemberEdit, ResourceType, ScimError, members};
+
+/// The whole list: `path: "members"`, or `members` in the value of an operation without path.
+pub(super) fn whole(action: Action, reader: &mut Reader) -> Result<(), ScimError> {
+    let at = Place::root("members");
+    let edit = match (action.op, action.value) {
+        (Op::Add, Some(value)) => MemberEdit::Add(members::parse(value, &at)?),
+        (Op::Replace, Some(value)) => MemberEdit::Replace(members::parse(value, &at)?),
+        (Op::Remove, None | Some(Value::Null)) => MemberEdit::RemoveAll,
+        // Entra lists whom to remove; to read that as "remove all" would empty the group.
+        (Op::Remove, Some(value)) => MemberEdit::Remove(listed(value, &at)?),
+        (Op::Add | Op::Replace, None) => return Err(refuse::no_value("members")),
+    };
+    reader.members(edit);
+    Ok(())
+}
+
+/// `members[filter]`. `filter` is the resolved form of `syntax`.
+pub(super) fn filtered(
+    rt: &ResourceType,
+    action: Action,
+    syntax: &syntax::Filter,
+    filter: Filter,
+    reader: &mut Reader,
+) -> Result<(), ScimError> {
+    let Action { op, value } = action;
+    if reader.is_strict() && op != Op::Remove {
+        return strictly(action, syntax, filter, reader);
+    }
+    let ids = ids(syntax);
+    let edit = match (op, value, ids) {
+        (Op::Remove, Some(value), ids) if !is_blank(value) => {
+            let listed = listed(value, &Place::root("members"))?;
+            match ids {
+                Some(ids) => {
+                    MemberEdit::Remove(ids.into_iter().filter(|id| listed.contains(id)).collect())
+                }
+                None => MemberEdit::RemoveWhere(narrowed(rt, filter, listed)),
+            }
+        }
+        (Op::Remove, _, Some(ids)) | (Op::Replace, Some(Value::Null), Some(ids)) => {
+            MemberEdit::Remove(ids)
+        }
+        (Op::Remove, _, None) | (Op::Replace, Some(Value::Null), None) => {
+            MemberEdit::RemoveWhere(filter)
+        }
+        (Op::Add, Some(Value::Null), _) => return Ok(()),
+        (Op::Add | Op::Replace, Some(value), Some(ids)) => MemberEdit::Add(same(value, &ids)?),
+        (Op::Add | Op::Replace, Some(_), None) => return Err(refuse::immutable()),
+        (Op::Add | Op::Replace, None, _) => return Err(refuse::no_value("members")),
+    };
+    reader.members(edit);
+    Ok(())
+}
+
+/// Null and `""`: the filter alone says whom to remove.
+fn is_blank(value: &Value) -> bool {
+    value.is_null() || value.as_str() == Some("")
+}
+
+/// The members that the filter finds, as far as they are listed.
+fn narrowed(rt: &ResourceType, filter: Filter, listed: Vec<String>) -> Filter {
+    let Some(value) = rt.attr_by_key("members.value") else {
+        return filter;
+    };
+    let is_listed = listed.into_iter().map(|id| Filter::Compare {
+        path: value.clone(),
+        op: syntax::CompareOp::Eq,
+        value: Operand::Text(id),
+    });
+    Filter::And(vec![filter, Filter::Or(is_listed.collect())])
+}
+
+/// `add` and `replace` on `members[filter]` as the RFC has them. A member's sub-attributes are
+/// immutable, so a value cannot change those that the filter finds; null unassigns them.
+fn strictly(
+    action: Action,
+    syntax: &syntax::Filter,
+    filter: Filter,
+    reader: &mut Reader,
+) -> Result<(), ScimError> {
+    match (action.op, action.value) {
+        (Op::Replace, Some(Value::Null)) => {
+            reader.members(MemberEdit::Demand(filter.clone()));
+            reader.members(MemberEdit::RemoveWhere(filter));
+            Ok(())
+        }
+        (Op::Add, Some(Value::Null)) => Ok(()),
+        (_, None) => Err(refuse::no_value("members")),
+        (_, Some(Value::Object(members))) if says_nothing_new(members, syntax) => {
+            reader.members(MemberEdit::Demand(filter));
+            Ok(())
+        }
+        (_, Some(_)) => Err(refuse::immutable()),
+    }
+}
+
+/// Whether an object only says again which member the filter is about.
+fn says_nothing_new(members: &Map<String, Value>, syntax: &syntax::Filter) -> bool {
+    let ids = ids(syntax).unwrap_or_default();
+    members.iter().all(|(name, value)| match value {
+        Value::Null => true,
+        Value::String(id) => name.eq_ignore_ascii_case("value") && ids == [id.as_str()],
+        _ => false,
+    })
+}
+
+/// Appends an edit, joined with the one before where that means the same: a push of a thousand operations becomes
+/// a few statements.
+pub(super) fn push(edits: &mut Vec<MemberEdit>, edit: MemberEdit) {
+    match (edits.last_mut(), edit) {
+        (_, MemberEdit::Add(new)) if new.is_empty() => {}
+        (_, MemberEdit::Remove(ids)) if ids.is_empty() => {}
+        (Some(MemberEdit::Add(before)), MemberEdit::Add(new)) => before.extend(new),
+        (Some(MemberEdit::Remove(before)), MemberEdit::Remove(new)) => before.extend(new),
+        (_, edit) => edits.push(edit),
+    }
+}
+
+/// Makes the ids of each edit distinct once all have been joined.
+pub(super) fn dedupe(edits: &mut [MemberEdit]) {
+    for edit in edits {
+        match edit {
+            MemberEdit::Add(members) => {
+                let mut seen = HashSet::with_capacity(members.len());
+                members.retain(|member| seen.insert(member.value.clone()));
+            }
+            MemberEdit::Remove(ids) => {
+                let mut seen = HashSet::with_capacity(ids.len());
+                ids.retain(|id| seen.insert(id.clone()));
+            }
+            MemberEdit::RemoveWhere(_)
+            | MemberEdit::RemoveAll
+            | MemberEdit::Demand(_)
+            | MemberEdit::Replace(_) => {}
+        }
+    }
+}
+
+/// The ids that a `remove` lists: member objects, or the ids alone.
+fn listed(value: &Value, at: &Place) -> Result<Vec<String>, ScimError> {
+    let elements = match value {
+        Value::Array(elements) => elements.as_slice(),
+        other => std::slice::from_ref(other),
+    };
+    let mut ids = Vec::with_capacity(elements.len());
+    for (index, element) in elements.iter().enumerate() {
+        if element.is_string() || element.is_number() {
+            ids.extend(coerce::text(element, &at.index(index))?);
+        } else {
+            let members = members::parse(element, &at.index(index))?;
+            ids.extend(members.into_iter().map(|member| member.value));
+        }
+    }
+    Ok(ids)
+}
+
+/// The ids of a filter that is `value eq "x"`, or several of these joined by `or`.
+fn ids(filter: &syntax::Filter) -> Option<Vec<String>> {
+    match filter {
+        syntax::Filter::Compare(comparison) => one_id(comparison).map(|id| vec![id]),
+        syntax::Filter::Or(terms) => {
+            let id = |term: &syntax::Filter| match term {
+                syntax::Filter::Compare(comparison) => one_id(comparison),
+                _ => None,
+            };
+            terms.iter().map(id).collect()
+        }
+        _ => None,
+    }
+}
+
+fn one_id(comparison: &syntax::Comparison) -> Option<String> {
+    let path = &comparison.path;
+    let is_id = path.urn.is_none() && path.sub.is_none() && path.name.eq_ignore_ascii_case("value");
+    match &comparison.value {
+        syntax::Value::String(id) if is_id && comparison.op == syntax::CompareOp::Eq => {
+            Some(id.clone())
+        }
+        _ => None,
+    }
+}
+
+/// `add` or `replace` on `members[value eq "x"]`: the value may only say again who that is.
+fn same(value: &Value, ids: &[String]) -> Result<Vec<Member>, ScimError> {
+    let object = match value {
+        Value::Array(elements) => match elements.as_slice() {
+            [Value::Object(object)] => object,
+            _ => return Err(refuse::immutable()),
+        },
+        Value::Object(object) => object,
+        _ => return Err(refuse::immutable()),
+    };
+    let [given, display] = super::named(object, ["value", "display"])?;
+    let at = Place::root("members");
+    let given = match given {
+        Some(given) => coerce::text(given, &at)?,
+        None => None,
+    };
+    let display = match display {
+        Some(display) => coerce::text(display, &at)?,
+        None => None,
+    };
+    match (ids, given) {
+        ([id], None) => Ok(vec![Member {
+            value: id.clone(),
+            display,
+        }]),
+        ([id], Some(given)) if given == *id => Ok(vec![Member {
+            value: given,
+            display,
+        }]),
+        _ => Err(refuse::immutable()),
+    }
+}

@@ -1,0 +1,173 @@
+use serde_json::json;
+
+use super::*;
+use crate::{ErrorKind, Registry};
+
+const EU: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
+
+fn user() -> Value {
+    json!({
+        "schemas": ["s"],
+        "id": "1",
+        "userName": "ada",
+        "name": {"givenName": "Ada", "familyName": "Byron"},
+        "emails": [{"value": "a@x", "type": "work"}, {"value": "b@x"}],
+        "password": "leak",
+        EU: {"department": "d", "manager": {"value": "m", "displayName": "M"}},
+        "urn:x:Other": {"any": [1]},
+        "groups": [],
+        "meta": {"resourceType": "User", "location": "l"}
+    })
+}
+
+fn check_with(attributes: &str, excluded: &str, expected: Value) {
+    let registry = Registry::standard();
+    let selection = Selection::parse(Some(attributes), Some(excluded)).unwrap();
+    let Value::Object(mut resource) = user() else {
+        unreachable!()
+    };
+    project(registry.by_name("User").unwrap(), &mut resource, &selection);
+    assert_eq!(
+        Value::Object(resource),
+        expected,
+        "{attributes} / {excluded}"
+    );
+}
+
+/// What is shown besides `schemas` and `id`.
+fn check(attributes: &str, mut expected: Value) {
+    expected["schemas"] = json!(["s"]);
+    expected["id"] = json!("1");
+    check_with(attributes, "", expected);
+}
+
+/// The whole user after these changes.
+fn check_excluded(excluded: &str, change: impl Fn(&mut Map<String, Value>)) {
+    let Value::Object(mut expected) = user() else {
+        unreachable!()
+    };
+    expected.remove("password");
+    change(&mut expected);
+    check_with("", excluded, Value::Object(expected));
+}
+
+// R7643-7-06, R7644-3.10-01, R7644-3.10-02, R7644-3.9-02, R7644-3.9-06, R7644-3.9-07, R7644-3.9-10
+#[test]
+fn only() {
+    check("userName", json!({"userName": "ada"}));
+    check(" USERNAME , id,, ", json!({"userName": "ada"}));
+    check(
+        "urn:ietf:params:scim:schemas:core:2.0:User:userName",
+        json!({"userName": "ada"}),
+    );
+    check("nope", json!({}));
+    check("password", json!({}));
+    check("name.givenName", json!({"name": {"givenName": "Ada"}}));
+    check(
+        "name.givenName,name",
+        json!({"name": {"givenName": "Ada", "familyName": "Byron"}}),
+    );
+    check("emails.type", json!({"emails": [{"type": "work"}]}));
+    check("emails.display", json!({}));
+    check("groups", json!({"groups": []}));
+    check("meta.location", json!({"meta": {"location": "l"}}));
+    check(
+        &format!("{EU}:department"),
+        json!({EU: {"department": "d"}}),
+    );
+    check(
+        &format!("{}:MANAGER.value", EU.to_uppercase()),
+        json!({EU: {"manager": {"value": "m"}}}),
+    );
+    check(
+        EU,
+        json!({EU: {"department": "d", "manager": {"value": "m", "displayName": "M"}}}),
+    );
+    check("URN:X:other", json!({"urn:x:Other": {"any": [1]}}));
+    check("department", json!({}));
+}
+
+// R7644-3.9-01, R7644-3.9-03, R7644-3.9-06
+#[test]
+fn except() {
+    check_excluded("", |_| {});
+    check_excluded("nope", |_| {});
+    check_excluded("id,schemas", |_| {});
+    check_excluded("meta", |user| {
+        user.remove("meta");
+    });
+    check_excluded("name.familyName,emails", |user| {
+        user.remove("emails");
+        user["name"].as_object_mut().unwrap().remove("familyName");
+    });
+    check_excluded("emails.value", |user| {
+        user["emails"] = json!([{"type": "work"}]);
+    });
+    check_excluded(EU, |user| {
+        user.remove(EU);
+    });
+    check_excluded(
+        &format!("{EU}:department,{EU}:manager,urn:x:Other"),
+        |user| {
+            user.remove(EU);
+            user.remove("urn:x:Other");
+        },
+    );
+}
+
+// R7644-3.9-04
+#[test]
+fn both_are_refused() {
+    let error = Selection::parse(Some("a"), Some("b")).unwrap_err();
+    assert_eq!(error.kind, ErrorKind::InvalidValue);
+}
+
+#[test]
+fn what_to_load() {
+    let registry = Registry::standard();
+    let group = registry.by_name("Group").unwrap();
+    let check = |attributes, excluded, wanted: bool, whole: bool| {
+        let selection = Selection::parse(attributes, excluded).unwrap();
+        let found = (
+            selection.wants(group, "members"),
+            selection.shows_whole_document(group),
+        );
+        assert_eq!(found, (wanted, whole), "{attributes:?} {excluded:?}");
+    };
+    check(None, None, true, true);
+    check(Some(""), Some(""), true, true);
+    check(Some("displayName"), None, false, false);
+    check(Some("members"), None, true, false);
+    check(Some("members.value"), None, true, false);
+    check(None, Some("members"), false, true);
+    check(None, Some("Members,nope"), false, true);
+    check(None, Some("members.value"), true, false);
+    check(None, Some("members,displayName"), false, false);
+    check(None, Some("meta"), true, false);
+    check(None, Some("urn:x:y"), true, false);
+    assert!(!Selection::all().wants(group, "groups"));
+}
+
+// R7643-7-05, R7643-7-06, R7643-7-07, R7644-3.9-01, R7644-3.9-08
+#[test]
+fn returned_on_request() {
+    let text = r#"{"id":"urn:x:A","name":"A","attributes":[
+        {"name":"r","returned":"request"},
+        {"name":"n","returned":"never"},
+        {"name":"c","type":"complex","subAttributes":[{"name":"a","returned":"always"},{"name":"d"},{"name":"r","returned":"request"}]}]}"#;
+    let schema = std::sync::Arc::new(crate::schema::Schema::parse(text).unwrap());
+    let rt = ResourceType::new("A", "/As", "", schema, vec![]).unwrap();
+    assert!(!rt.is_returned_whole());
+    let check = |attributes: &str, expected: Value| {
+        let value = json!({"r": 1, "n": 1, "c": {"a": 1, "d": 1, "r": 1}});
+        let mut resource = value.as_object().unwrap().clone();
+        let selection = Selection::parse(Some(attributes), None).unwrap();
+        project(&rt, &mut resource, &selection);
+        assert_eq!(Value::Object(resource), expected, "{attributes}");
+    };
+    check("", json!({"c": {"a": 1, "d": 1}}));
+    check("r,n", json!({"r": 1}));
+    check("c.r", json!({"c": {"a": 1, "r": 1}}));
+    check("c", json!({"c": {"a": 1, "d": 1}}));
+    check("urn:x:A", json!({"c": {"a": 1, "d": 1}}));
+}

@@ -1,0 +1,273 @@
+//! Resource types, their schemas and extensions, and the resolution of names to attributes.
+//!
+//! Types and extensions come from schema files, the built-in ones too. Knows nothing of where they are stored.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use crate::schema::Schema;
+
+mod assignments;
+mod attr;
+mod blueprint;
+mod resource_type;
+mod spelling;
+mod standard;
+
+pub use assignments::{Assignable, MAX_DESCRIPTION};
+pub use attr::{AttrPath, AttrRef};
+pub use blueprint::{Access, Blueprint};
+pub use resource_type::{Extension, ResourceType};
+pub use spelling::Referent;
+pub use standard::{common, known_schema};
+
+/// What SCIM itself has under the base URL; a resource type there could never be reached.
+const ENDPOINTS_IN_USE: [&str; 5] = [
+    "/ServiceProviderConfig",
+    "/ResourceTypes",
+    "/Schemas",
+    "/Bulk",
+    "/Me",
+];
+
+/// All resource types of the service.
+#[derive(Debug)]
+pub struct Registry {
+    types: Vec<Arc<ResourceType>>,
+    schemas: Vec<Arc<Schema>>,
+}
+
+impl Registry {
+    /// User with the enterprise extension, and Group.
+    pub fn standard() -> Self {
+        match standard::blueprints().and_then(|all| Self::of(&all)) {
+            Ok(registry) => registry,
+            #[expect(clippy::panic, reason = "the files are compiled in; a test reads them")]
+            Err(error) => panic!("the built-in schemas: {error}"),
+        }
+    }
+
+    /// Builds every type. The message of a fault is for the operator.
+    pub fn of(blueprints: &[Blueprint]) -> Result<Self, String> {
+        let mut blueprints = blueprints.to_vec();
+        let assigned = assignments::declared(&mut blueprints);
+        let types: Result<Vec<ResourceType>, String> =
+            blueprints.iter().map(Blueprint::build).collect();
+        let mut types = types?;
+        assignments::link(&mut types, assigned);
+        Self::new(types)
+    }
+
+    /// Names and endpoints must be distinct, and one URN must mean one schema.
+    pub fn new(types: Vec<ResourceType>) -> Result<Self, String> {
+        let mut schemas: Vec<Arc<Schema>> = Vec::new();
+        let mut taken = HashSet::new();
+        for rt in &types {
+            for (what, text) in [("name", &rt.name), ("endpoint", &rt.endpoint)] {
+                if !taken.insert(text.to_ascii_lowercase()) {
+                    return Err(format!("two resource types have the {what} {text:?}"));
+                }
+            }
+            if ENDPOINTS_IN_USE
+                .iter()
+                .any(|own| rt.endpoint.eq_ignore_ascii_case(own))
+            {
+                return Err(format!(
+                    "resource type {:?}: the endpoint {:?} is one of the service's own",
+                    rt.name, rt.endpoint
+                ));
+            }
+            for schema in rt.schemas() {
+                let same_id = |other: &&Arc<Schema>| other.id.eq_ignore_ascii_case(&schema.id);
+                match schemas.iter().find(same_id) {
+                    None => schemas.push(Arc::clone(schema)),
+                    Some(other) if other == schema => {}
+                    Some(_) => return Err(format!("two schemas have the id {:?}", schema.id)),
+                }
+            }
+        }
+        let types = types.into_iter().map(Arc::new).collect();
+        Ok(Self { types, schemas })
+    }
+
+    pub fn by_name(&self, name: &str) -> Option<&Arc<ResourceType>> {
+        self.types.iter().find(|rt| rt.name == name)
+    }
+
+    /// `endpoint` has its slash: `/Users`.
+    pub fn by_endpoint(&self, endpoint: &str) -> Option<&Arc<ResourceType>> {
+        self.types.iter().find(|rt| rt.endpoint == endpoint)
+    }
+
+    pub fn types(&self) -> &[Arc<ResourceType>] {
+        &self.types
+    }
+
+    /// Every schema once: those of the resource types in their order, then those of the discovery resources,
+    /// since RFC 7643 section 7 wants a schema for each URN in use.
+    pub fn schemas(&self) -> impl Iterator<Item = &Arc<Schema>> {
+        self.schemas.iter().chain(standard::discovery().iter())
+    }
+
+    /// The schema with this URN, whatever its letter case.
+    pub fn schema(&self, urn: &str) -> Option<&Arc<Schema>> {
+        self.schemas()
+            .find(|schema| schema.id.eq_ignore_ascii_case(urn))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::name;
+    use crate::schema::Type;
+
+    fn schema(id: &str, attributes: &str) -> Arc<Schema> {
+        let text = format!(r#"{{"id":"{id}","name":"X","attributes":{attributes}}}"#);
+        Arc::new(Schema::parse(&text).unwrap())
+    }
+
+    fn extension(id: &str, attributes: &str) -> Extension {
+        let schema = schema(id, attributes);
+        Extension {
+            schema,
+            required: false,
+        }
+    }
+
+    #[test]
+    fn standard() {
+        let registry = Registry::standard();
+        let names: Vec<_> = registry.types().iter().map(|rt| rt.name.as_str()).collect();
+        assert_eq!(names, ["User", "Group"]);
+        let urns: Vec<_> = registry
+            .schemas()
+            .map(|schema| schema.id.as_str())
+            .collect();
+        assert_eq!(
+            urns,
+            [
+                name::USER,
+                name::ENTERPRISE_USER,
+                name::GROUP,
+                "urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig",
+                "urn:ietf:params:scim:schemas:core:2.0:ResourceType",
+                "urn:ietf:params:scim:schemas:core:2.0:Schema",
+            ]
+        );
+        let user = registry.by_endpoint("/Users").unwrap();
+        assert_eq!(user.indexed.len(), 8);
+        assert!(user.is_returned_whole());
+        assert!(user.is_relational("Groups") && !user.is_relational("members"));
+        assert!(registry.by_name("Group").unwrap().is_relational("members"));
+        assert!(registry.schema(&name::USER.to_uppercase()).is_some());
+        assert!(registry.schema("urn:x").is_none());
+        for schema in registry.schemas() {
+            for attribute in &schema.attributes {
+                assert!(!attribute.description.is_empty(), "{}", attribute.name);
+            }
+        }
+    }
+
+    #[test]
+    fn resolving() {
+        let registry = Registry::standard();
+        let user = registry.by_name("User").unwrap();
+        let check = |text: &str, expected: Option<&str>| {
+            let found = user.attr_by_key(text);
+            assert_eq!(found.as_ref().map(AttrRef::key), expected, "{text}");
+        };
+        let department = format!("{}:department", name::ENTERPRISE_USER);
+        check("userName", Some("userName"));
+        check("USERNAME", Some("userName"));
+        check("name.GIVENname", Some("name.givenName"));
+        check("groups.$REF", Some("groups.$ref"));
+        check("ID", Some("id"));
+        check("meta.lastmodified", Some("meta.lastModified"));
+        check("schemas", Some("schemas"));
+        check(
+            "urn:ietf:params:scim:schemas:core:2.0:user:emails.type",
+            Some("emails.type"),
+        );
+        check(
+            "urn:ietf:params:scim:schemas:core:2.0:User:externalId",
+            Some("externalId"),
+        );
+        check(&department, Some(&department));
+        check(&department.to_uppercase(), Some(&department));
+        check(name::ENTERPRISE_USER, None);
+        check(name::USER, None);
+        check("department", None);
+        check("members", None);
+        check("emails.value.x", None);
+        check("urn:x:userName", None);
+        check("", None);
+    }
+
+    #[test]
+    fn resolving_what_the_parser_gives() {
+        let registry = Registry::standard();
+        let user = registry.by_name("User").unwrap();
+        let path =
+            |urn: Option<&str>, name: &str, sub: Option<&str>| scim_filter_parser::AttrPath {
+                urn: urn.map(str::to_owned),
+                name: name.to_owned(),
+                sub: sub.map(str::to_owned),
+            };
+        let manager = user
+            .attr(&path(Some(name::ENTERPRISE_USER), "MANAGER", Some("value")))
+            .unwrap();
+        assert_eq!(manager.container.as_deref(), Some(name::ENTERPRISE_USER));
+        assert_eq!(manager.attribute.name, "manager");
+        assert!(manager.leaf().case_exact);
+        let emails = user.attr(&path(None, "emails", None)).unwrap();
+        assert_eq!(emails.leaf().kind, Type::Complex);
+        assert!(user.attr(&path(None, "emails", Some("type"))).is_some());
+        assert!(
+            user.attr(&path(Some(name::USER), "userName", None))
+                .is_some()
+        );
+    }
+
+    #[test]
+    fn refused_types() {
+        let check = |name: &str, endpoint: &str, core: Arc<Schema>, extensions, expected: &str| {
+            let error = ResourceType::new(name, endpoint, "", core, extensions).unwrap_err();
+            assert!(error.contains(expected), "{error}");
+        };
+        let core = || schema("urn:x:Core", r#"[{"name":"a"}]"#);
+        check("A B", "/As", core(), vec![], "letters");
+        check("A", "As", core(), vec![], "endpoint");
+        check("A", "/As/b", core(), vec![], "endpoint");
+        check(
+            "A",
+            "/As",
+            schema("urn:x:Core", r#"[{"name":"ID"}]"#),
+            vec![],
+            "every resource",
+        );
+        check(
+            "A",
+            "/As",
+            core(),
+            vec![extension("urn:X:core", "[]")],
+            "there twice",
+        );
+        let overlapping = vec![
+            extension(
+                "urn:x:e",
+                r#"[{"name":"a","type":"complex","subAttributes":[{"name":"b"}]}]"#,
+            ),
+            extension("urn:x", r#"[{"name":"e"}]"#),
+        ];
+        assert!(ResourceType::new("A", "/As", "", core(), overlapping).is_ok());
+
+        let good = || ResourceType::new("A", "/As", "", core(), vec![]).unwrap();
+        assert!(good().index(&["b"]).unwrap_err().contains("no attribute"));
+        assert!(good().index(&["meta"]).unwrap_err().contains("complex"));
+        assert!(Registry::new(vec![good(), good()]).is_err());
+        let other = schema("urn:x:Core", "[]");
+        let other = ResourceType::new("B", "/Bs", "", other, vec![]).unwrap();
+        assert!(Registry::new(vec![good(), other]).is_err());
+    }
+}

@@ -1,0 +1,92 @@
+//! The schemas and resource types that every installation has, read from the files in `schema/`.
+
+use std::sync::{Arc, LazyLock};
+
+use super::{Access, Blueprint, Extension};
+use crate::schema::Schema;
+
+/// The attributes that every resource has (RFC 7643 section 3.1). Not a schema of its own to clients.
+pub fn common() -> &'static Schema {
+    &COMMON
+}
+
+static COMMON: LazyLock<Schema> = LazyLock::new(|| built_in(include_str!("../schema/common.json")));
+
+/// The schemas of the resources that describe this service.
+pub(super) fn discovery() -> &'static [Arc<Schema>] {
+    &*DISCOVERY
+}
+
+static DISCOVERY: LazyLock<[Arc<Schema>; 3]> = LazyLock::new(|| {
+    // Read without the checks: the schema of schemas nests complex attributes, the one exception that
+    // RFC 7643 section 7 makes.
+    [
+        include_str!("../schema/service_provider_config.json"),
+        include_str!("../schema/resource_type.json"),
+        include_str!("../schema/schema.json"),
+    ]
+    .map(|text| Arc::new(built_in(text)))
+});
+
+#[expect(clippy::panic, reason = "the files are compiled in; a test reads them")]
+fn built_in(text: &str) -> Schema {
+    match serde_json::from_str(text) {
+        Ok(schema) => schema,
+        Err(error) => panic!("a built-in schema: {error}"),
+    }
+}
+
+/// A schema that a resource type can name by its URN, whatever the letter case: those of Okta's governance.
+pub fn known_schema(urn: &str) -> Option<Arc<Schema>> {
+    KNOWN
+        .iter()
+        .find(|schema| schema.id.eq_ignore_ascii_case(urn))
+        .cloned()
+}
+
+static KNOWN: LazyLock<[Arc<Schema>; 2]> = LazyLock::new(|| {
+    [
+        include_str!("../schema/okta_role.json"),
+        include_str!("../schema/okta_entitlement.json"),
+    ]
+    .map(|text| Arc::new(built_in(text)))
+});
+
+/// The types that are always there, as operators extend them: User with the enterprise extension, and Group.
+pub(super) fn blueprints() -> Result<Vec<Blueprint>, String> {
+    let parse = |text| Schema::parse(text).map(Arc::new);
+    let enterprise = Extension {
+        schema: parse(include_str!("../schema/enterprise_user.json"))?,
+        required: false,
+    };
+    let user = Blueprint {
+        name: "User".to_owned(),
+        endpoint: "/Users".to_owned(),
+        description: "A person who uses applications.".to_owned(),
+        schema: parse(include_str!("../schema/user.json"))?,
+        extensions: vec![enterprise],
+        indexed: [
+            "emails.value",
+            "emails.type",
+            "phoneNumbers.value",
+            "name.familyName",
+            "name.givenName",
+            "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:employeeNumber",
+            "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department",
+            "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager.value",
+        ]
+        .map(str::to_owned)
+        .to_vec(),
+        access: Access::ReadWrite,
+    };
+    let group = Blueprint {
+        name: "Group".to_owned(),
+        endpoint: "/Groups".to_owned(),
+        description: "A group of users and other groups.".to_owned(),
+        schema: parse(include_str!("../schema/group.json"))?,
+        extensions: Vec::new(),
+        indexed: Vec::new(),
+        access: Access::ReadWrite,
+    };
+    Ok(vec![user, group])
+}

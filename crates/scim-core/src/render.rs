@@ -1,0 +1,426 @@
+//! From the stored text of a document to the text of a response.
+//!
+//! The common answer shows the whole resource; then the stored text is copied unread, and `members`, `groups` and
+//! `meta` are written before its last brace. Only a selection of attributes needs the text to be parsed.
+
+use jiff::Timestamp;
+use jiff::tz::Offset;
+use serde_json::{Map, Value, json};
+
+use crate::project::{Selection, project};
+use crate::registry::ResourceType;
+use crate::version::Version;
+use crate::views::{GroupView, MemberView};
+
+/// What the service itself knows of a resource (RFC 7643 section 3.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Meta<'a> {
+    pub resource_type: &'a str,
+    pub created: Timestamp,
+    pub modified: Timestamp,
+    /// The absolute URI of the resource.
+    pub location: &'a str,
+    pub version: Version,
+}
+
+/// The resource as the client gets it.
+///
+/// `doc_text` is a document as it was stored. Where `members` or `groups` is `None` the attribute is left out, and
+/// where it is empty it is `[]`.
+pub fn render(
+    rt: &ResourceType,
+    doc_text: &str,
+    meta: &Meta<'_>,
+    members: Option<&[MemberView]>,
+    groups: Option<&[GroupView]>,
+    selection: &Selection,
+) -> String {
+    if let Some(open) = whole(rt, doc_text, selection) {
+        let members = members.filter(|_| selection.wants(rt, "members"));
+        let groups = groups.filter(|_| selection.wants(rt, "groups"));
+        return splice(open, meta, members, groups);
+    }
+    // What is stored was written by this service; were it damaged, the rest is still worth showing.
+    let mut resource: Map<String, Value> = serde_json::from_str(doc_text).unwrap_or_default();
+    let mut put = |name: &str, value: Value| resource.insert(name.to_owned(), value);
+    if let Some(members) = members {
+        put("members", members.iter().map(member_value).collect());
+    }
+    if let Some(groups) = groups {
+        put("groups", groups.iter().map(group_value).collect());
+    }
+    put("meta", meta_value(meta));
+    project(rt, &mut resource, selection);
+    Value::Object(resource).to_string()
+}
+
+/// The document without its last brace, where the answer shows all of it.
+fn whole<'t>(rt: &ResourceType, doc_text: &'t str, selection: &Selection) -> Option<&'t str> {
+    let is_whole = rt.is_returned_whole() && selection.shows_whole_document(rt);
+    let text = doc_text.trim_end().strip_suffix('}');
+    text.filter(|_| is_whole)
+}
+
+/// A group as the client gets it, whose members are written as they come: of very many there is the text and no second
+/// form. What comes out is what [`render`] says.
+pub struct Roll {
+    /// Full ones. A text in one piece would be copied as it grows.
+    pieces: Vec<String>,
+    last: String,
+}
+
+/// How long the pieces are, about.
+const PIECE_BYTES: usize = 64 * 1024;
+
+impl Roll {
+    /// `None` where the answer is not the whole resource.
+    pub fn begin(rt: &ResourceType, doc_text: &str, selection: &Selection) -> Option<Self> {
+        let open = whole(rt, doc_text, selection)?;
+        let fits = selection.wants(rt, "members") && !selection.wants(rt, "groups");
+        fits.then(|| {
+            let mut last = begun(open, 1024);
+            last.push_str(r#""members":["#);
+            let pieces = Vec::new();
+            Self { pieces, last }
+        })
+    }
+
+    pub fn push(&mut self, member: &MemberView) {
+        if !self.last.ends_with('[') {
+            self.last.push(',');
+        }
+        push_member(&mut self.last, member);
+        if self.last.len() >= PIECE_BYTES {
+            let next = String::with_capacity(PIECE_BYTES + 1024);
+            self.pieces.push(std::mem::replace(&mut self.last, next));
+        }
+    }
+
+    /// The text, in pieces.
+    pub fn end(mut self, meta: &Meta<'_>) -> Vec<String> {
+        self.last.push_str("],");
+        push_meta(&mut self.last, meta);
+        self.pieces.push(self.last);
+        self.pieces
+    }
+}
+
+fn begun(open: &str, room: usize) -> String {
+    let mut text = String::with_capacity(open.len() + room);
+    text.push_str(open);
+    if !open.trim_end().ends_with('{') {
+        text.push(',');
+    }
+    text
+}
+
+/// `open` is an object without its last brace.
+fn splice(
+    open: &str,
+    meta: &Meta<'_>,
+    members: Option<&[MemberView]>,
+    groups: Option<&[GroupView]>,
+) -> String {
+    let rows = members.map_or(0, <[_]>::len) + groups.map_or(0, <[_]>::len);
+    let mut text = begun(open, 256 + meta.location.len() + 192 * rows);
+    if let Some(members) = members {
+        push_list(&mut text, r#""members":["#, members, push_member);
+    }
+    if let Some(groups) = groups {
+        push_list(&mut text, r#""groups":["#, groups, push_group);
+    }
+    push_meta(&mut text, meta);
+    text
+}
+
+/// `meta`, and the brace that closes the resource.
+fn push_meta(text: &mut String, meta: &Meta<'_>) {
+    text.push_str(r#""meta":{"resourceType":"#);
+    push_text(text, meta.resource_type);
+    text.push_str(r#","created":""#);
+    push_time(text, meta.created);
+    text.push_str(r#"","lastModified":""#);
+    push_time(text, meta.modified);
+    text.push_str(r#"","location":"#);
+    push_text(text, meta.location);
+    text.push_str(r#","version":"#);
+    push_text(text, &meta.version.to_string());
+    text.push_str("}}");
+}
+
+/// Writes what the time prints of itself, without the formatting machinery, which took longer than all else of `meta`.
+fn push_time(text: &mut String, time: Timestamp) {
+    let date = Offset::UTC.to_datetime(time);
+    let (micros, nanos) = (
+        date.subsec_nanosecond() / 1000,
+        date.subsec_nanosecond() % 1000,
+    );
+    if date.year() < 0 || nanos != 0 {
+        text.push_str(&time.to_string());
+        return;
+    }
+    push_digits(text, date.year().into(), 1000);
+    for (before, number) in [
+        ('-', date.month()),
+        ('-', date.day()),
+        ('T', date.hour()),
+        (':', date.minute()),
+        (':', date.second()),
+    ] {
+        text.push(before);
+        push_digits(text, number.into(), 10);
+    }
+    if micros != 0 {
+        text.push('.');
+        push_digits(text, micros, 100_000);
+        text.truncate(text.trim_end_matches('0').len());
+    }
+    text.push('Z');
+}
+
+/// The digits of a number, from that of `unit` on.
+fn push_digits(text: &mut String, number: i32, mut unit: i32) {
+    while unit > 0 {
+        let digit = u8::try_from(number / unit % 10).unwrap_or_default();
+        text.push(char::from(b'0'.saturating_add(digit)));
+        unit /= 10;
+    }
+}
+
+fn push_list<T>(text: &mut String, name: &str, rows: &[T], push: impl Fn(&mut String, &T)) {
+    text.push_str(name);
+    for (index, row) in rows.iter().enumerate() {
+        if index > 0 {
+            text.push(',');
+        }
+        push(text, row);
+    }
+    text.push_str("],");
+}
+
+fn push_member(text: &mut String, member: &MemberView) {
+    text.push_str(r#"{"value":"#);
+    push_text(text, &member.value);
+    if let Some(display) = &member.display {
+        text.push_str(r#","display":"#);
+        push_text(text, display);
+    }
+    text.push_str(r#","type":"#);
+    push_text(text, &member.kind);
+    text.push_str(r#","$ref":"#);
+    push_text(text, &member.reference);
+    text.push('}');
+}
+
+fn push_group(text: &mut String, group: &GroupView) {
+    text.push_str(r#"{"value":"#);
+    push_text(text, &group.value);
+    text.push_str(r#","$ref":"#);
+    push_text(text, &group.reference);
+    if let Some(display) = &group.display {
+        text.push_str(r#","display":"#);
+        push_text(text, display);
+    }
+    text.push_str(r#","type":""#);
+    text.push_str(directness(group));
+    text.push_str("\"}");
+}
+
+/// A JSON string; ids, URIs and most names need no escape and are copied.
+fn push_text(text: &mut String, value: &str) {
+    // Without a way out in the middle, many bytes are looked at in one step.
+    let is_plain = |so_far, byte| so_far & (byte >= b' ') & (byte != b'"') & (byte != b'\\');
+    if value.bytes().fold(true, is_plain) {
+        text.push('"');
+        text.push_str(value);
+        text.push('"');
+    } else {
+        text.push_str(&Value::from(value).to_string());
+    }
+}
+
+fn directness(group: &GroupView) -> &'static str {
+    if group.direct { "direct" } else { "indirect" }
+}
+
+/// `meta` as a value, in the same words as in [`render`].
+pub fn meta_value(meta: &Meta<'_>) -> Value {
+    json!({
+        "resourceType": meta.resource_type,
+        "created": meta.created.to_string(),
+        "lastModified": meta.modified.to_string(),
+        "location": meta.location,
+        "version": meta.version.to_string(),
+    })
+}
+
+/// One element of `members` as a value, in the same words as in [`render`].
+pub fn member_value(member: &MemberView) -> Value {
+    let mut value = Map::new();
+    value.insert("value".to_owned(), Value::from(member.value.as_str()));
+    if let Some(display) = &member.display {
+        value.insert("display".to_owned(), Value::from(display.as_str()));
+    }
+    value.insert("type".to_owned(), Value::from(member.kind.as_str()));
+    value.insert("$ref".to_owned(), Value::from(member.reference.as_str()));
+    Value::Object(value)
+}
+
+/// One element of `groups` as a value, in the same words as in [`render`].
+pub fn group_value(group: &GroupView) -> Value {
+    let mut value = Map::new();
+    value.insert("value".to_owned(), Value::from(group.value.as_str()));
+    value.insert("$ref".to_owned(), Value::from(group.reference.as_str()));
+    if let Some(display) = &group.display {
+        value.insert("display".to_owned(), Value::from(display.as_str()));
+    }
+    value.insert("type".to_owned(), Value::from(directness(group)));
+    Value::Object(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Registry;
+
+    const LOCATION: &str = "https://h/Groups/g1";
+
+    fn meta() -> Meta<'static> {
+        Meta {
+            resource_type: "Group",
+            created: Timestamp::from_microsecond(0).unwrap(),
+            modified: Timestamp::from_microsecond(1_500_000).unwrap(),
+            location: LOCATION,
+            version: 3.into(),
+        }
+    }
+
+    const META: &str = r#""meta":{"resourceType":"Group","created":"1970-01-01T00:00:00Z","lastModified":"1970-01-01T00:00:01.5Z","location":"https://h/Groups/g1","version":"W/\"3\""}"#;
+
+    fn members() -> Vec<MemberView> {
+        let view = |value: &str, display: Option<&str>| MemberView {
+            value: value.to_owned(),
+            display: display.map(str::to_owned),
+            kind: "User".to_owned(),
+            reference: format!("https://h/Users/{value}"),
+        };
+        vec![view("u1", Some("A \"B\" \\ \u{1} é")), view("u2", None)]
+    }
+
+    const MEMBERS: &str = r#""members":[{"value":"u1","display":"A \"B\" \\ \u0001 é","type":"User","$ref":"https://h/Users/u1"},{"value":"u2","type":"User","$ref":"https://h/Users/u2"}]"#;
+
+    fn check(doc: &str, members: Option<&[MemberView]>, excluded: &str, expected: &str) {
+        let registry = Registry::standard();
+        let group = registry.by_name("Group").unwrap();
+        let selection = Selection::parse(None, Some(excluded)).unwrap();
+        let text = render(group, doc, &meta(), members, None, &selection);
+        assert_eq!(text, expected);
+        // One by one they come to the same.
+        if let (Some(mut roll), Some(members)) = (Roll::begin(group, doc, &selection), members) {
+            members.iter().for_each(|member| roll.push(member));
+            assert_eq!(roll.end(&meta()).concat(), expected);
+        }
+    }
+
+    #[test]
+    fn times_are_written_as_they_print_themselves() {
+        for text in [
+            "1970-01-01T00:00:00Z",
+            "2026-11-29T23:59:59.999999Z",
+            "2024-02-29T12:00:00.5Z",
+            "2024-02-29T12:00:00.00001Z",
+            "2024-02-29T12:00:00.123456789Z",
+            "0000-01-01T00:00:00Z",
+            "-000001-12-31T23:59:59Z",
+            "1969-12-31T23:59:59.25Z",
+            "9999-12-30T21:59:59.1Z",
+        ] {
+            let time: Timestamp = text.parse().unwrap();
+            let mut written = String::new();
+            push_time(&mut written, time);
+            assert_eq!(written, time.to_string());
+            assert_eq!(written, text);
+        }
+    }
+
+    #[test]
+    fn a_long_roll_is_in_pieces_of_the_same_text() {
+        let registry = Registry::standard();
+        let group = registry.by_name("Group").unwrap();
+        let all = Selection::parse(None, None).unwrap();
+        let doc = r#"{"id":"g1","displayName":"G"}"#;
+        let many: Vec<MemberView> = (0..2000).flat_map(|_| members()).collect();
+        let mut roll = Roll::begin(group, doc, &all).unwrap();
+        many.iter().for_each(|member| roll.push(member));
+        let pieces = roll.end(&meta());
+        assert!(pieces.len() > 2, "{}", pieces.len());
+        let expected = render(group, doc, &meta(), Some(&many), None, &all);
+        assert_eq!(pieces.concat(), expected);
+    }
+
+    #[test]
+    fn groups() {
+        let doc = r#"{"id":"g1","displayName":"G"}"#;
+        let rows = members();
+        let all = format!(r#"{{"id":"g1","displayName":"G",{MEMBERS},{META}}}"#);
+        check(doc, Some(&rows), "", &all);
+        let none = format!(r#"{{"id":"g1","displayName":"G",{META}}}"#);
+        check(doc, None, "", &none);
+        check(doc, Some(&rows), "members", &none);
+        let empty = format!(r#"{{"id":"g1","displayName":"G","members":[],{META}}}"#);
+        check(doc, Some(&[]), "", &empty);
+        check("{} ", None, "", &format!("{{{META}}}"));
+        check("damaged", None, "", &format!("{{{META}}}"));
+        // The way through the parsed text says the same, in the same order.
+        check(doc, Some(&rows), "externalId", &all);
+        check(doc, Some(&[]), "externalId", &empty);
+        check(doc, None, "meta", doc);
+        check(
+            doc,
+            Some(&rows),
+            "displayName",
+            &format!(r#"{{"id":"g1",{MEMBERS},{META}}}"#),
+        );
+    }
+
+    #[test]
+    fn users() {
+        let registry = Registry::standard();
+        let user = registry.by_name("User").unwrap();
+        let view = |value: &str, display: Option<&str>, direct| GroupView {
+            value: value.to_owned(),
+            display: display.map(str::to_owned),
+            reference: format!("https://h/Groups/{value}"),
+            direct,
+        };
+        let rows = [view("g1", Some("G"), true), view("g2", None, false)];
+        let expected = format!(
+            r#"{{"id":"1","groups":[{{"value":"g1","$ref":"https://h/Groups/g1","display":"G","type":"direct"}},{{"value":"g2","$ref":"https://h/Groups/g2","type":"indirect"}}],{META}}}"#
+        );
+        for excluded in [None, Some("nickName")] {
+            let selection = Selection::parse(None, excluded).unwrap();
+            let text = render(
+                user,
+                r#"{"id":"1"}"#,
+                &meta(),
+                None,
+                Some(&rows),
+                &selection,
+            );
+            assert_eq!(text, expected);
+        }
+        let selection = Selection::parse(Some("groups.value"), None).unwrap();
+        let text = render(
+            user,
+            r#"{"id":"1"}"#,
+            &meta(),
+            None,
+            Some(&rows),
+            &selection,
+        );
+        assert_eq!(
+            text,
+            r#"{"id":"1","groups":[{"value":"g1"},{"value":"g2"}]}"#
+        );
+    }
+}

@@ -1,0 +1,128 @@
+//! Values that are never returned (RFC 7643 section 7) are in documents, and nowhere else: what tells of a document,
+//! such as a change, is stripped of them here.
+//!
+//! What a client is answered, [`crate::project`] strips.
+
+use serde_json::{Map, Value};
+
+use crate::diff::AttrChange;
+use crate::registry::ResourceType;
+use crate::schema::{Attribute, Returned};
+
+/// The text of a document without its secrets; the text itself where the type has none.
+pub fn without(rt: &ResourceType, doc_text: String) -> String {
+    if !rt.has_secrets() {
+        return doc_text;
+    }
+    // What is stored was written by this service; were it damaged, nothing of it is told.
+    let mut resource: Map<String, Value> = serde_json::from_str(&doc_text).unwrap_or_default();
+    resource.retain(|name, value| match (rt.extension(name), value) {
+        (Some(extension), Value::Object(members)) => {
+            members.retain(|name, value| {
+                let attribute = extension.schema.attribute(name);
+                attribute.is_some_and(|attribute| keep(attribute, value))
+            });
+            !members.is_empty()
+        }
+        (_, value) => match rt.attr_by_key(name) {
+            Some(path) => keep(&path.attribute, value),
+            None => true,
+        },
+    });
+    Value::Object(resource).to_string()
+}
+
+/// A difference as others may know it: that a secret was changed, not from what to what.
+pub fn hide(rt: &ResourceType, mut change: AttrChange) -> AttrChange {
+    if !rt.has_secrets() {
+        return change;
+    }
+    let Some(path) = rt.attr_by_key(&change.path) else {
+        return change;
+    };
+    let is_secret = path.attribute.returned == Returned::Never;
+    for value in [&mut change.before, &mut change.after] {
+        *value = value.take().filter(|_| !is_secret).and_then(|mut value| {
+            let kept = keep(path.leaf(), &mut value);
+            kept.then_some(value)
+        });
+    }
+    change
+}
+
+/// Takes the secrets out of the value; false where nothing remains.
+fn keep(attribute: &Attribute, value: &mut Value) -> bool {
+    if attribute.returned == Returned::Never {
+        return false;
+    }
+    let strip = |members: &mut Map<String, Value>| {
+        members.retain(|name, _| {
+            let sub = attribute.sub_attribute(name);
+            sub.is_none_or(|sub| sub.returned != Returned::Never)
+        });
+        !members.is_empty()
+    };
+    match value {
+        Value::Object(members) => strip(members),
+        Value::Array(elements) => {
+            elements.retain_mut(|element| element.as_object_mut().is_none_or(strip));
+            !elements.is_empty()
+        }
+        _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::registry::Extension;
+    use crate::schema::Schema;
+
+    fn rt() -> ResourceType {
+        let parse = |text: &str| Arc::new(Schema::parse(text).unwrap());
+        let core = parse(
+            r#"{"id":"urn:x:A","name":"A","attributes":[{"name":"a"},{"name":"n","returned":"never"},
+            {"name":"c","type":"complex","multiValued":true,"subAttributes":[{"name":"s","returned":"never"},{"name":"t"}]}]}"#,
+        );
+        let extension = Extension {
+            schema: parse(
+                r#"{"id":"urn:x:E","name":"E","attributes":[{"name":"n","returned":"never"}]}"#,
+            ),
+            required: false,
+        };
+        ResourceType::new("A", "/As", "", core, vec![extension]).unwrap()
+    }
+
+    #[test]
+    fn documents() {
+        let text = json!({
+            "id": "1", "a": "x", "n": "leak", "c": [{"s": "leak", "t": 1}, {"s": "leak"}],
+            "urn:x:E": {"n": "leak"}, "urn:unknown": {"n": "kept"},
+        });
+        assert_eq!(
+            without(&rt(), text.to_string()),
+            json!({"id": "1", "a": "x", "c": [{"t": 1}], "urn:unknown": {"n": "kept"}}).to_string()
+        );
+    }
+
+    #[test]
+    fn differences() {
+        let change = |path: &str, value: Value| AttrChange {
+            path: path.to_owned(),
+            before: None,
+            after: Some(value),
+        };
+        let check = |path: &str, value: Value, expected: Option<Value>| {
+            assert_eq!(hide(&rt(), change(path, value)).after, expected, "{path}");
+        };
+        check("a", json!("x"), Some(json!("x")));
+        check("n", json!("leak"), None);
+        check("urn:x:E:n", json!("leak"), None);
+        check("c", json!([{"s": "leak", "t": 1}]), Some(json!([{"t": 1}])));
+        check("urn:unknown", json!({"n": 1}), Some(json!({"n": 1})));
+    }
+}
