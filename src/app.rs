@@ -20,24 +20,27 @@ use crate::auth::Fields;
 use crate::auth::jwt::{Issuer, KeySet, TenantOf};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, DatabaseConfig, IssuerSettings, Rate, TlsFiles};
-use crate::deliver::{Courier, Deliveries};
-use crate::http::gate::{self, Gate, rates};
-use crate::http::room::{BodyLimits, Room};
+use crate::http::admission::body_memory::{BodyLimits, Room};
+use crate::http::admission::control::Gate;
+use crate::http::admission::slow_clients::{Turns, Wires};
+use crate::http::admission::{control, rate_limit};
 use crate::http::server::{self, Bound, Listen};
-use crate::http::shared::Shared;
-use crate::http::wire::{Turns, Wires};
+use crate::http::state::Shared;
 use crate::http::{SCIM_ROOT, openapi};
 use crate::issuers::{Bounds, Issuers, Origin, Pace};
-use crate::service::arrivals::Arrivals;
-use crate::service::cursor::Cursors;
+use crate::service::access::auth_attempts::Arrivals;
+use crate::service::access::authenticator::{Authenticator, Bootstrap};
+use crate::service::access::caller_cache::Callers;
+use crate::service::access::tokens::{DEFAULT_TENANT, Wish};
+use crate::service::access::{tenants, tokens};
 use crate::service::feed::Listeners;
-use crate::service::presumed::Callers;
-use crate::service::tokens::{self, Bootstrap, DEFAULT_TENANT, Wish};
-use crate::service::walk::Walks;
-use crate::service::webhooks::Voice;
-use crate::service::{Options, Service, feed, indexes, tenants};
-use crate::store::{Backend, Store, replica};
+use crate::service::query::cursor::Cursors;
+use crate::service::query::index_walk::Walks;
+use crate::service::{Options, Service, feed, indexes};
+use crate::store::query::coalesce::CoalescedReads;
+use crate::store::{Backend, Store};
 use crate::telemetry::{self, Metrics};
+use crate::webhooks::{Courier, Deliveries, Voice};
 
 /// A bound server and what must outlive it.
 pub struct App {
@@ -90,20 +93,26 @@ impl App {
             None => own_url(listener.local_addr()?, tls.is_some()),
         };
         let voice = Voice::new(&registry);
+        let reads = Arc::new(CoalescedReads::new(Arc::clone(&store)));
         let shared = Shared {
             openapi: openapi::document(&registry).to_pretty_json()?.into(),
             service: Arc::new(Service {
                 store: Arc::clone(&store),
+                reads: Arc::clone(&reads),
                 registry,
                 clock: Arc::clone(&clock),
                 options: Arc::new(options(config, base_url.clone())),
-                issuers,
                 walks: Walks::default(),
                 cursors,
-                arrivals: Arrivals::default(),
-                callers: Callers::default(),
                 listeners: Listeners::default(),
-                bootstrap,
+                authenticator: Authenticator {
+                    reads,
+                    clock: Arc::clone(&clock),
+                    issuers,
+                    callers: Callers::default(),
+                    attempts: Arrivals::default(),
+                    bootstrap,
+                },
             }),
             body_limits: BodyLimits {
                 size_bytes: config.body.limit_bytes,
@@ -183,7 +192,7 @@ impl App {
             tasks.push(tokio::spawn(feed::hear_other_nodes(Arc::clone(
                 &self.store,
             ))));
-            tasks.push(tokio::spawn(replica::watch(Arc::clone(&self.store))));
+            tasks.push(tokio::spawn(Arc::clone(&self.store).watch_replica()));
         }
         if let Some(keep) = self.change_retention {
             let (store, clock) = (Arc::clone(&self.store), Arc::clone(&self.clock));
@@ -247,17 +256,17 @@ pub fn options(config: &Config, base_url: String) -> Options {
     }
 }
 
-fn gate_limits(config: &Config) -> gate::Limits {
-    let rate = |rate: Rate| rates::Rate {
+fn gate_limits(config: &Config) -> control::Limits {
+    let rate = |rate: Rate| rate_limit::Rate {
         per_s: rate.per_s,
         burst: rate.burst,
     };
-    gate::Limits {
+    control::Limits {
         places: config.max_requests,
         token: rate(config.rates.token),
         tenant: rate(config.rates.tenant),
         // People mistype and restart; only who goes on for seconds is stopped.
-        unknown: rates::Rate {
+        unknown: rate_limit::Rate {
             per_s: config.rates.unknown_tokens_per_s,
             burst: config.rates.unknown_tokens_per_s.saturating_mul(10),
         },

@@ -17,12 +17,11 @@ pub use setup::{OktaArgs, OktaSettings};
 pub use sources::{DatabaseArgs, ServeArgs};
 
 use crate::config::sources::Sources;
-use crate::deliver::{self, Reach};
-use crate::service::bulk::BulkOptions;
-use crate::service::me::Subject;
-use crate::service::{PasswordSync, UnknownMembers, UnknownRoles};
-use crate::store::replica::ReplicaConfig;
+use crate::service::{BulkOptions, PasswordSync, Subject, UnknownMembers, UnknownRoles};
+use crate::store::engine::replica::ReplicaConfig;
 use crate::store::{Backend, DatabaseUrl};
+use crate::webhooks;
+use crate::webhooks::Reach;
 
 /// A setting that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -72,7 +71,7 @@ pub struct Config {
     pub max_page_size: u32,
     pub scan_limit: u64,
     pub patch_answer_members: u32,
-    pub webhooks: deliver::Options,
+    pub webhooks: webhooks::Options,
     /// `None`: for ever.
     pub change_retention: Option<Duration>,
     pub bulk: BulkOptions,
@@ -136,7 +135,7 @@ impl DatabaseConfig {
 /// The webhook settings alone, for commands that need no server.
 #[derive(Debug, Clone, Copy)]
 pub struct Deliveries {
-    pub options: deliver::Options,
+    pub options: webhooks::Options,
 }
 
 impl Deliveries {
@@ -261,8 +260,8 @@ fn database(sources: &Sources) -> Result<DatabaseConfig, ConfigError> {
     })
 }
 
-fn webhooks(sources: &Sources) -> Result<deliver::Options, ConfigError> {
-    Ok(deliver::Options {
+fn webhooks(sources: &Sources) -> Result<webhooks::Options, ConfigError> {
+    Ok(webhooks::Options {
         reach: sources.parse("webhook_allow_private", "off", |text| match text {
             "on" => Ok(Reach::Anywhere),
             "off" => Ok(Reach::Public),
@@ -288,7 +287,7 @@ fn webhooks(sources: &Sources) -> Result<deliver::Options, ConfigError> {
             259_200,
             1..=31_536_000,
         )?),
-        look_every: deliver::LOOK_EVERY,
+        look_every: webhooks::LOOK_EVERY,
     })
 }
 

@@ -1,7 +1,7 @@
 //! The log and the metrics.
 
 mod json;
-mod lines;
+mod log_writer;
 mod metrics;
 
 use std::io::IsTerminal as _;
@@ -15,7 +15,7 @@ pub use metrics::{Metrics, Requests};
 
 use crate::clock::SystemClock;
 use json::JsonLog;
-use lines::Lines;
+use log_writer::Lines;
 
 /// The lines that may still wait when the program ends.
 static LINES: OnceLock<Lines> = OnceLock::new();

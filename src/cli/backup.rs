@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::config::{DatabaseArgs, DatabaseConfig};
-use crate::store::backup;
+use crate::store::engine::backup;
 
 #[derive(Debug, clap::Args)]
 pub struct BackupArgs {

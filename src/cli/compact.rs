@@ -1,7 +1,7 @@
 //! `rollcall compact`.
 
 use crate::config::{DatabaseArgs, DatabaseConfig};
-use crate::store::compact;
+use crate::store::engine::compact;
 
 #[derive(Debug, clap::Args)]
 pub struct CompactArgs {

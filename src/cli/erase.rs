@@ -7,10 +7,12 @@ use crate::app::registry;
 use crate::auth::{Principal, Scopes};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::{Config, DatabaseArgs, ServeArgs};
+use crate::service::access::tenants;
+use crate::service::access::tokens::DEFAULT_TENANT;
 use crate::service::erasure::{self, Erased, Tally};
-use crate::service::tokens::DEFAULT_TENANT;
-use crate::service::{Context, indexes, tenants};
-use crate::store::{Store, compact};
+use crate::service::{Context, indexes};
+use crate::store::Store;
+use crate::store::engine::compact;
 
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("who").required(true))]
@@ -39,7 +41,7 @@ pub async fn run(args: EraseArgs) -> anyhow::Result<()> {
         ..ServeArgs::default()
     })?;
     let registry = registry::build(&config.declared)?;
-    let store = super::store_of(&args.database)?;
+    let store = super::store::open(&args.database)?;
     let done = erase(&store, &registry, &args).await;
     store.close();
     let (id, erased) = done?;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::progress;
 use crate::config::DatabaseArgs;
-use crate::service::tokens::DEFAULT_TENANT;
+use crate::service::access::tokens::DEFAULT_TENANT;
 use crate::service::transfer::{self, Tokens};
 use crate::store::NewFile;
 
@@ -24,7 +24,7 @@ pub struct ExportArgs {
 }
 
 pub async fn run(args: ExportArgs) -> anyhow::Result<()> {
-    let store = super::store_of(&args.database)?;
+    let store = super::store::open(&args.database)?;
     let tokens = if args.without_tokens {
         Tokens::None
     } else {

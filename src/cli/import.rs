@@ -36,7 +36,7 @@ pub async fn run(args: ImportArgs) -> anyhow::Result<()> {
         let bar = progress::bar("importing", Some(file.metadata()?.len()))?;
         (Box::new(BufReader::new(bar.wrap_read(file))), bar)
     };
-    let store = super::store_of(&args.database)?;
+    let store = super::store::open(&args.database)?;
     let now_us = SystemClock::default().now().as_microsecond();
     let teller = progress::teller(&bar);
     indexes::join(&store, &registry).await?;

@@ -10,8 +10,9 @@ use crate::app::registry;
 use crate::auth::{Principal, Scopes};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::{Config, DatabaseArgs, ServeArgs};
-use crate::service::tokens::DEFAULT_TENANT;
-use crate::service::{Context, indexes, load, tenants};
+use crate::service::access::tenants;
+use crate::service::access::tokens::DEFAULT_TENANT;
+use crate::service::{Context, indexes, load};
 
 #[derive(Debug, clap::Args)]
 pub struct LoadArgs {
@@ -40,7 +41,7 @@ pub async fn run(args: LoadArgs) -> anyhow::Result<()> {
     let rt = registry
         .by_name(&args.resource_type)
         .with_context(|| format!("there is no resource type {:?}", args.resource_type))?;
-    let store = super::store_of(&args.database)?;
+    let store = super::store::open(&args.database)?;
     let done = async {
         indexes::join(&store, &registry).await?;
         let tenant = tenants::by_name(&store, args.tenant).await?;

@@ -10,7 +10,7 @@ pub struct MigrateArgs {
 
 pub fn run(args: &MigrateArgs) -> anyhow::Result<()> {
     // Opening migrates; there is no second way to do it.
-    super::store_of(&args.database)?.close();
+    super::store::open(&args.database)?.close();
     println!("the database is up to date");
     Ok(())
 }

@@ -12,13 +12,12 @@ use std::time::Duration;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{OktaArgs, OktaSettings};
 use crate::service::setup::Records;
-use crate::setup::clicks::{self, Waiting};
-use crate::setup::remove::{self, Removal};
+use crate::setup::commands::instructions::Waiting;
+use crate::setup::commands::remove::Removal;
+use crate::setup::commands::{apply, check, instructions, plan, reconcile, remove, status, verify};
 use crate::setup::report::{Outcome, Report};
 use crate::setup::run::Options;
-use crate::setup::{
-    Failure, OktaId, Run, Session, Why, apply, doctor, plan, reconcile, run, status, verify,
-};
+use crate::setup::{Failure, OktaId, Run, Session, Why, run};
 
 #[derive(Debug, clap::Subcommand)]
 pub enum SetupCommand {
@@ -119,7 +118,7 @@ pub async fn run(command: SetupCommand) -> anyhow::Result<ExitCode> {
     match command {
         SetupCommand::Check(args) => {
             let verb = Verb::new("check", &args.okta);
-            verb.run(Options::default(), async |run, _| doctor::check(run).await)
+            verb.run(Options::default(), async |run, _| check::check(run).await)
                 .await
         }
         SetupCommand::Plan(args) => {
@@ -172,7 +171,7 @@ pub async fn run(command: SetupCommand) -> anyhow::Result<ExitCode> {
         SetupCommand::Instructions(args) => {
             let verb = Verb::new("instructions", &args.okta);
             verb.run(Options::default(), async |run, _| {
-                clicks::instruct(run).await
+                instructions::instruct(run).await
             })
             .await
         }
@@ -271,7 +270,7 @@ impl<'a> Verb<'a> {
             }
         };
         report.org = Some(session.wish.org.to_string());
-        let store = super::store_of(&self.okta.database)?;
+        let store = super::store::open(&self.okta.database)?;
         let tenant = session.wish.rollcall.tenant.clone();
         let org = session.wish.org.to_string();
         let records = Records::open(Arc::clone(&store), clock, tenant, org).await;

@@ -4,9 +4,10 @@ use scim_core::Compatibility;
 
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::DatabaseArgs;
-use crate::service::tenants::{self, Settings};
+use crate::service::access::tenants;
+use crate::service::access::tenants::Settings;
 use crate::service::{GroupNames, PatchAnswer};
-use crate::store::tenants::Tenant;
+use crate::store::tables::tenants::Tenant;
 
 #[derive(Debug, clap::Subcommand)]
 pub enum TenantCommand {
@@ -43,14 +44,14 @@ pub enum TenantCommand {
 pub async fn run(command: TenantCommand) -> anyhow::Result<()> {
     match command {
         TenantCommand::Create { name, database } => {
-            let store = super::store_of(&database)?;
+            let store = super::store::open(&database)?;
             let now_us = SystemClock::default().now().as_microsecond();
             let made = tenants::create(&store, name, now_us).await;
             store.close();
             println!("{}", made?.name);
         }
         TenantCommand::List { database } => {
-            let store = super::store_of(&database)?;
+            let store = super::store::open(&database)?;
             let rows = tenants::list(&store).await;
             store.close();
             print(&rows?);
@@ -62,7 +63,7 @@ pub async fn run(command: TenantCommand) -> anyhow::Result<()> {
             group_names,
             database,
         } => {
-            let store = super::store_of(&database)?;
+            let store = super::store::open(&database)?;
             let settings = Settings {
                 compatibility,
                 patch_answer,

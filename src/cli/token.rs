@@ -6,7 +6,8 @@ use jiff::{SignedDuration, Timestamp};
 use crate::auth::{Fields, Scope};
 use crate::clock::{Clock, SystemClock};
 use crate::config::DatabaseArgs;
-use crate::service::tokens::{self, DEFAULT_TENANT, Wish};
+use crate::service::access::tokens;
+use crate::service::access::tokens::{DEFAULT_TENANT, Wish};
 
 #[derive(Debug, clap::Subcommand)]
 pub enum TokenCommand {
@@ -68,13 +69,13 @@ pub async fn run(command: TokenCommand) -> anyhow::Result<()> {
                 fields: fields.map(Fields::parse).transpose()?,
                 expires,
             };
-            let store = super::store_of(&database)?;
+            let store = super::store::open(&database)?;
             let made = tokens::create(&store, wish, &clock).await;
             store.close();
             println!("{}", made?);
         }
         TokenCommand::List { tenant, database } => {
-            let store = super::store_of(&database)?;
+            let store = super::store::open(&database)?;
             let rows = tokens::list(&store, tenant).await;
             store.close();
             println!(
@@ -104,7 +105,7 @@ pub async fn run(command: TokenCommand) -> anyhow::Result<()> {
             tenant,
             database,
         } => {
-            let store = super::store_of(&database)?;
+            let store = super::store::open(&database)?;
             let done =
                 tokens::revoke(&store, tenant, name.clone(), clock.now().as_microsecond()).await;
             store.close();

@@ -6,10 +6,10 @@ use jiff::SignedDuration;
 use crate::cli::token::{duration, time};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{DatabaseArgs, Deliveries};
-use crate::deliver::{Courier, Outcome};
-use crate::service::tokens::DEFAULT_TENANT;
-use crate::service::webhooks::{self, Again, Shown, Wish};
+use crate::service::access::tokens::DEFAULT_TENANT;
 use crate::store::Store;
+use crate::webhooks::subscriptions::{Again, Shown, Wish};
+use crate::webhooks::{Courier, Outcome, subscriptions};
 
 #[derive(Debug, clap::Subcommand)]
 pub enum WebhookCommand {
@@ -89,7 +89,7 @@ pub struct Place {
 pub async fn run(command: WebhookCommand) -> anyhow::Result<()> {
     let place = command.place();
     let (tenant, settings) = (place.tenant.clone(), Deliveries::load(&place.database)?);
-    let store = super::store_of(&place.database)?;
+    let store = super::store::open(&place.database)?;
     let done = act(&store, tenant, settings, command).await;
     store.close();
     done
@@ -135,10 +135,10 @@ async fn act(
                 resource_types: types,
                 after,
             };
-            let secret = webhooks::create(store, wish, &clock).await?;
+            let secret = subscriptions::create(store, wish, &clock).await?;
             println!("{}", secret.to_text());
         }
-        WebhookCommand::List { .. } => show(&webhooks::list(store, tenant).await?),
+        WebhookCommand::List { .. } => show(&subscriptions::list(store, tenant).await?),
         WebhookCommand::Test { name, .. } => {
             match courier.test(store, tenant, name, &clock).await? {
                 Outcome::Delivered => println!("delivered"),
@@ -151,7 +151,7 @@ async fn act(
                 "{:<12} {:<28} {:<9} FAILURE",
                 "CHANGE", "GIVEN UP", "ATTEMPTS"
             );
-            for letter in webhooks::dead_letters(store, tenant, name).await? {
+            for letter in subscriptions::dead_letters(store, tenant, name).await? {
                 let at = time(Some(letter.at));
                 println!(
                     "{:<12} {at:<28} {:<9} {}",
@@ -167,7 +167,7 @@ async fn act(
                 (None, Some(seq)) => Again::After { seq },
                 (None, None) => Again::DeadLetters,
             };
-            let wanted = webhooks::redeliver(store, tenant, name, again).await?;
+            let wanted = subscriptions::redeliver(store, tenant, name, again).await?;
             match again {
                 Again::After { seq } => println!("delivering again from behind change {seq}"),
                 Again::DeadLetters | Again::DeadLetter { .. } => {
@@ -176,11 +176,11 @@ async fn act(
             }
         }
         WebhookCommand::Rotate { name, keep, .. } => {
-            let secret = webhooks::rotate(store, tenant, name, keep, clock.now()).await?;
+            let secret = subscriptions::rotate(store, tenant, name, keep, clock.now()).await?;
             println!("{}", secret.to_text());
         }
         WebhookCommand::Delete { name, .. } => {
-            webhooks::delete(store, tenant, name.clone()).await?;
+            subscriptions::delete(store, tenant, name.clone()).await?;
             println!("deleted {name}");
         }
     }

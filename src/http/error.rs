@@ -9,7 +9,7 @@ use scim_core::{ErrorKind, message};
 use serde_json::Value;
 
 use crate::http::coding;
-use crate::http::respond::SCIM_JSON;
+use crate::http::scim::responses::SCIM_JSON;
 use crate::service::error::{Gone, Unauthenticated};
 use crate::{service, telemetry};
 

@@ -7,7 +7,7 @@ use scim_core::project::Selection;
 use scim_core::sort::Order;
 use scim_core::{ErrorKind, ScimError};
 
-use crate::service::list::{ListQuery, Paging, Sort};
+use crate::service::query::list::{ListQuery, Paging, Sort};
 
 /// The parameters of SCIM's queries (RFC 7644 section 3.4.2, RFC 9865 section 2).
 pub const KNOWN: [&str; 8] = [

@@ -9,9 +9,11 @@ use actix_web::middleware::{Compress, from_fn};
 use actix_web::web::Data;
 use actix_web::{App, HttpServer};
 
-use crate::http::route::Route;
-use crate::http::shared::Shared;
-use crate::http::{door, observe, routes, sockets};
+use crate::http::admission::{middleware, sockets};
+use crate::http::operations::observe;
+use crate::http::operations::route_metrics::Route;
+use crate::http::routes;
+use crate::http::state::Shared;
 
 /// How long the head of a request may take.
 pub const HEAD_TIME: Duration = Duration::from_secs(15);
@@ -56,7 +58,7 @@ pub fn start(
             .app_data(Route::none())
             .wrap(Compress::default())
             .wrap(from_fn(observe::observe))
-            .wrap(from_fn(door::pass))
+            .wrap(from_fn(middleware::pass))
             .configure(|config| routes(config, &registry))
     })
     .workers(listen.workers)

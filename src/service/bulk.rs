@@ -17,14 +17,6 @@ use crate::service::{Context, Error, Service};
 use plan::{Plan, Prepared};
 use run::{Run, Slice};
 
-/// The settings of bulk requests.
-#[derive(Debug, Clone, Copy)]
-pub struct BulkOptions {
-    pub enabled: bool,
-    pub max_operations: usize,
-    pub max_payload_bytes: usize,
-}
-
 /// What became of one operation.
 #[derive(Debug)]
 pub struct Outcome {

@@ -11,11 +11,13 @@ use scim_core::personal_data::Names;
 use scim_core::{Document, Registry, ResourceType, diff, indexing, patch, personal_data};
 use serde_json::{Value, json};
 
-use crate::service::write::Writer;
-use crate::service::{Context, Error, Service, admin, tenants};
-use crate::store::changes::{self, Change, ChangeKind, EMPTIED, Recorded};
-use crate::store::resources::{Password, Stored, Update};
-use crate::store::{ResourceId, Store, TenantId, Tx, erasure, members, resources, setup};
+use crate::service::access::{admin, tenants};
+use crate::service::provision::writer::Writer;
+use crate::service::{Context, Error, Service};
+use crate::store::tables::changes::{Change, ChangeKind, EMPTIED, Recorded};
+use crate::store::tables::resources::{Password, Stored, Update};
+use crate::store::tables::{changes, erasure, members, resources, setup};
+use crate::store::{ResourceId, Store, TenantId, Tx};
 use search::{Places, known_of, look, marks_of};
 
 pub use search::find;

@@ -2,7 +2,7 @@
 
 use scim_core::{ResourceType, ScimError, Version};
 
-use crate::store::page::PageError;
+use crate::store::query::page::PageError;
 use crate::store::{ResourceId, StoreError, Unique};
 
 #[derive(Debug, thiserror::Error)]

@@ -1,6 +1,7 @@
 //! The change feed: what happened in a tenant, in order and without gaps, and the state from which to follow it.
 
-mod bursts;
+pub mod history;
+mod shared_reads;
 mod view;
 
 use std::collections::BTreeSet;
@@ -18,13 +19,14 @@ use tokio::time::Instant;
 use crate::auth::Scope;
 use crate::service::error::Gone;
 use crate::service::{Context, Error, Service};
-use crate::store::changes::{self, Reach, Recorded};
-use crate::store::{Conn, Store, StoreError, TenantId, members, resources};
+use crate::store::tables::changes::{Reach, Recorded};
+use crate::store::tables::{changes, members, resources};
+use crate::store::{Conn, Store, StoreError, TenantId};
 
-pub use crate::store::changes::ChangeKind;
-pub use crate::store::members::Pair;
-pub use bursts::{Burst, Bursts};
-pub(super) use view::View;
+pub use crate::store::tables::changes::ChangeKind;
+pub use crate::store::tables::members::Pair;
+pub use shared_reads::{Burst, Bursts};
+pub(crate) use view::View;
 
 /// The most changes of one page, and the most resources or members of one page of a snapshot.
 pub const MOST: u32 = 1000;
@@ -367,7 +369,7 @@ pub async fn prune(store: &Store, now: Timestamp, keep: SignedDuration) -> Resul
     let before = now
         .as_microsecond()
         .saturating_sub(i64::try_from(keep.as_micros()).unwrap_or(i64::MAX));
-    for tenant in crate::service::tenants::list(store).await? {
+    for tenant in crate::service::access::tenants::list(store).await? {
         // In small steps, for every write of the tenant waits meanwhile.
         while store
             .write(tenant.id, move |tx| {

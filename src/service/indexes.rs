@@ -6,8 +6,9 @@ use scim_core::admit::MAX_INDEXED_BYTES;
 use scim_core::{Document, Registry, ResourceType, indexing};
 
 use crate::service::{Error, ResourceId};
-use crate::store::indexes::{self, Agreed, Pending, Wanted};
-use crate::store::{Store, Tx, resources, tenants};
+use crate::store::tables::indexes::{Agreed, Pending, Wanted};
+use crate::store::tables::{indexes, resources, tenants};
+use crate::store::{Store, Tx};
 
 /// How many documents are read in one transaction.
 const CHUNK: i64 = 500;

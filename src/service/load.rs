@@ -8,11 +8,12 @@ use scim_core::registry::Access;
 use scim_core::{Document, ResourceType, admit, indexing};
 use serde_json::Value;
 
-use crate::service::write::Writer;
+use crate::service::provision::writer::Writer;
 use crate::service::{Context, Error, Options, ResourceId};
-use crate::store::changes::ChangeKind;
-use crate::store::resources::{NewResource, Password};
-use crate::store::{Store, Tx, indexes, resources};
+use crate::store::tables::changes::ChangeKind;
+use crate::store::tables::resources::{NewResource, Password};
+use crate::store::tables::{indexes, resources};
+use crate::store::{Store, Tx};
 
 /// How many resources are read at a time.
 const CHUNK: i64 = 500;

@@ -7,12 +7,13 @@ use jiff::Timestamp;
 
 use crate::auth::{Scope, Scopes};
 use crate::clock::Clock;
-use crate::service::arrivals::{self, NOBODY, Note};
-use crate::service::{Error, tokens};
-use crate::store::setup as rows;
-use crate::store::{ResourceId, Store, TenantId, tenants};
+use crate::service::Error;
+use crate::service::access::auth_attempts::{NOBODY, Note};
+use crate::service::access::{auth_attempts, tokens};
+use crate::store::tables::{setup as rows, tenants};
+use crate::store::{ResourceId, Store, TenantId};
 
-pub use crate::store::setup::{Ended, Group, Person, Write};
+pub use crate::store::tables::setup::{Ended, Group, Person, Write};
 
 /// How much is read at once.
 const PAGE: i64 = 1000;
@@ -207,7 +208,7 @@ impl Records {
     /// # Errors
     /// See [`Records::load`].
     pub async fn arrivals(&self, token: &TokenState) -> Result<Vec<Note>, Error> {
-        arrivals::of_token(&self.store, self.tenant, token.id.clone()).await
+        auth_attempts::of_token(&self.store, self.tenant, token.id.clone()).await
     }
 
     /// How requests came with tokens of this name that no longer count.
@@ -218,7 +219,7 @@ impl Records {
         let all = tokens::list(&self.store, self.tenant_name.clone()).await?;
         let mut notes = Vec::new();
         for row in all.into_iter().filter(|row| row.name == name) {
-            let of_one = arrivals::of_token(&self.store, self.tenant, row.id).await?;
+            let of_one = auth_attempts::of_token(&self.store, self.tenant, row.id).await?;
             notes.extend(of_one.into_iter().filter(|note| !note.kind.is_accepted()));
         }
         Ok(notes)
@@ -229,7 +230,7 @@ impl Records {
     /// # Errors
     /// See [`Records::load`].
     pub async fn strangers(&self) -> Result<Vec<Note>, Error> {
-        arrivals::of_token(&self.store, NOBODY, String::new()).await
+        auth_attempts::of_token(&self.store, NOBODY, String::new()).await
     }
 
     /// The users with this Okta id.

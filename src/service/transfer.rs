@@ -14,7 +14,8 @@ use std::sync::Arc;
 use scim_core::Registry;
 
 use crate::service::Error;
-use crate::store::{Store, StoreError, tenants};
+use crate::store::tables::tenants;
+use crate::store::{Store, StoreError};
 
 pub use line::Tally;
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use okta_client::Org;
 use serde::Deserialize;
 
-use crate::setup::wish::{
+use crate::setup::desired::{
     App, Assign, Attribute, EventHook, Provisioning, PushGroup, Rollcall, Wish,
 };
 use crate::setup::{Failure, Mode, Why};

@@ -4,31 +4,17 @@
 //! proves that provisioning works. It talks to Okta over HTTPS and keeps its record through the services.
 //! It must not know the store or the HTTP routes, and the server must not need it.
 
-pub mod app;
-pub mod apply;
-pub mod assign;
-pub mod check;
-pub mod clicks;
-pub mod connect;
-pub mod definition;
-pub mod doctor;
+pub mod commands;
+pub mod desired;
 pub mod file;
-pub mod instructions;
-pub mod kept;
 pub mod kind;
-pub mod look;
-pub mod plan;
-pub mod profile;
-pub mod reconcile;
+pub mod preflight;
 pub mod recover;
-pub mod remove;
 pub mod report;
 pub mod run;
 pub mod session;
-pub mod status;
-pub mod verify;
-pub mod watch;
-pub mod wish;
+pub mod state;
+pub mod steps;
 
 pub use okta_client::{Failure, Mode, OktaId, Why};
 pub use run::Run;

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::setup::kept::Keep;
-use crate::setup::{Failure, Run, assign, watch};
+use crate::setup::state::Keep;
+use crate::setup::steps::{assignments, event_hook};
+use crate::setup::{Failure, Run};
 
 /// Finds out about a write of an earlier run of which no answer came, so that what it made is known to be ours.
 ///
@@ -15,8 +16,10 @@ pub async fn lost_write(run: &mut Run) -> Result<(), Failure> {
     };
     let session = Arc::clone(&run.session);
     let found = match (&pending, &run.kept.app) {
-        (Keep::Push(source, _), Some(app)) => assign::push_of(&session, &app.id, source).await?,
-        (Keep::Hook, _) => watch::find(&session).await?,
+        (Keep::Push(source, _), Some(app)) => {
+            assignments::push_of(&session, &app.id, source).await?
+        }
+        (Keep::Hook, _) => event_hook::find(&session).await?,
         // An app is found by its marker.
         _ => None,
     };

@@ -9,9 +9,9 @@ use serde_json::Value;
 
 use crate::service;
 use crate::service::setup::{Ended, Records};
-use crate::setup::kept::{Keep, Kept};
 use crate::setup::report::Report;
 use crate::setup::session::Session;
+use crate::setup::state::{Keep, Kept};
 use crate::setup::{Failure, OktaId, Why};
 
 pub struct Run {

@@ -10,7 +10,7 @@ use secrecy::ExposeSecret as _;
 
 use crate::clock::Clock;
 use crate::config::OktaSettings;
-use crate::setup::wish::Wish;
+use crate::setup::desired::Wish;
 use crate::setup::{Failure, Mode, Why, file};
 
 pub struct Session {

@@ -7,7 +7,8 @@ mod postgres;
 use scim_core::indexing::HotColumns;
 use tempfile::TempDir;
 
-use crate::store::resources::{self, NewResource};
+use crate::store::tables::resources;
+use crate::store::tables::resources::NewResource;
 use crate::store::{Config, DatabaseUrl, ResourceId, Store, StoreError, TenantId, Tx};
 
 /// A database that goes with the test.

@@ -13,7 +13,7 @@ use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::clock::{Clock as _, SystemClock};
-use crate::telemetry::lines::{Lines, Urgency};
+use crate::telemetry::log_writer::{Lines, Urgency};
 
 /// Writes every event as a line.
 pub struct JsonLog {

@@ -11,7 +11,7 @@ use utoipa::openapi::schema::Ref;
 use utoipa::openapi::{Components, Content, ContentBuilder};
 
 use crate::http::openapi::schema::{integer, string};
-use crate::http::respond::SCIM_JSON;
+use crate::http::scim::responses::SCIM_JSON;
 
 pub const JSON: &str = "application/json";
 

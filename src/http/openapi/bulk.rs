@@ -14,7 +14,7 @@ use utoipa::openapi::{Components, Required};
 use crate::http::openapi::answer::{self, BODY, GUARDED, JSON};
 use crate::http::openapi::schema::{object, string, urns};
 use crate::http::openapi::tag;
-use crate::http::respond::SCIM_JSON;
+use crate::http::scim::responses::SCIM_JSON;
 
 /// The schemas of request and answer.
 pub fn register(mut components: Components) -> Components {

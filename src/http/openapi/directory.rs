@@ -10,14 +10,13 @@ use utoipa::openapi::response::{Response, ResponseBuilder};
 use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, SchemaType, Type};
 use utoipa::openapi::{Components, ContentBuilder, RefOr, Required};
 
-use crate::http::directory;
-use crate::http::feed;
+use crate::http::directory::{feed, queries};
 use crate::http::openapi::answer::{self, BODY, GUARDED, JSON};
 use crate::http::openapi::schema::{integer, string};
 use crate::http::openapi::tag;
-use crate::http::respond::SCIM_JSON;
-use crate::service::directory::MOST;
+use crate::http::scim::responses::SCIM_JSON;
 use crate::service::feed::MOST as MOST_CHANGES;
+use crate::service::query::directory::MOST;
 
 const ID: &str = "0199f3a2-6b1e-7c40-8a51-2f6d0c9e7b13";
 const GROUP: &str = "0199f3a2-9d07-7f31-b6a0-51c8e2d4f960";
@@ -25,14 +24,14 @@ const GROUP: &str = "0199f3a2-9d07-7f31-b6a0-51c8e2d4f960";
 /// The schemas of what the operations here take and answer.
 pub fn register(mut components: Components) -> Components {
     let mut typed: Vec<(String, RefOr<Schema>)> = Vec::new();
-    add::<directory::User>(&mut typed);
-    add::<directory::Users>(&mut typed);
-    add::<directory::Group>(&mut typed);
-    add::<directory::Groups>(&mut typed);
-    add::<directory::UserGroups>(&mut typed);
-    add::<directory::Membership>(&mut typed);
-    add::<directory::Memberships>(&mut typed);
-    add::<directory::Checks>(&mut typed);
+    add::<queries::User>(&mut typed);
+    add::<queries::Users>(&mut typed);
+    add::<queries::Group>(&mut typed);
+    add::<queries::Groups>(&mut typed);
+    add::<queries::UserGroups>(&mut typed);
+    add::<queries::Membership>(&mut typed);
+    add::<queries::Memberships>(&mut typed);
+    add::<queries::Checks>(&mut typed);
     add::<feed::Page>(&mut typed);
     add::<feed::Past>(&mut typed);
     add::<feed::Snapshot>(&mut typed);

@@ -16,7 +16,7 @@ use utoipa::openapi::{ContentBuilder, Required};
 use crate::http::openapi::answer::{self, BODY, GUARDED_SCIM, JSON};
 use crate::http::openapi::example;
 use crate::http::openapi::schema::{integer, string};
-use crate::http::respond::SCIM_JSON;
+use crate::http::scim::responses::SCIM_JSON;
 
 /// `/Users`: list and create.
 pub fn collection(rt: &ResourceType) -> PathItem {

@@ -12,7 +12,7 @@ use utoipa::openapi::{ContentBuilder, Required};
 use crate::http::openapi::answer::{self, BODY, GUARDED_SCIM, JSON};
 use crate::http::openapi::resources::{page, plural};
 use crate::http::openapi::{example, tag};
-use crate::http::respond::SCIM_JSON;
+use crate::http::scim::responses::SCIM_JSON;
 
 /// The page of resources of all types.
 pub const ANY_LIST: &str = "ResourceList";

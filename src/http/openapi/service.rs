@@ -13,11 +13,12 @@ use utoipa::openapi::response::{Response, ResponseBuilder};
 use utoipa::openapi::schema::{ArrayBuilder, Ref, Schema};
 use utoipa::openapi::{Components, RefOr, Required};
 
+use crate::http::SCIM_ROOT;
+use crate::http::admin::tenants_and_tokens;
 use crate::http::openapi::answer::{self, BODY, GUARDED, JSON};
 use crate::http::openapi::schema::{self, object, string};
 use crate::http::openapi::{message, tag};
-use crate::http::respond::SCIM_JSON;
-use crate::http::{SCIM_ROOT, admin};
+use crate::http::scim::responses::SCIM_JSON;
 
 const CORE: &str = "urn:ietf:params:scim:schemas:core:2.0";
 
@@ -33,20 +34,20 @@ pub fn register(components: Components, registry: &Registry) -> Components {
         components = add(components, &format!("{name}List"), message::list(name));
     }
     let mut typed: Vec<(String, RefOr<Schema>)> = Vec::new();
-    <admin::NewTenant as utoipa::ToSchema>::schemas(&mut typed);
-    <admin::NewToken as utoipa::ToSchema>::schemas(&mut typed);
-    <admin::TenantSettings as utoipa::ToSchema>::schemas(&mut typed);
-    <admin::ChangedTenant as utoipa::ToSchema>::schemas(&mut typed);
+    <tenants_and_tokens::NewTenant as utoipa::ToSchema>::schemas(&mut typed);
+    <tenants_and_tokens::NewToken as utoipa::ToSchema>::schemas(&mut typed);
+    <tenants_and_tokens::TenantSettings as utoipa::ToSchema>::schemas(&mut typed);
+    <tenants_and_tokens::ChangedTenant as utoipa::ToSchema>::schemas(&mut typed);
     components.schemas.extend(typed);
-    components = of_type::<admin::NewTenant>(components);
-    components = of_type::<admin::Tenant>(components);
-    components = of_type::<admin::ChangedTenant>(components);
-    components = of_type::<admin::TenantSettings>(components);
-    components = of_type::<admin::NewToken>(components);
-    components = of_type::<admin::Token>(components);
-    components = of_type::<admin::NewErasure>(components);
-    components = of_type::<admin::Erasure>(components);
-    of_type::<admin::Secret>(components)
+    components = of_type::<tenants_and_tokens::NewTenant>(components);
+    components = of_type::<tenants_and_tokens::Tenant>(components);
+    components = of_type::<tenants_and_tokens::ChangedTenant>(components);
+    components = of_type::<tenants_and_tokens::TenantSettings>(components);
+    components = of_type::<tenants_and_tokens::NewToken>(components);
+    components = of_type::<tenants_and_tokens::Token>(components);
+    components = of_type::<tenants_and_tokens::NewErasure>(components);
+    components = of_type::<tenants_and_tokens::Erasure>(components);
+    of_type::<tenants_and_tokens::Secret>(components)
 }
 
 /// Every path here with its operations.

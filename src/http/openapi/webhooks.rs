@@ -8,10 +8,10 @@ use utoipa::openapi::response::Response;
 use utoipa::openapi::schema::Schema;
 use utoipa::openapi::{Components, RefOr};
 
+use crate::http::admin::webhooks;
 use crate::http::openapi::answer::{self, BODY, GUARDED};
 use crate::http::openapi::directory::add;
 use crate::http::openapi::service::{admin, body, in_path, many, one, tenant_parameter};
-use crate::http::webhooks;
 
 /// The schemas of what the operations here take and answer.
 pub fn register(mut components: Components) -> Components {

@@ -12,8 +12,9 @@ use crate::auth::Scope;
 use crate::clock::Clock;
 use crate::service::bulk::run::{Job, Run, Write};
 use crate::service::bulk::{Done, Outcome};
-use crate::service::verbs::{Create, Delete, Patch, Replace};
-use crate::service::{Context, Error, Options, present};
+use crate::service::provision::representation;
+use crate::service::provision::writes::{Create, Delete, Patch, Replace};
+use crate::service::{Context, Error, Options};
 use crate::store::ResourceId;
 
 /// What is the same for all operations.
@@ -123,7 +124,7 @@ impl<'a> Plan<'a> {
             }
             let id = self.clock.new_id();
             let resource = ResourceId(id.clone());
-            let location = present::location(&self.options.base_url, &task.rt, &resource);
+            let location = representation::location(&self.options.base_url, &task.rt, &resource);
             known.insert(
                 bulk_id.clone(),
                 Known {
@@ -160,7 +161,7 @@ impl<'a> Plan<'a> {
             };
             if let Some(id) = &id {
                 let resource = ResourceId(id.clone());
-                location = Some(present::location(
+                location = Some(representation::location(
                     &self.options.base_url,
                     &task.rt,
                     &resource,

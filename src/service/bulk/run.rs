@@ -10,10 +10,11 @@ use scim_core::project::Selection;
 use scim_core::{ScimError, Version};
 
 use crate::service::bulk::Done;
-use crate::service::present::{Return, Wish, Written};
-use crate::service::verbs::{Create, Delete, Patch, Replace};
-use crate::service::{Context, Error, Options, PasswordSync, Service, passwords, provision};
-use crate::store::resources::Password;
+use crate::service::provision::representation::{Return, Wish, Written};
+use crate::service::provision::writes::{Create, Delete, Patch, Replace};
+use crate::service::provision::{passwords, requests};
+use crate::service::{Context, Error, Options, PasswordSync, Service};
+use crate::store::tables::resources::Password;
 use crate::store::{ResourceId, StoreError, Tx, Unique};
 
 /// How long a slice may hold the tenant; every other write of it waits meanwhile, and on SQLite all others.
@@ -257,7 +258,7 @@ impl Run {
         let result = tx.attempt(|tx| write.run(tx, password, &self.options, &self.wish))?;
         match result {
             Err(Error::Taken(Unique::UserName)) => {
-                Ok(Err(provision::taken_within(tx, user_name.as_deref())))
+                Ok(Err(requests::taken_within(tx, user_name.as_deref())))
             }
             other => Ok(other),
         }
@@ -351,7 +352,7 @@ fn explain(tx: &mut Tx<'_>, mut broken: Broken, names: &[(usize, Option<String>)
     if matches!(broken.error, Error::Taken(Unique::UserName)) {
         let name = names.iter().find(|(index, _)| Some(*index) == broken.by);
         let name = name.and_then(|(_, name)| name.as_deref());
-        broken.error = provision::taken_within(tx, name);
+        broken.error = requests::taken_within(tx, name);
     }
     broken
 }

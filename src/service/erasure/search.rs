@@ -8,10 +8,11 @@ use serde_json::{Map, Value, json};
 
 use crate::service::Error;
 use crate::service::erasure::{PERSON, type_of, unknown};
-use crate::store::changes::{self, ChangeKind};
-use crate::store::erasure::{self, Marks};
-use crate::store::resources::Stored;
-use crate::store::{Conn, ResourceId, Store, StoreError, TenantId, resources};
+use crate::store::tables::changes::ChangeKind;
+use crate::store::tables::erasure::Marks;
+use crate::store::tables::resources::Stored;
+use crate::store::tables::{changes, erasure, resources};
+use crate::store::{Conn, ResourceId, Store, StoreError, TenantId};
 
 /// How many changes are read at once.
 const CHUNK: u32 = 200;

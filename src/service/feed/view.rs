@@ -9,8 +9,8 @@ use serde_json::{Map, Value};
 
 use crate::service::Context;
 use crate::service::feed::{Change, Difference, Item};
-use crate::store::changes::{ChangeKind, EMPTIED, Recorded};
-use crate::store::resources::Stored;
+use crate::store::tables::changes::{ChangeKind, EMPTIED, Recorded};
+use crate::store::tables::resources::Stored;
 
 /// The eyes of one reader.
 #[derive(Clone)]
@@ -67,7 +67,7 @@ impl View {
             seq: recorded.seq,
             kind: row.kind,
             id: row.resource_id.into_string(),
-            at: crate::service::time(row.at),
+            at: crate::service::context::time(row.at),
             actor: row.actor,
             attributes: Vec::new(),
             members: Vec::new(),

@@ -6,15 +6,16 @@ use std::io::BufRead;
 use scim_core::compatibility::UnknownCompatibility;
 use scim_core::{Document, Registry, indexing};
 
-use crate::service::tenants as named;
+use crate::service::access::tenants as named;
 use crate::service::transfer::line::{self, End, FORM, Header, Line, Lines, Sum};
 use crate::service::transfer::{Progress, Tally, Tokens, TransferError, write};
-use crate::store::changes::{Change, ChangeKind, Recorded};
-use crate::store::counts::Count;
-use crate::store::tenants::{self, Policy, Tenant, UnknownGroupNames, UnknownPatchAnswer};
-use crate::store::tokens::{self, Token};
-use crate::store::transfer::{Arrival, MembershipRow, ResourceRow};
-use crate::store::{Conn, ResourceId, StoreError, transfer};
+use crate::store::tables::changes::{Change, ChangeKind, Recorded};
+use crate::store::tables::counts::Count;
+use crate::store::tables::tenants::{Policy, Tenant, UnknownGroupNames, UnknownPatchAnswer};
+use crate::store::tables::tokens::Token;
+use crate::store::tables::transfer::{Arrival, MembershipRow, ResourceRow};
+use crate::store::tables::{tenants, tokens, transfer};
+use crate::store::{Conn, ResourceId, StoreError};
 
 /// Rows that are written at a time.
 const CHUNK: usize = 500;

@@ -9,8 +9,9 @@ use crate::service::transfer::line::{
     self, Change, Count, FORM, Header, Line, Member, Resource, Sum,
 };
 use crate::service::transfer::{Progress, Tally, Tokens, TransferError};
-use crate::store::tenants::Tenant;
-use crate::store::{Conn, changes, tokens, transfer};
+use crate::store::Conn;
+use crate::store::tables::tenants::Tenant;
+use crate::store::tables::{changes, tokens, transfer};
 
 /// Rows that are read at a time.
 const CHUNK: u16 = 500;

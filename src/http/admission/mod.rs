@@ -1,0 +1,12 @@
+//! What happens to a request before its handler: limits on rate, concurrency, body size and time, and the
+//! middleware that applies them.
+
+pub mod body_memory;
+pub mod control;
+pub mod middleware;
+pub mod permits;
+pub mod rate_limit;
+pub mod response_body;
+pub mod shed_log;
+pub mod slow_clients;
+pub mod sockets;

@@ -1,0 +1,502 @@
+//! The change feed: in pages, by long poll, and as Server-Sent Events.
+
+use std::collections::BTreeSet;
+use std::convert::Infallible;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::time::Duration;
+
+use actix_web::http::header::{
+    AUTHORIZATION, CACHE_CONTROL, ContentEncoding, ContentType, HeaderName,
+};
+use actix_web::web::{Bytes, Data, Path};
+use actix_web::{HttpRequest, HttpResponse};
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::{Map, Value};
+use tokio::time::Instant;
+
+use crate::http::admission::control;
+use crate::http::chunked_body::{Gathered, Pieces};
+use crate::http::directory::queries::parse_id;
+use crate::http::error::ApiError;
+use crate::http::query::Query;
+use crate::http::state::{Caller, Shared};
+use crate::service;
+use crate::service::Context;
+use crate::service::feed::{self, ChangeKind, Heard, Listener, MOST, Wanted, history};
+use crate::service::query::directory;
+
+type Answer = Result<HttpResponse, ApiError>;
+
+/// Something that happened.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = FeedChange)]
+pub struct Change {
+    /// One higher than that of the tenant's change before.
+    pub seq: i64,
+    #[schema(
+        pattern = "^(created|updated|activated|deactivated|deleted|member_added|member_removed|member_skipped|erased)$"
+    )]
+    pub kind: &'static str,
+    /// The resource type: `User`, `Group`.
+    #[serde(rename = "type")]
+    pub resource_type: String,
+    /// The resource's id. Of a change of members, the group's.
+    pub id: String,
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Timestamp,
+    /// The name of the token, or the subject of the access token, that did it.
+    pub actor: String,
+    /// What differs: of `updated`, `activated` and `deactivated`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub attributes: Vec<Difference>,
+    /// The ids of those who came or went: of `member_added`, `member_removed`, and of `member_skipped` those that are
+    /// not known here.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub members: Vec<String>,
+    /// The whole resource, without its members, groups and `meta`: of `created` and `deleted`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub resource: Option<Map<String, Value>>,
+    /// Whether the resource was erased, so that nothing is kept of what the change said. Then it has no attributes,
+    /// members or resource. Left out where it is false.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
+    pub erased: bool,
+}
+
+/// An attribute that differs. Null is unassigned; of a secret both are null.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = FeedDifference)]
+pub struct Difference {
+    /// `title`, `name.givenName`, `emails`, or after the URN of an extension and a colon.
+    pub path: String,
+    #[schema(value_type = Value)]
+    pub before: Option<Value>,
+    #[schema(value_type = Value)]
+    pub after: Option<Value>,
+}
+
+/// A part of the feed.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = FeedPage)]
+pub struct Page {
+    pub changes: Vec<Change>,
+    /// The `after` of the next request.
+    pub next: i64,
+    /// The number of the last change: where it is more than `next`, there is more to read at once.
+    pub last: i64,
+}
+
+/// What happened to a resource, the latest first.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = FeedPast)]
+pub struct Past {
+    pub changes: Vec<Change>,
+    /// What to send as `before` to go further back; null where nothing older is kept.
+    pub next: Option<i64>,
+}
+
+/// A part of the state from which the feed is followed.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = FeedSnapshot)]
+pub struct Snapshot {
+    /// The `after` with which to follow the feed once every page is read; the same on all pages.
+    pub seq: i64,
+    pub resources: Vec<Item>,
+    /// They come after all resources.
+    pub members: Vec<Member>,
+    /// What to send as `cursor`; null at the end.
+    pub next: Option<String>,
+}
+
+/// A resource, without its members, groups and `meta`.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = FeedResource)]
+pub struct Item {
+    pub id: String,
+    #[serde(rename = "type")]
+    pub resource_type: String,
+    #[schema(value_type = Object)]
+    pub resource: Map<String, Value>,
+}
+
+/// A member of a group.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = FeedMember)]
+pub struct Member {
+    pub group: String,
+    pub member: String,
+    /// `User` or `Group`.
+    #[serde(rename = "type")]
+    pub kind: String,
+}
+
+/// `GET /directory/v1/changes`: for `read` and `scim`.
+pub async fn changes(request: HttpRequest, caller: Caller, shared: Data<Shared>) -> Answer {
+    let query = Query::only(&request, &["after", "limit", "wait", "kind", "type"])?;
+    let after = number(&query, "after", 0..=i64::MAX)?.unwrap_or(0);
+    let limit = limit(&query)?;
+    let seconds = number(&query, "wait", 0..=60)?.unwrap_or(0);
+    let wanted = wanted(&query, &shared)?;
+    let (service, context) = (&shared.service, &caller.context);
+    let page = match u64::try_from(seconds).unwrap_or(0) {
+        0 => feed::page_as(service, context, after, wanted, limit, List::push).await?,
+        seconds => {
+            control::step_aside(&request);
+            let patience = Duration::from_secs(seconds);
+            let page = feed::wait(service, context, after, wanted, limit, patience).await?;
+            let mut list = List::default();
+            for change in page.changes {
+                list.push(change)?;
+            }
+            feed::Page {
+                changes: list,
+                next: page.next,
+                last: page.last,
+            }
+        }
+    };
+    Ok(HttpResponse::Ok()
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .insert_header(ContentType::json())
+        .body(page_text(page)?))
+}
+
+/// The changes of a [`Page`] as text.
+#[derive(Default)]
+struct List {
+    text: Gathered,
+    is_begun: bool,
+}
+
+impl List {
+    fn push(&mut self, change: feed::Change) -> Result<(), service::Error> {
+        let before: &[u8] = if self.is_begun { b"," } else { BEGIN };
+        self.is_begun = true;
+        self.text
+            .write_all(before)
+            .map_err(service::Error::internal)?;
+        serde_json::to_writer(&mut self.text, &Change::from(change))
+            .map_err(service::Error::internal)
+    }
+}
+
+const BEGIN: &[u8] = br#"{"changes":["#;
+
+/// The text of a [`Page`], in pieces.
+fn page_text(page: feed::Page<List>) -> Result<Pieces, service::Error> {
+    let List { mut text, is_begun } = page.changes;
+    let before = if is_begun { b"" } else { BEGIN };
+    let written = text
+        .write_all(before)
+        .and_then(|()| write!(text, r#"],"next":{},"last":{}}}"#, page.next, page.last));
+    written.map_err(service::Error::internal)?;
+    Ok(text.into())
+}
+
+/// `GET /directory/v1/users/{id}/history`: for `read` and `scim`.
+pub async fn history_of_user(
+    request: HttpRequest,
+    caller: Caller,
+    shared: Data<Shared>,
+    id: Path<String>,
+) -> Answer {
+    past(&request, &caller, &shared, "User", &id).await
+}
+
+/// `GET /directory/v1/groups/{id}/history`: for `read` and `scim`.
+pub async fn history_of_group(
+    request: HttpRequest,
+    caller: Caller,
+    shared: Data<Shared>,
+    id: Path<String>,
+) -> Answer {
+    past(&request, &caller, &shared, "Group", &id).await
+}
+
+async fn past(
+    request: &HttpRequest,
+    caller: &Caller,
+    shared: &Shared,
+    what: &'static str,
+    id: &str,
+) -> Answer {
+    let query = Query::only(request, &["before", "limit"])?;
+    let before = number(&query, "before", 1..=i64::MAX)?;
+    let limit = number(&query, "limit", 1..=directory::MOST.into())?.unwrap_or(100);
+    let limit = u32::try_from(limit).unwrap_or(directory::MOST);
+    let id = parse_id(what, id)?;
+    let (service, context) = (&shared.service, &caller.context);
+    let past = history::of_resource(service, context, what, id, before, limit).await?;
+    Ok(fresh(&Past {
+        changes: past.changes.into_iter().map(Change::from).collect(),
+        next: past.next,
+    }))
+}
+
+/// `GET /directory/v1/snapshot`: for `read` and `scim`.
+pub async fn snapshot(request: HttpRequest, caller: Caller, shared: Data<Shared>) -> Answer {
+    let query = Query::only(&request, &["cursor", "limit"])?;
+    let cursor = query.get("cursor").map(str::to_owned);
+    let page = feed::snapshot(&shared.service, &caller.context, cursor, limit(&query)?).await?;
+    let item = |item: feed::Item| Item {
+        id: item.id,
+        resource_type: item.resource_type,
+        resource: item.resource,
+    };
+    Ok(fresh(&Snapshot {
+        seq: page.seq,
+        resources: page.resources.into_iter().map(item).collect(),
+        members: page.members.into_iter().map(Member::from).collect(),
+        next: page.next,
+    }))
+}
+
+/// `GET /directory/v1/changes/stream`: for `read` and `scim`. It ends when the token does.
+pub async fn stream(request: HttpRequest, caller: Caller, shared: Data<Shared>) -> Answer {
+    let query = Query::only(&request, &["after", "kind", "type"])?;
+    let resumed = request
+        .headers()
+        .get(HeaderName::from_static("last-event-id"))
+        .and_then(|value| value.to_str().ok()?.trim().parse().ok());
+    let after = match resumed {
+        Some(after) => Some(after),
+        None => number(&query, "after", 0..=i64::MAX)?,
+    };
+    let wanted = wanted(&query, &shared)?;
+    let listener = Listener::new(&shared.service, &caller.context)?;
+    let after = match after {
+        Some(after) => after,
+        None => feed::last(&shared.service, &caller.context).await?,
+    };
+    // What is gone is told by the status, while there still is one.
+    feed::page(&shared.service, &caller.context, after, wanted.clone(), 1).await?;
+    control::step_aside(&request);
+    let live = Live {
+        header: request
+            .headers()
+            .get(AUTHORIZATION)
+            .map(|value| value.as_bytes().to_vec()),
+        context: caller.context,
+        shared,
+        listener,
+        after,
+        wanted,
+        asked: Instant::now(),
+        has_begun: false,
+    };
+    Ok(HttpResponse::Ok()
+        .content_type("text/event-stream")
+        .insert_header((CACHE_CONTROL, "no-store"))
+        // Compression would hold changes back until a block is full, and so would a proxy's buffer.
+        .insert_header(ContentEncoding::Identity)
+        .insert_header((HeaderName::from_static("x-accel-buffering"), "no"))
+        .streaming(futures_util::stream::unfold(live, Live::next)))
+}
+
+/// How often a stream that has nothing to say says so, and asks whether its token still holds.
+const PULSE: Duration = Duration::from_secs(15);
+
+/// One open stream.
+struct Live {
+    shared: Data<Shared>,
+    context: Context,
+    /// The `Authorization` header, to be asked about again.
+    header: Option<Vec<u8>>,
+    listener: Listener,
+    after: i64,
+    wanted: Wanted,
+    asked: Instant,
+    has_begun: bool,
+}
+
+impl Live {
+    /// The next piece of the stream; `None` ends it, and the client comes again with the last id that it has.
+    async fn next(mut self) -> Option<(Result<Bytes, Infallible>, Self)> {
+        let text = self.text().await?;
+        Some((Ok(text), self))
+    }
+
+    async fn text(&mut self) -> Option<Bytes> {
+        if !self.has_begun {
+            self.has_begun = true;
+            return Some(format!("retry: 1000\nid: {}\n\n", self.after).into());
+        }
+        loop {
+            if self.asked.elapsed() >= PULSE {
+                let caller = Caller::of(&self.shared, self.header.as_deref()).await;
+                self.context = caller.ok()?.context;
+                self.asked = Instant::now();
+            }
+            let Shared {
+                service, bursts, ..
+            } = &**self.shared;
+            let burst = bursts.next(service, &self.context, self.after, &self.wanted, events);
+            let burst = burst.await.ok()?;
+            if burst.next > self.after {
+                self.after = burst.next;
+                return Some(burst.form);
+            }
+            match self.listener.hear(self.asked + PULSE).await {
+                Heard::Change => {}
+                Heard::Nothing => return Some(Bytes::from_static(b": nothing new\n\n")),
+                Heard::End => return None,
+            }
+        }
+    }
+}
+
+/// The events of a page, and its end as an id alone, so that who comes again need not pass by what it does not want.
+fn events(page: feed::Page) -> Bytes {
+    let mut text = String::new();
+    let last = page.changes.last().map(|change| change.seq);
+    for change in page.changes {
+        let change = Change::from(change);
+        let data = serde_json::to_string(&change).unwrap_or_default();
+        // Writing to a String cannot fail. JSON has no line breaks of its own.
+        let _ = write!(
+            text,
+            "id: {}\nevent: {}\ndata: {data}\n\n",
+            change.seq, change.kind
+        );
+    }
+    if last != Some(page.next) {
+        let _ = write!(text, "id: {}\n\n", page.next);
+    }
+    text.into()
+}
+
+fn fresh(answer: &impl Serialize) -> HttpResponse {
+    HttpResponse::Ok()
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .json(answer)
+}
+
+fn wanted(query: &Query, shared: &Shared) -> Result<Wanted, service::Error> {
+    let words = |name: &str| query.get(name).map(|text| text.split(',').map(str::trim));
+    let kinds = words("kind").map(|words| {
+        let kind = |word| {
+            ChangeKind::parse(word)
+                .ok_or_else(|| service::Error::BadRequest(format!("There is no kind `{word}`.")))
+        };
+        words.map(kind).collect::<Result<BTreeSet<_>, _>>()
+    });
+    let types = words("type").map(|words| {
+        let name = |word| match shared.service.registry.by_name(word) {
+            Some(rt) => Ok(rt.name.clone()),
+            None => Err(service::Error::BadRequest(format!(
+                "There is no resource type `{word}`."
+            ))),
+        };
+        words.map(name).collect::<Result<BTreeSet<_>, _>>()
+    });
+    Ok(Wanted {
+        kinds: kinds.transpose()?,
+        types: types.transpose()?,
+    })
+}
+
+fn limit(query: &Query) -> Result<u32, service::Error> {
+    let found = number(query, "limit", 1..=MOST.into())?;
+    Ok(found
+        .and_then(|found| u32::try_from(found).ok())
+        .unwrap_or(100))
+}
+
+fn number(
+    query: &Query,
+    name: &str,
+    range: std::ops::RangeInclusive<i64>,
+) -> Result<Option<i64>, service::Error> {
+    let Some(text) = query.get(name) else {
+        return Ok(None);
+    };
+    let number = text.parse().ok().filter(|number| range.contains(number));
+    number.map(Some).ok_or_else(|| {
+        service::Error::BadRequest(format!(
+            "`{name}` is a whole number from {} to {}.",
+            range.start(),
+            range.end()
+        ))
+    })
+}
+
+impl From<feed::Change> for Change {
+    fn from(change: feed::Change) -> Self {
+        let difference = |one: feed::Difference| Difference {
+            path: one.path,
+            before: one.before,
+            after: one.after,
+        };
+        Self {
+            seq: change.seq,
+            kind: change.kind.as_str(),
+            resource_type: change.resource_type,
+            id: change.id,
+            at: change.at,
+            actor: change.actor,
+            attributes: change.attributes.into_iter().map(difference).collect(),
+            members: change.members,
+            resource: change.resource,
+            erased: change.erased,
+        }
+    }
+}
+
+impl From<crate::service::feed::Pair> for Member {
+    fn from(pair: crate::service::feed::Pair) -> Self {
+        Self {
+            group: pair.group.into_string(),
+            member: pair.member.into_string(),
+            kind: pair.kind,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::body::to_bytes;
+
+    use super::*;
+
+    fn change(seq: i64) -> feed::Change {
+        feed::Change {
+            seq,
+            kind: ChangeKind::Created,
+            resource_type: "User".to_owned(),
+            id: format!("u{seq}"),
+            at: Timestamp::UNIX_EPOCH,
+            actor: "token:okta".to_owned(),
+            attributes: Vec::new(),
+            members: Vec::new(),
+            resource: Some(Map::from_iter([("userName".to_owned(), "a\"b".into())])),
+            erased: false,
+        }
+    }
+
+    #[actix_web::test]
+    async fn the_text_of_a_page_is_that_of_its_schema() {
+        for count in [0, 1, 3] {
+            let mut changes = List::default();
+            for seq in 1..=count {
+                changes.push(change(seq)).unwrap();
+            }
+            let (next, last) = (count, 7);
+            let page = Page {
+                changes: (1..=count).map(|seq| change(seq).into()).collect(),
+                next,
+                last,
+            };
+            let page_of_text = feed::Page {
+                changes,
+                next,
+                last,
+            };
+            let text = to_bytes(page_text(page_of_text).unwrap()).await.unwrap();
+            assert_eq!(text, serde_json::to_string(&page).unwrap());
+        }
+    }
+}

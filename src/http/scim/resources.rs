@@ -1,0 +1,168 @@
+//! The handlers of every resource type: one set for users, groups and whatever a schema adds.
+
+use std::sync::Arc;
+
+use actix_web::http::StatusCode;
+use actix_web::web::{Data, Path, Payload};
+use actix_web::{FromRequest as _, HttpRequest, HttpResponse};
+use scim_core::ResourceType;
+
+use crate::http::error::ApiError;
+use crate::http::query::Query;
+use crate::http::scim::{preconditions, responses};
+use crate::http::state::{Caller, Shared};
+use crate::http::{json_body, state};
+use crate::service;
+use crate::service::ResourceId;
+use crate::service::provision::requests;
+use crate::service::query::list as queries;
+use crate::service::query::list::Among;
+
+type Answer = Result<HttpResponse, ApiError>;
+
+/// What the endpoints of a resource type are about. Each worker has its own: they would contend for the count of one.
+pub struct Endpoint(pub Arc<ResourceType>);
+
+impl Endpoint {
+    pub fn resource_type(&self) -> Arc<ResourceType> {
+        Arc::clone(&self.0)
+    }
+}
+
+/// `GET /Users`: for `read` and `scim`.
+pub async fn list(request: HttpRequest, of: Data<Endpoint>, shared: Data<Shared>) -> Answer {
+    let (service, rt) = (&shared.service, &of.0);
+    let parameters = Query::of(&request);
+    let query = parameters.list();
+    let presumed = state::presumed(&request, &parameters, &shared);
+    if let (Ok(query), Some(presumed)) = (&query, presumed)
+        && let Some(body) = queries::glance(service, &presumed, rt, query).await?
+    {
+        return Ok(responses::scim(StatusCode::OK, body));
+    }
+    let caller = Caller::extract(&request).await?;
+    let (query, among) = (query?, Among::One(of.resource_type()));
+    let body = queries::list(service, &caller.context, among, query).await?;
+    Ok(responses::scim(StatusCode::OK, body))
+}
+
+/// `POST /Users`: for `scim`.
+pub async fn create(
+    request: HttpRequest,
+    caller: Caller,
+    of: Data<Endpoint>,
+    shared: Data<Shared>,
+    payload: Payload,
+) -> Answer {
+    let wish = preconditions::wish(&request)?;
+    let applied = wish.preference();
+    let body = json_body::read(&request, payload, shared.body_limits).await?;
+    let (service, rt) = (&shared.service, of.resource_type());
+    let created = requests::create(service, &caller.context, &rt, &body, wish).await?;
+    Ok(responses::created(created, applied))
+}
+
+/// `GET /Users/{id}`: for `read` and `scim`.
+pub async fn get(
+    request: HttpRequest,
+    of: Data<Endpoint>,
+    shared: Data<Shared>,
+    id: Path<String>,
+) -> Answer {
+    let (service, rt) = (&shared.service, &of.0);
+    let parameters = Query::of(&request);
+    let condition = preconditions::precondition(&request);
+    let id = parse_id(rt, id.into_inner());
+    if let (Ok(selection), Ok(id)) = (parameters.resource(), &id)
+        && let Some(presumed) = state::presumed(&request, &parameters, &shared)
+    {
+        let found = requests::glance(service, &presumed, rt, id, selection, &condition).await?;
+        if let Some(found) = found {
+            return Ok(responses::found(found));
+        }
+    }
+    let caller = Caller::extract(&request).await?;
+    read(&request, &caller, rt, &shared, id?).await
+}
+
+/// The same, for a caller who was looked up.
+pub(in crate::http) async fn read(
+    request: &HttpRequest,
+    caller: &Caller,
+    rt: &Arc<ResourceType>,
+    shared: &Shared,
+    id: ResourceId,
+) -> Answer {
+    let selection = Query::of(request).resource()?;
+    let condition = preconditions::precondition(request);
+    let (service, context) = (&shared.service, &caller.context);
+    let found = requests::get(service, context, rt, id, selection, condition).await?;
+    Ok(responses::found(found))
+}
+
+/// `PUT /Users/{id}`: for `scim`.
+pub async fn replace(
+    request: HttpRequest,
+    caller: Caller,
+    of: Data<Endpoint>,
+    shared: Data<Shared>,
+    id: Path<String>,
+    payload: Payload,
+) -> Answer {
+    let (wish, condition) = (
+        preconditions::wish(&request)?,
+        preconditions::precondition(&request),
+    );
+    let applied = wish.preference();
+    let rt = of.resource_type();
+    let id = parse_id(&rt, id.into_inner())?;
+    let body = json_body::read(&request, payload, shared.body_limits).await?;
+    let (service, context) = (&shared.service, &caller.context);
+    let replaced = requests::replace(service, context, &rt, id, &body, wish, condition).await?;
+    Ok(responses::changed(replaced, applied))
+}
+
+/// `PATCH /Users/{id}`: for `scim`.
+pub async fn patch(
+    request: HttpRequest,
+    caller: Caller,
+    of: Data<Endpoint>,
+    shared: Data<Shared>,
+    id: Path<String>,
+    payload: Payload,
+) -> Answer {
+    let (wish, condition) = (
+        preconditions::wish(&request)?,
+        preconditions::precondition(&request),
+    );
+    let applied = wish.preference();
+    let rt = of.resource_type();
+    let id = parse_id(&rt, id.into_inner())?;
+    let body = json_body::read(&request, payload, shared.body_limits).await?;
+    let (service, context) = (&shared.service, &caller.context);
+    let patched = requests::patch(service, context, &rt, id, &body, wish, condition).await?;
+    Ok(responses::changed(patched, applied))
+}
+
+/// `DELETE /Users/{id}`: for `scim`.
+pub async fn delete(
+    request: HttpRequest,
+    caller: Caller,
+    of: Data<Endpoint>,
+    shared: Data<Shared>,
+    id: Path<String>,
+) -> Answer {
+    let condition = preconditions::precondition(&request);
+    let rt = of.resource_type();
+    let id = parse_id(&rt, id.into_inner())?;
+    requests::delete(&shared.service, &caller.context, &rt, id, condition).await?;
+    Ok(responses::no_content())
+}
+
+/// A text that cannot be an id names nothing, so the answer is 404 and not 400.
+pub(in crate::http) fn parse_id(
+    rt: &Arc<ResourceType>,
+    text: String,
+) -> Result<ResourceId, service::Error> {
+    ResourceId::parse(&text).ok_or_else(|| service::Error::NotFound(format!("{} {text}", rt.name)))
+}

@@ -1,0 +1,129 @@
+//! Answers with a SCIM body, a location and a version.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{
+    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ContentEncoding, ETAG, HeaderMap, HeaderName,
+    HeaderValue, LOCATION,
+};
+use actix_web::{HttpResponse, HttpResponseBuilder};
+use scim_core::Version;
+
+use crate::http::chunked_body::Pieces;
+use crate::service::provision::representation::{Body, Found, Resource, Return, Written};
+
+/// RFC 7644 section 8.1.
+pub const SCIM_JSON: &str = "application/scim+json";
+
+/// A shorter body fits into a packet as it is: to compress it takes longer than anything else about the request.
+const WORTH_COMPRESSING_BYTES: usize = 1400;
+
+/// A finished SCIM body.
+pub fn scim(status: StatusCode, body: String) -> HttpResponse {
+    begin(status, body.len()).body(body)
+}
+
+fn begin(status: StatusCode, length: usize) -> HttpResponseBuilder {
+    let mut response = HttpResponse::build(status);
+    response
+        .insert_header((CONTENT_TYPE, HeaderValue::from_static(SCIM_JSON)))
+        // What a token may read is nobody else's (RFC 6750 section 5.3).
+        .insert_header((CACHE_CONTROL, HeaderValue::from_static("no-store")));
+    if length < WORTH_COMPRESSING_BYTES {
+        // For the compression; it is not for the client, and taken away again.
+        response.insert_header(ContentEncoding::Identity);
+    }
+    response
+}
+
+/// What was only for the compression.
+pub fn tidy(headers: &mut HeaderMap) {
+    if headers
+        .get(CONTENT_ENCODING)
+        .is_some_and(|encoding| encoding == "identity")
+    {
+        headers.remove(CONTENT_ENCODING);
+    }
+}
+
+/// A resource that was read, or that its reader has already.
+pub fn found(found: Found) -> HttpResponse {
+    match found {
+        Found::Resource(resource) => whole(StatusCode::OK, resource),
+        Found::NotModified(version) => {
+            let mut response = HttpResponse::NotModified()
+                .insert_header((CACHE_CONTROL, "no-store"))
+                .finish();
+            set(&mut response, ETAG, &version.to_string());
+            response
+        }
+    }
+}
+
+/// The answer to a create: 201 with the resource, or without where the client prefers that.
+pub fn created(written: Written, applied: Option<Return>) -> HttpResponse {
+    written_as(written, applied, StatusCode::CREATED, StatusCode::CREATED)
+}
+
+/// The answer to a PUT or PATCH: 200 with the resource, or 204.
+pub fn changed(written: Written, applied: Option<Return>) -> HttpResponse {
+    written_as(written, applied, StatusCode::OK, StatusCode::NO_CONTENT)
+}
+
+/// Success without a body.
+pub fn no_content() -> HttpResponse {
+    HttpResponse::NoContent().finish()
+}
+
+fn written_as(
+    written: Written,
+    applied: Option<Return>,
+    with_body: StatusCode,
+    without: StatusCode,
+) -> HttpResponse {
+    let mut response = match written {
+        Written::Whole(resource) => whole(with_body, resource),
+        Written::Quiet { location, version } => {
+            let mut response = HttpResponse::new(without);
+            name(&mut response, &location, &version);
+            response
+        }
+    };
+    // RFC 7240 section 3.
+    let applied = applied.map(|preference| match preference {
+        Return::Minimal => "return=minimal",
+        Return::Representation => "return=representation",
+    });
+    if let Some(applied) = applied {
+        set(
+            &mut response,
+            HeaderName::from_static("preference-applied"),
+            applied,
+        );
+    }
+    response
+}
+
+fn whole(status: StatusCode, resource: Resource) -> HttpResponse {
+    let mut response = match resource.body {
+        Body::Whole(text) => scim(status, text),
+        Body::Pieces(pieces) => {
+            let pieces = Pieces::new(pieces);
+            begin(status, pieces.length()).body(pieces)
+        }
+    };
+    name(&mut response, &resource.location, &resource.version);
+    response
+}
+
+/// Says which resource it is and in which version (RFC 7644 section 3.14).
+fn name(response: &mut HttpResponse, location: &str, version: &Version) {
+    set(response, LOCATION, location);
+    set(response, ETAG, &version.to_string());
+}
+
+fn set(response: &mut HttpResponse, name: HeaderName, value: &str) {
+    // Ids, tags and the configured base URL are printable ASCII.
+    if let Ok(value) = value.parse() {
+        response.headers_mut().insert(name, value);
+    }
+}

@@ -1,0 +1,194 @@
+//! Queries by POST (RFC 7644 section 3.4.3), so that no filter stands in a URL, and queries of all resource types.
+
+use std::iter;
+
+use actix_web::http::StatusCode;
+use actix_web::web::{Data, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use scim_core::message::SEARCH_REQUEST;
+use scim_core::project::Selection;
+use scim_core::{Compatibility, ErrorKind, ScimError};
+use serde_json::{Map, Value};
+
+use crate::http::error::ApiError;
+use crate::http::json_body;
+use crate::http::query::{self, Query};
+use crate::http::scim::resources::Endpoint;
+use crate::http::scim::responses;
+use crate::http::state::{Caller, Shared};
+use crate::service::query::list as queries;
+use crate::service::query::list::{Among, ListQuery};
+
+type Answer = Result<HttpResponse, ApiError>;
+
+/// `POST /Users/.search`: for `read` and `scim`.
+pub async fn one(
+    request: HttpRequest,
+    caller: Caller,
+    of: Data<Endpoint>,
+    shared: Data<Shared>,
+    payload: Payload,
+) -> Answer {
+    let query = asked(&request, &caller, &shared, payload).await?;
+    answer(&shared, &caller, Among::One(of.resource_type()), query).await
+}
+
+/// `POST /.search`: for `read` and `scim`.
+pub async fn all(
+    request: HttpRequest,
+    caller: Caller,
+    shared: Data<Shared>,
+    payload: Payload,
+) -> Answer {
+    let query = asked(&request, &caller, &shared, payload).await?;
+    answer(&shared, &caller, Among::All, query).await
+}
+
+/// `GET /`: for `read` and `scim`.
+pub async fn list_all(request: HttpRequest, caller: Caller, shared: Data<Shared>) -> Answer {
+    let query = Query::of(&request).list()?;
+    answer(&shared, &caller, Among::All, query).await
+}
+
+async fn answer(shared: &Shared, caller: &Caller, among: Among, query: ListQuery) -> Answer {
+    let body = queries::list(&shared.service, &caller.context, among, query).await?;
+    Ok(responses::scim(StatusCode::OK, body))
+}
+
+/// Reads the query of a `SearchRequest`. All of it is in the body: a filter in the address would be
+/// ignored.
+async fn asked(
+    request: &HttpRequest,
+    caller: &Caller,
+    shared: &Shared,
+    payload: Payload,
+) -> Result<ListQuery, ApiError> {
+    Query::only(request, &[])?;
+    let body = json_body::read(request, payload, shared.body_limits).await?;
+    Ok(read(&body, caller.context.policy.compatibility)?)
+}
+
+/// Reads a `SearchRequest`: what GET has as parameters, as members of an object.
+fn read(body: &Value, compatibility: Compatibility) -> Result<ListQuery, ScimError> {
+    let members = Members::read(body, compatibility)?;
+    members.check_schemas()?;
+    let filter = members.text("filter")?;
+    if filter.is_some_and(|filter| filter.trim().is_empty()) {
+        return Err(ScimError::invalid_filter("The filter is empty."));
+    }
+    let cursor = members.text("cursor")?;
+    let wrong_count = match cursor {
+        Some(_) => ErrorKind::InvalidCount,
+        None => ErrorKind::InvalidValue,
+    };
+    let start_index = members.number("startIndex", ErrorKind::InvalidValue)?;
+    let attributes = members.names("attributes")?;
+    let excluded = members.names("excludedAttributes")?;
+    Ok(ListQuery {
+        filter: filter.map(str::to_owned),
+        sort: query::sort(
+            members.text("sortBy")?,
+            members.text("sortOrder")?.filter(|order| !order.is_empty()),
+        )?,
+        paging: query::paging(start_index, cursor)?,
+        count: members.number("count", wrong_count)?,
+        selection: Selection::parse(attributes.as_deref(), excluded.as_deref())?,
+    })
+}
+
+/// The members of a `SearchRequest`.
+struct Members<'b> {
+    body: &'b Map<String, Value>,
+    is_strict: bool,
+}
+
+impl<'b> Members<'b> {
+    /// Refuses what would be ignored otherwise, as [`Query::check`] does: members that are unknown,
+    /// and those that come twice in different letter case.
+    fn read(body: &'b Value, compatibility: Compatibility) -> Result<Self, ScimError> {
+        let Value::Object(body) = body else {
+            return Err(ScimError::invalid_syntax(
+                "The body must be a JSON object: a SearchRequest.",
+            ));
+        };
+        let mut seen = Vec::new();
+        for (name, _) in body.iter().filter(|(_, value)| !value.is_null()) {
+            let mut known = iter::once("schemas").chain(query::KNOWN);
+            let Some(known) = known.find(|known| known.eq_ignore_ascii_case(name)) else {
+                return Err(query::unknown_parameter(name, &query::KNOWN));
+            };
+            if seen.contains(&known) {
+                return Err(ScimError::invalid_value(format!(
+                    "`{known}` is sent twice. Send it once."
+                )));
+            }
+            seen.push(known);
+        }
+        Ok(Self {
+            body,
+            is_strict: compatibility.is_strict(),
+        })
+    }
+
+    /// The member of this name, whatever its letter case; null is as good as none.
+    fn get(&self, name: &str) -> Option<&'b Value> {
+        let mut members = self.body.iter().filter(|(_, value)| !value.is_null());
+        let found = members.find(|(key, _)| key.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value)
+    }
+
+    fn check_schemas(&self) -> Result<(), ScimError> {
+        let is_request = |urn: &Value| {
+            let urn = urn.as_str();
+            urn.is_some_and(|urn| urn.eq_ignore_ascii_case(SEARCH_REQUEST))
+        };
+        let schemas = self.get("schemas").and_then(Value::as_array);
+        let is_named = schemas.is_some_and(|urns| urns.iter().any(is_request));
+        // The address says as much, and clients leave it out.
+        if is_named || !self.is_strict {
+            return Ok(());
+        }
+        Err(ScimError::invalid_syntax(format!(
+            "schemas must hold {SEARCH_REQUEST}."
+        )))
+    }
+
+    fn text(&self, name: &str) -> Result<Option<&'b str>, ScimError> {
+        match self.get(name) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(_) => Err(ScimError::invalid_syntax(format!(
+                "`{name}` must be a text."
+            ))),
+        }
+    }
+
+    /// A whole number. A tolerant tenant takes it as text too, where an empty one is none, as in an
+    /// address.
+    fn number(&self, name: &str, wrong: ErrorKind) -> Result<Option<i64>, ScimError> {
+        let number = match self.get(name) {
+            None => return Ok(None),
+            Some(Value::String(text)) if !self.is_strict => match text.trim() {
+                "" => return Ok(None),
+                text => text.parse().ok(),
+            },
+            Some(value) => value.as_i64(),
+        };
+        let refused = || ScimError::new(wrong, format!("`{name}` must be a whole number."));
+        number.map(Some).ok_or_else(refused)
+    }
+
+    /// Names in an array, or as in a URL with commas between them.
+    fn names(&self, name: &str) -> Result<Option<String>, ScimError> {
+        let refused = || ScimError::invalid_syntax(format!("`{name}` must be an array of names."));
+        match self.get(name) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text.clone())),
+            Some(Value::Array(names)) => {
+                let names: Option<Vec<&str>> = names.iter().map(Value::as_str).collect();
+                Ok(Some(names.ok_or_else(refused)?.join(",")))
+            }
+            Some(_) => Err(refused()),
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! What every handler shares, and who calls it.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use actix_web::dev::Payload;
+use actix_web::http::header::AUTHORIZATION;
+use actix_web::web::{Bytes, Data};
+use actix_web::{FromRequest, HttpRequest};
+
+use crate::auth::Credential;
+use crate::http::SCIM_ROOT;
+use crate::http::admission::body_memory::{BodyLimits, Room};
+use crate::http::admission::control::Gate;
+use crate::http::admission::slow_clients::Wires;
+use crate::http::error::ApiError;
+use crate::http::query::Query;
+use crate::http::scim::accept;
+use crate::service;
+use crate::service::access::auth_attempts::Kind;
+use crate::service::access::caller_cache::Presumed;
+use crate::service::error::Unauthenticated;
+use crate::service::feed::Bursts;
+use crate::service::{Context, Service};
+use crate::telemetry::Metrics;
+use crate::webhooks::Courier;
+
+/// What the handlers need, the same for all workers.
+#[derive(Clone)]
+pub struct Shared {
+    pub service: Arc<Service>,
+    pub body_limits: BodyLimits,
+    pub room: Arc<Room>,
+    pub gate: Arc<Gate>,
+    pub wires: Arc<Wires>,
+    pub metrics: Arc<Metrics>,
+    /// What streams of the feed send.
+    pub bursts: Arc<Bursts<Bytes>>,
+    /// Tries webhooks out; the deliveries have their own.
+    pub courier: Courier,
+    /// The OpenAPI document, made once.
+    pub openapi: Bytes,
+}
+
+/// The authenticated caller of a request.
+pub struct Caller {
+    pub context: Context,
+}
+
+impl FromRequest for Caller {
+    type Error = ApiError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
+
+    fn from_request(request: &HttpRequest, _payload: &mut Payload) -> Self::Future {
+        let header = request
+            .headers()
+            .get(AUTHORIZATION)
+            .map(|value| value.as_bytes().to_vec());
+        let headers = request.headers().get_all(AUTHORIZATION).count();
+        let is_in_address = Query::of(request).has("access_token");
+        let shared = request.app_data::<Data<Shared>>().cloned();
+        let is_refused = request.path().starts_with(SCIM_ROOT) && !accept::takes_json(request);
+        Box::pin(async move {
+            let shared =
+                shared.ok_or_else(|| service::Error::internal("the handler has no shared data"))?;
+            if header.is_some() && (headers > 1 || is_in_address) {
+                shared.service.authenticator.note_stranger(Kind::Malformed);
+                return Err(ApiError::SeveralCredentials);
+            }
+            let caller = Self::of(&shared, header.as_deref()).await?;
+            if is_refused && caller.context.policy.compatibility.is_strict() {
+                return Err(ApiError::NotAcceptable);
+            }
+            Ok(caller)
+        })
+    }
+}
+
+/// Whoever the request's credential was when it was looked up last, where the request leaves no doubt about it. To be
+/// confirmed; [`Caller`] says what is wrong where this is `None`.
+pub fn presumed(request: &HttpRequest, query: &Query<'_>, shared: &Shared) -> Option<Presumed> {
+    let mut headers = request.headers().get_all(AUTHORIZATION);
+    let (Some(header), None) = (headers.next(), headers.next()) else {
+        return None;
+    };
+    if query.has("access_token") {
+        return None;
+    }
+    let credential = Credential::parse(header.as_bytes()).ok()?;
+    let presumed = shared.service.authenticator.presumed(&credential)?;
+    let is_strict = presumed.context().policy.compatibility.is_strict();
+    (!is_strict || accept::takes_json(request)).then_some(presumed)
+}
+
+impl Caller {
+    /// The caller of a request with this `Authorization` header.
+    ///
+    /// # Errors
+    /// 401, and what the database may answer.
+    pub async fn of(shared: &Shared, header: Option<&[u8]>) -> Result<Self, ApiError> {
+        let authenticator = &shared.service.authenticator;
+        let Some(header) = header else {
+            authenticator.note_stranger(Kind::Missing);
+            return Err(service::Error::Unauthenticated(Unauthenticated::Missing).into());
+        };
+        let credential = Credential::parse(header).map_err(|_| {
+            authenticator.note_stranger(Kind::Malformed);
+            service::Error::Unauthenticated(Unauthenticated::Invalid)
+        })?;
+        let found = authenticator.authenticate(&credential).await;
+        match &found {
+            Ok((principal, _)) => shared.gate.welcome(header, principal),
+            Err(service::Error::Unauthenticated(_)) => shared.gate.forget(header),
+            Err(_) => {}
+        }
+        let (principal, policy) = found?;
+        let at = shared.service.clock.now();
+        Ok(Self {
+            context: Context {
+                principal,
+                policy,
+                at,
+            },
+        })
+    }
+}

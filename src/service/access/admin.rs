@@ -1,0 +1,140 @@
+//! Tenants and tokens for a caller: what it may manage, and then [`tenants`] and [`tokens`].
+
+use jiff::Timestamp;
+
+use crate::auth::{Fields, Scope, Scopes};
+use crate::service::access::tenants::{Changed, Settings};
+use crate::service::access::tokens::{DEFAULT_TENANT, Wish};
+use crate::service::access::{tenants, tokens};
+use crate::service::{Context, Error, Service};
+use crate::store::tables::tenants::Tenant;
+use crate::store::tables::tokens::Token;
+
+/// The tenants that the caller may manage.
+///
+/// # Errors
+/// [`Error::Forbidden`] without the scope `admin`.
+pub async fn list_tenants(service: &Service, context: &Context) -> Result<Vec<Tenant>, Error> {
+    let own = own_tenant(service, context).await?;
+    let mut rows = tenants::list(&service.store).await?;
+    if own.name != DEFAULT_TENANT {
+        rows.retain(|row| row.id == own.id);
+    }
+    Ok(rows)
+}
+
+/// Makes a tenant; only the default tenant's admins may.
+///
+/// # Errors
+/// [`Error::Forbidden`], or what [`tenants::create`] refuses.
+pub async fn create_tenant(
+    service: &Service,
+    context: &Context,
+    name: String,
+) -> Result<Tenant, Error> {
+    if own_tenant(service, context).await?.name != DEFAULT_TENANT {
+        return Err(Error::Forbidden(Scope::Admin));
+    }
+    tenants::create(&service.store, name, context.at_us()).await
+}
+
+/// Changes settings of a tenant.
+///
+/// # Errors
+/// As [`list_tokens`].
+pub async fn set_tenant(
+    service: &Service,
+    context: &Context,
+    name: String,
+    settings: Settings,
+) -> Result<Changed, Error> {
+    let name = managed(service, context, Some(name)).await?;
+    tenants::set(&service.store, name, settings).await
+}
+
+/// The tokens of a tenant, the caller's own where none is named.
+///
+/// # Errors
+/// [`Error::Forbidden`] without the scope `admin`, [`Error::NotFound`] for a tenant that is not the caller's to manage.
+pub async fn list_tokens(
+    service: &Service,
+    context: &Context,
+    tenant: Option<String>,
+) -> Result<Vec<Token>, Error> {
+    let tenant = managed(service, context, tenant).await?;
+    tokens::list(&service.store, tenant).await
+}
+
+/// What a new token shall be; the caller's own tenant where none is named.
+#[derive(Debug, Clone)]
+pub struct TokenWish {
+    pub tenant: Option<String>,
+    pub name: String,
+    pub scopes: Scopes,
+    pub fields: Option<Fields>,
+    pub expires: Option<Timestamp>,
+}
+
+/// Makes a token in a tenant and answers its secret.
+///
+/// # Errors
+/// As [`list_tokens`] and [`tokens::create`].
+pub async fn create_token(
+    service: &Service,
+    context: &Context,
+    wish: TokenWish,
+) -> Result<String, Error> {
+    let tenant = managed(service, context, wish.tenant).await?;
+    tokens::create(
+        &service.store,
+        Wish {
+            tenant,
+            name: wish.name,
+            scopes: wish.scopes,
+            fields: wish.fields,
+            expires: wish.expires,
+        },
+        service.clock.as_ref(),
+    )
+    .await
+}
+
+/// Revokes a token by name.
+///
+/// # Errors
+/// As [`list_tokens`] and [`tokens::revoke`].
+pub async fn revoke_token(
+    service: &Service,
+    context: &Context,
+    tenant: Option<String>,
+    name: String,
+) -> Result<(), Error> {
+    let tenant = managed(service, context, tenant).await?;
+    tokens::revoke(&service.store, tenant, name, context.at_us()).await
+}
+
+/// The name of the tenant to act on, the caller's own where none is named.
+///
+/// # Errors
+/// [`Error::Forbidden`] without the scope `admin`. Another's tenant is answered as if it did not exist.
+pub async fn managed(
+    service: &Service,
+    context: &Context,
+    tenant: Option<String>,
+) -> Result<String, Error> {
+    let own = own_tenant(service, context).await?;
+    match tenant {
+        None => Ok(own.name),
+        Some(name) if name == own.name || own.name == DEFAULT_TENANT => Ok(name),
+        Some(name) => Err(Error::NotFound(format!("The tenant `{name}`"))),
+    }
+}
+
+async fn own_tenant(service: &Service, context: &Context) -> Result<Tenant, Error> {
+    context.require(Scope::Admin)?;
+    tenants::list(&service.store)
+        .await?
+        .into_iter()
+        .find(|row| row.id == context.tenant())
+        .ok_or_else(|| Error::NotFound("The tenant of this token".to_owned()))
+}

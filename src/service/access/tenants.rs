@@ -1,0 +1,111 @@
+//! Tenants: making and listing them, and setting how their clients are understood and answered.
+
+use scim_core::Compatibility;
+
+use crate::service::{Error, GroupNames, PatchAnswer, Policy};
+use crate::store::tables::tenants::Tenant;
+use crate::store::tables::{group_names, tenants};
+use crate::store::{Store, StoreError};
+
+/// Makes a tenant.
+///
+/// # Errors
+/// A name that is taken or is not 1 to 63 of `a-z 0-9 - _`.
+pub async fn create(store: &Store, name: String, now_us: i64) -> Result<Tenant, Error> {
+    check_name(&name)?;
+    store
+        .admin(move |conn| {
+            tenants::create(conn, &name, now_us).map_err(|error| match error {
+                StoreError::Duplicate(_) => {
+                    Error::Conflict(format!("a tenant named `{name}` exists"))
+                }
+                other => other.into(),
+            })
+        })
+        .await
+}
+
+/// Refuses what cannot be a tenant's name.
+pub(in crate::service) fn check_name(name: &str) -> Result<(), Error> {
+    let fits = !name.is_empty()
+        && name.len() <= 63
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_');
+    if fits {
+        return Ok(());
+    }
+    Err(Error::BadRequest(
+        "a tenant's name has 1 to 63 characters out of a-z, 0-9, `-` and `_`".into(),
+    ))
+}
+
+/// All tenants, by name.
+///
+/// # Errors
+/// Where the database does not answer.
+pub async fn list(store: &Store) -> Result<Vec<Tenant>, Error> {
+    store.read(|conn| Ok(tenants::list(conn)?)).await
+}
+
+/// The tenant with this name.
+///
+/// # Errors
+/// [`Error::NotFound`].
+pub async fn by_name(store: &Store, name: String) -> Result<Tenant, Error> {
+    store
+        .read(move |conn| {
+            tenants::by_name(conn, &name)?
+                .ok_or_else(|| Error::NotFound(format!("The tenant `{name}`")))
+        })
+        .await
+}
+
+/// The settings of a tenant to change; what is `None` stays.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Settings {
+    pub compatibility: Option<Compatibility>,
+    pub patch_answer: Option<PatchAnswer>,
+    pub group_names: Option<GroupNames>,
+}
+
+/// A tenant after a change of its settings.
+#[derive(Debug)]
+pub struct Changed {
+    pub tenant: Tenant,
+    /// The number of names that several groups share, where the change asked for unique ones. Those
+    /// groups stay as they are.
+    pub shared_group_names: Option<u64>,
+}
+
+/// Changes settings of a tenant, from its next request on.
+///
+/// # Errors
+/// [`Error::NotFound`].
+pub async fn set(store: &Store, name: String, settings: Settings) -> Result<Changed, Error> {
+    store
+        .admin(move |conn| {
+            let missing = || Error::NotFound(format!("The tenant `{name}`"));
+            let tenant = tenants::by_name(conn, &name)?.ok_or_else(missing)?;
+            let Policy {
+                compatibility,
+                patch_answer,
+                group_names,
+            } = tenant.policy;
+            let policy = Policy {
+                compatibility: settings.compatibility.unwrap_or(compatibility),
+                patch_answer: settings.patch_answer.unwrap_or(patch_answer),
+                group_names: settings.group_names.unwrap_or(group_names),
+            };
+            let tenant = tenants::set_policy(conn, tenant.id, policy)?.ok_or_else(missing)?;
+            let shared_group_names = match settings.group_names {
+                Some(GroupNames::Unique) => Some(group_names::shared(conn, tenant.id)?),
+                _ => None,
+            };
+            Ok(Changed {
+                tenant,
+                shared_group_names,
+            })
+        })
+        .await
+}

@@ -1,0 +1,181 @@
+//! Roles and entitlements of users: what a user is given is there, and what goes is taken off every user.
+
+use std::collections::{BTreeSet, HashMap};
+
+use scim_core::assigned::Named;
+use scim_core::diff::AttrChange;
+use scim_core::indexing::IndexRow;
+use scim_core::registry::AttrRef;
+use scim_core::{Document, ResourceType, ScimError, assigned, indexing};
+use serde_json::json;
+
+use crate::service::provision::writer::Writer;
+use crate::service::{Error, ResourceId, UnknownRoles};
+use crate::store::Tx;
+use crate::store::tables::changes::{Change, ChangeKind};
+use crate::store::tables::resources::{Rewrite, Stored};
+use crate::store::tables::{attributes, resources};
+
+/// How many users are read at a time.
+const CHUNK: i64 = 500;
+/// How many unknown ids an error or a log line names.
+const UNKNOWN_NAMED: usize = 20;
+
+/// Brings `roles` and `entitlements` of a document that is about to be written to what is there.
+///
+/// # Errors
+/// Values that name nothing, where the setting refuses them. Those that the user had before, from the time when any
+/// value was taken, are no fault of the request and go.
+pub(in crate::service) fn settle(
+    tx: &mut Tx<'_>,
+    rt: &ResourceType,
+    before: Option<&Document>,
+    after: &mut Document,
+    setting: UnknownRoles,
+) -> Result<(), Error> {
+    for assignable in &rt.assignable {
+        if !after.0.contains_key(assignable.attribute) {
+            continue;
+        }
+        let ids: BTreeSet<&str> = assigned::ids(after, assignable.attribute).collect();
+        let ids: Vec<ResourceId> = ids.into_iter().filter_map(ResourceId::parse).collect();
+        let tenant = tx.tenant();
+        let there: HashMap<String, Named> = resources::get_many(tx.conn(), tenant, &ids)?
+            .into_iter()
+            .map(named)
+            .collect::<Result<_, Error>>()?;
+        let find = |id: &str| there.get(id).cloned();
+        let unknown = assigned::settle(rt, assignable, after, find);
+        if unknown.is_empty() {
+            continue;
+        }
+        let had = |id: &String| {
+            before.is_some_and(|before| {
+                assigned::ids(before, assignable.attribute).any(|known| known == id)
+            })
+        };
+        let text = unknown
+            .iter()
+            .take(UNKNOWN_NAMED)
+            .map(String::as_str)
+            .collect::<Vec<_>>()
+            .join(", ");
+        if setting == UnknownRoles::Refuse && !unknown.iter().all(had) {
+            return Err(ScimError::invalid_value(format!(
+                "{} names what is not here: {text}. Import the {0} again in the identity provider, then assign them.",
+                assignable.attribute
+            ))
+            .into());
+        }
+        tracing::warn!(
+            attribute = assignable.attribute,
+            count = unknown.len(),
+            ids = text,
+            "what a user was given is not there, and was left out"
+        );
+    }
+    Ok(())
+}
+
+fn named(stored: Stored) -> Result<(String, Named), Error> {
+    let document = Document::parse(&stored.doc).map_err(Error::internal)?;
+    let named = Named {
+        resource_type: stored.resource_type,
+        display: indexing::label(&document),
+    };
+    Ok((stored.id.into_string(), named))
+}
+
+/// Takes a role or an entitlement off every user who has it.
+pub(in crate::service) fn withdraw(tx: &mut Tx<'_>, writer: &Writer) -> Result<(), Error> {
+    let Some(path) = &writer.rt.assigned_at else {
+        return Ok(());
+    };
+    each_holder(tx, writer, path, |document| {
+        assigned::withdraw(document, &path.attribute.name, writer.id.as_str());
+    })
+}
+
+/// Gives a role or an entitlement its new name wherever a user has it under the old one.
+pub(in crate::service) fn rename(
+    tx: &mut Tx<'_>,
+    writer: &Writer,
+    before: &Document,
+    after: &Document,
+) -> Result<(), Error> {
+    let Some(path) = &writer.rt.assigned_at else {
+        return Ok(());
+    };
+    let (old, new) = (indexing::label(before), indexing::label(after));
+    if old == new {
+        return Ok(());
+    }
+    each_holder(tx, writer, path, |document| {
+        let attribute = &path.attribute.name;
+        let (old, new) = (old.as_deref(), new.as_deref());
+        assigned::rename(document, attribute, writer.id.as_str(), old, new);
+    })
+}
+
+/// Edits the documents of all who have the writer's resource, found by the index; one change for each.
+fn each_holder(
+    tx: &mut Tx<'_>,
+    writer: &Writer,
+    path: &AttrRef,
+    edit: impl Fn(&mut Document),
+) -> Result<(), Error> {
+    let (tenant, text) = (tx.tenant(), path.comparable(writer.id.as_str()));
+    let mut after = String::new();
+    loop {
+        let ids = attributes::holders(tx.conn(), tenant, path.key(), &text, &after, CHUNK)?;
+        let Some(last) = ids.last() else {
+            return Ok(());
+        };
+        last.as_str().clone_into(&mut after);
+        let (mut rewrites, mut rows) = (Vec::new(), Vec::new());
+        for stored in resources::get_many(tx.conn(), tenant, &ids)? {
+            let before = Document::parse(&stored.doc).map_err(Error::internal)?;
+            let mut document = before.clone();
+            edit(&mut document);
+            if document == before {
+                continue;
+            }
+            append(tx, writer, path, &stored, (&before, &document));
+            rows.push((stored.id.clone(), values(path, &document)));
+            rewrites.push(Rewrite {
+                id: stored.id,
+                doc: document.to_string(),
+            });
+        }
+        resources::rewrite_many(tx, &rewrites, writer.at)?;
+        attributes::refill(tx, &[path.key()], &rows)?;
+    }
+}
+
+fn append(
+    tx: &mut Tx<'_>,
+    writer: &Writer,
+    path: &AttrRef,
+    stored: &Stored,
+    (before, after): (&Document, &Document),
+) {
+    let attribute = &path.attribute.name;
+    let change = AttrChange {
+        path: attribute.clone(),
+        before: before.0.get(attribute).cloned(),
+        after: after.0.get(attribute).cloned(),
+    };
+    tx.append(Change {
+        resource_id: stored.id.clone(),
+        resource_type: stored.resource_type.clone(),
+        kind: ChangeKind::Updated,
+        at: writer.at,
+        actor: writer.actor.clone(),
+        payload: json!({ "attributes": [change] }).to_string(),
+    });
+}
+
+/// The index rows of the one path.
+fn values(path: &AttrRef, document: &Document) -> Vec<IndexRow> {
+    indexing::rows_at(path, document)
+}

@@ -1,0 +1,519 @@
+//! What applications ask that do not want to speak SCIM: who is this, in which groups, who is in a group.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use scim_core::field_mask::Limit;
+use scim_core::name::ENTERPRISE_USER;
+use scim_core::{Registry, ResourceType};
+use serde_json::{Map, Value};
+
+use crate::auth::Scope;
+use crate::service::{Context, Error, Service};
+use crate::store::query::directory;
+use crate::store::query::directory::{Column, Match};
+use crate::store::tables::resources::Stored;
+use crate::store::tables::{members, resources};
+use crate::store::{Conn, ResourceId, TenantId};
+
+/// How many people one search or lookup answers, and the members of one page.
+pub const MOST: u32 = 200;
+/// How many pairs one batch of membership checks may have.
+pub const MOST_CHECKS: usize = 200;
+/// Longer texts stand in no index.
+const LONGEST_KEY_BYTES: usize = 2000;
+
+/// A user as an application sees it. What the caller may not read, and what is not known, is not there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    pub id: String,
+    pub created: Timestamp,
+    pub modified: Timestamp,
+    is_active: bool,
+    /// The document within the caller's limit.
+    document: Map<String, Value>,
+}
+
+impl Person {
+    /// A text attribute: `userName`.
+    pub fn text(&self, name: &str) -> Option<String> {
+        Some(self.document.get(name)?.as_str()?.to_owned())
+    }
+
+    /// A text inside a complex attribute: `name.givenName`.
+    pub fn inner(&self, name: &str, sub: &str) -> Option<String> {
+        Some(self.document.get(name)?.get(sub)?.as_str()?.to_owned())
+    }
+
+    /// A text of the enterprise extension.
+    pub fn work(&self, name: &str) -> Option<String> {
+        self.inner(ENTERPRISE_USER, name)
+    }
+
+    /// The id of the manager.
+    pub fn manager(&self) -> Option<String> {
+        let manager = self.document.get(ENTERPRISE_USER)?.get("manager")?;
+        Some(manager.get("value")?.as_str()?.to_owned())
+    }
+
+    pub fn active(&self) -> Option<bool> {
+        self.document.get("active")?.as_bool()
+    }
+
+    /// Whether it was active, also where the caller may not read that.
+    pub(in crate::service) fn was_active(&self) -> bool {
+        self.is_active
+    }
+
+    /// The values of a multi-valued attribute.
+    pub fn values(&self, name: &str) -> Vec<Entry> {
+        let entry = |value: &Value| {
+            let text = |sub: &str| Some(value.get(sub)?.as_str()?.to_owned());
+            Some(Entry {
+                value: text("value")?,
+                kind: text("type"),
+                primary: value.get("primary").and_then(Value::as_bool) == Some(true),
+            })
+        };
+        let list = self.document.get(name).and_then(Value::as_array);
+        list.into_iter().flatten().filter_map(entry).collect()
+    }
+}
+
+/// One e-mail address or phone number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    pub value: String,
+    pub kind: Option<String>,
+    pub primary: bool,
+}
+
+/// A group as an application sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Team {
+    pub id: String,
+    pub display_name: Option<String>,
+    pub external_id: Option<String>,
+}
+
+/// A group that a user is in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InTeam {
+    pub id: String,
+    pub display_name: Option<String>,
+    /// Not only through another group.
+    pub direct: bool,
+}
+
+/// What a user is looked up by. Texts are compared as the attribute is: an e-mail whatever its letter case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Key {
+    UserName(String),
+    Email(String),
+    ExternalId(String),
+    /// The beginning of a user name, display name, given or family name, or e-mail.
+    Prefix(String),
+}
+
+/// Whether the groups within groups count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    Direct,
+    Nested,
+}
+
+/// Whether somebody is in a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Membership {
+    pub member: bool,
+    pub direct: bool,
+}
+
+/// A user and a group, to be told whether the one is in the other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pair {
+    pub user: ResourceId,
+    pub group: ResourceId,
+}
+
+/// A page of people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct People {
+    pub people: Vec<Person>,
+    /// Where the next page starts; `None` at the end.
+    pub next: Option<String>,
+}
+
+/// What all questions share.
+#[derive(Clone)]
+pub(in crate::service) struct Asker {
+    pub tenant: TenantId,
+    limit: Option<Limit>,
+    pub user: Arc<ResourceType>,
+    pub group: Arc<ResourceType>,
+}
+
+impl Asker {
+    pub fn of(context: &Context, registry: &Registry) -> Result<Self, Error> {
+        context.require(Scope::Read)?;
+        let rt = |name: &str| {
+            let found = registry.by_name(name).cloned();
+            found.ok_or_else(|| Error::internal(format!("there is no resource type {name}")))
+        };
+        Ok(Self {
+            tenant: context.tenant(),
+            limit: context.limit(),
+            user: rt("User")?,
+            group: rt("Group")?,
+        })
+    }
+
+    fn may_read(&self, rt: &ResourceType, path: &str) -> bool {
+        self.limit.as_ref().is_none_or(|limit| {
+            rt.attr_by_key(path)
+                .is_some_and(|path| limit.allows(rt, &path))
+        })
+    }
+
+    pub fn must_read(&self, rt: &ResourceType, path: &str) -> Result<(), Error> {
+        if self.may_read(rt, path) {
+            Ok(())
+        } else {
+            Err(Error::Hidden(path.to_owned()))
+        }
+    }
+
+    /// Memberships are read from either side.
+    fn must_read_memberships(&self) -> Result<(), Error> {
+        if self.may_read(&self.group, "members") {
+            return Ok(());
+        }
+        self.must_read(&self.user, "groups")
+    }
+
+    fn document(&self, rt: &ResourceType, row: &Stored) -> Map<String, Value> {
+        // What is stored was written by this service; were it damaged, the rest is still worth showing.
+        let document = serde_json::from_str(&row.doc).unwrap_or_default();
+        self.within_limit(rt, document)
+    }
+
+    fn within_limit(
+        &self,
+        rt: &ResourceType,
+        mut document: Map<String, Value>,
+    ) -> Map<String, Value> {
+        if let Some(limit) = &self.limit {
+            limit.apply(rt, &mut document);
+        }
+        document
+    }
+
+    fn person(&self, row: Stored) -> Person {
+        let document = serde_json::from_str(&row.doc).unwrap_or_default();
+        self.person_of(&row.id, document, (row.created, row.modified))
+    }
+
+    /// A user with this document, made and changed at these times.
+    pub(in crate::service) fn person_of(
+        &self,
+        id: &ResourceId,
+        document: Map<String, Value>,
+        (created, modified): (i64, i64),
+    ) -> Person {
+        Person {
+            is_active: document.get("active") == Some(&Value::Bool(true)),
+            document: self.within_limit(&self.user, document),
+            id: id.to_string(),
+            created: crate::service::context::time(created),
+            modified: crate::service::context::time(modified),
+        }
+    }
+
+    fn team(&self, row: Stored) -> Team {
+        let document = self.document(&self.group, &row);
+        let text = |name: &str| Some(document.get(name)?.as_str()?.to_owned());
+        Team {
+            display_name: text("displayName"),
+            external_id: text("externalId"),
+            id: row.id.into_string(),
+        }
+    }
+
+    /// In the order of `ids`.
+    fn people(&self, conn: &mut Conn, ids: &[ResourceId]) -> Result<Vec<Person>, Error> {
+        let rows = resources::get_many(conn, self.tenant, ids)?;
+        let mut rows: HashMap<ResourceId, Stored> =
+            rows.into_iter().map(|row| (row.id.clone(), row)).collect();
+        Ok(ids
+            .iter()
+            .filter_map(|id| rows.remove(id))
+            .filter(|row| row.resource_type == self.user.name)
+            .map(|row| self.person(row))
+            .collect())
+    }
+
+    fn find_group(&self, conn: &mut Conn, id: &ResourceId) -> Result<Stored, Error> {
+        resources::get(conn, self.tenant, &self.group.name, id)?
+            .ok_or_else(|| Error::no_resource(&self.group, id))
+    }
+
+    fn find_user(&self, conn: &mut Conn, id: &ResourceId) -> Result<Stored, Error> {
+        resources::get(conn, self.tenant, &self.user.name, id)?
+            .ok_or_else(|| Error::no_resource(&self.user, id))
+    }
+
+    /// As the index holds it. `None` where nothing can match.
+    fn folded(&self, path: &str, text: &str) -> Option<String> {
+        let fits = !text.is_empty() && text.len() <= LONGEST_KEY_BYTES && !text.contains('\0');
+        let path = self.user.attr_by_key(path).filter(|_| fits)?;
+        Some(path.comparable(text).into_owned())
+    }
+
+    fn look_up(&self, conn: &mut Conn, key: &Key, limit: u32) -> Result<Vec<ResourceId>, Error> {
+        let (path, text) = match key {
+            Key::UserName(text) => ("userName", text),
+            Key::ExternalId(text) => ("externalId", text),
+            Key::Email(text) => ("emails.value", text),
+            Key::Prefix(text) => return self.search(conn, text, limit),
+        };
+        self.must_read(&self.user, path)?;
+        let Some(value) = self.folded(path, text) else {
+            return Ok(Vec::new());
+        };
+        let rt = self.user.name.as_str();
+        let found = match key {
+            Key::UserName(_) => {
+                directory::by_column(conn, self.tenant, rt, Column::UserName, &value, limit)
+            }
+            Key::ExternalId(_) => {
+                directory::by_column(conn, self.tenant, rt, Column::ExternalId, &value, limit)
+            }
+            Key::Email(_) | Key::Prefix(_) => {
+                directory::users_by_attribute(conn, self.tenant, path, &value, limit)
+            }
+        };
+        Ok(found?)
+    }
+
+    /// Those whose names or e-mails begin so, in the order of what begins so; in what the caller may read.
+    fn search(&self, conn: &mut Conn, text: &str, limit: u32) -> Result<Vec<ResourceId>, Error> {
+        let paths = [
+            ("userName", Some(Column::UserName)),
+            ("displayName", Some(Column::DisplayName)),
+            ("name.givenName", None),
+            ("name.familyName", None),
+            ("emails.value", None),
+        ];
+        let mut found: Vec<Match> = Vec::new();
+        for (path, column) in paths {
+            let Some(prefix) = self
+                .folded(path, text)
+                .filter(|_| self.may_read(&self.user, path))
+            else {
+                continue;
+            };
+            found.extend(match column {
+                Some(column) => {
+                    directory::users_by_column_prefix(conn, self.tenant, column, &prefix, limit)?
+                }
+                None => {
+                    directory::users_by_attribute_prefix(conn, self.tenant, path, &prefix, limit)?
+                }
+            });
+        }
+        found.sort();
+        let mut seen = HashSet::new();
+        found.retain(|one| seen.insert(one.id.clone()));
+        found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        Ok(found.into_iter().map(|one| one.id).collect())
+    }
+}
+
+/// One user by id.
+///
+/// # Errors
+/// [`Error::NotFound`].
+pub async fn user(service: &Service, context: &Context, id: ResourceId) -> Result<Person, Error> {
+    let asker = Asker::of(context, &service.registry)?;
+    service
+        .read(context, move |conn| {
+            let row = asker.find_user(conn, &id)?;
+            Ok(asker.person(row))
+        })
+        .await
+}
+
+/// The users that bear a name, an e-mail or an external id, or whose names begin so: as many as `limit`.
+///
+/// # Errors
+/// [`Error::Hidden`] where the caller may not read what it asks by.
+pub async fn users(
+    service: &Service,
+    context: &Context,
+    key: Key,
+    limit: u32,
+) -> Result<Vec<Person>, Error> {
+    let asker = Asker::of(context, &service.registry)?;
+    let limit = limit.clamp(1, MOST);
+    service
+        .read(context, move |conn| {
+            let ids = asker.look_up(conn, &key, limit)?;
+            asker.people(conn, &ids)
+        })
+        .await
+}
+
+/// The groups of a user.
+///
+/// # Errors
+/// [`Error::NotFound`], and [`Error::Hidden`] where the caller may not read `groups`.
+pub async fn groups_of(
+    service: &Service,
+    context: &Context,
+    id: ResourceId,
+    depth: Depth,
+) -> Result<Vec<InTeam>, Error> {
+    let asker = Asker::of(context, &service.registry)?;
+    asker.must_read(&asker.user, "groups")?;
+    service
+        .read(context, move |conn| {
+            asker.find_user(conn, &id)?;
+            let rows = members::groups_of(conn, asker.tenant, &[id])?;
+            Ok(rows
+                .into_iter()
+                .filter(|row| row.direct || depth == Depth::Nested)
+                .map(|row| InTeam {
+                    id: row.group.into_string(),
+                    display_name: row.display,
+                    direct: row.direct,
+                })
+                .collect())
+        })
+        .await
+}
+
+/// One group by id.
+///
+/// # Errors
+/// [`Error::NotFound`].
+pub async fn group(service: &Service, context: &Context, id: ResourceId) -> Result<Team, Error> {
+    let asker = Asker::of(context, &service.registry)?;
+    service
+        .read(context, move |conn| {
+            let row = asker.find_group(conn, &id)?;
+            Ok(asker.team(row))
+        })
+        .await
+}
+
+/// The groups of a name, as many as `limit`.
+///
+/// # Errors
+/// [`Error::Hidden`] where the caller may not read `displayName`.
+pub async fn groups(
+    service: &Service,
+    context: &Context,
+    display_name: String,
+    limit: u32,
+) -> Result<Vec<Team>, Error> {
+    let asker = Asker::of(context, &service.registry)?;
+    asker.must_read(&asker.group, "displayName")?;
+    let limit = limit.clamp(1, MOST);
+    service
+        .read(context, move |conn| {
+            let path = asker.group.attr_by_key("displayName");
+            let fits = display_name.len() <= LONGEST_KEY_BYTES && !display_name.contains('\0');
+            let Some(path) = path.filter(|_| fits) else {
+                return Ok(Vec::new());
+            };
+            let value = path.comparable(&display_name);
+            let rt = asker.group.name.as_str();
+            let column = Column::DisplayName;
+            let ids = directory::by_column(conn, asker.tenant, rt, column, &value, limit)?;
+            let rows = resources::get_many(conn, asker.tenant, &ids)?;
+            Ok(rows.into_iter().map(|row| asker.team(row)).collect())
+        })
+        .await
+}
+
+/// A page of a group's active users, by id. One without `active` is not: nobody said that it may come in.
+///
+/// # Errors
+/// [`Error::NotFound`], and [`Error::Hidden`] where the caller may not read `members`.
+pub async fn members_of(
+    service: &Service,
+    context: &Context,
+    id: ResourceId,
+    depth: Depth,
+    after: Option<ResourceId>,
+    limit: u32,
+) -> Result<People, Error> {
+    let asker = Asker::of(context, &service.registry)?;
+    asker.must_read(&asker.group, "members")?;
+    let limit = limit.clamp(1, MOST);
+    service
+        .read(context, move |conn| {
+            asker.find_group(conn, &id)?;
+            let groups = match depth {
+                Depth::Direct => vec![id],
+                Depth::Nested => directory::groups_within(conn, asker.tenant, &id)?,
+            };
+            let mut ids = BTreeSet::new();
+            for group in &groups {
+                let after = after.as_ref();
+                // One more, to know whether there is a next page.
+                let page = directory::active_users_in(conn, asker.tenant, group, after, limit + 1)?;
+                ids.extend(page);
+            }
+            let size = usize::try_from(limit).unwrap_or(usize::MAX);
+            let more = ids.len() > size;
+            let ids: Vec<ResourceId> = ids.into_iter().take(size).collect();
+            Ok(People {
+                next: ids.last().filter(|_| more).map(ToString::to_string),
+                people: asker.people(conn, &ids)?,
+            })
+        })
+        .await
+}
+
+/// Whether users are in groups, directly or through other groups: one answer for each pair, in order. Nobody is in a
+/// group that is not there, and somebody who is not there is in none.
+///
+/// # Errors
+/// [`Error::BadRequest`] for too many pairs, [`Error::Hidden`] where the caller may read neither `groups` nor
+/// `members`.
+pub async fn check(
+    service: &Service,
+    context: &Context,
+    pairs: Vec<Pair>,
+) -> Result<Vec<Membership>, Error> {
+    let asker = Asker::of(context, &service.registry)?;
+    asker.must_read_memberships()?;
+    if pairs.len() > MOST_CHECKS {
+        return Err(Error::BadRequest(format!(
+            "A batch has at most {MOST_CHECKS} checks."
+        )));
+    }
+    service
+        .read(context, move |conn| {
+            let users: HashSet<&ResourceId> = pairs.iter().map(|pair| &pair.user).collect();
+            let users: Vec<ResourceId> = users.into_iter().cloned().collect();
+            let rows = members::groups_of(conn, asker.tenant, &users)?;
+            let found: HashMap<(&str, &str), bool> = rows
+                .iter()
+                .map(|row| ((row.member.as_str(), row.group.as_str()), row.direct))
+                .collect();
+            Ok(pairs
+                .iter()
+                .map(|pair| {
+                    let direct = found.get(&(pair.user.as_str(), pair.group.as_str()));
+                    Membership {
+                        member: direct.is_some(),
+                        direct: direct == Some(&true),
+                    }
+                })
+                .collect())
+        })
+        .await
+}

@@ -1,0 +1,555 @@
+//! Queries: a filter, an order, a page, and walks by `startIndex` or by cursor that lose nobody.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use scim_core::filter::{CompareOp, Operand};
+use scim_core::message::Cursored;
+use scim_core::project::Selection;
+use scim_core::sort::Order;
+use scim_core::{ErrorKind, Filter, ResourceType, ScimError, filter, message, sort};
+
+use crate::auth::Scope;
+use crate::service::access::caller_cache::Presumed;
+use crate::service::provision::representation;
+use crate::service::provision::representation::Lookup;
+use crate::service::query::cursor::{Binding, Opened};
+use crate::service::query::index_walk;
+use crate::service::query::index_walk::{Note, Tally, WalkKey, Walks};
+use crate::service::{Context, Error, Options, Service};
+use crate::store::query::lookup::{By, Sight};
+use crate::store::query::page;
+use crate::store::query::page::{Kind, Page, PageQuery, Place, Start};
+use crate::store::tables::counts::Count;
+use crate::store::tables::resources::Stored;
+use crate::store::tables::{counts, walks};
+use crate::store::{Backend, Conn, ResourceId, TenantId};
+
+/// A query as a client asks it (RFC 7644 section 3.4.2).
+#[derive(Debug, Clone)]
+pub struct ListQuery {
+    pub filter: Option<String>,
+    pub sort: Option<Sort>,
+    pub paging: Paging,
+    /// Negative values count as 0; more than the page limit gives the page limit.
+    pub count: Option<i64>,
+    pub selection: Selection,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sort {
+    pub by: String,
+    pub order: Order,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Paging {
+    /// 1 is the first; lower values count as 1.
+    Index(Option<i64>),
+    /// An empty one asks for the first page.
+    Cursor(String),
+}
+
+/// What is searched.
+#[derive(Debug, Clone)]
+pub enum Among {
+    One(Arc<ResourceType>),
+    /// Every resource type: what one of them does not have has no value there.
+    All,
+}
+
+/// Answers a query with the text of a `ListResponse`.
+///
+/// # Errors
+/// `invalidFilter`; `invalidValue` for an order that cannot be; the errors of cursors (RFC 9865 section 2.1); `tooMany`
+/// where a filter or an order that no index serves would read more than the limit.
+pub async fn list(
+    service: &Service,
+    context: &Context,
+    among: Among,
+    query: ListQuery,
+) -> Result<String, Error> {
+    context.require(Scope::Read)?;
+    let max = service.options.max_page_size;
+    let count = query
+        .count
+        .map(|count| u32::try_from(count.max(0)).unwrap_or(u32::MAX).min(max));
+    let binding = binding(context, &among, &query);
+    let (start, limit) = match &query.paging {
+        Paging::Index(start) => {
+            let start = u64::try_from(start.unwrap_or(1)).unwrap_or(1).max(1);
+            (Begin::Index(start), count)
+        }
+        Paging::Cursor(text) if text.is_empty() => (Begin::Place(None), count),
+        Paging::Cursor(text) => {
+            let opened = service.cursors.open(text, &binding, context.at_us())?;
+            let kept = opened.count.min(max);
+            if count.is_some_and(|count| count != kept) {
+                return Err(other_count(kept).into());
+            }
+            (Begin::Place(Some(opened.place)), Some(kept))
+        }
+    };
+    let asked = Asked {
+        kinds: kinds(service, context, &among, &query)?,
+        order: query.sort.as_ref().map(|sort| sort.order),
+        filter_text: query.filter.unwrap_or_default(),
+        start,
+        limit: limit.unwrap_or(service.options.default_page_size),
+        selection: query.selection.within(context.limit()),
+    };
+    match &asked.start {
+        Begin::Index(_) => by_index(service, context, asked).await,
+        Begin::Place(_) => by_cursor(service, context, asked, &binding).await,
+    }
+}
+
+/// [`list`] for a caller who is remembered. `None` where that cannot be: then the caller must be looked up.
+///
+/// # Errors
+/// Where the database does not answer.
+pub async fn glance(
+    service: &Service,
+    presumed: &Presumed,
+    rt: &Arc<ResourceType>,
+    query: &ListQuery,
+) -> Result<Option<String>, Error> {
+    let context = presumed.context();
+    let (Paging::Index(None | Some(1)), Some(text), None) =
+        (&query.paging, &query.filter, &query.sort)
+    else {
+        return Ok(None);
+    };
+    // What is wrong with it is told by the other way.
+    let filter = filter::parse(rt, text, context.policy.compatibility);
+    let Ok(filter) = filter else {
+        return Ok(None);
+    };
+    if context.require(Scope::Read).is_err() || context.may_ask(rt, &filter).is_err() {
+        return Ok(None);
+    }
+    let selection = query.selection.clone().within(context.limit());
+    let by = only_one(&filter).filter(|_| query.count.is_none_or(|count| count > 0));
+    let lookup = Lookup::of(rt, &selection);
+    let (Some(lookup), Some(by)) = (lookup, by) else {
+        return Ok(None);
+    };
+    let seen = lookup.find(&service.reads, context.tenant(), by).await?;
+    let is_confirmed = service.authenticator.confirm(presumed, seen.epoch);
+    Ok(is_confirmed.then(|| at_most_one(service, &lookup, seen)))
+}
+
+fn at_most_one(service: &Service, lookup: &Lookup<'_>, seen: Sight) -> String {
+    let render = |found| {
+        let resource = lookup.render(&service.options.base_url, found);
+        resource.body.into_text()
+    };
+    let bodies: Vec<String> = seen.shown.map(render).into_iter().collect();
+    let total = u64::try_from(bodies.len()).unwrap_or_default();
+    message::list_response(total, 1, &bodies)
+}
+
+struct Asked {
+    kinds: Vec<Kind>,
+    order: Option<Order>,
+    filter_text: String,
+    start: Begin,
+    limit: u32,
+    selection: Selection,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Begin {
+    /// From 1.
+    Index(u64),
+    Place(Option<Place>),
+}
+
+/// Resolves the query for each type that it is about.
+fn kinds(
+    service: &Service,
+    context: &Context,
+    among: &Among,
+    query: &ListQuery,
+) -> Result<Vec<Kind>, Error> {
+    let types = match among {
+        Among::One(rt) => std::slice::from_ref(rt),
+        Among::All => service.registry.types(),
+    };
+    let compatibility = context.policy.compatibility;
+    let mut kinds = Vec::with_capacity(types.len());
+    for rt in types {
+        let filter = match (&query.filter, among) {
+            (None, _) => None,
+            (Some(text), Among::One(_)) => Some(filter::parse(rt, text, compatibility)?),
+            (Some(text), Among::All) => {
+                let registry = &service.registry;
+                Some(filter::parse_for_any(registry, rt, text, compatibility)?)
+            }
+        };
+        if let Some(filter) = &filter {
+            context.may_ask(rt, filter)?;
+        }
+        let sort = match &query.sort {
+            None => None,
+            Some(sort) => sort::resolve(rt, &sort.by, compatibility)?,
+        };
+        match (&sort, &query.sort, among) {
+            (Some(path), ..) => context.may_sort(rt, path)?,
+            (None, Some(sort), Among::One(_)) => {
+                return Err(ScimError::invalid_value(format!(
+                    "sortBy: {} has no attribute {}.",
+                    rt.name, sort.by
+                ))
+                .into());
+            }
+            _ => {}
+        }
+        kinds.push(Kind {
+            rt: Arc::clone(rt),
+            filter,
+            sort,
+        });
+    }
+    Ok(kinds)
+}
+
+/// All that the pages of a walk have in common, and what the caller may read.
+fn binding(context: &Context, among: &Among, query: &ListQuery) -> Binding {
+    let tenant = context.tenant().0.to_string();
+    let fields = context.principal.fields.as_ref();
+    let fields = fields.map(ToString::to_string).unwrap_or_default();
+    let among = match among {
+        Among::One(rt) => rt.name.as_str(),
+        Among::All => "",
+    };
+    let (by, order) = match &query.sort {
+        None => ("", ""),
+        Some(sort) => match sort.order {
+            Order::Ascending => (sort.by.as_str(), "ascending"),
+            Order::Descending => (sort.by.as_str(), "descending"),
+        },
+    };
+    let (choice, names) = query.selection.named();
+    let filter = query.filter.as_deref().unwrap_or_default();
+    let parts = [
+        &tenant,
+        &context.principal.name,
+        &fields,
+        among,
+        filter,
+        by,
+        order,
+        choice,
+    ];
+    Binding::new(parts.into_iter().chain(names.iter().map(String::as_str)))
+}
+
+fn other_count(kept: u32) -> ScimError {
+    ScimError::new(
+        ErrorKind::InvalidCount,
+        format!("The cursor is for pages of {kept}. Send the same count with it, or none."),
+    )
+}
+
+impl Asked {
+    fn query(self, start: Start, options: &Options) -> (PageQuery, Selection) {
+        let query = PageQuery {
+            kinds: self.kinds,
+            order: self.order.unwrap_or_default(),
+            start,
+            ahead: None,
+            limit: self.limit,
+            scan_limit: options.scan_limit,
+            base_url: options.base_url.clone(),
+        };
+        (query, self.selection)
+    }
+}
+
+impl Asked {
+    /// The lookup that the query is where it asks for a user name: nobody else has it, so there is nothing to count and no
+    /// page after the first.
+    fn only_one(&self) -> Option<(Lookup<'_>, By)> {
+        let Begin::Index(1) = self.start else {
+            return None;
+        };
+        let (rt, filter) = self.unsorted()?;
+        let by = only_one(filter).filter(|_| self.limit > 0)?;
+        Some((Lookup::of(rt, &self.selection)?, by))
+    }
+
+    /// Whether it asks for a value that only a few resources have, and an index leads to them.
+    fn is_short(&self) -> bool {
+        let asked = self.unsorted().and_then(|(_, filter)| equality(filter));
+        matches!(asked, Some(("id" | "externalId" | "emails.value", _)))
+    }
+
+    /// The one type and its filter, where nothing is said of the order.
+    fn unsorted(&self) -> Option<(&ResourceType, &Filter)> {
+        match self.kinds.as_slice() {
+            [
+                Kind {
+                    rt,
+                    filter: Some(filter),
+                    sort: None,
+                },
+            ] => Some((rt, filter)),
+            _ => None,
+        }
+    }
+}
+
+/// The one that can match, where the filter asks for a user name.
+fn only_one(filter: &Filter) -> Option<By> {
+    match equality(filter)? {
+        ("userName", name) => Some(By::UserName(name.to_owned())),
+        _ => None,
+    }
+}
+
+/// The attribute and the text, as it is compared, where the filter is `attribute eq "text"`.
+fn equality(filter: &Filter) -> Option<(&str, &str)> {
+    match filter {
+        Filter::Compare {
+            path,
+            op: CompareOp::Eq,
+            value: Operand::Text(text),
+        } => Some((path.key(), text)),
+        _ => None,
+    }
+}
+
+async fn by_cursor(
+    service: &Service,
+    context: &Context,
+    asked: Asked,
+    binding: &Binding,
+) -> Result<String, Error> {
+    let (tenant, at_us, count) = (context.tenant(), context.at_us(), asked.limit);
+    let place = match &asked.start {
+        Begin::Place(place) => place.clone(),
+        Begin::Index(_) => None,
+    };
+    let (query, selection) = asked.query(Start::Place(place), &service.options);
+    let (page, bodies) = service
+        .store
+        .read(move |conn| -> Result<_, Error> {
+            let page = page::page(conn, tenant, &query)?;
+            let bodies = render(conn, tenant, &query, &page.rows, &selection)?;
+            Ok((page, bodies))
+        })
+        .await?;
+    let seal = |place: Option<Place>| {
+        place
+            .map(|place| {
+                service
+                    .cursors
+                    .seal(&Opened { place, count }, binding, at_us)
+            })
+            .transpose()
+    };
+    let cursored = Cursored {
+        total: page.total,
+        previous: seal(page.previous)?,
+        next: seal(page.next)?,
+    };
+    Ok(message::cursor_response(&cursored, &bodies))
+}
+
+/// The rows as text, in their order.
+fn render(
+    conn: &mut Conn,
+    tenant: TenantId,
+    query: &PageQuery,
+    rows: &[Stored],
+    selection: &Selection,
+) -> Result<Vec<String>, Error> {
+    let base_url = &query.base_url;
+    if let [only] = query.kinds.as_slice() {
+        return representation::many(conn, tenant, base_url, &only.rt, rows, selection);
+    }
+    let mut bodies = HashMap::with_capacity(rows.len());
+    for kind in &query.kinds {
+        let own = rows.iter().filter(|row| row.resource_type == kind.rt.name);
+        let own: Vec<Stored> = own.cloned().collect();
+        let texts = representation::many(conn, tenant, base_url, &kind.rt, &own, selection)?;
+        bodies.extend(own.into_iter().map(|row| row.id).zip(texts));
+    }
+    Ok(rows
+        .iter()
+        .filter_map(|row| bodies.remove(&row.id))
+        .collect())
+}
+
+/// A page and the note that the walk leaves for the next one.
+struct Read {
+    body: String,
+    next: Option<(WalkKey, Note)>,
+}
+
+async fn by_index(service: &Service, context: &Context, asked: Asked) -> Result<String, Error> {
+    let (tenant, at_us) = (context.tenant(), context.at_us());
+    if let Some((lookup, by)) = asked.only_one() {
+        let seen = lookup.find(&service.reads, tenant, by).await?;
+        return Ok(at_most_one(service, &lookup, seen));
+    }
+    let is_short = asked.is_short();
+    let (options, notes) = (Arc::clone(&service.options), service.walks.clone());
+    let caller = context.principal.name.clone();
+    let work = move |conn: &mut Conn| {
+        let start_index = match asked.start {
+            Begin::Index(index) => index,
+            Begin::Place(_) => 1,
+        };
+        // In the order of ids a walk goes on by key. In any other, a place could move.
+        let noted = match (asked.order, asked.kinds.as_slice()) {
+            (None, [only]) => Some(only.rt.name.clone()),
+            _ => None,
+        };
+        let walk = Walk {
+            tenant,
+            caller,
+            at_us,
+            noted,
+            filter_text: asked.filter_text.clone(),
+            start_index,
+        };
+        walk.read(conn, asked, &notes, &options)
+    };
+    let read = if is_short {
+        service.store.read_short(work).await?
+    } else {
+        service.store.read(work).await?
+    };
+    if let Some((key, note)) = read.next {
+        if service.store.backend() == Backend::Postgres {
+            match share(service, tenant, &key, &note).await {
+                // Where nobody can write, nothing moves: a place is as good as a note.
+                Ok(()) | Err(Error::Full(_) | Error::DiskFails(_) | Error::WritesRefused(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        service.walks.remember(key, note);
+    }
+    Ok(read.body)
+}
+
+/// Tells the other nodes where the walk stands: the next page may be asked of one of them.
+async fn share(
+    service: &Service,
+    tenant: TenantId,
+    key: &WalkKey,
+    note: &Note,
+) -> Result<(), Error> {
+    let key = key.as_str().to_owned();
+    let row = walks::Walk {
+        last_id: ResourceId(note.last_id.clone()),
+        at: note.at_us,
+    };
+    service
+        .store
+        .admin(move |conn| {
+            walks::forget_before(conn, index_walk::stale_before(row.at))?;
+            let fresh_since = index_walk::fresh_since(row.at);
+            Ok(walks::remember(conn, tenant, &key, &row, fresh_since)?)
+        })
+        .await
+}
+
+struct Walk {
+    tenant: TenantId,
+    caller: String,
+    at_us: i64,
+    /// The resource type, where notes are taken.
+    noted: Option<String>,
+    filter_text: String,
+    start_index: u64,
+}
+
+impl Walk {
+    fn read(
+        &self,
+        conn: &mut Conn,
+        asked: Asked,
+        notes: &Walks,
+        options: &Options,
+    ) -> Result<Read, Error> {
+        let note = self.recall(conn, notes)?;
+        let handed_out = self.start_index.saturating_sub(1);
+        let start = match &note {
+            Some(note) => Start::After(ResourceId(note.last_id.clone())),
+            None => Start::Index(handed_out),
+        };
+        let (mut query, selection) = asked.query(start, options);
+        let counted = self.counted(conn, &query)?;
+        let tally = note.as_ref().and_then(|note| note.tally);
+        if let (Some(tally), Some(count)) = (tally, &counted) {
+            query.ahead = tally.now(count.live, count.deleted);
+        }
+        let page = page::page(conn, self.tenant, &query)?;
+        let found = page.total.unwrap_or_default();
+        let total = match &note {
+            None => found,
+            // What this walk has handed out already, and what still lies ahead of it.
+            Some(_) => handed_out.saturating_add(found),
+        };
+        let bodies = render(conn, self.tenant, &query, &page.rows, &selection)?;
+        let body = message::list_response(total, self.start_index, &bodies);
+        let next = self.note(&page, total).map(|(key, note)| {
+            let behind = self.start_index.saturating_sub(1);
+            let tally = counted.map(|count| Tally {
+                ahead: total
+                    .saturating_sub(behind)
+                    .saturating_sub(u64::try_from(page.rows.len()).unwrap_or(u64::MAX)),
+                live: count.live,
+                deleted: count.deleted,
+            });
+            (key, Note { tally, ..note })
+        });
+        Ok(Read { body, next })
+    }
+
+    /// The counts of the type that is walked through, where no filter chooses among it.
+    fn counted(&self, conn: &mut Conn, query: &PageQuery) -> Result<Option<Count>, Error> {
+        match (&self.noted, query.kinds.as_slice()) {
+            (Some(name), [only]) if only.filter.is_none() => {
+                Ok(Some(counts::of(conn, self.tenant, name)?))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Where the walk stands after the page, if anything lies ahead.
+    fn note(&self, page: &Page, total: u64) -> Option<(WalkKey, Note)> {
+        let returned = u64::try_from(page.rows.len()).unwrap_or(u64::MAX);
+        let next_index = self.start_index.saturating_add(returned);
+        let last = page.rows.last().filter(|_| next_index <= total)?;
+        let note = Note::of(last.id.0.clone(), self.at_us);
+        Some((self.key(next_index)?, note))
+    }
+
+    fn recall(&self, conn: &mut Conn, notes: &Walks) -> Result<Option<Arc<Note>>, Error> {
+        let key = self.key(self.start_index).filter(|_| self.start_index > 1);
+        let Some(key) = key else {
+            return Ok(None);
+        };
+        if let Some(note) = notes.recall(&key, self.at_us) {
+            return Ok(Some(note));
+        }
+        if conn.backend() == Backend::Sqlite {
+            return Ok(None);
+        }
+        let row = walks::recall(conn, self.tenant, key.as_str())?;
+        Ok(row
+            .filter(|row| row.at >= index_walk::stale_before(self.at_us))
+            .map(|row| Arc::new(Note::of(row.last_id.0, row.at))))
+    }
+
+    fn key(&self, start_index: u64) -> Option<WalkKey> {
+        let tenant = self.tenant.0.to_string();
+        let kind = self.noted.as_ref()?;
+        let parts = [&tenant, &self.caller, kind, &self.filter_text];
+        Some(WalkKey::new(&parts.map(String::as_str), start_index))
+    }
+}

@@ -1,0 +1,174 @@
+//! Brings a database up to date. The migrations are inside the binary; the table that diesel keeps in the
+//! database decides what is still to do.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use diesel::backend::Backend;
+use diesel::connection::{AnsiTransactionManager, TransactionManager};
+use diesel::migration::{Migration, MigrationSource};
+use diesel::sql_types::{BigInt, Bool};
+use diesel::{QueryableByName, RunQueryDsl, SqliteConnection, sql_query};
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+
+use crate::store::StoreError;
+use crate::store::engine::conn::Conn;
+use crate::store::engine::error::Fault;
+
+const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
+const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
+
+/// The advisory lock that nodes take to migrate one after another.
+const LOCK: i64 = 0x526f_6c6c_6361_6c6c;
+/// How long a node waits for another one's migration.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// Runs what is pending and names it. Several processes may call it at once: one works, the others wait.
+pub fn up(conn: &mut Conn) -> Result<Vec<String>, StoreError> {
+    match conn {
+        Conn::Sqlite(conn) => up_sqlite(conn),
+        Conn::Postgres(inner) => {
+            lock(inner)?;
+            let done = run_pending(inner, || POSTGRES);
+            let unlocked = sql_query("SELECT pg_advisory_unlock($1) AS held")
+                .bind::<BigInt, _>(LOCK)
+                .execute(inner);
+            let done = done?;
+            unlocked?;
+            Ok(done)
+        }
+    }
+}
+
+/// What [`up`] would run.
+pub fn pending(conn: &mut Conn) -> Result<Vec<String>, StoreError> {
+    match conn {
+        Conn::Sqlite(conn) => Ok(names(conn.pending_migrations(SQLITE).map_err(fault)?)),
+        Conn::Postgres(conn) => Ok(names(conn.pending_migrations(POSTGRES).map_err(fault)?)),
+    }
+}
+
+/// Undoes everything, for the tests of the way down.
+#[cfg(test)]
+pub(in crate::store) fn down(conn: &mut Conn) -> Result<(), StoreError> {
+    match conn {
+        Conn::Sqlite(conn) => conn.revert_all_migrations(SQLITE).map_err(fault)?,
+        Conn::Postgres(conn) => conn.revert_all_migrations(POSTGRES).map_err(fault)?,
+    };
+    Ok(())
+}
+
+/// SQLite has no advisory lock: one transaction around all of it does the same.
+fn up_sqlite(conn: &mut SqliteConnection) -> Result<Vec<String>, StoreError> {
+    if !conn.has_pending_migration(SQLITE).map_err(fault)? {
+        return Ok(Vec::new());
+    }
+    AnsiTransactionManager::begin_transaction_sql(conn, "BEGIN IMMEDIATE")?;
+    match run_pending(conn, || SQLITE) {
+        Ok(done) => {
+            AnsiTransactionManager::commit_transaction(conn)?;
+            Ok(done)
+        }
+        Err(error) => {
+            AnsiTransactionManager::rollback_transaction(conn)?;
+            Err(error)
+        }
+    }
+}
+
+fn run_pending<C, DB>(
+    conn: &mut C,
+    source: fn() -> EmbeddedMigrations,
+) -> Result<Vec<String>, StoreError>
+where
+    C: MigrationHarness<DB>,
+    DB: Backend,
+    EmbeddedMigrations: MigrationSource<DB>,
+{
+    let names = names(conn.pending_migrations(source()).map_err(fault)?);
+    conn.run_pending_migrations(source()).map_err(fault)?;
+    Ok(names)
+}
+
+fn names<DB: Backend>(migrations: Vec<Box<dyn Migration<DB>>>) -> Vec<String> {
+    migrations
+        .iter()
+        .map(|one| one.name().to_string())
+        .collect()
+}
+
+#[derive(QueryableByName)]
+struct Held {
+    #[diesel(sql_type = Bool)]
+    held: bool,
+}
+
+/// Tries again and again instead of waiting inside the database: a waiting statement holds a snapshot, and
+/// a `CREATE INDEX CONCURRENTLY` of the node that works would wait for that.
+fn lock(conn: &mut diesel::PgConnection) -> Result<(), StoreError> {
+    let since = Instant::now();
+    loop {
+        let row: Held = sql_query("SELECT pg_try_advisory_lock($1) AS held")
+            .bind::<BigInt, _>(LOCK)
+            .get_result(conn)?;
+        if row.held {
+            return Ok(());
+        }
+        if since.elapsed() > PATIENCE {
+            return Err(fault(
+                "another process has been migrating this database for 5 minutes".into(),
+            ));
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+fn fault(error: Box<dyn std::error::Error + Send + Sync>) -> StoreError {
+    StoreError::Open {
+        message: format!("cannot bring the database up to date: {error}"),
+        cause: Arc::new(Fault(error.to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::engine::conn;
+    use crate::store::engine::conn::Role;
+    use crate::store::testing::on_each;
+
+    #[test]
+    fn up_down_up() {
+        on_each(|fresh| {
+            let conn = &mut conn::open(&fresh.config.url, Role::Migrator).unwrap();
+            let all = pending(conn).unwrap();
+            assert!(!all.is_empty());
+            assert_eq!(up(conn).unwrap(), all);
+            assert_eq!(up(conn).unwrap(), Vec::<String>::new());
+            assert_eq!(pending(conn).unwrap(), Vec::<String>::new());
+            down(conn).unwrap();
+            assert_eq!(up(conn).unwrap(), all);
+        });
+    }
+
+    #[test]
+    fn several_at_once() {
+        on_each(|fresh| {
+            let url = &fresh.config.url;
+            let all = pending(&mut conn::open(url, Role::Migrator).unwrap()).unwrap();
+            let done: usize = std::thread::scope(|scope| {
+                let nodes: Vec<_> = (0..4)
+                    .map(|_| {
+                        scope.spawn(|| {
+                            up(&mut conn::open(url, Role::Migrator).unwrap())
+                                .unwrap()
+                                .len()
+                        })
+                    })
+                    .collect();
+                nodes.into_iter().map(|node| node.join().unwrap()).sum()
+            });
+            assert_eq!(done, all.len());
+        });
+    }
+}

@@ -1,0 +1,19 @@
+//! Connections, threads, the writer with group commit, migrations and the SQL text builder.
+
+pub(super) mod analyze;
+pub mod backup;
+pub mod compact;
+pub mod conn;
+pub mod error;
+pub(super) mod inline_reads;
+pub(super) mod job;
+pub mod migrate;
+pub(super) mod new_file;
+pub mod notify;
+pub(super) mod readers;
+pub mod replica;
+pub mod schema;
+pub(super) mod session;
+pub(super) mod sql;
+pub mod store;
+pub(super) mod writer;

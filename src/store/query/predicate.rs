@@ -1,0 +1,380 @@
+//! A resolved filter as an SQL condition on `resources`.
+//!
+//! What [`scim_core::eval`] says the condition says too, or at least it holds for every resource that
+//! matches ([`Plan::exact`] tells which); a property test holds both to it on both databases. Knows nothing of
+//! pages, nor of what is in a document.
+//!
+//! Two shapes keep the indexes in use: rows of other tables are asked for by `id IN (SELECT ..)`, and
+//! alternatives by `id IN (SELECT .. UNION SELECT ..)`. What an index cannot find, such as the opposite of a set,
+//! is looked up for each resource that is read. No condition is ever NULL, so each can be negated.
+
+mod element;
+mod fragment;
+mod relation;
+mod term;
+
+use scim_core::filter::{CompareOp, Filter, Operand};
+use scim_core::registry::AttrRef;
+use scim_core::schema::Type;
+use scim_core::{ResourceType, eval};
+use serde_json::Value;
+
+use crate::store::{Backend, TenantId};
+use fragment::Test;
+pub(in crate::store) use fragment::{Bind, Statement, unindexed};
+pub use fragment::{Fragment, successor};
+use term::{Column, Condition, Set, Term, Worth};
+
+/// More parameters than this and the filter is evaluated on the documents instead; SQLite takes 32,766.
+const MOST_BINDS: usize = 2_000;
+
+/// How to find the resources that match a filter.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// Holds for every match; `None` where SQL cannot narrow the search.
+    pub predicate: Option<Fragment>,
+    /// Whether it holds for matches only; else the documents decide.
+    pub exact: bool,
+    /// Whether indexes lead to the few that the predicate holds for; else resources are best read in their order.
+    pub found: bool,
+}
+
+impl Plan {
+    /// The plan of no filter.
+    pub fn everything() -> Self {
+        Self {
+            predicate: None,
+            exact: true,
+            found: false,
+        }
+    }
+
+    /// The documents decide.
+    fn nothing_known() -> Self {
+        Self {
+            predicate: None,
+            exact: false,
+            found: false,
+        }
+    }
+}
+
+/// Compiles a filter on resources of one type.
+pub fn plan(backend: Backend, tenant: TenantId, rt: &ResourceType, filter: &Filter) -> Plan {
+    let compiler = Compiler {
+        backend,
+        tenant,
+        rt,
+    };
+    let Some(found) = compiler.resource(filter, Sign::Plain) else {
+        return Plan::nothing_known();
+    };
+    let term = found.term.simplified();
+    let predicate = match &term {
+        Term::Always(true) => None,
+        term => Some(compiler.render(term)),
+    };
+    if predicate
+        .as_ref()
+        .is_some_and(|sql| sql.bind_count() > MOST_BINDS)
+    {
+        return Plan::nothing_known();
+    }
+    Plan {
+        predicate: predicate.map(|sql| if is_lookup(filter) { sql.kept() } else { sql }),
+        exact: found.exact,
+        found: term.worth() >= Some(Worth::Range),
+    }
+}
+
+/// Whether the filter is one `attribute eq "text"`: the shape that identity providers send all day, and of
+/// which there are a handful of SQL texts only.
+fn is_lookup(filter: &Filter) -> bool {
+    matches!(
+        filter,
+        Filter::Compare {
+            op: CompareOp::Eq,
+            value: Operand::Text(_),
+            ..
+        }
+    )
+}
+
+/// What one filter compiles for.
+struct Compiler<'a> {
+    backend: Backend,
+    tenant: TenantId,
+    rt: &'a ResourceType,
+}
+
+/// Whether a filter stands under an odd number of `not`. Negations are pushed down to the comparisons.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sign {
+    Plain,
+    Negated,
+}
+
+impl Sign {
+    fn flip(self) -> Self {
+        match self {
+            Self::Plain => Self::Negated,
+            Self::Negated => Self::Plain,
+        }
+    }
+}
+
+/// A condition that holds for every match, and whether for matches only. Where nothing but "true" would do,
+/// there is none of these.
+struct Found<A> {
+    term: Term<A>,
+    exact: bool,
+}
+
+impl<A> Found<A> {
+    fn exact(term: Term<A>) -> Self {
+        Self { term, exact: true }
+    }
+
+    /// The condition for the filter or its opposite, from an exact one for the filter.
+    fn signed(term: Term<A>, sign: Sign) -> Self {
+        Self::exact(match sign {
+            Sign::Plain => term,
+            Sign::Negated => term.negated(),
+        })
+    }
+}
+
+/// Splits `and`, `or` and `not`, and asks `atom` for the rest.
+fn combine<A>(
+    filter: &Filter,
+    sign: Sign,
+    atom: &dyn Fn(&Filter, Sign) -> Option<Found<A>>,
+) -> Option<Found<A>> {
+    match (filter, sign) {
+        (Filter::Not(inner), _) => combine(inner, sign.flip(), atom),
+        (Filter::And(inner), Sign::Plain) | (Filter::Or(inner), Sign::Negated) => {
+            // What SQL cannot say is left to the documents.
+            let found: Vec<Found<A>> = inner
+                .iter()
+                .filter_map(|filter| combine(filter, sign, atom))
+                .collect();
+            if found.is_empty() && !inner.is_empty() {
+                return None;
+            }
+            Some(Found {
+                exact: found.len() == inner.len() && found.iter().all(|one| one.exact),
+                term: Term::And(found.into_iter().map(|one| one.term).collect()),
+            })
+        }
+        (Filter::Or(inner), Sign::Plain) | (Filter::And(inner), Sign::Negated) => {
+            let found: Option<Vec<Found<A>>> = inner
+                .iter()
+                .map(|filter| combine(filter, sign, atom))
+                .collect();
+            let found = found?;
+            Some(Found {
+                exact: found.iter().all(|one| one.exact),
+                term: Term::Or(found.into_iter().map(|one| one.term).collect()),
+            })
+        }
+        _ => atom(filter, sign),
+    }
+}
+
+impl Compiler<'_> {
+    /// The condition on `resources`.
+    fn resource(&self, filter: &Filter, sign: Sign) -> Option<Found<Condition>> {
+        combine(filter, sign, &|filter, sign| match filter {
+            Filter::Present(path) => Some(Found::signed(self.present(path)?, sign)),
+            Filter::Compare { path, op, value } => {
+                Some(Found::signed(self.compare(path, *op, value)?, sign))
+            }
+            Filter::Element { path, filter } => {
+                let found = self.any_element(path, filter)?;
+                match sign {
+                    Sign::Plain => Some(found),
+                    Sign::Negated if found.exact => Some(Found::exact(found.term.negated())),
+                    Sign::Negated => None,
+                }
+            }
+            Filter::And(_) | Filter::Or(_) | Filter::Not(_) => None,
+        })
+    }
+
+    fn present(&self, path: &AttrRef) -> Option<Term<Condition>> {
+        if path.container.is_none() && path.attribute.name == "meta" {
+            return Some(Term::Always(true));
+        }
+        if let Some(column) = self.column(path) {
+            return Some(column.passes(Test::Present));
+        }
+        if self.relation(path).is_some() {
+            return match path.sub.as_deref().map(|sub| sub.name.as_str()) {
+                None | Some("value" | "type") => self.related(path, Term::Always(true)),
+                Some(_) => None,
+            };
+        }
+        self.is_indexed(path)
+            .then(|| set(self.attribute_rows(path, None)))
+    }
+
+    fn compare(&self, path: &AttrRef, op: CompareOp, operand: &Operand) -> Option<Term<Condition>> {
+        match (op, operand) {
+            (CompareOp::Eq, Operand::Null) => return self.present(path).map(Term::negated),
+            (CompareOp::Ne, Operand::Null) => return self.present(path),
+            (_, Operand::Null) => return Some(Term::Always(false)),
+            // `ne` on a multi-valued attribute: some value differs, or there is none.
+            (CompareOp::Ne, _) if path.is_multi_valued() => {
+                return Some(Term::Or(vec![
+                    self.differs(path, operand)?,
+                    self.compare(path, CompareOp::Eq, &Operand::Null)?,
+                ]));
+            }
+            (CompareOp::Ne, _) => {
+                return self
+                    .compare(path, CompareOp::Eq, operand)
+                    .map(Term::negated);
+            }
+            _ => {}
+        }
+        match path.key() {
+            "meta.resourceType" => {
+                let own = Value::from(self.rt.name.as_str());
+                return Some(Term::Always(eval::compare(path, op, operand, Some(&own))));
+            }
+            "meta.version" => return version(op, operand),
+            _ => {}
+        }
+        if let Some(column) = self.column(path) {
+            return Some(column.passes(test(path, op, operand)?));
+        }
+        if self.relation(path).is_some() {
+            let row = self.row_compare(path, op, operand, Sign::Plain)?;
+            return self.related(path, row);
+        }
+        // `primary` counts as false where it is missing, and rows tell of `true` only.
+        if !self.is_indexed(path) || path.is_primary_flag() && *operand != Operand::Bool(true) {
+            return None;
+        }
+        let test = row_test(path, op, operand)?;
+        Some(set(self.attribute_rows(path, Some(&test))))
+    }
+
+    /// Some value of the multi-valued attribute is another than the operand.
+    fn differs(&self, path: &AttrRef, operand: &Operand) -> Option<Term<Condition>> {
+        if self.relation(path).is_some() {
+            let row = self.row_compare(path, CompareOp::Eq, operand, Sign::Negated)?;
+            return self.related(path, row);
+        }
+        if !self.is_indexed(path) || path.is_primary_flag() {
+            return None;
+        }
+        let test = row_test(path, CompareOp::Ne, operand)?;
+        Some(set(self.attribute_rows(path, Some(&test))))
+    }
+
+    /// The column of `resources` that holds the attribute ready to compare.
+    fn column(&self, path: &AttrRef) -> Option<Column> {
+        let is = |kind: Type| path.leaf().kind == kind && !path.is_multi_valued();
+        match path.key() {
+            "id" => Some(Column::indexed("id")),
+            "meta.created" => Some(Column::plain("created")),
+            "meta.lastModified" => Some(Column::plain("modified")),
+            "externalId" => Some(Column::indexed("external_id").nullable()),
+            "userName" if is(Type::String) => Some(Column::indexed("user_name").nullable()),
+            "displayName" if is(Type::String) => Some(Column::indexed("display_name").nullable()),
+            "active" if is(Type::Boolean) => Some(Column::plain("active").nullable()),
+            _ => None,
+        }
+    }
+
+    fn is_indexed(&self, path: &AttrRef) -> bool {
+        self.rt.indexed.contains(path)
+    }
+
+    /// The resources with a value at the path that passes the test.
+    fn attribute_rows(&self, path: &AttrRef, test: Option<&Test>) -> Set {
+        let rows = Fragment::text("SELECT resource_id FROM attributes WHERE tenant_id = ")
+            .bind(self.tenant())
+            .push(" AND path = ")
+            .bind_text(path.key());
+        let rows = match test {
+            None => rows,
+            Some(test) => {
+                rows.push(" AND ")
+                    .append(test.sql(value_column(test), false, self.backend))
+            }
+        };
+        Set::new(rows, "resource_id", worth(path, test))
+    }
+
+    fn tenant(&self) -> Bind {
+        Bind::BigInt(self.tenant.0)
+    }
+}
+
+fn set(set: Set) -> Term<Condition> {
+    Term::atom(Condition::Set(set))
+}
+
+/// How well the index finds the rows of one path: an address or an id tells much, a type next to nothing.
+fn worth(path: &AttrRef, test: Option<&Test>) -> Worth {
+    match (Worth::of(test), path.leaf().name.as_str()) {
+        (Worth::Equal, "value") => Worth::Single,
+        (Worth::Equal | Worth::Range, "type") => Worth::Some,
+        (worth, _) => worth,
+    }
+}
+
+/// The column of `attributes` for the kind of value.
+fn value_column(test: &Test) -> &'static str {
+    match test {
+        Test::Text(..) | Test::Present => "text",
+        Test::BigInt(..) | Test::Double(..) | Test::Bool(_) => "num",
+    }
+}
+
+/// The test of a comparison other than `ne`; `None` where the value is not of the attribute's kind.
+fn test(path: &AttrRef, op: CompareOp, operand: &Operand) -> Option<Test> {
+    let is_part = matches!(op, CompareOp::Co | CompareOp::Sw | CompareOp::Ew);
+    match (operand, path.leaf().kind) {
+        (Operand::Text(value), Type::String | Type::Reference | Type::Binary) => {
+            Some(Test::Text(op, value.clone()))
+        }
+        (Operand::Instant(value), Type::DateTime) if !is_part => Some(Test::BigInt(op, *value)),
+        (Operand::Number(value), Type::Integer | Type::Decimal) if !is_part => {
+            Some(Test::Double(op, *value))
+        }
+        (Operand::Bool(value), Type::Boolean) if op == CompareOp::Eq => Some(Test::Bool(*value)),
+        _ => None,
+    }
+}
+
+/// The same for rows of `attributes`, which keep truth and time as numbers.
+fn row_test(path: &AttrRef, op: CompareOp, operand: &Operand) -> Option<Test> {
+    match (operand, path.leaf().kind) {
+        (Operand::Bool(value), Type::Boolean) if matches!(op, CompareOp::Eq | CompareOp::Ne) => {
+            Some(Test::Double(op, if *value { 1.0 } else { 0.0 }))
+        }
+        // Beyond, a DOUBLE cannot tell one microsecond from the next; the year is 2255.
+        (Operand::Instant(value), _) if value.unsigned_abs() >= 1 << 53 => None,
+        _ => test(path, op, operand),
+    }
+}
+
+/// `meta.version eq "W/\"3\""`: the text is made of the column, so only its own spelling can be equal.
+fn version(op: CompareOp, operand: &Operand) -> Option<Term<Condition>> {
+    let (CompareOp::Eq, Operand::Text(text)) = (op, operand) else {
+        return None;
+    };
+    let digits = text
+        .strip_prefix("W/\"")
+        .and_then(|rest| rest.strip_suffix('"'));
+    let number = digits.and_then(|digits| digits.parse::<i64>().ok());
+    Some(match number {
+        Some(number) if number.to_string().as_str() == digits.unwrap_or_default() => {
+            Column::plain("version").passes(Test::BigInt(CompareOp::Eq, number))
+        }
+        _ => Term::Always(false),
+    })
+}

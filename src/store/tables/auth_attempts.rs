@@ -1,0 +1,107 @@
+//! When requests came and how they were authenticated. Counts and times alone: no credential, no address, no name.
+
+use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl};
+
+use crate::store::engine::schema::arrivals;
+use crate::store::engine::sql::Sql;
+use crate::store::{Conn, StoreError, TenantId};
+
+/// Some requests of one kind. All times are microseconds since the epoch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Arrival {
+    pub tenant: TenantId,
+    /// Empty where the credential was nobody's.
+    pub token: String,
+    pub kind: String,
+    pub first: i64,
+    pub last: i64,
+    pub times: i64,
+}
+
+/// Adds to what stands there.
+pub fn note(conn: &mut Conn, new: &Arrival) -> Result<(), StoreError> {
+    Sql::new(
+        "INSERT INTO arrivals (tenant_id, token_id, kind, first_at, last_at, times) VALUES ($1, $2, $3, $4, $5, $6) \
+         ON CONFLICT (tenant_id, token_id, kind) DO UPDATE SET times = arrivals.times + excluded.times, \
+         first_at = CASE WHEN excluded.first_at < arrivals.first_at THEN excluded.first_at ELSE arrivals.first_at END, \
+         last_at = CASE WHEN excluded.last_at > arrivals.last_at THEN excluded.last_at ELSE arrivals.last_at END",
+    )
+    .int(new.tenant.0)
+    .text(&new.token)
+    .text(&new.kind)
+    .int(new.first)
+    .int(new.last)
+    .int(new.times)
+    .execute(conn)?;
+    Ok(())
+}
+
+/// What came with one token; with an empty `token`, what came with nobody's credential.
+pub fn of_token(
+    conn: &mut Conn,
+    tenant: TenantId,
+    token: &str,
+) -> Result<Vec<Arrival>, StoreError> {
+    let rows: Vec<(String, i64, i64, i64)> = arrivals::table
+        .filter(arrivals::tenant_id.eq(tenant.0))
+        .filter(arrivals::token_id.eq(token))
+        .order(arrivals::kind)
+        .select((
+            arrivals::kind,
+            arrivals::first_at,
+            arrivals::last_at,
+            arrivals::times,
+        ))
+        .load(conn)?;
+    Ok(rows
+        .into_iter()
+        .map(|(kind, first, last, times)| Arrival {
+            tenant,
+            token: token.to_owned(),
+            kind,
+            first,
+            last,
+            times,
+        })
+        .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::testing::{TENANT, with_store};
+
+    fn arrival(kind: &str, first: i64, last: i64, times: i64) -> Arrival {
+        Arrival {
+            tenant: TENANT,
+            token: "t".into(),
+            kind: kind.into(),
+            first,
+            last,
+            times,
+        }
+    }
+
+    #[test]
+    fn several_nodes_add_up() {
+        with_store(|store| async move {
+            for new in [
+                arrival("accepted", 10, 20, 3),
+                arrival("accepted", 5, 15, 2),
+                arrival("bare", 30, 30, 1),
+            ] {
+                store.admin(move |conn| note(conn, &new)).await.unwrap();
+            }
+            let found = store
+                .read(|conn| of_token(conn, TENANT, "t"))
+                .await
+                .unwrap();
+            assert_eq!(
+                found,
+                [arrival("accepted", 5, 20, 5), arrival("bare", 30, 30, 1)]
+            );
+            let others = store.read(|conn| of_token(conn, TENANT, "")).await.unwrap();
+            assert_eq!(others, []);
+        });
+    }
+}

@@ -1,0 +1,158 @@
+//! Lookups of groups by `displayName`, for the rules that keep groups apart.
+//!
+//! It must not know when a rule applies. Names come folded, as the hot column holds them.
+
+use diesel::sql_types::{BigInt, Text, Untyped};
+use diesel::{OptionalExtension, QueryableByName, RunQueryDsl};
+
+use crate::store::engine::sql::{Bind, Fixed, Prepared, Sql};
+use crate::store::{Backend, Conn, ResourceId, StoreError, TenantId};
+
+#[derive(QueryableByName)]
+struct Found {
+    #[diesel(sql_type = Text)]
+    id: String,
+}
+
+#[derive(QueryableByName)]
+struct Counted {
+    #[diesel(sql_type = BigInt)]
+    n: i64,
+}
+
+struct ByName;
+
+impl Fixed for ByName {
+    type Row = Untyped;
+
+    fn text(_: Backend) -> &'static [&'static str] {
+        &[
+            "SELECT r.id FROM resources AS r WHERE r.resource_type = 'Group' AND r.tenant_id = ",
+            " AND r.display_name = ",
+            " AND r.id <> ",
+            " ORDER BY r.display_name, r.id LIMIT 1",
+        ]
+    }
+}
+
+struct Twin;
+
+impl Fixed for Twin {
+    type Row = Untyped;
+
+    /// Many groups may share a name, few an `externalId`: `coalesce` keeps both databases from
+    /// looking the name up.
+    fn text(_: Backend) -> &'static [&'static str] {
+        &[
+            "SELECT r.id FROM resources AS r WHERE r.resource_type = 'Group' AND r.tenant_id = ",
+            " AND r.external_id = ",
+            " AND coalesce(r.display_name, '') = ",
+            " AND r.id <> ",
+            " ORDER BY r.external_id, r.id LIMIT 1",
+        ]
+    }
+}
+
+/// The first group with this name, other than `group` itself.
+pub fn by_name(
+    conn: &mut Conn,
+    tenant: TenantId,
+    group: &ResourceId,
+    name: &str,
+) -> Result<Option<ResourceId>, StoreError> {
+    let binds = [
+        Bind::Int(tenant.0),
+        Bind::Text(name),
+        Bind::Text(group.as_str()),
+    ];
+    let found: Option<Found> = Prepared::<ByName, 3>::new(binds).one(conn)?;
+    Ok(found.map(|row| ResourceId(row.id)))
+}
+
+/// The first group with this name and this `externalId`, other than `group` itself.
+pub fn twin(
+    conn: &mut Conn,
+    tenant: TenantId,
+    group: &ResourceId,
+    name: &str,
+    external_id: &str,
+) -> Result<Option<ResourceId>, StoreError> {
+    let binds = [
+        Bind::Int(tenant.0),
+        Bind::Text(external_id),
+        Bind::Text(name),
+        Bind::Text(group.as_str()),
+    ];
+    let found: Option<Found> = Prepared::<Twin, 4>::new(binds).one(conn)?;
+    Ok(found.map(|row| ResourceId(row.id)))
+}
+
+/// Counts the names that several groups of the tenant share.
+pub fn shared(conn: &mut Conn, tenant: TenantId) -> Result<u64, StoreError> {
+    let counted: Option<Counted> = Sql::new(
+        "SELECT count(*) AS n FROM (SELECT r.display_name FROM resources AS r \
+         WHERE r.tenant_id = $1 AND r.resource_type = 'Group' AND r.display_name IS NOT NULL \
+         GROUP BY r.display_name HAVING count(*) > 1) AS shared",
+    )
+    .int(tenant.0)
+    .get_result(conn)
+    .optional()?;
+    Ok(counted.map_or(0, |counted| u64::try_from(counted.n).unwrap_or(0)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::tables::resources::NewResource;
+    use crate::store::testing::{TENANT, group, id, user, with_store};
+
+    fn named(name: &str, display_name: &str, external_id: Option<&str>) -> NewResource {
+        let mut new = group(name);
+        new.hot.display_name = Some(display_name.to_owned());
+        new.hot.external_id = external_id.map(str::to_owned);
+        new
+    }
+
+    #[test]
+    fn lookups() {
+        with_store(|store| async move {
+            let mut person = user("u");
+            person.hot.display_name = Some("people".to_owned());
+            person.hot.external_id = Some("x".to_owned());
+            store
+                .put(vec![
+                    person,
+                    named("a", "sales", Some("x")),
+                    named("b", "sales", Some("y")),
+                    named("c", "legal", None),
+                    named("d", "legal", Some("X")),
+                    named("e", "it", Some("x")),
+                ])
+                .await;
+            let check =
+                async |of: &'static str, name: &'static str, external_id, expected: &str| {
+                    let found = store
+                        .read(move |conn| match external_id {
+                            None => by_name(conn, TENANT, &id(of), name),
+                            Some(external_id) => twin(conn, TENANT, &id(of), name, external_id),
+                        })
+                        .await
+                        .unwrap();
+                    let found = found.map_or(String::new(), ResourceId::into_string);
+                    assert_eq!(found, expected, "{of} {name} {external_id:?}");
+                };
+            check("new", "sales", None, "a").await;
+            check("a", "sales", None, "b").await;
+            check("e", "it", None, "").await;
+            check("new", "people", None, "").await;
+            check("new", "sales", Some("x"), "a").await;
+            check("new", "sales", Some("y"), "b").await;
+            check("new", "sales", Some("X"), "").await;
+            check("new", "people", Some("x"), "").await;
+            check("a", "sales", Some("x"), "").await;
+            check("a", "it", Some("x"), "e").await;
+            let names = store.read(|conn| shared(conn, TENANT)).await.unwrap();
+            assert_eq!(names, 2);
+        });
+    }
+}

@@ -1,0 +1,612 @@
+//! Resources as rows: the stored document and the columns beside it.
+//!
+//! It must not know what a document means: the caller hands the columns and the index rows in.
+
+use diesel::sql_types::{BigInt, Text, Untyped};
+use diesel::{
+    ExpressionMethods, OptionalExtension, QueryDsl, Queryable, QueryableByName, RunQueryDsl,
+    Selectable, SelectableHelper,
+};
+use scim_core::indexing::{HotColumns, IndexRow};
+use serde::Serialize;
+
+use crate::store::engine::schema::resources;
+use crate::store::engine::sql::{Bind, Column, Fixed, OneOf, Prepared, Sql, rows};
+use crate::store::tables::{attributes, members};
+use crate::store::{Backend, Conn, ResourceId, StoreError, TenantId, Tx};
+
+/// A resource as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    pub id: ResourceId,
+    pub resource_type: String,
+    pub version: i64,
+    /// Microseconds since the epoch.
+    pub created: i64,
+    /// Microseconds since the epoch.
+    pub modified: i64,
+    /// The document's JSON text.
+    pub doc: String,
+}
+
+/// The columns of [`Stored`], for every query that reads resources.
+#[derive(Debug, Queryable, QueryableByName, Selectable)]
+#[diesel(table_name = resources)]
+pub(in crate::store) struct StoredRow {
+    pub id: String,
+    pub resource_type: String,
+    pub version: i64,
+    pub created: i64,
+    pub modified: i64,
+    pub doc: String,
+}
+
+impl From<StoredRow> for Stored {
+    fn from(row: StoredRow) -> Self {
+        Self {
+            id: ResourceId(row.id),
+            resource_type: row.resource_type,
+            version: row.version,
+            created: row.created,
+            modified: row.modified,
+            doc: row.doc,
+        }
+    }
+}
+
+/// A resource to insert.
+#[derive(Debug, Clone)]
+pub struct NewResource {
+    pub id: ResourceId,
+    pub resource_type: String,
+    /// Becomes `created` and `modified`: microseconds since the epoch.
+    pub at: i64,
+    pub hot: HotColumns,
+    /// `userName` or `displayName` as given: what a member is called where nobody said otherwise.
+    pub label: Option<String>,
+    pub password_hash: Option<String>,
+    pub doc: String,
+    pub rows: Vec<IndexRow>,
+}
+
+/// The new state of a resource.
+#[derive(Debug, Clone)]
+pub struct Update {
+    pub id: ResourceId,
+    /// Becomes `modified`: microseconds since the epoch.
+    pub at: i64,
+    pub hot: HotColumns,
+    pub label: Option<String>,
+    pub password: Password,
+    pub doc: String,
+    /// `None` where the index rows stay as they are.
+    pub rows: Option<Vec<IndexRow>>,
+}
+
+/// What an update does to the password's hash.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Password {
+    Keep,
+    Clear,
+    Set(String),
+}
+
+/// Version and time of a resource after a write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    pub version: i64,
+    pub modified: i64,
+}
+
+struct InsertOne;
+
+impl Fixed for InsertOne {
+    type Row = Untyped;
+
+    fn text(_: Backend) -> &'static [&'static str] {
+        &[
+            "INSERT INTO resources (tenant_id, id, resource_type, version, created, modified, active, user_name, \
+             external_id, display_name, label, password_hash, doc) VALUES (",
+            ", ",
+            ", ",
+            ", ",
+            ", ",
+            ", ",
+            ", ",
+            ", ",
+            ", ",
+            ", ",
+            ", ",
+            ", ",
+            ", ",
+            ")",
+        ]
+    }
+}
+
+struct GetOne;
+
+impl Fixed for GetOne {
+    type Row = (Text, Text, BigInt, BigInt, BigInt, Text);
+
+    fn text(_: Backend) -> &'static [&'static str] {
+        &[
+            "SELECT id, resource_type, version, created, modified, doc FROM resources WHERE tenant_id = ",
+            " AND id = ",
+            " AND resource_type = ",
+            "",
+        ]
+    }
+}
+
+struct UpdateOne;
+
+impl Fixed for UpdateOne {
+    type Row = BigInt;
+
+    fn text(_: Backend) -> &'static [&'static str] {
+        &[
+            "UPDATE resources SET version = version + 1, modified = ",
+            ", active = ",
+            ", user_name = ",
+            ", external_id = ",
+            ", display_name = ",
+            ", label = ",
+            ", doc = ",
+            " WHERE tenant_id = ",
+            " AND id = ",
+            " RETURNING version",
+        ]
+    }
+}
+
+/// Inserts the resource as version 1, with its index rows. `Duplicate(UserName)` where the type has another one
+/// of that name.
+pub fn insert(tx: &mut Tx<'_>, new: &NewResource) -> Result<Stamp, StoreError> {
+    let tenant = tx.tenant();
+    let binds = [
+        Bind::Int(tenant.0),
+        Bind::Text(new.id.as_str()),
+        Bind::Text(&new.resource_type),
+        Bind::Int(1),
+        Bind::Int(new.at),
+        Bind::Int(new.at),
+        Bind::AnyBool(new.hot.active),
+        Bind::AnyText(new.hot.user_name.as_deref()),
+        Bind::AnyText(new.hot.external_id.as_deref()),
+        Bind::AnyText(new.hot.display_name.as_deref()),
+        Bind::AnyText(new.label.as_deref()),
+        Bind::AnyText(new.password_hash.as_deref()),
+        Bind::Text(&new.doc),
+    ];
+    let conn = tx.conn();
+    Prepared::<InsertOne, 13>::new(binds).execute(conn)?;
+    attributes::insert(tx, &new.id, &new.rows)?;
+    tx.count(&new.resource_type, 1, 0);
+    tx.grown().resources += 1;
+    Ok(Stamp {
+        version: 1,
+        modified: new.at,
+    })
+}
+
+/// The resource of that type.
+pub fn get(
+    conn: &mut Conn,
+    tenant: TenantId,
+    resource_type: &str,
+    id: &ResourceId,
+) -> Result<Option<Stored>, StoreError> {
+    let binds = [
+        Bind::Int(tenant.0),
+        Bind::Text(id.as_str()),
+        Bind::Text(resource_type),
+    ];
+    let row: Option<StoredRow> = Prepared::<GetOne, 3>::new(binds).one(conn)?;
+    Ok(row.map(Stored::from))
+}
+
+/// Whether there is a resource at all, in whatever tenant.
+pub fn any(conn: &mut Conn) -> Result<bool, StoreError> {
+    let found: Option<String> = resources::table
+        .select(resources::id)
+        .limit(1)
+        .get_result(conn)
+        .optional()?;
+    Ok(found.is_some())
+}
+
+/// The resources among `ids`, of any type, by id.
+pub fn get_many(
+    conn: &mut Conn,
+    tenant: TenantId,
+    ids: &[ResourceId],
+) -> Result<Vec<Stored>, StoreError> {
+    let wanted = OneOf::new(conn.backend(), "r.id", "$2", ids)?;
+    let found: Vec<StoredRow> = Sql::new(format!(
+        "SELECT r.id, r.resource_type, r.version, r.created, r.modified, r.doc FROM resources AS r \
+         WHERE r.tenant_id = $1 AND {} ORDER BY r.id",
+        wanted.condition
+    ))
+    .int(tenant.0)
+    .text(&wanted.value)
+    .load(conn)?;
+    Ok(found.into_iter().map(Stored::from).collect())
+}
+
+/// The resources of all types behind an id, by id.
+pub fn all_after(
+    conn: &mut Conn,
+    tenant: TenantId,
+    after: &str,
+    limit: u32,
+) -> Result<Vec<Stored>, StoreError> {
+    let rows: Vec<StoredRow> = resources::table
+        .filter(resources::tenant_id.eq(tenant.0))
+        .filter(resources::id.gt(after))
+        .order(resources::id)
+        .limit(limit.into())
+        .select(StoredRow::as_select())
+        .load(conn)?;
+    Ok(rows.into_iter().map(Stored::from).collect())
+}
+
+/// Who bears a user name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    pub id: ResourceId,
+    pub active: Option<bool>,
+}
+
+/// The resource of the type with this folded `userName`.
+pub fn by_user_name(
+    conn: &mut Conn,
+    tenant: TenantId,
+    resource_type: &str,
+    user_name: &str,
+) -> Result<Option<Holder>, StoreError> {
+    let row: Option<(String, Option<bool>)> = resources::table
+        .filter(resources::tenant_id.eq(tenant.0))
+        .filter(resources::resource_type.eq(resource_type))
+        .filter(resources::user_name.eq(user_name))
+        .select((resources::id, resources::active))
+        .get_result(conn)
+        .optional()?;
+    Ok(row.map(|(id, active)| Holder {
+        id: ResourceId(id),
+        active,
+    }))
+}
+
+/// The resource of the type with this `externalId`; none where several have it, for it need not be unique.
+pub fn only_by_external_id(
+    conn: &mut Conn,
+    tenant: TenantId,
+    resource_type: &str,
+    external_id: &str,
+) -> Result<Option<ResourceId>, StoreError> {
+    let found: Vec<String> = resources::table
+        .filter(resources::tenant_id.eq(tenant.0))
+        .filter(resources::resource_type.eq(resource_type))
+        .filter(resources::external_id.eq(external_id))
+        .select(resources::id)
+        .limit(2)
+        .load(conn)?;
+    Ok(match <[String; 1]>::try_from(found) {
+        Ok([id]) => Some(ResourceId(id)),
+        Err(_) => None,
+    })
+}
+
+/// The hash of the password, where the resource is there and has one.
+pub fn password_hash(
+    conn: &mut Conn,
+    tenant: TenantId,
+    id: &ResourceId,
+) -> Result<Option<String>, StoreError> {
+    let found: Option<Option<String>> = resources::table
+        .filter(resources::tenant_id.eq(tenant.0))
+        .filter(resources::id.eq(id.as_str()))
+        .select(resources::password_hash)
+        .get_result(conn)
+        .optional()?;
+    Ok(found.flatten())
+}
+
+/// Stores the new state as the next version. `None` where there is no such resource.
+pub fn update(tx: &mut Tx<'_>, new: &Update) -> Result<Option<Stamp>, StoreError> {
+    let tenant = tx.tenant();
+    let binds = [
+        Bind::Int(new.at),
+        Bind::AnyBool(new.hot.active),
+        Bind::AnyText(new.hot.user_name.as_deref()),
+        Bind::AnyText(new.hot.external_id.as_deref()),
+        Bind::AnyText(new.hot.display_name.as_deref()),
+        Bind::AnyText(new.label.as_deref()),
+        Bind::Text(&new.doc),
+        Bind::Int(tenant.0),
+        Bind::Text(new.id.as_str()),
+    ];
+    let conn = tx.conn();
+    let version: Option<i64> = Prepared::<UpdateOne, 9>::new(binds).one(conn)?;
+    let Some(version) = version else {
+        return Ok(None);
+    };
+    let row = resources::table
+        .filter(resources::tenant_id.eq(tenant.0))
+        .filter(resources::id.eq(new.id.as_str()));
+    let password = match &new.password {
+        Password::Keep => None,
+        Password::Clear => Some(None),
+        Password::Set(hash) => Some(Some(hash.as_str())),
+    };
+    if let Some(hash) = password {
+        diesel::update(row)
+            .set(resources::password_hash.eq(hash))
+            .execute(tx.conn())?;
+    }
+    if let Some(rows) = &new.rows {
+        attributes::replace(tx, &new.id, rows)?;
+    }
+    Ok(Some(Stamp {
+        version,
+        modified: new.at,
+    }))
+}
+
+/// A document in the place of another, whose columns and secrets stay.
+#[derive(Debug, Clone, Serialize)]
+pub struct Rewrite {
+    #[serde(serialize_with = "as_text")]
+    pub id: ResourceId,
+    pub doc: String,
+}
+
+fn as_text<S: serde::Serializer>(id: &ResourceId, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(id.as_str())
+}
+
+/// Stores new documents, each as the next version; a later time that one has already stays.
+pub fn rewrite_many(tx: &mut Tx<'_>, rewrites: &[Rewrite], at: i64) -> Result<(), StoreError> {
+    if rewrites.is_empty() {
+        return Ok(());
+    }
+    let (tenant, list) = (tx.tenant(), serde_json::to_string(rewrites)?);
+    let conn = tx.conn();
+    let columns = [("id", Column::Text), ("doc", Column::Text)];
+    Sql::new(format!(
+        "UPDATE resources SET doc = n.doc, version = resources.version + 1, \
+         modified = CASE WHEN resources.modified > $1 THEN resources.modified ELSE $1 END \
+         FROM {} WHERE resources.tenant_id = $2 AND resources.id = n.id",
+        rows(conn.backend(), "$3", "n", &columns)
+    ))
+    .int(at)
+    .int(tenant.0)
+    .text(&list)
+    .execute(conn)?;
+    Ok(())
+}
+
+/// The next version without a change of the document: its members changed. `None` where there is no such
+/// resource.
+pub fn touch(tx: &mut Tx<'_>, id: &ResourceId, at: i64) -> Result<Option<Stamp>, StoreError> {
+    let tenant = tx.tenant();
+    let row = resources::table
+        .filter(resources::tenant_id.eq(tenant.0))
+        .filter(resources::id.eq(id.as_str()));
+    let version: Option<i64> = diesel::update(row)
+        .set((
+            resources::modified.eq(at),
+            resources::version.eq(resources::version + 1),
+        ))
+        .returning(resources::version)
+        .get_result(tx.conn())
+        .optional()?;
+    Ok(version.map(|version| Stamp {
+        version,
+        modified: at,
+    }))
+}
+
+/// [`touch`] for many; a later time that one has already stays.
+pub fn touch_many(tx: &mut Tx<'_>, ids: &[ResourceId], at: i64) -> Result<(), StoreError> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let tenant = tx.tenant();
+    let conn = tx.conn();
+    let wanted = OneOf::new(conn.backend(), "id", "$3", ids)?;
+    Sql::new(format!(
+        "UPDATE resources SET version = version + 1, \
+         modified = CASE WHEN modified > $1 THEN modified ELSE $1 END WHERE tenant_id = $2 AND {}",
+        wanted.condition
+    ))
+    .int(at)
+    .int(tenant.0)
+    .text(&wanted.value)
+    .execute(conn)?;
+    Ok(())
+}
+
+/// What a deletion left behind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deleted {
+    /// The groups that the resource was a direct member of. Their version is the caller's to move.
+    pub groups: Vec<ResourceId>,
+}
+
+/// Deletes the resource of that type, its index rows and its memberships on both sides. `None` where there is
+/// no such resource.
+pub fn delete(
+    tx: &mut Tx<'_>,
+    resource_type: &str,
+    id: &ResourceId,
+) -> Result<Option<Deleted>, StoreError> {
+    let tenant = tx.tenant();
+    let row = resources::table
+        .filter(resources::tenant_id.eq(tenant.0))
+        .filter(resources::id.eq(id.as_str()))
+        .filter(resources::resource_type.eq(resource_type));
+    if diesel::delete(row).execute(tx.conn())? == 0 {
+        return Ok(None);
+    }
+    attributes::remove(tx, id)?;
+    let groups = members::forget(tx, id)?;
+    tx.count(resource_type, -1, 1);
+    Ok(Some(Deleted { groups }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::tables::counts;
+    use crate::store::testing::{TENANT, group, id, ids, user, with_store};
+    use crate::store::{Store, Unique};
+
+    async fn version(store: &Store, of: &'static str) -> Option<(i64, i64)> {
+        let found = store
+            .read(move |conn| get_many(conn, TENANT, &[id(of)]))
+            .await
+            .unwrap();
+        found.first().map(|one| (one.version, one.modified))
+    }
+
+    fn update_of(new: NewResource, at: i64) -> Update {
+        Update {
+            id: new.id,
+            at,
+            hot: new.hot,
+            label: new.label,
+            password: Password::Keep,
+            doc: new.doc,
+            rows: Some(new.rows),
+        }
+    }
+
+    #[test]
+    fn a_life() {
+        with_store(|store| async move {
+            let mut first = user("a");
+            first.password_hash = Some("hash".into());
+            store.put(vec![first]).await;
+            let stored = store
+                .read(|conn| get(conn, TENANT, "User", &id("a")))
+                .await
+                .unwrap()
+                .unwrap();
+            assert_eq!((stored.version, stored.created, stored.modified), (1, 1, 1));
+            assert_eq!(stored.doc, r#"{"id":"a","userName":"a"}"#);
+            let other_type = store
+                .read(|conn| get(conn, TENANT, "Group", &id("a")))
+                .await
+                .unwrap();
+            assert_eq!(other_type, None);
+
+            let mut next = user("a");
+            next.doc = r#"{"id":"a","userName":"a","title":"x"}"#.into();
+            let stamp = store
+                .tx(move |tx| update(tx, &update_of(next, 7)))
+                .await
+                .unwrap();
+            assert_eq!(
+                stamp,
+                Some(Stamp {
+                    version: 2,
+                    modified: 7
+                })
+            );
+            let hash = store
+                .read(|conn| password_hash(conn, TENANT, &id("a")))
+                .await
+                .unwrap();
+            assert_eq!(hash.as_deref(), Some("hash"));
+
+            let mut cleared = update_of(user("a"), 8);
+            cleared.password = Password::Clear;
+            store.tx(move |tx| update(tx, &cleared)).await.unwrap();
+            let hash = store
+                .read(|conn| password_hash(conn, TENANT, &id("a")))
+                .await
+                .unwrap();
+            assert_eq!(hash, None);
+
+            let touched = store.tx(|tx| touch(tx, &id("a"), 9)).await.unwrap();
+            assert_eq!(
+                touched,
+                Some(Stamp {
+                    version: 4,
+                    modified: 9
+                })
+            );
+            store
+                .tx(|tx| touch_many(tx, &ids(&["a", "nobody"]), 10))
+                .await
+                .unwrap();
+            assert_eq!(version(&store, "a").await, Some((5, 10)));
+
+            assert_eq!(
+                store.tx(|tx| touch(tx, &id("nobody"), 9)).await.unwrap(),
+                None
+            );
+            assert_eq!(
+                store
+                    .tx(|tx| update(tx, &update_of(user("nobody"), 9)))
+                    .await
+                    .unwrap(),
+                None
+            );
+
+            let gone = store.tx(|tx| delete(tx, "User", &id("a"))).await.unwrap();
+            assert_eq!(gone, Some(Deleted { groups: vec![] }));
+            assert_eq!(version(&store, "a").await, None);
+            let count = store
+                .read(|conn| counts::of(conn, TENANT, "User"))
+                .await
+                .unwrap();
+            assert_eq!((count.live, count.deleted), (0, 1));
+            assert_eq!(
+                store.tx(|tx| delete(tx, "User", &id("a"))).await.unwrap(),
+                None
+            );
+        });
+    }
+
+    #[test]
+    fn names_and_ids_are_unique() {
+        with_store(|store| async move {
+            store.put(vec![user("a"), group("b"), group("c")]).await;
+            let mut taken = user("x");
+            taken.hot.user_name = Some("a".into());
+            let error = store.tx(move |tx| insert(tx, &taken)).await.unwrap_err();
+            assert!(
+                matches!(error, StoreError::Duplicate(Unique::UserName)),
+                "{error:?}"
+            );
+            let mut taken = user("a");
+            taken.hot.user_name = Some("x".into());
+            let error = store.tx(move |tx| insert(tx, &taken)).await.unwrap_err();
+            assert!(
+                matches!(error, StoreError::Duplicate(Unique::Id)),
+                "{error:?}"
+            );
+            let holder = store
+                .read(|conn| by_user_name(conn, TENANT, "User", "a"))
+                .await
+                .unwrap();
+            assert_eq!(holder.unwrap().id, id("a"));
+            let nobody = store
+                .read(|conn| by_user_name(conn, TENANT, "Group", "a"))
+                .await
+                .unwrap();
+            assert_eq!(nobody, None);
+            store.put(vec![user("y")]).await;
+            let mut taken = update_of(user("y"), 3);
+            taken.hot.user_name = Some("a".into());
+            let error = store.tx(move |tx| update(tx, &taken)).await.unwrap_err();
+            assert!(
+                matches!(error, StoreError::Duplicate(Unique::UserName)),
+                "{error:?}"
+            );
+        });
+    }
+}

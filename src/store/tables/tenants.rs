@@ -1,0 +1,275 @@
+//! Tenants. Tenant 1, `default`, is there from the start.
+
+use std::fmt;
+use std::str::FromStr;
+
+use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, Queryable, RunQueryDsl};
+use scim_core::Compatibility;
+
+use crate::store::engine::schema::{access_epochs, tenants};
+use crate::store::engine::sql::Sql;
+use crate::store::tables::indexes;
+use crate::store::{Conn, StoreError, TenantId};
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tenant {
+    pub id: TenantId,
+    pub name: String,
+    /// Microseconds since the epoch.
+    pub created: i64,
+    /// The number of its last change.
+    pub change_seq: i64,
+    pub policy: Policy,
+}
+
+/// How a tenant's clients are understood and answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Policy {
+    pub compatibility: Compatibility,
+    pub patch_answer: PatchAnswer,
+    pub group_names: GroupNames,
+}
+
+/// What a PATCH that went well answers, where the request does not say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum PatchAnswer {
+    /// 200 and the resource.
+    #[default]
+    Resource,
+    /// 204 and no body.
+    NoContent,
+}
+
+impl PatchAnswer {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Resource => "resource",
+            Self::NoContent => "no-content",
+        }
+    }
+}
+
+impl fmt::Display for PatchAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The word was neither `resource` nor `no-content`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no answer to a PATCH; there are resource and no-content")]
+pub struct UnknownPatchAnswer(String);
+
+impl FromStr for PatchAnswer {
+    type Err = UnknownPatchAnswer;
+
+    fn from_str(text: &str) -> Result<Self, UnknownPatchAnswer> {
+        match text {
+            "resource" => Ok(Self::Resource),
+            "no-content" => Ok(Self::NoContent),
+            other => Err(UnknownPatchAnswer(other.to_owned())),
+        }
+    }
+}
+
+/// Whether several groups of a tenant may have the same `displayName`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum GroupNames {
+    /// Groups may share a name.
+    #[default]
+    Any,
+    /// A name that another group has, ignoring letter case, is refused.
+    Unique,
+}
+
+impl GroupNames {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Any => "any",
+            Self::Unique => "unique",
+        }
+    }
+}
+
+impl fmt::Display for GroupNames {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The word was neither `any` nor `unique`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a rule for group names; use any or unique")]
+pub struct UnknownGroupNames(String);
+
+impl FromStr for GroupNames {
+    type Err = UnknownGroupNames;
+
+    fn from_str(text: &str) -> Result<Self, UnknownGroupNames> {
+        match text {
+            "any" => Ok(Self::Any),
+            "unique" => Ok(Self::Unique),
+            other => Err(UnknownGroupNames(other.to_owned())),
+        }
+    }
+}
+
+/// The columns of a [`Policy`], to be selected beside others.
+pub(in crate::store) type PolicyColumns = (
+    tenants::compatibility,
+    tenants::patch_answer,
+    tenants::group_names,
+);
+pub(in crate::store) const POLICY: PolicyColumns = (
+    tenants::compatibility,
+    tenants::patch_answer,
+    tenants::group_names,
+);
+pub(in crate::store) type PolicyRow = (String, String, String);
+
+impl From<PolicyRow> for Policy {
+    fn from((compatibility, patch_answer, group_names): PolicyRow) -> Self {
+        // The tables admit no other words.
+        Self {
+            compatibility: compatibility.parse().unwrap_or_default(),
+            patch_answer: patch_answer.parse().unwrap_or_default(),
+            group_names: group_names.parse().unwrap_or_default(),
+        }
+    }
+}
+
+/// The columns, in the order of the table.
+#[derive(Queryable)]
+struct Row {
+    id: i64,
+    name: String,
+    created: i64,
+    change_seq: i64,
+    compatibility: String,
+    patch_answer: String,
+    group_names: String,
+}
+
+impl From<Row> for Tenant {
+    fn from(row: Row) -> Self {
+        Self {
+            id: TenantId(row.id),
+            name: row.name,
+            created: row.created,
+            change_seq: row.change_seq,
+            policy: (row.compatibility, row.patch_answer, row.group_names).into(),
+        }
+    }
+}
+
+/// `Duplicate(TenantName)` where there is one of that name.
+pub fn create(conn: &mut Conn, name: &str, at: i64) -> Result<Tenant, StoreError> {
+    // A tenant is born into the epoch that is; see there.
+    indexes::lock(conn)?;
+    let row: Row = diesel::insert_into(tenants::table)
+        .values((tenants::name.eq(name), tenants::created.eq(at)))
+        .returning(tenants::all_columns)
+        .get_result(conn)?;
+    Sql::new("UPDATE tenants SET index_epoch = $1 WHERE id = $2")
+        .int(indexes::epoch(conn)?)
+        .int(row.id)
+        .execute(conn)?;
+    Ok(row.into())
+}
+
+/// All of them, by id.
+pub fn list(conn: &mut Conn) -> Result<Vec<Tenant>, StoreError> {
+    let rows: Vec<Row> = tenants::table
+        .order(tenants::id)
+        .select(tenants::all_columns)
+        .load(conn)?;
+    Ok(rows.into_iter().map(Tenant::from).collect())
+}
+
+pub fn by_name(conn: &mut Conn, name: &str) -> Result<Option<Tenant>, StoreError> {
+    let row: Option<Row> = tenants::table
+        .filter(tenants::name.eq(name))
+        .select(tenants::all_columns)
+        .get_result(conn)
+        .optional()?;
+    Ok(row.map(Tenant::from))
+}
+
+pub fn get(conn: &mut Conn, tenant: TenantId) -> Result<Option<Tenant>, StoreError> {
+    let row: Option<Row> = tenants::table
+        .filter(tenants::id.eq(tenant.0))
+        .select(tenants::all_columns)
+        .get_result(conn)
+        .optional()?;
+    Ok(row.map(Tenant::from))
+}
+
+/// How the tenant's clients are understood and answered, and its access epoch; `None` where there is no such tenant.
+pub(in crate::store) fn policy(
+    conn: &mut Conn,
+    tenant: TenantId,
+) -> Result<Option<(Policy, i64)>, StoreError> {
+    let row: Option<(PolicyRow, i64)> = tenants::table
+        .inner_join(access_epochs::table)
+        .filter(tenants::id.eq(tenant.0))
+        .select((POLICY, access_epochs::epoch))
+        .get_result(conn)
+        .optional()?;
+    Ok(row.map(|(policy, epoch)| (policy.into(), epoch)))
+}
+
+/// Sets all of the tenant's policy; `None` where there is no such tenant.
+pub fn set_policy(
+    conn: &mut Conn,
+    tenant: TenantId,
+    policy: Policy,
+) -> Result<Option<Tenant>, StoreError> {
+    let row: Option<Row> = diesel::update(tenants::table.filter(tenants::id.eq(tenant.0)))
+        .set((
+            tenants::compatibility.eq(policy.compatibility.as_str()),
+            tenants::patch_answer.eq(policy.patch_answer.as_str()),
+            tenants::group_names.eq(policy.group_names.as_str()),
+        ))
+        .returning(tenants::all_columns)
+        .get_result(conn)
+        .optional()?;
+    Ok(row.map(Tenant::from))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::query::coalesce::CoalescedReads;
+    use crate::store::testing::{TENANT, with_store};
+
+    #[test]
+    fn every_policy_is_kept() {
+        with_store(|store| async move {
+            let reads = CoalescedReads::new(store.clone());
+            let before = reads.policy(TENANT).await.unwrap();
+            assert_eq!(before, Some((Policy::default(), 1)));
+            let mut epoch = 1;
+            for compatibility in [Compatibility::Strict, Compatibility::Tolerant] {
+                for patch_answer in [PatchAnswer::NoContent, PatchAnswer::Resource] {
+                    for group_names in [GroupNames::Unique, GroupNames::Any] {
+                        let wish = Policy {
+                            compatibility,
+                            patch_answer,
+                            group_names,
+                        };
+                        let set = move |conn: &mut Conn| set_policy(conn, TENANT, wish);
+                        let tenant = store.admin(set).await.unwrap().unwrap();
+                        assert_eq!(tenant.policy, wish);
+                        let after = reads.policy(TENANT).await.unwrap();
+                        epoch += 1;
+                        assert_eq!(after, Some((wish, epoch)));
+                    }
+                }
+            }
+            let nobody = TenantId(99);
+            assert_eq!(reads.policy(nobody).await.unwrap(), None);
+            let set = move |conn: &mut Conn| set_policy(conn, nobody, Policy::default());
+            assert_eq!(store.admin(set).await.unwrap(), None);
+        });
+    }
+}

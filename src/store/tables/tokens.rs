@@ -1,0 +1,250 @@
+//! Tokens as rows. It must not know a token's secret, only a hash of it, nor what a scope means.
+
+use diesel::{
+    BoolExpressionMethods, ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable,
+    RunQueryDsl,
+};
+
+use crate::store::engine::schema::{access_epochs, tenants, tokens};
+use crate::store::tables::tenants::{POLICY, Policy, PolicyRow};
+use crate::store::{Conn, StoreError, TenantId};
+
+/// All times are microseconds since the epoch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Token {
+    pub id: String,
+    pub tenant: TenantId,
+    pub name: String,
+    pub hash: String,
+    pub scopes: String,
+    pub created: i64,
+    pub expires: Option<i64>,
+    pub last_used: Option<i64>,
+    pub revoked: Option<i64>,
+    /// What it may read; `None`: everything.
+    pub fields: Option<String>,
+}
+
+/// The columns, in the order of the table.
+#[derive(Queryable, Insertable)]
+#[diesel(table_name = tokens)]
+struct Row {
+    id: String,
+    tenant_id: i64,
+    name: String,
+    hash: String,
+    scopes: String,
+    created: i64,
+    expires: Option<i64>,
+    last_used: Option<i64>,
+    revoked: Option<i64>,
+    fields: Option<String>,
+}
+
+impl From<Row> for Token {
+    fn from(row: Row) -> Self {
+        Self {
+            id: row.id,
+            tenant: TenantId(row.tenant_id),
+            name: row.name,
+            hash: row.hash,
+            scopes: row.scopes,
+            created: row.created,
+            expires: row.expires,
+            last_used: row.last_used,
+            revoked: row.revoked,
+            fields: row.fields,
+        }
+    }
+}
+
+/// A token, and how its tenant's clients are understood and answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Known {
+    pub token: Token,
+    pub policy: Policy,
+    /// The tenant's: it moves before either of them is another.
+    pub epoch: i64,
+}
+
+/// `Duplicate(TokenName)` where the tenant has a live token of that name; `UnknownTenant`.
+pub fn insert(conn: &mut Conn, token: Token) -> Result<(), StoreError> {
+    let tenant = token.tenant;
+    let row = Row {
+        id: token.id,
+        tenant_id: tenant.0,
+        name: token.name,
+        hash: token.hash,
+        scopes: token.scopes,
+        created: token.created,
+        expires: token.expires,
+        last_used: token.last_used,
+        revoked: token.revoked,
+        fields: token.fields,
+    };
+    match diesel::insert_into(tokens::table).values(row).execute(conn) {
+        Ok(_) => Ok(()),
+        Err(diesel::result::Error::DatabaseError(
+            diesel::result::DatabaseErrorKind::ForeignKeyViolation,
+            _,
+        )) => Err(StoreError::UnknownTenant(tenant)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// All tokens of a tenant, the revoked too, by age.
+pub fn list(conn: &mut Conn, tenant: TenantId) -> Result<Vec<Token>, StoreError> {
+    let rows: Vec<Row> = tokens::table
+        .filter(tokens::tenant_id.eq(tenant.0))
+        .order((tokens::created, tokens::id))
+        .select(tokens::all_columns)
+        .load(conn)?;
+    Ok(rows.into_iter().map(Token::from).collect())
+}
+
+/// Revokes the live token with that id or name, and returns it. `None` where there is none.
+pub fn revoke(
+    conn: &mut Conn,
+    tenant: TenantId,
+    id_or_name: &str,
+    at: i64,
+) -> Result<Option<Token>, StoreError> {
+    let row: Option<Row> = diesel::update(
+        tokens::table
+            .filter(tokens::tenant_id.eq(tenant.0))
+            .filter(tokens::revoked.is_null())
+            .filter(tokens::id.eq(id_or_name).or(tokens::name.eq(id_or_name))),
+    )
+    .set(tokens::revoked.eq(at))
+    .returning(tokens::all_columns)
+    .get_result(conn)
+    .optional()?;
+    Ok(row.map(Token::from))
+}
+
+/// The token with this hash, of any tenant and in any state: whether it still holds is the caller's to judge.
+/// With it comes its tenant's policy, which every request needs.
+pub fn by_hash(conn: &mut Conn, hash: &str) -> Result<Option<Known>, StoreError> {
+    let row: Option<(Row, PolicyRow, i64)> = tokens::table
+        .inner_join(tenants::table.inner_join(access_epochs::table))
+        .filter(tokens::hash.eq(hash))
+        .select((tokens::all_columns, POLICY, access_epochs::epoch))
+        .get_result(conn)
+        .optional()?;
+    Ok(row.map(|(token, policy, epoch)| Known {
+        token: token.into(),
+        policy: policy.into(),
+        epoch,
+    }))
+}
+
+/// Notes a use; never goes back in time.
+pub fn touch_last_used(
+    conn: &mut Conn,
+    tenant: TenantId,
+    id: &str,
+    at: i64,
+) -> Result<(), StoreError> {
+    diesel::update(
+        tokens::table
+            .filter(tokens::tenant_id.eq(tenant.0))
+            .filter(tokens::id.eq(id))
+            .filter(tokens::last_used.is_null().or(tokens::last_used.lt(at))),
+    )
+    .set(tokens::last_used.eq(at))
+    .execute(conn)?;
+    Ok(())
+}
+
+/// Whether there is any, live or not.
+pub fn any(conn: &mut Conn) -> Result<bool, StoreError> {
+    let first: Option<String> = tokens::table.select(tokens::id).first(conn).optional()?;
+    Ok(first.is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Unique;
+    use crate::store::testing::{TENANT, with_store};
+
+    fn token(id: &str, name: &str) -> Token {
+        Token {
+            id: id.into(),
+            tenant: TENANT,
+            name: name.into(),
+            hash: format!("hash of {id}"),
+            scopes: "scim".into(),
+            created: 1,
+            expires: Some(100),
+            last_used: None,
+            revoked: None,
+            fields: None,
+        }
+    }
+
+    #[test]
+    fn a_life() {
+        with_store(|store| async move {
+            assert!(!store.read(any).await.unwrap());
+            store
+                .admin(|conn| insert(conn, token("1", "okta")))
+                .await
+                .unwrap();
+            let taken = store.admin(|conn| insert(conn, token("2", "okta"))).await;
+            assert!(
+                matches!(taken, Err(StoreError::Duplicate(Unique::TokenName))),
+                "{taken:?}"
+            );
+            let found = store.read(|conn| by_hash(conn, "hash of 1")).await.unwrap();
+            let known = Known {
+                token: token("1", "okta"),
+                policy: Policy::default(),
+                epoch: 1,
+            };
+            assert_eq!(found, Some(known));
+            for at in [5, 9, 7] {
+                store
+                    .admin(move |conn| touch_last_used(conn, TENANT, "1", at))
+                    .await
+                    .unwrap();
+            }
+            let revoked = store
+                .admin(|conn| revoke(conn, TENANT, "okta", 20))
+                .await
+                .unwrap()
+                .unwrap();
+            assert_eq!((revoked.last_used, revoked.revoked), (Some(9), Some(20)));
+            assert_eq!(
+                store
+                    .admin(|conn| revoke(conn, TENANT, "1", 30))
+                    .await
+                    .unwrap(),
+                None
+            );
+            store
+                .admin(|conn| insert(conn, token("3", "okta")))
+                .await
+                .unwrap();
+            let known = store.read(|conn| by_hash(conn, "hash of 1")).await.unwrap();
+            assert_eq!(
+                known.map(|known| known.epoch),
+                Some(2),
+                "a use is no change"
+            );
+            let all = store.read(|conn| list(conn, TENANT)).await.unwrap();
+            assert_eq!(
+                all.iter().map(|one| one.id.as_str()).collect::<Vec<_>>(),
+                ["1", "3"]
+            );
+            assert!(store.read(any).await.unwrap());
+            let mut stray = token("4", "x");
+            stray.tenant = TenantId(99);
+            let unknown = store.admin(move |conn| insert(conn, stray)).await;
+            assert!(
+                matches!(unknown, Err(StoreError::UnknownTenant(_))),
+                "{unknown:?}"
+            );
+        });
+    }
+}

@@ -1,0 +1,139 @@
+//! The content of a delivery, in the form of Standard Webhooks (<https://www.standardwebhooks.com>).
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use scim_core::Registry;
+use serde::Serialize;
+use serde_json::json;
+
+use crate::service::Error;
+use crate::service::feed::{Change, View};
+use crate::store::tables::changes::{self, ChangeKind, Recorded};
+use crate::store::tables::subscriptions::Subscription;
+use crate::store::tables::tenants::{self, Tenant};
+use crate::store::{Conn, StoreError, TenantId};
+use crate::webhooks::sign::SigningSecret;
+
+/// Where a subscription's deliveries go, and the secrets that sign them, the newest first.
+#[derive(Debug, Clone)]
+pub struct Target {
+    pub url: String,
+    pub secrets: Vec<SigningSecret>,
+}
+
+/// # Errors
+/// Where a stored secret is damaged.
+pub fn target_of(row: &Subscription, now: Timestamp) -> Result<Target, Error> {
+    let mut secrets = vec![SigningSecret::parse(&row.secret)?];
+    if let (Some(old), Some(until)) = (&row.old_secret, row.old_secret_until)
+        && now.as_microsecond() < until
+    {
+        secrets.push(SigningSecret::parse(old)?);
+    }
+    Ok(Target {
+        url: row.url.clone(),
+        secrets,
+    })
+}
+
+/// Whether a subscription wants to hear of a change.
+pub fn wants(row: &Subscription, change: &Recorded) -> bool {
+    let is_in = |list: &str, word: &str| {
+        list.is_empty() || list.split(' ').any(|one| one.eq_ignore_ascii_case(word))
+    };
+    // An erasure is told to everybody: whoever asks for some kinds has got values by them.
+    let is_wanted =
+        change.change.kind == ChangeKind::Erased || is_in(&row.kinds, change.change.kind.as_str());
+    is_wanted && is_in(&row.resource_types, &change.change.resource_type)
+}
+
+/// What is posted: an id that stays the same over all attempts, and the body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    pub id: String,
+    pub body: String,
+}
+
+/// Puts changes into words: what the feed tells one who may read everything.
+pub struct Voice(View);
+
+impl Voice {
+    pub fn new(registry: &Arc<Registry>) -> Self {
+        Self(View::whole(registry))
+    }
+
+    /// With the standard's types alone.
+    #[cfg(test)]
+    pub(crate) fn standard() -> Self {
+        Self::new(&Arc::new(Registry::standard()))
+    }
+
+    /// The message of a change; `None` where there is nothing in it to see.
+    ///
+    /// # Errors
+    /// Never in practice: what is told is JSON already.
+    pub fn message(&self, tenant: &Tenant, recorded: Recorded) -> Result<Option<Message>, Error> {
+        let Some(change) = self.0.change(recorded) else {
+            return Ok(None);
+        };
+        let kind = change.kind.as_str();
+        let body = Body {
+            kind: format!("{}.{kind}", change.resource_type.to_ascii_lowercase()),
+            timestamp: change.at,
+            data: Data {
+                tenant: &tenant.name,
+                change: &change,
+            },
+        };
+        Ok(Some(Message {
+            id: format!("change_{}_{}", tenant.id.0, change.seq),
+            body: serde_json::to_string(&body).map_err(Error::internal)?,
+        }))
+    }
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    #[serde(rename = "type")]
+    kind: String,
+    timestamp: Timestamp,
+    data: Data<'a>,
+}
+
+#[derive(Serialize)]
+struct Data<'a> {
+    tenant: &'a str,
+    #[serde(flatten)]
+    change: &'a Change,
+}
+
+/// A message that says nothing, to try a receiver with.
+pub fn test_message(tenant: &str, id: &str, now: Timestamp) -> Message {
+    let body = json!({
+        "type": "webhook.test",
+        "timestamp": now.to_string(),
+        "data": { "tenant": tenant },
+    });
+    Message {
+        id: format!("test_{id}"),
+        body: body.to_string(),
+    }
+}
+
+/// The tenant's name and the changes behind a number, at most so many.
+///
+/// # Errors
+/// Where the database does not answer.
+pub fn changes_after(
+    conn: &mut Conn,
+    tenant: TenantId,
+    seq: i64,
+    limit: u32,
+) -> Result<Option<(Tenant, Vec<Recorded>)>, StoreError> {
+    let Some(tenant) = tenants::get(conn, tenant)? else {
+        return Ok(None);
+    };
+    let found = changes::after(conn, tenant.id, seq, limit)?;
+    Ok(Some((tenant, found)))
+}

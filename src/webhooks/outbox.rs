@@ -1,0 +1,341 @@
+//! The deliveries of one subscription, in the order of the changes, by the node that holds it.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::service::Error;
+use crate::store::tables::changes::Recorded;
+use crate::store::tables::subscriptions::{self, DeadLetter, Key, Note, Subscription};
+use crate::store::tables::tenants::Tenant;
+use crate::telemetry;
+use crate::webhooks::context::DeliveryContext;
+use crate::webhooks::message::{self, Message, Target};
+use crate::webhooks::post::Outcome;
+
+/// Changes that are read at a time.
+const PAGE: u32 = 100;
+
+/// Progress is noted after so many deliveries: what comes between is delivered again where a node dies.
+const NOTE_EVERY: u32 = 20;
+
+/// Failures are shown to people; the rest of a long one says no more.
+const MOST_FAILURE_CHARS: usize = 500;
+
+/// Changes that were read are delivered for so long; then they are read again, for an erasure may have emptied them.
+const PAGE_IS_FRESH: Duration = Duration::from_secs(1);
+
+/// Delivers what waits, until there is no more, one fails, or the service stops. False where it met a fault, or another
+/// node was at it.
+pub async fn deliver(worker: &DeliveryContext, key: &Key, stopped: &watch::Receiver<bool>) -> bool {
+    let done = async {
+        let Some(row) = claim(worker, key).await? else {
+            return Ok(false);
+        };
+        let mut round = Round {
+            worker,
+            key,
+            stopped,
+            done_seq: row.done_seq,
+            row,
+            delivered: 0,
+        };
+        let note = round.run().await?;
+        round.note(note).await?;
+        Ok::<_, Error>(true)
+    };
+    done.await.unwrap_or_else(|error| {
+        tracing::warn!(subscription.id = key.id, error = %telemetry::chain(&error), "webhooks are not delivered");
+        false
+    })
+}
+
+/// Long enough for two attempts and a note; when a node dies, another goes on after that.
+fn lease(worker: &DeliveryContext) -> i64 {
+    let lease = worker.options.timeout.saturating_mul(3);
+    i64::try_from(lease.as_micros()).unwrap_or(i64::MAX)
+}
+
+async fn claim(worker: &DeliveryContext, key: &Key) -> Result<Option<Subscription>, Error> {
+    let (key, node, now) = (key.clone(), worker.node.clone(), worker.now_us());
+    let until = now.saturating_add(lease(worker));
+    worker
+        .store
+        .admin(move |conn| Ok(subscriptions::claim(conn, &key, &node, now, until)?))
+        .await
+}
+
+/// One holding of a subscription.
+struct Round<'a> {
+    worker: &'a DeliveryContext,
+    key: &'a Key,
+    stopped: &'a watch::Receiver<bool>,
+    row: Subscription,
+    done_seq: i64,
+    /// Since the last note.
+    delivered: u32,
+}
+
+impl Round<'_> {
+    /// What there is to note at the end.
+    async fn run(&mut self) -> Result<Note, Error> {
+        if let Some(end) = self.letters().await? {
+            return Ok(end);
+        }
+        loop {
+            let (tenant_id, seq) = (self.key.tenant, self.done_seq);
+            let read_at = Instant::now();
+            let page = self
+                .worker
+                .store
+                .read(move |conn| {
+                    Ok::<_, Error>(message::changes_after(conn, tenant_id, seq, PAGE)?)
+                })
+                .await?;
+            let Some((tenant, changes)) = page.filter(|(_, changes)| !changes.is_empty()) else {
+                return Ok(self.finished());
+            };
+            for change in changes {
+                if let Some(end) = self.change(&tenant, change).await? {
+                    return Ok(end);
+                }
+                if read_at.elapsed() > PAGE_IS_FRESH {
+                    break;
+                }
+            }
+        }
+    }
+
+    fn finished(&self) -> Note {
+        Note::Finished { seq: self.done_seq }
+    }
+
+    /// Delivers one change; what is returned is the end of this round.
+    async fn change(&mut self, tenant: &Tenant, change: Recorded) -> Result<Option<Note>, Error> {
+        if *self.stopped.borrow() {
+            return Ok(Some(self.finished()));
+        }
+        let (seq, at) = (change.seq, change.change.at);
+        let message = match message::wants(&self.row, &change) {
+            true => self.worker.voice.message(tenant, change)?,
+            false => None,
+        };
+        let Some(message) = message else {
+            self.done_seq = seq;
+            return Ok(None);
+        };
+        let outcome = self.post(&message).await?;
+        self.delivered += 1;
+        match outcome {
+            Outcome::Delivered => {
+                self.done_seq = seq;
+                self.row.attempts = 0;
+            }
+            Outcome::Gone => {
+                tracing::warn!(
+                    subscription.id = self.key.id,
+                    "a receiver wants no more webhooks"
+                );
+                let why = "the receiver answered 410 Gone".to_owned();
+                let seq = self.done_seq;
+                return Ok(Some(Note::Stopped { seq, why }));
+            }
+            Outcome::Failed { why, retry_after } => {
+                let attempts = self.row.attempts + 1;
+                if !self.is_too_old(at) {
+                    return Ok(Some(self.failed(attempts, why, retry_after)));
+                }
+                self.bury(seq, attempts, why).await?;
+                self.done_seq = seq;
+                self.row.attempts = 0;
+            }
+        }
+        self.note_now_and_then().await
+    }
+
+    async fn post(&self, message: &Message) -> Result<Outcome, Error> {
+        let now = self.worker.clock.now();
+        let target: Target = message::target_of(&self.row, now)?;
+        Ok(self.worker.courier.post(&target, message, now).await)
+    }
+
+    fn is_too_old(&self, at: i64) -> bool {
+        let age = self.worker.now_us().saturating_sub(at);
+        u128::try_from(age).unwrap_or_default() > self.worker.options.give_up.as_micros()
+    }
+
+    fn failed(&self, attempts: i64, why: String, retry_after: Option<Duration>) -> Note {
+        let options = &self.worker.options;
+        let wait = backoff(options.backoff, options.backoff_most, attempts, jitter());
+        let wait = wait.max(retry_after.unwrap_or_default().min(options.backoff_most));
+        let wait = i64::try_from(wait.as_micros()).unwrap_or(i64::MAX);
+        tracing::info!(
+            subscription.id = self.key.id,
+            attempts,
+            failure = why,
+            "a webhook was not delivered"
+        );
+        Note::Failed {
+            seq: self.done_seq,
+            attempts,
+            next_at: self.worker.now_us().saturating_add(wait),
+            failure: shortened(&why),
+        }
+    }
+
+    async fn bury(&self, seq: i64, attempts: i64, why: String) -> Result<(), Error> {
+        tracing::warn!(
+            subscription.id = self.key.id,
+            change.seq = seq,
+            failure = why,
+            "a webhook was given up"
+        );
+        let letter = DeadLetter {
+            tenant_id: self.key.tenant.0,
+            subscription_id: self.key.id.clone(),
+            seq,
+            at: self.worker.now_us(),
+            attempts,
+            failure: shortened(&why),
+            wanted: false,
+        };
+        let store = &self.worker.store;
+        store
+            .admin(move |conn| Ok(subscriptions::bury(conn, &letter)?))
+            .await
+    }
+
+    /// Keeps the subscription held, and what was delivered from being delivered again.
+    async fn note_now_and_then(&mut self) -> Result<Option<Note>, Error> {
+        let held_for = self.row.owner_until.saturating_sub(self.worker.now_us());
+        if self.delivered < NOTE_EVERY && held_for > lease(self.worker) / 2 {
+            return Ok(None);
+        }
+        self.delivered = 0;
+        let until = self.worker.now_us().saturating_add(lease(self.worker));
+        let seq = self.done_seq;
+        if self.note(Note::Done { seq, until }).await? {
+            self.row.owner_until = until;
+            return Ok(None);
+        }
+        // Deleted, sent back, or another node thought this one dead. Nothing of it can be noted.
+        Ok(Some(self.finished()))
+    }
+
+    async fn note(&self, note: Note) -> Result<bool, Error> {
+        let (key, node) = (self.key.clone(), self.worker.node.clone());
+        self.worker
+            .store
+            .admin(move |conn| Ok(subscriptions::note(conn, &key, &node, &note)?))
+            .await
+    }
+
+    /// Delivers the dead letters that somebody asked for. One that fails again stays dead.
+    async fn letters(&mut self) -> Result<Option<Note>, Error> {
+        loop {
+            let key = self.key.clone();
+            let wanted = self
+                .worker
+                .store
+                .read(move |conn| Ok::<_, Error>(subscriptions::wanted(conn, &key, PAGE.into())?))
+                .await?;
+            if wanted.is_empty() {
+                return Ok(None);
+            }
+            for letter in wanted {
+                if *self.stopped.borrow() {
+                    return Ok(Some(self.finished()));
+                }
+                self.letter(letter).await?;
+                if let Some(end) = self.note_now_and_then().await? {
+                    return Ok(Some(end));
+                }
+            }
+        }
+    }
+
+    async fn letter(&mut self, letter: DeadLetter) -> Result<(), Error> {
+        let (tenant_id, before) = (self.key.tenant, letter.seq.saturating_sub(1));
+        let store = &self.worker.store;
+        let found = store
+            .read(move |conn| Ok::<_, Error>(message::changes_after(conn, tenant_id, before, 1)?))
+            .await?;
+        let change = found
+            .and_then(|(tenant, changes)| Some((tenant, changes.into_iter().next()?)))
+            .filter(|(_, change)| change.seq == letter.seq);
+        // The history no longer has it, so there is nothing to deliver.
+        let message = match change {
+            Some((tenant, change)) => self.worker.voice.message(&tenant, change)?,
+            None => None,
+        };
+        let outcome = match message {
+            Some(message) => self.post(&message).await?,
+            None => Outcome::Delivered,
+        };
+        self.delivered += 1;
+        let still_dead = match outcome {
+            Outcome::Delivered => None,
+            Outcome::Gone => Some("the receiver answered 410 Gone".to_owned()),
+            Outcome::Failed { why, .. } => Some(why),
+        };
+        store
+            .admin(move |conn| {
+                match still_dead {
+                    None => subscriptions::forget(conn, &letter)?,
+                    Some(why) => subscriptions::bury(
+                        conn,
+                        &DeadLetter {
+                            attempts: letter.attempts + 1,
+                            failure: shortened(&why),
+                            wanted: false,
+                            ..letter
+                        },
+                    )?,
+                }
+                Ok(())
+            })
+            .await
+    }
+}
+
+/// Twice as long each time, up to `most`; `jitter` of 0 to 1 moves it by a fifth, so that many subscriptions of one
+/// receiver do not come back together.
+fn backoff(first: Duration, most: Duration, attempts: i64, jitter: f64) -> Duration {
+    let doublings = u32::try_from(attempts.saturating_sub(1).clamp(0, 30)).unwrap_or(30);
+    let wait = first
+        .saturating_mul(2_u32.saturating_pow(doublings))
+        .min(most);
+    wait.mul_f64(0.9 + 0.2 * jitter)
+}
+
+/// From 0 to 1.
+fn jitter() -> f64 {
+    let [byte] = crate::clock::random_bytes::<1>().unwrap_or([128]);
+    f64::from(byte) / 255.0
+}
+
+fn shortened(why: &str) -> String {
+    why.chars().take(MOST_FAILURE_CHARS).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_and_end() {
+        let (first, most) = (Duration::from_secs(5), Duration::from_secs(3600));
+        let check = |attempts: i64, jitter: f64, expected: f64| {
+            let wait = backoff(first, most, attempts, jitter).as_secs_f64();
+            assert!((wait - expected).abs() < 0.001, "{attempts}: {wait}");
+        };
+        check(1, 0.5, 5.0);
+        check(2, 0.5, 10.0);
+        check(5, 0.0, 72.0);
+        check(5, 1.0, 88.0);
+        check(11, 0.5, 3600.0);
+        check(i64::MAX, 0.5, 3600.0);
+        check(0, 0.5, 5.0);
+    }
+}
