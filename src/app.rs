@@ -20,18 +20,18 @@ use crate::auth::Fields;
 use crate::auth::jwt::{Issuer, KeySet, TenantOf};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, DatabaseConfig, IssuerSettings, Rate, TlsFiles};
-use crate::http::admission::body_memory::{BodyLimits, Room};
-use crate::http::admission::control::Gate;
-use crate::http::admission::slow_clients::{Turns, Wires};
+use crate::http::admission::body_memory::{BodyLimits, MemoryBudget};
+use crate::http::admission::control::AdmissionControl;
+use crate::http::admission::slow_clients::{ConnectionWatches, Timeouts};
 use crate::http::admission::{control, rate_limit};
 use crate::http::server::{self, Bound, Listen};
-use crate::http::state::Shared;
+use crate::http::state::AppState;
 use crate::http::{SCIM_ROOT, openapi};
 use crate::issuers::{Bounds, Issuers, Origin, Pace};
-use crate::service::access::auth_attempts::Arrivals;
+use crate::service::access::auth_attempts::AuthAttempts;
 use crate::service::access::authenticator::{Authenticator, Bootstrap};
-use crate::service::access::caller_cache::Callers;
-use crate::service::access::tokens::{DEFAULT_TENANT, Wish};
+use crate::service::access::caller_cache::CallerCache;
+use crate::service::access::tokens::{DEFAULT_TENANT, NewToken};
 use crate::service::access::{tenants, tokens};
 use crate::service::feed::Listeners;
 use crate::service::query::cursor::Cursors;
@@ -40,7 +40,7 @@ use crate::service::{Options, Service, feed, indexes};
 use crate::store::query::coalesce::CoalescedReads;
 use crate::store::{Backend, Store};
 use crate::telemetry::{self, Metrics};
-use crate::webhooks::{Courier, Deliveries, Voice};
+use crate::webhooks::{Deliveries, MessageRenderer, WebhookSender};
 
 /// A bound server and what must outlive it.
 pub struct App {
@@ -48,7 +48,7 @@ pub struct App {
     pub base_url: String,
     /// The token that was made because there was none; to be shown once.
     pub first_token: Option<String>,
-    shared: Shared,
+    shared: AppState,
     store: Arc<Store>,
     deliveries: Deliveries,
     clock: Arc<dyn Clock>,
@@ -92,9 +92,9 @@ impl App {
             Some(url) => url.clone(),
             None => own_url(listener.local_addr()?, tls.is_some()),
         };
-        let voice = Voice::new(&registry);
+        let voice = MessageRenderer::new(&registry);
         let reads = Arc::new(CoalescedReads::new(Arc::clone(&store)));
-        let shared = Shared {
+        let shared = AppState {
             openapi: openapi::document(&registry).to_pretty_json()?.into(),
             service: Arc::new(Service {
                 store: Arc::clone(&store),
@@ -109,8 +109,8 @@ impl App {
                     reads,
                     clock: Arc::clone(&clock),
                     issuers,
-                    callers: Callers::default(),
-                    attempts: Arrivals::default(),
+                    callers: CallerCache::default(),
+                    attempts: AuthAttempts::default(),
                     bootstrap,
                 },
             }),
@@ -119,16 +119,16 @@ impl App {
                 time: config.body.timeout,
                 bytes_per_s: config.body.bytes_per_s,
             },
-            room: Arc::new(Room::new(config.body.memory_bytes)),
-            gate: Arc::new(Gate::new(gate_limits(config))),
-            wires: Arc::new(Wires::new(Turns {
+            room: Arc::new(MemoryBudget::new(config.body.memory_bytes)),
+            gate: Arc::new(AdmissionControl::new(gate_limits(config))),
+            wires: Arc::new(ConnectionWatches::new(Timeouts {
                 head: server::HEAD_TIME,
                 idle: server::KEEP_ALIVE,
                 piece: config.answer_timeout,
             })),
             metrics: Arc::new(Metrics::new()?),
             bursts: Arc::default(),
-            courier: Courier::new(config.webhooks.reach, config.webhooks.timeout)?,
+            courier: WebhookSender::new(config.webhooks.reach, config.webhooks.timeout)?,
         };
         let listen = Listen {
             workers: config.workers,
@@ -217,7 +217,7 @@ async fn let_listeners_go(store: Arc<Store>, mut terminate: Signal, server: Serv
 /// How often what was measured is put into its buckets.
 const TIDYING_ROUND: Duration = Duration::from_secs(2);
 
-async fn tidy(shared: Shared) {
+async fn tidy(shared: AppState) {
     loop {
         tokio::time::sleep(TIDYING_ROUND).await;
         shared.metrics.tidy();
@@ -225,7 +225,7 @@ async fn tidy(shared: Shared) {
 }
 
 /// Shuts the connections of clients that are too slow.
-async fn watch(shared: Shared) {
+async fn watch(shared: AppState) {
     shared.wires.watch(&shared.metrics).await;
 }
 
@@ -256,12 +256,12 @@ pub fn options(config: &Config, base_url: String) -> Options {
     }
 }
 
-fn gate_limits(config: &Config) -> control::Limits {
+fn gate_limits(config: &Config) -> control::AdmissionLimits {
     let rate = |rate: Rate| rate_limit::Rate {
         per_s: rate.per_s,
         burst: rate.burst,
     };
-    control::Limits {
+    control::AdmissionLimits {
         places: config.max_requests,
         token: rate(config.rates.token),
         tenant: rate(config.rates.tenant),
@@ -291,7 +291,7 @@ async fn first_access(
     if tokens::any(store).await? {
         return Ok((None, None));
     }
-    let wish = Wish {
+    let wish = NewToken {
         tenant: DEFAULT_TENANT.to_owned(),
         name: "first".to_owned(),
         scopes: crate::auth::Scopes::every(),

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-pub use file::{Access, Declared, ExtensionSettings, IssuerSettings, Placed, TypeSettings};
+pub use file::{Declared, ExtensionSettings, IssuerSettings, Placed, TypeAccess, TypeSettings};
 pub use setup::{OktaArgs, OktaSettings};
 pub use sources::{DatabaseArgs, ServeArgs};
 
@@ -60,7 +60,7 @@ pub struct Config {
     /// Requests that are worked on at once, those that wait for the database among them.
     pub max_requests: usize,
     pub rates: Rates,
-    pub body: Body,
+    pub body: BodySettings,
     /// How long a client may take for a piece of its answer.
     pub answer_timeout: Duration,
     pub shutdown_timeout: Duration,
@@ -86,7 +86,7 @@ pub struct Config {
 
 /// How large a request body may be, and how slow.
 #[derive(Debug, Clone, Copy)]
-pub struct Body {
+pub struct BodySettings {
     pub limit_bytes: usize,
     pub timeout: Duration,
     /// Bytes that earn a body one more second.
@@ -323,7 +323,7 @@ fn rates(sources: &Sources) -> Result<Rates, ConfigError> {
     })
 }
 
-fn body(sources: &Sources, bulk_bytes: usize) -> Result<Body, ConfigError> {
+fn body(sources: &Sources, bulk_bytes: usize) -> Result<BodySettings, ConfigError> {
     let limit_bytes = to_usize(sources.number("body_limit_bytes", 16 << 20, 1024..=1 << 30)?);
     let memory = sources.number("body_memory_bytes", 128 << 20, 1024..=1 << 40)?;
     let (memory_bytes, largest) = (to_usize(memory), limit_bytes.max(bulk_bytes));
@@ -332,7 +332,7 @@ fn body(sources: &Sources, bulk_bytes: usize) -> Result<Body, ConfigError> {
             format!("it must hold the largest body that is allowed, and that has {largest} bytes");
         return Err(sources.error("body_memory_bytes", &problem));
     }
-    Ok(Body {
+    Ok(BodySettings {
         limit_bytes,
         timeout: Duration::from_secs(sources.number("body_timeout_s", 30, 1..=3600)?),
         bytes_per_s: sources.number("body_bytes_per_s", 64 << 10, 0..=1 << 30)?,

@@ -7,7 +7,7 @@ use scim_core::registry::{Blueprint, Extension};
 use scim_core::schema::Schema;
 use scim_core::{Registry, registry};
 
-use crate::config::{Access, ConfigError, Declared, ExtensionSettings, Placed, TypeSettings};
+use crate::config::{ConfigError, Declared, ExtensionSettings, Placed, TypeAccess, TypeSettings};
 use crate::http::openapi;
 
 /// Reads the schema files and builds the registry.
@@ -65,8 +65,8 @@ fn with_type(
         extensions: Vec::new(),
         indexed: settings.indexed.clone(),
         access: match settings.access {
-            Access::Provisioned => registry::Access::ReadWrite,
-            Access::ReadOnly => registry::Access::ReadOnly,
+            TypeAccess::Provisioned => registry::ClientAccess::ReadWrite,
+            TypeAccess::ReadOnly => registry::ClientAccess::ReadOnly,
         },
     });
     let all = checked(all, &source)?;

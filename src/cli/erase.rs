@@ -9,7 +9,7 @@ use crate::clock::{Clock as _, SystemClock};
 use crate::config::{Config, DatabaseArgs, ServeArgs};
 use crate::service::access::tenants;
 use crate::service::access::tokens::DEFAULT_TENANT;
-use crate::service::erasure::{self, Erased, Tally};
+use crate::service::erasure::{self, Erased, ErasureOutcome};
 use crate::service::{Context, indexes};
 use crate::store::Store;
 use crate::store::engine::compact;
@@ -47,8 +47,10 @@ pub async fn run(args: EraseArgs) -> anyhow::Result<()> {
     let (id, erased) = done?;
     let what = format!("{} {id}", args.resource_type);
     match erased.tally {
-        Tally::Nothing => println!("{what} was erased before, as change {} told", erased.seq),
-        Tally::Found(found) => println!(
+        ErasureOutcome::Nothing => {
+            println!("{what} was erased before, as change {} told", erased.seq)
+        }
+        ErasureOutcome::Found(found) => println!(
             "erased {what}: {} resource, {} memberships, {} changes emptied, {} mentions; told as change {}",
             found.resources, found.memberships, found.changes, found.mentions, erased.seq
         ),
@@ -56,7 +58,7 @@ pub async fn run(args: EraseArgs) -> anyhow::Result<()> {
     if args.compact {
         compact::run(&config.database.url)?;
         println!("{} is compact", config.database.url);
-    } else if erased.tally != Tally::Nothing {
+    } else if erased.tally != ErasureOutcome::Nothing {
         println!(
             "the files of the database may still hold what was there, until `rollcall compact`"
         );

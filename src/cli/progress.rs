@@ -2,7 +2,7 @@
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::service::transfer::{Progress, Tally};
+use crate::service::transfer::{LineCounts, Progress};
 
 /// A bar on standard error; nothing where that is no terminal.
 pub fn bar(what: &str, total: Option<u64>) -> anyhow::Result<ProgressBar> {
@@ -27,7 +27,7 @@ pub fn teller(bar: &ProgressBar) -> Progress {
 }
 
 /// `1200 resources, 4000 members, 5200 changes, 2 tokens`
-pub fn text(tally: Tally) -> String {
+pub fn text(tally: LineCounts) -> String {
     format!(
         "{} resources, {} members, {} changes, {} tokens",
         tally.resources, tally.members, tally.changes, tally.tokens

@@ -12,12 +12,12 @@ use std::time::Duration;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{OktaArgs, OktaSettings};
 use crate::service::setup::Records;
-use crate::setup::commands::instructions::Waiting;
+use crate::setup::commands::instructions::PendingStep;
 use crate::setup::commands::remove::Removal;
 use crate::setup::commands::{apply, check, instructions, plan, reconcile, remove, status, verify};
 use crate::setup::report::{Outcome, Report};
-use crate::setup::run::Options;
-use crate::setup::{Failure, OktaId, Run, Session, Why, run};
+use crate::setup::run::RunOptions;
+use crate::setup::{Failure, FailureKind, OktaId, Run, Session, run};
 
 #[derive(Debug, clap::Subcommand)]
 pub enum SetupCommand {
@@ -118,13 +118,15 @@ pub async fn run(command: SetupCommand) -> anyhow::Result<ExitCode> {
     match command {
         SetupCommand::Check(args) => {
             let verb = Verb::new("check", &args.okta);
-            verb.run(Options::default(), async |run, _| check::check(run).await)
-                .await
+            verb.run(RunOptions::default(), async |run, _| {
+                check::check(run).await
+            })
+            .await
         }
         SetupCommand::Plan(args) => {
-            let options = Options {
+            let options = RunOptions {
                 app_id: args.app_id,
-                ..Options::default()
+                ..RunOptions::default()
             };
             let verb = Verb::new("plan", &args.okta);
             verb.run(options, async |run, settings| {
@@ -135,7 +137,7 @@ pub async fn run(command: SetupCommand) -> anyhow::Result<ExitCode> {
         SetupCommand::Apply(args) => apply_verb(args).await,
         SetupCommand::Status(args) => {
             let verb = Verb::new("status", &args.okta);
-            verb.run(Options::default(), async |run, settings| {
+            verb.run(RunOptions::default(), async |run, settings| {
                 status::status(run, settings.event_hook_secret.clone()).await
             })
             .await
@@ -143,7 +145,7 @@ pub async fn run(command: SetupCommand) -> anyhow::Result<ExitCode> {
         SetupCommand::Verify(args) => {
             let waiting = waiting(args.wait, args.poll);
             let verb = Verb::new("verify", &args.okta);
-            verb.run(Options::default(), async |run, _| {
+            verb.run(RunOptions::default(), async |run, _| {
                 verify::verify(run, &args.user, waiting).await
             })
             .await
@@ -156,21 +158,21 @@ pub async fn run(command: SetupCommand) -> anyhow::Result<ExitCode> {
                 revoke_okta_token: args.revoke_okta_token,
             };
             let verb = Verb::new("remove", &args.okta);
-            verb.run(Options::default(), async |run, _| {
+            verb.run(RunOptions::default(), async |run, _| {
                 remove::remove(run, removal).await
             })
             .await
         }
         SetupCommand::Reconcile(args) => {
             let verb = Verb::new("reconcile", &args.okta);
-            verb.run(Options::default(), async |run, _| {
+            verb.run(RunOptions::default(), async |run, _| {
                 reconcile::reconcile(run).await
             })
             .await
         }
         SetupCommand::Instructions(args) => {
             let verb = Verb::new("instructions", &args.okta);
-            verb.run(Options::default(), async |run, _| {
+            verb.run(RunOptions::default(), async |run, _| {
                 instructions::instruct(run).await
             })
             .await
@@ -179,7 +181,7 @@ pub async fn run(command: SetupCommand) -> anyhow::Result<ExitCode> {
 }
 
 async fn apply_verb(args: ApplyArgs) -> anyhow::Result<ExitCode> {
-    let options = Options {
+    let options = RunOptions {
         app_id: args.app_id,
         token_file: args.token_file,
         new_token: args.new_token,
@@ -208,8 +210,8 @@ async fn apply_verb(args: ApplyArgs) -> anyhow::Result<ExitCode> {
     .await
 }
 
-fn waiting(at_most: Duration, poll: Duration) -> Waiting {
-    Waiting {
+fn waiting(at_most: Duration, poll: Duration) -> PendingStep {
+    PendingStep {
         at_most,
         every: poll.max(Duration::from_millis(100)),
     }
@@ -241,7 +243,7 @@ impl<'a> Verb<'a> {
     /// Opens everything, does the work, prints, and answers the exit code.
     async fn run(
         &self,
-        options: Options,
+        options: RunOptions,
         work: impl AsyncFnOnce(&mut Run, &OktaSettings) -> Result<Outcome, Failure>,
     ) -> anyhow::Result<ExitCode> {
         let report = self.report(options, work).await?;
@@ -250,14 +252,14 @@ impl<'a> Verb<'a> {
 
     async fn report(
         &self,
-        options: Options,
+        options: RunOptions,
         work: impl AsyncFnOnce(&mut Run, &OktaSettings) -> Result<Outcome, Failure>,
     ) -> anyhow::Result<Report> {
         let listener: Option<fn(&str)> = if self.okta.json { None } else { Some(print) };
         let mut report = Report::new(self.name, listener);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
         let opened = OktaSettings::load(self.okta)
-            .map_err(|error| Failure::new(Why::Invalid, error.to_string()))
+            .map_err(|error| Failure::new(FailureKind::Invalid, error.to_string()))
             .and_then(|settings| {
                 let session = Session::open(&settings, Arc::clone(&clock))?;
                 Ok((settings, Arc::new(session)))

@@ -7,7 +7,7 @@ use crate::auth::{Fields, Scope};
 use crate::clock::{Clock, SystemClock};
 use crate::config::DatabaseArgs;
 use crate::service::access::tokens;
-use crate::service::access::tokens::{DEFAULT_TENANT, Wish};
+use crate::service::access::tokens::{DEFAULT_TENANT, NewToken};
 
 #[derive(Debug, clap::Subcommand)]
 pub enum TokenCommand {
@@ -62,7 +62,7 @@ pub async fn run(command: TokenCommand) -> anyhow::Result<()> {
             let expires = expires
                 .map(|span| clock.now().checked_add(span))
                 .transpose()?;
-            let wish = Wish {
+            let wish = NewToken {
                 tenant,
                 name,
                 scopes: scopes.into_iter().collect(),

@@ -8,8 +8,8 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{DatabaseArgs, Deliveries};
 use crate::service::access::tokens::DEFAULT_TENANT;
 use crate::store::Store;
-use crate::webhooks::subscriptions::{Again, Shown, Wish};
-use crate::webhooks::{Courier, Outcome, subscriptions};
+use crate::webhooks::subscriptions::{NewSubscription, Redelivery, SubscriptionView};
+use crate::webhooks::{Outcome, WebhookSender, subscriptions};
 
 #[derive(Debug, clap::Subcommand)]
 pub enum WebhookCommand {
@@ -30,24 +30,24 @@ pub enum WebhookCommand {
         #[arg(long, value_name = "NUMBER")]
         after: Option<i64>,
         #[command(flatten)]
-        of: Place,
+        of: TenantArgs,
     },
     /// List a tenant's webhooks and how they are doing
     List {
         #[command(flatten)]
-        of: Place,
+        of: TenantArgs,
     },
     /// Post a test message now and tell what came back
     Test {
         name: String,
         #[command(flatten)]
-        of: Place,
+        of: TenantArgs,
     },
     /// List the changes that were given up
     DeadLetters {
         name: String,
         #[command(flatten)]
-        of: Place,
+        of: TenantArgs,
     },
     /// Deliver once more what was given up, and have a webhook that waits or was stopped go on
     Redeliver {
@@ -59,7 +59,7 @@ pub enum WebhookCommand {
         #[arg(long, value_name = "NUMBER")]
         after: Option<i64>,
         #[command(flatten)]
-        of: Place,
+        of: TenantArgs,
     },
     /// Make a new secret and print it; the old one signs beside it for a while
     Rotate {
@@ -68,18 +68,18 @@ pub enum WebhookCommand {
         #[arg(long, value_parser = duration, default_value = "24h")]
         keep: SignedDuration,
         #[command(flatten)]
-        of: Place,
+        of: TenantArgs,
     },
     /// End a subscription
     Delete {
         name: String,
         #[command(flatten)]
-        of: Place,
+        of: TenantArgs,
     },
 }
 
 #[derive(Debug, clap::Args)]
-pub struct Place {
+pub struct TenantArgs {
     #[arg(long, default_value = DEFAULT_TENANT)]
     tenant: String,
     #[command(flatten)]
@@ -96,7 +96,7 @@ pub async fn run(command: WebhookCommand) -> anyhow::Result<()> {
 }
 
 impl WebhookCommand {
-    fn place(&self) -> &Place {
+    fn place(&self) -> &TenantArgs {
         match self {
             Self::Create { of, .. }
             | Self::List { of }
@@ -116,7 +116,7 @@ async fn act(
     command: WebhookCommand,
 ) -> anyhow::Result<()> {
     let clock = SystemClock::default();
-    let courier = Courier::new(settings.options.reach, settings.options.timeout)?;
+    let courier = WebhookSender::new(settings.options.reach, settings.options.timeout)?;
     match command {
         WebhookCommand::Create {
             name,
@@ -127,7 +127,7 @@ async fn act(
             ..
         } => {
             courier.check(&url)?;
-            let wish = Wish {
+            let wish = NewSubscription {
                 tenant,
                 name,
                 url,
@@ -163,14 +163,14 @@ async fn act(
             name, seq, after, ..
         } => {
             let again = match (seq, after) {
-                (Some(seq), _) => Again::DeadLetter { seq },
-                (None, Some(seq)) => Again::After { seq },
-                (None, None) => Again::DeadLetters,
+                (Some(seq), _) => Redelivery::DeadLetter { seq },
+                (None, Some(seq)) => Redelivery::After { seq },
+                (None, None) => Redelivery::DeadLetters,
             };
             let wanted = subscriptions::redeliver(store, tenant, name, again).await?;
             match again {
-                Again::After { seq } => println!("delivering again from behind change {seq}"),
-                Again::DeadLetters | Again::DeadLetter { .. } => {
+                Redelivery::After { seq } => println!("delivering again from behind change {seq}"),
+                Redelivery::DeadLetters | Redelivery::DeadLetter { .. } => {
                     println!("delivering {wanted} dead letters again");
                 }
             }
@@ -187,7 +187,7 @@ async fn act(
     Ok(())
 }
 
-fn show(rows: &[Shown]) {
+fn show(rows: &[SubscriptionView]) {
     println!(
         "{:<24} {:<10} {:<8} {:<8} {:<6} URL",
         "NAME", "STATE", "DONE", "BEHIND", "DEAD"

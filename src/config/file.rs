@@ -92,13 +92,13 @@ pub struct TypeSettings {
     #[serde(default)]
     pub indexed: Vec<String>,
     #[serde(default)]
-    pub access: Access,
+    pub access: TypeAccess,
 }
 
 /// Who fills a resource type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Access {
+pub enum TypeAccess {
     /// SCIM clients.
     #[default]
     Provisioned,

@@ -204,7 +204,7 @@ pub struct Sources {
 }
 
 /// A value and where it stands.
-struct Found<'s> {
+struct SettingText<'s> {
     text: &'s str,
     place: String,
 }
@@ -369,25 +369,29 @@ impl Sources {
         }
     }
 
-    fn find<'s>(&'s self, setting: &str, from_environment: Option<&'s str>) -> Option<Found<'s>> {
+    fn find<'s>(
+        &'s self,
+        setting: &str,
+        from_environment: Option<&'s str>,
+    ) -> Option<SettingText<'s>> {
         let flag = self
             .flags
             .iter()
             .find(|(name, _)| *name == setting)
             .and_then(|(_, value)| value.as_deref());
         if let Some(text) = flag {
-            return Some(Found {
+            return Some(SettingText {
                 text,
                 place: format!("--{}", setting.replace('_', "-")),
             });
         }
         if let Some(text) = from_environment {
-            return Some(Found {
+            return Some(SettingText {
                 text,
                 place: format!("environment {}", variable(setting)),
             });
         }
-        self.file.settings.get(setting).map(|line| Found {
+        self.file.settings.get(setting).map(|line| SettingText {
             text: &line.text,
             place: format!("{} line {}", self.file.path.display(), line.number),
         })

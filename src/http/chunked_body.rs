@@ -9,12 +9,12 @@ use actix_web::body::{BodySize, MessageBody};
 use actix_web::web::Bytes;
 
 /// The pieces, each given free as it is handed over.
-pub struct Pieces {
+pub struct ChunkedBody {
     pieces: std::vec::IntoIter<Bytes>,
     length: usize,
 }
 
-impl Pieces {
+impl ChunkedBody {
     pub fn new(pieces: impl IntoIterator<Item = impl Into<Bytes>>) -> Self {
         let pieces: Vec<Bytes> = pieces.into_iter().map(Into::into).collect();
         Self {
@@ -29,7 +29,7 @@ impl Pieces {
     }
 }
 
-impl MessageBody for Pieces {
+impl MessageBody for ChunkedBody {
     type Error = Infallible;
 
     fn size(&self) -> BodySize {
@@ -44,17 +44,17 @@ impl MessageBody for Pieces {
     }
 }
 
-/// How long the pieces of a [`Gathered`] are, about.
+/// How long the pieces of a [`ChunkWriter`] are, about.
 const PIECE_BYTES: usize = 64 * 1024;
 
 /// A text that is written as it comes.
 #[derive(Default)]
-pub struct Gathered {
+pub struct ChunkWriter {
     full: Vec<Bytes>,
     last: Vec<u8>,
 }
 
-impl io::Write for Gathered {
+impl io::Write for ChunkWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let size = self.last.len().saturating_add(bytes.len());
         if size > PIECE_BYTES && !self.last.is_empty() {
@@ -69,8 +69,8 @@ impl io::Write for Gathered {
     }
 }
 
-impl From<Gathered> for Pieces {
-    fn from(text: Gathered) -> Self {
+impl From<ChunkWriter> for ChunkedBody {
+    fn from(text: ChunkWriter) -> Self {
         Self::new(text.full.into_iter().chain([text.last.into()]))
     }
 }
@@ -84,13 +84,13 @@ mod tests {
     #[test]
     fn a_text_is_gathered_in_pieces() {
         let words: Vec<String> = (0..50_000).map(|number| format!("{number} ")).collect();
-        let mut text = Gathered::default();
+        let mut text = ChunkWriter::default();
         for word in &words {
             text.write_all(word.as_bytes()).unwrap();
         }
         let long = "x".repeat(2 * PIECE_BYTES);
         text.write_all(long.as_bytes()).unwrap();
-        let pieces = Pieces::from(text);
+        let pieces = ChunkedBody::from(text);
         let whole = words.concat() + &long;
         assert_eq!(pieces.length(), whole.len());
         let pieces: Vec<Bytes> = pieces.pieces.collect();

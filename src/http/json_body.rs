@@ -14,7 +14,7 @@ use serde_json::{Map, Number, Value};
 use crate::http::admission::body_memory::{BodyLimits, SMALL_BYTES};
 use crate::http::coding::{Coding, Decoder};
 use crate::http::error::ApiError;
-use crate::http::state::Shared;
+use crate::http::state::AppState;
 use crate::service;
 
 /// Reads the whole body as one JSON object.
@@ -28,7 +28,7 @@ pub async fn read(
     limits: BodyLimits,
 ) -> Result<Value, ApiError> {
     check_media_type(request)?;
-    let arrival = Arrival {
+    let arrival = BodyReader {
         payload,
         limits,
         started: Instant::now(),
@@ -98,14 +98,14 @@ fn check_media_type(request: &HttpRequest) -> Result<(), ApiError> {
 }
 
 /// A body on its way.
-struct Arrival {
+struct BodyReader {
     payload: Payload,
     limits: BodyLimits,
     started: Instant,
     received_bytes: usize,
 }
 
-impl Arrival {
+impl BodyReader {
     async fn next(&mut self) -> Result<Option<Bytes>, ApiError> {
         let left = self
             .limits
@@ -123,7 +123,7 @@ impl Arrival {
     }
 }
 
-async fn collect(request: &HttpRequest, mut arrival: Arrival) -> Result<BytesMut, ApiError> {
+async fn collect(request: &HttpRequest, mut arrival: BodyReader) -> Result<BytesMut, ApiError> {
     let limit_bytes = arrival.limits.size_bytes;
     let announced = request
         .headers()
@@ -157,7 +157,7 @@ const ENCODED_PIECE_BYTES: usize = 4 * 1024;
 
 async fn decode(
     request: &HttpRequest,
-    mut arrival: Arrival,
+    mut arrival: BodyReader,
     coding: Coding,
 ) -> Result<BytesMut, ApiError> {
     let limit_bytes = arrival.limits.size_bytes;
@@ -184,7 +184,7 @@ async fn decode(
 
 /// Takes room for a body, which is the request's to its end.
 fn take_room(request: &HttpRequest, bytes: usize) -> Result<(), ApiError> {
-    let shared = request.app_data::<Data<Shared>>();
+    let shared = request.app_data::<Data<AppState>>();
     if let Some(shared) = shared.filter(|_| bytes > SMALL_BYTES) {
         let part = shared.room.take(bytes)?;
         request.extensions_mut().insert(part);

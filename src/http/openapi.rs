@@ -16,7 +16,7 @@ mod service;
 mod webhooks;
 
 use scim_core::Registry;
-use scim_core::registry::{Access, Blueprint};
+use scim_core::registry::{Blueprint, ClientAccess};
 use utoipa::openapi::info::{InfoBuilder, LicenseBuilder};
 use utoipa::openapi::path::Paths;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
@@ -157,7 +157,7 @@ fn components(registry: &Registry) -> Components {
     ];
     for rt in registry.types() {
         schemas.push((rt.name.clone(), schema::answered(rt)));
-        if rt.access == Access::ReadWrite {
+        if rt.access == ClientAccess::ReadWrite {
             schemas.push((resources::input(rt), schema::sent(rt)));
         }
         schemas.push((resources::page(rt), message::list(&rt.name)));

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use actix_web::web::{self, ServiceConfig};
-use scim_core::registry::Access;
+use scim_core::registry::ClientAccess;
 use scim_core::{Registry, ResourceType};
 
 use crate::http::admin::{tenants_and_tokens, webhooks};
 use crate::http::directory::{feed, queries};
 use crate::http::error::{method_not_allowed, no_such_path};
-use crate::http::operations::route_metrics::Route;
+use crate::http::operations::route_metrics::RouteLabel;
 use crate::http::operations::{docs, health};
 use crate::http::scim::resources::Endpoint;
 use crate::http::scim::{bulk, discovery, me, resources, search};
@@ -191,7 +191,7 @@ fn scim(registry: &Arc<Registry>) -> actix_web::Scope {
     scope
         .service(
             web::resource("")
-                .app_data(Route::new(SCIM_ROOT))
+                .app_data(RouteLabel::new(SCIM_ROOT))
                 .route(web::get().to(search::list_all))
                 .route(web::head().to(search::list_all))
                 .default_service(method_not_allowed("GET, HEAD")),
@@ -249,11 +249,11 @@ fn scim(registry: &Arc<Registry>) -> actix_web::Scope {
 }
 
 fn resource(pattern: &str) -> actix_web::Resource {
-    web::resource(pattern).app_data(Route::new(pattern))
+    web::resource(pattern).app_data(RouteLabel::new(pattern))
 }
 
 fn under_scim(pattern: &str) -> actix_web::Resource {
-    web::resource(pattern).app_data(Route::new(format!("{SCIM_ROOT}{pattern}")))
+    web::resource(pattern).app_data(RouteLabel::new(format!("{SCIM_ROOT}{pattern}")))
 }
 
 /// The endpoints of a resource type. Where only the operator writes, no client can.
@@ -274,10 +274,10 @@ fn of_type(scope: actix_web::Scope, rt: &Arc<ResourceType>) -> actix_web::Scope 
     // Before the resources: it is no id.
     let scope = scope.service(search);
     match rt.access {
-        Access::ReadOnly => scope
+        ClientAccess::ReadOnly => scope
             .service(all.default_service(method_not_allowed("GET, HEAD")))
             .service(one.default_service(method_not_allowed("GET, HEAD"))),
-        Access::ReadWrite => scope
+        ClientAccess::ReadWrite => scope
             .service(
                 all.route(web::post().to(resources::create))
                     .default_service(method_not_allowed("GET, HEAD, POST")),

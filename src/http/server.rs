@@ -11,9 +11,9 @@ use actix_web::{App, HttpServer};
 
 use crate::http::admission::{middleware, sockets};
 use crate::http::operations::observe;
-use crate::http::operations::route_metrics::Route;
+use crate::http::operations::route_metrics::RouteLabel;
 use crate::http::routes;
-use crate::http::state::Shared;
+use crate::http::state::AppState;
 
 /// How long the head of a request may take.
 pub const HEAD_TIME: Duration = Duration::from_secs(15);
@@ -43,7 +43,7 @@ pub struct Bound {
 /// Where the listener cannot be used.
 pub fn start(
     listener: std::net::TcpListener,
-    shared: Shared,
+    shared: AppState,
     listen: &Listen,
 ) -> io::Result<Bound> {
     let address = listener.local_addr()?;
@@ -55,7 +55,7 @@ pub fn start(
         App::new()
             // Not one for all: the workers would contend for its count with each request.
             .app_data(Data::new(shared.clone()))
-            .app_data(Route::none())
+            .app_data(RouteLabel::none())
             .wrap(Compress::default())
             .wrap(from_fn(observe::observe))
             .wrap(from_fn(middleware::pass))

@@ -11,34 +11,34 @@ use actix_web::{FromRequest, HttpRequest};
 
 use crate::auth::Credential;
 use crate::http::SCIM_ROOT;
-use crate::http::admission::body_memory::{BodyLimits, Room};
-use crate::http::admission::control::Gate;
-use crate::http::admission::slow_clients::Wires;
+use crate::http::admission::body_memory::{BodyLimits, MemoryBudget};
+use crate::http::admission::control::AdmissionControl;
+use crate::http::admission::slow_clients::ConnectionWatches;
 use crate::http::error::ApiError;
 use crate::http::query::Query;
 use crate::http::scim::accept;
 use crate::service;
-use crate::service::access::auth_attempts::Kind;
-use crate::service::access::caller_cache::Presumed;
+use crate::service::access::auth_attempts::AuthOutcome;
+use crate::service::access::caller_cache::CachedCaller;
 use crate::service::error::Unauthenticated;
-use crate::service::feed::Bursts;
+use crate::service::feed::SharedReads;
 use crate::service::{Context, Service};
 use crate::telemetry::Metrics;
-use crate::webhooks::Courier;
+use crate::webhooks::WebhookSender;
 
 /// What the handlers need, the same for all workers.
 #[derive(Clone)]
-pub struct Shared {
+pub struct AppState {
     pub service: Arc<Service>,
     pub body_limits: BodyLimits,
-    pub room: Arc<Room>,
-    pub gate: Arc<Gate>,
-    pub wires: Arc<Wires>,
+    pub room: Arc<MemoryBudget>,
+    pub gate: Arc<AdmissionControl>,
+    pub wires: Arc<ConnectionWatches>,
     pub metrics: Arc<Metrics>,
     /// What streams of the feed send.
-    pub bursts: Arc<Bursts<Bytes>>,
+    pub bursts: Arc<SharedReads<Bytes>>,
     /// Tries webhooks out; the deliveries have their own.
-    pub courier: Courier,
+    pub courier: WebhookSender,
     /// The OpenAPI document, made once.
     pub openapi: Bytes,
 }
@@ -59,13 +59,16 @@ impl FromRequest for Caller {
             .map(|value| value.as_bytes().to_vec());
         let headers = request.headers().get_all(AUTHORIZATION).count();
         let is_in_address = Query::of(request).has("access_token");
-        let shared = request.app_data::<Data<Shared>>().cloned();
+        let shared = request.app_data::<Data<AppState>>().cloned();
         let is_refused = request.path().starts_with(SCIM_ROOT) && !accept::takes_json(request);
         Box::pin(async move {
             let shared =
                 shared.ok_or_else(|| service::Error::internal("the handler has no shared data"))?;
             if header.is_some() && (headers > 1 || is_in_address) {
-                shared.service.authenticator.note_stranger(Kind::Malformed);
+                shared
+                    .service
+                    .authenticator
+                    .note_stranger(AuthOutcome::Malformed);
                 return Err(ApiError::SeveralCredentials);
             }
             let caller = Self::of(&shared, header.as_deref()).await?;
@@ -79,7 +82,11 @@ impl FromRequest for Caller {
 
 /// Whoever the request's credential was when it was looked up last, where the request leaves no doubt about it. To be
 /// confirmed; [`Caller`] says what is wrong where this is `None`.
-pub fn presumed(request: &HttpRequest, query: &Query<'_>, shared: &Shared) -> Option<Presumed> {
+pub fn cached_caller(
+    request: &HttpRequest,
+    query: &Query<'_>,
+    shared: &AppState,
+) -> Option<CachedCaller> {
     let mut headers = request.headers().get_all(AUTHORIZATION);
     let (Some(header), None) = (headers.next(), headers.next()) else {
         return None;
@@ -88,9 +95,9 @@ pub fn presumed(request: &HttpRequest, query: &Query<'_>, shared: &Shared) -> Op
         return None;
     }
     let credential = Credential::parse(header.as_bytes()).ok()?;
-    let presumed = shared.service.authenticator.presumed(&credential)?;
-    let is_strict = presumed.context().policy.compatibility.is_strict();
-    (!is_strict || accept::takes_json(request)).then_some(presumed)
+    let cached_caller = shared.service.authenticator.presumed(&credential)?;
+    let is_strict = cached_caller.context().policy.compatibility.is_strict();
+    (!is_strict || accept::takes_json(request)).then_some(cached_caller)
 }
 
 impl Caller {
@@ -98,14 +105,14 @@ impl Caller {
     ///
     /// # Errors
     /// 401, and what the database may answer.
-    pub async fn of(shared: &Shared, header: Option<&[u8]>) -> Result<Self, ApiError> {
+    pub async fn of(shared: &AppState, header: Option<&[u8]>) -> Result<Self, ApiError> {
         let authenticator = &shared.service.authenticator;
         let Some(header) = header else {
-            authenticator.note_stranger(Kind::Missing);
+            authenticator.note_stranger(AuthOutcome::Missing);
             return Err(service::Error::Unauthenticated(Unauthenticated::Missing).into());
         };
         let credential = Credential::parse(header).map_err(|_| {
-            authenticator.note_stranger(Kind::Malformed);
+            authenticator.note_stranger(AuthOutcome::Malformed);
             service::Error::Unauthenticated(Unauthenticated::Invalid)
         })?;
         let found = authenticator.authenticate(&credential).await;

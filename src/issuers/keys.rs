@@ -33,13 +33,13 @@ pub struct Keys {
     origin: Origin,
     pace: Pace,
     bounds: Bounds,
-    known: RwLock<Known>,
+    known: RwLock<CachedKeys>,
     /// Held during a fetch: whoever needs one at the same time waits for it and starts no other.
     turn: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug, Clone, Default)]
-struct Known {
+struct CachedKeys {
     keys: Arc<KeySet>,
     /// When they came. They stay through an outage, however long.
     fetched: Option<Timestamp>,
@@ -59,11 +59,11 @@ enum Need {
 impl Keys {
     pub fn new(issuer: &str, origin: Origin, pace: Pace, bounds: Bounds) -> Arc<Self> {
         let known = match &origin {
-            Origin::Fixed(keys) => Known {
+            Origin::Fixed(keys) => CachedKeys {
                 keys: Arc::new(keys.clone()),
-                ..Known::default()
+                ..CachedKeys::default()
             },
-            Origin::Address(_) | Origin::Discovery => Known::default(),
+            Origin::Address(_) | Origin::Discovery => CachedKeys::default(),
         };
         Arc::new(Self {
             issuer: issuer.to_owned(),
@@ -110,7 +110,7 @@ impl Keys {
         is_young && Arc::ptr_eq(&known.keys, set)
     }
 
-    fn are_old(&self, known: &Known, now: Timestamp) -> bool {
+    fn are_old(&self, known: &CachedKeys, now: Timestamp) -> bool {
         known
             .fetched
             .is_none_or(|at| now.duration_since(at) >= self.pace.refresh)
@@ -134,7 +134,7 @@ impl Keys {
         }
     }
 
-    fn is_too_soon(&self, known: &Known, now: Timestamp) -> bool {
+    fn is_too_soon(&self, known: &CachedKeys, now: Timestamp) -> bool {
         known
             .tried
             .is_some_and(|at| now.duration_since(at) < self.pace.floor)
@@ -164,14 +164,14 @@ impl Keys {
         }
     }
 
-    fn known(&self) -> Known {
+    fn known(&self) -> CachedKeys {
         self.known
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
     }
 
-    fn update(&self, change: impl FnOnce(&mut Known)) {
+    fn update(&self, change: impl FnOnce(&mut CachedKeys)) {
         change(&mut self.known.write().unwrap_or_else(PoisonError::into_inner));
     }
 }

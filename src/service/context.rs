@@ -1,7 +1,7 @@
 //! The caller of a use case, and the time of the call.
 
 use jiff::Timestamp;
-use scim_core::field_mask::Limit;
+use scim_core::field_mask::FieldMask;
 use scim_core::registry::AttrRef;
 use scim_core::{Filter, ResourceType};
 
@@ -35,9 +35,9 @@ impl Context {
     }
 
     /// What the caller may read.
-    pub fn limit(&self) -> Option<Limit> {
+    pub fn limit(&self) -> Option<FieldMask> {
         let fields = self.principal.fields.as_ref()?;
-        Some(Limit::to(fields.names()))
+        Some(FieldMask::to(fields.names()))
     }
 
     /// Stops a filter that asks for what the caller may not read.

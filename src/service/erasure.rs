@@ -7,7 +7,7 @@ mod search;
 
 use std::sync::Arc;
 
-use scim_core::personal_data::Names;
+use scim_core::personal_data::Identifiers;
 use scim_core::{Document, Registry, ResourceType, diff, indexing, patch, personal_data};
 use serde_json::{Value, json};
 
@@ -34,19 +34,19 @@ pub struct Erased {
     pub seq: i64,
     /// Microseconds since the epoch.
     pub at: i64,
-    pub tally: Tally,
+    pub tally: ErasureOutcome,
 }
 
 /// What there was to erase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tally {
+pub enum ErasureOutcome {
     /// All was done before.
     Nothing,
-    Found(Found),
+    Found(ErasedCounts),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Found {
+pub struct ErasedCounts {
     /// 0 where it had been deleted before.
     pub resources: usize,
     pub memberships: usize,
@@ -99,7 +99,7 @@ pub async fn erase(
     let context = context.clone();
     store
         .write(tenant, move |tx| {
-            let job = Job {
+            let job = ErasureJob {
                 writer: Writer::new(&context, &rt, id),
                 context: &context,
             };
@@ -118,21 +118,21 @@ fn unknown(rt: &ResourceType, id: &str) -> Error {
 }
 
 /// One erasure, within its unit of work.
-struct Job<'a> {
+struct ErasureJob<'a> {
     writer: Writer,
     context: &'a Context,
 }
 
-impl Job<'_> {
+impl ErasureJob<'_> {
     fn run(&self, tx: &mut Tx<'_>, seen: i64, places: &Places) -> Result<Erased, Error> {
         let (tenant, rt, id) = (tx.tenant(), &self.writer.rt, &self.writer.id);
         let known = known_of(tx.conn(), tenant, rt, id)?;
         if let Some((seq, at)) = known.erased {
-            let tally = Tally::Nothing;
+            let tally = ErasureOutcome::Nothing;
             return Ok(Erased { seq, at, tally });
         }
         let names = Arc::new(known.names);
-        let mut found = Found {
+        let mut found = ErasedCounts {
             resources: usize::from(known.stored.is_some()),
             memberships: members::count_of(tx.conn(), tenant, id)?,
             changes: changes::empty(tx.conn(), tenant, &rt.name, id)?,
@@ -159,14 +159,14 @@ impl Job<'_> {
         Ok(Erased {
             seq,
             at: self.writer.at,
-            tally: Tally::Found(found),
+            tally: ErasureOutcome::Found(found),
         })
     }
 
     fn scrub_changes(
         &self,
         tx: &mut Tx<'_>,
-        names: &Names,
+        names: &Identifiers,
         seen: i64,
         places: &Places,
     ) -> Result<usize, Error> {
@@ -192,7 +192,7 @@ impl Job<'_> {
     }
 
     /// Other jobs of the same batch may have appended changes that are not in the table yet.
-    fn amend(&self, tx: &mut Tx<'_>, names: &Arc<Names>) {
+    fn amend(&self, tx: &mut Tx<'_>, names: &Arc<Identifiers>) {
         let (names, id) = (Arc::clone(names), self.writer.id.clone());
         let type_name = self.writer.rt.name.clone();
         tx.amend(move |change| {
@@ -210,7 +210,7 @@ impl Job<'_> {
     fn scrub_documents(
         &self,
         tx: &mut Tx<'_>,
-        names: &Names,
+        names: &Identifiers,
         places: &Places,
     ) -> Result<usize, Error> {
         if self.writer.rt.name != PERSON {
@@ -274,7 +274,7 @@ impl Job<'_> {
 }
 
 /// Takes the person out of a change of another; says whether it was in it.
-fn scrub(names: &Names, person: &ResourceId, change: &mut Change) -> bool {
+fn scrub(names: &Identifiers, person: &ResourceId, change: &mut Change) -> bool {
     let mut is_in = false;
     if let Some(actor) = other_actor(&change.actor, names) {
         change.actor = actor;
@@ -290,13 +290,13 @@ fn scrub(names: &Names, person: &ResourceId, change: &mut Change) -> bool {
 }
 
 /// What stands in the place of an actor that is the person itself.
-fn other_actor(actor: &str, names: &Names) -> Option<String> {
+fn other_actor(actor: &str, names: &Identifiers) -> Option<String> {
     let subject = actor.strip_prefix("jwt:")?;
     names.is(subject).then(|| SOMEBODY.to_owned())
 }
 
 /// `rollcall setup` notes what those are called to whom it gave the app.
-fn scrub_setups(tx: &mut Tx<'_>, names: &Names, at: i64) -> Result<usize, Error> {
+fn scrub_setups(tx: &mut Tx<'_>, names: &Identifiers, at: i64) -> Result<usize, Error> {
     let tenant = tx.tenant();
     let mut scrubbed = 0;
     for (org, state) in setup::states(tx.conn(), tenant)? {
@@ -311,7 +311,7 @@ fn scrub_setups(tx: &mut Tx<'_>, names: &Names, at: i64) -> Result<usize, Error>
     Ok(scrubbed)
 }
 
-fn forget_in(value: &mut Value, names: &Names) {
+fn forget_in(value: &mut Value, names: &Identifiers) {
     match value {
         Value::String(text) if names.is(text) => *value = Value::from("erased"),
         Value::Array(list) => list.iter_mut().for_each(|one| forget_in(one, names)),

@@ -25,7 +25,7 @@ use crate::store::{Conn, Store, StoreError, TenantId};
 
 pub use crate::store::tables::changes::ChangeKind;
 pub use crate::store::tables::members::Pair;
-pub use shared_reads::{Burst, Bursts};
+pub use shared_reads::{Batch, SharedReads};
 pub(crate) use view::View;
 
 /// The most changes of one page, and the most resources or members of one page of a snapshot.
@@ -56,7 +56,7 @@ impl Default for Listeners {
 
 /// Which changes are wanted; `None`: all.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
-pub struct Wanted {
+pub struct ChangeFilter {
     pub kinds: Option<BTreeSet<ChangeKind>>,
     /// Names of resource types.
     pub types: Option<BTreeSet<String>>,
@@ -117,7 +117,7 @@ pub async fn page(
     service: &Service,
     context: &Context,
     after: i64,
-    wanted: Wanted,
+    wanted: ChangeFilter,
     limit: u32,
 ) -> Result<Page, Error> {
     page_as(service, context, after, wanted, limit, push).await
@@ -132,7 +132,7 @@ pub async fn page_as<C: Default + Send + 'static>(
     service: &Service,
     context: &Context,
     after: i64,
-    wanted: Wanted,
+    wanted: ChangeFilter,
     limit: u32,
     take: fn(&mut C, Change) -> Result<(), Error>,
 ) -> Result<Page<C>, Error> {
@@ -153,7 +153,7 @@ async fn current(
     service: &Service,
     context: &Context,
     after: i64,
-    wanted: Wanted,
+    wanted: ChangeFilter,
     limit: u32,
 ) -> Result<Page, Error> {
     let work = reading(service, context, after, wanted, limit, push)?;
@@ -164,7 +164,7 @@ fn reading<C: Default>(
     service: &Service,
     context: &Context,
     after: i64,
-    wanted: Wanted,
+    wanted: ChangeFilter,
     limit: u32,
     take: fn(&mut C, Change) -> Result<(), Error>,
 ) -> Result<impl FnOnce(&mut Conn) -> Result<Page<C>, Error> + Clone + Send + use<C>, Error> {
@@ -187,7 +187,7 @@ struct Span {
     tenant: TenantId,
     view: View,
     after: i64,
-    wanted: Wanted,
+    wanted: ChangeFilter,
     /// Of the changes on the page.
     limit: usize,
 }
@@ -243,7 +243,7 @@ fn reach(conn: &mut Conn, tenant: TenantId, after: i64) -> Result<Reach, Error> 
     Ok(reach)
 }
 
-impl Wanted {
+impl ChangeFilter {
     /// An erasure is told to everybody: whoever asks for some kinds has got values by them.
     fn takes(&self, resource_type: &str, kind: ChangeKind) -> bool {
         let is_kind = self
@@ -276,18 +276,18 @@ impl Listener {
     }
 
     /// Waits for a change, no longer than until `deadline`.
-    pub async fn hear(&mut self, deadline: Instant) -> Heard {
+    pub async fn hear(&mut self, deadline: Instant) -> WaitOutcome {
         match tokio::time::timeout_at(deadline, self.bell.changed()).await {
-            Ok(Ok(())) => Heard::Change,
-            Ok(Err(_)) => Heard::End,
-            Err(_) => Heard::Nothing,
+            Ok(Ok(())) => WaitOutcome::Change,
+            Ok(Err(_)) => WaitOutcome::End,
+            Err(_) => WaitOutcome::Nothing,
         }
     }
 }
 
 /// What a [`Listener`] heard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Heard {
+pub enum WaitOutcome {
     Change,
     Nothing,
     /// The service stops.
@@ -302,7 +302,7 @@ pub async fn wait(
     service: &Service,
     context: &Context,
     after: i64,
-    wanted: Wanted,
+    wanted: ChangeFilter,
     limit: u32,
     patience: Duration,
 ) -> Result<Page, Error> {
@@ -315,7 +315,7 @@ pub async fn wait(
             return Ok(page);
         }
         from = page.next;
-        if page.next == page.last && listener.hear(deadline).await != Heard::Change {
+        if page.next == page.last && listener.hear(deadline).await != WaitOutcome::Change {
             return Ok(page);
         }
     }
@@ -387,7 +387,7 @@ pub struct Snapshot {
     /// The number of the change from which on to follow, the same on every page of one walk: whoever has read all pages
     /// and applies every change behind this number has the tenant's state, though the pages were read at different times.
     pub seq: i64,
-    pub resources: Vec<Item>,
+    pub resources: Vec<SnapshotItem>,
     pub members: Vec<Pair>,
     /// Where the next page starts; `None` at the end.
     pub next: Option<String>,
@@ -395,7 +395,7 @@ pub struct Snapshot {
 
 /// A resource of a snapshot.
 #[derive(Debug, Clone)]
-pub struct Item {
+pub struct SnapshotItem {
     pub id: String,
     pub resource_type: String,
     pub resource: Map<String, Value>,
@@ -403,7 +403,7 @@ pub struct Item {
 
 /// Where a walk stands: all resources by id, then all members.
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
-enum Place {
+enum SnapshotPosition {
     Resource(String),
     Member(String, String),
 }
@@ -433,7 +433,7 @@ pub async fn snapshot(
                     tenant,
                     &view,
                     reach.last,
-                    Place::Resource(String::new()),
+                    SnapshotPosition::Resource(String::new()),
                     limit,
                 )
             }
@@ -450,7 +450,7 @@ fn walk(
     tenant: TenantId,
     view: &View,
     seq: i64,
-    place: Place,
+    place: SnapshotPosition,
     limit: u32,
 ) -> Result<Snapshot, Error> {
     let is_full = |count: usize| count >= usize::try_from(limit).unwrap_or(usize::MAX);
@@ -461,43 +461,46 @@ fn walk(
         next: None,
     };
     let next = match place {
-        Place::Resource(after) => {
+        SnapshotPosition::Resource(after) => {
             let rows = resources::all_after(conn, tenant, &after, limit)?;
             let last = rows.last().map(|row| row.id.to_string());
             let is_full = is_full(rows.len());
             page.resources = rows.into_iter().filter_map(|row| view.item(row)).collect();
             match last.filter(|_| is_full) {
-                Some(last) => Some(Place::Resource(last)),
+                Some(last) => Some(SnapshotPosition::Resource(last)),
                 None => view
                     .sees_members()
-                    .then(|| Place::Member(String::new(), String::new())),
+                    .then(|| SnapshotPosition::Member(String::new(), String::new())),
             }
         }
-        Place::Member(group, member) => {
+        SnapshotPosition::Member(group, member) => {
             if view.sees_members() {
                 page.members = members::all_after(conn, tenant, &group, &member, limit)?;
             }
             let last = page.members.last().filter(|_| is_full(page.members.len()));
-            last.map(|pair| Place::Member(pair.group.to_string(), pair.member.to_string()))
+            last.map(|pair| {
+                SnapshotPosition::Member(pair.group.to_string(), pair.member.to_string())
+            })
         }
     };
     page.next = next.map(|place| cursor(seq, &place)).transpose()?;
     Ok(page)
 }
 
-fn cursor(seq: i64, place: &Place) -> Result<String, Error> {
+fn cursor(seq: i64, place: &SnapshotPosition) -> Result<String, Error> {
     let text = serde_json::to_string(&(seq, place)).map_err(Error::internal)?;
     Ok(URL_SAFE_NO_PAD.encode(text))
 }
 
-fn parse_cursor(text: &str) -> Result<(i64, Place), Error> {
+fn parse_cursor(text: &str) -> Result<(i64, SnapshotPosition), Error> {
     let bad = || Error::BadRequest("`cursor` is the `next` of a page before.".to_owned());
     let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| bad())?;
-    let (seq, place): (i64, Place) = serde_json::from_slice(&bytes).map_err(|_| bad())?;
+    let (seq, place): (i64, SnapshotPosition) =
+        serde_json::from_slice(&bytes).map_err(|_| bad())?;
     let is_text = |text: &String| !text.contains('\0');
     let fits = match &place {
-        Place::Resource(id) => is_text(id),
-        Place::Member(group, member) => is_text(group) && is_text(member),
+        SnapshotPosition::Resource(id) => is_text(id),
+        SnapshotPosition::Member(group, member) => is_text(group) && is_text(member),
     };
     if fits { Ok((seq, place)) } else { Err(bad()) }
 }

@@ -6,7 +6,7 @@ use scim_core::admit::MAX_INDEXED_BYTES;
 use scim_core::{Document, Registry, ResourceType, indexing};
 
 use crate::service::{Error, ResourceId};
-use crate::store::tables::indexes::{Agreed, Pending, Wanted};
+use crate::store::tables::indexes::{Agreed, IndexedPath, Pending};
 use crate::store::tables::{indexes, resources, tenants};
 use crate::store::{Store, Tx};
 
@@ -49,11 +49,11 @@ pub async fn join(store: &Store, registry: &Registry) -> Result<(), Error> {
     ))
 }
 
-fn wanted(registry: &Registry) -> Vec<Wanted> {
+fn wanted(registry: &Registry) -> Vec<IndexedPath> {
     let of_type = |rt: &Arc<ResourceType>| {
         let rt = Arc::clone(rt);
         let paths = rt.indexed.clone();
-        paths.into_iter().map(move |path| Wanted {
+        paths.into_iter().map(move |path| IndexedPath {
             resource_type: rt.name.clone(),
             path: path.key().to_owned(),
             rule: indexing::index_rule(&rt, &path),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use scim_core::admit::Admitted;
-use scim_core::registry::Access;
+use scim_core::registry::ClientAccess;
 use scim_core::{Document, ResourceType, admit, indexing};
 use serde_json::Value;
 
@@ -20,7 +20,7 @@ const CHUNK: i64 = 500;
 
 /// What became of the resources of a type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Tally {
+pub struct LoadCounts {
     pub created: usize,
     pub changed: usize,
     pub deleted: usize,
@@ -39,8 +39,8 @@ pub async fn load(
     rt: &Arc<ResourceType>,
     list: &Value,
     options: Arc<Options>,
-) -> Result<Tally, Error> {
-    if rt.access != Access::ReadOnly {
+) -> Result<LoadCounts, Error> {
+    if rt.access != ClientAccess::ReadOnly {
         return Err(Error::BadRequest(format!(
             "clients write the resources of the type {}: only one with access = \"read_only\" is loaded",
             rt.name
@@ -97,8 +97,8 @@ fn run(
     rt: &Arc<ResourceType>,
     wanted: BTreeMap<String, Admitted>,
     options: &Options,
-) -> Result<Tally, Error> {
-    let mut tally = Tally::default();
+) -> Result<LoadCounts, Error> {
+    let mut tally = LoadCounts::default();
     let tenant = tx.tenant();
     let mut there = BTreeSet::new();
     let mut last = String::new();

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use crate::auth::{Scope, Scopes};
 use crate::clock::Clock;
 use crate::service::Error;
-use crate::service::access::auth_attempts::{NOBODY, Note};
+use crate::service::access::auth_attempts::{AttemptSummary, NOBODY};
 use crate::service::access::{auth_attempts, tokens};
 use crate::store::tables::{setup as rows, tenants};
 use crate::store::{ResourceId, Store, TenantId};
@@ -160,7 +160,7 @@ impl Records {
         name: &str,
         expires: Option<Timestamp>,
     ) -> Result<String, Error> {
-        let wish = tokens::Wish {
+        let wish = tokens::NewToken {
             tenant: self.tenant_name.clone(),
             name: name.to_owned(),
             scopes: Scopes::default().with(Scope::Scim),
@@ -207,7 +207,7 @@ impl Records {
     ///
     /// # Errors
     /// See [`Records::load`].
-    pub async fn arrivals(&self, token: &TokenState) -> Result<Vec<Note>, Error> {
+    pub async fn arrivals(&self, token: &TokenState) -> Result<Vec<AttemptSummary>, Error> {
         auth_attempts::of_token(&self.store, self.tenant, token.id.clone()).await
     }
 
@@ -215,7 +215,7 @@ impl Records {
     ///
     /// # Errors
     /// See [`Records::load`].
-    pub async fn ended_arrivals(&self, name: &str) -> Result<Vec<Note>, Error> {
+    pub async fn ended_arrivals(&self, name: &str) -> Result<Vec<AttemptSummary>, Error> {
         let all = tokens::list(&self.store, self.tenant_name.clone()).await?;
         let mut notes = Vec::new();
         for row in all.into_iter().filter(|row| row.name == name) {
@@ -229,7 +229,7 @@ impl Records {
     ///
     /// # Errors
     /// See [`Records::load`].
-    pub async fn strangers(&self) -> Result<Vec<Note>, Error> {
+    pub async fn strangers(&self) -> Result<Vec<AttemptSummary>, Error> {
         auth_attempts::of_token(&self.store, NOBODY, String::new()).await
     }
 

@@ -17,7 +17,7 @@ use crate::service::Error;
 use crate::store::tables::tenants;
 use crate::store::{Store, StoreError};
 
-pub use line::Tally;
+pub use line::LineCounts;
 
 /// Why a tenant could not be moved.
 #[derive(Debug, thiserror::Error)]
@@ -42,7 +42,7 @@ impl From<StoreError> for TransferError {
 }
 
 /// Told how far it is, now and then.
-pub type Progress = Box<dyn FnMut(Tally) + Send>;
+pub type Progress = Box<dyn FnMut(LineCounts) + Send>;
 
 /// Which tokens go along. They are hashes; with them, clients go on as before.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,13 +63,13 @@ pub async fn export<W: Write + Send + 'static>(
     tokens: Tokens,
     output: W,
     progress: Progress,
-) -> Result<(Tally, W), TransferError> {
+) -> Result<(LineCounts, W), TransferError> {
     store
         .read(move |conn| {
             let tenant = tenants::by_name(conn, &tenant)?
                 .ok_or_else(|| Error::NotFound(format!("The tenant `{tenant}`")))?;
             let first_line = write::first_line(&tenant)?;
-            let mut sheet = write::Sheet::begin(output, &first_line, progress)?;
+            let mut sheet = write::LineBuffer::begin(output, &first_line, progress)?;
             write::content(conn, &tenant, &tokens, &mut sheet)?;
             sheet.end()
         })
@@ -89,7 +89,7 @@ pub async fn import(
     now_us: i64,
     input: impl BufRead + Send + 'static,
     progress: Progress,
-) -> Result<Tally, TransferError> {
+) -> Result<LineCounts, TransferError> {
     store
         .admin(move |conn| {
             let lines = line::Lines::new(input);

@@ -10,7 +10,7 @@ use crate::setup::kind::Kind;
 
 /// The wished state, read and checked.
 #[derive(Debug, Clone)]
-pub struct Wish {
+pub struct DesiredState {
     pub org: Org,
     pub client_id: Option<String>,
     pub key_id: Option<String>,

@@ -6,9 +6,9 @@ use okta_client::Org;
 use serde::Deserialize;
 
 use crate::setup::desired::{
-    App, Assign, Attribute, EventHook, Provisioning, PushGroup, Rollcall, Wish,
+    App, Assign, Attribute, DesiredState, EventHook, Provisioning, PushGroup, Rollcall,
 };
-use crate::setup::{Failure, Mode, Why};
+use crate::setup::{Failure, FailureKind, Mode};
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -41,7 +41,7 @@ struct Okta {
 ///
 /// # Errors
 /// A file that is not there, or says something that cannot be; the text names the place.
-pub fn read(path: &Path, mode: Mode) -> Result<Wish, Failure> {
+pub fn read(path: &Path, mode: Mode) -> Result<DesiredState, Failure> {
     let text = std::fs::read_to_string(path).map_err(|error| {
         fault(format!(
             "{}: {error}. Write the wished state there (deploy/setup.example.toml shows how), or name another file with --file.",
@@ -50,17 +50,17 @@ pub fn read(path: &Path, mode: Mode) -> Result<Wish, Failure> {
     })?;
     let wish =
         parse(&text, mode).map_err(|problem| fault(format!("{}: {problem}", path.display())))?;
-    Ok(Wish {
+    Ok(DesiredState {
         folder: path.parent().map(Path::to_owned).unwrap_or_default(),
         ..wish
     })
 }
 
 fn fault(message: String) -> Failure {
-    Failure::new(Why::Invalid, message)
+    Failure::new(FailureKind::Invalid, message)
 }
 
-fn parse(text: &str, mode: Mode) -> Result<Wish, String> {
+fn parse(text: &str, mode: Mode) -> Result<DesiredState, String> {
     let file: File = toml::from_str(text).map_err(|error| {
         let line = error.span().map_or(1, |span| {
             text.bytes()
@@ -104,7 +104,7 @@ fn parse(text: &str, mode: Mode) -> Result<Wish, String> {
     {
         return Err("event_hook.url: Okta calls https addresses alone".to_owned());
     }
-    Ok(Wish {
+    Ok(DesiredState {
         org,
         client_id: file.okta.client_id,
         key_id: file.okta.key_id,
@@ -184,7 +184,7 @@ pub(super) mod tests {
     const HEAD: &str = "[okta]\norg = \"https://acme.okta.com\"\n[rollcall]\nbase_url = \"https://scim.acme.example/scim/v2/\"\n";
 
     /// A wish of the org `acme` with this after the head.
-    pub fn wish(rest: &str) -> Wish {
+    pub fn wish(rest: &str) -> DesiredState {
         parse(&format!("{HEAD}{rest}"), Mode::Real).unwrap()
     }
 

@@ -16,6 +16,6 @@ pub mod session;
 pub mod state;
 pub mod steps;
 
-pub use okta_client::{Failure, Mode, OktaId, Why};
+pub use okta_client::{Failure, FailureKind, Mode, OktaId};
 pub use run::Run;
 pub use session::Session;

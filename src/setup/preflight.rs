@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::setup::report::Report;
 use crate::setup::session::Session;
-use crate::setup::{Failure, OktaId, Why};
+use crate::setup::{Failure, FailureKind, OktaId};
 
 /// Okta ends a token after so many days without use.
 const WARN_DAYS: i64 = 7;
@@ -32,8 +32,8 @@ pub async fn org(session: &Session, report: &mut Report) -> Result<String, Failu
         .get_openly("/.well-known/okta-organization")
         .await
         .map_err(|failure| match failure.why {
-            Why::Gone => Failure::new(
-                Why::Invalid,
+            FailureKind::Gone => Failure::new(
+                FailureKind::Invalid,
                 format!(
                     "{} is no Okta org. Check `org` in setup.toml.",
                     session.wish.org
@@ -90,7 +90,7 @@ async fn token(session: &Session, report: &mut Report) -> Result<Identity, Failu
         .await
         .map_err(|failure| match (failure.why, failure.okta.status) {
             // Every token may ask who it is, whatever its rights.
-            (Why::Refused, Some(403)) if !failure.message.contains("network zone") => Failure {
+            (FailureKind::Refused, Some(403)) if !failure.message.contains("network zone") => Failure {
                 message: "Okta refuses even to say whose token it is: mostly the token is bound to a network zone that this machine is not in (Security > API > Tokens).".to_owned(),
                 ..failure
             },
@@ -291,5 +291,5 @@ pub async fn apps(session: &Session, report: &mut Report) -> Result<(), Failure>
 }
 
 fn is_only_rights(failure: &Failure) -> bool {
-    failure.why == Why::Refused && failure.okta.status == Some(403)
+    failure.why == FailureKind::Refused && failure.okta.status == Some(403)
 }

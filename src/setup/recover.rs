@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::setup::state::Keep;
+use crate::setup::state::StateChange;
 use crate::setup::steps::{assignments, event_hook};
 use crate::setup::{Failure, Run};
 
@@ -16,10 +16,10 @@ pub async fn lost_write(run: &mut Run) -> Result<(), Failure> {
     };
     let session = Arc::clone(&run.session);
     let found = match (&pending, &run.kept.app) {
-        (Keep::Push(source, _), Some(app)) => {
+        (StateChange::Push(source, _), Some(app)) => {
             assignments::push_of(&session, &app.id, source).await?
         }
-        (Keep::Hook, _) => event_hook::find(&session).await?,
+        (StateChange::Hook, _) => event_hook::find(&session).await?,
         // An app is found by its marker.
         _ => None,
     };

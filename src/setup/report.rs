@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::setup::{Failure, Why};
+use crate::setup::{Failure, FailureKind};
 
 /// The end of a verb.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -172,8 +172,8 @@ impl Report {
     /// Ends the verb with a failure.
     pub fn fail(&mut self, failure: Failure) {
         self.outcome = match failure.why {
-            Why::Refused => Outcome::Refused,
-            Why::Unreachable | Why::Uncertain => Outcome::Unreachable,
+            FailureKind::Refused => Outcome::Refused,
+            FailureKind::Unreachable | FailureKind::Uncertain => Outcome::Unreachable,
             _ => Outcome::Failed,
         };
         self.exit_code = failure.why.exit_code();

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use okta_client::client::Answer;
-use okta_client::transport::Body;
+use okta_client::client::Response;
+use okta_client::transport::RequestBody;
 use reqwest::Method;
 use serde_json::Value;
 
@@ -11,20 +11,20 @@ use crate::service;
 use crate::service::setup::{Ended, Records};
 use crate::setup::report::Report;
 use crate::setup::session::Session;
-use crate::setup::state::{Keep, Kept};
-use crate::setup::{Failure, OktaId, Why};
+use crate::setup::state::{SetupState, StateChange};
+use crate::setup::{Failure, FailureKind, OktaId};
 
 pub struct Run {
     pub session: Arc<Session>,
     pub records: Records,
-    pub kept: Kept,
+    pub kept: SetupState,
     pub report: Report,
-    pub options: Options,
+    pub options: RunOptions,
 }
 
 /// What the flags of a verb ask for.
 #[derive(Debug, Clone, Default)]
-pub struct Options {
+pub struct RunOptions {
     /// Take over this app instead of making one.
     pub app_id: Option<OktaId>,
     /// Where the SCIM token is written instead of printed.
@@ -40,13 +40,13 @@ pub struct Write {
     pub method: Method,
     pub path: String,
     pub query: Vec<(&'static str, String)>,
-    pub body: Body,
-    pub keep: Keep,
+    pub body: RequestBody,
+    pub keep: StateChange,
 }
 
 /// One line of the diff, and what it takes to make it true.
 #[derive(Debug, Clone)]
-pub struct Change {
+pub struct PlannedChange {
     pub step: &'static str,
     pub sign: char,
     pub text: String,
@@ -71,7 +71,7 @@ pub enum Action {
 }
 
 impl Write {
-    pub fn new(method: Method, path: String, body: Body, keep: Keep) -> Self {
+    pub fn new(method: Method, path: String, body: RequestBody, keep: StateChange) -> Self {
         Self {
             method,
             path,
@@ -81,8 +81,8 @@ impl Write {
         }
     }
 
-    pub fn post(path: String, body: Value, keep: Keep) -> Self {
-        Self::new(Method::POST, path, Body::Json(body), keep)
+    pub fn post(path: String, body: Value, keep: StateChange) -> Self {
+        Self::new(Method::POST, path, RequestBody::Json(body), keep)
     }
 
     #[must_use]
@@ -92,7 +92,7 @@ impl Write {
     }
 }
 
-impl Change {
+impl PlannedChange {
     pub fn write(step: &'static str, sign: char, text: impl Into<String>, write: Write) -> Self {
         Self {
             step,
@@ -127,7 +127,7 @@ pub fn ours(error: service::Error) -> Failure {
             )
         }
     };
-    Failure::new(Why::Invalid, message)
+    Failure::new(FailureKind::Invalid, message)
 }
 
 impl Run {
@@ -139,13 +139,13 @@ impl Run {
         session: Arc<Session>,
         records: Records,
         report: Report,
-        options: Options,
+        options: RunOptions,
     ) -> Result<Self, Failure> {
         let kept = match records.load().await.map_err(ours)? {
-            None => Kept::default(),
+            None => SetupState::default(),
             Some(text) => serde_json::from_str(&text).map_err(|error| {
                 Failure::new(
-                    Why::Invalid,
+                    FailureKind::Invalid,
                     format!("The record of the setup cannot be read ({error}); was it written by a newer Rollcall?"),
                 )
             })?,
@@ -167,7 +167,7 @@ impl Run {
 
     fn state(&self) -> Result<String, Failure> {
         serde_json::to_string(&self.kept)
-            .map_err(|error| Failure::new(Why::Invalid, error.to_string()))
+            .map_err(|error| Failure::new(FailureKind::Invalid, error.to_string()))
     }
 
     /// Sends one write: noted before, with Okta's request id after, together with what is kept of it. Without an answer
@@ -175,7 +175,7 @@ impl Run {
     ///
     /// # Errors
     /// See [`Failure`].
-    pub async fn write(&mut self, step: &'static str, write: &Write) -> Result<Answer, Failure> {
+    pub async fn write(&mut self, step: &'static str, write: &Write) -> Result<Response, Failure> {
         self.kept.pending = Some(write.keep.clone());
         let state = self.state()?;
         let id = self
@@ -237,7 +237,7 @@ impl Run {
     ) -> Result<(), Failure> {
         match self.write(step, write).await {
             Ok(_) => Ok(()),
-            Err(failure) if failure.why == Why::Gone => {
+            Err(failure) if failure.why == FailureKind::Gone => {
                 self.kept.keep(&write.keep, None);
                 self.save().await
             }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use okta_client::client::Patience;
+use okta_client::client::RetryPolicy;
 use okta_client::key::SigningKey;
 use okta_client::login::{SCOPES, ServiceApp};
 use okta_client::{Client, Login};
@@ -10,11 +10,11 @@ use secrecy::ExposeSecret as _;
 
 use crate::clock::Clock;
 use crate::config::OktaSettings;
-use crate::setup::desired::Wish;
-use crate::setup::{Failure, Mode, Why, file};
+use crate::setup::desired::DesiredState;
+use crate::setup::{Failure, FailureKind, Mode, file};
 
 pub struct Session {
-    pub wish: Wish,
+    pub wish: DesiredState,
     pub client: Client,
 }
 
@@ -31,7 +31,7 @@ impl Session {
         };
         let wish = file::read(&settings.file, mode)?;
         let login = login(settings, &wish)?;
-        let patience = Patience {
+        let patience = RetryPolicy {
             mode,
             max_wait: settings.max_wait,
         };
@@ -45,8 +45,8 @@ impl Session {
     }
 }
 
-fn login(settings: &OktaSettings, wish: &Wish) -> Result<Login, Failure> {
-    let fault = |message: String| Failure::new(Why::Invalid, message);
+fn login(settings: &OktaSettings, wish: &DesiredState) -> Result<Login, Failure> {
+    let fault = |message: String| Failure::new(FailureKind::Invalid, message);
     if let Some(client_id) = &wish.client_id {
         let key = settings.key.as_ref().ok_or_else(|| {
             fault("setup.toml names a service app (okta.client_id), so its private key is needed: --okta-key-file FILE".to_owned())
@@ -67,7 +67,7 @@ fn login(settings: &OktaSettings, wish: &Wish) -> Result<Login, Failure> {
     }
 }
 
-impl Wish {
+impl DesiredState {
     /// The scopes that a service app needs for this wish; all of them are asked for.
     pub fn wanted_scopes(&self) -> Vec<String> {
         if let Some(scopes) = &self.scopes {

@@ -13,7 +13,7 @@ pub(crate) mod testing;
 pub use engine::conn::{Backend, Conn, DatabaseUrl};
 pub use engine::error::{StoreError, Unique};
 pub use engine::new_file::NewFile;
-pub use engine::notify::Bell;
+pub use engine::notify::ChangeNotifier;
 pub use engine::store::{Config, Store};
 pub use engine::writer::Tx;
 pub use ids::{ResourceId, TenantId};

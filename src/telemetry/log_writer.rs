@@ -16,10 +16,10 @@ const STEP: Duration = Duration::from_millis(10);
 
 /// Where lines are handed in.
 #[derive(Debug, Clone)]
-pub struct Lines(Arc<Gathered>);
+pub struct Lines(Arc<PendingLines>);
 
 #[derive(Debug, Default)]
-struct Gathered {
+struct PendingLines {
     waiting: Mutex<Vec<u8>>,
     arrived: Condvar,
     /// Who holds it writes, so that the order stays. It has the memory of what was written before.

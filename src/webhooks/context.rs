@@ -6,8 +6,8 @@ use std::time::Duration;
 use crate::clock::Clock;
 use crate::store::tables::subscriptions::{self, Key};
 use crate::store::{Store, StoreError};
-use crate::webhooks::message::Voice;
-use crate::webhooks::{Courier, Reach};
+use crate::webhooks::message::MessageRenderer;
+use crate::webhooks::{Reach, WebhookSender};
 
 /// How patient deliveries are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,8 +32,8 @@ pub const LOOK_EVERY: Duration = Duration::from_millis(500);
 pub(super) struct DeliveryContext {
     pub store: Arc<Store>,
     pub clock: Arc<dyn Clock>,
-    pub courier: Courier,
-    pub voice: Voice,
+    pub courier: WebhookSender,
+    pub voice: MessageRenderer,
     pub options: Options,
     /// This process, among all that deliver.
     pub node: String,

@@ -17,21 +17,21 @@ use crate::webhooks::sign::SigningSecret;
 
 /// Where a subscription's deliveries go, and the secrets that sign them, the newest first.
 #[derive(Debug, Clone)]
-pub struct Target {
+pub struct DeliveryTarget {
     pub url: String,
     pub secrets: Vec<SigningSecret>,
 }
 
 /// # Errors
 /// Where a stored secret is damaged.
-pub fn target_of(row: &Subscription, now: Timestamp) -> Result<Target, Error> {
+pub fn target_of(row: &Subscription, now: Timestamp) -> Result<DeliveryTarget, Error> {
     let mut secrets = vec![SigningSecret::parse(&row.secret)?];
     if let (Some(old), Some(until)) = (&row.old_secret, row.old_secret_until)
         && now.as_microsecond() < until
     {
         secrets.push(SigningSecret::parse(old)?);
     }
-    Ok(Target {
+    Ok(DeliveryTarget {
         url: row.url.clone(),
         secrets,
     })
@@ -56,9 +56,9 @@ pub struct Message {
 }
 
 /// Puts changes into words: what the feed tells one who may read everything.
-pub struct Voice(View);
+pub struct MessageRenderer(View);
 
-impl Voice {
+impl MessageRenderer {
     pub fn new(registry: &Arc<Registry>) -> Self {
         Self(View::whole(registry))
     }
@@ -78,7 +78,7 @@ impl Voice {
             return Ok(None);
         };
         let kind = change.kind.as_str();
-        let body = Body {
+        let body = EventBody {
             kind: format!("{}.{kind}", change.resource_type.to_ascii_lowercase()),
             timestamp: change.at,
             data: Data {
@@ -94,7 +94,7 @@ impl Voice {
 }
 
 #[derive(Serialize)]
-struct Body<'a> {
+struct EventBody<'a> {
     #[serde(rename = "type")]
     kind: String,
     timestamp: Timestamp,

@@ -16,7 +16,7 @@ mod worker;
 
 pub use address::Reach;
 pub use context::{LOOK_EVERY, Options};
-pub use message::Voice;
-pub use post::{Courier, Outcome};
+pub use message::MessageRenderer;
+pub use post::{Outcome, WebhookSender};
 pub use sign::SigningSecret;
 pub use worker::Deliveries;

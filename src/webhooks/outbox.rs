@@ -11,7 +11,7 @@ use crate::store::tables::subscriptions::{self, DeadLetter, Key, Note, Subscript
 use crate::store::tables::tenants::Tenant;
 use crate::telemetry;
 use crate::webhooks::context::DeliveryContext;
-use crate::webhooks::message::{self, Message, Target};
+use crate::webhooks::message::{self, DeliveryTarget, Message};
 use crate::webhooks::post::Outcome;
 
 /// Changes that are read at a time.
@@ -156,7 +156,7 @@ impl Round<'_> {
 
     async fn post(&self, message: &Message) -> Result<Outcome, Error> {
         let now = self.worker.clock.now();
-        let target: Target = message::target_of(&self.row, now)?;
+        let target: DeliveryTarget = message::target_of(&self.row, now)?;
         Ok(self.worker.courier.post(&target, message, now).await)
     }
 

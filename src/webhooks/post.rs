@@ -12,7 +12,7 @@ use crate::service::Error;
 use crate::store::Store;
 use crate::telemetry;
 use crate::webhooks::address::{Reach, Resolver};
-use crate::webhooks::message::{self, Message, Target};
+use crate::webhooks::message::{self, DeliveryTarget, Message};
 use crate::webhooks::{address, sign, subscriptions};
 
 /// What a receiver answers is not used, only read so far that its connection can be used again.
@@ -34,12 +34,12 @@ pub enum Outcome {
 
 /// Carries messages.
 #[derive(Debug, Clone)]
-pub struct Courier {
+pub struct WebhookSender {
     client: reqwest::Client,
     reach: Reach,
 }
 
-impl Courier {
+impl WebhookSender {
     /// # Errors
     /// Where no HTTP client can be made.
     pub fn new(reach: Reach, timeout: Duration) -> Result<Self, Error> {
@@ -84,7 +84,12 @@ impl Courier {
     }
 
     /// Posts a message once.
-    pub async fn post(&self, target: &Target, message: &Message, now: Timestamp) -> Outcome {
+    pub async fn post(
+        &self,
+        target: &DeliveryTarget,
+        message: &Message,
+        now: Timestamp,
+    ) -> Outcome {
         let failed = |why: String| Outcome::Failed {
             why,
             retry_after: None,

@@ -9,7 +9,7 @@ use crate::store::tables::subscriptions::{DeadLetter, Subscription};
 use crate::store::tables::tenants::Tenant;
 use crate::store::tables::{subscriptions, tenants};
 use crate::store::{Conn, Store, StoreError};
-use crate::webhooks::message::{Target, target_of};
+use crate::webhooks::message::{DeliveryTarget, target_of};
 use crate::webhooks::sign::SigningSecret;
 
 /// How many dead letters are shown.
@@ -17,7 +17,7 @@ const LETTERS_SHOWN: i64 = 1000;
 
 /// What a new subscription shall be.
 #[derive(Debug, Clone)]
-pub struct Wish {
+pub struct NewSubscription {
     pub tenant: String,
     pub name: String,
     pub url: String,
@@ -31,7 +31,7 @@ pub struct Wish {
 
 /// A subscription as it is shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Shown {
+pub struct SubscriptionView {
     pub name: String,
     pub url: String,
     pub kinds: Vec<String>,
@@ -54,7 +54,11 @@ pub struct Shown {
 ///
 /// # Errors
 /// An unknown tenant, a name that is taken, a URL, kind or number that cannot be.
-pub async fn create(store: &Store, wish: Wish, clock: &dyn Clock) -> Result<SigningSecret, Error> {
+pub async fn create(
+    store: &Store,
+    wish: NewSubscription,
+    clock: &dyn Clock,
+) -> Result<SigningSecret, Error> {
     check(&wish)?;
     let secret = SigningSecret::generate()?;
     let (id, created, text) = (
@@ -103,7 +107,7 @@ pub async fn create(store: &Store, wish: Wish, clock: &dyn Clock) -> Result<Sign
     Ok(secret)
 }
 
-fn check(wish: &Wish) -> Result<(), Error> {
+fn check(wish: &NewSubscription) -> Result<(), Error> {
     let fits = !wish.name.is_empty()
         && wish.name.len() <= 63
         && wish
@@ -146,14 +150,14 @@ fn check(wish: &Wish) -> Result<(), Error> {
 ///
 /// # Errors
 /// An unknown tenant.
-pub async fn list(store: &Store, tenant_name: String) -> Result<Vec<Shown>, Error> {
+pub async fn list(store: &Store, tenant_name: String) -> Result<Vec<SubscriptionView>, Error> {
     store
         .read(move |conn| {
             let tenant = tenant(conn, &tenant_name)?;
             let rows = subscriptions::list(conn, tenant.id)?;
             rows.into_iter()
                 .map(|row| {
-                    Ok(Shown {
+                    Ok(SubscriptionView {
                         dead_letters: subscriptions::count_dead_letters(conn, &row.key())?,
                         name: row.name,
                         url: row.url,
@@ -233,7 +237,7 @@ pub async fn rotate(
 
 /// What to deliver once more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Again {
+pub enum Redelivery {
     /// Every dead letter.
     DeadLetters,
     /// The dead letter of one change.
@@ -251,15 +255,15 @@ pub async fn redeliver(
     store: &Store,
     tenant_name: String,
     name: String,
-    again: Again,
+    again: Redelivery,
 ) -> Result<usize, Error> {
     store
         .admin(move |conn| {
             let row = find(conn, &tenant_name, &name)?;
             let key = row.key();
             let (wanted, done_seq) = match again {
-                Again::DeadLetters => (subscriptions::want(conn, &key, None)?, None),
-                Again::DeadLetter { seq } => {
+                Redelivery::DeadLetters => (subscriptions::want(conn, &key, None)?, None),
+                Redelivery::DeadLetter { seq } => {
                     let wanted = subscriptions::want(conn, &key, Some(seq))?;
                     if wanted == 0 {
                         return Err(Error::NotFound(format!(
@@ -268,7 +272,7 @@ pub async fn redeliver(
                     }
                     (wanted, None)
                 }
-                Again::After { seq } => {
+                Redelivery::After { seq } => {
                     if !(0..=row.done_seq).contains(&seq) {
                         return Err(Error::BadRequest(format!(
                             "the webhook `{name}` has not got beyond change {}; name a number up to that",
@@ -293,7 +297,7 @@ pub async fn target(
     tenant: String,
     name: String,
     now: Timestamp,
-) -> Result<Target, Error> {
+) -> Result<DeliveryTarget, Error> {
     store
         .read(move |conn| target_of(&find(conn, &tenant, &name)?, now))
         .await

@@ -8,9 +8,9 @@ use super::{Deliveries, Options, Reach};
 use crate::clock::{Clock, SystemClock};
 use crate::store::tables::changes::{Change, ChangeKind};
 use crate::store::testing::{id, with_store};
+use crate::webhooks::MessageRenderer;
 use crate::webhooks::subscriptions;
-use crate::webhooks::Voice;
-use crate::webhooks::subscriptions::Wish;
+use crate::webhooks::subscriptions::NewSubscription;
 
 /// Whatever waits for this fails.
 const LONG: Duration = Duration::from_secs(3600);
@@ -69,7 +69,7 @@ fn a_commit_wakes_the_worker_also_while_it_is_at_work() {
     with_store(|store| async move {
         let (url, heard) = receiver();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
-        let wish = Wish {
+        let wish = NewSubscription {
             tenant: "default".into(),
             name: "app".into(),
             url,
@@ -88,7 +88,7 @@ fn a_commit_wakes_the_worker_also_while_it_is_at_work() {
             give_up: LONG,
             look_every: LONG,
         };
-        let voice = Voice::standard();
+        let voice = MessageRenderer::standard();
         let deliveries = Deliveries::start(Arc::clone(&store), clock, voice, options).unwrap();
         let (told, mut arrived) = tokio::sync::mpsc::unbounded_channel();
         std::thread::spawn(move || heard.into_iter().try_for_each(|seq| told.send(seq)));

@@ -13,8 +13,8 @@ use crate::store::Store;
 use crate::store::tables::subscriptions::Key;
 use crate::telemetry;
 use crate::webhooks::context::{DeliveryContext, Options};
-use crate::webhooks::message::Voice;
-use crate::webhooks::{Courier, outbox};
+use crate::webhooks::message::MessageRenderer;
+use crate::webhooks::{WebhookSender, outbox};
 
 /// Between two looks at least, so that a burst of commits is a few looks and not one for each.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -33,12 +33,12 @@ impl Deliveries {
     pub fn start(
         store: Arc<Store>,
         clock: Arc<dyn Clock>,
-        voice: Voice,
+        voice: MessageRenderer,
         options: Options,
     ) -> Result<Self, Error> {
         let (stop, stopped) = watch::channel(false);
         let worker = Arc::new(DeliveryContext {
-            courier: Courier::new(options.reach, options.timeout)?,
+            courier: WebhookSender::new(options.reach, options.timeout)?,
             node: clock.new_id(),
             store,
             clock,
@@ -61,7 +61,7 @@ impl Deliveries {
 
 async fn run(worker: Arc<DeliveryContext>, mut stopped: watch::Receiver<bool>) {
     let mut running = JoinSet::new();
-    let at_hand = Arc::new(AtHand::default());
+    let at_hand = Arc::new(HeldSubscriptions::default());
     let mut commits = worker.store.bell().listen_to_commits();
     while !*stopped.borrow() {
         // What is committed from here on wakes the worker again.
@@ -102,25 +102,25 @@ async fn run(worker: Arc<DeliveryContext>, mut stopped: watch::Receiver<bool>) {
 
 /// The subscriptions that this process is at.
 #[derive(Default)]
-struct AtHand(Mutex<HashSet<Key>>);
+struct HeldSubscriptions(Mutex<HashSet<Key>>);
 
 /// Gives the subscription back when it is dropped, also by a panic.
-struct Held {
-    at_hand: Arc<AtHand>,
+struct SubscriptionGuard {
+    at_hand: Arc<HeldSubscriptions>,
     key: Key,
 }
 
-impl AtHand {
-    fn take(self: &Arc<Self>, key: &Key) -> Option<Held> {
+impl HeldSubscriptions {
+    fn take(self: &Arc<Self>, key: &Key) -> Option<SubscriptionGuard> {
         let mut keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        keys.insert(key.clone()).then(|| Held {
+        keys.insert(key.clone()).then(|| SubscriptionGuard {
             at_hand: Arc::clone(self),
             key: key.clone(),
         })
     }
 }
 
-impl Drop for Held {
+impl Drop for SubscriptionGuard {
     fn drop(&mut self) {
         let mut keys = self
             .at_hand

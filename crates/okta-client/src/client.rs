@@ -16,8 +16,8 @@ use serde_json::Value;
 
 use crate::failure::Call;
 use crate::limits::Limits;
-use crate::transport::{Arrived, Body, Wire, id_in, limits, one_header, put};
-use crate::{Failure, Login, Mode, Org, Why, link};
+use crate::transport::{RawResponse, RequestBody, Transport, id_in, limits, one_header, put};
+use crate::{Failure, FailureKind, Login, Mode, Org, link};
 
 mod access;
 
@@ -28,27 +28,27 @@ const MAX_PAGES: usize = 2000;
 
 /// How patient the client is.
 #[derive(Debug, Clone, Copy)]
-pub struct Patience {
+pub struct RetryPolicy {
     pub mode: Mode,
     /// The longest single wait for a rate limit; beyond it the command gives up, to be run again.
     pub max_wait: Duration,
 }
 
 /// Returns the current time. Signatures carry it, and the waits that Okta asks for are counted from it.
-pub type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+pub type TimeSource = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// A client of one org.
 pub struct Client {
-    wire: Wire,
+    wire: Transport,
     org: Org,
     login: Login,
-    now: Now,
-    patience: Patience,
+    now: TimeSource,
+    patience: RetryPolicy,
 }
 
 /// A successful answer.
 #[derive(Debug, Clone)]
-pub struct Answer {
+pub struct Response {
     pub status: u16,
     /// `Null` where there was no body.
     pub body: Value,
@@ -61,8 +61,13 @@ pub struct Answer {
 impl Client {
     /// # Errors
     /// Where TLS cannot be set up.
-    pub fn new(org: Org, login: Login, now: Now, patience: Patience) -> Result<Self, Failure> {
-        let wire = Wire::new(patience.mode)?;
+    pub fn new(
+        org: Org,
+        login: Login,
+        now: TimeSource,
+        patience: RetryPolicy,
+    ) -> Result<Self, Failure> {
+        let wire = Transport::new(patience.mode)?;
         Ok(Self {
             wire,
             org,
@@ -93,11 +98,11 @@ impl Client {
     ///
     /// # Errors
     /// See [`Failure`].
-    pub async fn get(&self, path: &str, query: &[(&str, &str)]) -> Result<Answer, Failure> {
+    pub async fn get(&self, path: &str, query: &[(&str, &str)]) -> Result<Response, Failure> {
         self.call(
             &Method::GET,
             &address(&self.org, path, query),
-            &Body::None,
+            &RequestBody::None,
             true,
         )
         .await
@@ -121,7 +126,7 @@ impl Client {
             answer = self.get_page(&next).await?;
         }
         Err(Failure::new(
-            Why::Invalid,
+            FailureKind::Invalid,
             format!("The list {path} has more than {MAX_PAGES} pages; it was not read to its end."),
         ))
     }
@@ -130,31 +135,31 @@ impl Client {
     ///
     /// # Errors
     /// See [`Failure`]; one that is not the org's own is refused.
-    pub async fn get_page(&self, url: &str) -> Result<Answer, Failure> {
+    pub async fn get_page(&self, url: &str) -> Result<Response, Failure> {
         if !self.org.owns(url) {
             return Err(Failure::new(
-                Why::Invalid,
+                FailureKind::Invalid,
                 format!(
                     "Okta names a next page outside {}, which is not given the credential. Use the org's own address as `org` in setup.toml.",
                     self.org
                 ),
             ));
         }
-        self.call(&Method::GET, url, &Body::None, true).await
+        self.call(&Method::GET, url, &RequestBody::None, true).await
     }
 
     /// Sends a write. PUT and DELETE may be sent again, for twice is as once; a POST or PATCH only where the first
     /// certainly was not done.
     ///
     /// # Errors
-    /// See [`Failure`]; [`Why::Uncertain`] where the write may have been done.
+    /// See [`Failure`]; [`FailureKind::Uncertain`] where the write may have been done.
     pub async fn send(
         &self,
         method: Method,
         path: &str,
         query: &[(&str, &str)],
-        body: &Body,
-    ) -> Result<Answer, Failure> {
+        body: &RequestBody,
+    ) -> Result<Response, Failure> {
         self.call(&method, &address(&self.org, path, query), body, true)
             .await
     }
@@ -163,8 +168,8 @@ impl Client {
     ///
     /// # Errors
     /// See [`Failure`].
-    pub async fn get_openly(&self, path: &str) -> Result<Answer, Failure> {
-        self.call(&Method::GET, &self.org.at(path), &Body::None, false)
+    pub async fn get_openly(&self, path: &str) -> Result<Response, Failure> {
+        self.call(&Method::GET, &self.org.at(path), &RequestBody::None, false)
             .await
     }
 
@@ -183,9 +188,9 @@ impl Client {
         &self,
         method: &Method,
         url: &str,
-        body: &Body,
+        body: &RequestBody,
         with_login: bool,
-    ) -> Result<Answer, Failure> {
+    ) -> Result<Response, Failure> {
         let path = url
             .strip_prefix(self.org.as_str())
             .and_then(|rest| rest.split('?').next())
@@ -246,10 +251,10 @@ impl Client {
     /// A success; where the window is nearly used up, the next request comes a little later.
     async fn accept(
         &self,
-        arrived: Arrived,
+        arrived: RawResponse,
         limits: Limits,
         request_id: Option<String>,
-    ) -> Result<Answer, Failure> {
+    ) -> Result<Response, Failure> {
         if !arrived.is_json {
             return Err(no_okta(&self.org));
         }
@@ -258,7 +263,7 @@ impl Client {
         }
         let links = arrived.headers.get_all("link");
         let links = links.iter().filter_map(|value| value.to_str().ok());
-        Ok(Answer {
+        Ok(Response {
             status: arrived.status,
             next: link::next(links),
             body: arrived.body,
@@ -306,7 +311,7 @@ fn may_repeat(failure: &Failure, status: u16, is_safe: bool) -> bool {
 
 fn no_okta(org: &Org) -> Failure {
     Failure::new(
-        Why::Invalid,
+        FailureKind::Invalid,
         format!(
             "{org} answers something that Okta's API does not. Check `org` in setup.toml, and whether a proxy stands in between."
         ),
@@ -342,7 +347,7 @@ fn random_bytes<const N: usize>() -> Result<[u8; N], Unspecified> {
 fn token_id() -> Result<String, Failure> {
     let bytes = random_bytes::<16>().map_err(|_| {
         Failure::new(
-            Why::Invalid,
+            FailureKind::Invalid,
             "This machine's source of random numbers is not available.",
         )
     })?;

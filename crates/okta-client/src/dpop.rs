@@ -9,7 +9,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use crate::{Failure, Why};
+use crate::{Failure, FailureKind};
 
 /// The key. It is not the key of the client assertion, and is never kept.
 pub struct ProofKey {
@@ -19,7 +19,7 @@ pub struct ProofKey {
 
 /// What a proof is about.
 #[derive(Debug, Clone, Copy)]
-pub struct About<'a> {
+pub struct ProofParams<'a> {
     pub method: &'a str,
     /// With or without a query; the proof has it without.
     pub url: &'a str,
@@ -50,7 +50,7 @@ impl ProofKey {
     pub fn generate() -> Result<Self, Failure> {
         let fault = || {
             Failure::new(
-                Why::Invalid,
+                FailureKind::Invalid,
                 "A key for the proof of possession could not be made.",
             )
         };
@@ -68,7 +68,7 @@ impl ProofKey {
     ///
     /// # Errors
     /// Where signing fails, which a key that was generated here does not.
-    pub fn prove(&self, about: About<'_>) -> Result<String, Failure> {
+    pub fn prove(&self, about: ProofParams<'_>) -> Result<String, Failure> {
         let header = Header {
             typ: Some("dpop+jwt".to_owned()),
             jwk: Some(self.public.clone()),
@@ -84,8 +84,12 @@ impl ProofKey {
                 .access_token
                 .map(|token| URL_SAFE_NO_PAD.encode(Sha256::digest(token.as_bytes()))),
         };
-        encode(&header, &claims, &self.key)
-            .map_err(|_| Failure::new(Why::Invalid, "The proof of possession could not be signed."))
+        encode(&header, &claims, &self.key).map_err(|_| {
+            Failure::new(
+                FailureKind::Invalid,
+                "The proof of possession could not be signed.",
+            )
+        })
     }
 }
 
@@ -99,7 +103,7 @@ mod tests {
     #[test]
     fn a_proof_has_the_form_that_okta_asks_for() {
         let key = ProofKey::generate().unwrap();
-        let about = About {
+        let about = ProofParams {
             method: "GET",
             url: "https://acme.okta.com/api/v1/apps?limit=1",
             now_s: 1_800_000_000,
@@ -143,7 +147,7 @@ mod tests {
     #[test]
     fn without_a_token_there_is_no_hash_of_it() {
         let key = ProofKey::generate().unwrap();
-        let about = About {
+        let about = ProofParams {
             method: "POST",
             url: "https://acme.okta.com/oauth2/v1/token",
             now_s: 1,

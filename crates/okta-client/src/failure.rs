@@ -9,7 +9,7 @@ use serde_json::Value;
 /// The kind of a failure; it decides what the caller does and what the command exits with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Why {
+pub enum FailureKind {
     /// The credential is wrong, has lapsed, or may not do this.
     Refused,
     /// Okta does not answer, or tells to come later.
@@ -26,7 +26,7 @@ pub enum Why {
     Invalid,
 }
 
-impl Why {
+impl FailureKind {
     /// What `rollcall setup` exits with.
     pub fn exit_code(self) -> u8 {
         match self {
@@ -40,15 +40,15 @@ impl Why {
 /// A call that did not succeed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Failure {
-    pub why: Why,
+    pub why: FailureKind,
     pub message: String,
     #[serde(flatten)]
-    pub okta: Box<Marks>,
+    pub okta: Box<Details>,
 }
 
 /// What Okta's answer said of it, where there was one.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Marks {
+pub struct Details {
     #[serde(rename = "okta_status", skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
     #[serde(rename = "okta_code", skip_serializing_if = "Option::is_none")]
@@ -88,7 +88,7 @@ impl fmt::Display for Failure {
 
 impl Failure {
     /// A failure that is no answer of Okta's.
-    pub fn new(why: Why, message: impl Into<String>) -> Self {
+    pub fn new(why: FailureKind, message: impl Into<String>) -> Self {
         Self {
             why,
             message: message.into(),
@@ -117,14 +117,14 @@ impl Failure {
             .iter()
             .any(|cause| cause.to_ascii_lowercase().contains("network zone"));
         let (why, sentence) = if zone {
-            (Why::Refused, ZONE.to_owned())
+            (FailureKind::Refused, ZONE.to_owned())
         } else {
             advice(code.as_deref().unwrap_or_default(), status, call)
         };
         Self {
             why,
             message: sentence,
-            okta: Box::new(Marks {
+            okta: Box::new(Details {
                 status: Some(status),
                 code,
                 error_id: text("errorId").map(short),
@@ -152,8 +152,8 @@ const LATER: &str =
     "Okta cannot do this at the moment. Run the command again later; it goes on where it stopped.";
 
 /// Kind and sentence of an error code; where the code is unknown, of the status.
-fn advice(code: &str, status: u16, call: &Call<'_>) -> (Why, String) {
-    use Why as W;
+fn advice(code: &str, status: u16, call: &Call<'_>) -> (FailureKind, String) {
+    use FailureKind as W;
     let (why, sentence) = match code {
         "E0000011" | "E0000004" => (W::Refused, TOKEN),
         "E0000005" => (
@@ -236,7 +236,7 @@ fn advice(code: &str, status: u16, call: &Call<'_>) -> (Why, String) {
 }
 
 /// The token endpoint's errors.
-fn oauth_advice(code: &str, status: u16, call: &Call<'_>) -> (Why, String) {
+fn oauth_advice(code: &str, status: u16, call: &Call<'_>) -> (FailureKind, String) {
     let sentence = match code {
         "invalid_client" => {
             "Okta does not accept the service app's key. Check client_id, that the public half of this very key stands on the app (General > Client Credentials), key_id, and this machine's clock."
@@ -259,26 +259,26 @@ fn oauth_advice(code: &str, status: u16, call: &Call<'_>) -> (Why, String) {
         }
         _ => return by_status(status, call),
     };
-    (Why::Refused, sentence.to_owned())
+    (FailureKind::Refused, sentence.to_owned())
 }
 
 /// For answers without a code: the edge in front of Okta sends such.
-fn by_status(status: u16, call: &Call<'_>) -> (Why, String) {
+fn by_status(status: u16, call: &Call<'_>) -> (FailureKind, String) {
     match status {
         300..=399 => (
-            Why::Invalid,
+            FailureKind::Invalid,
             "The address answers with a redirect, which is not followed with a credential. Check `org` in setup.toml: it must be the org's own host.".to_owned(),
         ),
-        401 => (Why::Refused, TOKEN.to_owned()),
-        403 => (Why::Refused, lacking(call)),
-        404 => (Why::Gone, "There is no such thing in this org, or the address is no Okta org.".to_owned()),
-        409 => (Why::Taken, "It exists already.".to_owned()),
+        401 => (FailureKind::Refused, TOKEN.to_owned()),
+        403 => (FailureKind::Refused, lacking(call)),
+        404 => (FailureKind::Gone, "There is no such thing in this org, or the address is no Okta org.".to_owned()),
+        409 => (FailureKind::Taken, "It exists already.".to_owned()),
         429 => (
-            Why::Unreachable,
+            FailureKind::Unreachable,
             "Okta's rate limit is reached. Run the command again in a minute; it goes on where it stopped.".to_owned(),
         ),
-        500.. => (Why::Unreachable, LATER.to_owned()),
-        other => (Why::Invalid, format!("Okta refuses the request with status {other}.")),
+        500.. => (FailureKind::Unreachable, LATER.to_owned()),
+        other => (FailureKind::Invalid, format!("Okta refuses the request with status {other}.")),
     }
 }
 
@@ -352,38 +352,78 @@ mod tests {
     #[test]
     fn every_code_has_its_kind_and_its_sentence() {
         let rows = [
-            ("E0000011", 401, Why::Refused, "lapsed after 30 days"),
-            ("E0000004", 401, Why::Refused, "lapsed after 30 days"),
-            ("E0000005", 403, Why::Refused, "no usable credential"),
-            ("E0000015", 401, Why::Unsupported, "edition"),
-            ("E0000006", 403, Why::Refused, "Application Administrator"),
-            ("E0000007", 404, Why::Gone, "deleted"),
-            ("E0000008", 404, Why::Invalid, "Check `org`"),
-            ("E0000022", 405, Why::Invalid, "report"),
-            ("E0000001", 400, Why::Invalid, "Correct it"),
-            ("E0000003", 400, Why::Invalid, "report"),
-            ("E0000024", 400, Why::Unsupported, "Admin Console"),
-            ("E0000027", 400, Why::Invalid, "push the group"),
-            ("E0000039", 403, Why::Invalid, "reachable from the internet"),
-            ("E0000059", 400, Why::Invalid, "reachable from the internet"),
-            ("E0000040", 400, Why::Taken, "--app-id"),
-            ("E0000056", 403, Why::Invalid, "deactivate it first"),
-            ("E0000062", 409, Why::Taken, "assigned already"),
-            ("E0000075", 403, Why::Invalid, "mapping"),
-            ("E0000117", 403, Why::Invalid, "not active"),
-            ("E0000047", 429, Why::Unreachable, "rate limit"),
-            ("E0000195", 409, Why::Unreachable, "Another change"),
-            ("E0000131", 400, Why::Unsupported, "feature"),
-            ("E0000009", 500, Why::Unreachable, "clash"),
-            ("E0000010", 503, Why::Unreachable, "later"),
-            ("E0000260", 403, Why::Refused, "developer org"),
-            ("E9999999", 418, Why::Invalid, "status 418"),
-            ("invalid_client", 401, Why::Refused, "key_id"),
-            ("consent_required", 400, Why::Refused, "None of the scopes"),
-            ("invalid_scope", 400, Why::Refused, "lacks a scope"),
-            ("unauthorized_client", 400, Why::Refused, "API Services"),
-            ("access_denied", 403, Why::Refused, "network zone"),
-            ("invalid_dpop_proof", 400, Why::Refused, "clock"),
+            (
+                "E0000011",
+                401,
+                FailureKind::Refused,
+                "lapsed after 30 days",
+            ),
+            (
+                "E0000004",
+                401,
+                FailureKind::Refused,
+                "lapsed after 30 days",
+            ),
+            (
+                "E0000005",
+                403,
+                FailureKind::Refused,
+                "no usable credential",
+            ),
+            ("E0000015", 401, FailureKind::Unsupported, "edition"),
+            (
+                "E0000006",
+                403,
+                FailureKind::Refused,
+                "Application Administrator",
+            ),
+            ("E0000007", 404, FailureKind::Gone, "deleted"),
+            ("E0000008", 404, FailureKind::Invalid, "Check `org`"),
+            ("E0000022", 405, FailureKind::Invalid, "report"),
+            ("E0000001", 400, FailureKind::Invalid, "Correct it"),
+            ("E0000003", 400, FailureKind::Invalid, "report"),
+            ("E0000024", 400, FailureKind::Unsupported, "Admin Console"),
+            ("E0000027", 400, FailureKind::Invalid, "push the group"),
+            (
+                "E0000039",
+                403,
+                FailureKind::Invalid,
+                "reachable from the internet",
+            ),
+            (
+                "E0000059",
+                400,
+                FailureKind::Invalid,
+                "reachable from the internet",
+            ),
+            ("E0000040", 400, FailureKind::Taken, "--app-id"),
+            ("E0000056", 403, FailureKind::Invalid, "deactivate it first"),
+            ("E0000062", 409, FailureKind::Taken, "assigned already"),
+            ("E0000075", 403, FailureKind::Invalid, "mapping"),
+            ("E0000117", 403, FailureKind::Invalid, "not active"),
+            ("E0000047", 429, FailureKind::Unreachable, "rate limit"),
+            ("E0000195", 409, FailureKind::Unreachable, "Another change"),
+            ("E0000131", 400, FailureKind::Unsupported, "feature"),
+            ("E0000009", 500, FailureKind::Unreachable, "clash"),
+            ("E0000010", 503, FailureKind::Unreachable, "later"),
+            ("E0000260", 403, FailureKind::Refused, "developer org"),
+            ("E9999999", 418, FailureKind::Invalid, "status 418"),
+            ("invalid_client", 401, FailureKind::Refused, "key_id"),
+            (
+                "consent_required",
+                400,
+                FailureKind::Refused,
+                "None of the scopes",
+            ),
+            ("invalid_scope", 400, FailureKind::Refused, "lacks a scope"),
+            (
+                "unauthorized_client",
+                400,
+                FailureKind::Refused,
+                "API Services",
+            ),
+            ("access_denied", 403, FailureKind::Refused, "network zone"),
+            ("invalid_dpop_proof", 400, FailureKind::Refused, "clock"),
         ];
         for (code, status, why, part) in rows {
             let body = json!({ "errorCode": code });
@@ -401,14 +441,14 @@ mod tests {
     #[test]
     fn without_a_code_the_status_decides() {
         let rows = [
-            (302, Why::Invalid, "redirect"),
-            (401, Why::Refused, "credential"),
-            (403, Why::Refused, "Application Administrator"),
-            (404, Why::Gone, "no such thing"),
-            (409, Why::Taken, "exists"),
-            (429, Why::Unreachable, "rate limit"),
-            (502, Why::Unreachable, "again later"),
-            (400, Why::Invalid, "status 400"),
+            (302, FailureKind::Invalid, "redirect"),
+            (401, FailureKind::Refused, "credential"),
+            (403, FailureKind::Refused, "Application Administrator"),
+            (404, FailureKind::Gone, "no such thing"),
+            (409, FailureKind::Taken, "exists"),
+            (429, FailureKind::Unreachable, "rate limit"),
+            (502, FailureKind::Unreachable, "again later"),
+            (400, FailureKind::Invalid, "status 400"),
         ];
         for (status, why, part) in rows {
             let failure = read("GET", "/api/v1/apps", status, &Value::Null);

@@ -15,7 +15,7 @@ pub struct SigningKey {
 
 /// The file holds no key that can be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum WrongKey {
+pub enum InvalidKey {
     #[error("it is neither PEM nor a JSON Web Key")]
     Unknown,
     #[error("it is a public key; the private half is needed")]
@@ -35,14 +35,14 @@ impl SigningKey {
     /// Reads a key file's text. `key_id` wins over the `kid` of a JWK.
     ///
     /// # Errors
-    /// See [`WrongKey`].
-    pub fn parse(text: &str, key_id: Option<&str>) -> Result<Self, WrongKey> {
+    /// See [`InvalidKey`].
+    pub fn parse(text: &str, key_id: Option<&str>) -> Result<Self, InvalidKey> {
         let text = text.trim();
         let (algorithm, key, kid) = if text.starts_with('{') {
-            let jwk: Value = serde_json::from_str(text).map_err(|_| WrongKey::Unknown)?;
+            let jwk: Value = serde_json::from_str(text).map_err(|_| InvalidKey::Unknown)?;
             // A set with one key is what Okta's console offers to copy.
             let jwk = match jwk.get("keys").and_then(Value::as_array) {
-                Some(keys) => keys.first().cloned().ok_or(WrongKey::Unknown)?,
+                Some(keys) => keys.first().cloned().ok_or(InvalidKey::Unknown)?,
                 None => jwk,
             };
             let (algorithm, key) = of_jwk(&jwk)?;
@@ -60,15 +60,15 @@ impl SigningKey {
     }
 }
 
-fn of_pem(text: &str) -> Result<(Algorithm, EncodingKey), WrongKey> {
+fn of_pem(text: &str) -> Result<(Algorithm, EncodingKey), InvalidKey> {
     if !text.contains("-----BEGIN ") {
-        return Err(WrongKey::Unknown);
+        return Err(InvalidKey::Unknown);
     }
     if text.contains("PUBLIC KEY-----") || text.contains("CERTIFICATE-----") {
-        return Err(WrongKey::Public);
+        return Err(InvalidKey::Public);
     }
     if text.contains("ENCRYPTED") {
-        return Err(WrongKey::Encrypted);
+        return Err(InvalidKey::Encrypted);
     }
     if let Ok(key) = EncodingKey::from_rsa_pem(text.as_bytes()) {
         return Ok((Algorithm::RS256, key));
@@ -81,20 +81,20 @@ fn of_pem(text: &str) -> Result<(Algorithm, EncodingKey), WrongKey> {
         {
             Ok((Algorithm::ES256, key))
         }
-        _ => Err(WrongKey::Kind),
+        _ => Err(InvalidKey::Kind),
     }
 }
 
-fn of_jwk(jwk: &Value) -> Result<(Algorithm, EncodingKey), WrongKey> {
+fn of_jwk(jwk: &Value) -> Result<(Algorithm, EncodingKey), InvalidKey> {
     let text = |name: &'static str| jwk.get(name).and_then(Value::as_str);
     if text("d").is_none() {
-        return Err(WrongKey::Public);
+        return Err(InvalidKey::Public);
     }
     let value = |name: &'static str| {
         text(name)
             .and_then(|text| URL_SAFE_NO_PAD.decode(text.trim_end_matches('=')).ok())
             .filter(|bytes| !bytes.is_empty())
-            .ok_or(WrongKey::Value(name))
+            .ok_or(InvalidKey::Value(name))
     };
     match (text("kty"), text("crv")) {
         (Some("RSA"), _) => {
@@ -116,11 +116,11 @@ fn of_jwk(jwk: &Value) -> Result<(Algorithm, EncodingKey), WrongKey> {
                 &value("d")?,
                 &point,
             )
-            .map_err(|_| WrongKey::Value("d"))?;
-            let der = pair.to_pkcs8v1().map_err(|_| WrongKey::Value("d"))?;
+            .map_err(|_| InvalidKey::Value("d"))?;
+            let der = pair.to_pkcs8v1().map_err(|_| InvalidKey::Value("d"))?;
             Ok((Algorithm::ES256, EncodingKey::from_ec_der(der.as_ref())))
         }
-        _ => Err(WrongKey::Kind),
+        _ => Err(InvalidKey::Kind),
     }
 }
 
@@ -205,40 +205,40 @@ mod tests {
 
     #[test]
     fn wrong_keys_are_told_apart() {
-        let check = |text: &str, expected: WrongKey| {
+        let check = |text: &str, expected: InvalidKey| {
             assert_eq!(
                 SigningKey::parse(text, None).err(),
                 Some(expected),
                 "{text}"
             );
         };
-        check("", WrongKey::Unknown);
-        check("secret", WrongKey::Unknown);
-        check("{", WrongKey::Unknown);
+        check("", InvalidKey::Unknown);
+        check("secret", InvalidKey::Unknown);
+        check("{", InvalidKey::Unknown);
         check(
             "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----",
-            WrongKey::Public,
+            InvalidKey::Public,
         );
-        check(r#"{"kty":"RSA","n":"AQAB","e":"AQAB"}"#, WrongKey::Public);
+        check(r#"{"kty":"RSA","n":"AQAB","e":"AQAB"}"#, InvalidKey::Public);
         check(
             "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n",
-            WrongKey::Encrypted,
+            InvalidKey::Encrypted,
         );
         check(
             "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----",
-            WrongKey::Kind,
+            InvalidKey::Kind,
         );
         check(
             r#"{"kty":"OKP","crv":"Ed25519","d":"AAAA"}"#,
-            WrongKey::Kind,
+            InvalidKey::Kind,
         );
         check(
             r#"{"kty":"RSA","n":"AQAB","e":"AQAB","d":"AQAB"}"#,
-            WrongKey::Value("p"),
+            InvalidKey::Value("p"),
         );
         check(
             r#"{"kty":"EC","crv":"P-256","x":"AQ","y":"AQ","d":"AQ"}"#,
-            WrongKey::Value("d"),
+            InvalidKey::Value("d"),
         );
     }
 }

@@ -12,7 +12,7 @@ pub mod transport;
 pub mod value;
 
 pub use client::Client;
-pub use failure::{Failure, Why};
+pub use failure::{Failure, FailureKind};
 pub use login::Login;
 pub use org::{OktaId, Org};
 

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::dpop::ProofKey;
 use crate::key::SigningKey;
-use crate::{Failure, Why};
+use crate::{Failure, FailureKind};
 
 /// What is asked for where nothing else is wished. Each `manage` includes its `read`.
 pub const SCOPES: [&str; 5] = [
@@ -33,13 +33,13 @@ pub struct ServiceApp {
     pub key: SigningKey,
     pub scopes: Vec<String>,
     proof_key: ProofKey,
-    session: Mutex<Session>,
+    session: Mutex<OAuthSession>,
 }
 
 /// What the token endpoint gave last.
 #[derive(Default, Clone)]
-pub struct Session {
-    pub access: Option<Access>,
+pub struct OAuthSession {
+    pub access: Option<AccessToken>,
     /// Whether the app demands proofs: known from the first refusal on.
     pub wants_proof: bool,
     pub nonce: Option<String>,
@@ -47,7 +47,7 @@ pub struct Session {
 
 /// An access token, which lives for an hour.
 #[derive(Clone)]
-pub struct Access {
+pub struct AccessToken {
     pub token: String,
     pub is_bound: bool,
     pub expires_s: i64,
@@ -75,7 +75,7 @@ impl Login {
     /// A text that cannot be one.
     pub fn token(text: &str) -> Result<Self, Failure> {
         let text = text.trim();
-        let fault = |message: &str| Failure::new(Why::Invalid, message);
+        let fault = |message: &str| Failure::new(FailureKind::Invalid, message);
         if text.is_empty() {
             return Err(fault("The API token is empty."));
         }
@@ -112,15 +112,15 @@ impl ServiceApp {
         &self.proof_key
     }
 
-    pub fn session(&self) -> Session {
+    pub fn session(&self) -> OAuthSession {
         self.lock().clone()
     }
 
-    pub fn change_session(&self, change: impl FnOnce(&mut Session)) {
+    pub fn change_session(&self, change: impl FnOnce(&mut OAuthSession)) {
         change(&mut self.lock());
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Session> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, OAuthSession> {
         self.session.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -143,7 +143,7 @@ impl ServiceApp {
         };
         let assertion = encode(&header, &claims, &self.key.key).map_err(|_| {
             Failure::new(
-                Why::Invalid,
+                FailureKind::Invalid,
                 "The service app's key cannot sign; is the file complete?",
             )
         })?;
@@ -159,7 +159,7 @@ impl ServiceApp {
     }
 }
 
-impl Access {
+impl AccessToken {
     /// Reads the token endpoint's answer.
     pub fn read(body: &Value, now_s: i64) -> Option<Self> {
         let text = |name| body.get(name).and_then(Value::as_str);

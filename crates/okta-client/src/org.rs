@@ -16,7 +16,7 @@ pub struct Org {
 /// The text names no org.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is no address of an Okta org: {problem}")]
-pub struct WrongOrg {
+pub struct InvalidOrg {
     text: String,
     problem: &'static str,
 }
@@ -26,8 +26,8 @@ impl Org {
     ///
     /// # Errors
     /// Whatever is not a bare https origin.
-    pub fn parse(text: &str, mode: Mode) -> Result<Self, WrongOrg> {
-        let fault = |problem| WrongOrg {
+    pub fn parse(text: &str, mode: Mode) -> Result<Self, InvalidOrg> {
+        let fault = |problem| InvalidOrg {
             text: text.to_owned(),
             problem,
         };
@@ -114,12 +114,12 @@ pub struct OktaId(String);
 /// The text is no id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is no id of Okta: letters, digits, `-` and `_` were expected")]
-pub struct WrongId(String);
+pub struct InvalidId(String);
 
 impl OktaId {
     /// # Errors
     /// Anything but 1 to 100 letters, digits, `-` and `_`.
-    pub fn parse(text: &str) -> Result<Self, WrongId> {
+    pub fn parse(text: &str) -> Result<Self, InvalidId> {
         let fits = (1..=100).contains(&text.len())
             && text
                 .bytes()
@@ -127,7 +127,7 @@ impl OktaId {
         if fits {
             Ok(Self(text.to_owned()))
         } else {
-            Err(WrongId(text.chars().take(40).collect()))
+            Err(InvalidId(text.chars().take(40).collect()))
         }
     }
 
@@ -142,9 +142,9 @@ impl OktaId {
 }
 
 impl TryFrom<String> for OktaId {
-    type Error = WrongId;
+    type Error = InvalidId;
 
-    fn try_from(text: String) -> Result<Self, WrongId> {
+    fn try_from(text: String) -> Result<Self, InvalidId> {
         Self::parse(&text)
     }
 }

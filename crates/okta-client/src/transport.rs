@@ -7,7 +7,7 @@ use reqwest::{Method, redirect};
 use serde_json::Value;
 
 use crate::limits::Limits;
-use crate::{Failure, Mode, Org, Why};
+use crate::{Failure, FailureKind, Mode, Org};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -17,7 +17,7 @@ const MAX_ID_LENGTH: usize = 100;
 
 /// What goes along with a request.
 #[derive(Debug, Clone)]
-pub enum Body {
+pub enum RequestBody {
     None,
     Json(Value),
     File {
@@ -28,12 +28,12 @@ pub enum Body {
 }
 
 /// What sends requests.
-pub struct Wire {
+pub struct Transport {
     http: reqwest::Client,
 }
 
 /// What arrived, success or not.
-pub struct Arrived {
+pub struct RawResponse {
     pub status: u16,
     pub headers: HeaderMap,
     pub body: Value,
@@ -41,13 +41,13 @@ pub struct Arrived {
 }
 
 /// Why nothing arrived.
-pub struct Lost {
+pub struct TransportError {
     /// The request never reached Okta.
     pub before_sending: bool,
     pub message: String,
 }
 
-impl Wire {
+impl Transport {
     /// # Errors
     /// Where TLS cannot be set up.
     pub fn new(mode: Mode) -> Result<Self, Failure> {
@@ -64,7 +64,10 @@ impl Wire {
             .https_only(mode == Mode::Real)
             .build()
             .map_err(|error| {
-                Failure::new(Why::Invalid, format!("HTTPS cannot be set up: {error}"))
+                Failure::new(
+                    FailureKind::Invalid,
+                    format!("HTTPS cannot be set up: {error}"),
+                )
             })?;
         Ok(Self { http })
     }
@@ -75,19 +78,19 @@ impl Wire {
         method: &Method,
         url: &str,
         headers: HeaderMap,
-        body: &Body,
-    ) -> Result<Arrived, Lost> {
+        body: &RequestBody,
+    ) -> Result<RawResponse, TransportError> {
         let request = self
             .http
             .request(method.clone(), url)
             .header("accept", "application/json")
             .headers(headers);
         let request = match body {
-            Body::None => request,
-            Body::Json(value) => request
+            RequestBody::None => request,
+            RequestBody::Json(value) => request
                 .header("content-type", "application/json")
                 .body(value.to_string()),
-            Body::File {
+            RequestBody::File {
                 name,
                 media_type,
                 bytes,
@@ -95,19 +98,26 @@ impl Wire {
                 let part = reqwest::multipart::Part::bytes(bytes.clone())
                     .file_name(name.clone())
                     .mime_str(media_type)
-                    .map_err(Lost::new)?;
+                    .map_err(TransportError::new)?;
                 request.multipart(reqwest::multipart::Form::new().part("file", part))
             }
         };
         self.receive(request).await
     }
 
-    async fn receive(&self, request: reqwest::RequestBuilder) -> Result<Arrived, Lost> {
-        let mut response = request.send().await.map_err(Lost::new)?;
+    async fn receive(
+        &self,
+        request: reqwest::RequestBuilder,
+    ) -> Result<RawResponse, TransportError> {
+        let mut response = request.send().await.map_err(TransportError::new)?;
         let mut bytes = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(Lost::after_sending)? {
+        while let Some(chunk) = response
+            .chunk()
+            .await
+            .map_err(TransportError::after_sending)?
+        {
             if bytes.len().saturating_add(chunk.len()) > MAX_ANSWER_BYTES {
-                return Err(Lost {
+                return Err(TransportError {
                     before_sending: false,
                     message: format!("the answer has more than {MAX_ANSWER_BYTES} bytes"),
                 });
@@ -119,7 +129,7 @@ impl Wire {
         } else {
             serde_json::from_slice(&bytes).ok()
         };
-        Ok(Arrived {
+        Ok(RawResponse {
             status: response.status().as_u16(),
             headers: response.headers().clone(),
             is_json: body.is_some(),
@@ -133,7 +143,7 @@ impl Wire {
         url: &str,
         headers: HeaderMap,
         form: String,
-    ) -> Result<Arrived, Lost> {
+    ) -> Result<RawResponse, TransportError> {
         let request = self
             .http
             .post(url)
@@ -145,7 +155,7 @@ impl Wire {
     }
 }
 
-impl Lost {
+impl TransportError {
     fn new(error: reqwest::Error) -> Self {
         Self {
             before_sending: error.is_connect() || error.is_builder(),
@@ -163,7 +173,7 @@ impl Lost {
     pub fn failure(&self, org: &Org, is_safe: bool) -> Failure {
         if is_safe || self.before_sending {
             Failure::new(
-                Why::Unreachable,
+                FailureKind::Unreachable,
                 format!(
                     "{org} does not answer ({}). Check the address, the network and any proxy or firewall in between.",
                     self.message
@@ -171,7 +181,7 @@ impl Lost {
             )
         } else {
             Failure::new(
-                Why::Uncertain,
+                FailureKind::Uncertain,
                 format!(
                     "{org} did not answer a write ({}), which may have been done all the same. Run the command again: it looks first and makes nothing twice.",
                     self.message

@@ -16,7 +16,7 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value};
 
-use self::coerce::{Nulls, Place, into_password, set_once};
+use self::coerce::{Location, NullMeaning, into_password, set_once};
 use self::strict::ReadOnly;
 use self::validate::validate;
 use crate::members::Member;
@@ -104,7 +104,7 @@ pub fn replace(
         let before = current
             .container(urn)
             .and_then(|holder| holder.get(&attribute.name));
-        let at = Place::root(&attribute.name);
+        let at = Location::root(&attribute.name);
         document.change(urn, &attribute.name, |after| {
             guarded(attribute, before, after, &at)
         })?;
@@ -180,7 +180,7 @@ impl<'a> Draft<'a> {
 
     fn attribute(&mut self, attribute: &Attribute, value: &Value) -> Result<(), ScimError> {
         let name = attribute.name.as_str();
-        let at = Place::root(name);
+        let at = Location::root(name);
         if !self.seen.insert(name.to_owned()) {
             return Err(coerce::twice(&at));
         }
@@ -225,7 +225,7 @@ impl<'a> Draft<'a> {
         name: &str,
         value: &'a Value,
     ) -> Result<(), ScimError> {
-        let at = Place::root(name);
+        let at = Location::root(name);
         let urn = extension.schema.id.as_str();
         if self.compatibility.is_strict() {
             strict::extension(extension, value, ReadOnly::Ignore, &at)?;
@@ -300,12 +300,12 @@ impl<'a> Draft<'a> {
 fn extension_attributes(
     extension: &Extension,
     value: &Value,
-    at: &Place,
+    at: &Location,
 ) -> Result<Map<String, Value>, ScimError> {
     match value {
         Value::Object(members) => {
             let attributes = &extension.schema.attributes;
-            let named = coerce::named(attributes, members, Nulls::Unassign, at)?;
+            let named = coerce::named(attributes, members, NullMeaning::Unassign, at)?;
             Ok(named
                 .into_iter()
                 .filter_map(|(attribute, value)| Some((attribute.name.clone(), value?)))
@@ -371,7 +371,7 @@ fn guarded(
     attribute: &Attribute,
     before: Option<&Value>,
     after: Option<Value>,
-    at: &Place,
+    at: &Location,
 ) -> Result<Option<Value>, ScimError> {
     match (attribute.mutability, before, after) {
         (Mutability::ReadOnly, before, _) => Ok(before.cloned()),

@@ -9,7 +9,7 @@ use crate::registry::{Assignable, ResourceType};
 
 /// A role or an entitlement that is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Named {
+pub struct NamedAssignment {
     pub resource_type: String,
     pub display: Option<String>,
 }
@@ -26,7 +26,7 @@ pub fn settle(
     rt: &ResourceType,
     assignable: &Assignable,
     document: &mut Document,
-    find: impl Fn(&str) -> Option<Named>,
+    find: impl Fn(&str) -> Option<NamedAssignment>,
 ) -> Vec<String> {
     let mut unknown = Vec::new();
     let mut seen: Vec<String> = Vec::new();
@@ -112,9 +112,9 @@ mod tests {
         Document(value.as_object().unwrap().clone())
     }
 
-    fn find(id: &str) -> Option<Named> {
+    fn find(id: &str) -> Option<NamedAssignment> {
         let (kind, display) = id.split_once('-')?;
-        Some(Named {
+        Some(NamedAssignment {
             resource_type: kind.to_owned(),
             display: Some(display.to_owned()),
         })

@@ -17,7 +17,7 @@ use crate::registry::{Registry, ResourceType};
 use crate::{Compatibility, ScimError};
 
 pub use order::units;
-pub use references::{Known, References};
+pub use references::{KnownResource, References};
 
 /// What stands before the `bulkId` of another operation where an id is expected.
 pub const PREFIX: &str = "bulkId:";
@@ -54,7 +54,7 @@ pub struct Task {
     pub verb: Verb,
     pub rt: Arc<ResourceType>,
     /// What a PUT, PATCH or DELETE is of.
-    pub target: Option<Target>,
+    pub target: Option<BulkTarget>,
     /// What the target's version must be, as in `If-Match`.
     pub version: Option<String>,
     pub data: Value,
@@ -70,7 +70,7 @@ pub enum Verb {
 
 /// The resource that a path names.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Target {
+pub enum BulkTarget {
     Id(String),
     /// What the POST of this `bulkId` creates.
     BulkId(String),
@@ -243,7 +243,7 @@ fn place(
     registry: &Registry,
     bases: &[&str],
     path: &str,
-) -> Result<(Arc<ResourceType>, Option<Target>), ScimError> {
+) -> Result<(Arc<ResourceType>, Option<BulkTarget>), ScimError> {
     let mut rest = bases
         .iter()
         .find_map(|base| after(path, base))
@@ -262,8 +262,8 @@ fn place(
         (None, _) => None,
         (Some(id), None) if !id.contains(['?', '#']) && !id.starts_with('.') => {
             Some(match id.strip_prefix(PREFIX) {
-                Some(bulk_id) => Target::BulkId(bulk_id.to_owned()),
-                None => Target::Id(id.to_owned()),
+                Some(bulk_id) => BulkTarget::BulkId(bulk_id.to_owned()),
+                None => BulkTarget::Id(id.to_owned()),
             })
         }
         (Some(_), _) => {
@@ -377,7 +377,7 @@ mod tests {
 
     #[test]
     fn paths() {
-        let check = |path: &str, method: &str, expected: Option<(&str, Option<Target>)>| {
+        let check = |path: &str, method: &str, expected: Option<(&str, Option<BulkTarget>)>| {
             let operation =
                 parse(json!({ "method": method, "path": path, "bulkId": "b", "data": {} }));
             let found = operation
@@ -387,7 +387,7 @@ mod tests {
             let expected = expected.map(|(name, target)| (name.to_owned(), target));
             assert_eq!(found, expected, "{method} {path}");
         };
-        let one = |id: &str| Some(Target::Id(id.to_owned()));
+        let one = |id: &str| Some(BulkTarget::Id(id.to_owned()));
         for path in [
             "/Users",
             "Users",
@@ -405,7 +405,7 @@ mod tests {
         check(
             "/Groups/bulkId:x",
             "PATCH",
-            Some(("Group", Some(Target::BulkId("x".to_owned())))),
+            Some(("Group", Some(BulkTarget::BulkId("x".to_owned())))),
         );
         check("/Users", "DELETE", None);
         check("/Users/1", "POST", None);

@@ -16,9 +16,9 @@ const ALWAYS: [&str; 3] = ["schemas", "id", "meta"];
 /// The attributes that may be read: names, paths such as `emails.value`, or the URN of a whole schema. One that a
 /// resource type does not have opens nothing there.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Limit(Arc<[String]>);
+pub struct FieldMask(Arc<[String]>);
 
-impl Limit {
+impl FieldMask {
     pub fn to(names: Arc<[String]>) -> Self {
         Self(names)
     }
@@ -136,8 +136,8 @@ mod tests {
 
     const EU: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
 
-    fn limit(names: &[&str]) -> Limit {
-        Limit::to(names.iter().map(|&name| name.to_owned()).collect())
+    fn limit(names: &[&str]) -> FieldMask {
+        FieldMask::to(names.iter().map(|&name| name.to_owned()).collect())
     }
 
     fn check(names: &[&str], mut expected: Value) {

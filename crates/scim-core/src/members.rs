@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use serde_json::{Map, Value};
 
 use crate::admit::coerce;
-use crate::admit::coerce::Place;
+use crate::admit::coerce::Location;
 use crate::{Filter, ScimError};
 
 /// One member as a client sent it (RFC 7643 section 4.2).
@@ -37,7 +37,7 @@ pub enum MemberEdit {
 }
 
 /// Reads the value of `members`: a list, one member alone, or nothing (null). Each id once, the first counts.
-pub(super) fn parse(value: &Value, at: &Place) -> Result<Vec<Member>, ScimError> {
+pub(super) fn parse(value: &Value, at: &Location) -> Result<Vec<Member>, ScimError> {
     let elements = match value {
         Value::Null => &[],
         Value::Array(elements) => elements.as_slice(),
@@ -68,7 +68,7 @@ pub(super) fn parse(value: &Value, at: &Place) -> Result<Vec<Member>, ScimError>
 }
 
 /// One member; `$ref` and `type` follow from the id and are not read.
-fn parse_one(element: &Map<String, Value>, at: &Place) -> Result<Member, ScimError> {
+fn parse_one(element: &Map<String, Value>, at: &Location) -> Result<Member, ScimError> {
     let value = text(element, "value", at)?;
     let display = text(element, "display", at)?;
     // Not read, but no text holds U+0000.
@@ -80,7 +80,11 @@ fn parse_one(element: &Map<String, Value>, at: &Place) -> Result<Member, ScimErr
     of_id(value, display, at)
 }
 
-fn of_id(value: Option<String>, display: Option<String>, at: &Place) -> Result<Member, ScimError> {
+fn of_id(
+    value: Option<String>,
+    display: Option<String>,
+    at: &Location,
+) -> Result<Member, ScimError> {
     let Some(value) = value else {
         return Err(ScimError::invalid_value(format!(
             "{at} has no value: it must be the id of a user or group"
@@ -97,7 +101,11 @@ fn of_id(value: Option<String>, display: Option<String>, at: &Place) -> Result<M
 /// The most bytes in the id of a member.
 pub const MAX_ID_BYTES: usize = 2_000;
 
-fn text(element: &Map<String, Value>, name: &str, at: &Place) -> Result<Option<String>, ScimError> {
+fn text(
+    element: &Map<String, Value>,
+    name: &str,
+    at: &Location,
+) -> Result<Option<String>, ScimError> {
     match find(element, name) {
         None => Ok(None),
         Some(value) => coerce::text(value, &at.name(name)),
@@ -119,7 +127,7 @@ mod tests {
     use crate::ErrorKind;
 
     fn check(value: Value, expected: &[(&str, Option<&str>)]) {
-        let members = parse(&value, &Place::root("members")).unwrap();
+        let members = parse(&value, &Location::root("members")).unwrap();
         let found: Vec<_> = members
             .iter()
             .map(|m| (m.value.as_str(), m.display.as_deref()))
@@ -128,7 +136,7 @@ mod tests {
     }
 
     fn check_error(value: Value, expected: &str) {
-        let error = parse(&value, &Place::root("members")).unwrap_err();
+        let error = parse(&value, &Location::root("members")).unwrap_err();
         assert_eq!(error.kind, ErrorKind::InvalidValue, "{value}");
         assert!(error.detail.contains(expected), "{}", error.detail);
     }

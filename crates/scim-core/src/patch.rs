@@ -250,7 +250,7 @@ enum Edit {
     Attribute {
         /// Of the whole attribute, never of a sub-attribute.
         path: AttrRef,
-        change: Change,
+        change: ValueEdit,
     },
     /// Removes all that an extension holds.
     Clear(String),
@@ -259,14 +259,14 @@ enum Edit {
 
 /// A change of one attribute or sub-attribute.
 #[derive(Debug, Clone)]
-enum Change {
+enum ValueEdit {
     Unassign,
     /// Singular and simple: unassign where the value is equal to this one.
     UnassignEqual(Value),
     /// Singular and simple.
     Set(Value),
     /// Singular and complex.
-    Merge(Vec<Part>),
+    Merge(Vec<SubEdit>),
     /// Multi-valued: add elements.
     Append(Vec<Value>),
     /// Multi-valued: these elements and no others.
@@ -274,34 +274,34 @@ enum Change {
     /// Multi-valued: remove the elements that hold all that one of these holds.
     RemoveListed(Vec<Value>),
     /// Multi-valued: one sub-attribute of each element.
-    Each(Box<Part>),
+    Each(Box<SubEdit>),
     /// Multi-valued: the elements that satisfy the filter.
-    Where(Box<Selection>),
+    Where(Box<ElementSelection>),
 }
 
 /// A change of one sub-attribute.
-type Part = (Arc<Attribute>, Change);
+type SubEdit = (Arc<Attribute>, ValueEdit);
 
 /// The elements that a filter finds, and what happens to them.
 #[derive(Debug, Clone)]
-struct Selection {
+struct ElementSelection {
     /// The attribute, or the multi-valued sub-attribute, whose elements are meant.
     path: AttrRef,
     filter: Filter,
-    step: Step,
+    step: ElementEdit,
     on_miss: OnMiss,
 }
 
 /// What happens to each element that a filter finds.
 #[derive(Debug, Clone)]
-enum Step {
+enum ElementEdit {
     Remove,
     /// Remove those that also hold all that one of these holds.
     RemoveListed(Vec<Value>),
     Replace(Value),
     /// Leave them, and add this value to the list.
     Append(Value),
-    Merge(Vec<Part>),
+    Merge(Vec<SubEdit>),
 }
 
 /// What happens where a filter finds no element.
@@ -362,7 +362,7 @@ fn named<'a, const N: usize>(
         if let Some((name, slot)) = slots.find(|(name, _)| name.eq_ignore_ascii_case(key))
             && slot.replace(value).is_some()
         {
-            return Err(coerce::twice(&coerce::Place::root(name)));
+            return Err(coerce::twice(&coerce::Location::root(name)));
         }
     }
     Ok(found)
@@ -373,7 +373,7 @@ fn distinct<'n>(names: impl Iterator<Item = &'n str>) -> Result<(), ScimError> {
     let mut seen = HashSet::new();
     for name in names {
         if !seen.insert(name.to_ascii_lowercase()) {
-            return Err(coerce::twice(&coerce::Place::root(name)));
+            return Err(coerce::twice(&coerce::Location::root(name)));
         }
     }
     Ok(())

@@ -11,7 +11,7 @@ use crate::name::{ENTERPRISE_USER, fold};
 
 /// All that one person was ever called.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Names {
+pub struct Identifiers {
     id: String,
     /// What a reference may hold in the place of the id: user names, external ids, e-mail addresses.
     words: BTreeSet<String>,
@@ -19,7 +19,7 @@ pub struct Names {
     shown: BTreeSet<String>,
 }
 
-impl Names {
+impl Identifiers {
     pub fn of(id: &str) -> Self {
         Self {
             id: id.to_owned(),
@@ -195,9 +195,9 @@ mod tests {
 
     use super::*;
 
-    fn ada() -> Names {
-        let mut names = Names::of("a1");
-        let learn = |names: &mut Names, value: Value| names.learn(value.as_object().unwrap());
+    fn ada() -> Identifiers {
+        let mut names = Identifiers::of("a1");
+        let learn = |names: &mut Identifiers, value: Value| names.learn(value.as_object().unwrap());
         learn(
             &mut names,
             json!({"userName": "Ada@x", "emails": [{"value": "a@home"}], "displayName": "Ada \"K\"", "title": "T"}),

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use self::undeclared::{remove_named, retain_named};
 use crate::ScimError;
-use crate::field_mask::Limit;
+use crate::field_mask::FieldMask;
 use crate::registry::{AttrRef, ResourceType};
 use crate::schema::{Attribute, Returned};
 
@@ -23,7 +23,7 @@ pub struct Selection {
     /// What a write named in its body: attributes that are returned on request only are returned to it.
     sent: Vec<AttrRef>,
     /// Nothing beyond it is shown, whatever was asked for.
-    limit: Option<Limit>,
+    limit: Option<FieldMask>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,7 +51,7 @@ impl Selection {
 
     /// Shows nothing beyond the limit.
     #[must_use]
-    pub fn within(self, limit: Option<Limit>) -> Self {
+    pub fn within(self, limit: Option<FieldMask>) -> Self {
         Self { limit, ..self }
     }
 
@@ -95,7 +95,7 @@ impl Selection {
     /// Whether a top-level attribute, such as `members`, is shown at least in part: must the server load it?
     pub fn wants(&self, rt: &ResourceType, attribute: &str) -> bool {
         rt.find(attribute).is_some_and(|path| {
-            let within = |limit: &Limit| limit.allows_some(rt, &path.attribute);
+            let within = |limit: &FieldMask| limit.allows_some(rt, &path.attribute);
             Chosen::of(rt, self).shows(&path.attribute, None)
                 && self.limit.as_ref().is_none_or(within)
         })

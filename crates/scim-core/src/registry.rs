@@ -16,7 +16,7 @@ mod standard;
 
 pub use assignments::{Assignable, MAX_DESCRIPTION};
 pub use attr::{AttrPath, AttrRef};
-pub use blueprint::{Access, Blueprint};
+pub use blueprint::{Blueprint, ClientAccess};
 pub use resource_type::{Extension, ResourceType};
 pub use spelling::Referent;
 pub use standard::{common, known_schema};

@@ -63,7 +63,7 @@ fn whole<'t>(rt: &ResourceType, doc_text: &'t str, selection: &Selection) -> Opt
 
 /// A group as the client gets it, whose members are written as they come: of very many there is the text and no second
 /// form. What comes out is what [`render`] says.
-pub struct Roll {
+pub struct MemberStream {
     /// Full ones. A text in one piece would be copied as it grows.
     pieces: Vec<String>,
     last: String,
@@ -72,7 +72,7 @@ pub struct Roll {
 /// How long the pieces are, about.
 const PIECE_BYTES: usize = 64 * 1024;
 
-impl Roll {
+impl MemberStream {
     /// `None` where the answer is not the whole resource.
     pub fn begin(rt: &ResourceType, doc_text: &str, selection: &Selection) -> Option<Self> {
         let open = whole(rt, doc_text, selection)?;
@@ -316,7 +316,9 @@ mod tests {
         let text = render(group, doc, &meta(), members, None, &selection);
         assert_eq!(text, expected);
         // One by one they come to the same.
-        if let (Some(mut roll), Some(members)) = (Roll::begin(group, doc, &selection), members) {
+        if let (Some(mut roll), Some(members)) =
+            (MemberStream::begin(group, doc, &selection), members)
+        {
             members.iter().for_each(|member| roll.push(member));
             assert_eq!(roll.end(&meta()).concat(), expected);
         }
@@ -350,7 +352,7 @@ mod tests {
         let all = Selection::parse(None, None).unwrap();
         let doc = r#"{"id":"g1","displayName":"G"}"#;
         let many: Vec<MemberView> = (0..2000).flat_map(|_| members()).collect();
-        let mut roll = Roll::begin(group, doc, &all).unwrap();
+        let mut roll = MemberStream::begin(group, doc, &all).unwrap();
         many.iter().for_each(|member| roll.push(member));
         let pieces = roll.end(&meta());
         assert!(pieces.len() > 2, "{}", pieces.len());

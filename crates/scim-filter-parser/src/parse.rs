@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use crate::lexer::{Parser, Result, quote};
-use crate::path::Place;
+use crate::path::PathContext;
 use crate::{
     AttrPath, CompareOp, Comparison, ElementFilter, ElementTail, ErrorKind, Filter, Options,
     ParseError, PatchPath, Value,
@@ -208,7 +208,7 @@ impl Parser<'_> {
             }
             return Ok(Filter::Not(Box::new(self.group()?)));
         }
-        let path = self.attr_path(Place::Filter)?;
+        let path = self.attr_path(PathContext::Filter)?;
         if self.peek() == Some('[') {
             return self.element(path);
         }
@@ -334,7 +334,7 @@ impl Parser<'_> {
         if self.token().is_empty() {
             return Err(self.expected("an attribute path"));
         }
-        self.attr_path(Place::Path)
+        self.attr_path(PathContext::Path)
     }
 
     fn end_of_path(&mut self, path: &PatchPath) -> Result<()> {

@@ -5,14 +5,14 @@ use crate::lexer::{Parser, Result, printable, quote};
 
 /// Where an attribute path stands; a PATCH path may name a whole extension.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum PathContext {
     Filter,
     Path,
 }
 
 impl Parser<'_> {
     /// Reads the attribute path that starts here; the caller has seen that there is a token.
-    pub(crate) fn attr_path(&mut self, place: Place) -> Result<AttrPath> {
+    pub(crate) fn attr_path(&mut self, place: PathContext) -> Result<AttrPath> {
         let start = self.position;
         let token = self.token();
         // URNs hold colons and dots (`…:core:2.0:User:name.familyName`), names hold neither.
@@ -44,7 +44,7 @@ impl Parser<'_> {
             // A schema's URN may end in what is no attribute name, `2.0` for one.
             Err(_)
                 if self.is_tolerant()
-                    && place == Place::Path
+                    && place == PathContext::Path
                     && urn.is_some()
                     && is_urn_segment(local) =>
             {

@@ -11,12 +11,12 @@ use crate::auth::{Fields, Scope, Scopes};
 use crate::http::error::ApiError;
 use crate::http::json_body;
 use crate::http::query::Query;
-use crate::http::state::{Caller, Shared};
+use crate::http::state::{AppState, Caller};
 use crate::service;
 use crate::service::access::admin;
-use crate::service::access::admin::TokenWish;
+use crate::service::access::admin::TokenRequest;
 use crate::service::access::tenants::Settings;
-use crate::service::erasure::{self, Found, Tally};
+use crate::service::erasure::{self, ErasedCounts, ErasureOutcome};
 use crate::service::{GroupNames, PatchAnswer, Policy};
 
 type Answer = Result<HttpResponse, ApiError>;
@@ -32,7 +32,8 @@ pub struct NewTenant {
 
 /// A tenant.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
-pub struct Tenant {
+#[schema(as = Tenant)]
+pub struct TenantView {
     pub name: String,
     #[schema(value_type = String, format = DateTime)]
     pub created: Timestamp,
@@ -45,7 +46,7 @@ pub struct Tenant {
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct ChangedTenant {
     #[serde(flatten)]
-    pub tenant: Tenant,
+    pub tenant: TenantView,
     /// The number of names that several groups share, where the change asked for unique ones. Those
     /// groups stay as they are.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -185,7 +186,8 @@ impl From<ScopeName> for Scope {
 
 /// A token without its secret.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
-pub struct Token {
+#[schema(as = Token)]
+pub struct TokenView {
     pub name: String,
     /// Separated by blanks.
     pub scopes: String,
@@ -204,7 +206,8 @@ pub struct Token {
 
 /// A new token's secret, shown this once.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
-pub struct Secret {
+#[schema(as = Secret)]
+pub struct IssuedToken {
     pub token: String,
 }
 
@@ -243,9 +246,9 @@ pub struct Erasure {
 }
 
 /// `GET /admin/v1/tenants`: for `admin`; outside the default tenant the list holds only the caller's own.
-pub async fn list_tenants(caller: Caller, shared: Data<Shared>) -> Answer {
+pub async fn list_tenants(caller: Caller, shared: Data<AppState>) -> Answer {
     let rows = admin::list_tenants(&shared.service, &caller.context).await?;
-    let tenants: Vec<Tenant> = rows
+    let tenants: Vec<TenantView> = rows
         .into_iter()
         .map(|row| tenant(row.name, row.created, row.policy))
         .collect();
@@ -256,7 +259,7 @@ pub async fn list_tenants(caller: Caller, shared: Data<Shared>) -> Answer {
 pub async fn create_tenant(
     request: HttpRequest,
     caller: Caller,
-    shared: Data<Shared>,
+    shared: Data<AppState>,
     payload: Payload,
 ) -> Answer {
     let wish: NewTenant = json_body::typed(&request, payload, shared.body_limits).await?;
@@ -269,7 +272,7 @@ pub async fn create_tenant(
 pub async fn set_tenant(
     request: HttpRequest,
     caller: Caller,
-    shared: Data<Shared>,
+    shared: Data<AppState>,
     name: Path<String>,
     payload: Payload,
 ) -> Answer {
@@ -289,12 +292,12 @@ pub async fn set_tenant(
 }
 
 /// `GET /admin/v1/tokens?tenant=`: for `admin`.
-pub async fn list_tokens(request: HttpRequest, caller: Caller, shared: Data<Shared>) -> Answer {
+pub async fn list_tokens(request: HttpRequest, caller: Caller, shared: Data<AppState>) -> Answer {
     let tenant = tenant_in(&request)?;
     let rows = admin::list_tokens(&shared.service, &caller.context, tenant).await?;
-    let tokens: Vec<Token> = rows
+    let tokens: Vec<TokenView> = rows
         .into_iter()
-        .map(|row| Token {
+        .map(|row| TokenView {
             name: row.name,
             scopes: row.scopes,
             fields: row.fields,
@@ -311,13 +314,13 @@ pub async fn list_tokens(request: HttpRequest, caller: Caller, shared: Data<Shar
 pub async fn create_token(
     request: HttpRequest,
     caller: Caller,
-    shared: Data<Shared>,
+    shared: Data<AppState>,
     payload: Payload,
 ) -> Answer {
     let wish: NewToken = json_body::typed(&request, payload, shared.body_limits).await?;
     let scopes: Scopes = wish.scopes.into_iter().map(Scope::from).collect();
     let fields = wish.fields.map(Fields::parse).transpose();
-    let wish = TokenWish {
+    let wish = TokenRequest {
         tenant: wish.tenant,
         name: wish.name,
         scopes,
@@ -325,14 +328,14 @@ pub async fn create_token(
         expires: wish.expires,
     };
     let token = admin::create_token(&shared.service, &caller.context, wish).await?;
-    Ok(HttpResponse::build(StatusCode::CREATED).json(Secret { token }))
+    Ok(HttpResponse::build(StatusCode::CREATED).json(IssuedToken { token }))
 }
 
 /// `DELETE /admin/v1/tokens/{name}?tenant=`: for `admin`. The token stops working with the next request.
 pub async fn revoke_token(
     request: HttpRequest,
     caller: Caller,
-    shared: Data<Shared>,
+    shared: Data<AppState>,
     name: Path<String>,
 ) -> Answer {
     let tenant = tenant_in(&request)?;
@@ -344,7 +347,7 @@ pub async fn revoke_token(
 pub async fn erase(
     request: HttpRequest,
     caller: Caller,
-    shared: Data<Shared>,
+    shared: Data<AppState>,
     payload: Payload,
 ) -> Answer {
     let wish: NewErasure = json_body::typed(&request, payload, shared.body_limits).await?;
@@ -352,15 +355,15 @@ pub async fn erase(
     let (type_name, id) = (wish.resource_type, wish.id);
     let erased = erasure::order(service, context, wish.tenant, &type_name, &id).await?;
     let found = match erased.tally {
-        Tally::Nothing => Found::default(),
-        Tally::Found(found) => found,
+        ErasureOutcome::Nothing => ErasedCounts::default(),
+        ErasureOutcome::Found(found) => found,
     };
     Ok(HttpResponse::Ok().json(Erasure {
         resource_type: type_name,
         id,
         seq: erased.seq,
         at: time(erased.at),
-        already: erased.tally == Tally::Nothing,
+        already: erased.tally == ErasureOutcome::Nothing,
         resources: found.resources,
         memberships: found.memberships,
         changes: found.changes,
@@ -377,8 +380,8 @@ pub(in crate::http) fn tenant_in(request: &HttpRequest) -> Result<Option<String>
     Ok(query.get("tenant").map(str::to_owned))
 }
 
-fn tenant(name: String, created: i64, policy: Policy) -> Tenant {
-    Tenant {
+fn tenant(name: String, created: i64, policy: Policy) -> TenantView {
+    TenantView {
         name,
         created: time(created),
         compatibility: policy.compatibility.into(),

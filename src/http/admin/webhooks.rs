@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 use crate::http::admin::tenants_and_tokens as door;
 use crate::http::error::ApiError;
 use crate::http::json_body;
-use crate::http::state::{Caller, Shared};
+use crate::http::state::{AppState, Caller};
 use crate::service;
 use crate::service::access::admin;
-use crate::webhooks::subscriptions::{Again, Wish};
+use crate::webhooks::subscriptions::{NewSubscription, Redelivery};
 use crate::webhooks::{Outcome, subscriptions};
 
 type Answer = Result<HttpResponse, ApiError>;
@@ -124,7 +124,7 @@ pub struct WebhookTest {
 }
 
 /// `GET /admin/v1/webhooks?tenant=`: for `admin`.
-pub async fn list(request: HttpRequest, caller: Caller, shared: Data<Shared>) -> Answer {
+pub async fn list(request: HttpRequest, caller: Caller, shared: Data<AppState>) -> Answer {
     let tenant = tenant_of(&request, &caller, &shared).await?;
     let rows = subscriptions::list(&shared.service.store, tenant).await?;
     let shown: Vec<Webhook> = rows.into_iter().map(Webhook::from).collect();
@@ -135,13 +135,13 @@ pub async fn list(request: HttpRequest, caller: Caller, shared: Data<Shared>) ->
 pub async fn create(
     request: HttpRequest,
     caller: Caller,
-    shared: Data<Shared>,
+    shared: Data<AppState>,
     payload: Payload,
 ) -> Answer {
     let new: NewWebhook = json_body::typed(&request, payload, shared.body_limits).await?;
     let service = &shared.service;
     let tenant = admin::managed(service, &caller.context, new.tenant).await?;
-    let wish = Wish {
+    let wish = NewSubscription {
         tenant,
         name: new.name,
         url: new.url,
@@ -159,7 +159,7 @@ pub async fn create(
 pub async fn delete(
     request: HttpRequest,
     caller: Caller,
-    shared: Data<Shared>,
+    shared: Data<AppState>,
     name: Path<String>,
 ) -> Answer {
     let tenant = tenant_of(&request, &caller, &shared).await?;
@@ -171,7 +171,7 @@ pub async fn delete(
 pub async fn dead_letters(
     request: HttpRequest,
     caller: Caller,
-    shared: Data<Shared>,
+    shared: Data<AppState>,
     name: Path<String>,
 ) -> Answer {
     let tenant = tenant_of(&request, &caller, &shared).await?;
@@ -194,15 +194,15 @@ pub async fn dead_letters(
 pub async fn redeliver(
     request: HttpRequest,
     caller: Caller,
-    shared: Data<Shared>,
+    shared: Data<AppState>,
     name: Path<String>,
     payload: Payload,
 ) -> Answer {
     let wish: WebhookAgain = json_body::typed(&request, payload, shared.body_limits).await?;
     let again = match (wish.seq, wish.after) {
-        (None, None) => Again::DeadLetters,
-        (Some(seq), None) => Again::DeadLetter { seq },
-        (None, Some(seq)) => Again::After { seq },
+        (None, None) => Redelivery::DeadLetters,
+        (Some(seq), None) => Redelivery::DeadLetter { seq },
+        (None, Some(seq)) => Redelivery::After { seq },
         (Some(_), Some(_)) => {
             let text = "Send either `seq` or `after`, not both.";
             return Err(service::Error::BadRequest(text.to_owned()).into());
@@ -218,7 +218,7 @@ pub async fn redeliver(
 pub async fn rotate(
     request: HttpRequest,
     caller: Caller,
-    shared: Data<Shared>,
+    shared: Data<AppState>,
     name: Path<String>,
     payload: Payload,
 ) -> Answer {
@@ -241,7 +241,7 @@ pub async fn rotate(
 pub async fn test(
     request: HttpRequest,
     caller: Caller,
-    shared: Data<Shared>,
+    shared: Data<AppState>,
     name: Path<String>,
 ) -> Answer {
     let tenant = tenant_of(&request, &caller, &shared).await?;
@@ -263,14 +263,14 @@ pub async fn test(
 async fn tenant_of(
     request: &HttpRequest,
     caller: &Caller,
-    shared: &Shared,
+    shared: &AppState,
 ) -> Result<String, service::Error> {
     let named = door::tenant_in(request)?;
     admin::managed(&shared.service, &caller.context, named).await
 }
 
-impl From<subscriptions::Shown> for Webhook {
-    fn from(row: subscriptions::Shown) -> Self {
+impl From<subscriptions::SubscriptionView> for Webhook {
+    fn from(row: subscriptions::SubscriptionView) -> Self {
         Self {
             name: row.name,
             url: row.url,

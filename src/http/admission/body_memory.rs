@@ -29,20 +29,20 @@ impl BodyLimits {
 }
 
 /// The memory for the large bodies of all requests at once.
-pub struct Room {
+pub struct MemoryBudget {
     left: AtomicUsize,
 }
 
 /// A part of it, given back when dropped.
-pub struct Part {
-    room: Arc<Room>,
+pub struct Reservation {
+    room: Arc<MemoryBudget>,
     bytes: usize,
 }
 
 /// Smaller bodies take no room: there are no more of them than requests at once.
 pub const SMALL_BYTES: usize = 64 * 1024;
 
-impl Room {
+impl MemoryBudget {
     pub fn new(bytes: usize) -> Self {
         Self {
             left: AtomicUsize::new(bytes),
@@ -51,20 +51,20 @@ impl Room {
 
     /// # Errors
     /// [`ApiError::NoRoom`].
-    pub fn take(self: &Arc<Self>, bytes: usize) -> Result<Part, ApiError> {
+    pub fn take(self: &Arc<Self>, bytes: usize) -> Result<Reservation, ApiError> {
         self.left
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
                 left.checked_sub(bytes)
             })
             .map_err(|_| ApiError::NoRoom)?;
-        Ok(Part {
+        Ok(Reservation {
             room: Arc::clone(self),
             bytes,
         })
     }
 }
 
-impl Drop for Part {
+impl Drop for Reservation {
     fn drop(&mut self) {
         self.room.left.fetch_add(self.bytes, Ordering::Relaxed);
     }
@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn room_is_given_back() {
-        let room = Arc::new(Room::new(100));
+        let room = Arc::new(MemoryBudget::new(100));
         let part = room.take(70).unwrap();
         assert!(room.take(31).is_err());
         let other = room.take(30).unwrap();

@@ -17,10 +17,10 @@ use crate::http::error::{ApiError, Limited};
 use crate::service::TenantId;
 use crate::telemetry::Metrics;
 
-pub use super::permits::Place;
-use super::permits::{Places, Whose};
+pub use super::permits::Permit;
+use super::permits::{Permits, Share};
 use super::rate_limit::{Buckets, Rate, whole_seconds};
-use super::shed_log::Refusals;
+use super::shed_log::ShedLog;
 
 /// Credentials beyond this many are forgotten.
 const MOST_KNOWN: usize = 100_000;
@@ -30,7 +30,7 @@ const WAIT: Duration = Duration::from_secs(1);
 
 /// The settings of the gate.
 #[derive(Debug, Clone, Copy)]
-pub struct Limits {
+pub struct AdmissionLimits {
     pub places: usize,
     /// Requests of one token.
     pub token: Rate,
@@ -41,21 +41,21 @@ pub struct Limits {
 }
 
 /// Those who are inside.
-pub struct Gate {
-    places: Arc<Places>,
+pub struct AdmissionControl {
+    places: Arc<Permits>,
     /// Whose a credential was when it was last good, by a hash of the header. It lets nobody in: it only tells who is
     /// asking, before that is looked up.
-    known: Cache<u64, Known>,
+    known: Cache<u64, KnownCaller>,
     hasher: RandomState,
     started: Instant,
     tokens: Buckets<u64>,
     tenants: Buckets<TenantId>,
     unknown: Buckets<()>,
-    refusals: Refusals,
+    refusals: ShedLog,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Known {
+struct KnownCaller {
     tenant: TenantId,
     /// A hash of the tenant and the principal's name, which is the same for each access token of one subject.
     token: u64,
@@ -63,28 +63,28 @@ struct Known {
 
 /// What a request comes for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Errand {
+pub enum Access {
     Read,
     Write,
 }
 
 /// Who finds no place, and why.
-pub struct Refused {
+pub struct Rejection {
     pub error: ApiError,
     pub tenant: Option<TenantId>,
 }
 
-impl Gate {
-    pub fn new(limits: Limits) -> Self {
+impl AdmissionControl {
+    pub fn new(limits: AdmissionLimits) -> Self {
         Self {
-            places: Arc::new(Places::new(limits.places, WAIT)),
+            places: Arc::new(Permits::new(limits.places, WAIT)),
             known: Cache::new(MOST_KNOWN),
             hasher: RandomState::new(),
             started: Instant::now(),
             tokens: Buckets::new(limits.token),
             tenants: Buckets::new(limits.tenant),
             unknown: Buckets::new(limits.unknown),
-            refusals: Refusals::default(),
+            refusals: ShedLog::default(),
         }
     }
 
@@ -104,7 +104,7 @@ impl Gate {
     }
 
     /// Tells the metrics and the log of one who was refused.
-    pub fn tell(&self, refused: &Refused, metrics: &Metrics) {
+    pub fn tell(&self, refused: &Rejection, metrics: &Metrics) {
         self.refusals.count(metrics, &refused.error, refused.tenant);
     }
 
@@ -114,21 +114,25 @@ impl Gate {
         self.charge_known(self.known_as(principal), count);
     }
 
-    fn charge_known(&self, known: Known, count: u32) {
+    fn charge_known(&self, known: KnownCaller, count: u32) {
         let now = || self.started.elapsed();
         self.tokens.charge(known.token, count, now);
         self.tenants.charge(known.tenant, count, now);
     }
 
-    fn known_as(&self, principal: &Principal) -> Known {
-        Known {
+    fn known_as(&self, principal: &Principal) -> KnownCaller {
+        KnownCaller {
             tenant: TenantId(principal.tenant),
             token: self.hasher.hash_one((principal.tenant, &principal.name)),
         }
     }
 
     /// Whether the caller has asked for too much of late.
-    fn check_rates(&self, header: Option<&[u8]>, known: Option<Known>) -> Result<(), ApiError> {
+    fn check_rates(
+        &self,
+        header: Option<&[u8]>,
+        known: Option<KnownCaller>,
+    ) -> Result<(), ApiError> {
         let now = || self.started.elapsed();
         let too_many = |limited| {
             move |wait| ApiError::TooMany {
@@ -155,17 +159,17 @@ impl Gate {
     ///
     /// # Errors
     /// 429 and 503, where there is none.
-    pub async fn admit(&self, header: Option<&[u8]>, errand: Errand) -> Result<Place, Refused> {
+    pub async fn admit(&self, header: Option<&[u8]>, errand: Access) -> Result<Permit, Rejection> {
         let known = header.and_then(|header| self.known.get(&self.hasher.hash_one(header)));
-        let whose = known.map_or(Whose::Stranger, |known| match errand {
-            Errand::Read => Whose::Reads(known.tenant),
-            Errand::Write => Whose::Writes(known.tenant),
+        let whose = known.map_or(Share::Stranger, |known| match errand {
+            Access::Read => Share::Reads(known.tenant),
+            Access::Write => Share::Writes(known.tenant),
         });
         let place = match self.check_rates(header, known) {
             Ok(()) => self.places.enter(whose).await,
             Err(refused) => Err(refused),
         };
-        let place = place.map_err(|error| Refused {
+        let place = place.map_err(|error| Rejection {
             error,
             tenant: known.map(|known| known.tenant),
         })?;
@@ -179,7 +183,7 @@ impl Gate {
 /// Gives the place of a request free before its end: for one that now waits for something to happen, and has a bound of
 /// its own.
 pub fn step_aside(request: &HttpRequest) {
-    if let Some(place) = request.extensions().get::<Arc<Place>>() {
+    if let Some(place) = request.extensions().get::<Arc<Permit>>() {
         place.leave();
     }
 }

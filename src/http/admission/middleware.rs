@@ -12,10 +12,10 @@ use actix_web::web::Data;
 use actix_web::{Error, HttpMessage as _, ResponseError as _};
 use futures_util::StreamExt as _;
 
-use crate::http::admission::control::Errand;
-use crate::http::admission::response_body::Answer;
-use crate::http::admission::slow_clients::Wire;
-use crate::http::state::Shared;
+use crate::http::admission::control::Access;
+use crate::http::admission::response_body::GuardedBody;
+use crate::http::admission::slow_clients::ConnectionWatch;
+use crate::http::state::AppState;
 use crate::http::target;
 
 /// What must always be answered: it tells how the service is.
@@ -32,17 +32,17 @@ const SMALL_BODY_TIME: Duration = Duration::from_secs(2);
 pub async fn pass(
     mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse<Answer>, Error> {
+) -> Result<ServiceResponse<GuardedBody>, Error> {
     // Before anything looks at the path.
     target::canonicalize(&mut request);
-    let wire = request.conn_data::<Arc<Wire>>().cloned();
+    let wire = request.conn_data::<Arc<ConnectionWatch>>().cloned();
     if let Some(wire) = &wire {
         wire.work();
     }
-    let shared = request.app_data::<Data<Shared>>().cloned();
+    let shared = request.app_data::<Data<AppState>>().cloned();
     let Some(shared) = shared.filter(|_| !OPEN.contains(&request.path())) else {
         let response = next.call(request).await?;
-        return Ok(response.map_body(|_, body| Answer::new(body.boxed(), wire, None)));
+        return Ok(response.map_body(|_, body| GuardedBody::new(body.boxed(), wire, None)));
     };
     let header = request.headers().get(AUTHORIZATION);
     let header = header.map(HeaderValue::as_bytes);
@@ -52,7 +52,7 @@ pub async fn pass(
             let place = Arc::new(place);
             request.extensions_mut().insert(Arc::clone(&place));
             let response = next.call(request).await?;
-            Ok(response.map_body(|_, body| Answer::new(body.boxed(), wire, Some(place))))
+            Ok(response.map_body(|_, body| GuardedBody::new(body.boxed(), wire, Some(place))))
         }
         Err(refused) => {
             shared.gate.tell(&refused, &shared.metrics);
@@ -63,17 +63,17 @@ pub async fn pass(
                     .set_connection_type(ConnectionType::Close);
             }
             let response = request.into_response(response);
-            Ok(response.map_body(|_, body| Answer::new(body, wire, None)))
+            Ok(response.map_body(|_, body| GuardedBody::new(body, wire, None)))
         }
     }
 }
 
-fn errand(request: &ServiceRequest) -> Errand {
+fn errand(request: &ServiceRequest) -> Access {
     // A search is a read with its question in the body (RFC 7644, 3.4.3).
     if request.method().is_safe() || request.path().ends_with("/.search") {
-        Errand::Read
+        Access::Read
     } else {
-        Errand::Write
+        Access::Write
     }
 }
 

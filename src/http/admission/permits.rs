@@ -15,41 +15,41 @@ const STRANGERS: usize = 4;
 /// Whose part a request counts for. Reads and writes of a tenant are two parts: writes wait for a disk, and who only
 /// reads has no need to wait for that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Whose {
+pub enum Share {
     Reads(TenantId),
     Writes(TenantId),
     /// Whoever has shown no credential that was good before.
     Stranger,
 }
 
-pub struct Places {
+pub struct Permits {
     count: usize,
     wait: Duration,
-    inside: Mutex<Inside>,
+    inside: Mutex<InFlight>,
 }
 
 #[derive(Default)]
-struct Inside {
+struct InFlight {
     total: usize,
-    held: BTreeMap<Whose, usize>,
+    held: BTreeMap<Share, usize>,
     /// In turn: who was given a place goes to the end.
-    waiting: VecDeque<(Whose, VecDeque<oneshot::Sender<Place>>)>,
+    waiting: VecDeque<(Share, VecDeque<oneshot::Sender<Permit>>)>,
 }
 
 /// A place, left when dropped.
-pub struct Place {
-    places: Arc<Places>,
-    whose: Whose,
-    held: Mutex<Held>,
+pub struct Permit {
+    places: Arc<Permits>,
+    whose: Share,
+    held: Mutex<PermitState>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Held {
+enum PermitState {
     Yes,
     No,
 }
 
-impl Places {
+impl Permits {
     /// As many as `count`; who finds none waits for `wait`.
     pub fn new(count: usize, wait: Duration) -> Self {
         Self {
@@ -63,7 +63,7 @@ impl Places {
     ///
     /// # Errors
     /// 429 where the caller's part is taken, 503 where all are.
-    pub async fn enter(self: &Arc<Self>, whose: Whose) -> Result<Place, ApiError> {
+    pub async fn enter(self: &Arc<Self>, whose: Share) -> Result<Permit, ApiError> {
         let (refused, coming) = {
             let mut inside = self.lock();
             let refused = match inside.room_for(whose, self.count) {
@@ -83,7 +83,7 @@ impl Places {
         }
     }
 
-    fn leave(self: &Arc<Self>, whose: Whose) {
+    fn leave(self: &Arc<Self>, whose: Share) {
         let mut inside = self.lock();
         inside.give_back(whose);
         for _ in 0..inside.waiting.len() {
@@ -107,29 +107,29 @@ impl Places {
         }
     }
 
-    fn place(self: &Arc<Self>, whose: Whose) -> Place {
-        Place {
+    fn place(self: &Arc<Self>, whose: Share) -> Permit {
+        Permit {
             places: Arc::clone(self),
             whose,
-            held: Mutex::new(Held::Yes),
+            held: Mutex::new(PermitState::Yes),
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inside> {
+    fn lock(&self) -> MutexGuard<'_, InFlight> {
         self.inside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Inside {
-    fn room_for(&self, whose: Whose, places: usize) -> Result<(), ApiError> {
+impl InFlight {
+    fn room_for(&self, whose: Share, places: usize) -> Result<(), ApiError> {
         let free = places.saturating_sub(self.total);
         if free == 0 {
             return Err(ApiError::Full);
         }
         let held = self.held.get(&whose).copied().unwrap_or(0);
         let (most, limited) = match whose {
-            Whose::Reads(_) | Whose::Writes(_) => (free, Limited::Share),
-            Whose::Stranger => (free / STRANGERS, Limited::Strangers),
+            Share::Reads(_) | Share::Writes(_) => (free, Limited::Share),
+            Share::Stranger => (free / STRANGERS, Limited::Strangers),
         };
         // Who holds nothing gets one.
         if held == 0 || held < most {
@@ -142,13 +142,13 @@ impl Inside {
         }
     }
 
-    fn take(&mut self, whose: Whose) {
+    fn take(&mut self, whose: Share) {
         self.total = self.total.saturating_add(1);
         let held = self.held.entry(whose).or_insert(0);
         *held = held.saturating_add(1);
     }
 
-    fn give_back(&mut self, whose: Whose) {
+    fn give_back(&mut self, whose: Share) {
         self.total = self.total.saturating_sub(1);
         if let Some(held) = self.held.get_mut(&whose) {
             *held = held.saturating_sub(1);
@@ -158,7 +158,7 @@ impl Inside {
         }
     }
 
-    fn line(&mut self, whose: Whose) -> Option<&mut VecDeque<oneshot::Sender<Place>>> {
+    fn line(&mut self, whose: Share) -> Option<&mut VecDeque<oneshot::Sender<Permit>>> {
         let lines = self.waiting.iter_mut();
         lines
             .filter(|(other, _)| *other == whose)
@@ -166,12 +166,12 @@ impl Inside {
             .next()
     }
 
-    fn has_waiting(&self, whose: Whose) -> bool {
+    fn has_waiting(&self, whose: Share) -> bool {
         let mut lines = self.waiting.iter();
         lines.any(|(other, line)| *other == whose && line.iter().any(|next| !next.is_closed()))
     }
 
-    fn wait(&mut self, whose: Whose) -> oneshot::Receiver<Place> {
+    fn wait(&mut self, whose: Share) -> oneshot::Receiver<Permit> {
         self.waiting.retain_mut(|(_, line)| {
             // Who came first gives up first.
             while line.front().is_some_and(oneshot::Sender::is_closed) {
@@ -188,21 +188,21 @@ impl Inside {
     }
 }
 
-impl Place {
+impl Permit {
     /// Gives it free before the end.
     pub fn leave(&self) {
-        if self.give_up() == Held::Yes {
+        if self.give_up() == PermitState::Yes {
             self.places.leave(self.whose);
         }
     }
 
-    fn give_up(&self) -> Held {
+    fn give_up(&self) -> PermitState {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::replace(&mut held, Held::No)
+        std::mem::replace(&mut held, PermitState::No)
     }
 }
 
-impl Drop for Place {
+impl Drop for Permit {
     fn drop(&mut self) {
         self.leave();
     }
@@ -214,23 +214,23 @@ mod tests {
 
     use super::*;
 
-    const A: Whose = Whose::Writes(TenantId(1));
-    const B: Whose = Whose::Writes(TenantId(2));
+    const A: Share = Share::Writes(TenantId(1));
+    const B: Share = Share::Writes(TenantId(2));
 
-    fn enter(places: &Arc<Places>, whose: Whose) -> Result<Place, ApiError> {
+    fn enter(places: &Arc<Permits>, whose: Share) -> Result<Permit, ApiError> {
         places.enter(whose).now_or_never().unwrap()
     }
 
     #[actix_web::test]
     async fn everybody_has_a_part() {
-        let places = Arc::new(Places::new(4, Duration::ZERO));
+        let places = Arc::new(Permits::new(4, Duration::ZERO));
         let first = enter(&places, A).unwrap();
         let second = enter(&places, A).unwrap();
         let refused = places.enter(A).await.err().unwrap();
         assert_eq!(refused.reason(), "share");
         let _other = enter(&places, B).unwrap();
         assert_eq!(places.enter(B).await.err().unwrap().reason(), "share");
-        let stranger = enter(&places, Whose::Stranger).unwrap();
+        let stranger = enter(&places, Share::Stranger).unwrap();
         assert_eq!(places.enter(A).await.err().unwrap().reason(), "full");
         drop((first, stranger));
         let _third = enter(&places, A).unwrap();
@@ -241,7 +241,7 @@ mod tests {
 
     #[actix_web::test]
     async fn who_waits_comes_in_turn() {
-        let places = Arc::new(Places::new(1, Duration::from_secs(3600)));
+        let places = Arc::new(Permits::new(1, Duration::from_secs(3600)));
         let first = enter(&places, A).unwrap();
         let mut waiting: Vec<_> = [A, A, B, B]
             .into_iter()
@@ -265,7 +265,7 @@ mod tests {
 
     #[actix_web::test]
     async fn however_many_wait_each_comes_in() {
-        let places = Arc::new(Places::new(1, Duration::from_secs(3600)));
+        let places = Arc::new(Permits::new(1, Duration::from_secs(3600)));
         let first = enter(&places, A).unwrap();
         // One task polls more of them here than tokio would let it.
         let enter = || Box::pin(tokio::task::unconstrained(places.enter(A)));
@@ -280,9 +280,9 @@ mod tests {
 
     #[actix_web::test]
     async fn writes_of_a_tenant_leave_room_for_its_reads() {
-        let places = Arc::new(Places::new(4, Duration::ZERO));
+        let places = Arc::new(Permits::new(4, Duration::ZERO));
         let _writes = [enter(&places, A).unwrap(), enter(&places, A).unwrap()];
         assert_eq!(places.enter(A).await.err().unwrap().reason(), "share");
-        enter(&places, Whose::Reads(TenantId(1))).unwrap();
+        enter(&places, Share::Reads(TenantId(1))).unwrap();
     }
 }

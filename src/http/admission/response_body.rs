@@ -7,23 +7,27 @@ use std::task::{Context, Poll};
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::web::Bytes;
 
-use crate::http::admission::control::Place;
-use crate::http::admission::slow_clients::Wire;
+use crate::http::admission::control::Permit;
+use crate::http::admission::slow_clients::ConnectionWatch;
 
 /// A piece. The server copies what it is given into a buffer, and waits for the client with what it has copied.
 const PIECE_BYTES: usize = 64 * 1024;
 
-pub struct Answer {
+pub struct GuardedBody {
     body: BoxBody,
     /// What the body gave and is not handed over yet.
     rest: Bytes,
-    wire: Option<Arc<Wire>>,
+    wire: Option<Arc<ConnectionWatch>>,
     /// Only held.
-    _place: Option<Arc<Place>>,
+    _place: Option<Arc<Permit>>,
 }
 
-impl Answer {
-    pub fn new(body: BoxBody, wire: Option<Arc<Wire>>, place: Option<Arc<Place>>) -> Self {
+impl GuardedBody {
+    pub fn new(
+        body: BoxBody,
+        wire: Option<Arc<ConnectionWatch>>,
+        place: Option<Arc<Permit>>,
+    ) -> Self {
         Self {
             body,
             rest: Bytes::new(),
@@ -33,7 +37,7 @@ impl Answer {
     }
 }
 
-impl Drop for Answer {
+impl Drop for GuardedBody {
     fn drop(&mut self) {
         if let Some(wire) = &self.wire {
             wire.rest();
@@ -41,7 +45,7 @@ impl Drop for Answer {
     }
 }
 
-impl MessageBody for Answer {
+impl MessageBody for GuardedBody {
     type Error = <BoxBody as MessageBody>::Error;
 
     fn size(&self) -> BodySize {

@@ -14,19 +14,19 @@ use crate::telemetry::Metrics;
 const STEP: Duration = Duration::from_secs(1);
 
 #[derive(Default)]
-pub struct Refusals {
-    untold: Mutex<Untold>,
+pub struct ShedLog {
+    untold: Mutex<Unlogged>,
 }
 
 #[derive(Default)]
-struct Untold {
+struct Unlogged {
     /// The counters at hand: to find one anew costs more than the rest of a refusal.
     counters: Vec<(&'static str, Counter)>,
     count: u64,
     told: Option<Instant>,
 }
 
-impl Refusals {
+impl ShedLog {
     /// Counts one.
     pub fn count(&self, metrics: &Metrics, refused: &ApiError, tenant: Option<TenantId>) {
         let reason = refused.reason();

@@ -27,7 +27,7 @@ const OURS: u64 = u64::MAX;
 
 /// How long a client may take.
 #[derive(Debug, Clone, Copy)]
-pub struct Turns {
+pub struct Timeouts {
     /// For the head of a request.
     pub head: Duration,
     /// From one request to the next.
@@ -37,23 +37,23 @@ pub struct Turns {
 }
 
 /// All connections.
-pub struct Wires {
-    turns: Turns,
+pub struct ConnectionWatches {
+    turns: Timeouts,
     started: Instant,
-    all: Mutex<Vec<Weak<Wire>>>,
+    all: Mutex<Vec<Weak<ConnectionWatch>>>,
 }
 
 /// One connection.
-pub struct Wire {
+pub struct ConnectionWatch {
     socket: TcpStream,
     /// When it is shut, in milliseconds since the start.
     due_ms: AtomicU64,
-    turns: Turns,
+    turns: Timeouts,
     started: Instant,
 }
 
-impl Wires {
-    pub fn new(turns: Turns) -> Self {
+impl ConnectionWatches {
+    pub fn new(turns: Timeouts) -> Self {
         Self {
             turns,
             started: Instant::now(),
@@ -75,7 +75,7 @@ impl Wires {
                 return;
             }
         };
-        let wire = Arc::new(Wire {
+        let wire = Arc::new(ConnectionWatch {
             socket,
             due_ms: AtomicU64::new(OURS),
             turns: self.turns,
@@ -126,7 +126,7 @@ impl Wires {
     }
 }
 
-impl Wire {
+impl ConnectionWatch {
     /// A request is here, or its answer is not ready.
     pub fn work(&self) {
         self.due_ms.store(OURS, Ordering::Relaxed);
@@ -165,12 +165,12 @@ mod tests {
     fn who_takes_too_long_is_shut() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let wires = Wires::new(Turns {
+        let wires = ConnectionWatches::new(Timeouts {
             head: 10 * SECOND,
             idle: 20 * SECOND,
             piece: 5 * SECOND,
         });
-        let wire = Arc::new(Wire {
+        let wire = Arc::new(ConnectionWatch {
             socket: listener.accept().unwrap().0,
             due_ms: AtomicU64::new(OURS),
             turns: wires.turns,

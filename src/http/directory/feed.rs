@@ -17,14 +17,14 @@ use serde_json::{Map, Value};
 use tokio::time::Instant;
 
 use crate::http::admission::control;
-use crate::http::chunked_body::{Gathered, Pieces};
+use crate::http::chunked_body::{ChunkWriter, ChunkedBody};
 use crate::http::directory::queries::parse_id;
 use crate::http::error::ApiError;
 use crate::http::query::Query;
-use crate::http::state::{Caller, Shared};
+use crate::http::state::{AppState, Caller};
 use crate::service;
 use crate::service::Context;
-use crate::service::feed::{self, ChangeKind, Heard, Listener, MOST, Wanted, history};
+use crate::service::feed::{self, ChangeFilter, ChangeKind, Listener, MOST, WaitOutcome, history};
 use crate::service::query::directory;
 
 type Answer = Result<HttpResponse, ApiError>;
@@ -33,7 +33,7 @@ type Answer = Result<HttpResponse, ApiError>;
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = FeedChange)]
-pub struct Change {
+pub struct FeedChange {
     /// One higher than that of the tenant's change before.
     pub seq: i64,
     #[schema(
@@ -51,7 +51,7 @@ pub struct Change {
     pub actor: String,
     /// What differs: of `updated`, `activated` and `deactivated`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub attributes: Vec<Difference>,
+    pub attributes: Vec<FeedDifference>,
     /// The ids of those who came or went: of `member_added`, `member_removed`, and of `member_skipped` those that are
     /// not known here.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -70,7 +70,7 @@ pub struct Change {
 /// An attribute that differs. Null is unassigned; of a secret both are null.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = FeedDifference)]
-pub struct Difference {
+pub struct FeedDifference {
     /// `title`, `name.givenName`, `emails`, or after the URN of an extension and a colon.
     pub path: String,
     #[schema(value_type = Value)]
@@ -82,8 +82,8 @@ pub struct Difference {
 /// A part of the feed.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = FeedPage)]
-pub struct Page {
-    pub changes: Vec<Change>,
+pub struct FeedPage {
+    pub changes: Vec<FeedChange>,
     /// The `after` of the next request.
     pub next: i64,
     /// The number of the last change: where it is more than `next`, there is more to read at once.
@@ -93,8 +93,8 @@ pub struct Page {
 /// What happened to a resource, the latest first.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = FeedPast)]
-pub struct Past {
-    pub changes: Vec<Change>,
+pub struct FeedHistory {
+    pub changes: Vec<FeedChange>,
     /// What to send as `before` to go further back; null where nothing older is kept.
     pub next: Option<i64>,
 }
@@ -102,12 +102,12 @@ pub struct Past {
 /// A part of the state from which the feed is followed.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = FeedSnapshot)]
-pub struct Snapshot {
+pub struct FeedSnapshot {
     /// The `after` with which to follow the feed once every page is read; the same on all pages.
     pub seq: i64,
-    pub resources: Vec<Item>,
+    pub resources: Vec<FeedResource>,
     /// They come after all resources.
-    pub members: Vec<Member>,
+    pub members: Vec<FeedMember>,
     /// What to send as `cursor`; null at the end.
     pub next: Option<String>,
 }
@@ -115,7 +115,7 @@ pub struct Snapshot {
 /// A resource, without its members, groups and `meta`.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = FeedResource)]
-pub struct Item {
+pub struct FeedResource {
     pub id: String,
     #[serde(rename = "type")]
     pub resource_type: String,
@@ -126,7 +126,7 @@ pub struct Item {
 /// A member of a group.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = FeedMember)]
-pub struct Member {
+pub struct FeedMember {
     pub group: String,
     pub member: String,
     /// `User` or `Group`.
@@ -135,7 +135,7 @@ pub struct Member {
 }
 
 /// `GET /directory/v1/changes`: for `read` and `scim`.
-pub async fn changes(request: HttpRequest, caller: Caller, shared: Data<Shared>) -> Answer {
+pub async fn changes(request: HttpRequest, caller: Caller, shared: Data<AppState>) -> Answer {
     let query = Query::only(&request, &["after", "limit", "wait", "kind", "type"])?;
     let after = number(&query, "after", 0..=i64::MAX)?.unwrap_or(0);
     let limit = limit(&query)?;
@@ -165,10 +165,10 @@ pub async fn changes(request: HttpRequest, caller: Caller, shared: Data<Shared>)
         .body(page_text(page)?))
 }
 
-/// The changes of a [`Page`] as text.
+/// The changes of a [`FeedPage`] as text.
 #[derive(Default)]
 struct List {
-    text: Gathered,
+    text: ChunkWriter,
     is_begun: bool,
 }
 
@@ -179,15 +179,15 @@ impl List {
         self.text
             .write_all(before)
             .map_err(service::Error::internal)?;
-        serde_json::to_writer(&mut self.text, &Change::from(change))
+        serde_json::to_writer(&mut self.text, &FeedChange::from(change))
             .map_err(service::Error::internal)
     }
 }
 
 const BEGIN: &[u8] = br#"{"changes":["#;
 
-/// The text of a [`Page`], in pieces.
-fn page_text(page: feed::Page<List>) -> Result<Pieces, service::Error> {
+/// The text of a [`FeedPage`], in pieces.
+fn page_text(page: feed::Page<List>) -> Result<ChunkedBody, service::Error> {
     let List { mut text, is_begun } = page.changes;
     let before = if is_begun { b"" } else { BEGIN };
     let written = text
@@ -201,7 +201,7 @@ fn page_text(page: feed::Page<List>) -> Result<Pieces, service::Error> {
 pub async fn history_of_user(
     request: HttpRequest,
     caller: Caller,
-    shared: Data<Shared>,
+    shared: Data<AppState>,
     id: Path<String>,
 ) -> Answer {
     past(&request, &caller, &shared, "User", &id).await
@@ -211,7 +211,7 @@ pub async fn history_of_user(
 pub async fn history_of_group(
     request: HttpRequest,
     caller: Caller,
-    shared: Data<Shared>,
+    shared: Data<AppState>,
     id: Path<String>,
 ) -> Answer {
     past(&request, &caller, &shared, "Group", &id).await
@@ -220,7 +220,7 @@ pub async fn history_of_group(
 async fn past(
     request: &HttpRequest,
     caller: &Caller,
-    shared: &Shared,
+    shared: &AppState,
     what: &'static str,
     id: &str,
 ) -> Answer {
@@ -231,32 +231,32 @@ async fn past(
     let id = parse_id(what, id)?;
     let (service, context) = (&shared.service, &caller.context);
     let past = history::of_resource(service, context, what, id, before, limit).await?;
-    Ok(fresh(&Past {
-        changes: past.changes.into_iter().map(Change::from).collect(),
+    Ok(fresh(&FeedHistory {
+        changes: past.changes.into_iter().map(FeedChange::from).collect(),
         next: past.next,
     }))
 }
 
 /// `GET /directory/v1/snapshot`: for `read` and `scim`.
-pub async fn snapshot(request: HttpRequest, caller: Caller, shared: Data<Shared>) -> Answer {
+pub async fn snapshot(request: HttpRequest, caller: Caller, shared: Data<AppState>) -> Answer {
     let query = Query::only(&request, &["cursor", "limit"])?;
     let cursor = query.get("cursor").map(str::to_owned);
     let page = feed::snapshot(&shared.service, &caller.context, cursor, limit(&query)?).await?;
-    let item = |item: feed::Item| Item {
+    let item = |item: feed::SnapshotItem| FeedResource {
         id: item.id,
         resource_type: item.resource_type,
         resource: item.resource,
     };
-    Ok(fresh(&Snapshot {
+    Ok(fresh(&FeedSnapshot {
         seq: page.seq,
         resources: page.resources.into_iter().map(item).collect(),
-        members: page.members.into_iter().map(Member::from).collect(),
+        members: page.members.into_iter().map(FeedMember::from).collect(),
         next: page.next,
     }))
 }
 
 /// `GET /directory/v1/changes/stream`: for `read` and `scim`. It ends when the token does.
-pub async fn stream(request: HttpRequest, caller: Caller, shared: Data<Shared>) -> Answer {
+pub async fn stream(request: HttpRequest, caller: Caller, shared: Data<AppState>) -> Answer {
     let query = Query::only(&request, &["after", "kind", "type"])?;
     let resumed = request
         .headers()
@@ -302,13 +302,13 @@ const PULSE: Duration = Duration::from_secs(15);
 
 /// One open stream.
 struct Live {
-    shared: Data<Shared>,
+    shared: Data<AppState>,
     context: Context,
     /// The `Authorization` header, to be asked about again.
     header: Option<Vec<u8>>,
     listener: Listener,
     after: i64,
-    wanted: Wanted,
+    wanted: ChangeFilter,
     asked: Instant,
     has_begun: bool,
 }
@@ -331,7 +331,7 @@ impl Live {
                 self.context = caller.ok()?.context;
                 self.asked = Instant::now();
             }
-            let Shared {
+            let AppState {
                 service, bursts, ..
             } = &**self.shared;
             let burst = bursts.next(service, &self.context, self.after, &self.wanted, events);
@@ -341,9 +341,9 @@ impl Live {
                 return Some(burst.form);
             }
             match self.listener.hear(self.asked + PULSE).await {
-                Heard::Change => {}
-                Heard::Nothing => return Some(Bytes::from_static(b": nothing new\n\n")),
-                Heard::End => return None,
+                WaitOutcome::Change => {}
+                WaitOutcome::Nothing => return Some(Bytes::from_static(b": nothing new\n\n")),
+                WaitOutcome::End => return None,
             }
         }
     }
@@ -354,7 +354,7 @@ fn events(page: feed::Page) -> Bytes {
     let mut text = String::new();
     let last = page.changes.last().map(|change| change.seq);
     for change in page.changes {
-        let change = Change::from(change);
+        let change = FeedChange::from(change);
         let data = serde_json::to_string(&change).unwrap_or_default();
         // Writing to a String cannot fail. JSON has no line breaks of its own.
         let _ = write!(
@@ -375,7 +375,7 @@ fn fresh(answer: &impl Serialize) -> HttpResponse {
         .json(answer)
 }
 
-fn wanted(query: &Query, shared: &Shared) -> Result<Wanted, service::Error> {
+fn wanted(query: &Query, shared: &AppState) -> Result<ChangeFilter, service::Error> {
     let words = |name: &str| query.get(name).map(|text| text.split(',').map(str::trim));
     let kinds = words("kind").map(|words| {
         let kind = |word| {
@@ -393,7 +393,7 @@ fn wanted(query: &Query, shared: &Shared) -> Result<Wanted, service::Error> {
         };
         words.map(name).collect::<Result<BTreeSet<_>, _>>()
     });
-    Ok(Wanted {
+    Ok(ChangeFilter {
         kinds: kinds.transpose()?,
         types: types.transpose()?,
     })
@@ -424,9 +424,9 @@ fn number(
     })
 }
 
-impl From<feed::Change> for Change {
+impl From<feed::Change> for FeedChange {
     fn from(change: feed::Change) -> Self {
-        let difference = |one: feed::Difference| Difference {
+        let difference = |one: feed::Difference| FeedDifference {
             path: one.path,
             before: one.before,
             after: one.after,
@@ -446,7 +446,7 @@ impl From<feed::Change> for Change {
     }
 }
 
-impl From<crate::service::feed::Pair> for Member {
+impl From<crate::service::feed::Pair> for FeedMember {
     fn from(pair: crate::service::feed::Pair) -> Self {
         Self {
             group: pair.group.into_string(),
@@ -485,7 +485,7 @@ mod tests {
                 changes.push(change(seq)).unwrap();
             }
             let (next, last) = (count, 7);
-            let page = Page {
+            let page = FeedPage {
                 changes: (1..=count).map(|seq| change(seq).into()).collect(),
                 next,
                 last,

@@ -11,12 +11,14 @@ use sha2::{Digest, Sha256};
 use crate::http::error::ApiError;
 use crate::http::json_body;
 use crate::http::query::Query;
-use crate::http::state::{Caller, Shared};
+use crate::http::state::{AppState, Caller};
 use crate::service;
 use crate::service::ResourceId;
 use crate::service::feed::history;
 use crate::service::query::directory;
-use crate::service::query::directory::{Depth, Entry, InTeam, Key, MOST, Pair, Person, Team};
+use crate::service::query::directory::{
+    Depth, Entry, GroupMember, GroupSummary, Key, MOST, Pair, Person,
+};
 
 type Answer = Result<HttpResponse, ApiError>;
 
@@ -151,7 +153,7 @@ pub struct Memberships {
 }
 
 /// `GET /directory/v1/users`: for `read` and `scim`.
-pub async fn users(request: HttpRequest, caller: Caller, shared: Data<Shared>) -> Answer {
+pub async fn users(request: HttpRequest, caller: Caller, shared: Data<AppState>) -> Answer {
     let known = ["userName", "email", "externalId", "prefix", "limit"];
     let query = Query::only(&request, &known)?;
     let (key, limit) = (key(&query)?, limit(&query)?);
@@ -164,7 +166,7 @@ pub async fn users(request: HttpRequest, caller: Caller, shared: Data<Shared>) -
 pub async fn user(
     request: HttpRequest,
     caller: Caller,
-    shared: Data<Shared>,
+    shared: Data<AppState>,
     id: Path<String>,
 ) -> Answer {
     let at = moment(&Query::only(&request, &["at"])?)?;
@@ -181,7 +183,7 @@ pub async fn user(
 pub async fn groups_of(
     request: HttpRequest,
     caller: Caller,
-    shared: Data<Shared>,
+    shared: Data<AppState>,
     id: Path<String>,
 ) -> Answer {
     let depth = depth(&Query::only(&request, &["nested"])?)?;
@@ -192,7 +194,7 @@ pub async fn groups_of(
 }
 
 /// `GET /directory/v1/groups`: for `read` and `scim`.
-pub async fn groups(request: HttpRequest, caller: Caller, shared: Data<Shared>) -> Answer {
+pub async fn groups(request: HttpRequest, caller: Caller, shared: Data<AppState>) -> Answer {
     let query = Query::only(&request, &["displayName", "limit"])?;
     let name = query.get("displayName").ok_or_else(|| {
         service::Error::BadRequest("Name the group: `displayName=` is missing.".to_owned())
@@ -207,7 +209,7 @@ pub async fn groups(request: HttpRequest, caller: Caller, shared: Data<Shared>) 
 pub async fn group(
     request: HttpRequest,
     caller: Caller,
-    shared: Data<Shared>,
+    shared: Data<AppState>,
     id: Path<String>,
 ) -> Answer {
     Query::only(&request, &[])?;
@@ -220,7 +222,7 @@ pub async fn group(
 pub async fn members(
     request: HttpRequest,
     caller: Caller,
-    shared: Data<Shared>,
+    shared: Data<AppState>,
     id: Path<String>,
 ) -> Answer {
     let query = Query::only(&request, &["nested", "limit", "after", "at"])?;
@@ -240,7 +242,7 @@ pub async fn members(
 pub async fn membership(
     request: HttpRequest,
     caller: Caller,
-    shared: Data<Shared>,
+    shared: Data<AppState>,
     path: Path<(String, String)>,
 ) -> Answer {
     Query::only(&request, &[])?;
@@ -257,7 +259,7 @@ pub async fn membership(
 pub async fn memberships(
     request: HttpRequest,
     caller: Caller,
-    shared: Data<Shared>,
+    shared: Data<AppState>,
     payload: Payload,
 ) -> Answer {
     let wish: Checks = json_body::typed(&request, payload, shared.body_limits).await?;
@@ -269,7 +271,7 @@ pub async fn memberships(
 
 async fn check_all(
     caller: &Caller,
-    shared: &Shared,
+    shared: &AppState,
     checks: Vec<Check>,
 ) -> Result<Vec<Membership>, ApiError> {
     // A text that cannot be an id names nobody, so it is answered like any unknown one.
@@ -416,8 +418,8 @@ impl From<Entry> for Contact {
     }
 }
 
-impl From<Team> for Group {
-    fn from(team: Team) -> Self {
+impl From<GroupSummary> for Group {
+    fn from(team: GroupSummary) -> Self {
         Self {
             id: team.id,
             display_name: team.display_name,
@@ -426,8 +428,8 @@ impl From<Team> for Group {
     }
 }
 
-impl From<InTeam> for UserGroup {
-    fn from(team: InTeam) -> Self {
+impl From<GroupMember> for UserGroup {
+    fn from(team: GroupMember) -> Self {
         Self {
             id: team.id,
             display_name: team.display_name,

@@ -32,9 +32,9 @@ pub fn register(mut components: Components) -> Components {
     add::<queries::Membership>(&mut typed);
     add::<queries::Memberships>(&mut typed);
     add::<queries::Checks>(&mut typed);
-    add::<feed::Page>(&mut typed);
-    add::<feed::Past>(&mut typed);
-    add::<feed::Snapshot>(&mut typed);
+    add::<feed::FeedPage>(&mut typed);
+    add::<feed::FeedHistory>(&mut typed);
+    add::<feed::FeedSnapshot>(&mut typed);
     components.schemas.extend(typed);
     components
 }

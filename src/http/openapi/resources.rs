@@ -1,7 +1,7 @@
 //! The operations of each resource type.
 
 use scim_core::ResourceType;
-use scim_core::registry::Access;
+use scim_core::registry::ClientAccess;
 use scim_core::schema::{Mutability, Uniqueness};
 use utoipa::openapi::link::LinkBuilder;
 use utoipa::openapi::path::{
@@ -22,8 +22,8 @@ use crate::http::scim::responses::SCIM_JSON;
 pub fn collection(rt: &ResourceType) -> PathItem {
     let item = PathItemBuilder::new().operation(HttpMethod::Get, list(rt));
     match rt.access {
-        Access::ReadOnly => item.build(),
-        Access::ReadWrite => item.operation(HttpMethod::Post, create(rt)).build(),
+        ClientAccess::ReadOnly => item.build(),
+        ClientAccess::ReadWrite => item.operation(HttpMethod::Post, create(rt)).build(),
     }
 }
 
@@ -38,7 +38,7 @@ pub fn single(rt: &ResourceType) -> PathItem {
     let item = PathItemBuilder::new()
         .parameters(Some([id.build()]))
         .operation(HttpMethod::Get, get(rt));
-    if rt.access == Access::ReadOnly {
+    if rt.access == ClientAccess::ReadOnly {
         return item.build();
     }
     item.operation(HttpMethod::Put, replace(rt))

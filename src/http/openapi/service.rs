@@ -40,14 +40,14 @@ pub fn register(components: Components, registry: &Registry) -> Components {
     <tenants_and_tokens::ChangedTenant as utoipa::ToSchema>::schemas(&mut typed);
     components.schemas.extend(typed);
     components = of_type::<tenants_and_tokens::NewTenant>(components);
-    components = of_type::<tenants_and_tokens::Tenant>(components);
+    components = of_type::<tenants_and_tokens::TenantView>(components);
     components = of_type::<tenants_and_tokens::ChangedTenant>(components);
     components = of_type::<tenants_and_tokens::TenantSettings>(components);
     components = of_type::<tenants_and_tokens::NewToken>(components);
-    components = of_type::<tenants_and_tokens::Token>(components);
+    components = of_type::<tenants_and_tokens::TokenView>(components);
     components = of_type::<tenants_and_tokens::NewErasure>(components);
     components = of_type::<tenants_and_tokens::Erasure>(components);
-    of_type::<tenants_and_tokens::Secret>(components)
+    of_type::<tenants_and_tokens::IssuedToken>(components)
 }
 
 /// Every path here with its operations.

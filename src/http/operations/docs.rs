@@ -6,10 +6,10 @@ use actix_web::{HttpRequest, HttpResponse};
 use utoipa_swagger_ui::Config;
 
 use crate::http::error::{ApiError, no_such_path};
-use crate::http::state::Shared;
+use crate::http::state::AppState;
 
 /// `GET /openapi.json`: for anybody.
-pub async fn document(shared: Data<Shared>) -> HttpResponse {
+pub async fn document(shared: Data<AppState>) -> HttpResponse {
     HttpResponse::Ok()
         .content_type("application/json")
         .body(shared.openapi.clone())

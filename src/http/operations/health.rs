@@ -4,7 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::web::Data;
 
 use crate::http::error::ApiError;
-use crate::http::state::Shared;
+use crate::http::state::AppState;
 use crate::service::provision::requests;
 
 /// `GET /healthz`: for anybody. The process answers.
@@ -18,7 +18,7 @@ pub async fn live() -> HttpResponse {
 ///
 /// # Errors
 /// 503 where it does not.
-pub async fn ready(shared: Data<Shared>) -> Result<HttpResponse, ApiError> {
+pub async fn ready(shared: Data<AppState>) -> Result<HttpResponse, ApiError> {
     requests::ready(&shared.service).await?;
     Ok(HttpResponse::Ok()
         .content_type("text/plain; charset=utf-8")
@@ -26,7 +26,7 @@ pub async fn ready(shared: Data<Shared>) -> Result<HttpResponse, ApiError> {
 }
 
 /// `GET /metrics`: for anybody who can reach the port, in Prometheus' text format.
-pub async fn metrics(shared: Data<Shared>) -> HttpResponse {
+pub async fn metrics(shared: Data<AppState>) -> HttpResponse {
     HttpResponse::Ok()
         .content_type("text/plain; version=0.0.4; charset=utf-8")
         .body(shared.metrics.render())

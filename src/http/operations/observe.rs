@@ -14,9 +14,9 @@ use futures_util::FutureExt as _;
 use tracing::Instrument as _;
 
 use crate::http::error::ApiError;
-use crate::http::operations::route_metrics::Route;
+use crate::http::operations::route_metrics::RouteLabel;
 use crate::http::scim::responses;
-use crate::http::state::Shared;
+use crate::http::state::AppState;
 use crate::http::target;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -34,7 +34,7 @@ pub async fn observe(
     let id = request_id(&request);
     let method = request.method().clone();
     let span = tracing::info_span!("request", request.id = &*id, http.method = method.as_str());
-    let shared = request.app_data::<Data<Shared>>().cloned();
+    let shared = request.app_data::<Data<AppState>>().cloned();
     let observed = async move {
         // In a block of its own, for a part of the inner service runs before the first await.
         let inner = AssertUnwindSafe(async move {
@@ -53,10 +53,10 @@ pub async fn observe(
             Ok(Err(error)) => (None, error.as_response_error().status_code()),
             Err(_panic) => (None, ApiError::Panic.status_code()),
         };
-        let route: &Route = match route {
+        let route: &RouteLabel = match route {
             Some(route) => route,
             None => {
-                none = Route::none();
+                none = RouteLabel::none();
                 &none
             }
         };
@@ -122,7 +122,7 @@ fn request_id(request: &ServiceRequest) -> String {
                     .bytes()
                     .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
         });
-    match (given, request.app_data::<Data<Shared>>()) {
+    match (given, request.app_data::<Data<AppState>>()) {
         (Some(text), _) => text.to_owned(),
         (None, Some(shared)) => shared.service.clock.new_id(),
         (None, None) => "none".to_owned(),

@@ -8,13 +8,13 @@ use actix_web::http::Method;
 use crate::telemetry::{Metrics, Requests};
 
 /// A pattern of paths, as `/scim/v2/Users/{id}`. Each worker has its own.
-pub struct Route {
+pub struct RouteLabel {
     pub pattern: String,
     /// What its requests were counted in: a few methods and statuses.
     counted: RefCell<Vec<(&'static str, u16, Requests)>>,
 }
 
-impl Route {
+impl RouteLabel {
     pub fn new(pattern: impl Into<String>) -> Self {
         Self {
             pattern: pattern.into(),
@@ -62,7 +62,7 @@ mod tests {
     #[test]
     fn a_request_is_counted_under_its_pattern() {
         let metrics = Metrics::new().unwrap();
-        let route = Route::new("/scim/v2/Users/{id}");
+        let route = RouteLabel::new("/scim/v2/Users/{id}");
         let brew: Method = "BREW".parse().unwrap();
         for (method, status) in [(&Method::GET, 200), (&brew, 405), (&brew, 405)] {
             route.count(&metrics, method, status, Duration::from_millis(2));

@@ -11,14 +11,14 @@ use crate::http::admission::body_memory::BodyLimits;
 use crate::http::error::ApiError;
 use crate::http::json_body;
 use crate::http::scim::responses;
-use crate::http::state::{Caller, Shared};
+use crate::http::state::{AppState, Caller};
 use crate::service::bulk::{self, Outcome};
 
 /// `POST /Bulk`: for everybody with a token; what each operation needs is asked of each.
 pub async fn run(
     request: HttpRequest,
     caller: Caller,
-    shared: Data<Shared>,
+    shared: Data<AppState>,
     payload: Payload,
 ) -> Result<HttpResponse, ApiError> {
     let options = shared.service.options.bulk;

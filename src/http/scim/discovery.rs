@@ -10,13 +10,13 @@ use serde_json::Value;
 use crate::http::error::ApiError;
 use crate::http::query::{self, Query};
 use crate::http::scim::responses;
-use crate::http::state::Shared;
+use crate::http::state::AppState;
 use crate::service;
 
 type Answer = Result<HttpResponse, ApiError>;
 
 /// `GET /ServiceProviderConfig`.
-pub async fn service_provider_config(request: HttpRequest, shared: Data<Shared>) -> Answer {
+pub async fn service_provider_config(request: HttpRequest, shared: Data<AppState>) -> Answer {
     check_query(&request)?;
     let options = &shared.service.options;
     Ok(one(&message::service_provider_config(
@@ -26,7 +26,7 @@ pub async fn service_provider_config(request: HttpRequest, shared: Data<Shared>)
 }
 
 /// `GET /ResourceTypes`.
-pub async fn resource_types(request: HttpRequest, shared: Data<Shared>) -> Answer {
+pub async fn resource_types(request: HttpRequest, shared: Data<AppState>) -> Answer {
     check_query(&request)?;
     let base_url = &shared.service.options.base_url;
     Ok(many(
@@ -42,7 +42,7 @@ pub async fn resource_types(request: HttpRequest, shared: Data<Shared>) -> Answe
 /// `GET /ResourceTypes/{name}`.
 pub async fn resource_type(
     request: HttpRequest,
-    shared: Data<Shared>,
+    shared: Data<AppState>,
     name: Path<String>,
 ) -> Answer {
     check_query(&request)?;
@@ -58,7 +58,7 @@ pub async fn resource_type(
 }
 
 /// `GET /Schemas`.
-pub async fn schemas(request: HttpRequest, shared: Data<Shared>) -> Answer {
+pub async fn schemas(request: HttpRequest, shared: Data<AppState>) -> Answer {
     check_query(&request)?;
     let base_url = &shared.service.options.base_url;
     Ok(many(
@@ -71,7 +71,7 @@ pub async fn schemas(request: HttpRequest, shared: Data<Shared>) -> Answer {
 }
 
 /// `GET /Schemas/{urn}`.
-pub async fn schema(request: HttpRequest, shared: Data<Shared>, urn: Path<String>) -> Answer {
+pub async fn schema(request: HttpRequest, shared: Data<AppState>, urn: Path<String>) -> Answer {
     check_query(&request)?;
     let schema = shared
         .service

@@ -8,14 +8,14 @@ use actix_web::{HttpRequest, HttpResponse};
 use crate::http::error::ApiError;
 use crate::http::scim::resources;
 use crate::http::scim::resources::Endpoint;
-use crate::http::state::{Caller, Shared};
+use crate::http::state::{AppState, Caller};
 use crate::service;
 use crate::service::access::me;
 
 type Answer = Result<HttpResponse, ApiError>;
 
 /// `GET /Me`: for `read` and `scim`.
-pub async fn get(request: HttpRequest, caller: Caller, shared: Data<Shared>) -> Answer {
+pub async fn get(request: HttpRequest, caller: Caller, shared: Data<AppState>) -> Answer {
     let (of, id) = find(&caller, &shared).await?;
     let of = of.into_inner();
     let id = resources::parse_id(&of.0, id.into_inner())?;
@@ -26,7 +26,7 @@ pub async fn get(request: HttpRequest, caller: Caller, shared: Data<Shared>) -> 
 pub async fn replace(
     request: HttpRequest,
     caller: Caller,
-    shared: Data<Shared>,
+    shared: Data<AppState>,
     payload: Payload,
 ) -> Answer {
     let (of, id) = find(&caller, &shared).await?;
@@ -37,7 +37,7 @@ pub async fn replace(
 pub async fn patch(
     request: HttpRequest,
     caller: Caller,
-    shared: Data<Shared>,
+    shared: Data<AppState>,
     payload: Payload,
 ) -> Answer {
     let (of, id) = find(&caller, &shared).await?;
@@ -45,7 +45,7 @@ pub async fn patch(
 }
 
 /// `DELETE /Me`: for `scim`.
-pub async fn delete(request: HttpRequest, caller: Caller, shared: Data<Shared>) -> Answer {
+pub async fn delete(request: HttpRequest, caller: Caller, shared: Data<AppState>) -> Answer {
     let (of, id) = find(&caller, &shared).await?;
     resources::delete(request, caller, of, shared, id).await
 }
@@ -53,7 +53,7 @@ pub async fn delete(request: HttpRequest, caller: Caller, shared: Data<Shared>) 
 /// The path that the caller could have used.
 async fn find(
     caller: &Caller,
-    shared: &Shared,
+    shared: &AppState,
 ) -> Result<(Data<Endpoint>, Path<String>), ApiError> {
     let service = &shared.service;
     let by = service.options.me.ok_or(ApiError::SwitchedOff("me"))?;

@@ -6,7 +6,7 @@ use scim_core::ScimError;
 use scim_core::version::{Precondition, Tags};
 
 use crate::http::query::Query;
-use crate::service::provision::representation::{Return, Wish};
+use crate::service::provision::representation::{ResponseOptions, Return};
 
 /// The conditions of a request (RFC 9110 section 13.1).
 pub fn precondition(request: &HttpRequest) -> Precondition {
@@ -20,9 +20,9 @@ pub fn precondition(request: &HttpRequest) -> Precondition {
 ///
 /// # Errors
 /// `invalidValue` where both `attributes` and `excludedAttributes` are given.
-pub fn wish(request: &HttpRequest) -> Result<Wish, ScimError> {
+pub fn wish(request: &HttpRequest) -> Result<ResponseOptions, ScimError> {
     let prefer = HeaderName::from_static("prefer");
-    Ok(Wish {
+    Ok(ResponseOptions {
         selection: Query::of(request).selection()?,
         preference: joined(request, prefer).and_then(|text| preference(&text)),
     })

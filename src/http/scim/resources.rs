@@ -10,13 +10,13 @@ use scim_core::ResourceType;
 use crate::http::error::ApiError;
 use crate::http::query::Query;
 use crate::http::scim::{preconditions, responses};
-use crate::http::state::{Caller, Shared};
+use crate::http::state::{AppState, Caller};
 use crate::http::{json_body, state};
 use crate::service;
 use crate::service::ResourceId;
 use crate::service::provision::requests;
 use crate::service::query::list as queries;
-use crate::service::query::list::Among;
+use crate::service::query::list::TypeFilter;
 
 type Answer = Result<HttpResponse, ApiError>;
 
@@ -30,18 +30,18 @@ impl Endpoint {
 }
 
 /// `GET /Users`: for `read` and `scim`.
-pub async fn list(request: HttpRequest, of: Data<Endpoint>, shared: Data<Shared>) -> Answer {
+pub async fn list(request: HttpRequest, of: Data<Endpoint>, shared: Data<AppState>) -> Answer {
     let (service, rt) = (&shared.service, &of.0);
     let parameters = Query::of(&request);
     let query = parameters.list();
-    let presumed = state::presumed(&request, &parameters, &shared);
+    let presumed = state::cached_caller(&request, &parameters, &shared);
     if let (Ok(query), Some(presumed)) = (&query, presumed)
         && let Some(body) = queries::glance(service, &presumed, rt, query).await?
     {
         return Ok(responses::scim(StatusCode::OK, body));
     }
     let caller = Caller::extract(&request).await?;
-    let (query, among) = (query?, Among::One(of.resource_type()));
+    let (query, among) = (query?, TypeFilter::One(of.resource_type()));
     let body = queries::list(service, &caller.context, among, query).await?;
     Ok(responses::scim(StatusCode::OK, body))
 }
@@ -51,7 +51,7 @@ pub async fn create(
     request: HttpRequest,
     caller: Caller,
     of: Data<Endpoint>,
-    shared: Data<Shared>,
+    shared: Data<AppState>,
     payload: Payload,
 ) -> Answer {
     let wish = preconditions::wish(&request)?;
@@ -66,7 +66,7 @@ pub async fn create(
 pub async fn get(
     request: HttpRequest,
     of: Data<Endpoint>,
-    shared: Data<Shared>,
+    shared: Data<AppState>,
     id: Path<String>,
 ) -> Answer {
     let (service, rt) = (&shared.service, &of.0);
@@ -74,7 +74,7 @@ pub async fn get(
     let condition = preconditions::precondition(&request);
     let id = parse_id(rt, id.into_inner());
     if let (Ok(selection), Ok(id)) = (parameters.resource(), &id)
-        && let Some(presumed) = state::presumed(&request, &parameters, &shared)
+        && let Some(presumed) = state::cached_caller(&request, &parameters, &shared)
     {
         let found = requests::glance(service, &presumed, rt, id, selection, &condition).await?;
         if let Some(found) = found {
@@ -90,7 +90,7 @@ pub(in crate::http) async fn read(
     request: &HttpRequest,
     caller: &Caller,
     rt: &Arc<ResourceType>,
-    shared: &Shared,
+    shared: &AppState,
     id: ResourceId,
 ) -> Answer {
     let selection = Query::of(request).resource()?;
@@ -105,7 +105,7 @@ pub async fn replace(
     request: HttpRequest,
     caller: Caller,
     of: Data<Endpoint>,
-    shared: Data<Shared>,
+    shared: Data<AppState>,
     id: Path<String>,
     payload: Payload,
 ) -> Answer {
@@ -127,7 +127,7 @@ pub async fn patch(
     request: HttpRequest,
     caller: Caller,
     of: Data<Endpoint>,
-    shared: Data<Shared>,
+    shared: Data<AppState>,
     id: Path<String>,
     payload: Payload,
 ) -> Answer {
@@ -149,7 +149,7 @@ pub async fn delete(
     request: HttpRequest,
     caller: Caller,
     of: Data<Endpoint>,
-    shared: Data<Shared>,
+    shared: Data<AppState>,
     id: Path<String>,
 ) -> Answer {
     let condition = preconditions::precondition(&request);

@@ -8,8 +8,10 @@ use actix_web::http::header::{
 use actix_web::{HttpResponse, HttpResponseBuilder};
 use scim_core::Version;
 
-use crate::http::chunked_body::Pieces;
-use crate::service::provision::representation::{Body, Found, Resource, Return, Written};
+use crate::http::chunked_body::ChunkedBody;
+use crate::service::provision::representation::{
+    ReadOutcome, Resource, ResourceText, Return, Written,
+};
 
 /// RFC 7644 section 8.1.
 pub const SCIM_JSON: &str = "application/scim+json";
@@ -46,10 +48,10 @@ pub fn tidy(headers: &mut HeaderMap) {
 }
 
 /// A resource that was read, or that its reader has already.
-pub fn found(found: Found) -> HttpResponse {
+pub fn found(found: ReadOutcome) -> HttpResponse {
     match found {
-        Found::Resource(resource) => whole(StatusCode::OK, resource),
-        Found::NotModified(version) => {
+        ReadOutcome::Resource(resource) => whole(StatusCode::OK, resource),
+        ReadOutcome::NotModified(version) => {
             let mut response = HttpResponse::NotModified()
                 .insert_header((CACHE_CONTROL, "no-store"))
                 .finish();
@@ -105,9 +107,9 @@ fn written_as(
 
 fn whole(status: StatusCode, resource: Resource) -> HttpResponse {
     let mut response = match resource.body {
-        Body::Whole(text) => scim(status, text),
-        Body::Pieces(pieces) => {
-            let pieces = Pieces::new(pieces);
+        ResourceText::Whole(text) => scim(status, text),
+        ResourceText::Pieces(pieces) => {
+            let pieces = ChunkedBody::new(pieces);
             begin(status, pieces.length()).body(pieces)
         }
     };

@@ -15,9 +15,9 @@ use crate::http::json_body;
 use crate::http::query::{self, Query};
 use crate::http::scim::resources::Endpoint;
 use crate::http::scim::responses;
-use crate::http::state::{Caller, Shared};
+use crate::http::state::{AppState, Caller};
 use crate::service::query::list as queries;
-use crate::service::query::list::{Among, ListQuery};
+use crate::service::query::list::{ListQuery, TypeFilter};
 
 type Answer = Result<HttpResponse, ApiError>;
 
@@ -26,31 +26,31 @@ pub async fn one(
     request: HttpRequest,
     caller: Caller,
     of: Data<Endpoint>,
-    shared: Data<Shared>,
+    shared: Data<AppState>,
     payload: Payload,
 ) -> Answer {
     let query = asked(&request, &caller, &shared, payload).await?;
-    answer(&shared, &caller, Among::One(of.resource_type()), query).await
+    answer(&shared, &caller, TypeFilter::One(of.resource_type()), query).await
 }
 
 /// `POST /.search`: for `read` and `scim`.
 pub async fn all(
     request: HttpRequest,
     caller: Caller,
-    shared: Data<Shared>,
+    shared: Data<AppState>,
     payload: Payload,
 ) -> Answer {
     let query = asked(&request, &caller, &shared, payload).await?;
-    answer(&shared, &caller, Among::All, query).await
+    answer(&shared, &caller, TypeFilter::All, query).await
 }
 
 /// `GET /`: for `read` and `scim`.
-pub async fn list_all(request: HttpRequest, caller: Caller, shared: Data<Shared>) -> Answer {
+pub async fn list_all(request: HttpRequest, caller: Caller, shared: Data<AppState>) -> Answer {
     let query = Query::of(&request).list()?;
-    answer(&shared, &caller, Among::All, query).await
+    answer(&shared, &caller, TypeFilter::All, query).await
 }
 
-async fn answer(shared: &Shared, caller: &Caller, among: Among, query: ListQuery) -> Answer {
+async fn answer(shared: &AppState, caller: &Caller, among: TypeFilter, query: ListQuery) -> Answer {
     let body = queries::list(&shared.service, &caller.context, among, query).await?;
     Ok(responses::scim(StatusCode::OK, body))
 }
@@ -60,7 +60,7 @@ async fn answer(shared: &Shared, caller: &Caller, among: Among, query: ListQuery
 async fn asked(
     request: &HttpRequest,
     caller: &Caller,
-    shared: &Shared,
+    shared: &AppState,
     payload: Payload,
 ) -> Result<ListQuery, ApiError> {
     Query::only(request, &[])?;

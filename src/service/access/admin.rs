@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 
 use crate::auth::{Fields, Scope, Scopes};
-use crate::service::access::tenants::{Changed, Settings};
-use crate::service::access::tokens::{DEFAULT_TENANT, Wish};
+use crate::service::access::tenants::{Settings, TenantChanges};
+use crate::service::access::tokens::{DEFAULT_TENANT, NewToken};
 use crate::service::access::{tenants, tokens};
 use crate::service::{Context, Error, Service};
 use crate::store::tables::tenants::Tenant;
@@ -47,7 +47,7 @@ pub async fn set_tenant(
     context: &Context,
     name: String,
     settings: Settings,
-) -> Result<Changed, Error> {
+) -> Result<TenantChanges, Error> {
     let name = managed(service, context, Some(name)).await?;
     tenants::set(&service.store, name, settings).await
 }
@@ -67,7 +67,7 @@ pub async fn list_tokens(
 
 /// What a new token shall be; the caller's own tenant where none is named.
 #[derive(Debug, Clone)]
-pub struct TokenWish {
+pub struct TokenRequest {
     pub tenant: Option<String>,
     pub name: String,
     pub scopes: Scopes,
@@ -82,12 +82,12 @@ pub struct TokenWish {
 pub async fn create_token(
     service: &Service,
     context: &Context,
-    wish: TokenWish,
+    wish: TokenRequest,
 ) -> Result<String, Error> {
     let tenant = managed(service, context, wish.tenant).await?;
     tokens::create(
         &service.store,
-        Wish {
+        NewToken {
             tenant,
             name: wish.name,
             scopes: wish.scopes,

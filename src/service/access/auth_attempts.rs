@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::auth::credential::Form;
 use crate::store::tables::auth_attempts;
-use crate::store::tables::auth_attempts::Arrival;
+use crate::store::tables::auth_attempts::AuthAttempt;
 use crate::store::{Store, TenantId};
 
 /// How often one kind of one token is written, in microseconds.
@@ -19,7 +19,7 @@ const MAX_KEYS: usize = 10_000;
 
 /// How a request was authenticated, or why it was not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Kind {
+pub enum AuthOutcome {
     /// `Bearer TOKEN`.
     Accepted,
     /// The token alone, without the word in front: it was taken all the same.
@@ -46,14 +46,14 @@ pub enum Kind {
 
 /// A note for another process to read. All times are microseconds since the epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Note {
-    pub kind: Kind,
+pub struct AttemptSummary {
+    pub kind: AuthOutcome,
     pub first_us: i64,
     pub last_us: i64,
     pub times: i64,
 }
 
-impl Kind {
+impl AuthOutcome {
     const ALL: [Self; 11] = [
         Self::Accepted,
         Self::Bare,
@@ -123,8 +123,8 @@ impl Kind {
 
 /// What was seen and not yet written.
 #[derive(Debug, Default)]
-pub struct Arrivals {
-    seen: Mutex<HashMap<(i64, String, Kind), Seen>>,
+pub struct AuthAttempts {
+    seen: Mutex<HashMap<(i64, String, AuthOutcome), Seen>>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -134,9 +134,15 @@ struct Seen {
     written_us: Option<i64>,
 }
 
-impl Arrivals {
+impl AuthAttempts {
     /// Counts one request; answers what is to be written now, if anything is.
-    fn count(&self, tenant: TenantId, token: &str, kind: Kind, now_us: i64) -> Option<Arrival> {
+    fn count(
+        &self,
+        tenant: TenantId,
+        token: &str,
+        kind: AuthOutcome,
+        now_us: i64,
+    ) -> Option<AuthAttempt> {
         let mut all = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (tenant.0, token.to_owned(), kind);
         if all.len() >= MAX_KEYS && !all.contains_key(&key) {
@@ -159,7 +165,7 @@ impl Arrivals {
         }
         let times = std::mem::take(&mut seen.times);
         seen.written_us = Some(now_us);
-        Some(Arrival {
+        Some(AuthAttempt {
             tenant,
             token: token.to_owned(),
             kind: kind.as_str().to_owned(),
@@ -172,11 +178,11 @@ impl Arrivals {
 
 /// Notes a request of a known token.
 pub fn note(
-    arrivals: &Arrivals,
+    arrivals: &AuthAttempts,
     store: &Arc<Store>,
     tenant: TenantId,
     token: &str,
-    kind: Kind,
+    kind: AuthOutcome,
     now_us: i64,
 ) {
     let Some(arrival) = arrivals.count(tenant, token, kind, now_us) else {
@@ -194,7 +200,7 @@ pub fn note(
 }
 
 /// Notes a request that was refused because its credential is nobody's.
-pub fn note_stranger(arrivals: &Arrivals, store: &Arc<Store>, kind: Kind, now_us: i64) {
+pub fn note_stranger(arrivals: &AuthAttempts, store: &Arc<Store>, kind: AuthOutcome, now_us: i64) {
     note(arrivals, store, NOBODY, "", kind, now_us);
 }
 
@@ -209,7 +215,7 @@ pub async fn of_token(
     store: &Store,
     tenant: TenantId,
     token: String,
-) -> Result<Vec<Note>, crate::service::Error> {
+) -> Result<Vec<AttemptSummary>, crate::service::Error> {
     let rows = store
         .read(move |conn| {
             Ok::<_, crate::service::Error>(auth_attempts::of_token(conn, tenant, &token)?)
@@ -218,8 +224,8 @@ pub async fn of_token(
     Ok(rows
         .into_iter()
         .filter_map(|row| {
-            Some(Note {
-                kind: Kind::parse(&row.kind)?,
+            Some(AttemptSummary {
+                kind: AuthOutcome::parse(&row.kind)?,
                 first_us: row.first,
                 last_us: row.last,
                 times: row.times,
@@ -236,8 +242,8 @@ mod tests {
 
     #[test]
     fn the_first_is_written_at_once_and_the_rest_together() {
-        let arrivals = Arrivals::default();
-        let count = |now_us| arrivals.count(TENANT, "t", Kind::Accepted, now_us);
+        let arrivals = AuthAttempts::default();
+        let count = |now_us| arrivals.count(TENANT, "t", AuthOutcome::Accepted, now_us);
         let first = count(100).unwrap();
         assert_eq!((first.first, first.last, first.times), (100, 100, 1));
         assert_eq!(count(200), None);
@@ -248,26 +254,29 @@ mod tests {
             (200, 100 + STEP_US, 3)
         );
         assert!(
-            arrivals.count(TENANT, "t", Kind::Bare, 400).is_some(),
+            arrivals
+                .count(TENANT, "t", AuthOutcome::Bare, 400)
+                .is_some(),
             "another kind"
         );
     }
 
     #[test]
     fn strangers() {
-        let check = |secret: &str, kind| assert_eq!(Kind::of_stranger(secret), kind, "{secret}");
-        check("rct_short", Kind::Cut);
-        check(&crate::auth::token::format([7; 32]), Kind::Unknown);
-        check("SSWS 00abc", Kind::Okta);
-        check(&format!("00{}", "a".repeat(40)), Kind::Okta);
-        check("password", Kind::Unknown);
+        let check =
+            |secret: &str, kind| assert_eq!(AuthOutcome::of_stranger(secret), kind, "{secret}");
+        check("rct_short", AuthOutcome::Cut);
+        check(&crate::auth::token::format([7; 32]), AuthOutcome::Unknown);
+        check("SSWS 00abc", AuthOutcome::Okta);
+        check(&format!("00{}", "a".repeat(40)), AuthOutcome::Okta);
+        check("password", AuthOutcome::Unknown);
     }
 
     #[test]
     fn every_kind_has_its_own_word() {
-        for kind in Kind::ALL {
-            assert_eq!(Kind::parse(kind.as_str()), Some(kind));
+        for kind in AuthOutcome::ALL {
+            assert_eq!(AuthOutcome::parse(kind.as_str()), Some(kind));
         }
-        assert_eq!(Kind::parse("other"), None);
+        assert_eq!(AuthOutcome::parse("other"), None);
     }
 }

@@ -8,8 +8,8 @@ use crate::auth::token::Digest;
 use crate::auth::{Credential, Fields, Principal, Scopes, jwt, token};
 use crate::clock::Clock;
 use crate::issuers::Issuers;
-use crate::service::access::auth_attempts::{self, Arrivals, Kind};
-use crate::service::access::caller_cache::{Callers, Ground, Presumed, Remembered};
+use crate::service::access::auth_attempts::{self, AuthAttempts, AuthOutcome};
+use crate::service::access::caller_cache::{CacheEntry, CachedCaller, CallerCache, Provenance};
 use crate::service::access::last_used;
 use crate::service::error::Unauthenticated;
 use crate::service::{Error, Policy, TenantId};
@@ -45,8 +45,8 @@ pub struct Authenticator {
     pub reads: Arc<CoalescedReads>,
     pub clock: Arc<dyn Clock>,
     pub issuers: Issuers,
-    pub callers: Callers,
-    pub attempts: Arrivals,
+    pub callers: CallerCache,
+    pub attempts: AuthAttempts,
     pub bootstrap: Option<Bootstrap>,
 }
 
@@ -67,7 +67,9 @@ impl Authenticator {
             .as_ref()
             .and_then(|bootstrap| bootstrap.principal_of(&digest))
         {
-            return self.with_policy(digest, principal, Ground::Bootstrap).await;
+            return self
+                .with_policy(digest, principal, Provenance::Bootstrap)
+                .await;
         }
         if jwt::looks_like_jwt(secret) {
             if let Some((principal, epoch)) = self.callers.vouched(&digest, now)
@@ -82,7 +84,7 @@ impl Authenticator {
                 tracing::info!(reason = %rejected, "a JWT was refused");
                 Error::Unauthenticated(Unauthenticated::Invalid)
             })?;
-            let ground = Ground::Issuer(verified.pass);
+            let ground = Provenance::Issuer(verified.pass);
             return self.with_policy(digest, verified.principal, ground).await;
         }
         let found = if token::is_ours(secret) {
@@ -94,16 +96,16 @@ impl Authenticator {
         let now_us = now.as_microsecond();
         let (arrivals, store) = (&self.attempts, self.reads.store());
         let Some(known) = found else {
-            auth_attempts::note_stranger(arrivals, store, Kind::of_stranger(secret), now_us);
+            auth_attempts::note_stranger(arrivals, store, AuthOutcome::of_stranger(secret), now_us);
             return Err(Error::Unauthenticated(Unauthenticated::Invalid));
         };
         let row = &known.token;
         let kind = if row.revoked.is_some() {
-            Kind::Revoked
+            AuthOutcome::Revoked
         } else if is_live(row, now_us) {
-            Kind::of_form(credential.form())
+            AuthOutcome::of_form(credential.form())
         } else {
-            Kind::Expired
+            AuthOutcome::Expired
         };
         auth_attempts::note(arrivals, store, row.tenant, &row.id, kind, now_us);
         if !kind.is_accepted() {
@@ -121,8 +123,8 @@ impl Authenticator {
             scopes: Scopes::parse_known(&row.scopes),
             fields: row.fields.as_deref().map(Fields::of_stored),
         };
-        let ground = Ground::of_row(row, now_us);
-        let caller = Remembered::new(&principal, known.policy, known.epoch, ground);
+        let ground = Provenance::of_row(row, now_us);
+        let caller = CacheEntry::new(&principal, known.policy, known.epoch, ground);
         self.callers.remember(digest, caller);
         Ok((principal, known.policy))
     }
@@ -132,31 +134,31 @@ impl Authenticator {
         &self,
         digest: Digest,
         principal: Principal,
-        ground: Ground,
+        ground: Provenance,
     ) -> Result<(Principal, Policy), Error> {
         let found = self.reads.policy(TenantId(principal.tenant)).await?;
         let (policy, epoch) = found.ok_or(Error::Unauthenticated(Unauthenticated::Invalid))?;
-        let caller = Remembered::new(&principal, policy, epoch, ground);
+        let caller = CacheEntry::new(&principal, policy, epoch, ground);
         self.callers.remember(digest, caller);
         Ok((principal, policy))
     }
 
     /// Returns the caller as it was when its credential was checked last, for [`Authenticator::confirm`]. `None` where the
     /// credential is not in the cache.
-    pub fn presumed(&self, credential: &Credential<'_>) -> Option<Presumed> {
+    pub fn presumed(&self, credential: &Credential<'_>) -> Option<CachedCaller> {
         let at = self.clock.now();
         let digest = token::digest(credential.secret());
         let remembered = self.callers.get(&digest, at)?;
-        Some(Presumed::new(
+        Some(CachedCaller::new(
             remembered,
-            Kind::of_form(credential.form()),
+            AuthOutcome::of_form(credential.form()),
             at,
         ))
     }
 
     /// Returns whether a cached caller still holds: the tenant's access epoch, read together with the answer, is the one that
     /// was read with the caller. Records the use if it does.
-    pub fn confirm(&self, presumed: &Presumed, epoch: i64) -> bool {
+    pub fn confirm(&self, presumed: &CachedCaller, epoch: i64) -> bool {
         if !presumed.is_at(epoch) {
             return false;
         }
@@ -179,7 +181,7 @@ impl Authenticator {
     }
 
     /// Records a request without a valid credential.
-    pub fn note_stranger(&self, kind: Kind) {
+    pub fn note_stranger(&self, kind: AuthOutcome) {
         let now_us = self.clock.now().as_microsecond();
         auth_attempts::note_stranger(&self.attempts, self.reads.store(), kind, now_us);
     }

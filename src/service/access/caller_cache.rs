@@ -12,7 +12,7 @@ use quick_cache::sync::Cache;
 use crate::auth::Principal;
 use crate::auth::token::Digest;
 use crate::issuers::Pass;
-use crate::service::access::auth_attempts::Kind;
+use crate::service::access::auth_attempts::AuthOutcome;
 use crate::service::access::last_used;
 use crate::service::{Context, Policy};
 use crate::store::tables::tokens::Token;
@@ -21,24 +21,24 @@ use crate::store::tables::tokens::Token;
 const MOST: usize = 10_000;
 
 /// The callers that were looked up, by their credentials.
-pub struct Callers(Cache<Digest, Arc<Remembered>>);
+pub struct CallerCache(Cache<Digest, Arc<CacheEntry>>);
 
-impl Default for Callers {
+impl Default for CallerCache {
     fn default() -> Self {
         Self(Cache::new(MOST))
     }
 }
 
 /// A caller, and what was read of it together.
-pub(in crate::service) struct Remembered {
+pub(in crate::service) struct CacheEntry {
     principal: Principal,
     policy: Policy,
     epoch: i64,
-    ground: Ground,
+    ground: Provenance,
 }
 
 /// Why a caller was let in, apart from what moves the epoch.
-pub(in crate::service) enum Ground {
+pub(in crate::service) enum Provenance {
     /// A row among the tokens.
     Row {
         token_id: String,
@@ -53,7 +53,7 @@ pub(in crate::service) enum Ground {
     Issuer(Pass),
 }
 
-impl Ground {
+impl Provenance {
     pub fn of_row(row: &Token, now_us: i64) -> Self {
         Self::Row {
             token_id: row.id.clone(),
@@ -71,8 +71,8 @@ impl Ground {
     }
 }
 
-impl Remembered {
-    pub fn new(principal: &Principal, policy: Policy, epoch: i64, ground: Ground) -> Self {
+impl CacheEntry {
+    pub fn new(principal: &Principal, policy: Policy, epoch: i64, ground: Provenance) -> Self {
         Self {
             principal: principal.clone(),
             policy,
@@ -82,8 +82,8 @@ impl Remembered {
     }
 }
 
-impl Callers {
-    pub(in crate::service) fn remember(&self, digest: Digest, caller: Remembered) {
+impl CallerCache {
+    pub(in crate::service) fn remember(&self, digest: Digest, caller: CacheEntry) {
         self.0.insert(digest, Arc::new(caller));
     }
 
@@ -91,7 +91,7 @@ impl Callers {
         &self,
         digest: &Digest,
         now: Timestamp,
-    ) -> Option<Arc<Remembered>> {
+    ) -> Option<Arc<CacheEntry>> {
         let remembered = self.0.get(digest)?;
         remembered.ground.holds(now).then_some(remembered)
     }
@@ -104,20 +104,24 @@ impl Callers {
         now: Timestamp,
     ) -> Option<(Principal, i64)> {
         let remembered = self.get(digest, now)?;
-        let is_issuers = matches!(remembered.ground, Ground::Issuer(_));
+        let is_issuers = matches!(remembered.ground, Provenance::Issuer(_));
         is_issuers.then(|| (remembered.principal.clone(), remembered.epoch))
     }
 }
 
 /// A caller as it is remembered, to be confirmed.
-pub struct Presumed {
+pub struct CachedCaller {
     context: Context,
-    kind: Kind,
-    remembered: Arc<Remembered>,
+    kind: AuthOutcome,
+    remembered: Arc<CacheEntry>,
 }
 
-impl Presumed {
-    pub(in crate::service) fn new(remembered: Arc<Remembered>, kind: Kind, at: Timestamp) -> Self {
+impl CachedCaller {
+    pub(in crate::service) fn new(
+        remembered: Arc<CacheEntry>,
+        kind: AuthOutcome,
+        at: Timestamp,
+    ) -> Self {
         Self {
             context: Context {
                 principal: remembered.principal.clone(),
@@ -134,7 +138,7 @@ impl Presumed {
         &self.context
     }
 
-    pub(in crate::service) fn kind(&self) -> Kind {
+    pub(in crate::service) fn kind(&self) -> AuthOutcome {
         self.kind
     }
 
@@ -145,7 +149,7 @@ impl Presumed {
     /// The token that is used, and whether its last use is to be written again. `None` for a caller that is no row among the
     /// tokens.
     pub(in crate::service) fn note_use(&self, now_us: i64) -> Option<(&str, bool)> {
-        let Ground::Row {
+        let Provenance::Row {
             token_id,
             last_used,
             ..

@@ -71,7 +71,7 @@ pub struct Settings {
 
 /// A tenant after a change of its settings.
 #[derive(Debug)]
-pub struct Changed {
+pub struct TenantChanges {
     pub tenant: Tenant,
     /// The number of names that several groups share, where the change asked for unique ones. Those
     /// groups stay as they are.
@@ -82,7 +82,7 @@ pub struct Changed {
 ///
 /// # Errors
 /// [`Error::NotFound`].
-pub async fn set(store: &Store, name: String, settings: Settings) -> Result<Changed, Error> {
+pub async fn set(store: &Store, name: String, settings: Settings) -> Result<TenantChanges, Error> {
     store
         .admin(move |conn| {
             let missing = || Error::NotFound(format!("The tenant `{name}`"));
@@ -102,7 +102,7 @@ pub async fn set(store: &Store, name: String, settings: Settings) -> Result<Chan
                 Some(GroupNames::Unique) => Some(group_names::shared(conn, tenant.id)?),
                 _ => None,
             };
-            Ok(Changed {
+            Ok(TenantChanges {
                 tenant,
                 shared_group_names,
             })

@@ -14,7 +14,7 @@ pub const DEFAULT_TENANT: &str = "default";
 
 /// What a new token shall be.
 #[derive(Debug, Clone)]
-pub struct Wish {
+pub struct NewToken {
     pub tenant: String,
     pub name: String,
     pub scopes: Scopes,
@@ -27,7 +27,7 @@ pub struct Wish {
 ///
 /// # Errors
 /// An unknown tenant, a name that is taken in it, an empty name or no scope.
-pub async fn create(store: &Store, wish: Wish, clock: &dyn Clock) -> Result<String, Error> {
+pub async fn create(store: &Store, wish: NewToken, clock: &dyn Clock) -> Result<String, Error> {
     let (id, now_us) = (clock.new_id(), clock.now().as_microsecond());
     if wish.name.trim().is_empty() || wish.name.len() > 200 || wish.name.contains(char::is_control)
     {

@@ -4,13 +4,13 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use scim_core::bulk::{Envelope, Known, Operation, References, Target, Task, Verb};
+use scim_core::bulk::{BulkTarget, Envelope, KnownResource, Operation, References, Task, Verb};
 use scim_core::version::{Precondition, Tags};
 use scim_core::{Registry, ResourceType, ScimError, bulk};
 
 use crate::auth::Scope;
 use crate::clock::Clock;
-use crate::service::bulk::run::{Job, Run, Write};
+use crate::service::bulk::run::{BulkJob, Run, Write};
 use crate::service::bulk::{Done, Outcome};
 use crate::service::provision::representation;
 use crate::service::provision::writes::{Create, Delete, Patch, Replace};
@@ -53,7 +53,7 @@ impl Head {
 /// An operation with its references resolved.
 struct Resolved {
     head: Head,
-    job: Job,
+    job: BulkJob,
     /// The operations that create what it refers to.
     uses: BTreeSet<usize>,
     /// The resource that it writes, where that is not its own.
@@ -107,7 +107,7 @@ impl<'a> Plan<'a> {
     }
 
     /// What each `bulkId` stands for. Ids are given before anything runs, so that all can refer to all.
-    fn known(&self, operations: &mut [Operation]) -> HashMap<String, Known> {
+    fn known(&self, operations: &mut [Operation]) -> HashMap<String, KnownResource> {
         let mut known = HashMap::new();
         for (index, operation) in operations.iter_mut().enumerate() {
             let (Ok(task), Some(bulk_id)) = (&operation.task, &operation.bulk_id) else {
@@ -127,7 +127,7 @@ impl<'a> Plan<'a> {
             let location = representation::location(&self.options.base_url, &task.rt, &resource);
             known.insert(
                 bulk_id.clone(),
-                Known {
+                KnownResource {
                     operation: index,
                     id,
                     location,
@@ -141,7 +141,7 @@ impl<'a> Plan<'a> {
         &self,
         index: usize,
         operation: Operation,
-        known: &HashMap<String, Known>,
+        known: &HashMap<String, KnownResource>,
     ) -> Resolved {
         let Operation {
             method,
@@ -156,8 +156,8 @@ impl<'a> Plan<'a> {
             is_post = task.verb == Verb::Create;
             let id = match &task.target {
                 None => own.map(|known| known.id.clone()),
-                Some(Target::Id(id)) => Some(id.clone()),
-                Some(Target::BulkId(bulk_id)) => references.id(bulk_id),
+                Some(BulkTarget::Id(id)) => Some(id.clone()),
+                Some(BulkTarget::BulkId(bulk_id)) => references.id(bulk_id),
             };
             if let Some(id) = &id {
                 let resource = ResourceId(id.clone());
@@ -179,9 +179,9 @@ impl<'a> Plan<'a> {
         });
         // An operation may refer to itself; there is nothing to wait for.
         let (job, mut uses) = match (job, references.finish()) {
-            (Ok(write), Ok(uses)) => (Job::Ready(Box::new(write)), uses),
-            (_, Err(error)) => (Job::Refused(error.into()), BTreeSet::new()),
-            (Err(error), Ok(_)) => (Job::Refused(error), BTreeSet::new()),
+            (Ok(write), Ok(uses)) => (BulkJob::Ready(Box::new(write)), uses),
+            (_, Err(error)) => (BulkJob::Refused(error.into()), BTreeSet::new()),
+            (Err(error), Ok(_)) => (BulkJob::Refused(error), BTreeSet::new()),
         };
         uses.remove(&index);
         Resolved {

@@ -10,7 +10,7 @@ use scim_core::project::Selection;
 use scim_core::{ScimError, Version};
 
 use crate::service::bulk::Done;
-use crate::service::provision::representation::{Return, Wish, Written};
+use crate::service::provision::representation::{ResponseOptions, Return, Written};
 use crate::service::provision::writes::{Create, Delete, Patch, Replace};
 use crate::service::provision::{passwords, requests};
 use crate::service::{Context, Error, Options, PasswordSync, Service};
@@ -28,7 +28,7 @@ pub(super) enum Write {
     Delete(Delete),
 }
 
-pub(super) enum Job {
+pub(super) enum BulkJob {
     Ready(Box<Write>),
     /// It is wrong by itself, which its turn will tell.
     Refused(Error),
@@ -37,7 +37,7 @@ pub(super) enum Job {
 }
 
 struct Operation {
-    job: Job,
+    job: BulkJob,
     /// The operations that create what it refers to.
     uses: BTreeSet<usize>,
     /// `None`: to be weighed against the stored one before the operation may run.
@@ -51,7 +51,7 @@ pub(super) struct Run {
     failed: HashSet<usize>,
     fail_on_errors: Option<usize>,
     options: Arc<Options>,
-    wish: Wish,
+    wish: ResponseOptions,
 }
 
 /// The numbers of operations, and what became of each.
@@ -81,7 +81,7 @@ impl From<StoreError> for Broken {
 
 impl Run {
     pub fn new(
-        jobs: Vec<(Job, BTreeSet<usize>)>,
+        jobs: Vec<(BulkJob, BTreeSet<usize>)>,
         units: Vec<Vec<usize>>,
         fail_on_errors: Option<usize>,
         options: Arc<Options>,
@@ -91,7 +91,7 @@ impl Run {
             .into_iter()
             .map(|(job, uses)| Operation {
                 password: match &job {
-                    Job::Ready(write) if weighs && write.may_set_password() => None,
+                    BulkJob::Ready(write) if weighs && write.may_set_password() => None,
                     _ => Some(Password::Keep),
                 },
                 job,
@@ -104,7 +104,7 @@ impl Run {
             failed: HashSet::new(),
             fail_on_errors,
             options,
-            wish: Wish {
+            wish: ResponseOptions {
                 selection: Selection::all(),
                 preference: Some(Return::Minimal),
             },
@@ -133,7 +133,7 @@ impl Run {
             .operations
             .iter_mut()
             .filter_map(|operation| match &mut operation.job {
-                Job::Ready(write) => match &mut **write {
+                BulkJob::Ready(write) => match &mut **write {
                     Write::Create(create) => {
                         let password = create.password.take()?;
                         Some((create, password))
@@ -164,7 +164,7 @@ impl Run {
             return;
         }
         let weighed = match &mut operation.job {
-            Job::Ready(write) => match &mut **write {
+            BulkJob::Ready(write) => match &mut **write {
                 Write::Replace(id, replace) => {
                     let wish = replace.password.take().map(Some);
                     passwords::wished(service, context, id, wish).await
@@ -180,7 +180,7 @@ impl Run {
         operation.password = Some(match weighed {
             Ok(password) => password,
             Err(error) => {
-                operation.job = Job::Refused(error);
+                operation.job = BulkJob::Refused(error);
                 Password::Keep
             }
         });
@@ -222,13 +222,13 @@ impl Run {
         operations.into_iter().all(|one| one.password.is_some())
     }
 
-    fn take(&mut self, index: usize) -> (Job, Password) {
+    fn take(&mut self, index: usize) -> (BulkJob, Password) {
         match self.operations.get_mut(index) {
             Some(one) => (
-                std::mem::replace(&mut one.job, Job::Gone),
+                std::mem::replace(&mut one.job, BulkJob::Gone),
                 one.password.take().unwrap_or(Password::Keep),
             ),
-            None => (Job::Gone, Password::Keep),
+            None => (BulkJob::Gone, Password::Keep),
         }
     }
 
@@ -250,9 +250,9 @@ impl Run {
         let missing = self.missing(index);
         let (job, password) = self.take(index);
         let write = match (missing, job) {
-            (Some(error), _) | (None, Job::Refused(error)) => return Ok(Err(error)),
-            (None, Job::Ready(write)) => write,
-            (None, Job::Gone) => return Ok(Err(Error::internal("an operation ran twice"))),
+            (Some(error), _) | (None, BulkJob::Refused(error)) => return Ok(Err(error)),
+            (None, BulkJob::Ready(write)) => write,
+            (None, BulkJob::Gone) => return Ok(Err(Error::internal("an operation ran twice"))),
         };
         let user_name = write.user_name();
         let result = tx.attempt(|tx| write.run(tx, password, &self.options, &self.wish))?;
@@ -274,9 +274,9 @@ impl Run {
         let mut refused = outside;
         for index in &unit {
             let create = match self.take(*index).0 {
-                Job::Ready(write) => write.into_create(),
-                Job::Refused(error) => Err(error),
-                Job::Gone => Err(Error::internal("an operation ran twice")),
+                BulkJob::Ready(write) => write.into_create(),
+                BulkJob::Refused(error) => Err(error),
+                BulkJob::Gone => Err(Error::internal("an operation ran twice")),
             };
             match create {
                 Ok(create) => creates.push((*index, create)),
@@ -322,7 +322,7 @@ fn create_linked(
     tx: &mut Tx<'_>,
     mut creates: Vec<(usize, Create)>,
     options: &Options,
-    wish: &Wish,
+    wish: &ResponseOptions,
 ) -> Result<Vec<(usize, Done)>, Broken> {
     let mut absent: HashSet<String> = creates.iter().map(|(_, create)| create.id()).collect();
     let mut links = Vec::new();
@@ -401,7 +401,7 @@ impl Write {
         tx: &mut Tx<'_>,
         password: Password,
         options: &Options,
-        wish: &Wish,
+        wish: &ResponseOptions,
     ) -> Result<Done, Error> {
         Ok(match self {
             Self::Create(create) => Done::of(Verb::Create, &create.run(tx, options, wish)?),

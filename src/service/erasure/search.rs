@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use scim_core::personal_data::Names;
+use scim_core::personal_data::Identifiers;
 use scim_core::{Document, Registry, ResourceType, indexing};
 use serde_json::{Map, Value, json};
 
@@ -139,7 +139,7 @@ pub async fn look(
     Ok((reach.last, places))
 }
 
-pub fn marks_of(names: &Names) -> Marks {
+pub fn marks_of(names: &Identifiers) -> Marks {
     let actor = |name: String| format!("jwt:{name}");
     Marks {
         pieces: names.pieces().into_iter().take(MOST_NAMES).collect(),
@@ -153,9 +153,9 @@ pub fn marks_of(names: &Names) -> Marks {
 }
 
 /// What is known of a resource before it is erased.
-pub struct Known {
+pub struct Subject {
     pub stored: Option<Stored>,
-    pub names: Names,
+    pub names: Identifiers,
     /// The change that told of its erasure.
     pub erased: Option<(i64, i64)>,
 }
@@ -165,10 +165,10 @@ pub fn known_of(
     tenant: TenantId,
     rt: &ResourceType,
     id: &ResourceId,
-) -> Result<Known, Error> {
+) -> Result<Subject, Error> {
     let stored = resources::get(conn, tenant, &rt.name, id)?;
-    let mut names = Names::of(id.as_str());
-    let learn = |names: &mut Names, text: &str| {
+    let mut names = Identifiers::of(id.as_str());
+    let learn = |names: &mut Identifiers, text: &str| {
         let payload: Map<String, Value> = serde_json::from_str(text).unwrap_or_default();
         names.learn(&payload);
     };
@@ -192,7 +192,7 @@ pub fn known_of(
         return Err(unknown(rt, id.as_str()));
     }
     let erased = latest.filter(|(_, kind, _)| *kind == ChangeKind::Erased);
-    Ok(Known {
+    Ok(Subject {
         erased: erased
             .filter(|_| stored.is_none())
             .map(|(seq, _, at)| (seq, at)),

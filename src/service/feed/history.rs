@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use crate::auth::Scope;
 use crate::service::error::Gone;
 use crate::service::feed::{Change, ChangeKind, View};
-use crate::service::query::directory::{Asker, Depth, MOST, People, Person};
+use crate::service::query::directory::{Depth, DirectoryCaller, MOST, Person, PersonPage};
 use crate::service::{Context, Error, Service};
 use crate::store::tables::changes::Recorded;
 use crate::store::tables::{changes, members, resources};
@@ -74,7 +74,7 @@ pub async fn user_at(
     id: ResourceId,
     at: Timestamp,
 ) -> Result<Person, Error> {
-    let asker = Asker::of(context, &service.registry)?;
+    let asker = DirectoryCaller::of(context, &service.registry)?;
     service
         .read(context, move |conn| {
             reaches(conn, asker.tenant, at)?;
@@ -107,8 +107,8 @@ pub async fn members_at(
     after: Option<ResourceId>,
     limit: u32,
     at: Timestamp,
-) -> Result<People, Error> {
-    let asker = Asker::of(context, &service.registry)?;
+) -> Result<PersonPage, Error> {
+    let asker = DirectoryCaller::of(context, &service.registry)?;
     asker.must_read(&asker.group, "members")?;
     let size = usize::try_from(limit.clamp(1, MOST)).unwrap_or(usize::MAX);
     service
@@ -136,7 +136,7 @@ pub async fn members_at(
                 }
                 people.push(person);
             }
-            Ok(People { people, next })
+            Ok(PersonPage { people, next })
         })
         .await
 }
@@ -172,7 +172,12 @@ enum Was {
     Erased,
 }
 
-fn person_at(conn: &mut Conn, asker: &Asker, id: &ResourceId, at: Timestamp) -> Result<Was, Error> {
+fn person_at(
+    conn: &mut Conn,
+    asker: &DirectoryCaller,
+    id: &ResourceId,
+    at: Timestamp,
+) -> Result<Was, Error> {
     let rt = &asker.user;
     let row = resources::get(conn, asker.tenant, &rt.name, id)?;
     let mut then = Then {
@@ -185,15 +190,15 @@ fn person_at(conn: &mut Conn, asker: &Asker, id: &ResourceId, at: Timestamp) -> 
     each_back(conn, asker.tenant, id, |recorded| {
         let change = &recorded.change;
         if change.resource_type != rt.name {
-            return Step::Stop;
+            return Walk::Stop;
         }
         if change.kind == ChangeKind::Erased && then.document.is_none() {
             is_erased = true;
-            return Step::Stop;
+            return Walk::Stop;
         }
         if change.at <= at_us {
             then.modified = change.at;
-            return Step::Stop;
+            return Walk::Stop;
         }
         match change.kind {
             ChangeKind::Created => then.document = None,
@@ -206,7 +211,7 @@ fn person_at(conn: &mut Conn, asker: &Asker, id: &ResourceId, at: Timestamp) -> 
                 }
             }
         }
-        Step::On
+        Walk::On
     })?;
     if is_erased {
         return Ok(Was::Erased);
@@ -228,7 +233,7 @@ fn created(conn: &mut Conn, tenant: TenantId, id: &ResourceId) -> Result<Option<
         if recorded.change.kind == ChangeKind::Created {
             found = Some(recorded.change.at);
         }
-        Step::On
+        Walk::On
     })?;
     Ok(found)
 }
@@ -236,7 +241,7 @@ fn created(conn: &mut Conn, tenant: TenantId, id: &ResourceId) -> Result<Option<
 /// The ids of all in a group at a moment, also through groups that were in it. `direct` are the group's own.
 fn ids_within(
     conn: &mut Conn,
-    asker: &Asker,
+    asker: &DirectoryCaller,
     group: &ResourceId,
     direct: BTreeSet<ResourceId>,
     at: Timestamp,
@@ -270,7 +275,7 @@ fn ids_within(
 /// Those that are groups, or were when they were deleted.
 fn groups_among(
     conn: &mut Conn,
-    asker: &Asker,
+    asker: &DirectoryCaller,
     ids: &BTreeSet<ResourceId>,
 ) -> Result<Vec<ResourceId>, Error> {
     let wanted: Vec<ResourceId> = ids.iter().cloned().collect();
@@ -297,7 +302,7 @@ fn groups_among(
 /// The ids of a group's direct members at a moment.
 fn ids_at(
     conn: &mut Conn,
-    asker: &Asker,
+    asker: &DirectoryCaller,
     group: &ResourceId,
     at: Timestamp,
 ) -> Result<BTreeSet<ResourceId>, Error> {
@@ -309,11 +314,11 @@ fn ids_at(
     let mut is_erased = false;
     each_back(conn, asker.tenant, group, |recorded| {
         if recorded.change.resource_type != asker.group.name {
-            return Step::Stop;
+            return Walk::Stop;
         }
         if recorded.change.kind == ChangeKind::Erased && !was_there {
             is_erased = true;
-            return Step::Stop;
+            return Walk::Stop;
         }
         if recorded.change.at > at_us {
             match recorded.change.kind {
@@ -322,10 +327,10 @@ fn ids_at(
                 _ => {}
             }
         } else if is_there {
-            return Step::Stop;
+            return Walk::Stop;
         }
         past.push(recorded);
-        Step::On
+        Walk::On
     })?;
     if is_erased {
         return Err(erased(&asker.group, group));
@@ -378,7 +383,7 @@ fn step(ids: &mut BTreeSet<ResourceId>, recorded: &Recorded, adds: ChangeKind) {
 
 /// Whether to go further back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Step {
+enum Walk {
     On,
     Stop,
 }
@@ -388,7 +393,7 @@ fn each_back(
     conn: &mut Conn,
     tenant: TenantId,
     id: &ResourceId,
-    mut visit: impl FnMut(Recorded) -> Step,
+    mut visit: impl FnMut(Recorded) -> Walk,
 ) -> Result<(), Error> {
     let mut before = None;
     loop {
@@ -396,7 +401,7 @@ fn each_back(
         let is_end = u32::try_from(rows.len()).unwrap_or(CHUNK) < CHUNK;
         before = rows.last().map(|row| row.seq);
         for row in rows {
-            if visit(row) == Step::Stop {
+            if visit(row) == Walk::Stop {
                 return Ok(());
             }
         }

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use tokio::sync::OnceCell;
 
 use crate::auth::Fields;
-use crate::service::feed::{Page, Wanted, push, reading};
+use crate::service::feed::{ChangeFilter, Page, push, reading};
 use crate::service::{Context, Error, Service};
 use crate::store::TenantId;
 
@@ -21,32 +21,32 @@ const SWEEP_AT: usize = 64;
 
 /// The readings that somebody waits for or still has.
 #[derive(Debug)]
-pub struct Bursts<T>(Mutex<Readings<T>>);
+pub struct SharedReads<T>(Mutex<Readings<T>>);
 
 #[derive(Debug)]
 struct Readings<T> {
-    by_stand: HashMap<Stand, Weak<OnceCell<Burst<T>>>>,
+    by_stand: HashMap<ReaderPosition, Weak<OnceCell<Batch<T>>>>,
     sweep_at: usize,
 }
 
 /// Where somebody stands, and what he wants and may see of what comes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Stand {
+struct ReaderPosition {
     tenant: TenantId,
     after: i64,
-    wanted: Wanted,
+    wanted: ChangeFilter,
     fields: Option<Fields>,
 }
 
 /// The next piece of the feed.
 #[derive(Debug, Clone)]
-pub struct Burst<T> {
+pub struct Batch<T> {
     /// Up to where it goes.
     pub next: i64,
     pub form: T,
 }
 
-impl<T> Default for Bursts<T> {
+impl<T> Default for SharedReads<T> {
     fn default() -> Self {
         Self(Mutex::new(Readings {
             by_stand: HashMap::new(),
@@ -55,7 +55,7 @@ impl<T> Default for Bursts<T> {
     }
 }
 
-impl<T: Clone + Send + Sync + 'static> Bursts<T> {
+impl<T: Clone + Send + Sync + 'static> SharedReads<T> {
     /// What comes behind `after`, of the primary; its `next` is `after` where there is nothing yet. Everybody brings it into
     /// the same form.
     ///
@@ -66,22 +66,22 @@ impl<T: Clone + Send + Sync + 'static> Bursts<T> {
         service: &Service,
         context: &Context,
         after: i64,
-        wanted: &Wanted,
+        wanted: &ChangeFilter,
         form: fn(Page) -> T,
-    ) -> Result<Burst<T>, Error> {
+    ) -> Result<Batch<T>, Error> {
         let read = async || {
             let work = reading(service, context, after, wanted.clone(), MOST, push)?;
             let work = move |conn: &mut _| {
                 let page = work(conn)?;
                 let next = page.next;
-                Ok::<_, Error>(Burst {
+                Ok::<_, Error>(Batch {
                     next,
                     form: form(page),
                 })
             };
             service.store.read(work).await
         };
-        let stand = Stand {
+        let stand = ReaderPosition {
             tenant: context.tenant(),
             after,
             wanted: wanted.clone(),
@@ -100,7 +100,7 @@ impl<T: Clone + Send + Sync + 'static> Bursts<T> {
         read().await
     }
 
-    fn join(&self, stand: Stand) -> Arc<OnceCell<Burst<T>>> {
+    fn join(&self, stand: ReaderPosition) -> Arc<OnceCell<Batch<T>>> {
         let mut readings = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Readings { by_stand, sweep_at } = &mut *readings;
         if by_stand.len() >= *sweep_at {
@@ -120,34 +120,34 @@ impl<T: Clone + Send + Sync + 'static> Bursts<T> {
 mod tests {
     use super::*;
 
-    fn at(after: i64) -> Stand {
-        Stand {
+    fn at(after: i64) -> ReaderPosition {
+        ReaderPosition {
             tenant: TenantId(1),
             after,
-            wanted: Wanted::default(),
+            wanted: ChangeFilter::default(),
             fields: None,
         }
     }
 
     #[test]
     fn a_reading_is_shared_while_somebody_has_it() {
-        let bursts = Bursts::<i64>::default();
+        let bursts = SharedReads::<i64>::default();
         let one = bursts.join(at(1));
         assert!(Arc::ptr_eq(&one, &bursts.join(at(1))));
         assert!(!Arc::ptr_eq(&one, &bursts.join(at(2))));
-        let limited = Stand {
+        let limited = ReaderPosition {
             fields: Fields::parse(vec!["userName".to_owned()]).ok(),
             ..at(1)
         };
         assert!(!Arc::ptr_eq(&one, &bursts.join(limited)));
-        one.set(Burst { next: 2, form: 7 }).unwrap();
+        one.set(Batch { next: 2, form: 7 }).unwrap();
         drop(one);
         assert!(bursts.join(at(1)).get().is_none());
     }
 
     #[test]
     fn readings_that_are_over_are_forgotten() {
-        let bursts = Bursts::<i64>::default();
+        let bursts = SharedReads::<i64>::default();
         let kept = bursts.join(at(0));
         for after in 1..1_000 {
             bursts.join(at(after));

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use scim_core::field_mask::Limit;
+use scim_core::field_mask::FieldMask;
 use scim_core::project::{Selection, project};
 use scim_core::{Registry, ResourceType};
 use serde_json::{Map, Value};
 
 use crate::service::Context;
-use crate::service::feed::{Change, Difference, Item};
+use crate::service::feed::{Change, Difference, SnapshotItem};
 use crate::store::tables::changes::{ChangeKind, EMPTIED, Recorded};
 use crate::store::tables::resources::Stored;
 
@@ -16,7 +16,7 @@ use crate::store::tables::resources::Stored;
 #[derive(Clone)]
 pub struct View {
     registry: Arc<Registry>,
-    limit: Option<Limit>,
+    limit: Option<FieldMask>,
     selection: Selection,
     sees_members: bool,
 }
@@ -104,10 +104,10 @@ impl View {
     }
 
     /// `None` for a resource whose type is no longer declared.
-    pub fn item(&self, row: Stored) -> Option<Item> {
+    pub fn item(&self, row: Stored) -> Option<SnapshotItem> {
         let rt = self.registry.by_name(&row.resource_type)?;
         let document: Map<String, Value> = serde_json::from_str(&row.doc).unwrap_or_default();
-        Some(Item {
+        Some(SnapshotItem {
             resource: self.shown(rt, document),
             id: row.id.into_string(),
             resource_type: row.resource_type,
@@ -137,7 +137,7 @@ impl View {
             after: after.and_then(|value| self.shown_at(rt, path, value)),
         };
         let is_secret = before.is_none() && after.is_none();
-        let may_name = |limit: &Limit| {
+        let may_name = |limit: &FieldMask| {
             rt.attr_by_key(path)
                 .is_some_and(|path| limit.allows(rt, &path))
         };

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use scim_core::project::Selection;
-use scim_core::render::{Meta, Roll};
+use scim_core::render::{MemberStream, Meta};
 use scim_core::views::{GroupView, MemberView};
 use scim_core::{ResourceType, Version, render};
 use serde_json::Value;
@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::service::Error;
 use crate::store::query::coalesce::CoalescedReads;
 use crate::store::query::lookup;
-use crate::store::query::lookup::{By, Shown, Sight, What};
+use crate::store::query::lookup::{LookupKey, LookupResult, LookupShape, ResourceView};
 use crate::store::tables::members;
 use crate::store::tables::members::{GroupRow, MemberRow};
 use crate::store::tables::resources::Stored;
@@ -23,17 +23,17 @@ pub struct Resource {
     pub location: String,
     /// The tag that `meta.version` in the body is.
     pub version: Version,
-    pub body: Body,
+    pub body: ResourceText,
 }
 
 /// The text of an answer. One that may be very long is in pieces, so that it is not copied as it grows.
 #[derive(Debug, Clone)]
-pub enum Body {
+pub enum ResourceText {
     Whole(String),
     Pieces(Vec<String>),
 }
 
-impl Body {
+impl ResourceText {
     pub fn into_text(self) -> String {
         match self {
             Self::Whole(text) => text,
@@ -44,7 +44,7 @@ impl Body {
 
 /// What a read finds.
 #[derive(Debug, Clone)]
-pub enum Found {
+pub enum ReadOutcome {
     Resource(Resource),
     /// The reader has this version already.
     NotModified(Version),
@@ -59,7 +59,7 @@ pub enum Written {
 
 /// What the writer would like to be answered.
 #[derive(Debug, Clone)]
-pub struct Wish {
+pub struct ResponseOptions {
     pub selection: Selection,
     /// `Prefer: return=…` (RFC 7240 section 4.2).
     pub preference: Option<Return>,
@@ -71,7 +71,7 @@ pub enum Return {
     Representation,
 }
 
-impl Wish {
+impl ResponseOptions {
     /// The same, for a write with this body: what it sent of what is returned on request is returned to it.
     #[must_use]
     pub fn and_sent(mut self, rt: &ResourceType, body: &Value) -> Self {
@@ -102,7 +102,7 @@ pub fn one(
     row: Stored,
     selection: &Selection,
 ) -> Result<Resource, Error> {
-    if let Some(roll) = Roll::begin(rt, &row.doc, selection) {
+    if let Some(roll) = MemberStream::begin(rt, &row.doc, selection) {
         return rolled(conn, tenant, base_url, rt, &row, roll);
     }
     let rows = [row];
@@ -118,13 +118,13 @@ fn rolled(
     base_url: &str,
     rt: &ResourceType,
     row: &Stored,
-    mut roll: Roll,
+    mut roll: MemberStream,
 ) -> Result<Resource, Error> {
     members::each(conn, tenant, &row.id, |member| {
         roll.push(&member_view(base_url, member));
     })?;
     let (location, version) = (location(base_url, rt, &row.id), row.version.into());
-    let body = Body::Pieces(roll.end(&meta(rt, row, &location, version)));
+    let body = ResourceText::Pieces(roll.end(&meta(rt, row, &location, version)));
     Ok(Resource {
         location,
         version,
@@ -250,7 +250,7 @@ fn resource(
     let meta = meta(rt, row, &location, version);
     let (members, groups) = (members.as_deref(), groups.as_deref());
     let body = render::render(rt, &row.doc, &meta, members, groups, selection);
-    let body = Body::Whole(body);
+    let body = ResourceText::Whole(body);
     Resource {
         location,
         version,
@@ -279,8 +279,8 @@ impl<'a> Lookup<'a> {
         })
     }
 
-    fn what(&self) -> What {
-        What {
+    fn what(&self) -> LookupShape {
+        LookupShape {
             resource_type: self.rt.name.clone(),
             groups: self.has_groups,
         }
@@ -294,8 +294,8 @@ impl<'a> Lookup<'a> {
         &self,
         reads: &CoalescedReads,
         tenant: TenantId,
-        by: By,
-    ) -> Result<Sight, StoreError> {
+        by: LookupKey,
+    ) -> Result<LookupResult, StoreError> {
         reads.resource(tenant, self.what(), by).await
     }
 
@@ -303,19 +303,24 @@ impl<'a> Lookup<'a> {
     ///
     /// # Errors
     /// Where the database does not answer.
-    pub fn find_in(&self, conn: &mut Conn, tenant: TenantId, by: &By) -> Result<Sight, StoreError> {
+    pub fn find_in(
+        &self,
+        conn: &mut Conn,
+        tenant: TenantId,
+        by: &LookupKey,
+    ) -> Result<LookupResult, StoreError> {
         lookup::one(conn, tenant, &self.what(), by)
     }
 
     /// The version that [`Lookup::render`] tells.
-    pub fn version(&self, found: &Shown) -> Version {
+    pub fn version(&self, found: &ResourceView) -> Version {
         // Addresses are no part of a version.
         let view = |row: &GroupRow| group_view("", row.clone());
         let groups: Vec<_> = found.groups.iter().map(view).collect();
         Version::showing(found.row.version, &groups)
     }
 
-    pub fn render(&self, base_url: &str, found: Shown) -> Resource {
+    pub fn render(&self, base_url: &str, found: ResourceView) -> Resource {
         let view = |row: GroupRow| group_view(base_url, row);
         let groups: Vec<_> = found.groups.into_iter().map(view).collect();
         let groups = self.has_groups.then_some(groups);

@@ -7,12 +7,14 @@ use scim_core::{Precondition, ResourceType, ScimError};
 use serde_json::Value;
 
 use crate::auth::Scope;
-use crate::service::access::caller_cache::Presumed;
-use crate::service::provision::representation::{Found, Lookup, Resource, Wish, Written};
+use crate::service::access::caller_cache::CachedCaller;
+use crate::service::provision::representation::{
+    Lookup, ReadOutcome, Resource, ResponseOptions, Written,
+};
 use crate::service::provision::writes::{Create, Delete, Patch, Replace};
 use crate::service::provision::{passwords, representation};
 use crate::service::{Context, Error, PasswordSync, Service};
-use crate::store::query::lookup::By;
+use crate::store::query::lookup::LookupKey;
 use crate::store::tables::resources;
 use crate::store::tables::resources::Holder;
 use crate::store::{ResourceId, Tx, Unique};
@@ -26,7 +28,7 @@ pub async fn create(
     context: &Context,
     rt: &Arc<ResourceType>,
     body: &Value,
-    wish: Wish,
+    wish: ResponseOptions,
 ) -> Result<Written, Error> {
     context.require(Scope::Scim)?;
     let id = ResourceId(service.clock.new_id());
@@ -57,13 +59,13 @@ pub async fn get(
     id: ResourceId,
     selection: Selection,
     precondition: Precondition,
-) -> Result<Found, Error> {
+) -> Result<ReadOutcome, Error> {
     context.require(Scope::Read)?;
     let selection = selection.within(context.limit());
     let (tenant, options) = (context.tenant(), Arc::clone(&service.options));
     let lookup = Lookup::of(rt, &selection).filter(|_| !service.is_read_behind(context));
     if let Some(lookup) = lookup {
-        let seen = lookup.find(&service.reads, tenant, By::Id(id.clone()));
+        let seen = lookup.find(&service.reads, tenant, LookupKey::Id(id.clone()));
         let seen = seen
             .await?
             .shown
@@ -81,11 +83,11 @@ pub async fn get(
                     return Err(Error::PreconditionFailed(version));
                 }
                 if precondition.has(&version) {
-                    return Ok(Found::NotModified(version));
+                    return Ok(ReadOutcome::NotModified(version));
                 }
             }
             representation::one(conn, tenant, &options.base_url, &rt, row, &selection)
-                .map(Found::Resource)
+                .map(ReadOutcome::Resource)
         })
         .await
 }
@@ -96,12 +98,12 @@ pub async fn get(
 /// As [`get`].
 pub async fn glance(
     service: &Service,
-    presumed: &Presumed,
+    presumed: &CachedCaller,
     rt: &Arc<ResourceType>,
     id: &ResourceId,
     selection: Selection,
     precondition: &Precondition,
-) -> Result<Option<Found>, Error> {
+) -> Result<Option<ReadOutcome>, Error> {
     let context = presumed.context();
     let selection = selection.within(context.limit());
     let may = context.require(Scope::Read).is_ok() && !service.is_read_behind(context);
@@ -109,7 +111,7 @@ pub async fn glance(
     let Some(lookup) = lookup else {
         return Ok(None);
     };
-    let by = By::Id(id.clone());
+    let by = LookupKey::Id(id.clone());
     let seen = lookup.find(&service.reads, context.tenant(), by).await?;
     if !service.authenticator.confirm(presumed, seen.epoch) {
         return Ok(None);
@@ -120,14 +122,14 @@ pub async fn glance(
 }
 
 /// The answer to a read of this resource.
-fn conditional(resource: Resource, precondition: &Precondition) -> Result<Found, Error> {
+fn conditional(resource: Resource, precondition: &Precondition) -> Result<ReadOutcome, Error> {
     if !precondition.allows_read(&resource.version) {
         return Err(Error::PreconditionFailed(resource.version));
     }
     Ok(if precondition.has(&resource.version) {
-        Found::NotModified(resource.version)
+        ReadOutcome::NotModified(resource.version)
     } else {
-        Found::Resource(resource)
+        ReadOutcome::Resource(resource)
     })
 }
 
@@ -142,7 +144,7 @@ pub async fn replace(
     rt: &Arc<ResourceType>,
     id: ResourceId,
     body: &Value,
-    wish: Wish,
+    wish: ResponseOptions,
     precondition: Precondition,
 ) -> Result<Written, Error> {
     context.require(Scope::Scim)?;
@@ -172,7 +174,7 @@ pub async fn patch(
     rt: &Arc<ResourceType>,
     id: ResourceId,
     body: &Value,
-    wish: Wish,
+    wish: ResponseOptions,
     precondition: Precondition,
 ) -> Result<Written, Error> {
     context.require(Scope::Scim)?;

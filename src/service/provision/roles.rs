@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use scim_core::assigned::Named;
+use scim_core::assigned::NamedAssignment;
 use scim_core::diff::AttrChange;
 use scim_core::indexing::IndexRow;
 use scim_core::registry::AttrRef;
@@ -40,7 +40,7 @@ pub(in crate::service) fn settle(
         let ids: BTreeSet<&str> = assigned::ids(after, assignable.attribute).collect();
         let ids: Vec<ResourceId> = ids.into_iter().filter_map(ResourceId::parse).collect();
         let tenant = tx.tenant();
-        let there: HashMap<String, Named> = resources::get_many(tx.conn(), tenant, &ids)?
+        let there: HashMap<String, NamedAssignment> = resources::get_many(tx.conn(), tenant, &ids)?
             .into_iter()
             .map(named)
             .collect::<Result<_, Error>>()?;
@@ -77,9 +77,9 @@ pub(in crate::service) fn settle(
     Ok(())
 }
 
-fn named(stored: Stored) -> Result<(String, Named), Error> {
+fn named(stored: Stored) -> Result<(String, NamedAssignment), Error> {
     let document = Document::parse(&stored.doc).map_err(Error::internal)?;
-    let named = Named {
+    let named = NamedAssignment {
         resource_type: stored.resource_type,
         display: indexing::label(&document),
     };

@@ -8,7 +8,7 @@ use scim_core::{Precondition, ResourceType, Version, secrets};
 use crate::service::provision::representation;
 use crate::service::provision::representation::{Lookup, Return, Written};
 use crate::service::{Context, Error, GroupNames, Options};
-use crate::store::query::lookup::By;
+use crate::store::query::lookup::LookupKey;
 use crate::store::tables::changes::{Change, ChangeKind};
 use crate::store::tables::resources;
 use crate::store::tables::resources::Stored;
@@ -110,7 +110,7 @@ impl Writer {
         let tenant = tx.tenant();
         let (conn, rt) = (tx.conn(), &self.rt);
         if let Some(lookup) = Lookup::of(rt, selection) {
-            let found = lookup.find_in(conn, tenant, &By::Id(self.id.clone()))?;
+            let found = lookup.find_in(conn, tenant, &LookupKey::Id(self.id.clone()))?;
             let found = found
                 .shown
                 .ok_or_else(|| Error::no_resource(rt, &self.id))?;

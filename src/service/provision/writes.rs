@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use scim_core::admit::Admitted;
 use scim_core::members::{Member, MemberEdit};
-use scim_core::registry::Access;
+use scim_core::registry::ClientAccess;
 use scim_core::{Document, Precondition, ResourceType, admit, indexing, patch};
 use serde_json::{Value, json};
 
-use crate::service::provision::representation::{Return, Wish, Written};
+use crate::service::provision::representation::{ResponseOptions, Return, Written};
 use crate::service::provision::writer::Writer;
 use crate::service::provision::{group_names, representation, roles};
 use crate::service::{Context, Error, Options, PatchAnswer};
@@ -88,7 +88,12 @@ impl Create {
         self.new.hot.user_name.clone()
     }
 
-    pub fn run(self, tx: &mut Tx<'_>, options: &Options, wish: &Wish) -> Result<Written, Error> {
+    pub fn run(
+        self,
+        tx: &mut Tx<'_>,
+        options: &Options,
+        wish: &ResponseOptions,
+    ) -> Result<Written, Error> {
         let Self {
             writer,
             new,
@@ -123,8 +128,8 @@ impl Create {
 /// The routes let no write through, but a bulk request may name any type.
 fn writable(rt: &ResourceType) -> Result<(), Error> {
     match rt.access {
-        Access::ReadWrite => Ok(()),
-        Access::ReadOnly => Err(Error::ReadOnly(rt.name.clone())),
+        ClientAccess::ReadWrite => Ok(()),
+        ClientAccess::ReadOnly => Err(Error::ReadOnly(rt.name.clone())),
     }
 }
 
@@ -205,7 +210,7 @@ impl Replace {
         tx: &mut Tx<'_>,
         password: Password,
         options: &Options,
-        wish: &Wish,
+        wish: &ResponseOptions,
     ) -> Result<Written, Error> {
         let writer = self.writer;
         let stored = writer.current_if(tx, &self.precondition)?;
@@ -254,7 +259,7 @@ impl Patch {
         tx: &mut Tx<'_>,
         password: Password,
         options: &Options,
-        wish: &Wish,
+        wish: &ResponseOptions,
     ) -> Result<Written, Error> {
         let (writer, patch) = (self.writer, self.patch);
         let stored = writer.current_if(tx, &self.precondition)?;

@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 
 use crate::clock::{self, Clock};
 use crate::service::Error;
-use crate::store::query::page::{Edge, Key, Place, Way};
+use crate::store::query::page::{Direction, Edge, Key, PagePosition};
 use crate::store::tables::node_secrets;
 use crate::store::{ResourceId, Store};
 
@@ -38,7 +38,7 @@ pub struct Binding([u8; 32]);
 /// What a cursor says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Opened {
-    pub place: Place,
+    pub place: PagePosition,
     /// The size of the pages of this walk.
     pub count: u32,
 }
@@ -95,7 +95,7 @@ impl Cursors {
         let sealed = Sealed {
             at: at_us,
             count: *count,
-            onwards: place.way == Way::Onwards,
+            onwards: place.way == Direction::Onwards,
             including: place.edge.including,
             value: match value {
                 SortKey::Bool(truth) => Value::B(*truth),
@@ -136,16 +136,16 @@ impl Cursors {
         };
         let id = ResourceId::parse(sealed.id).ok_or_else(invalid)?;
         let way = if sealed.onwards {
-            Way::Onwards
+            Direction::Onwards
         } else {
-            Way::Backwards
+            Direction::Backwards
         };
         let edge = Edge {
             key: Key { value, id },
             including: sealed.including,
         };
         Ok(Opened {
-            place: Place { way, edge },
+            place: PagePosition { way, edge },
             count: sealed.count,
         })
     }
@@ -196,8 +196,8 @@ mod tests {
     fn opened(value: SortKey) -> Opened {
         let id = ResourceId::parse("0190a8f2-7c1b-7e53-b9a4-000000000001").unwrap();
         Opened {
-            place: Place {
-                way: Way::Backwards,
+            place: PagePosition {
+                way: Direction::Backwards,
                 edge: Edge {
                     key: Key { value, id },
                     including: true,

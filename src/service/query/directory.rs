@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use scim_core::field_mask::Limit;
+use scim_core::field_mask::FieldMask;
 use scim_core::name::ENTERPRISE_USER;
 use scim_core::{Registry, ResourceType};
 use serde_json::{Map, Value};
@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use crate::auth::Scope;
 use crate::service::{Context, Error, Service};
 use crate::store::query::directory;
-use crate::store::query::directory::{Column, Match};
+use crate::store::query::directory::{LookupColumn, Match};
 use crate::store::tables::resources::Stored;
 use crate::store::tables::{members, resources};
 use crate::store::{Conn, ResourceId, TenantId};
@@ -91,7 +91,7 @@ pub struct Entry {
 
 /// A group as an application sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Team {
+pub struct GroupSummary {
     pub id: String,
     pub display_name: Option<String>,
     pub external_id: Option<String>,
@@ -99,7 +99,7 @@ pub struct Team {
 
 /// A group that a user is in.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct InTeam {
+pub struct GroupMember {
     pub id: String,
     pub display_name: Option<String>,
     /// Not only through another group.
@@ -139,7 +139,7 @@ pub struct Pair {
 
 /// A page of people.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct People {
+pub struct PersonPage {
     pub people: Vec<Person>,
     /// Where the next page starts; `None` at the end.
     pub next: Option<String>,
@@ -147,14 +147,14 @@ pub struct People {
 
 /// What all questions share.
 #[derive(Clone)]
-pub(in crate::service) struct Asker {
+pub(in crate::service) struct DirectoryCaller {
     pub tenant: TenantId,
-    limit: Option<Limit>,
+    limit: Option<FieldMask>,
     pub user: Arc<ResourceType>,
     pub group: Arc<ResourceType>,
 }
 
-impl Asker {
+impl DirectoryCaller {
     pub fn of(context: &Context, registry: &Registry) -> Result<Self, Error> {
         context.require(Scope::Read)?;
         let rt = |name: &str| {
@@ -230,10 +230,10 @@ impl Asker {
         }
     }
 
-    fn team(&self, row: Stored) -> Team {
+    fn team(&self, row: Stored) -> GroupSummary {
         let document = self.document(&self.group, &row);
         let text = |name: &str| Some(document.get(name)?.as_str()?.to_owned());
-        Team {
+        GroupSummary {
             display_name: text("displayName"),
             external_id: text("externalId"),
             id: row.id.into_string(),
@@ -284,11 +284,16 @@ impl Asker {
         let rt = self.user.name.as_str();
         let found = match key {
             Key::UserName(_) => {
-                directory::by_column(conn, self.tenant, rt, Column::UserName, &value, limit)
+                directory::by_column(conn, self.tenant, rt, LookupColumn::UserName, &value, limit)
             }
-            Key::ExternalId(_) => {
-                directory::by_column(conn, self.tenant, rt, Column::ExternalId, &value, limit)
-            }
+            Key::ExternalId(_) => directory::by_column(
+                conn,
+                self.tenant,
+                rt,
+                LookupColumn::ExternalId,
+                &value,
+                limit,
+            ),
             Key::Email(_) | Key::Prefix(_) => {
                 directory::users_by_attribute(conn, self.tenant, path, &value, limit)
             }
@@ -299,8 +304,8 @@ impl Asker {
     /// Those whose names or e-mails begin so, in the order of what begins so; in what the caller may read.
     fn search(&self, conn: &mut Conn, text: &str, limit: u32) -> Result<Vec<ResourceId>, Error> {
         let paths = [
-            ("userName", Some(Column::UserName)),
-            ("displayName", Some(Column::DisplayName)),
+            ("userName", Some(LookupColumn::UserName)),
+            ("displayName", Some(LookupColumn::DisplayName)),
             ("name.givenName", None),
             ("name.familyName", None),
             ("emails.value", None),
@@ -335,7 +340,7 @@ impl Asker {
 /// # Errors
 /// [`Error::NotFound`].
 pub async fn user(service: &Service, context: &Context, id: ResourceId) -> Result<Person, Error> {
-    let asker = Asker::of(context, &service.registry)?;
+    let asker = DirectoryCaller::of(context, &service.registry)?;
     service
         .read(context, move |conn| {
             let row = asker.find_user(conn, &id)?;
@@ -354,7 +359,7 @@ pub async fn users(
     key: Key,
     limit: u32,
 ) -> Result<Vec<Person>, Error> {
-    let asker = Asker::of(context, &service.registry)?;
+    let asker = DirectoryCaller::of(context, &service.registry)?;
     let limit = limit.clamp(1, MOST);
     service
         .read(context, move |conn| {
@@ -373,8 +378,8 @@ pub async fn groups_of(
     context: &Context,
     id: ResourceId,
     depth: Depth,
-) -> Result<Vec<InTeam>, Error> {
-    let asker = Asker::of(context, &service.registry)?;
+) -> Result<Vec<GroupMember>, Error> {
+    let asker = DirectoryCaller::of(context, &service.registry)?;
     asker.must_read(&asker.user, "groups")?;
     service
         .read(context, move |conn| {
@@ -383,7 +388,7 @@ pub async fn groups_of(
             Ok(rows
                 .into_iter()
                 .filter(|row| row.direct || depth == Depth::Nested)
-                .map(|row| InTeam {
+                .map(|row| GroupMember {
                     id: row.group.into_string(),
                     display_name: row.display,
                     direct: row.direct,
@@ -397,8 +402,12 @@ pub async fn groups_of(
 ///
 /// # Errors
 /// [`Error::NotFound`].
-pub async fn group(service: &Service, context: &Context, id: ResourceId) -> Result<Team, Error> {
-    let asker = Asker::of(context, &service.registry)?;
+pub async fn group(
+    service: &Service,
+    context: &Context,
+    id: ResourceId,
+) -> Result<GroupSummary, Error> {
+    let asker = DirectoryCaller::of(context, &service.registry)?;
     service
         .read(context, move |conn| {
             let row = asker.find_group(conn, &id)?;
@@ -416,8 +425,8 @@ pub async fn groups(
     context: &Context,
     display_name: String,
     limit: u32,
-) -> Result<Vec<Team>, Error> {
-    let asker = Asker::of(context, &service.registry)?;
+) -> Result<Vec<GroupSummary>, Error> {
+    let asker = DirectoryCaller::of(context, &service.registry)?;
     asker.must_read(&asker.group, "displayName")?;
     let limit = limit.clamp(1, MOST);
     service
@@ -429,7 +438,7 @@ pub async fn groups(
             };
             let value = path.comparable(&display_name);
             let rt = asker.group.name.as_str();
-            let column = Column::DisplayName;
+            let column = LookupColumn::DisplayName;
             let ids = directory::by_column(conn, asker.tenant, rt, column, &value, limit)?;
             let rows = resources::get_many(conn, asker.tenant, &ids)?;
             Ok(rows.into_iter().map(|row| asker.team(row)).collect())
@@ -448,8 +457,8 @@ pub async fn members_of(
     depth: Depth,
     after: Option<ResourceId>,
     limit: u32,
-) -> Result<People, Error> {
-    let asker = Asker::of(context, &service.registry)?;
+) -> Result<PersonPage, Error> {
+    let asker = DirectoryCaller::of(context, &service.registry)?;
     asker.must_read(&asker.group, "members")?;
     let limit = limit.clamp(1, MOST);
     service
@@ -469,7 +478,7 @@ pub async fn members_of(
             let size = usize::try_from(limit).unwrap_or(usize::MAX);
             let more = ids.len() > size;
             let ids: Vec<ResourceId> = ids.into_iter().take(size).collect();
-            Ok(People {
+            Ok(PersonPage {
                 next: ids.last().filter(|_| more).map(ToString::to_string),
                 people: asker.people(conn, &ids)?,
             })
@@ -488,7 +497,7 @@ pub async fn check(
     context: &Context,
     pairs: Vec<Pair>,
 ) -> Result<Vec<Membership>, Error> {
-    let asker = Asker::of(context, &service.registry)?;
+    let asker = DirectoryCaller::of(context, &service.registry)?;
     asker.must_read_memberships()?;
     if pairs.len() > MOST_CHECKS {
         return Err(Error::BadRequest(format!(

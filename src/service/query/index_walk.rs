@@ -22,7 +22,7 @@ pub struct WalkKey(String);
 
 /// Where a walk stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Note {
+pub struct WalkNote {
     /// The key of the last resource that was handed out.
     pub last_id: String,
     /// When the note was written, in microseconds.
@@ -30,19 +30,19 @@ pub struct Note {
     /// Whether the walk has gone on from here.
     pub used: bool,
     /// `None` where nobody counted, or a filter chooses.
-    pub tally: Option<Tally>,
+    pub tally: Option<WalkCounts>,
 }
 
 /// How many lay ahead of a walk, and what the counts of the type were then. Whoever came since lies ahead too, for ids
 /// grow; only where somebody was deleted since has it to be counted anew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Tally {
+pub struct WalkCounts {
     pub ahead: u64,
     pub live: i64,
     pub deleted: i64,
 }
 
-impl Tally {
+impl WalkCounts {
     /// How many lie ahead, now that the counts are these.
     pub fn now(self, live: i64, deleted: i64) -> Option<u64> {
         let came = u64::try_from(live.checked_sub(self.live)?).ok()?;
@@ -50,7 +50,7 @@ impl Tally {
     }
 }
 
-impl Note {
+impl WalkNote {
     pub fn of(last_id: String, at_us: i64) -> Self {
         Self {
             last_id,
@@ -74,7 +74,7 @@ pub fn fresh_since(now_us: i64) -> i64 {
 /// The notes of this node.
 #[derive(Debug, Clone)]
 pub struct Walks {
-    notes: Arc<Cache<WalkKey, Arc<Note>>>,
+    notes: Arc<Cache<WalkKey, Arc<WalkNote>>>,
 }
 
 impl Default for Walks {
@@ -110,7 +110,7 @@ impl WalkKey {
 }
 
 impl Walks {
-    pub fn recall(&self, key: &WalkKey, now_us: i64) -> Option<Arc<Note>> {
+    pub fn recall(&self, key: &WalkKey, now_us: i64) -> Option<Arc<WalkNote>> {
         let note = self.notes.get(key)?;
         if note.at_us < stale_before(now_us) {
             return None;
@@ -118,9 +118,9 @@ impl Walks {
         if !note.used {
             self.notes.insert(
                 key.clone(),
-                Arc::new(Note {
+                Arc::new(WalkNote {
                     used: true,
-                    ..Note::clone(&note)
+                    ..WalkNote::clone(&note)
                 }),
             );
         }
@@ -129,7 +129,7 @@ impl Walks {
 
     /// Keeps where the walk stands. Where another walk of the same client waits at the same place, the one that is
     /// further behind wins: a resource seen twice does no harm, a lost one does.
-    pub fn remember(&self, key: WalkKey, note: Note) {
+    pub fn remember(&self, key: WalkKey, note: WalkNote) {
         if let Some(other) = self.notes.get(&key)
             && !other.used
             && other.at_us > fresh_since(note.at_us)
@@ -145,8 +145,8 @@ impl Walks {
 mod tests {
     use super::*;
 
-    fn note(last_id: &str, at_us: i64) -> Note {
-        Note::of(last_id.to_owned(), at_us)
+    fn note(last_id: &str, at_us: i64) -> WalkNote {
+        WalkNote::of(last_id.to_owned(), at_us)
     }
 
     fn last(walks: &Walks, key: &WalkKey) -> String {

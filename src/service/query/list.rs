@@ -10,16 +10,16 @@ use scim_core::sort::Order;
 use scim_core::{ErrorKind, Filter, ResourceType, ScimError, filter, message, sort};
 
 use crate::auth::Scope;
-use crate::service::access::caller_cache::Presumed;
+use crate::service::access::caller_cache::CachedCaller;
 use crate::service::provision::representation;
 use crate::service::provision::representation::Lookup;
 use crate::service::query::cursor::{Binding, Opened};
 use crate::service::query::index_walk;
-use crate::service::query::index_walk::{Note, Tally, WalkKey, Walks};
+use crate::service::query::index_walk::{WalkCounts, WalkKey, WalkNote, Walks};
 use crate::service::{Context, Error, Options, Service};
-use crate::store::query::lookup::{By, Sight};
+use crate::store::query::lookup::{LookupKey, LookupResult};
 use crate::store::query::page;
-use crate::store::query::page::{Kind, Page, PageQuery, Place, Start};
+use crate::store::query::page::{Kind, Page, PagePosition, PageQuery, Start};
 use crate::store::tables::counts::Count;
 use crate::store::tables::resources::Stored;
 use crate::store::tables::{counts, walks};
@@ -52,7 +52,7 @@ pub enum Paging {
 
 /// What is searched.
 #[derive(Debug, Clone)]
-pub enum Among {
+pub enum TypeFilter {
     One(Arc<ResourceType>),
     /// Every resource type: what one of them does not have has no value there.
     All,
@@ -66,7 +66,7 @@ pub enum Among {
 pub async fn list(
     service: &Service,
     context: &Context,
-    among: Among,
+    among: TypeFilter,
     query: ListQuery,
 ) -> Result<String, Error> {
     context.require(Scope::Read)?;
@@ -80,14 +80,14 @@ pub async fn list(
             let start = u64::try_from(start.unwrap_or(1)).unwrap_or(1).max(1);
             (Begin::Index(start), count)
         }
-        Paging::Cursor(text) if text.is_empty() => (Begin::Place(None), count),
+        Paging::Cursor(text) if text.is_empty() => (Begin::PagePosition(None), count),
         Paging::Cursor(text) => {
             let opened = service.cursors.open(text, &binding, context.at_us())?;
             let kept = opened.count.min(max);
             if count.is_some_and(|count| count != kept) {
                 return Err(other_count(kept).into());
             }
-            (Begin::Place(Some(opened.place)), Some(kept))
+            (Begin::PagePosition(Some(opened.place)), Some(kept))
         }
     };
     let asked = Asked {
@@ -100,7 +100,7 @@ pub async fn list(
     };
     match &asked.start {
         Begin::Index(_) => by_index(service, context, asked).await,
-        Begin::Place(_) => by_cursor(service, context, asked, &binding).await,
+        Begin::PagePosition(_) => by_cursor(service, context, asked, &binding).await,
     }
 }
 
@@ -110,7 +110,7 @@ pub async fn list(
 /// Where the database does not answer.
 pub async fn glance(
     service: &Service,
-    presumed: &Presumed,
+    presumed: &CachedCaller,
     rt: &Arc<ResourceType>,
     query: &ListQuery,
 ) -> Result<Option<String>, Error> {
@@ -139,7 +139,7 @@ pub async fn glance(
     Ok(is_confirmed.then(|| at_most_one(service, &lookup, seen)))
 }
 
-fn at_most_one(service: &Service, lookup: &Lookup<'_>, seen: Sight) -> String {
+fn at_most_one(service: &Service, lookup: &Lookup<'_>, seen: LookupResult) -> String {
     let render = |found| {
         let resource = lookup.render(&service.options.base_url, found);
         resource.body.into_text()
@@ -162,27 +162,27 @@ struct Asked {
 enum Begin {
     /// From 1.
     Index(u64),
-    Place(Option<Place>),
+    PagePosition(Option<PagePosition>),
 }
 
 /// Resolves the query for each type that it is about.
 fn kinds(
     service: &Service,
     context: &Context,
-    among: &Among,
+    among: &TypeFilter,
     query: &ListQuery,
 ) -> Result<Vec<Kind>, Error> {
     let types = match among {
-        Among::One(rt) => std::slice::from_ref(rt),
-        Among::All => service.registry.types(),
+        TypeFilter::One(rt) => std::slice::from_ref(rt),
+        TypeFilter::All => service.registry.types(),
     };
     let compatibility = context.policy.compatibility;
     let mut kinds = Vec::with_capacity(types.len());
     for rt in types {
         let filter = match (&query.filter, among) {
             (None, _) => None,
-            (Some(text), Among::One(_)) => Some(filter::parse(rt, text, compatibility)?),
-            (Some(text), Among::All) => {
+            (Some(text), TypeFilter::One(_)) => Some(filter::parse(rt, text, compatibility)?),
+            (Some(text), TypeFilter::All) => {
                 let registry = &service.registry;
                 Some(filter::parse_for_any(registry, rt, text, compatibility)?)
             }
@@ -196,7 +196,7 @@ fn kinds(
         };
         match (&sort, &query.sort, among) {
             (Some(path), ..) => context.may_sort(rt, path)?,
-            (None, Some(sort), Among::One(_)) => {
+            (None, Some(sort), TypeFilter::One(_)) => {
                 return Err(ScimError::invalid_value(format!(
                     "sortBy: {} has no attribute {}.",
                     rt.name, sort.by
@@ -215,13 +215,13 @@ fn kinds(
 }
 
 /// All that the pages of a walk have in common, and what the caller may read.
-fn binding(context: &Context, among: &Among, query: &ListQuery) -> Binding {
+fn binding(context: &Context, among: &TypeFilter, query: &ListQuery) -> Binding {
     let tenant = context.tenant().0.to_string();
     let fields = context.principal.fields.as_ref();
     let fields = fields.map(ToString::to_string).unwrap_or_default();
     let among = match among {
-        Among::One(rt) => rt.name.as_str(),
-        Among::All => "",
+        TypeFilter::One(rt) => rt.name.as_str(),
+        TypeFilter::All => "",
     };
     let (by, order) = match &query.sort {
         None => ("", ""),
@@ -270,7 +270,7 @@ impl Asked {
 impl Asked {
     /// The lookup that the query is where it asks for a user name: nobody else has it, so there is nothing to count and no
     /// page after the first.
-    fn only_one(&self) -> Option<(Lookup<'_>, By)> {
+    fn only_one(&self) -> Option<(Lookup<'_>, LookupKey)> {
         let Begin::Index(1) = self.start else {
             return None;
         };
@@ -301,9 +301,9 @@ impl Asked {
 }
 
 /// The one that can match, where the filter asks for a user name.
-fn only_one(filter: &Filter) -> Option<By> {
+fn only_one(filter: &Filter) -> Option<LookupKey> {
     match equality(filter)? {
-        ("userName", name) => Some(By::UserName(name.to_owned())),
+        ("userName", name) => Some(LookupKey::UserName(name.to_owned())),
         _ => None,
     }
 }
@@ -328,10 +328,10 @@ async fn by_cursor(
 ) -> Result<String, Error> {
     let (tenant, at_us, count) = (context.tenant(), context.at_us(), asked.limit);
     let place = match &asked.start {
-        Begin::Place(place) => place.clone(),
+        Begin::PagePosition(place) => place.clone(),
         Begin::Index(_) => None,
     };
-    let (query, selection) = asked.query(Start::Place(place), &service.options);
+    let (query, selection) = asked.query(Start::Position(place), &service.options);
     let (page, bodies) = service
         .store
         .read(move |conn| -> Result<_, Error> {
@@ -340,7 +340,7 @@ async fn by_cursor(
             Ok((page, bodies))
         })
         .await?;
-    let seal = |place: Option<Place>| {
+    let seal = |place: Option<PagePosition>| {
         place
             .map(|place| {
                 service
@@ -385,7 +385,7 @@ fn render(
 /// A page and the note that the walk leaves for the next one.
 struct Read {
     body: String,
-    next: Option<(WalkKey, Note)>,
+    next: Option<(WalkKey, WalkNote)>,
 }
 
 async fn by_index(service: &Service, context: &Context, asked: Asked) -> Result<String, Error> {
@@ -400,7 +400,7 @@ async fn by_index(service: &Service, context: &Context, asked: Asked) -> Result<
     let work = move |conn: &mut Conn| {
         let start_index = match asked.start {
             Begin::Index(index) => index,
-            Begin::Place(_) => 1,
+            Begin::PagePosition(_) => 1,
         };
         // In the order of ids a walk goes on by key. In any other, a place could move.
         let noted = match (asked.order, asked.kinds.as_slice()) {
@@ -440,7 +440,7 @@ async fn share(
     service: &Service,
     tenant: TenantId,
     key: &WalkKey,
-    note: &Note,
+    note: &WalkNote,
 ) -> Result<(), Error> {
     let key = key.as_str().to_owned();
     let row = walks::Walk {
@@ -498,14 +498,14 @@ impl Walk {
         let body = message::list_response(total, self.start_index, &bodies);
         let next = self.note(&page, total).map(|(key, note)| {
             let behind = self.start_index.saturating_sub(1);
-            let tally = counted.map(|count| Tally {
+            let tally = counted.map(|count| WalkCounts {
                 ahead: total
                     .saturating_sub(behind)
                     .saturating_sub(u64::try_from(page.rows.len()).unwrap_or(u64::MAX)),
                 live: count.live,
                 deleted: count.deleted,
             });
-            (key, Note { tally, ..note })
+            (key, WalkNote { tally, ..note })
         });
         Ok(Read { body, next })
     }
@@ -521,15 +521,15 @@ impl Walk {
     }
 
     /// Where the walk stands after the page, if anything lies ahead.
-    fn note(&self, page: &Page, total: u64) -> Option<(WalkKey, Note)> {
+    fn note(&self, page: &Page, total: u64) -> Option<(WalkKey, WalkNote)> {
         let returned = u64::try_from(page.rows.len()).unwrap_or(u64::MAX);
         let next_index = self.start_index.saturating_add(returned);
         let last = page.rows.last().filter(|_| next_index <= total)?;
-        let note = Note::of(last.id.0.clone(), self.at_us);
+        let note = WalkNote::of(last.id.0.clone(), self.at_us);
         Some((self.key(next_index)?, note))
     }
 
-    fn recall(&self, conn: &mut Conn, notes: &Walks) -> Result<Option<Arc<Note>>, Error> {
+    fn recall(&self, conn: &mut Conn, notes: &Walks) -> Result<Option<Arc<WalkNote>>, Error> {
         let key = self.key(self.start_index).filter(|_| self.start_index > 1);
         let Some(key) = key else {
             return Ok(None);
@@ -543,7 +543,7 @@ impl Walk {
         let row = walks::recall(conn, self.tenant, key.as_str())?;
         Ok(row
             .filter(|row| row.at >= index_walk::stale_before(self.at_us))
-            .map(|row| Arc::new(Note::of(row.last_id.0, row.at))))
+            .map(|row| Arc::new(WalkNote::of(row.last_id.0, row.at))))
     }
 
     fn key(&self, start_index: u64) -> Option<WalkKey> {

@@ -16,12 +16,12 @@ pub const FORM: u32 = 1;
 #[serde(rename_all = "camelCase")]
 pub enum Line {
     RollcallExport(Header),
-    Resource(Resource),
-    Member(Member),
-    Change(Change),
-    Count(Count),
-    Token(Token),
-    End(End),
+    Resource(ResourceLine),
+    Member(MemberLine),
+    Change(RecordedLine),
+    Count(CountLine),
+    Token(TokenLine),
+    End(EndLine),
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -44,7 +44,7 @@ fn any() -> String {
 /// Times are microseconds since the epoch.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Resource {
+pub struct ResourceLine {
     pub id: String,
     pub resource_type: String,
     pub version: i64,
@@ -57,7 +57,7 @@ pub struct Resource {
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Member {
+pub struct MemberLine {
     pub group: String,
     pub member: String,
     pub kind: String,
@@ -67,7 +67,7 @@ pub struct Member {
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Change {
+pub struct RecordedLine {
     pub seq: i64,
     pub resource: String,
     pub resource_type: String,
@@ -79,7 +79,7 @@ pub struct Change {
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Count {
+pub struct CountLine {
     pub resource_type: String,
     pub live: i64,
     pub deleted: i64,
@@ -88,7 +88,7 @@ pub struct Count {
 /// Without its secret, which nobody has.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Token {
+pub struct TokenLine {
     pub id: String,
     pub name: String,
     pub hash: String,
@@ -105,23 +105,23 @@ pub struct Token {
 
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct End {
+pub struct EndLine {
     #[serde(flatten)]
-    pub tally: Tally,
+    pub tally: LineCounts,
     /// Of all lines before this one, each with its newline.
     pub sha256: String,
 }
 
 /// How much went through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Tally {
+pub struct LineCounts {
     pub resources: u64,
     pub members: u64,
     pub changes: u64,
     pub tokens: u64,
 }
 
-impl Tally {
+impl LineCounts {
     pub fn add(&mut self, line: &Line) {
         let number = match line {
             Line::Resource(_) => &mut self.resources,
@@ -137,7 +137,7 @@ impl Tally {
 /// What the lines of the content amount to.
 #[derive(Default)]
 pub struct Sum {
-    pub tally: Tally,
+    pub tally: LineCounts,
     digest: Sha256,
 }
 
@@ -155,9 +155,9 @@ impl Sum {
         self.digest.update(text);
     }
 
-    pub fn end(self) -> End {
+    pub fn end(self) -> EndLine {
         let digest = self.digest.finalize();
-        End {
+        EndLine {
             tally: self.tally,
             sha256: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
         }

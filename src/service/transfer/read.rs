@@ -7,13 +7,13 @@ use scim_core::compatibility::UnknownCompatibility;
 use scim_core::{Document, Registry, indexing};
 
 use crate::service::access::tenants as named;
-use crate::service::transfer::line::{self, End, FORM, Header, Line, Lines, Sum};
-use crate::service::transfer::{Progress, Tally, Tokens, TransferError, write};
+use crate::service::transfer::line::{self, EndLine, FORM, Header, Line, Lines, Sum};
+use crate::service::transfer::{LineCounts, Progress, Tokens, TransferError, write};
 use crate::store::tables::changes::{Change, ChangeKind, Recorded};
 use crate::store::tables::counts::Count;
 use crate::store::tables::tenants::{Policy, Tenant, UnknownGroupNames, UnknownPatchAnswer};
 use crate::store::tables::tokens::Token;
-use crate::store::tables::transfer::{Arrival, MembershipRow, ResourceRow};
+use crate::store::tables::transfer::{ImportedResource, MembershipRow, ResourceRow};
 use crate::store::tables::{tenants, tokens, transfer};
 use crate::store::{Conn, ResourceId, StoreError};
 
@@ -28,13 +28,13 @@ pub fn import<R: BufRead>(
     now_us: i64,
     mut lines: Lines<R>,
     progress: Progress,
-) -> Result<Tally, TransferError> {
+) -> Result<LineCounts, TransferError> {
     let (header, first_line) = first_line(&mut lines)?;
     let policy = policy_of(&header).map_err(|text| lines.fault(&text))?;
     let name = name.unwrap_or(header.tenant);
     let tenant = empty_tenant(conn, &name, now_us)?;
     tenants::set_policy(conn, tenant.id, policy)?;
-    let mut arrivals = Arrivals {
+    let mut arrivals = PendingRows {
         registry,
         tenant: &tenant,
         change_seq: header.change_seq,
@@ -51,7 +51,7 @@ pub fn import<R: BufRead>(
         }
     };
     arrivals.flush(conn, &lines)?;
-    let Arrivals {
+    let PendingRows {
         counts,
         tokens,
         sum,
@@ -116,12 +116,12 @@ fn empty_tenant(conn: &mut Conn, name: &str, now_us: i64) -> Result<Tenant, Tran
 /// What arrived and is not written yet: lines of one kind.
 enum Batch {
     None,
-    Resources(Vec<Arrival>),
+    Resources(Vec<ImportedResource>),
     Members(Vec<MembershipRow>),
     Changes(Vec<Recorded>),
 }
 
-struct Arrivals<'a> {
+struct PendingRows<'a> {
     registry: &'a Registry,
     tenant: &'a Tenant,
     change_seq: i64,
@@ -169,13 +169,13 @@ fn advance<K: PartialOrd>(last: &mut K, key: K) -> bool {
     is_next
 }
 
-impl Arrivals<'_> {
+impl PendingRows<'_> {
     /// Takes one line; the last one is returned.
     fn take<R: BufRead>(
         &mut self,
         conn: &mut Conn,
         lines: &mut Lines<R>,
-    ) -> Result<Option<End>, TransferError> {
+    ) -> Result<Option<EndLine>, TransferError> {
         let (line, text) = lines.next()?;
         if let Line::End(end) = line {
             return Ok(Some(end));
@@ -228,7 +228,7 @@ impl Arrivals<'_> {
         &mut self,
         conn: &mut Conn,
         lines: &Lines<R>,
-        line: line::Token,
+        line: line::TokenLine,
     ) -> Result<(), TransferError> {
         self.tokens.insert(line.id.clone());
         let name = line.name.clone();
@@ -288,7 +288,7 @@ impl Arrivals<'_> {
         })
     }
 
-    fn arrival(&self, line: line::Resource) -> Result<Arrival, String> {
+    fn arrival(&self, line: line::ResourceLine) -> Result<ImportedResource, String> {
         let rt = self.registry.by_name(&line.resource_type).ok_or_else(|| {
             format!(
                 "a resource of the type {:?}, which this installation does not declare",
@@ -300,7 +300,7 @@ impl Arrivals<'_> {
         if document.id() != Some(line.id.as_str()) {
             return Err(format!("the document of {:?} has another id", line.id));
         }
-        Ok(Arrival {
+        Ok(ImportedResource {
             hot: indexing::hot_columns(rt, &document),
             label: indexing::label(&document),
             index: indexing::index_rows(rt, &document),
@@ -316,7 +316,7 @@ impl Arrivals<'_> {
         })
     }
 
-    fn recorded(&self, line: line::Change) -> Result<Recorded, String> {
+    fn recorded(&self, line: line::RecordedLine) -> Result<Recorded, String> {
         if line.seq < 1 || line.seq > self.change_seq {
             return Err(format!("a change with the number {}", line.seq));
         }
@@ -352,7 +352,7 @@ fn verify(
     conn: &mut Conn,
     tenant: &Tenant,
     first_line: &[u8],
-    end: &End,
+    end: &EndLine,
     arrived: HashSet<String>,
 ) -> Result<(), TransferError> {
     if let Some(group) = transfer::stray_members(conn, tenant.id)?.first() {
@@ -361,7 +361,7 @@ fn verify(
             group.as_str()
         )));
     }
-    let mut sheet = write::Sheet::begin(std::io::sink(), first_line, Box::new(|_| {}))?;
+    let mut sheet = write::LineBuffer::begin(std::io::sink(), first_line, Box::new(|_| {}))?;
     write::content(conn, tenant, &Tokens::Only(arrived), &mut sheet)?;
     let found = sheet.into_sum().end();
     if found == *end {

@@ -6,9 +6,9 @@ use serde_json::value::RawValue;
 
 use crate::service::Error;
 use crate::service::transfer::line::{
-    self, Change, Count, FORM, Header, Line, Member, Resource, Sum,
+    self, CountLine, FORM, Header, Line, MemberLine, RecordedLine, ResourceLine, Sum,
 };
-use crate::service::transfer::{Progress, Tally, Tokens, TransferError};
+use crate::service::transfer::{LineCounts, Progress, Tokens, TransferError};
 use crate::store::Conn;
 use crate::store::tables::tenants::Tenant;
 use crate::store::tables::{changes, tokens, transfer};
@@ -17,13 +17,13 @@ use crate::store::tables::{changes, tokens, transfer};
 const CHUNK: u16 = 500;
 
 /// Where the lines go, and what they amount to.
-pub struct Sheet<W> {
+pub struct LineBuffer<W> {
     output: W,
     sum: Sum,
     progress: Progress,
 }
 
-impl<W: Write> Sheet<W> {
+impl<W: Write> LineBuffer<W> {
     /// Begins with a first line.
     pub fn begin(
         mut output: W,
@@ -56,7 +56,7 @@ impl<W: Write> Sheet<W> {
     }
 
     /// Writes the last line and all that waits in buffers.
-    pub fn end(mut self) -> Result<(Tally, W), TransferError> {
+    pub fn end(mut self) -> Result<(LineCounts, W), TransferError> {
         let end = self.sum.end();
         let tally = end.tally;
         let text = text_of(&Line::End(end))?;
@@ -91,13 +91,13 @@ pub fn content<W: Write>(
     conn: &mut Conn,
     tenant: &Tenant,
     chosen: &Tokens,
-    sheet: &mut Sheet<W>,
+    sheet: &mut LineBuffer<W>,
 ) -> Result<(), TransferError> {
     resources(conn, tenant, sheet)?;
     members(conn, tenant, sheet)?;
     recorded(conn, tenant, sheet)?;
     for count in transfer::counts(conn, tenant.id)? {
-        sheet.content(&Line::Count(Count {
+        sheet.content(&Line::Count(CountLine {
             resource_type: count.resource_type,
             live: count.live,
             deleted: count.deleted,
@@ -105,7 +105,7 @@ pub fn content<W: Write>(
     }
     for token in tokens::list(conn, tenant.id)? {
         if chosen.include(&token.id) {
-            sheet.content(&Line::Token(line::Token {
+            sheet.content(&Line::Token(line::TokenLine {
                 id: token.id,
                 name: token.name,
                 hash: token.hash,
@@ -124,7 +124,7 @@ pub fn content<W: Write>(
 fn resources<W: Write>(
     conn: &mut Conn,
     tenant: &Tenant,
-    sheet: &mut Sheet<W>,
+    sheet: &mut LineBuffer<W>,
 ) -> Result<(), TransferError> {
     let mut last = String::new();
     loop {
@@ -134,7 +134,7 @@ fn resources<W: Write>(
         };
         last = row.id.clone();
         for row in rows {
-            sheet.content(&Line::Resource(Resource {
+            sheet.content(&Line::Resource(ResourceLine {
                 id: row.id,
                 resource_type: row.resource_type,
                 version: row.version,
@@ -151,7 +151,7 @@ fn resources<W: Write>(
 fn members<W: Write>(
     conn: &mut Conn,
     tenant: &Tenant,
-    sheet: &mut Sheet<W>,
+    sheet: &mut LineBuffer<W>,
 ) -> Result<(), TransferError> {
     let (mut group, mut member) = (String::new(), String::new());
     loop {
@@ -161,7 +161,7 @@ fn members<W: Write>(
         };
         (group, member) = (row.group_id.clone(), row.member_id.clone());
         for row in rows {
-            sheet.content(&Line::Member(Member {
+            sheet.content(&Line::Member(MemberLine {
                 group: row.group_id,
                 member: row.member_id,
                 kind: row.kind,
@@ -175,7 +175,7 @@ fn members<W: Write>(
 fn recorded<W: Write>(
     conn: &mut Conn,
     tenant: &Tenant,
-    sheet: &mut Sheet<W>,
+    sheet: &mut LineBuffer<W>,
 ) -> Result<(), TransferError> {
     let mut last = 0;
     loop {
@@ -185,7 +185,7 @@ fn recorded<W: Write>(
         };
         last = row.seq;
         for row in rows {
-            sheet.content(&Line::Change(Change {
+            sheet.content(&Line::Change(RecordedLine {
                 seq: row.seq,
                 resource: row.change.resource_id.into_string(),
                 resource_type: row.change.resource_type,

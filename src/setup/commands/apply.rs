@@ -1,19 +1,21 @@
 //! `apply`: makes true what the looks find, looks again, and goes on. Each step is read, compared, written only where it
 //! differs, and read back, so that it can be stopped anywhere.
 
-use okta_client::transport::Body;
+use okta_client::transport::RequestBody;
 use okta_client::value::text;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::setup::commands::instructions::{Waiting, wait_for_clicks};
+use crate::setup::commands::instructions::{PendingStep, wait_for_clicks};
 use crate::setup::report::{Outcome, State};
-use crate::setup::run::{Action, Change, Run, Write};
-use crate::setup::state::{Keep, KeptApp};
+use crate::setup::run::{Action, PlannedChange, Run, Write};
+use crate::setup::state::{AppState, StateChange};
 use crate::setup::steps::connection::Connection;
-use crate::setup::steps::diff::{Found, STEPS, Step, find, look, read_back, report_drift, short};
-use crate::setup::steps::manual_steps::TokenPlace;
+use crate::setup::steps::diff::{
+    OrgState, STEPS, Step, find, look, read_back, report_drift, short,
+};
+use crate::setup::steps::manual_steps::TokenLocation;
 use crate::setup::steps::{app, connection};
-use crate::setup::{Failure, OktaId, Why};
+use crate::setup::{Failure, FailureKind, OktaId};
 
 /// A step that has not come to rest after so many rounds never will.
 const MAX_ROUNDS: usize = 6;
@@ -25,7 +27,7 @@ const MAX_ROUNDS: usize = 6;
 pub async fn apply(
     run: &mut Run,
     hook_secret: Option<SecretString>,
-    waiting: Waiting,
+    waiting: PendingStep,
 ) -> Result<Outcome, Failure> {
     if connection::is_by_hand(&run.session.wish)
         && run.options.token_file.is_none()
@@ -33,7 +35,7 @@ pub async fn apply(
         && !connection::look_at_token(run).await?.is_empty()
     {
         return Err(Failure::new(
-            Why::Invalid,
+            FailureKind::Invalid,
             "A token for Okta is to be made, and JSON output does not show it: name a file for it with --token-file.",
         ));
     }
@@ -64,7 +66,7 @@ pub async fn apply(
 }
 
 /// Asks Okta for the connection of an app that is wired by hand, so that nobody clicks what is there already.
-async fn say_connection(run: &mut Run, found: &Found) -> Result<(), Failure> {
+async fn say_connection(run: &mut Run, found: &OrgState) -> Result<(), Failure> {
     if !connection::is_by_hand(&run.session.wish) {
         return Ok(());
     }
@@ -81,7 +83,7 @@ async fn say_connection(run: &mut Run, found: &Found) -> Result<(), Failure> {
 }
 
 /// One step: looks, writes, looks again, until there is nothing left. True where something was written.
-async fn take(run: &mut Run, found: &mut Found, step: Step) -> Result<bool, Failure> {
+async fn take(run: &mut Run, found: &mut OrgState, step: Step) -> Result<bool, Failure> {
     let mut changed = false;
     for _ in 0..MAX_ROUNDS {
         let changes = look(run, found, step).await?;
@@ -118,10 +120,18 @@ async fn take(run: &mut Run, found: &mut Found, step: Step) -> Result<bool, Fail
 
 fn is_minor(step: Step, failure: &Failure) -> bool {
     let may_fail = matches!(step, Step::Logo | Step::Hook);
-    may_fail && matches!(failure.why, Why::Invalid | Why::Unsupported | Why::Gone)
+    may_fail
+        && matches!(
+            failure.why,
+            FailureKind::Invalid | FailureKind::Unsupported | FailureKind::Gone
+        )
 }
 
-async fn perform(run: &mut Run, found: &mut Found, change: &Change) -> Result<(), Failure> {
+async fn perform(
+    run: &mut Run,
+    found: &mut OrgState,
+    change: &PlannedChange,
+) -> Result<(), Failure> {
     match &change.action {
         Action::Later => Ok(()),
         Action::Write(write) => {
@@ -145,7 +155,7 @@ async fn perform(run: &mut Run, found: &mut Found, change: &Change) -> Result<()
                 text(found, "/settings/notes/admin")
                     .is_some_and(|notes| notes.contains(&app::marker(&run.session.wish)))
             });
-            run.kept.app = Some(KeptApp {
+            run.kept.app = Some(AppState {
                 id: app.clone(),
                 kind: run.session.wish.app.kind,
                 adopted: !own,
@@ -166,21 +176,25 @@ async fn perform(run: &mut Run, found: &mut Found, change: &Change) -> Result<()
 }
 
 /// Hands the token to the admin, and only then counts it as delivered.
-async fn deliver(run: &mut Run, found: &mut Found, secret: &SecretString) -> Result<(), Failure> {
+async fn deliver(
+    run: &mut Run,
+    found: &mut OrgState,
+    secret: &SecretString,
+) -> Result<(), Failure> {
     match &run.options.token_file {
         Some(path) => {
             write_secret(path, secret)?;
-            found.token = TokenPlace::File(path.display().to_string());
+            found.token = TokenLocation::File(path.display().to_string());
         }
         None => {
             run.report.tell(&format!(
                 "SCIM token (shown once): {}",
                 secret.expose_secret()
             ));
-            found.token = TokenPlace::Here(secret.expose_secret().to_owned());
+            found.token = TokenLocation::Here(secret.expose_secret().to_owned());
         }
     }
-    run.kept.keep(&Keep::Connected, None);
+    run.kept.keep(&StateChange::Connected, None);
     run.save().await
 }
 
@@ -198,7 +212,7 @@ fn write_secret(path: &std::path::Path, secret: &SecretString) -> Result<(), Fai
         .and_then(|mut file| writeln!(file, "{}", secret.expose_secret()))
         .map_err(|error| {
             Failure::new(
-                Why::Invalid,
+                FailureKind::Invalid,
                 format!(
                     "--token-file {}: {error}. The token is lost; the next run makes another.",
                     path.display()
@@ -211,18 +225,18 @@ async fn connect_by_api(run: &mut Run, app: &OktaId) -> Result<(), Failure> {
     let path = format!("/api/v1/apps/{app}/connections/default");
     let secret = connection::make_token(run).await?;
     let body = connection::connection_body(&run.session.wish, &secret);
-    let write = Write::post(path, body, Keep::Connected).with("activate", "true");
+    let write = Write::post(path, body, StateChange::Connected).with("activate", "true");
     run.write(connection::STEP, &write).await?;
     match connection::probe(run, app).await? {
         Connection::Enabled => Ok(()),
         Connection::Disabled => {
             let path = format!("/api/v1/apps/{app}/connections/default/lifecycle/activate");
-            let body = Body::None;
-            let write = Write::new(reqwest::Method::POST, path, body, Keep::Nothing);
+            let body = RequestBody::None;
+            let write = Write::new(reqwest::Method::POST, path, body, StateChange::Nothing);
             run.write(connection::STEP, &write).await.map(|_| ())
         }
         Connection::NotByApi => Err(Failure::new(
-            Why::Unsupported,
+            FailureKind::Unsupported,
             "Okta took the connection and does not have it: this app's provisioning is out of the API's reach. Take the kind `scim-header`.",
         )),
     }

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use crate::setup::report::{Outcome, State};
 use crate::setup::steps::connection::Manual;
-use crate::setup::steps::diff::{Found, read_back, short, token_place};
-use crate::setup::steps::manual_steps::TokenPlace;
+use crate::setup::steps::diff::{OrgState, read_back, short, token_place};
+use crate::setup::steps::manual_steps::TokenLocation;
 use crate::setup::steps::{app, connection, manual_steps};
-use crate::setup::{Failure, Run, Why};
+use crate::setup::{Failure, FailureKind, Run};
 
 /// How long `apply` waits for a person, and how often it looks.
 #[derive(Debug, Clone, Copy)]
-pub struct Waiting {
+pub struct PendingStep {
     pub at_most: Duration,
     pub every: Duration,
 }
@@ -19,8 +19,8 @@ pub struct Waiting {
 /// Waits for the clicks. True where they are still open at the end.
 pub async fn wait_for_clicks(
     run: &mut Run,
-    found: &mut Found,
-    waiting: Waiting,
+    found: &mut OrgState,
+    waiting: PendingStep,
 ) -> Result<bool, Failure> {
     let mut waited = Duration::ZERO;
     let mut told = Manual::default();
@@ -82,9 +82,9 @@ pub async fn wait_for_clicks(
 }
 
 /// JSON never shows a token.
-fn shown_to(run: &Run, token: &TokenPlace) -> TokenPlace {
+fn shown_to(run: &Run, token: &TokenLocation) -> TokenLocation {
     match token {
-        TokenPlace::Here(_) if !run.options.may_print_token => TokenPlace::Earlier,
+        TokenLocation::Here(_) if !run.options.may_print_token => TokenLocation::Earlier,
         other => other.clone(),
     }
 }
@@ -104,7 +104,7 @@ pub async fn instruct(run: &mut Run) -> Result<Outcome, Failure> {
     }
     let app = app::find(run).await?.ok_or_else(|| {
         Failure::new(
-            Why::Invalid,
+            FailureKind::Invalid,
             "The app is not made yet: run `rollcall setup apply` first.",
         )
     })?;

@@ -2,12 +2,12 @@
 
 use secrecy::SecretString;
 
-use crate::setup::desired::Wish;
+use crate::setup::desired::DesiredState;
 use crate::setup::report::{Outcome, State};
 use crate::setup::steps::app_template::Carries;
 use crate::setup::steps::connection;
 use crate::setup::steps::connection::Manual;
-use crate::setup::steps::diff::{Found, STEPS, Step, find, look, report_drift};
+use crate::setup::steps::diff::{OrgState, STEPS, Step, find, look, report_drift};
 use crate::setup::{Failure, Run};
 
 /// `rollcall setup plan`: what `apply` would do. Writes nothing.
@@ -52,7 +52,7 @@ pub async fn plan(run: &mut Run, hook_secret: Option<SecretString>) -> Result<Ou
 ///
 /// # Errors
 /// See [`Failure`].
-pub async fn states(run: &mut Run, found: &Found) -> Result<Outcome, Failure> {
+pub async fn states(run: &mut Run, found: &OrgState) -> Result<Outcome, Failure> {
     let mut outcome = Outcome::Done;
     let wish = run.session.wish.clone();
     for step in STEPS {
@@ -102,7 +102,7 @@ pub async fn states(run: &mut Run, found: &Found) -> Result<Outcome, Failure> {
     Ok(outcome)
 }
 
-fn is_wished(wish: &Wish, step: Step) -> bool {
+fn is_wished(wish: &DesiredState, step: Step) -> bool {
     let by_api = wish.app.carries() == Carries::ByApi;
     match step {
         Step::App => true,

@@ -5,17 +5,17 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use okta_client::Login;
-use okta_client::transport::Body;
+use okta_client::transport::RequestBody;
 use okta_client::value::{id_of, text, texts};
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
-use crate::setup::commands::instructions::Waiting;
+use crate::setup::commands::instructions::PendingStep;
 use crate::setup::report::{Outcome, State};
 use crate::setup::run::{Run, Write, ours};
-use crate::setup::state::Keep;
+use crate::setup::state::StateChange;
 use crate::setup::steps::{app, assignments, connection, diff, event_hook};
-use crate::setup::{Failure, OktaId, Why, preflight, recover};
+use crate::setup::{Failure, FailureKind, OktaId, preflight, recover};
 
 /// What the flags ask for.
 #[derive(Debug, Clone, Copy)]
@@ -25,7 +25,7 @@ pub struct Removal {
     /// Leave Rollcall's own token alive.
     pub keep_token: bool,
     /// How long to wait until Okta has deactivated here whom the app is taken from.
-    pub waiting: Waiting,
+    pub waiting: PendingStep,
     /// Hand the API token back to Okta at the end.
     pub revoke_okta_token: bool,
 }
@@ -85,7 +85,7 @@ pub async fn remove(run: &mut Run, removal: Removal) -> Result<Outcome, Failure>
         run.records.revoke_token(&token.name).await.map_err(ours)?;
     }
     run.records.forget().await.map_err(ours)?;
-    run.kept = crate::setup::state::Kept::default();
+    run.kept = crate::setup::state::SetupState::default();
     if hands_back {
         session
             .client
@@ -93,7 +93,7 @@ pub async fn remove(run: &mut Run, removal: Removal) -> Result<Outcome, Failure>
                 Method::DELETE,
                 "/api/v1/api-tokens/current",
                 &[],
-                &Body::None,
+                &RequestBody::None,
             )
             .await?;
     }
@@ -106,9 +106,9 @@ pub async fn remove(run: &mut Run, removal: Removal) -> Result<Outcome, Failure>
 async fn take_away(
     run: &mut Run,
     app: Option<OktaId>,
-    writes: &[Step],
-    last: &[Step],
-    waiting: Waiting,
+    writes: &[RemovalStep],
+    last: &[RemovalStep],
+    waiting: PendingStep,
 ) -> Result<bool, Failure> {
     for (step, _, write) in writes {
         run.write_if_there(step, write).await?;
@@ -130,7 +130,7 @@ async fn take_away(
 async fn find(run: &mut Run) -> Result<Option<Value>, Failure> {
     let found = match app::find(run).await {
         // Somebody else's app under our label is no business of ours.
-        Err(failure) if failure.why == Why::Taken => None,
+        Err(failure) if failure.why == FailureKind::Taken => None,
         other => other?,
     };
     let Some(found) = found else { return Ok(None) };
@@ -141,7 +141,7 @@ async fn find(run: &mut Run) -> Result<Option<Value>, Failure> {
         return Ok(Some(found));
     }
     Err(Failure::new(
-        Why::Invalid,
+        FailureKind::Invalid,
         format!(
             "The app `{}` ({}) does not carry the marker {} in its notes, so it may be somebody else's and is not removed. Put the marker back, or delete the app by hand.",
             text(&found, "/label").unwrap_or_default(),
@@ -151,14 +151,17 @@ async fn find(run: &mut Run) -> Result<Option<Value>, Failure> {
     ))
 }
 
-type Step = (&'static str, String, Write);
+type RemovalStep = (&'static str, String, Write);
 
 /// What hangs on the app, and then the app itself.
-async fn of_app(run: &mut Run, found: &Value) -> Result<(Vec<Step>, Vec<Step>), Failure> {
+async fn of_app(
+    run: &mut Run,
+    found: &Value,
+) -> Result<(Vec<RemovalStep>, Vec<RemovalStep>), Failure> {
     let Some(id) = id_of(found) else {
         return Ok((Vec::new(), Vec::new()));
     };
-    let mut steps: Vec<Step> = Vec::new();
+    let mut steps: Vec<RemovalStep> = Vec::new();
     for (mapping, name) in &run.kept.pushes {
         let line = format!("the push of {name} (the group stays in Rollcall)");
         let stop = assignments::push_status(&id, mapping, "INACTIVE");
@@ -181,24 +184,29 @@ async fn of_app(run: &mut Run, found: &Value) -> Result<(Vec<Step>, Vec<Step>), 
             "the app was there before setup and stays; only what setup added is taken away",
         );
         steps.extend(profile(run, &id));
-        note_who_leaves(run, found, &id, Whom::Ours).await?;
+        note_who_leaves(run, found, &id, RemovalTarget::Ours).await?;
         return Ok((steps, Vec::new()));
     }
-    note_who_leaves(run, found, &id, Whom::Everybody).await?;
-    let mut last: Vec<Step> = Vec::new();
+    note_who_leaves(run, found, &id, RemovalTarget::Everybody).await?;
+    let mut last: Vec<RemovalStep> = Vec::new();
     let path = format!("/api/v1/apps/{id}");
     if text(found, "/status") != Some("INACTIVE") {
         let stop = format!("{path}/lifecycle/deactivate");
-        let write = Write::new(Method::POST, stop, Body::None, Keep::Nothing);
+        let write = Write::new(Method::POST, stop, RequestBody::None, StateChange::Nothing);
         last.push((app::STEP, "deactivate the app".to_owned(), write));
     }
-    let write = Write::new(Method::DELETE, path, Body::None, Keep::Nothing);
+    let write = Write::new(
+        Method::DELETE,
+        path,
+        RequestBody::None,
+        StateChange::Nothing,
+    );
     last.push((app::STEP, "delete the app".to_owned(), write));
     Ok((steps, last))
 }
 
 /// Mappings and attributes that setup added to an app which stays.
-fn profile(run: &Run, app: &OktaId) -> Vec<Step> {
+fn profile(run: &Run, app: &OktaId) -> Vec<RemovalStep> {
     let nothing = |names: &[String], value: &Value| -> Map<String, Value> {
         names
             .iter()
@@ -210,7 +218,7 @@ fn profile(run: &Run, app: &OktaId) -> Vec<Step> {
         let gone = json!({ "expression": null, "pushStatus": null });
         let body = json!({ "properties": nothing(&mapping.properties, &gone) });
         let path = format!("/api/v1/mappings/{}", mapping.id);
-        let write = Write::post(path, body, Keep::Nothing);
+        let write = Write::post(path, body, StateChange::Nothing);
         steps.push((
             "profile",
             format!("the mappings of {}", mapping.properties.join(", ")),
@@ -223,7 +231,7 @@ fn profile(run: &Run, app: &OktaId) -> Vec<Step> {
             "id": "#custom", "type": "object", "properties": properties, "required": [],
         } } });
         let path = format!("/api/v1/meta/schemas/apps/{app}/default");
-        let write = Write::post(path, body, Keep::Nothing);
+        let write = Write::post(path, body, StateChange::Nothing);
         steps.push((
             "profile",
             format!("the attributes {}", run.kept.attributes.join(", ")),
@@ -235,7 +243,7 @@ fn profile(run: &Run, app: &OktaId) -> Vec<Step> {
 
 /// Of whom a removal takes the app.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Whom {
+enum RemovalTarget {
     /// Those that setup assigned itself.
     Ours,
     Everybody,
@@ -246,11 +254,11 @@ async fn note_who_leaves(
     run: &mut Run,
     app: &Value,
     id: &OktaId,
-    whom: Whom,
+    whom: RemovalTarget,
 ) -> Result<(), Failure> {
     let path = format!("/api/v1/apps/{id}/users");
     let mut users = run.session.client.list(&path, &[("limit", "500")]).await?;
-    if whom == Whom::Ours {
+    if whom == RemovalTarget::Ours {
         users.retain(|user| id_of(user).is_some_and(|id| run.kept.users.contains_key(&id)));
     }
     let deactivates = texts(app, "/features").contains(&"PUSH_USER_DEACTIVATION");
@@ -278,7 +286,7 @@ async fn note_who_leaves(
 }
 
 /// Waits until everybody who has lost the app is inactive here. False where the time is over before.
-async fn wait(run: &mut Run, app: &OktaId, waiting: Waiting) -> Result<bool, Failure> {
+async fn wait(run: &mut Run, app: &OktaId, waiting: PendingStep) -> Result<bool, Failure> {
     let mut waited = Duration::ZERO;
     let mut is_told = false;
     loop {

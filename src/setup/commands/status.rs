@@ -9,7 +9,7 @@ use crate::service::setup::Write;
 use crate::setup::commands::plan;
 use crate::setup::report::Outcome;
 use crate::setup::run::{Run, ours};
-use crate::setup::steps::diff::Found;
+use crate::setup::steps::diff::OrgState;
 use crate::setup::steps::{diff, event_hook};
 use crate::setup::{Failure, OktaId};
 
@@ -122,10 +122,10 @@ fn shown(write: &Write) -> Value {
 ///
 /// # Errors
 /// Where it is not made yet.
-pub fn needed(found: &Found) -> Result<OktaId, Failure> {
+pub fn needed(found: &OrgState) -> Result<OktaId, Failure> {
     found.app_id().ok_or_else(|| {
         Failure::new(
-            crate::setup::Why::Invalid,
+            crate::setup::FailureKind::Invalid,
             "The app is not made yet: run `rollcall setup apply` first.",
         )
     })

@@ -6,12 +6,12 @@ use okta_client::value::text;
 use serde_json::{Value, json};
 
 use crate::service::setup::Person;
-use crate::setup::commands::instructions::Waiting;
+use crate::setup::commands::instructions::PendingStep;
 use crate::setup::commands::status::needed;
 use crate::setup::report::{Outcome, State};
 use crate::setup::run::{Run, ours};
 use crate::setup::steps::{assignments, connection, diff, event_hook};
-use crate::setup::{Failure, OktaId, Why};
+use crate::setup::{Failure, FailureKind, OktaId};
 
 const STEP: &str = "verify";
 
@@ -19,7 +19,7 @@ const STEP: &str = "verify";
 ///
 /// # Errors
 /// A user who has the app already; see [`Failure`] for the rest.
-pub async fn verify(run: &mut Run, login: &str, waiting: Waiting) -> Result<Outcome, Failure> {
+pub async fn verify(run: &mut Run, login: &str, waiting: PendingStep) -> Result<Outcome, Failure> {
     let found = diff::find(run, None).await?;
     let app = needed(&found)?;
     if !run.session.wish.app.provisioning {
@@ -67,7 +67,7 @@ pub async fn verify(run: &mut Run, login: &str, waiting: Waiting) -> Result<Outc
 }
 
 fn wrong(message: &str) -> Failure {
-    Failure::new(Why::Invalid, message)
+    Failure::new(FailureKind::Invalid, message)
 }
 
 async fn follow(
@@ -75,7 +75,7 @@ async fn follow(
     app: &OktaId,
     user: &OktaId,
     login: &str,
-    waiting: Waiting,
+    waiting: PendingStep,
 ) -> Result<Outcome, Failure> {
     match run
         .write(STEP, &assignments::assign_user(app, user, login))
@@ -136,7 +136,7 @@ async fn wait<T>(
     run: &Run,
     app: &OktaId,
     user: &OktaId,
-    waiting: Waiting,
+    waiting: PendingStep,
     done: impl Fn(Option<&Person>, Option<&Value>) -> Option<T>,
 ) -> Result<Option<T>, Failure> {
     let mut waited = Duration::ZERO;
@@ -200,7 +200,7 @@ async fn app_user(run: &Run, app: &OktaId, user: &OktaId) -> Result<Option<Value
     let path = format!("/api/v1/apps/{app}/users/{user}");
     match run.session.client.get(&path, &[]).await {
         Ok(answer) => Ok(Some(answer.body)),
-        Err(failure) if failure.why == Why::Gone => Ok(None),
+        Err(failure) if failure.why == FailureKind::Gone => Ok(None),
         Err(failure) => Err(failure),
     }
 }

@@ -1,24 +1,24 @@
 //! The app integration: found by its stored id, else by marker, else made. Never twice, and never replaced by PUT where
 //! SCIM may have been switched on by hand: a PUT would switch it off.
 
-use okta_client::transport::Body;
+use okta_client::transport::RequestBody;
 use okta_client::value::{id_of, text};
 use reqwest::Method;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use crate::setup::desired::Wish;
-use crate::setup::run::{Action, Change, Run, Write};
-use crate::setup::state::Keep;
+use crate::setup::desired::DesiredState;
+use crate::setup::run::{Action, PlannedChange, Run, Write};
+use crate::setup::state::StateChange;
 use crate::setup::steps::app_template::Carries;
-use crate::setup::{Failure, OktaId, Why};
+use crate::setup::{Failure, FailureKind, OktaId};
 
 pub const STEP: &str = "app";
 pub const LOGO_STEP: &str = "logo";
 const MAX_LOGO_BYTES: usize = 1_000_000;
 
 /// What setup knows its own app by, in the notes for admins: it stays the same when our database is lost.
-pub fn marker(wish: &Wish) -> String {
+pub fn marker(wish: &DesiredState) -> String {
     format!(
         "[rollcall setup: {} @ {}]",
         wish.rollcall.tenant, wish.rollcall.base_url
@@ -26,7 +26,7 @@ pub fn marker(wish: &Wish) -> String {
 }
 
 /// The notes that the app shall have.
-pub fn notes(wish: &Wish) -> String {
+pub fn notes(wish: &DesiredState) -> String {
     match &wish.app.notes {
         Some(own) => format!("{own}\n{}", marker(wish)),
         None => format!("Made by Rollcall. {}", marker(wish)),
@@ -47,7 +47,7 @@ pub async fn find(run: &mut Run) -> Result<Option<Value>, Failure> {
                 check_kind(run, &app)?;
                 return Ok(Some(app));
             }
-            Err(failure) if failure.why == Why::Gone => {
+            Err(failure) if failure.why == FailureKind::Gone => {
                 run.report.warn(
                     STEP,
                     format!(
@@ -93,7 +93,7 @@ async fn search(run: &Run) -> Result<Option<Value>, Failure> {
         several => {
             let ids: Vec<&str> = several.iter().filter_map(|app| text(app, "/id")).collect();
             return Err(Failure::new(
-                Why::Invalid,
+                FailureKind::Invalid,
                 format!(
                     "Several apps carry the marker {marker}: {}. Name the right one with --app-id and delete the others.",
                     ids.join(", ")
@@ -112,7 +112,7 @@ async fn search(run: &Run) -> Result<Option<Value>, Failure> {
     match named.iter().find(|app| text(app, "/label") == Some(label)) {
         None => Ok(None),
         Some(app) => Err(Failure::new(
-            Why::Taken,
+            FailureKind::Taken,
             format!(
                 "An app labelled `{label}` exists already ({}, {}) and is not Rollcall's. Choose another label in setup.toml, or take that app over with --app-id {}.",
                 text(app, "/name").unwrap_or("unnamed"),
@@ -136,7 +136,7 @@ fn check_kind(run: &Run, app: &Value) -> Result<(), Failure> {
     };
     if is_other {
         return Err(Failure::new(
-            Why::Invalid,
+            FailureKind::Invalid,
             format!(
                 "The app in the org is of the kind `{}`, setup.toml wants {}. An app cannot change its kind: put the old one back into setup.toml, or run `rollcall setup remove` first.",
                 text(app, "/name").unwrap_or("unknown"),
@@ -148,12 +148,16 @@ fn check_kind(run: &Run, app: &Value) -> Result<(), Failure> {
 }
 
 /// What is to be done about the app itself.
-pub fn look(run: &Run, app: Option<&Value>) -> Vec<Change> {
+pub fn look(run: &Run, app: Option<&Value>) -> Vec<PlannedChange> {
     let wish = &run.session.wish;
     let Some(app) = app else {
         let body = wish.app.body(&notes(wish));
-        let write = Write::post("/api/v1/apps".to_owned(), body, Keep::App(wish.app.kind));
-        return vec![Change::write(
+        let write = Write::post(
+            "/api/v1/apps".to_owned(),
+            body,
+            StateChange::App(wish.app.kind),
+        );
+        return vec![PlannedChange::write(
             STEP,
             '+',
             format!(
@@ -171,7 +175,7 @@ pub fn look(run: &Run, app: Option<&Value>) -> Vec<Change> {
     let is_kept = run.kept.app.as_ref().is_some_and(|kept| kept.id == id);
     if !is_kept {
         let label = text(app, "/label").unwrap_or_default();
-        changes.push(Change {
+        changes.push(PlannedChange {
             step: STEP,
             sign: '~',
             text: format!("take over the app `{label}` ({id})"),
@@ -180,23 +184,33 @@ pub fn look(run: &Run, app: Option<&Value>) -> Vec<Change> {
     }
     if text(app, "/status") == Some("INACTIVE") {
         let path = format!("/api/v1/apps/{id}/lifecycle/activate");
-        let write = Write::new(Method::POST, path, Body::None, Keep::Nothing);
-        changes.push(Change::write(STEP, '~', "activate it", write));
+        let write = Write::new(Method::POST, path, RequestBody::None, StateChange::Nothing);
+        changes.push(PlannedChange::write(STEP, '~', "activate it", write));
     }
     if is_kept
         && wish.app.carries() == Carries::Never
         && let Some(body) = dressed(wish, app)
     {
         let path = format!("/api/v1/apps/{id}");
-        let write = Write::new(Method::PUT, path, Body::Json(body), Keep::Nothing);
+        let write = Write::new(
+            Method::PUT,
+            path,
+            RequestBody::Json(body),
+            StateChange::Nothing,
+        );
         let what = drift(wish, app).join(", ");
-        changes.push(Change::write(STEP, '~', format!("correct {what}"), write));
+        changes.push(PlannedChange::write(
+            STEP,
+            '~',
+            format!("correct {what}"),
+            write,
+        ));
     }
     changes
 }
 
 /// What of the app's dress is not as wished, by name.
-pub fn drift(wish: &Wish, app: &Value) -> Vec<&'static str> {
+pub fn drift(wish: &DesiredState, app: &Value) -> Vec<&'static str> {
     let hidden = |key: &str| {
         app.pointer(key)
             .and_then(Value::as_bool)
@@ -217,7 +231,7 @@ pub fn drift(wish: &Wish, app: &Value) -> Vec<&'static str> {
 }
 
 /// The app as it is, with the dress as wished: what a PUT needs, which takes away whatever it does not name.
-fn dressed(wish: &Wish, app: &Value) -> Option<Value> {
+fn dressed(wish: &DesiredState, app: &Value) -> Option<Value> {
     if drift(wish, app).is_empty() {
         return None;
     }
@@ -261,7 +275,7 @@ fn set(target: &mut Value, name: &str, value: Value) {
 ///
 /// # Errors
 /// A file that cannot be read, or is no picture that Okta takes.
-pub fn look_at_logo(run: &Run, app: Option<&OktaId>) -> Result<Vec<Change>, Failure> {
+pub fn look_at_logo(run: &Run, app: Option<&OktaId>) -> Result<Vec<PlannedChange>, Failure> {
     let wish = &run.session.wish;
     let Some(path) = &wish.app.logo else {
         return Ok(Vec::new());
@@ -269,7 +283,7 @@ pub fn look_at_logo(run: &Run, app: Option<&OktaId>) -> Result<Vec<Change>, Fail
     let path = wish.folder.join(path);
     let fault = |problem: String| {
         Failure::new(
-            Why::Invalid,
+            FailureKind::Invalid,
             format!("app.logo: {}: {problem}", path.display()),
         )
     };
@@ -284,16 +298,16 @@ pub fn look_at_logo(run: &Run, app: Option<&OktaId>) -> Result<Vec<Change>, Fail
     }
     let line = format!("show {}", path.display());
     let Some(app) = app else {
-        return Ok(vec![Change::later(LOGO_STEP, line)]);
+        return Ok(vec![PlannedChange::later(LOGO_STEP, line)]);
     };
-    let body = Body::File {
+    let body = RequestBody::File {
         name: format!("logo.{ending}"),
         media_type,
         bytes,
     };
     let path = format!("/api/v1/apps/{app}/logo");
-    let write = Write::new(Method::POST, path, body, Keep::Logo(hash));
-    Ok(vec![Change::write(LOGO_STEP, '+', line, write)])
+    let write = Write::new(Method::POST, path, body, StateChange::Logo(hash));
+    Ok(vec![PlannedChange::write(LOGO_STEP, '+', line, write)])
 }
 
 /// Media type and ending, by what the file holds and not by its name.

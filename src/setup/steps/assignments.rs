@@ -3,16 +3,16 @@
 
 use std::collections::BTreeSet;
 
-use okta_client::transport::Body;
+use okta_client::transport::RequestBody;
 use okta_client::value::{id_of, quoted, text};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::setup::desired::PushGroup;
-use crate::setup::run::{Change, Run, Write};
+use crate::setup::run::{PlannedChange, Run, Write};
 use crate::setup::session::Session;
-use crate::setup::state::Keep;
-use crate::setup::{Failure, OktaId, Why};
+use crate::setup::state::StateChange;
+use crate::setup::{Failure, FailureKind, OktaId};
 
 pub const STEP: &str = "assign";
 pub const PUSH_STEP: &str = "push";
@@ -53,7 +53,7 @@ pub async fn resolve(session: &Session) -> Result<Resolved, Failure> {
 }
 
 fn wrong(message: String) -> Failure {
-    Failure::new(Why::Invalid, message)
+    Failure::new(FailureKind::Invalid, message)
 }
 
 async fn group(
@@ -68,7 +68,7 @@ async fn group(
             .await
         {
             Ok(answer) => vec![answer.body],
-            Err(failure) if failure.why == Why::Gone => Vec::new(),
+            Err(failure) if failure.why == FailureKind::Gone => Vec::new(),
             Err(failure) => return Err(failure),
         }
     } else {
@@ -100,7 +100,7 @@ pub async fn user(session: &Session, wished: &str) -> Result<(OktaId, String), F
             .await
         {
             Ok(answer) => vec![answer.body],
-            Err(failure) if failure.why == Why::Gone => Vec::new(),
+            Err(failure) if failure.why == FailureKind::Gone => Vec::new(),
             Err(failure) => return Err(failure),
         }
     } else {
@@ -146,7 +146,7 @@ pub async fn look(
     run: &Run,
     app: Option<&OktaId>,
     wished: &Resolved,
-) -> Result<Vec<Change>, Failure> {
+) -> Result<Vec<PlannedChange>, Failure> {
     let Some(app) = app else {
         let lines = wished
             .groups
@@ -158,7 +158,7 @@ pub async fn look(
                     .iter()
                     .map(|(_, login)| format!("the user {login}")),
             );
-        return Ok(lines.map(|line| Change::later(STEP, line)).collect());
+        return Ok(lines.map(|line| PlannedChange::later(STEP, line)).collect());
     };
     let mut changes = Vec::new();
     if !(wished.groups.is_empty() && run.kept.groups.is_empty()) {
@@ -166,15 +166,20 @@ pub async fn look(
         let is = ids(&run.session.client.list(&path, &[("limit", "200")]).await?);
         for (id, name) in &wished.groups {
             if !is.contains(id) {
-                let body = Body::Json(json!({}));
-                let keep = Keep::Group(id.clone(), name.clone());
+                let body = RequestBody::Json(json!({}));
+                let keep = StateChange::Group(id.clone(), name.clone());
                 let write = Write::new(Method::PUT, format!("{path}/{id}"), body, keep);
-                changes.push(Change::write(STEP, '+', format!("the group {name}"), write));
+                changes.push(PlannedChange::write(
+                    STEP,
+                    '+',
+                    format!("the group {name}"),
+                    write,
+                ));
             }
         }
         for (id, name) in &run.kept.groups {
             if is.contains(id) && !wished.groups.iter().any(|(wished, _)| wished == id) {
-                changes.push(Change::write(
+                changes.push(PlannedChange::write(
                     STEP,
                     '-',
                     format!("the group {name}"),
@@ -189,12 +194,17 @@ pub async fn look(
         for (id, login) in &wished.users {
             if !is.contains(id) {
                 let write = assign_user(app, id, login);
-                changes.push(Change::write(STEP, '+', format!("the user {login}"), write));
+                changes.push(PlannedChange::write(
+                    STEP,
+                    '+',
+                    format!("the user {login}"),
+                    write,
+                ));
             }
         }
         for (id, login) in &run.kept.users {
             if is.contains(id) && !wished.users.iter().any(|(wished, _)| wished == id) {
-                changes.push(Change::write(
+                changes.push(PlannedChange::write(
                     STEP,
                     '-',
                     format!("the user {login}"),
@@ -211,20 +221,30 @@ pub fn assign_user(app: &OktaId, id: &OktaId, login: &str) -> Write {
     Write::post(
         format!("/api/v1/apps/{app}/users"),
         json!({ "id": id, "scope": "USER", "credentials": { "userName": login } }),
-        Keep::User(id.clone(), login.to_owned()),
+        StateChange::User(id.clone(), login.to_owned()),
     )
 }
 
 /// Takes the app from one user, whom Okta then deactivates here.
 pub fn drop_user(app: &OktaId, id: &OktaId) -> Write {
     let path = format!("/api/v1/apps/{app}/users/{id}");
-    Write::new(Method::DELETE, path, Body::None, Keep::NoUser(id.clone()))
-        .with("sendEmail", "false")
+    Write::new(
+        Method::DELETE,
+        path,
+        RequestBody::None,
+        StateChange::NoUser(id.clone()),
+    )
+    .with("sendEmail", "false")
 }
 
 pub fn drop_group(app: &OktaId, id: &OktaId) -> Write {
     let path = format!("/api/v1/apps/{app}/groups/{id}");
-    Write::new(Method::DELETE, path, Body::None, Keep::NoGroup(id.clone()))
+    Write::new(
+        Method::DELETE,
+        path,
+        RequestBody::None,
+        StateChange::NoGroup(id.clone()),
+    )
 }
 
 fn ids(list: &[Value]) -> BTreeSet<OktaId> {
@@ -256,7 +276,7 @@ pub async fn look_at_pushes(
     run: &mut Run,
     app: Option<&OktaId>,
     wished: &Resolved,
-) -> Result<Vec<Change>, Failure> {
+) -> Result<Vec<PlannedChange>, Failure> {
     let target = |name: &str, push: &PushGroup| match (&push.target_id, &push.target) {
         (Some(id), _) => format!("the group {name} to the group with the id {id}"),
         (None, Some(target)) => format!("the group {name} as {target}"),
@@ -266,7 +286,7 @@ pub async fn look_at_pushes(
         return Ok(wished
             .pushes
             .iter()
-            .map(|(_, name, push)| Change::later(PUSH_STEP, target(name, push)))
+            .map(|(_, name, push)| PlannedChange::later(PUSH_STEP, target(name, push)))
             .collect());
     };
     if wished.pushes.is_empty() && run.kept.pushes.is_empty() {
@@ -291,12 +311,20 @@ pub async fn look_at_pushes(
                         ),
                     };
                 }
-                let write =
-                    Write::post(path.clone(), body, Keep::Push(source.clone(), name.clone()));
-                changes.push(Change::write(PUSH_STEP, '+', target(name, push), write));
+                let write = Write::post(
+                    path.clone(),
+                    body,
+                    StateChange::Push(source.clone(), name.clone()),
+                );
+                changes.push(PlannedChange::write(
+                    PUSH_STEP,
+                    '+',
+                    target(name, push),
+                    write,
+                ));
             }
             Some((Some(id), Some("INACTIVE"), _)) => {
-                changes.push(Change::write(
+                changes.push(PlannedChange::write(
                     PUSH_STEP,
                     '~',
                     format!("push the group {name} again"),
@@ -326,9 +354,14 @@ pub async fn look_at_pushes(
             let line = format!("the group {name} (it stays here, as it is)");
             if text(one, "/status") != Some("INACTIVE") {
                 let write = push_status(app, id, "INACTIVE");
-                changes.push(Change::write(PUSH_STEP, '-', line.clone(), write));
+                changes.push(PlannedChange::write(PUSH_STEP, '-', line.clone(), write));
             }
-            changes.push(Change::write(PUSH_STEP, '-', line, drop_push(app, id)));
+            changes.push(PlannedChange::write(
+                PUSH_STEP,
+                '-',
+                line,
+                drop_push(app, id),
+            ));
         }
     }
     Ok(changes)
@@ -336,8 +369,8 @@ pub async fn look_at_pushes(
 
 pub fn push_status(app: &OktaId, mapping: &OktaId, status: &str) -> Write {
     let path = format!("/api/v1/apps/{app}/group-push/mappings/{mapping}");
-    let body = Body::Json(json!({ "status": status }));
-    Write::new(Method::PATCH, path, body, Keep::Nothing)
+    let body = RequestBody::Json(json!({ "status": status }));
+    Write::new(Method::PATCH, path, body, StateChange::Nothing)
 }
 
 /// Ends a push; the group stays in Rollcall.
@@ -346,8 +379,8 @@ pub fn drop_push(app: &OktaId, mapping: &OktaId) -> Write {
     Write::new(
         Method::DELETE,
         path,
-        Body::None,
-        Keep::NoPush(mapping.clone()),
+        RequestBody::None,
+        StateChange::NoPush(mapping.clone()),
     )
     .with("deleteTargetGroup", "false")
 }

@@ -1,18 +1,18 @@
 //! Rollcall's own token, the connection, and the step that Okta leaves to a person.
 
 use jiff::Timestamp;
-use okta_client::transport::Body;
+use okta_client::transport::RequestBody;
 use okta_client::value::{text, texts};
 use reqwest::Method;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 
-use crate::service::access::auth_attempts::Kind as Arrived;
-use crate::setup::desired::Wish;
-use crate::setup::run::{Action, Change, Run, Write, ours};
-use crate::setup::state::{Keep, KeptToken};
+use crate::service::access::auth_attempts::AuthOutcome as Arrived;
+use crate::setup::desired::DesiredState;
+use crate::setup::run::{Action, PlannedChange, Run, Write, ours};
+use crate::setup::state::{StateChange, TokenState};
 use crate::setup::steps::app_template::Carries;
-use crate::setup::{Failure, OktaId, Why};
+use crate::setup::{Failure, FailureKind, OktaId};
 
 pub const TOKEN_STEP: &str = "token";
 pub const STEP: &str = "connection";
@@ -23,9 +23,9 @@ const TOKEN_NAME: &str = "okta-setup";
 ///
 /// # Errors
 /// Where the database does not answer.
-pub async fn look_at_token(run: &Run) -> Result<Vec<Change>, Failure> {
+pub async fn look_at_token(run: &Run) -> Result<Vec<PlannedChange>, Failure> {
     let make = |text: &str| {
-        vec![Change {
+        vec![PlannedChange {
             step: TOKEN_STEP,
             sign: '+',
             text: text.to_owned(),
@@ -65,30 +65,29 @@ pub async fn make_token(run: &mut Run) -> Result<SecretString, Failure> {
     let token = run.records.token(TOKEN_NAME).await.map_err(ours)?;
     if is_new && token.is_some_and(|token| token.is_live) {
         return Err(Failure::new(
-            Why::Taken,
+            FailureKind::Taken,
             format!(
                 "A token named `{TOKEN_NAME}` exists that is not of this setup. Revoke it first: rollcall token revoke {TOKEN_NAME} --tenant {}",
                 run.session.wish.rollcall.tenant
             ),
         ));
     }
-    run.kept.token = Some(KeptToken {
+    run.kept.token = Some(TokenState {
         name: TOKEN_NAME.to_owned(),
         delivered: false,
     });
     run.save().await?;
-    let expires =
-        match run.session.wish.provisioning.token_days {
-            None => None,
-            Some(days) => {
-                let now = run.session.client.now();
-                let span = jiff::SignedDuration::from_hours(i64::from(days).saturating_mul(24));
-                let expires: Result<Timestamp, _> = now.checked_add(span);
-                Some(expires.map_err(|_| {
-                    Failure::new(Why::Invalid, "provisioning.token_days is too large")
-                })?)
-            }
-        };
+    let expires = match run.session.wish.provisioning.token_days {
+        None => None,
+        Some(days) => {
+            let now = run.session.client.now();
+            let span = jiff::SignedDuration::from_hours(i64::from(days).saturating_mul(24));
+            let expires: Result<Timestamp, _> = now.checked_add(span);
+            Some(expires.map_err(|_| {
+                Failure::new(FailureKind::Invalid, "provisioning.token_days is too large")
+            })?)
+        }
+    };
     let secret = run
         .records
         .make_token(TOKEN_NAME, expires)
@@ -120,7 +119,12 @@ pub async fn probe(run: &Run, app: &OktaId) -> Result<Connection, Failure> {
             Some("DISABLED") => Connection::Disabled,
             _ => Connection::NotByApi,
         }),
-        Err(failure) if matches!(failure.why, Why::Gone | Why::Invalid | Why::Unsupported) => {
+        Err(failure)
+            if matches!(
+                failure.why,
+                FailureKind::Gone | FailureKind::Invalid | FailureKind::Unsupported
+            ) =>
+        {
             Ok(Connection::NotByApi)
         }
         Err(failure) => Err(failure),
@@ -131,10 +135,10 @@ pub async fn probe(run: &Run, app: &OktaId) -> Result<Connection, Failure> {
 ///
 /// # Errors
 /// See [`Failure`].
-pub async fn look(run: &Run, app: Option<&OktaId>) -> Result<Vec<Change>, Failure> {
+pub async fn look(run: &Run, app: Option<&OktaId>) -> Result<Vec<PlannedChange>, Failure> {
     let wish = &run.session.wish;
     let line = format!("connect it with {}", wish.rollcall.base_url);
-    let connect = |app| Change {
+    let connect = |app| PlannedChange {
         step: STEP,
         sign: '+',
         text: line.clone(),
@@ -150,14 +154,14 @@ pub async fn look(run: &Run, app: Option<&OktaId>) -> Result<Vec<Change>, Failur
 }
 
 /// The body that connects an app which takes a token.
-pub fn connection_body(wish: &Wish, secret: &SecretString) -> Value {
+pub fn connection_body(wish: &DesiredState, secret: &SecretString) -> Value {
     json!({
         "baseUrl": wish.rollcall.base_url,
         "profile": { "authScheme": "TOKEN", "token": secret.expose_secret() },
     })
 }
 
-async fn look_at_features(run: &Run, app: &OktaId) -> Result<Vec<Change>, Failure> {
+async fn look_at_features(run: &Run, app: &OktaId) -> Result<Vec<PlannedChange>, Failure> {
     let path = format!("/api/v1/apps/{app}/features");
     let all = run.session.client.get(&path, &[]).await?.body;
     let Some(feature) = all
@@ -204,8 +208,13 @@ async fn look_at_features(run: &Run, app: &OktaId) -> Result<Vec<Change>, Failur
         },
     });
     let path = format!("/api/v1/apps/{app}/features/USER_PROVISIONING");
-    let write = Write::new(Method::PUT, path, Body::Json(body), Keep::Nothing);
-    Ok(vec![Change::write(
+    let write = Write::new(
+        Method::PUT,
+        path,
+        RequestBody::Json(body),
+        StateChange::Nothing,
+    );
+    Ok(vec![PlannedChange::write(
         STEP,
         '~',
         format!("switch {}", different.join(", ")),
@@ -214,7 +223,7 @@ async fn look_at_features(run: &Run, app: &OktaId) -> Result<Vec<Change>, Failur
 }
 
 /// Whether the app needs the clicks, by what is wished.
-pub fn is_by_hand(wish: &Wish) -> bool {
+pub fn is_by_hand(wish: &DesiredState) -> bool {
     wish.app.provisioning && wish.app.carries() != Carries::ByApi
 }
 

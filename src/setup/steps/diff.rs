@@ -6,12 +6,12 @@ use okta_client::value::{id_of, text, texts};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
-use crate::setup::run::{Change, Run};
+use crate::setup::run::{PlannedChange, Run};
 use crate::setup::steps::app_template::Carries;
 use crate::setup::steps::assignments::Resolved;
-use crate::setup::steps::manual_steps::TokenPlace;
+use crate::setup::steps::manual_steps::TokenLocation;
 use crate::setup::steps::{app, assignments, connection, event_hook, manual_steps, profile};
-use crate::setup::{Failure, OktaId, Why, preflight, recover};
+use crate::setup::{Failure, FailureKind, OktaId, preflight, recover};
 
 /// The steps, in the order in which they are made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,14 +56,14 @@ impl Step {
 }
 
 /// What a run has found so far.
-pub struct Found {
+pub struct OrgState {
     pub app: Option<Value>,
     pub wished: Resolved,
-    pub token: TokenPlace,
+    pub token: TokenLocation,
     pub hook_secret: Option<SecretString>,
 }
 
-impl Found {
+impl OrgState {
     pub fn app_id(&self) -> Option<OktaId> {
         self.app.as_ref().and_then(id_of)
     }
@@ -73,7 +73,7 @@ impl Found {
 ///
 /// # Errors
 /// See [`Failure`].
-pub async fn find(run: &mut Run, hook_secret: Option<SecretString>) -> Result<Found, Failure> {
+pub async fn find(run: &mut Run, hook_secret: Option<SecretString>) -> Result<OrgState, Failure> {
     let session = Arc::clone(&run.session);
     run.report.org = Some(session.wish.org.to_string());
     // Who only wants something done need not read what is well; `check` and `status` tell it.
@@ -82,7 +82,7 @@ pub async fn find(run: &mut Run, hook_secret: Option<SecretString>) -> Result<Fo
     match &run.kept.org_id {
         Some(kept) if *kept != org_id => {
             return Err(Failure::new(
-                Why::Invalid,
+                FailureKind::Invalid,
                 format!(
                     "{} is another org (id {org_id}) than the one that was set up (id {kept}).",
                     session.wish.org
@@ -97,7 +97,7 @@ pub async fn find(run: &mut Run, hook_secret: Option<SecretString>) -> Result<Fo
     let wished = assignments::resolve(&session).await?;
     let app = app::find(run).await?;
     run.report.app = app.as_ref().map(short);
-    Ok(Found {
+    Ok(OrgState {
         app,
         wished,
         token: token_place(run),
@@ -105,10 +105,10 @@ pub async fn find(run: &mut Run, hook_secret: Option<SecretString>) -> Result<Fo
     })
 }
 
-pub fn token_place(run: &Run) -> TokenPlace {
+pub fn token_place(run: &Run) -> TokenLocation {
     match &run.kept.token {
-        Some(token) if token.delivered => TokenPlace::Earlier,
-        _ => TokenPlace::None,
+        Some(token) if token.delivered => TokenLocation::Earlier,
+        _ => TokenLocation::None,
     }
 }
 
@@ -123,7 +123,11 @@ pub fn short(app: &Value) -> Value {
     })
 }
 
-pub async fn look(run: &mut Run, found: &Found, step: Step) -> Result<Vec<Change>, Failure> {
+pub async fn look(
+    run: &mut Run,
+    found: &OrgState,
+    step: Step,
+) -> Result<Vec<PlannedChange>, Failure> {
     let wish = run.session.wish.clone();
     let id = found.app_id();
     let provisions = wish.app.provisioning;
@@ -164,7 +168,7 @@ pub fn report_drift(run: &mut Run, app: &Value) {
 ///
 /// # Errors
 /// See [`Failure`].
-pub async fn read_back(run: &mut Run, found: &mut Found) -> Result<(), Failure> {
+pub async fn read_back(run: &mut Run, found: &mut OrgState) -> Result<(), Failure> {
     // An app that was just made, and not one that --app-id named, is read by its id.
     if let Some(kept) = run.kept.app.clone() {
         let path = format!("/api/v1/apps/{}", kept.id);

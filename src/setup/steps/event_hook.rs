@@ -1,16 +1,16 @@
 //! Watching what Okta does: an event hook where one is wished, and the System Log.
 
-use okta_client::transport::Body;
+use okta_client::transport::RequestBody;
 use okta_client::value::{id_of, text, texts};
 use reqwest::Method;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 
 use crate::setup::desired::EventHook;
-use crate::setup::run::{Change, Run, Write};
+use crate::setup::run::{PlannedChange, Run, Write};
 use crate::setup::session::Session;
-use crate::setup::state::Keep;
-use crate::setup::{Failure, OktaId, Why};
+use crate::setup::state::StateChange;
+use crate::setup::{Failure, FailureKind, OktaId};
 
 pub const STEP: &str = "event hook";
 /// How far back the first reading of the log goes.
@@ -21,14 +21,17 @@ const MAX_PAGES: usize = 20;
 ///
 /// # Errors
 /// A hook that is wished without its secret; see [`Failure`] for the rest.
-pub async fn look(run: &mut Run, secret: Option<&SecretString>) -> Result<Vec<Change>, Failure> {
+pub async fn look(
+    run: &mut Run,
+    secret: Option<&SecretString>,
+) -> Result<Vec<PlannedChange>, Failure> {
     let wished = run.session.wish.event_hook.clone();
     let Some(wished) = wished else {
         return match &run.kept.hook {
             None => Ok(Vec::new()),
             Some(id) => Ok(drop_hook(id)
                 .into_iter()
-                .map(|write| Change::write(STEP, '-', "remove it", write))
+                .map(|write| PlannedChange::write(STEP, '-', "remove it", write))
                 .collect()),
         };
     };
@@ -39,13 +42,13 @@ pub async fn look(run: &mut Run, secret: Option<&SecretString>) -> Result<Vec<Ch
     });
     let Some((is, id)) = is.and_then(|is| Some((is, id_of(is)?))) else {
         let body = body(&wished, secret)?;
-        let write = Write::post("/api/v1/eventHooks".to_owned(), body, Keep::Hook);
+        let write = Write::post("/api/v1/eventHooks".to_owned(), body, StateChange::Hook);
         let line = format!(
             "tell {} of {} kinds of events",
             wished.url,
             wished.events.len()
         );
-        return Ok(vec![Change::write(STEP, '+', line, write)]);
+        return Ok(vec![PlannedChange::write(STEP, '+', line, write)]);
     };
     // Found by its name after a crash: it is ours.
     if run.kept.hook.is_none() {
@@ -62,9 +65,9 @@ pub async fn look(run: &mut Run, secret: Option<&SecretString>) -> Result<Vec<Ch
         || text(is, "/name") != Some(wished.name.as_str())
     {
         let path = format!("/api/v1/eventHooks/{id}");
-        let body = Body::Json(body(&wished, secret)?);
-        let write = Write::new(Method::PUT, path, body, Keep::Nothing);
-        changes.push(Change::write(
+        let body = RequestBody::Json(body(&wished, secret)?);
+        let write = Write::new(Method::PUT, path, body, StateChange::Nothing);
+        changes.push(PlannedChange::write(
             STEP,
             '~',
             "correct its address or its events",
@@ -73,8 +76,13 @@ pub async fn look(run: &mut Run, secret: Option<&SecretString>) -> Result<Vec<Ch
     }
     if text(is, "/verificationStatus") != Some("VERIFIED") {
         let path = format!("/api/v1/eventHooks/{id}/lifecycle/verify");
-        let write = Write::new(Method::POST, path, Body::None, Keep::Nothing);
-        changes.push(Change::write(STEP, '~', "have Okta verify it", write));
+        let write = Write::new(Method::POST, path, RequestBody::None, StateChange::Nothing);
+        changes.push(PlannedChange::write(
+            STEP,
+            '~',
+            "have Okta verify it",
+            write,
+        ));
     }
     Ok(changes)
 }
@@ -99,7 +107,7 @@ pub async fn find(session: &Session) -> Result<Option<OktaId>, Failure> {
 fn body(wished: &EventHook, secret: Option<&SecretString>) -> Result<Value, Failure> {
     let secret = secret.ok_or_else(|| {
         Failure::new(
-            Why::Invalid,
+            FailureKind::Invalid,
             "setup.toml wishes an event hook: put the secret that Okta shall send with each event into ROLLCALL_EVENT_HOOK_SECRET.",
         )
     })?;
@@ -120,10 +128,10 @@ pub fn drop_hook(id: &OktaId) -> [Write; 2] {
         Write::new(
             Method::POST,
             format!("{path}/lifecycle/deactivate"),
-            Body::None,
-            Keep::Nothing,
+            RequestBody::None,
+            StateChange::Nothing,
         ),
-        Write::new(Method::DELETE, path, Body::None, Keep::NoHook),
+        Write::new(Method::DELETE, path, RequestBody::None, StateChange::NoHook),
     ]
 }
 
@@ -167,7 +175,7 @@ pub async fn failures(run: &mut Run, app: &OktaId) -> Result<Vec<Failed>, Failur
     };
     let mut answer = match first {
         Ok(answer) => answer,
-        Err(failure) if failure.why == Why::Refused && failure.okta.status == Some(403) => {
+        Err(failure) if failure.why == FailureKind::Refused && failure.okta.status == Some(403) => {
             run.report.warn(
                 "log",
                 "the credential may not read the System Log, so failures of Okta are not seen here (okta.logs.read, Report Administrator)",

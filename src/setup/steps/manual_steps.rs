@@ -3,12 +3,12 @@
 use okta_client::value::{id_of, text};
 use serde_json::Value;
 
-use crate::setup::desired::Wish;
+use crate::setup::desired::DesiredState;
 use crate::setup::kind::Kind;
 
 /// How the admin comes by the token.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum TokenPlace {
+pub enum TokenLocation {
     /// It was printed a moment ago.
     Here(String),
     /// It was written there.
@@ -20,7 +20,7 @@ pub enum TokenPlace {
 }
 
 /// A link into the console. The part behind `#` may be lost on the first load, so the tab is named beside it.
-pub fn link(wish: &Wish, app: &Value, tab: &str) -> String {
+pub fn link(wish: &DesiredState, app: &Value, tab: &str) -> String {
     let name = text(app, "/name").unwrap_or("app");
     let id = id_of(app).map(|id| id.to_string()).unwrap_or_default();
     format!(
@@ -30,7 +30,7 @@ pub fn link(wish: &Wish, app: &Value, tab: &str) -> String {
 }
 
 /// The numbered clicks.
-pub fn lines(wish: &Wish, app: &Value, token: &TokenPlace) -> Vec<String> {
+pub fn lines(wish: &DesiredState, app: &Value, token: &TokenLocation) -> Vec<String> {
     let kind = wish.app.kind;
     let mut steps = vec![format!(
         "Open {} and click the tab Provisioning.",
@@ -98,14 +98,14 @@ pub fn lines(wish: &Wish, app: &Value, token: &TokenPlace) -> Vec<String> {
         .collect()
 }
 
-fn typed(token: &TokenPlace, prefix: &str) -> String {
+fn typed(token: &TokenLocation, prefix: &str) -> String {
     match token {
-        TokenPlace::Here(secret) => format!("{prefix}{secret}"),
-        TokenPlace::File(path) => format!("{prefix}<the content of {path}>"),
-        TokenPlace::Earlier => format!(
+        TokenLocation::Here(secret) => format!("{prefix}{secret}"),
+        TokenLocation::File(path) => format!("{prefix}<the content of {path}>"),
+        TokenLocation::Earlier => format!(
             "{prefix}<the token that an earlier run showed; `rollcall setup apply --new-token` makes another>"
         ),
-        TokenPlace::None => format!("{prefix}<`rollcall setup apply` makes the token>"),
+        TokenLocation::None => format!("{prefix}<`rollcall setup apply` makes the token>"),
     }
 }
 
@@ -115,7 +115,7 @@ mod tests {
 
     use super::*;
 
-    fn shown(kind: &str, token: &TokenPlace) -> String {
+    fn shown(kind: &str, token: &TokenLocation) -> String {
         let wish = crate::setup::file::tests::wish(&format!("[app]\nlabel = \"a\"\n{kind}"));
         let app = json!({ "id": "0oa1", "name": "scim2headerauth" });
         lines(&wish, &app, token).join("\n")
@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn header_auth_is_typed_with_the_word() {
-        let text = shown("", &TokenPlace::Here("rct_x".into()));
+        let text = shown("", &TokenLocation::Here("rct_x".into()));
         assert!(text.contains(
             "https://acme-admin.okta.com/admin/app/scim2headerauth/instance/0oa1/#tab-provisioning"
         ));
@@ -136,12 +136,15 @@ mod tests {
 
     #[test]
     fn others_are_typed_without() {
-        let text = shown("kind = \"scim-bearer\"", &TokenPlace::Here("rct_x".into()));
+        let text = shown(
+            "kind = \"scim-bearer\"",
+            &TokenLocation::Here("rct_x".into()),
+        );
         assert!(text.contains("API token: rct_x") && !text.contains("Bearer"));
-        let text = shown("kind = \"scim-basic\"", &TokenPlace::File("t".into()));
+        let text = shown("kind = \"scim-basic\"", &TokenLocation::File("t".into()));
         assert!(text.contains("Password: <the content of t>"));
         let saml = "kind = \"saml\"\nsaml = { acs_url = \"https://a\", audience = \"b\" }";
-        let text = shown(saml, &TokenPlace::Earlier);
+        let text = shown(saml, &TokenLocation::Earlier);
         assert!(text.starts_with("  1. Open https://acme-admin.okta.com/admin/app/scim2headerauth/instance/0oa1/#tab-general"));
         assert!(text.contains("Test Connector Configuration") && text.contains("--new-token"));
     }

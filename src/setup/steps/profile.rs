@@ -5,9 +5,9 @@ use okta_client::value::{id_of, text};
 use serde_json::{Map, Value, json};
 
 use crate::setup::desired::{Attribute, Push};
-use crate::setup::run::{Change, Run, Write};
-use crate::setup::state::Keep;
-use crate::setup::{Failure, OktaId, Why};
+use crate::setup::run::{PlannedChange, Run, Write};
+use crate::setup::state::StateChange;
+use crate::setup::{Failure, FailureKind, OktaId};
 
 pub const STEP: &str = "profile";
 
@@ -15,7 +15,7 @@ pub const STEP: &str = "profile";
 ///
 /// # Errors
 /// See [`Failure`].
-pub async fn look(run: &Run, app: Option<&OktaId>) -> Result<Vec<Change>, Failure> {
+pub async fn look(run: &Run, app: Option<&OktaId>) -> Result<Vec<PlannedChange>, Failure> {
     let wished = &run.session.wish.attributes;
     if wished.is_empty() {
         return Ok(Vec::new());
@@ -23,7 +23,7 @@ pub async fn look(run: &Run, app: Option<&OktaId>) -> Result<Vec<Change>, Failur
     let Some(app) = app else {
         return Ok(wished
             .iter()
-            .map(|one| Change::later(STEP, line(one)))
+            .map(|one| PlannedChange::later(STEP, line(one)))
             .collect());
     };
     let mut changes = attributes(run, app, wished).await?;
@@ -32,7 +32,7 @@ pub async fn look(run: &Run, app: Option<&OktaId>) -> Result<Vec<Change>, Failur
         changes.extend(mappings(run, app, wished).await?);
     } else {
         let mapped = wished.iter().filter(|one| one.mapping.is_some());
-        changes.extend(mapped.map(|one| Change::later(STEP, format!("map {}", line(one)))));
+        changes.extend(mapped.map(|one| PlannedChange::later(STEP, format!("map {}", line(one)))));
     }
     Ok(changes)
 }
@@ -44,7 +44,11 @@ fn line(attribute: &Attribute) -> String {
     }
 }
 
-async fn attributes(run: &Run, app: &OktaId, wished: &[Attribute]) -> Result<Vec<Change>, Failure> {
+async fn attributes(
+    run: &Run,
+    app: &OktaId,
+    wished: &[Attribute],
+) -> Result<Vec<PlannedChange>, Failure> {
     let path = format!("/api/v1/meta/schemas/apps/{app}/default");
     let schema = run.session.client.get(&path, &[]).await?.body;
     let mut properties = Map::new();
@@ -77,8 +81,8 @@ async fn attributes(run: &Run, app: &OktaId, wished: &[Attribute]) -> Result<Vec
     let body = json!({ "definitions": { "custom": {
         "id": "#custom", "type": "object", "properties": properties, "required": [],
     } } });
-    let write = Write::post(path, body, Keep::Attributes(added));
-    Ok(vec![Change::write(
+    let write = Write::post(path, body, StateChange::Attributes(added));
+    Ok(vec![PlannedChange::write(
         STEP,
         sign,
         format!("the app's attributes {}", lines.join(", ")),
@@ -106,7 +110,11 @@ fn property(attribute: &Attribute) -> Value {
     body
 }
 
-async fn mappings(run: &Run, app: &OktaId, wished: &[Attribute]) -> Result<Vec<Change>, Failure> {
+async fn mappings(
+    run: &Run,
+    app: &OktaId,
+    wished: &[Attribute],
+) -> Result<Vec<PlannedChange>, Failure> {
     let mapped: Vec<(&Attribute, &String)> = wished
         .iter()
         .filter_map(|one| Some((one, one.mapping.as_ref()?)))
@@ -123,7 +131,7 @@ async fn mappings(run: &Run, app: &OktaId, wished: &[Attribute]) -> Result<Vec<C
         .find_map(id_of)
         .ok_or_else(|| {
             Failure::new(
-                Why::Unsupported,
+                FailureKind::Unsupported,
                 "Okta shows no mapping from its users to the app. Save the provisioning settings in the console first.",
             )
         })?;
@@ -155,9 +163,9 @@ async fn mappings(run: &Run, app: &OktaId, wished: &[Attribute]) -> Result<Vec<C
     let write = Write::post(
         path,
         json!({ "properties": properties }),
-        Keep::Mapping(to_app, names),
+        StateChange::Mapping(to_app, names),
     );
-    Ok(vec![Change::write(
+    Ok(vec![PlannedChange::write(
         STEP,
         '+',
         format!("map {}", lines.join(", ")),

@@ -17,14 +17,14 @@ const LAST: u64 = 250_000;
 
 /// How many rows were added to the tables that grow with the directory.
 #[derive(Debug, Clone, Copy, Default)]
-pub(in crate::store) struct Grown {
+pub(in crate::store) struct TableGrowth {
     pub resources: u64,
     pub members: u64,
 }
 
 /// What one writer has added since it started.
 #[derive(Debug)]
-pub(in crate::store) struct Growth {
+pub(in crate::store) struct StatisticsRefresher {
     tables: [Table; 3],
 }
 
@@ -36,12 +36,12 @@ struct Table {
 }
 
 #[derive(QueryableByName)]
-struct Known {
+struct RowEstimate {
     #[diesel(sql_type = Float)]
     rows: f32,
 }
 
-impl Growth {
+impl StatisticsRefresher {
     pub fn new() -> Self {
         Self {
             tables: ["resources", "attributes", "members"].map(|name| Table {
@@ -54,7 +54,7 @@ impl Growth {
 
     /// Counts what a batch added that is committed, and has the tables analysed of which that is news. SQLite
     /// needs none of it: it chooses indexes by their columns.
-    pub fn add(&mut self, grown: Grown, conn: &mut Conn) -> Result<(), StoreError> {
+    pub fn add(&mut self, grown: TableGrowth, conn: &mut Conn) -> Result<(), StoreError> {
         if conn.backend() == Backend::Sqlite {
             return Ok(());
         }
@@ -85,7 +85,7 @@ impl Table {
     /// not waited for.
     fn look(&self, conn: &mut Conn) -> Result<(), StoreError> {
         let name = self.name;
-        let known: Known =
+        let known: RowEstimate =
             Sql::new("SELECT reltuples AS rows FROM pg_class WHERE oid = $1::REGCLASS")
                 .text(name)
                 .get_result(conn)?;
@@ -102,11 +102,11 @@ impl Table {
 
 #[cfg(test)]
 mod tests {
-    use super::Growth;
+    use super::StatisticsRefresher;
 
     #[test]
     fn looks_when_doubled() {
-        let [mut table, ..] = Growth::new().tables;
+        let [mut table, ..] = StatisticsRefresher::new().tables;
         let steps = [199, 1, 199, 1, 5_000, 1, 240_000, 10_000, 1_000_000];
         let due = steps.map(|rows| table.is_due(rows));
         assert_eq!(

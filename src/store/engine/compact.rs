@@ -47,7 +47,7 @@ pub fn run(url: &DatabaseUrl) -> Result<(), StoreError> {
 }
 
 #[derive(QueryableByName)]
-struct Count {
+struct CountRow {
     #[diesel(sql_type = BigInt)]
     n: i64,
 }
@@ -100,9 +100,9 @@ fn postgres(conn: &mut Conn) -> Result<(), StoreError> {
 /// server. So the transactions of now have to end everywhere, and the looks that were taken before they had ended, here;
 /// a session that is only just connecting belongs to no database yet and counts.
 fn let_go(conn: &mut Conn, since: Instant) -> Result<(), StoreError> {
-    let now: Count = Sql::new("SELECT txid_current() AS n").get_result(conn)?;
+    let now: CountRow = Sql::new("SELECT txid_current() AS n").get_result(conn)?;
     loop {
-        let held: Count = Sql::new(
+        let held: CountRow = Sql::new(
             "SELECT (txid_snapshot_xmin(txid_current_snapshot()) <= $1)::INT + count(*) AS n FROM pg_stat_activity \
              WHERE (datname = current_database() OR datname IS NULL) AND pid <> pg_backend_pid() \
              AND age(backend_xmin) >= age(($1 % 4294967296)::TEXT::XID)",

@@ -15,7 +15,7 @@ use diesel::sql_types::Untyped;
 
 use crate::store::engine::conn::Role;
 use crate::store::engine::job::panicked;
-use crate::store::engine::session::{Pauses, Session};
+use crate::store::engine::session::{Backoff, Session};
 use crate::store::engine::sql::{Fixed, Prepared};
 use crate::store::{Backend, Conn, DatabaseUrl, StoreError};
 
@@ -27,16 +27,16 @@ const CLOSE: Duration = Duration::from_micros(100);
 
 /// The connections. Each thread begins with one of its own, so that two seldom meet.
 #[derive(Debug, Default)]
-pub(in crate::store) struct Direct {
-    places: Vec<Place>,
+pub(in crate::store) struct InlineReaders {
+    places: Vec<Slot>,
     writes: Arc<Writes>,
 }
 
 /// Empty once the store is closed.
-type Place = Mutex<Option<Desk>>;
+type Slot = Mutex<Option<SlotState>>;
 
 #[derive(Debug)]
-struct Desk {
+struct SlotState {
     session: Session,
     last_used: Instant,
     /// The transaction that is open.
@@ -68,15 +68,15 @@ impl Writes {
     }
 }
 
-impl Direct {
+impl InlineReaders {
     pub fn open(
         url: &DatabaseUrl,
         connections: usize,
         writes: &Arc<Writes>,
     ) -> Result<Self, StoreError> {
-        let pauses = Pauses::default();
+        let pauses = Backoff::default();
         let place = |_| {
-            let desk = Desk {
+            let desk = SlotState {
                 session: Session::open(url, Role::Direct, &pauses)?,
                 last_used: Instant::now(),
                 shared: None,
@@ -120,7 +120,7 @@ impl Direct {
 
     fn at_desk<T>(
         self: &Arc<Self>,
-        work: impl FnOnce(&mut Desk) -> Result<T, StoreError>,
+        work: impl FnOnce(&mut SlotState) -> Result<T, StoreError>,
     ) -> Option<Result<T, StoreError>> {
         let (number, mut place) = self.free()?;
         let desk = place.as_mut()?;
@@ -143,7 +143,7 @@ impl Direct {
     }
 
     /// Sees to it that the transaction ends, also where nobody comes who would end it.
-    fn end_later(self: &Arc<Self>, number: usize, shared: Shared, desk: &mut Desk) {
+    fn end_later(self: &Arc<Self>, number: usize, shared: Shared, desk: &mut SlotState) {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
             desk.end();
             return;
@@ -167,8 +167,8 @@ impl Direct {
         }
     }
 
-    fn free(&self) -> Option<(usize, MutexGuard<'_, Option<Desk>>)> {
-        fn free(place: &Place) -> Option<MutexGuard<'_, Option<Desk>>> {
+    fn free(&self) -> Option<(usize, MutexGuard<'_, Option<SlotState>>)> {
+        fn free(place: &Slot) -> Option<MutexGuard<'_, Option<SlotState>>> {
             match place.try_lock() {
                 Ok(place) => Some(place),
                 Err(TryLockError::Poisoned(place)) => Some(place.into_inner()),
@@ -182,7 +182,7 @@ impl Direct {
     }
 }
 
-impl Desk {
+impl SlotState {
     /// Goes on with the state at hand where it is the newest, or ends it. Answers the next one, where it has begun that.
     fn refresh(&mut self, writes: Option<u64>) -> Result<Option<Shared>, StoreError> {
         let now = Instant::now();
@@ -257,18 +257,19 @@ thread_local! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::query::lookup::{self, By, What};
+    use crate::store::query::lookup::{self, LookupKey, LookupShape};
     use crate::store::tables::counts;
     use crate::store::testing::{TENANT, id, user, with_store};
     use crate::store::{Backend, Store};
 
     async fn is_there(store: &Arc<Store>, name: &str) -> bool {
         let name = name.to_owned();
-        let what = What {
+        let what = LookupShape {
             resource_type: "User".to_owned(),
             groups: true,
         };
-        let find = move |conn: &mut Conn| lookup::one(conn, TENANT, &what, &By::Id(id(&name)));
+        let find =
+            move |conn: &mut Conn| lookup::one(conn, TENANT, &what, &LookupKey::Id(id(&name)));
         let sight = store.look_up(find).await;
         sight.unwrap().shown.is_some()
     }

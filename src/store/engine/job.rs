@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use crate::store::{Conn, StoreError};
 
 /// The part of a job that does not depend on what it works on.
-pub(in crate::store) trait Answer: Send {
+pub(in crate::store) trait Reply: Send {
     /// Nobody waits any more.
     fn is_abandoned(&self) -> bool;
     /// Puts this fault in the place of whatever the work returned.
@@ -19,7 +19,7 @@ pub(in crate::store) trait Answer: Send {
 }
 
 /// Work on an `A`: a connection or a transaction.
-pub(in crate::store) trait Job<A>: Answer {
+pub(in crate::store) trait Job<A>: Reply {
     /// Runs the work, once, and keeps its result. False: what it did must be undone.
     fn run(&mut self, on: &mut A) -> bool;
 }
@@ -33,9 +33,9 @@ pub(in crate::store) struct Pending<F, T, E> {
 /// A job.
 type Boxed<F, T, E> = Box<Pending<F, T, E>>;
 /// Where a job's result will arrive.
-pub(in crate::store) type Arrival<T, E> = oneshot::Receiver<Result<T, E>>;
+pub(in crate::store) type PendingReply<T, E> = oneshot::Receiver<Result<T, E>>;
 
-pub(in crate::store) fn pending<F, T, E>(work: F) -> (Boxed<F, T, E>, Arrival<T, E>) {
+pub(in crate::store) fn pending<F, T, E>(work: F) -> (Boxed<F, T, E>, PendingReply<T, E>) {
     let (reply, arrival) = oneshot::channel();
     let job = Pending {
         work: Some(work),
@@ -45,7 +45,7 @@ pub(in crate::store) fn pending<F, T, E>(work: F) -> (Boxed<F, T, E>, Arrival<T,
     (Box::new(job), arrival)
 }
 
-impl<F: Send, T: Send, E: From<StoreError> + Send> Answer for Pending<F, T, E> {
+impl<F: Send, T: Send, E: From<StoreError> + Send> Reply for Pending<F, T, E> {
     fn is_abandoned(&self) -> bool {
         self.reply.is_closed()
     }
@@ -96,7 +96,7 @@ pub(in crate::store) struct Repeatable<F, T> {
 
 pub(in crate::store) fn repeatable<F, T>(
     work: F,
-) -> (Box<Repeatable<F, T>>, Arrival<T, StoreError>) {
+) -> (Box<Repeatable<F, T>>, PendingReply<T, StoreError>) {
     let (reply, arrival) = oneshot::channel();
     let job = Repeatable {
         work,
@@ -106,7 +106,7 @@ pub(in crate::store) fn repeatable<F, T>(
     (Box::new(job), arrival)
 }
 
-impl<F: Send, T: Send> Answer for Repeatable<F, T> {
+impl<F: Send, T: Send> Reply for Repeatable<F, T> {
     fn is_abandoned(&self) -> bool {
         self.reply.is_closed()
     }
@@ -179,7 +179,7 @@ impl<J> Waiting<J> {
 /// How long a job may wait. A burst may wait for long, for it ends. Where the queue stands and no job was in time for
 /// as long as that, more comes than can be done: then jobs are refused early, so that the others are answered in time,
 /// and not all of them late.
-pub(in crate::store) struct Patience {
+pub(in crate::store) struct QueueTimeout {
     /// In a burst.
     long: Duration,
     /// In a queue that stands.
@@ -191,7 +191,7 @@ pub(in crate::store) struct Patience {
 /// How much less a job may wait in a queue that stands.
 const SHORTER: u32 = 10;
 
-impl Patience {
+impl QueueTimeout {
     pub fn new(wait: Duration) -> Self {
         Self {
             long: wait,
@@ -224,7 +224,7 @@ mod tests {
     fn a_burst_waits_and_a_standing_queue_does_not() {
         let second = Duration::from_secs;
         let start = Instant::now();
-        let mut patience = Patience::new(second(5));
+        let mut patience = QueueTimeout::new(second(5));
         let mut check = |at, waited_ms, expected| {
             let waited = Duration::from_millis(waited_ms);
             let found = patience.is_over_at(waited, start + second(at));

@@ -12,10 +12,10 @@ use crate::store::TenantId;
 
 /// One for a store.
 #[derive(Debug, Default)]
-pub struct Bell(Mutex<Rope>);
+pub struct ChangeNotifier(Mutex<Subscription>);
 
 #[derive(Debug, Default)]
-struct Rope {
+struct Subscription {
     /// The number of each tenant's last change, as far as it was told here.
     tenants: HashMap<TenantId, watch::Sender<i64>>,
     /// Moves with each commit of this process that has changes, whoever's they are.
@@ -23,7 +23,7 @@ struct Rope {
     is_closed: bool,
 }
 
-impl Bell {
+impl ChangeNotifier {
     /// Hears of every change that comes from now on.
     pub fn listen(&self, tenant: TenantId) -> watch::Receiver<i64> {
         self.with(|rope| {
@@ -83,7 +83,7 @@ impl Bell {
         });
     }
 
-    fn with<T>(&self, work: impl FnOnce(&mut Rope) -> T) -> T {
+    fn with<T>(&self, work: impl FnOnce(&mut Subscription) -> T) -> T {
         work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn who_listens_hears_of_its_tenant_alone() {
-        let bell = Bell::default();
+        let bell = ChangeNotifier::default();
         bell.ring(ONE, 1);
         let (one, other) = (bell.listen(ONE), bell.listen(OTHER));
         assert!(!one.has_changed().unwrap());
@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn commits_are_heard_whoever_made_them_and_echoes_are_not() {
-        let bell = Bell::default();
+        let bell = ChangeNotifier::default();
         let mut commits = bell.listen_to_commits();
         bell.echo(ONE, 1);
         assert!(!commits.has_changed().unwrap());
@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn who_listens_is_let_go_at_the_end() {
-        let bell = Bell::default();
+        let bell = ChangeNotifier::default();
         let before = bell.listen(ONE);
         bell.close();
         assert!(before.has_changed().is_err());

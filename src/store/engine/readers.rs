@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_channel::Receiver;
 
-use crate::store::engine::job::{Again, Answer, Job, Patience, Waiting};
+use crate::store::engine::job::{Again, Job, QueueTimeout, Reply, Waiting};
 use crate::store::engine::session::Session;
 use crate::store::{Conn, StoreError};
 
@@ -26,7 +26,7 @@ impl ReadJob {
         }
     }
 
-    fn as_answer(&mut self) -> &mut dyn Answer {
+    fn as_answer(&mut self) -> &mut dyn Reply {
         match self {
             Self::Transaction(job) => job.as_mut(),
             Self::Statement(job) => job.as_mut(),
@@ -41,7 +41,7 @@ pub(in crate::store) fn serve(
     wait: Duration,
     first: impl Fn(&mut Conn) -> Result<(), StoreError>,
 ) {
-    let mut patience = Patience::new(wait);
+    let mut patience = QueueTimeout::new(wait);
     while let Ok(waiting) = queue.recv_blocking() {
         let late = patience.is_over(&waiting);
         let mut job = waiting.job;

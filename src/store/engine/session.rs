@@ -17,13 +17,13 @@ pub(in crate::store) struct Session {
     url: DatabaseUrl,
     role: Role,
     conn: Option<Conn>,
-    pauses: Pauses,
+    pauses: Backoff,
 }
 
 /// What the sessions of one role know of their database: where one has failed to connect, the others wait too, and
 /// where one has succeeded, none waits any longer.
 #[derive(Clone, Default)]
-pub(in crate::store) struct Pauses(Arc<Mutex<Option<Rest>>>);
+pub(in crate::store) struct Backoff(Arc<Mutex<Option<Rest>>>);
 
 /// Why there is no connection, and until when none is tried.
 struct Rest {
@@ -38,7 +38,7 @@ impl fmt::Debug for Session {
     }
 }
 
-impl Pauses {
+impl Backoff {
     fn rest(&self) -> MutexGuard<'_, Option<Rest>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -75,7 +75,7 @@ impl Pauses {
 
 impl Session {
     /// Connects when it is needed.
-    pub fn later(url: &DatabaseUrl, role: Role, pauses: &Pauses) -> Self {
+    pub fn later(url: &DatabaseUrl, role: Role, pauses: &Backoff) -> Self {
         Self {
             url: url.clone(),
             role,
@@ -85,7 +85,7 @@ impl Session {
     }
 
     /// Connects at once.
-    pub fn open(url: &DatabaseUrl, role: Role, pauses: &Pauses) -> Result<Self, StoreError> {
+    pub fn open(url: &DatabaseUrl, role: Role, pauses: &Backoff) -> Result<Self, StoreError> {
         Ok(Self {
             conn: Some(conn::open(url, role)?),
             ..Self::later(url, role, pauses)

@@ -10,13 +10,13 @@ use async_channel::{Receiver, Sender, TrySendError};
 
 use crate::store::engine::conn::{Backend, Conn, DatabaseUrl, Role};
 use crate::store::engine::error::StoreError;
-use crate::store::engine::inline_reads::{Direct, Writes};
+use crate::store::engine::inline_reads::{InlineReaders, Writes};
 use crate::store::engine::job::Waiting;
-use crate::store::engine::notify::Bell;
+use crate::store::engine::notify::ChangeNotifier;
 use crate::store::engine::readers::ReadJob;
 use crate::store::engine::replica::{self, Marks, Replica, ReplicaConfig};
-use crate::store::engine::session::{Pauses, Session};
-use crate::store::engine::writer::{Signs, Tx, WriteJob};
+use crate::store::engine::session::{Backoff, Session};
+use crate::store::engine::writer::{Tx, WriteJob, WriterShared};
 use crate::store::engine::{conn, job, migrate, readers, writer};
 use crate::store::ids::TenantId;
 use crate::store::tables::indexes;
@@ -60,14 +60,14 @@ impl Config {
 pub struct Store {
     backend: Backend,
     reads: Sender<Waiting<ReadJob>>,
-    pub(super) direct: Arc<Direct>,
+    pub(super) direct: Arc<InlineReaders>,
     writing: Arc<Writes>,
     replica: Option<Replica>,
     writes: Vec<Sender<Waiting<WriteJob>>>,
     /// What [`indexes::agree`] said; 0 is not asked.
     epoch: Arc<AtomicI64>,
     threads: Mutex<Vec<JoinHandle<()>>>,
-    bell: Arc<Bell>,
+    bell: Arc<ChangeNotifier>,
 }
 
 impl Store {
@@ -94,7 +94,7 @@ impl Store {
         // Readers come first, so that they are gone before the writer writes the log back.
         let (reads, read_queue) = async_channel::bounded(config.queue.max(1));
         store.reads = reads;
-        let pauses = Pauses::default();
+        let pauses = Backoff::default();
         for number in 0..config.readers.max(1) {
             let session = Session::open(url, Role::Reader, &pauses)?;
             let queue: Receiver<_> = read_queue.clone();
@@ -103,17 +103,17 @@ impl Store {
             })?;
         }
         if url.backend() == Backend::Sqlite {
-            store.direct = Arc::new(Direct::open(url, config.direct, &store.writing)?);
+            store.direct = Arc::new(InlineReaders::open(url, config.direct, &store.writing)?);
         }
         if let Some(replica) = &config.replica {
             store.start_replica(replica, config)?;
         }
-        let pauses = Pauses::default();
+        let pauses = Backoff::default();
         for number in 0..writers {
             let session = Session::open(url, Role::Writer, &pauses)?;
             let (writes, queue) = async_channel::bounded(config.queue.max(1));
             store.writes.push(writes);
-            let signs = Signs {
+            let signs = WriterShared {
                 epoch: Arc::clone(&store.epoch),
                 writing: Arc::clone(&store.writing),
                 bell: Arc::clone(&store.bell),
@@ -134,7 +134,7 @@ impl Store {
         let (reads, read_queue) = async_channel::bounded(config.queue.max(1));
         let marks = Arc::new(Marks::new(replica.lag));
         self.replica = Some(Replica::new(reads, Arc::clone(&marks)));
-        let (wait, pauses) = (config.wait, Pauses::default());
+        let (wait, pauses) = (config.wait, Backoff::default());
         for number in 0..config.readers.max(1) {
             let session = Session::later(&replica.url, Role::Replica, &pauses);
             let (queue, marks): (Receiver<_>, _) = (read_queue.clone(), Arc::clone(&marks));
@@ -276,7 +276,7 @@ impl Store {
     }
 
     /// Tells of new changes.
-    pub fn bell(&self) -> &Bell {
+    pub fn bell(&self) -> &ChangeNotifier {
         &self.bell
     }
 
@@ -368,7 +368,7 @@ fn send<J>(queue: &Sender<J>, job: J) -> Result<(), StoreError> {
     })
 }
 
-async fn receive<T, E: From<StoreError>>(result: job::Arrival<T, E>) -> Result<T, E> {
+async fn receive<T, E: From<StoreError>>(result: job::PendingReply<T, E>) -> Result<T, E> {
     match result.await {
         Ok(result) => result,
         Err(_) => Err(StoreError::internal("a database job was lost").into()),

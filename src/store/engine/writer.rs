@@ -13,10 +13,10 @@ use async_channel::Receiver;
 use diesel::sql_types::BigInt;
 use diesel::{OptionalExtension, QueryableByName, RunQueryDsl};
 
-use crate::store::engine::analyze::{Grown, Growth};
+use crate::store::engine::analyze::{StatisticsRefresher, TableGrowth};
 use crate::store::engine::inline_reads::Writes;
-use crate::store::engine::job::{Answer, Job, Patience, Waiting, panicked};
-use crate::store::engine::notify::Bell;
+use crate::store::engine::job::{Job, QueueTimeout, Reply, Waiting, panicked};
+use crate::store::engine::notify::ChangeNotifier;
 use crate::store::engine::session::Session;
 use crate::store::engine::sql::Sql;
 use crate::store::tables::changes::Change;
@@ -95,7 +95,7 @@ impl Tx<'_> {
     }
 
     /// The rows that this transaction has added, for the caller to count on.
-    pub(in crate::store) fn grown(&mut self) -> &mut Grown {
+    pub(in crate::store) fn grown(&mut self) -> &mut TableGrowth {
         &mut self.ledger.grown
     }
 
@@ -134,7 +134,7 @@ struct Ledger {
     amendments: Vec<(usize, Amendment)>,
     counts: Vec<Count>,
     /// A job that failed may have counted too: it is about right.
-    grown: Grown,
+    grown: TableGrowth,
 }
 
 /// A point that a failed job goes back to.
@@ -176,7 +176,7 @@ impl Ledger {
             changes: Vec::new(),
             amendments: Vec::new(),
             counts: Vec::new(),
-            grown: Grown::default(),
+            grown: TableGrowth::default(),
         })
     }
 
@@ -231,7 +231,7 @@ impl WriteJob {
         }
     }
 
-    fn as_answer(&mut self) -> &mut dyn Answer {
+    fn as_answer(&mut self) -> &mut dyn Reply {
         match self {
             Self::Tenant(_, job) => job.as_mut(),
             Self::Admin(job) => job.as_mut(),
@@ -249,18 +249,23 @@ impl WriteJob {
 type Queue = Receiver<Waiting<WriteJob>>;
 
 /// What a writer hears of others, and tells them.
-pub(in crate::store) struct Signs {
+pub(in crate::store) struct WriterShared {
     /// The indexes that were agreed on.
     pub epoch: Arc<AtomicI64>,
     pub writing: Arc<Writes>,
-    pub bell: Arc<Bell>,
+    pub bell: Arc<ChangeNotifier>,
 }
 
 /// Works until the queue is closed and empty.
-pub(in crate::store) fn serve(mut session: Session, queue: &Queue, wait: Duration, signs: &Signs) {
+pub(in crate::store) fn serve(
+    mut session: Session,
+    queue: &Queue,
+    wait: Duration,
+    signs: &WriterShared,
+) {
     let mut backlog = VecDeque::new();
-    let mut growth = Growth::new();
-    let mut patience = Patience::new(wait);
+    let mut growth = StatisticsRefresher::new();
+    let mut patience = QueueTimeout::new(wait);
     while let Some((target, mut jobs)) = next_batch(queue, &mut backlog, &mut patience) {
         signs.writing.turn();
         let run = catch_unwind(AssertUnwindSafe(|| {
@@ -279,7 +284,7 @@ pub(in crate::store) fn serve(mut session: Session, queue: &Queue, wait: Duratio
             }
             Err(panic) => {
                 session.discard();
-                (None, Some(Lost::from(panicked(&*panic))))
+                (None, Some(BatchFailed::from(panicked(&*panic))))
             }
         };
         if let Some(lost) = &lost {
@@ -307,7 +312,7 @@ pub(in crate::store) fn serve(mut session: Session, queue: &Queue, wait: Duratio
 fn next_batch(
     queue: &Queue,
     backlog: &mut VecDeque<Waiting<WriteJob>>,
-    patience: &mut Patience,
+    patience: &mut QueueTimeout,
 ) -> Option<(Option<TenantId>, Vec<WriteJob>)> {
     loop {
         if backlog.is_empty() {
@@ -344,13 +349,13 @@ fn next_batch(
 }
 
 /// Nothing of a batch is kept.
-struct Lost {
+struct BatchFailed {
     fault: StoreError,
     /// The job that took the others along; it has an error of its own, which says more.
     by: Option<usize>,
 }
 
-impl From<StoreError> for Lost {
+impl From<StoreError> for BatchFailed {
     fn from(fault: StoreError) -> Self {
         Self { fault, by: None }
     }
@@ -361,8 +366,8 @@ fn run_batch(
     session: &mut Session,
     target: Option<TenantId>,
     jobs: &mut [WriteJob],
-    signs: &Signs,
-) -> Result<Option<Grown>, Lost> {
+    signs: &WriterShared,
+) -> Result<Option<TableGrowth>, BatchFailed> {
     let epoch = signs.epoch.load(Ordering::Acquire);
     let open = |conn: &mut Conn| {
         let ledger = target.map(|tenant| Ledger::open(conn, tenant, epoch));
@@ -383,7 +388,7 @@ fn run_batch(
                 (error, Backend::Sqlite) => StoreError::DiskFails(Arc::new(error)),
                 (error, Backend::Postgres) => StoreError::Unavailable(Arc::new(error)),
             };
-            return Err(Lost {
+            return Err(BatchFailed {
                 fault,
                 by: Some(index),
             });
@@ -391,7 +396,7 @@ fn run_batch(
         if ledger.is_none()
             && let Err(fault) = takes_writes(conn)
         {
-            return Err(Lost {
+            return Err(BatchFailed {
                 fault,
                 by: Some(index),
             });

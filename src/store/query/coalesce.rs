@@ -10,9 +10,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::oneshot;
 
-use crate::store::query::lookup::{self, By, Sight, What};
+use crate::store::query::lookup::{self, LookupKey, LookupResult, LookupShape};
 use crate::store::tables::tenants::Policy;
-use crate::store::tables::tokens::Known;
+use crate::store::tables::tokens::TokenWithPolicy;
 use crate::store::tables::{tenants, tokens};
 use crate::store::{Backend, Conn, Store, StoreError, TenantId};
 
@@ -23,9 +23,9 @@ const MOST: usize = 256;
 #[derive(Debug)]
 pub struct CoalescedReads {
     store: Arc<Store>,
-    tokens: Arc<Board<String, (), Option<Arc<Known>>>>,
-    policies: Arc<Board<TenantId, (), Option<AtEpoch>>>,
-    lookups: Arc<Board<Lookups, By, Sight>>,
+    tokens: Arc<SingleFlight<String, (), Option<Arc<TokenWithPolicy>>>>,
+    policies: Arc<SingleFlight<TenantId, (), Option<AtEpoch>>>,
+    lookups: Arc<SingleFlight<Lookups, LookupKey, LookupResult>>,
 }
 
 /// A policy, and the access epoch that it was read at.
@@ -35,13 +35,13 @@ pub type AtEpoch = (Policy, i64);
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Lookups {
     tenant: TenantId,
-    what: What,
+    what: LookupShape,
     is_by_id: bool,
 }
 
 /// Who waits for the next statement of each key. A key that is here has a statement on its way.
 #[derive(Debug)]
-struct Board<K, Q, A>(Mutex<HashMap<K, Vec<Waiting<Q, A>>>>);
+struct SingleFlight<K, Q, A>(Mutex<HashMap<K, Vec<Waiting<Q, A>>>>);
 
 #[derive(Debug)]
 struct Waiting<Q, A> {
@@ -49,13 +49,13 @@ struct Waiting<Q, A> {
     reply: oneshot::Sender<Result<A, StoreError>>,
 }
 
-impl<K, Q, A> Default for Board<K, Q, A> {
+impl<K, Q, A> Default for SingleFlight<K, Q, A> {
     fn default() -> Self {
         Self(Mutex::default())
     }
 }
 
-impl<K: Eq + Hash + Clone, Q, A> Board<K, Q, A> {
+impl<K: Eq + Hash + Clone, Q, A> SingleFlight<K, Q, A> {
     /// Waits for the answer; `take_off` begins with the statements where nobody has.
     async fn ask(&self, key: K, question: Q, take_off: impl FnOnce(K)) -> Result<A, StoreError> {
         let (reply, answer) = oneshot::channel();
@@ -93,8 +93,8 @@ impl<K: Eq + Hash + Clone, Q, A> Board<K, Q, A> {
 
     /// Lets go of those who wait where the task that flies for them ends early, by a panic or with its thread, perhaps before
     /// it began: they are told of a fault, and the next who asks is the first again.
-    fn landing(self: &Arc<Self>, key: &K) -> Landing<K, Q, A> {
-        Landing {
+    fn landing(self: &Arc<Self>, key: &K) -> InFlightGuard<K, Q, A> {
+        InFlightGuard {
             board: Arc::clone(self),
             key: key.clone(),
             is_early: true,
@@ -106,13 +106,13 @@ impl<K: Eq + Hash + Clone, Q, A> Board<K, Q, A> {
     }
 }
 
-struct Landing<K: Eq + Hash + Clone, Q, A> {
-    board: Arc<Board<K, Q, A>>,
+struct InFlightGuard<K: Eq + Hash + Clone, Q, A> {
+    board: Arc<SingleFlight<K, Q, A>>,
     key: K,
     is_early: bool,
 }
 
-impl<K: Eq + Hash + Clone, Q, A> Drop for Landing<K, Q, A> {
+impl<K: Eq + Hash + Clone, Q, A> Drop for InFlightGuard<K, Q, A> {
     fn drop(&mut self) {
         if self.is_early {
             self.board.with(|all| all.remove(&self.key));
@@ -135,7 +135,7 @@ impl CoalescedReads {
     }
 
     /// The token with this hash, as it is after every write that was answered before.
-    pub async fn token(&self, hash: &str) -> Result<Option<Arc<Known>>, StoreError> {
+    pub async fn token(&self, hash: &str) -> Result<Option<Arc<TokenWithPolicy>>, StoreError> {
         let find = |conn: &mut Conn, hash: &String| Ok(tokens::by_hash(conn, hash)?.map(Arc::new));
         self.same(&self.tokens, hash.to_owned(), find).await
     }
@@ -150,9 +150,9 @@ impl CoalescedReads {
     pub async fn resource(
         &self,
         tenant: TenantId,
-        what: What,
-        by: By,
-    ) -> Result<Sight, StoreError> {
+        what: LookupShape,
+        by: LookupKey,
+    ) -> Result<LookupResult, StoreError> {
         if self.store.backend() == Backend::Sqlite {
             let find = move |conn: &mut Conn| lookup::one(conn, tenant, &what, &by);
             return self.store.look_up(find).await;
@@ -160,7 +160,7 @@ impl CoalescedReads {
         let key = Lookups {
             tenant,
             what,
-            is_by_id: matches!(by, By::Id(_)),
+            is_by_id: matches!(by, LookupKey::Id(_)),
         };
         let (store, board) = (Arc::clone(&self.store), &self.lookups);
         let take_off = |key| {
@@ -173,7 +173,7 @@ impl CoalescedReads {
     /// Finds what the key names; callers that wait for the same key share a statement.
     async fn same<K, A>(
         &self,
-        board: &Arc<Board<K, (), A>>,
+        board: &Arc<SingleFlight<K, (), A>>,
         key: K,
         find: fn(&mut Conn, &K) -> Result<A, StoreError>,
     ) -> Result<A, StoreError>
@@ -198,7 +198,7 @@ impl CoalescedReads {
 async fn fly_alike<K, A>(
     store: Arc<Store>,
     key: K,
-    mut landing: Landing<K, (), A>,
+    mut landing: InFlightGuard<K, (), A>,
     find: fn(&mut Conn, &K) -> Result<A, StoreError>,
 ) where
     K: Eq + Hash + Clone + Send + 'static,
@@ -216,9 +216,13 @@ async fn fly_alike<K, A>(
     landing.is_early = false;
 }
 
-async fn fly_lookups(store: Arc<Store>, key: Lookups, mut landing: Landing<Lookups, By, Sight>) {
+async fn fly_lookups(
+    store: Arc<Store>,
+    key: Lookups,
+    mut landing: InFlightGuard<Lookups, LookupKey, LookupResult>,
+) {
     while let Some(waiting) = landing.board.board(&key) {
-        let (questions, replies): (Vec<By>, Vec<_>) = waiting
+        let (questions, replies): (Vec<LookupKey>, Vec<_>) = waiting
             .into_iter()
             .map(|one| (one.question, one.reply))
             .unzip();
@@ -248,7 +252,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_task_that_never_begins_lets_go_of_who_waits() {
-        let board: Arc<Board<&str, (), ()>> = Arc::default();
+        let board: Arc<SingleFlight<&str, (), ()>> = Arc::default();
         let lost = board.ask("k", (), |key| drop(board.landing(&key))).await;
         assert!(lost.is_err());
         let mut landing = None;

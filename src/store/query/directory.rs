@@ -24,13 +24,13 @@ pub struct Match {
 
 /// The columns of `resources` that can be asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Column {
+pub enum LookupColumn {
     UserName,
     ExternalId,
     DisplayName,
 }
 
-impl Column {
+impl LookupColumn {
     fn name(self) -> &'static str {
         match self {
             Self::UserName => "user_name",
@@ -45,7 +45,7 @@ pub fn by_column(
     conn: &mut Conn,
     tenant: TenantId,
     resource_type: &str,
-    column: Column,
+    column: LookupColumn,
     value: &str,
     limit: u32,
 ) -> Result<Vec<ResourceId>, StoreError> {
@@ -90,7 +90,7 @@ const IS_USER: &str = "(SELECT r.resource_type = 'User' FROM resources AS r \
 pub fn users_by_column_prefix(
     conn: &mut Conn,
     tenant: TenantId,
-    column: Column,
+    column: LookupColumn,
     prefix: &str,
     limit: u32,
 ) -> Result<Vec<Match>, StoreError> {

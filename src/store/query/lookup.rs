@@ -16,22 +16,22 @@ use crate::store::{Backend, Conn, ResourceId, StoreError, TenantId};
 
 /// A resource and the groups that it is in, as [`crate::store::tables::members::groups_of`] tells them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Shown {
+pub struct ResourceView {
     pub row: Stored,
     pub groups: Vec<GroupRow>,
 }
 
 /// What a lookup saw.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sight {
+pub struct LookupResult {
     /// 0 where there is no such tenant.
     pub epoch: i64,
-    pub shown: Option<Shown>,
+    pub shown: Option<ResourceView>,
 }
 
 /// What a resource is looked up by; no two of a type have the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum By {
+pub enum LookupKey {
     Id(ResourceId),
     /// Folded.
     UserName(String),
@@ -39,19 +39,24 @@ pub enum By {
 
 /// What of a resource is asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct What {
+pub struct LookupShape {
     pub resource_type: String,
     /// Whether its groups are.
     pub groups: bool,
 }
 
 /// The resource, within a unit of work.
-pub fn one(conn: &mut Conn, tenant: TenantId, what: &What, by: &By) -> Result<Sight, StoreError> {
+pub fn one(
+    conn: &mut Conn,
+    tenant: TenantId,
+    what: &LookupShape,
+    by: &LookupKey,
+) -> Result<LookupResult, StoreError> {
     match (by, what.groups) {
-        (By::Id(id), true) => single::<GroupsById>(conn, tenant, what, id.as_str()),
-        (By::Id(id), false) => single::<ById>(conn, tenant, what, id.as_str()),
-        (By::UserName(name), true) => single::<GroupsByUserName>(conn, tenant, what, name),
-        (By::UserName(name), false) => single::<ByUserName>(conn, tenant, what, name),
+        (LookupKey::Id(id), true) => single::<GroupsById>(conn, tenant, what, id.as_str()),
+        (LookupKey::Id(id), false) => single::<ById>(conn, tenant, what, id.as_str()),
+        (LookupKey::UserName(name), true) => single::<GroupsByUserName>(conn, tenant, what, name),
+        (LookupKey::UserName(name), false) => single::<ByUserName>(conn, tenant, what, name),
     }
 }
 
@@ -59,13 +64,13 @@ pub fn one(conn: &mut Conn, tenant: TenantId, what: &What, by: &By) -> Result<Si
 pub(in crate::store) fn all(
     conn: &mut Conn,
     tenant: TenantId,
-    what: &What,
-    by: &[By],
-) -> Result<Vec<Sight>, StoreError> {
+    what: &LookupShape,
+    by: &[LookupKey],
+) -> Result<Vec<LookupResult>, StoreError> {
     if let [only] = by {
         return Ok(vec![one(conn, tenant, what, only)?]);
     }
-    let is_by_id = matches!(by.first(), Some(By::Id(_)));
+    let is_by_id = matches!(by.first(), Some(LookupKey::Id(_)));
     let found = match (is_by_id, what.groups) {
         (true, true) => several::<GroupsByIds>(conn, tenant, what, by)?,
         (true, false) => several::<ByIds>(conn, tenant, what, by)?,
@@ -82,7 +87,7 @@ pub(in crate::store) fn all(
             rows.insert(key, shown);
         }
     }
-    let sight = |by: &By| Sight {
+    let sight = |by: &LookupKey| LookupResult {
         epoch,
         // Two may have asked for the same.
         shown: rows.get(by.key()).cloned(),
@@ -90,7 +95,7 @@ pub(in crate::store) fn all(
     Ok(by.iter().map(sight).collect())
 }
 
-impl By {
+impl LookupKey {
     fn key(&self) -> &str {
         match self {
             Self::Id(id) => id.as_str(),
@@ -101,7 +106,7 @@ impl By {
 
 /// The columns of a resource are NULL where there is none.
 #[derive(Queryable)]
-struct Found {
+struct LookupRow {
     epoch: i64,
     /// What it was looked up by.
     key: Option<String>,
@@ -113,7 +118,7 @@ struct Found {
     groups: Option<String>,
 }
 
-/// The columns of [`Found`].
+/// The columns of [`LookupRow`].
 type Columns = (
     BigInt,
     Nullable<Text>,
@@ -135,30 +140,34 @@ struct Group {
 fn single<S: Fixed<Row = Columns>>(
     conn: &mut Conn,
     tenant: TenantId,
-    what: &What,
+    what: &LookupShape,
     key: &str,
-) -> Result<Sight, StoreError> {
-    let found: Option<Found> = statement::<S>(tenant, what, key).one(conn)?;
+) -> Result<LookupResult, StoreError> {
+    let found: Option<LookupRow> = statement::<S>(tenant, what, key).one(conn)?;
     let epoch = found.as_ref().map_or(0, |found| found.epoch);
     let shown = match found {
         Some(found) => shown(found, &what.resource_type)?,
         None => None,
     };
-    Ok(Sight { epoch, shown })
+    Ok(LookupResult { epoch, shown })
 }
 
 fn several<S: Fixed<Row = Columns>>(
     conn: &mut Conn,
     tenant: TenantId,
-    what: &What,
-    by: &[By],
-) -> Result<Vec<Found>, StoreError> {
-    let keys: Vec<&str> = by.iter().map(By::key).collect();
+    what: &LookupShape,
+    by: &[LookupKey],
+) -> Result<Vec<LookupRow>, StoreError> {
+    let keys: Vec<&str> = by.iter().map(LookupKey::key).collect();
     let list = serde_json::to_string(&keys)?;
     Ok(statement::<S>(tenant, what, &list).all(conn)?)
 }
 
-fn statement<'a, S: Fixed>(tenant: TenantId, what: &'a What, key: &'a str) -> Prepared<'a, S, 3> {
+fn statement<'a, S: Fixed>(
+    tenant: TenantId,
+    what: &'a LookupShape,
+    key: &'a str,
+) -> Prepared<'a, S, 3> {
     let binds = [
         Bind::Int(tenant.0),
         Bind::Text(&what.resource_type),
@@ -167,7 +176,7 @@ fn statement<'a, S: Fixed>(tenant: TenantId, what: &'a What, key: &'a str) -> Pr
     Prepared::new(binds)
 }
 
-fn shown(found: Found, resource_type: &str) -> Result<Option<Shown>, StoreError> {
+fn shown(found: LookupRow, resource_type: &str) -> Result<Option<ResourceView>, StoreError> {
     let (Some(id), Some(doc)) = (found.id, found.doc) else {
         return Ok(None);
     };
@@ -191,7 +200,7 @@ fn shown(found: Found, resource_type: &str) -> Result<Option<Shown>, StoreError>
     };
     let mut groups: Vec<GroupRow> = groups.into_iter().map(group).collect();
     groups.sort_unstable_by(|one, other| one.group.cmp(&other.group));
-    Ok(Some(Shown { row, groups }))
+    Ok(Some(ResourceView { row, groups }))
 }
 
 struct ById;
@@ -384,23 +393,25 @@ mod tests {
                     .read(move |conn| members::groups_of(conn, TENANT, &[id(of)]))
                     .await
                     .unwrap();
-                let with = What {
+                let with = LookupShape {
                     resource_type: kind.to_owned(),
                     groups: true,
                 };
-                let without = What {
+                let without = LookupShape {
                     groups: false,
                     ..with.clone()
                 };
-                let shown = reads.resource(TENANT, with.clone(), By::Id(id(of))).await;
+                let shown = reads
+                    .resource(TENANT, with.clone(), LookupKey::Id(id(of)))
+                    .await;
                 let shown = shown.unwrap().shown.unwrap();
                 assert_eq!((&shown.row.id, &shown.groups), (&id(of), &expected), "{of}");
                 let plain = reads
-                    .resource(TENANT, without.clone(), By::Id(id(of)))
+                    .resource(TENANT, without.clone(), LookupKey::Id(id(of)))
                     .await;
                 let plain = plain.unwrap().shown.unwrap();
                 assert_eq!((&plain.row, plain.groups.len()), (&shown.row, 0));
-                let name = By::UserName(of.to_owned());
+                let name = LookupKey::UserName(of.to_owned());
                 for what in [with, without] {
                     let named = reads
                         .resource(TENANT, what, name.clone())
@@ -411,15 +422,15 @@ mod tests {
                     assert_eq!(named.as_ref().map(|one| &one.row), expected);
                 }
             }
-            let other = What {
+            let other = LookupShape {
                 resource_type: "Group".to_owned(),
                 groups: false,
             };
             let other_type = reads
-                .resource(TENANT, other, By::Id(id("a")))
+                .resource(TENANT, other, LookupKey::Id(id("a")))
                 .await
                 .unwrap();
-            let nobody = Sight {
+            let nobody = LookupResult {
                 epoch: 1,
                 shown: None,
             };
@@ -435,12 +446,12 @@ mod tests {
             store.tx(|tx| add(tx, "x", "b")).await.unwrap();
             let wanted = ["a", "b", "nobody", "b", "quote\"s\\"];
             for groups in [true, false] {
-                let what = What {
+                let what = LookupShape {
                     resource_type: "User".to_owned(),
                     groups,
                 };
-                let by_id = |name: &&str| By::Id(ResourceId((*name).to_owned()));
-                let by_name = |name: &&str| By::UserName((*name).to_owned());
+                let by_id = |name: &&str| LookupKey::Id(ResourceId((*name).to_owned()));
+                let by_name = |name: &&str| LookupKey::UserName((*name).to_owned());
                 for all in [
                     wanted.iter().map(by_id).collect::<Vec<_>>(),
                     wanted.iter().map(by_name).collect(),

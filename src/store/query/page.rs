@@ -56,18 +56,18 @@ pub enum Start {
     /// After this id, whether or not it is there, in the order of ids.
     After(ResourceId),
     /// At a place that another page told of, or at the first of all; the same cost wherever that is.
-    Place(Option<Place>),
+    Position(Option<PagePosition>),
 }
 
 /// A place in the list, and which way a page goes from there.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
-    pub way: Way,
+pub struct PagePosition {
+    pub way: Direction,
     pub edge: Edge,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Way {
+pub enum Direction {
     Onwards,
     Backwards,
 }
@@ -95,9 +95,9 @@ pub struct Page {
     /// page that begins at a place would have to count them.
     pub total: Option<u64>,
     /// Where the page before begins; for pages that begin at a place.
-    pub previous: Option<Place>,
+    pub previous: Option<PagePosition>,
     /// Where the page after begins; for pages that begin at a place.
-    pub next: Option<Place>,
+    pub next: Option<PagePosition>,
 }
 
 /// Why there is no page.
@@ -127,7 +127,7 @@ pub fn page(conn: &mut Conn, tenant: TenantId, query: &PageQuery) -> Result<Page
     match &query.start {
         Start::Index(skip) => list.by_index(conn, *skip),
         Start::After(id) => list.after(conn, id),
-        Start::Place(place) => list.by_place(conn, place.as_ref()),
+        Start::Position(place) => list.by_place(conn, place.as_ref()),
     }
 }
 
@@ -139,7 +139,7 @@ struct List<'a> {
 
 impl List<'_> {
     fn by_index(&mut self, conn: &mut Conn, skip: u64) -> Result<Page, PageError> {
-        let rows = self.rows_and_one(conn, Way::Onwards, None, skip)?;
+        let rows = self.rows_and_one(conn, Direction::Onwards, None, skip)?;
         let total = match self.known_total(&rows, skip) {
             Some(total) => total,
             None => self.count(conn)?,
@@ -155,7 +155,7 @@ impl List<'_> {
             },
             including: false,
         };
-        let rows = self.rows_and_one(conn, Way::Onwards, Some(&edge), 0)?;
+        let rows = self.rows_and_one(conn, Direction::Onwards, Some(&edge), 0)?;
         let total = match self.known_total(&rows, 0) {
             Some(total) => total,
             None => match self.query.ahead {
@@ -166,10 +166,14 @@ impl List<'_> {
         Ok(self.page(rows, Some(total)))
     }
 
-    fn by_place(&mut self, conn: &mut Conn, place: Option<&Place>) -> Result<Page, PageError> {
+    fn by_place(
+        &mut self,
+        conn: &mut Conn,
+        place: Option<&PagePosition>,
+    ) -> Result<Page, PageError> {
         let (way, edge) = match place {
             Some(place) => (place.way, Some(&place.edge)),
-            None => (Way::Onwards, None),
+            None => (Direction::Onwards, None),
         };
         let mut rows = self.rows_and_one(conn, way, edge, 0)?;
         let total = match place {
@@ -193,12 +197,12 @@ impl List<'_> {
             Some(edge) => self.behind(conn, rows.first(), edge, way)?,
             None => None,
         };
-        if way == Way::Backwards {
+        if way == Direction::Backwards {
             rows.reverse();
         }
         let (previous, next) = match way {
-            Way::Onwards => (behind, ahead),
-            Way::Backwards => (ahead, behind),
+            Direction::Onwards => (behind, ahead),
+            Direction::Backwards => (ahead, behind),
         };
         Ok(Page {
             rows,
@@ -209,11 +213,16 @@ impl List<'_> {
     }
 
     /// Where a page goes on that way from behind this resource.
-    fn beyond(&mut self, conn: &mut Conn, row: &Stored, way: Way) -> Result<Place, PageError> {
+    fn beyond(
+        &mut self,
+        conn: &mut Conn,
+        row: &Stored,
+        way: Direction,
+    ) -> Result<PagePosition, PageError> {
         let key = self.key(conn, row)?;
         let including = false;
         let edge = Edge { key, including };
-        Ok(Place { way, edge })
+        Ok(PagePosition { way, edge })
     }
 
     /// Where the page begins that was left behind: against the way, if anything is there.
@@ -222,12 +231,12 @@ impl List<'_> {
         conn: &mut Conn,
         first: Option<&Stored>,
         edge: &Edge,
-        way: Way,
-    ) -> Result<Option<Place>, PageError> {
+        way: Direction,
+    ) -> Result<Option<PagePosition>, PageError> {
         let back = way.turned();
         let place = match first {
             Some(first) => self.beyond(conn, first, back)?,
-            None => Place {
+            None => PagePosition {
                 way: back,
                 edge: Edge {
                     key: edge.key.clone(),
@@ -243,7 +252,7 @@ impl List<'_> {
     fn rows_and_one(
         &mut self,
         conn: &mut Conn,
-        way: Way,
+        way: Direction,
         edge: Option<&Edge>,
         skip: u64,
     ) -> Result<Vec<Stored>, PageError> {
@@ -313,7 +322,7 @@ impl List<'_> {
     fn take(
         &mut self,
         conn: &mut Conn,
-        way: Way,
+        way: Direction,
         edge: Option<&Edge>,
         skip: u64,
         most: u64,
@@ -345,7 +354,7 @@ impl List<'_> {
     fn merged(
         &mut self,
         conn: &mut Conn,
-        way: Way,
+        way: Direction,
         edge: Option<&Edge>,
         most: u64,
     ) -> Result<Vec<(Key, Stored)>, PageError> {
@@ -365,7 +374,7 @@ impl List<'_> {
     }
 }
 
-impl Way {
+impl Direction {
     fn turned(self) -> Self {
         match self {
             Self::Onwards => Self::Backwards,

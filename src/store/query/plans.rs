@@ -10,7 +10,7 @@ use diesel::{QueryableByName, RunQueryDsl, sql_query};
 use scim_core::Member;
 
 use crate::store::query::directory;
-use crate::store::query::directory::Column;
+use crate::store::query::directory::LookupColumn;
 use crate::store::tables::changes::{Change, ChangeKind};
 use crate::store::tables::resources::{Password, Update};
 use crate::store::tables::{
@@ -43,7 +43,7 @@ impl Instrumentation for Recorder {
 }
 
 #[derive(QueryableByName)]
-struct Step {
+struct PlanStep {
     #[diesel(sql_type = Text)]
     detail: String,
 }
@@ -74,7 +74,11 @@ fn read_all(conn: &mut Conn) -> Result<(), StoreError> {
 }
 
 fn read_directory(conn: &mut Conn) -> Result<(), StoreError> {
-    for column in [Column::UserName, Column::ExternalId, Column::DisplayName] {
+    for column in [
+        LookupColumn::UserName,
+        LookupColumn::ExternalId,
+        LookupColumn::DisplayName,
+    ] {
         directory::by_column(conn, TENANT, "User", column, "a", 10)?;
         directory::users_by_column_prefix(conn, TENANT, column, "a", 10)?;
     }
@@ -157,7 +161,7 @@ fn explain(conn: &mut Conn, texts: &BTreeSet<String>) -> Result<(), StoreError> 
         if !is_query {
             continue;
         }
-        let steps: Vec<Step> = sql_query(format!("EXPLAIN QUERY PLAN {text}")).load(conn)?;
+        let steps: Vec<PlanStep> = sql_query(format!("EXPLAIN QUERY PLAN {text}")).load(conn)?;
         for step in steps {
             let scan = step.detail.starts_with("SCAN")
                 && !step.detail.contains("VIRTUAL TABLE")
@@ -331,7 +335,13 @@ fn the_directory_reads_what_it_answers() {
                     }
                     let before = rows_read(conn)?;
                     read_directory(conn)?;
-                    directory::users_by_column_prefix(conn, TENANT, Column::UserName, "u", 10)?;
+                    directory::users_by_column_prefix(
+                        conn,
+                        TENANT,
+                        LookupColumn::UserName,
+                        "u",
+                        10,
+                    )?;
                     directory::groups_within(conn, TENANT, &id("many"))?;
                     let after = Some(&id("u1500"));
                     let page = directory::active_users_in(conn, TENANT, &id("many"), after, 10)?;

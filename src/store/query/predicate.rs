@@ -23,7 +23,7 @@ use crate::store::{Backend, TenantId};
 use fragment::Test;
 pub(in crate::store) use fragment::{Bind, Statement, unindexed};
 pub use fragment::{Fragment, successor};
-use term::{Column, Condition, Set, Term, Worth};
+use term::{Condition, Set, Term, TermColumn, Worth};
 
 /// More parameters than this and the filter is evaluated on the documents instead; SQLite takes 32,766.
 const MOST_BINDS: usize = 2_000;
@@ -125,12 +125,12 @@ impl Sign {
 
 /// A condition that holds for every match, and whether for matches only. Where nothing but "true" would do,
 /// there is none of these.
-struct Found<A> {
+struct Translated<A> {
     term: Term<A>,
     exact: bool,
 }
 
-impl<A> Found<A> {
+impl<A> Translated<A> {
     fn exact(term: Term<A>) -> Self {
         Self { term, exact: true }
     }
@@ -148,31 +148,31 @@ impl<A> Found<A> {
 fn combine<A>(
     filter: &Filter,
     sign: Sign,
-    atom: &dyn Fn(&Filter, Sign) -> Option<Found<A>>,
-) -> Option<Found<A>> {
+    atom: &dyn Fn(&Filter, Sign) -> Option<Translated<A>>,
+) -> Option<Translated<A>> {
     match (filter, sign) {
         (Filter::Not(inner), _) => combine(inner, sign.flip(), atom),
         (Filter::And(inner), Sign::Plain) | (Filter::Or(inner), Sign::Negated) => {
             // What SQL cannot say is left to the documents.
-            let found: Vec<Found<A>> = inner
+            let found: Vec<Translated<A>> = inner
                 .iter()
                 .filter_map(|filter| combine(filter, sign, atom))
                 .collect();
             if found.is_empty() && !inner.is_empty() {
                 return None;
             }
-            Some(Found {
+            Some(Translated {
                 exact: found.len() == inner.len() && found.iter().all(|one| one.exact),
                 term: Term::And(found.into_iter().map(|one| one.term).collect()),
             })
         }
         (Filter::Or(inner), Sign::Plain) | (Filter::And(inner), Sign::Negated) => {
-            let found: Option<Vec<Found<A>>> = inner
+            let found: Option<Vec<Translated<A>>> = inner
                 .iter()
                 .map(|filter| combine(filter, sign, atom))
                 .collect();
             let found = found?;
-            Some(Found {
+            Some(Translated {
                 exact: found.iter().all(|one| one.exact),
                 term: Term::Or(found.into_iter().map(|one| one.term).collect()),
             })
@@ -183,17 +183,17 @@ fn combine<A>(
 
 impl Compiler<'_> {
     /// The condition on `resources`.
-    fn resource(&self, filter: &Filter, sign: Sign) -> Option<Found<Condition>> {
+    fn resource(&self, filter: &Filter, sign: Sign) -> Option<Translated<Condition>> {
         combine(filter, sign, &|filter, sign| match filter {
-            Filter::Present(path) => Some(Found::signed(self.present(path)?, sign)),
+            Filter::Present(path) => Some(Translated::signed(self.present(path)?, sign)),
             Filter::Compare { path, op, value } => {
-                Some(Found::signed(self.compare(path, *op, value)?, sign))
+                Some(Translated::signed(self.compare(path, *op, value)?, sign))
             }
             Filter::Element { path, filter } => {
                 let found = self.any_element(path, filter)?;
                 match sign {
                     Sign::Plain => Some(found),
-                    Sign::Negated if found.exact => Some(Found::exact(found.term.negated())),
+                    Sign::Negated if found.exact => Some(Translated::exact(found.term.negated())),
                     Sign::Negated => None,
                 }
             }
@@ -274,16 +274,18 @@ impl Compiler<'_> {
     }
 
     /// The column of `resources` that holds the attribute ready to compare.
-    fn column(&self, path: &AttrRef) -> Option<Column> {
+    fn column(&self, path: &AttrRef) -> Option<TermColumn> {
         let is = |kind: Type| path.leaf().kind == kind && !path.is_multi_valued();
         match path.key() {
-            "id" => Some(Column::indexed("id")),
-            "meta.created" => Some(Column::plain("created")),
-            "meta.lastModified" => Some(Column::plain("modified")),
-            "externalId" => Some(Column::indexed("external_id").nullable()),
-            "userName" if is(Type::String) => Some(Column::indexed("user_name").nullable()),
-            "displayName" if is(Type::String) => Some(Column::indexed("display_name").nullable()),
-            "active" if is(Type::Boolean) => Some(Column::plain("active").nullable()),
+            "id" => Some(TermColumn::indexed("id")),
+            "meta.created" => Some(TermColumn::plain("created")),
+            "meta.lastModified" => Some(TermColumn::plain("modified")),
+            "externalId" => Some(TermColumn::indexed("external_id").nullable()),
+            "userName" if is(Type::String) => Some(TermColumn::indexed("user_name").nullable()),
+            "displayName" if is(Type::String) => {
+                Some(TermColumn::indexed("display_name").nullable())
+            }
+            "active" if is(Type::Boolean) => Some(TermColumn::plain("active").nullable()),
             _ => None,
         }
     }
@@ -373,7 +375,7 @@ fn version(op: CompareOp, operand: &Operand) -> Option<Term<Condition>> {
     let number = digits.and_then(|digits| digits.parse::<i64>().ok());
     Some(match number {
         Some(number) if number.to_string().as_str() == digits.unwrap_or_default() => {
-            Column::plain("version").passes(Test::BigInt(CompareOp::Eq, number))
+            TermColumn::plain("version").passes(Test::BigInt(CompareOp::Eq, number))
         }
         _ => Term::Always(false),
     })

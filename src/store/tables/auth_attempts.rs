@@ -8,7 +8,7 @@ use crate::store::{Conn, StoreError, TenantId};
 
 /// Some requests of one kind. All times are microseconds since the epoch.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Arrival {
+pub struct AuthAttempt {
     pub tenant: TenantId,
     /// Empty where the credential was nobody's.
     pub token: String,
@@ -19,7 +19,7 @@ pub struct Arrival {
 }
 
 /// Adds to what stands there.
-pub fn note(conn: &mut Conn, new: &Arrival) -> Result<(), StoreError> {
+pub fn note(conn: &mut Conn, new: &AuthAttempt) -> Result<(), StoreError> {
     Sql::new(
         "INSERT INTO arrivals (tenant_id, token_id, kind, first_at, last_at, times) VALUES ($1, $2, $3, $4, $5, $6) \
          ON CONFLICT (tenant_id, token_id, kind) DO UPDATE SET times = arrivals.times + excluded.times, \
@@ -41,7 +41,7 @@ pub fn of_token(
     conn: &mut Conn,
     tenant: TenantId,
     token: &str,
-) -> Result<Vec<Arrival>, StoreError> {
+) -> Result<Vec<AuthAttempt>, StoreError> {
     let rows: Vec<(String, i64, i64, i64)> = arrivals::table
         .filter(arrivals::tenant_id.eq(tenant.0))
         .filter(arrivals::token_id.eq(token))
@@ -55,7 +55,7 @@ pub fn of_token(
         .load(conn)?;
     Ok(rows
         .into_iter()
-        .map(|(kind, first, last, times)| Arrival {
+        .map(|(kind, first, last, times)| AuthAttempt {
             tenant,
             token: token.to_owned(),
             kind,
@@ -71,8 +71,8 @@ mod tests {
     use super::*;
     use crate::store::testing::{TENANT, with_store};
 
-    fn arrival(kind: &str, first: i64, last: i64, times: i64) -> Arrival {
-        Arrival {
+    fn arrival(kind: &str, first: i64, last: i64, times: i64) -> AuthAttempt {
+        AuthAttempt {
             tenant: TENANT,
             token: "t".into(),
             kind: kind.into(),

@@ -54,7 +54,7 @@ pub fn changes_with(
 }
 
 #[derive(QueryableByName)]
-struct Found {
+struct IdRow {
     #[diesel(sql_type = Text)]
     id: String,
 }
@@ -81,7 +81,7 @@ pub fn documents_with(
     for piece in &marks.pieces {
         query = query.text(piece);
     }
-    let found: Vec<Found> = query.load(conn)?;
+    let found: Vec<IdRow> = query.load(conn)?;
     Ok(found.into_iter().map(|row| ResourceId(row.id)).collect())
 }
 
@@ -101,7 +101,7 @@ fn either(conditions: &[String]) -> String {
 }
 
 #[derive(QueryableByName)]
-struct Count {
+struct CountRow {
     #[diesel(sql_type = BigInt)]
     n: i64,
 }
@@ -112,7 +112,7 @@ pub fn forget_samples(conn: &mut Conn) -> Result<(), StoreError> {
     if conn.backend() == Backend::Postgres {
         return Ok(());
     }
-    let tables: Count =
+    let tables: CountRow =
         Sql::new("SELECT count(*) AS n FROM sqlite_schema WHERE name = 'sqlite_stat4'")
             .get_result(conn)?;
     if tables.n > 0 {

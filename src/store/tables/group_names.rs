@@ -9,13 +9,13 @@ use crate::store::engine::sql::{Bind, Fixed, Prepared, Sql};
 use crate::store::{Backend, Conn, ResourceId, StoreError, TenantId};
 
 #[derive(QueryableByName)]
-struct Found {
+struct IdRow {
     #[diesel(sql_type = Text)]
     id: String,
 }
 
 #[derive(QueryableByName)]
-struct Counted {
+struct GroupCountRow {
     #[diesel(sql_type = BigInt)]
     n: i64,
 }
@@ -35,9 +35,9 @@ impl Fixed for ByName {
     }
 }
 
-struct Twin;
+struct SameNameGroup;
 
-impl Fixed for Twin {
+impl Fixed for SameNameGroup {
     type Row = Untyped;
 
     /// Many groups may share a name, few an `externalId`: `coalesce` keeps both databases from
@@ -65,7 +65,7 @@ pub fn by_name(
         Bind::Text(name),
         Bind::Text(group.as_str()),
     ];
-    let found: Option<Found> = Prepared::<ByName, 3>::new(binds).one(conn)?;
+    let found: Option<IdRow> = Prepared::<ByName, 3>::new(binds).one(conn)?;
     Ok(found.map(|row| ResourceId(row.id)))
 }
 
@@ -83,13 +83,13 @@ pub fn twin(
         Bind::Text(name),
         Bind::Text(group.as_str()),
     ];
-    let found: Option<Found> = Prepared::<Twin, 4>::new(binds).one(conn)?;
+    let found: Option<IdRow> = Prepared::<SameNameGroup, 4>::new(binds).one(conn)?;
     Ok(found.map(|row| ResourceId(row.id)))
 }
 
 /// Counts the names that several groups of the tenant share.
 pub fn shared(conn: &mut Conn, tenant: TenantId) -> Result<u64, StoreError> {
-    let counted: Option<Counted> = Sql::new(
+    let counted: Option<GroupCountRow> = Sql::new(
         "SELECT count(*) AS n FROM (SELECT r.display_name FROM resources AS r \
          WHERE r.tenant_id = $1 AND r.resource_type = 'Group' AND r.display_name IS NOT NULL \
          GROUP BY r.display_name HAVING count(*) > 1) AS shared",

@@ -17,7 +17,7 @@ use crate::store::{Conn, ResourceId, StoreError, TenantId, Tx};
 
 /// A path that filters find by an index.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Wanted {
+pub struct IndexedPath {
     pub resource_type: String,
     pub path: String,
     /// How its rows are made, see [`scim_core::indexing::index_rule`].
@@ -58,8 +58,8 @@ struct Recorded {
 }
 
 impl Recorded {
-    fn wanted(&self) -> Wanted {
-        Wanted {
+    fn wanted(&self) -> IndexedPath {
+        IndexedPath {
             resource_type: self.resource_type.clone(),
             path: self.path.clone(),
             rule: self.rule.clone(),
@@ -75,12 +75,12 @@ struct Epoch {
 
 /// Makes `wanted` the paths that are indexed. Where they were others, every tenant gets a new epoch, which takes its
 /// lock: when this is committed, no node with other paths writes any more.
-pub fn agree(conn: &mut Conn, wanted: &[Wanted]) -> Result<Agreed, StoreError> {
+pub fn agree(conn: &mut Conn, wanted: &[IndexedPath]) -> Result<Agreed, StoreError> {
     // One node after the other.
     lock(conn)?;
     let recorded = recorded(conn)?;
-    let before: BTreeSet<Wanted> = recorded.iter().map(Recorded::wanted).collect();
-    let after: BTreeSet<Wanted> = wanted.iter().cloned().collect();
+    let before: BTreeSet<IndexedPath> = recorded.iter().map(Recorded::wanted).collect();
+    let after: BTreeSet<IndexedPath> = wanted.iter().cloned().collect();
     if before != after {
         Sql::new(
             "UPDATE tenants SET index_epoch = (SELECT max(t.index_epoch) FROM tenants AS t) + 1",
@@ -113,8 +113,8 @@ pub fn agree(conn: &mut Conn, wanted: &[Wanted]) -> Result<Agreed, StoreError> {
 }
 
 /// Whether `wanted` is what was agreed on.
-pub fn are_agreed(conn: &mut Conn, wanted: &[Wanted]) -> Result<bool, StoreError> {
-    let before: BTreeSet<Wanted> = recorded(conn)?.iter().map(Recorded::wanted).collect();
+pub fn are_agreed(conn: &mut Conn, wanted: &[IndexedPath]) -> Result<bool, StoreError> {
+    let before: BTreeSet<IndexedPath> = recorded(conn)?.iter().map(Recorded::wanted).collect();
     Ok(before == wanted.iter().cloned().collect())
 }
 
@@ -221,6 +221,6 @@ fn state(conn: &mut Conn) -> Result<Agreed, StoreError> {
     })
 }
 
-fn space(wanted: &Wanted) -> Option<&str> {
+fn space(wanted: &IndexedPath) -> Option<&str> {
     Some(wanted.rule.split_once(", unique in ")?.1)
 }

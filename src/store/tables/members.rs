@@ -68,7 +68,7 @@ pub struct GroupRow {
 
 /// Adds members; one that is there already stays as it is.
 pub fn add(tx: &mut Tx<'_>, group: &ResourceId, wanted: &[Member]) -> Result<Added, StoreError> {
-    let wanted = Wanted::new(wanted)?;
+    let wanted = MemberList::new(wanted)?;
     let unknown = unknown(tx, group, &wanted)?;
     let added = insert(tx, group, &wanted)?;
     Ok(Added { added, unknown })
@@ -127,11 +127,11 @@ pub fn replace(
         .filter(|id| !kept.contains(id))
         .cloned()
         .collect();
-    let missing = Wanted::new(missing)?;
+    let missing = MemberList::new(missing)?;
     Ok(Replaced {
         unknown: unknown(tx, group, &missing)?,
         removed: remove(tx, group, &others)?,
-        renamed: rename(tx, group, &Wanted::new(renamed)?)?,
+        renamed: rename(tx, group, &MemberList::new(renamed)?)?,
         added: insert(tx, group, &missing)?,
     })
 }
@@ -180,7 +180,7 @@ pub fn each(
             Bind::Text(&last),
         ];
         let part: Vec<(String, String, Option<String>)> =
-            Prepared::<Part, 3>::new(binds).all(conn)?;
+            Prepared::<MembersPage, 3>::new(binds).all(conn)?;
         let is_end = part.len() < PART;
         for (id, kind, display) in part {
             last.clone_from(&id);
@@ -199,9 +199,9 @@ pub fn each(
 /// How many members [`each`] reads at a time.
 const PART: usize = 2000;
 
-struct Part;
+struct MembersPage;
 
-impl Fixed for Part {
+impl Fixed for MembersPage {
     type Row = (Text, Text, Nullable<Text>);
 
     fn text(_: Backend) -> &'static [&'static str] {
@@ -385,14 +385,14 @@ pub(in crate::store) fn forget(
 }
 
 /// A list of members as a parameter.
-struct Wanted {
+struct MemberList {
     /// JSON text.
     list: String,
     /// Texts that can be nobody's id.
     impossible: Vec<String>,
 }
 
-impl Wanted {
+impl MemberList {
     /// Each id once: a second one would meet the first within one statement.
     fn new<'m>(members: impl IntoIterator<Item = &'m Member>) -> Result<Self, StoreError> {
         #[derive(Serialize)]
@@ -435,7 +435,7 @@ fn wanted_rows(backend: Backend) -> String {
 fn unknown(
     tx: &mut Tx<'_>,
     group: &ResourceId,
-    wanted: &Wanted,
+    wanted: &MemberList,
 ) -> Result<Vec<String>, StoreError> {
     let source = wanted_rows(tx.conn().backend());
     let sql = format!("SELECT w.value AS id FROM {source} WHERE w.value = $2 OR {KIND_OF} IS NULL");
@@ -448,7 +448,7 @@ fn unknown(
 fn insert(
     tx: &mut Tx<'_>,
     group: &ResourceId,
-    wanted: &Wanted,
+    wanted: &MemberList,
 ) -> Result<Vec<ResourceId>, StoreError> {
     let source = wanted_rows(tx.conn().backend());
     let sql = format!(
@@ -513,7 +513,7 @@ fn present(tx: &mut Tx<'_>, group: &ResourceId) -> Result<HashMap<String, Displa
 fn rename(
     tx: &mut Tx<'_>,
     group: &ResourceId,
-    wanted: &Wanted,
+    wanted: &MemberList,
 ) -> Result<Vec<ResourceId>, StoreError> {
     let source = wanted_rows(tx.conn().backend());
     // WHERE TRUE: without it SQLite takes ON for the start of a join condition.

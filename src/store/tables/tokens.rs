@@ -60,7 +60,7 @@ impl From<Row> for Token {
 
 /// A token, and how its tenant's clients are understood and answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Known {
+pub struct TokenWithPolicy {
     pub token: Token,
     pub policy: Policy,
     /// The tenant's: it moves before either of them is another.
@@ -124,14 +124,14 @@ pub fn revoke(
 
 /// The token with this hash, of any tenant and in any state: whether it still holds is the caller's to judge.
 /// With it comes its tenant's policy, which every request needs.
-pub fn by_hash(conn: &mut Conn, hash: &str) -> Result<Option<Known>, StoreError> {
+pub fn by_hash(conn: &mut Conn, hash: &str) -> Result<Option<TokenWithPolicy>, StoreError> {
     let row: Option<(Row, PolicyRow, i64)> = tokens::table
         .inner_join(tenants::table.inner_join(access_epochs::table))
         .filter(tokens::hash.eq(hash))
         .select((tokens::all_columns, POLICY, access_epochs::epoch))
         .get_result(conn)
         .optional()?;
-    Ok(row.map(|(token, policy, epoch)| Known {
+    Ok(row.map(|(token, policy, epoch)| TokenWithPolicy {
         token: token.into(),
         policy: policy.into(),
         epoch,
@@ -197,7 +197,7 @@ mod tests {
                 "{taken:?}"
             );
             let found = store.read(|conn| by_hash(conn, "hash of 1")).await.unwrap();
-            let known = Known {
+            let known = TokenWithPolicy {
                 token: token("1", "okta"),
                 policy: Policy::default(),
                 epoch: 1,

@@ -116,7 +116,7 @@ pub fn is_used(conn: &mut Conn, tenant: TenantId) -> Result<bool, StoreError> {
 
 /// A resource with its indexes.
 #[derive(Debug, Clone)]
-pub struct Arrival {
+pub struct ImportedResource {
     pub row: ResourceRow,
     pub hot: HotColumns,
     pub label: Option<String>,
@@ -152,7 +152,7 @@ struct NewIndexRow<'a> {
 pub fn insert_resources(
     conn: &mut Conn,
     tenant: TenantId,
-    arrivals: &[Arrival],
+    arrivals: &[ImportedResource],
 ) -> Result<(), StoreError> {
     let list: Vec<NewResource> = arrivals.iter().map(new_resource).collect();
     let columns = [
@@ -188,7 +188,7 @@ pub fn insert_resources(
     Ok(())
 }
 
-fn new_resource(arrival: &Arrival) -> NewResource<'_> {
+fn new_resource(arrival: &ImportedResource) -> NewResource<'_> {
     let (row, hot) = (&arrival.row, &arrival.hot);
     NewResource {
         id: &row.id,
@@ -209,7 +209,7 @@ fn new_resource(arrival: &Arrival) -> NewResource<'_> {
 fn insert_index_rows(
     conn: &mut Conn,
     tenant: TenantId,
-    arrivals: &[Arrival],
+    arrivals: &[ImportedResource],
 ) -> Result<(), StoreError> {
     let list: Vec<NewIndexRow> = arrivals
         .iter()

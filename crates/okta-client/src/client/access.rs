@@ -3,12 +3,12 @@
 use reqwest::header::HeaderMap;
 
 use super::{Client, RETRIES, may_repeat, no_okta, token_id};
-use crate::dpop::About;
+use crate::dpop::ProofParams;
 use crate::failure::Call;
 use crate::limits::Limits;
-use crate::login::{Access, ServiceApp, Session};
-use crate::transport::{Arrived, Lost, id_in, limits, one_header, put};
-use crate::{Failure, Login, Why};
+use crate::login::{AccessToken, OAuthSession, ServiceApp};
+use crate::transport::{RawResponse, TransportError, id_in, limits, one_header, put};
+use crate::{Failure, FailureKind, Login};
 
 impl Client {
     /// The headers of a service app's request.
@@ -26,7 +26,7 @@ impl Client {
             ));
         }
         let mut headers = one_header("authorization", &format!("DPoP {}", access.token));
-        let proof = app.proof_key().prove(About {
+        let proof = app.proof_key().prove(ProofParams {
             method,
             url,
             now_s: self.now().as_second(),
@@ -39,7 +39,7 @@ impl Client {
     }
 
     /// Keeps a nonce that Okta sent. True where the request failed for want of it.
-    pub(super) fn keep_nonce(&self, arrived: &Arrived) -> bool {
+    pub(super) fn keep_nonce(&self, arrived: &RawResponse) -> bool {
         let (Login::ServiceApp(app), Some(nonce)) =
             (&self.login, id_in(&arrived.headers, "dpop-nonce"))
         else {
@@ -55,7 +55,7 @@ impl Client {
     }
 
     /// The access token, asked for where there is none that lives.
-    pub(super) async fn access(&self, app: &ServiceApp) -> Result<Access, Failure> {
+    pub(super) async fn access(&self, app: &ServiceApp) -> Result<AccessToken, Failure> {
         let now_s = self.now().as_second();
         if let Some(access) = app
             .session()
@@ -86,7 +86,7 @@ impl Client {
                 }
             };
             if status == 200 {
-                let access = Access::read(&body, now_s).ok_or_else(|| no_okta(&self.org))?;
+                let access = AccessToken::read(&body, now_s).ok_or_else(|| no_okta(&self.org))?;
                 app.change_session(|session| session.access = Some(access.clone()));
                 return Ok(access);
             }
@@ -107,7 +107,7 @@ impl Client {
             }
         }
         Err(Failure::new(
-            Why::Refused,
+            FailureKind::Refused,
             "Okta's token endpoint asks for one proof of possession after the other; check this machine's clock.",
         ))
     }
@@ -115,11 +115,11 @@ impl Client {
     async fn ask_for_token(
         &self,
         app: &ServiceApp,
-        session: &Session,
+        session: &OAuthSession,
         url: &str,
-    ) -> Result<Arrived, Lost> {
+    ) -> Result<RawResponse, TransportError> {
         let now_s = self.now().as_second();
-        let inside = |failure: Failure| Lost {
+        let inside = |failure: Failure| TransportError {
             before_sending: true,
             message: failure.message,
         };
@@ -130,7 +130,7 @@ impl Client {
         if session.wants_proof {
             let proof = app
                 .proof_key()
-                .prove(About {
+                .prove(ProofParams {
                     method: "POST",
                     url,
                     now_s,

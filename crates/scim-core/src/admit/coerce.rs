@@ -12,67 +12,67 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 pub(crate) use self::scalar::{is_base64, kind_of, scalar, text, wrong};
-use super::same::{Same, pair};
+use super::same::{Comparable, pair};
 use crate::document::arrange_complex;
 use crate::schema::{Attribute, Mutability};
 use crate::{ScimError, name};
 
 /// Where in the request a value stands, for error details: `emails[1].value`.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Place<'a> {
-    parent: Option<&'a Place<'a>>,
-    step: Step<'a>,
+pub(crate) struct Location<'a> {
+    parent: Option<&'a Location<'a>>,
+    step: Segment<'a>,
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Step<'a> {
+enum Segment<'a> {
     Name(&'a str),
     Index(usize),
 }
 
-impl<'a> Place<'a> {
+impl<'a> Location<'a> {
     pub(crate) fn root(name: &'a str) -> Self {
         Self {
             parent: None,
-            step: Step::Name(name),
+            step: Segment::Name(name),
         }
     }
 
     pub(crate) fn name(&'a self, name: &'a str) -> Self {
         Self {
             parent: Some(self),
-            step: Step::Name(name),
+            step: Segment::Name(name),
         }
     }
 
     pub(crate) fn index(&'a self, index: usize) -> Self {
         Self {
             parent: Some(self),
-            step: Step::Index(index),
+            step: Segment::Index(index),
         }
     }
 }
 
-impl fmt::Display for Place<'_> {
+impl fmt::Display for Location<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(parent) = self.parent {
             parent.fmt(f)?;
         }
         match (self.step, self.parent.map(|parent| parent.step)) {
-            (Step::Index(index), _) => write!(f, "[{index}]"),
-            (Step::Name(name), None) => f.write_str(name),
+            (Segment::Index(index), _) => write!(f, "[{index}]"),
+            (Segment::Name(name), None) => f.write_str(name),
             // An extension's container and its attribute.
-            (Step::Name(name), Some(Step::Name(parent))) if parent.contains(':') => {
+            (Segment::Name(name), Some(Segment::Name(parent))) if parent.contains(':') => {
                 write!(f, ":{name}")
             }
-            (Step::Name(name), Some(_)) => write!(f, ".{name}"),
+            (Segment::Name(name), Some(_)) => write!(f, ".{name}"),
         }
     }
 }
 
 /// What null and `[]` mean in an object that is merged into what is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Nulls {
+pub(crate) enum NullMeaning {
     /// The attribute becomes unassigned (RFC 7643 section 2.5).
     Unassign,
     /// Nothing: an `add` of nothing.
@@ -80,13 +80,13 @@ pub(crate) enum Nulls {
 }
 
 /// An attribute that an object names, with its value; `None` unassigns it.
-pub(crate) type Named = (Arc<Attribute>, Option<Value>);
+pub(crate) type NamedValue = (Arc<Attribute>, Option<Value>);
 
 /// The value for the whole attribute; `None` is unassigned (null, `""`, `[]`, or nothing left in it).
 pub(crate) fn attribute(
     attribute: &Attribute,
     value: &Value,
-    at: &Place,
+    at: &Location,
 ) -> Result<Option<Value>, ScimError> {
     if attribute.multi_valued {
         let elements = elements(attribute, value, at)?;
@@ -100,7 +100,7 @@ pub(crate) fn attribute(
 pub(crate) fn elements(
     attribute: &Attribute,
     value: &Value,
-    at: &Place,
+    at: &Location,
 ) -> Result<Vec<Value>, ScimError> {
     let given = match value {
         Value::Null => &[],
@@ -123,13 +123,13 @@ pub(crate) fn elements(
 pub(crate) fn element(
     attribute: &Attribute,
     value: &Value,
-    at: &Place,
+    at: &Location,
 ) -> Result<Option<Value>, ScimError> {
     if let (true, Value::Object(members)) = (attribute.is_complex(), value) {
-        let named = sub_values(attribute, members, Nulls::Unassign, at)?;
+        let named = sub_values(attribute, members, NullMeaning::Unassign, at)?;
         // Okta pushes the whole profile, empty fields too: an element whose value is sent empty is none.
-        let is_empty = |(sub, value): &Named| sub.name == "value" && value.is_none();
-        let says_more = |(sub, value): &Named| {
+        let is_empty = |(sub, value): &NamedValue| sub.name == "value" && value.is_none();
+        let says_more = |(sub, value): &NamedValue| {
             value.is_some() && !matches!(sub.name.as_str(), "type" | "primary" | "display")
         };
         if named.iter().any(is_empty) && !named.iter().any(says_more) {
@@ -154,7 +154,11 @@ pub(crate) fn element(
 }
 
 /// The `value` of a complex attribute, sent without the object around it.
-fn bare_value(attribute: &Attribute, value: &Value, at: &Place) -> Result<Named, ScimError> {
+fn bare_value(
+    attribute: &Attribute,
+    value: &Value,
+    at: &Location,
+) -> Result<NamedValue, ScimError> {
     let Some(sub) = attribute
         .sub_attribute("value")
         .filter(|sub| !sub.is_complex())
@@ -207,13 +211,15 @@ fn find<'v>(members: &'v Map<String, Value>, name: &str) -> Option<&'v Value> {
 pub(crate) fn single(
     attribute: &Attribute,
     value: &Value,
-    at: &Place,
+    at: &Location,
 ) -> Result<Option<Value>, ScimError> {
     if attribute.is_complex() {
-        return Ok(match complex(attribute, value, Nulls::Unassign, at)? {
-            Some(named) => object(named),
-            None => None,
-        });
+        return Ok(
+            match complex(attribute, value, NullMeaning::Unassign, at)? {
+                Some(named) => object(named),
+                None => None,
+            },
+        );
     }
     match value {
         Value::Array(elements) => match elements.as_slice() {
@@ -236,9 +242,9 @@ pub(crate) fn single(
 pub(crate) fn complex(
     attribute: &Attribute,
     value: &Value,
-    nulls: Nulls,
-    at: &Place,
-) -> Result<Option<Vec<Named>>, ScimError> {
+    nulls: NullMeaning,
+    at: &Location,
+) -> Result<Option<Vec<NamedValue>>, ScimError> {
     match value {
         Value::Null => Ok(None),
         Value::String(text) if text.is_empty() => Ok(None),
@@ -259,9 +265,9 @@ pub(crate) fn complex(
 fn sub_values(
     attribute: &Attribute,
     members: &Map<String, Value>,
-    nulls: Nulls,
-    at: &Place,
-) -> Result<Vec<Named>, ScimError> {
+    nulls: NullMeaning,
+    at: &Location,
+) -> Result<Vec<NamedValue>, ScimError> {
     let mut named = named(&attribute.sub_attributes, members, nulls, at)?;
     for (sub, value) in &mut named {
         if let Some(value) = value {
@@ -299,10 +305,10 @@ pub(crate) fn canonicalise(parent: &Attribute, sub: &Attribute, value: &mut Valu
 pub(crate) fn named(
     attributes: &[Arc<Attribute>],
     members: &Map<String, Value>,
-    nulls: Nulls,
-    at: &Place,
-) -> Result<Vec<Named>, ScimError> {
-    let mut slots: Vec<Option<Named>> = vec![None; attributes.len()];
+    nulls: NullMeaning,
+    at: &Location,
+) -> Result<Vec<NamedValue>, ScimError> {
+    let mut slots: Vec<Option<NamedValue>> = vec![None; attributes.len()];
     for (name, value) in members {
         let mut known = attributes.iter().zip(&mut slots);
         let Some((attribute, slot)) = known.find(|(a, _)| a.name.eq_ignore_ascii_case(name)) else {
@@ -313,7 +319,7 @@ pub(crate) fn named(
             return Err(twice(&at));
         }
         if attribute.mutability == Mutability::ReadOnly
-            || (nulls == Nulls::Skip && is_nothing(value))
+            || (nulls == NullMeaning::Skip && is_nothing(value))
         {
             continue;
         }
@@ -327,8 +333,8 @@ pub(crate) fn named(
 
 /// Refuses JSON of an unknown shape that could not be stored: with U+0000 anywhere inside, in names too, which not
 /// every database can hold, or nested so deep that a reader of the stored text would give up.
-pub(crate) fn storable(value: &Value, at: &Place) -> Result<(), ScimError> {
-    fn walk(value: &Value, at: &Place, levels: usize) -> Result<(), ScimError> {
+pub(crate) fn storable(value: &Value, at: &Location) -> Result<(), ScimError> {
+    fn walk(value: &Value, at: &Location, levels: usize) -> Result<(), ScimError> {
         let Some(levels) = levels.checked_sub(1) else {
             return Err(ScimError::invalid_value(format!(
                 "{at} is nested deeper than {MAX_LEVELS} levels"
@@ -351,7 +357,7 @@ pub(crate) fn storable(value: &Value, at: &Place) -> Result<(), ScimError> {
 
 const MAX_LEVELS: usize = 50;
 
-pub(crate) fn no_nul(text: &str, at: &Place) -> Result<(), ScimError> {
+pub(crate) fn no_nul(text: &str, at: &Location) -> Result<(), ScimError> {
     if text.contains('\0') {
         return Err(ScimError::invalid_value(format!(
             "{at} holds the character U+0000, which cannot be stored"
@@ -378,13 +384,13 @@ pub(crate) fn is_primary(element: &Value) -> bool {
     matches!(element.get("primary"), Some(Value::Bool(true)))
 }
 
-pub(crate) fn two_primaries(at: &Place) -> ScimError {
+pub(crate) fn two_primaries(at: &Location) -> ScimError {
     ScimError::invalid_value(format!(
         "{at} marks more than one value as primary; only one can be"
     ))
 }
 
-pub(crate) fn twice(at: &Place) -> ScimError {
+pub(crate) fn twice(at: &Location) -> ScimError {
     ScimError::invalid_syntax(format!(
         "{at} is given twice; names that differ only in letter case are one name"
     ))
@@ -428,7 +434,9 @@ fn homes(attribute: &Attribute, elements: &[Value]) -> Vec<usize> {
     let mut seen = HashMap::with_capacity(elements.len());
     let mut pairs = HashMap::with_capacity(elements.len());
     let home = |(index, element)| {
-        let home = *seen.entry(Same::of(attribute, element)).or_insert(index);
+        let home = *seen
+            .entry(Comparable::of(attribute, element))
+            .or_insert(index);
         match pair(attribute, element) {
             Some(pair) => *pairs.entry(pair).or_insert(home),
             None => home,
@@ -467,12 +475,12 @@ fn dedupe_lists(attribute: &Attribute, element: &mut Map<String, Value>) {
 /// Appends the values that are not there yet.
 pub(crate) fn extend(attribute: &Attribute, elements: &mut Vec<Value>, new: &[Value]) {
     let fresh: Vec<Value> = {
-        let mut known: HashSet<Same> = elements
+        let mut known: HashSet<Comparable> = elements
             .iter()
-            .map(|value| Same::of(attribute, value))
+            .map(|value| Comparable::of(attribute, value))
             .collect();
         new.iter()
-            .filter(|value| known.insert(Same::of(attribute, value)))
+            .filter(|value| known.insert(Comparable::of(attribute, value)))
             .cloned()
             .collect()
     };
@@ -488,11 +496,11 @@ pub(crate) fn into_password(value: Value) -> Option<String> {
     }
 }
 
-pub(crate) fn set_once(at: &Place) -> ScimError {
+pub(crate) fn set_once(at: &Location) -> ScimError {
     ScimError::mutability(format!("{at} is immutable: once set it cannot be changed"))
 }
 
-fn object(named: Vec<Named>) -> Option<Value> {
+fn object(named: Vec<NamedValue>) -> Option<Value> {
     let members: Map<String, Value> = named
         .into_iter()
         .filter_map(|(attribute, value)| value.map(|value| (attribute.name.clone(), value)))

@@ -14,13 +14,13 @@ use crate::schema::{Attribute, Type, instant};
 
 /// A value as it is compared with others of the same attribute.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Same<'a> {
+pub(crate) struct Comparable<'a> {
     /// `None` where no schema describes the value.
     attribute: Option<&'a Attribute>,
     value: &'a Value,
 }
 
-impl<'a> Same<'a> {
+impl<'a> Comparable<'a> {
     /// One value of the attribute: an element, where it is multi-valued.
     pub(crate) fn of(attribute: &'a Attribute, value: &'a Value) -> Self {
         Self {
@@ -55,7 +55,7 @@ impl<'a> Same<'a> {
     fn members(
         self,
         members: &'a Map<String, Value>,
-    ) -> impl Iterator<Item = (&'a String, Same<'a>)> {
+    ) -> impl Iterator<Item = (&'a String, Comparable<'a>)> {
         members
             .iter()
             .filter(move |(name, value)| {
@@ -123,7 +123,7 @@ fn is_not_primary(name: &str, value: &Value) -> bool {
     name == "primary" && *value == Value::Bool(false)
 }
 
-impl PartialEq for Same<'_> {
+impl PartialEq for Comparable<'_> {
     fn eq(&self, other: &Self) -> bool {
         match (self.value, other.value) {
             (Value::Object(left), Value::Object(right)) => {
@@ -167,9 +167,9 @@ impl PartialEq for Same<'_> {
     }
 }
 
-impl Eq for Same<'_> {}
+impl Eq for Comparable<'_> {}
 
-impl Hash for Same<'_> {
+impl Hash for Comparable<'_> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         // Neither members nor the values of a list have an order, so their hashes are added up.
         let alone = |part: &dyn Fn(&mut DefaultHasher)| {
@@ -224,23 +224,23 @@ impl Hash for Same<'_> {
 pub(crate) fn pair<'a>(
     attribute: &'a Attribute,
     element: &'a Value,
-) -> Option<(Same<'a>, Option<Same<'a>>)> {
-    let whole = Same::of(attribute, element);
+) -> Option<(Comparable<'a>, Option<Comparable<'a>>)> {
+    let whole = Comparable::of(attribute, element);
     let kind = element.get("type").map(|kind| whole.member("type", kind));
     Some((whole.text_value()?, kind))
 }
 
 /// The values that a `remove` lists, indexed so that each element of a list is looked up.
 #[derive(Debug, Default)]
-pub(crate) struct Listed<'a> {
+pub(crate) struct ListedValues<'a> {
     attribute: Option<&'a Attribute>,
-    whole: HashSet<Same<'a>>,
+    whole: HashSet<Comparable<'a>>,
     /// Objects by their `value`, and those without one: an element is listed that holds all of one.
-    by_value: HashMap<Same<'a>, Vec<Same<'a>>>,
-    others: Vec<Same<'a>>,
+    by_value: HashMap<Comparable<'a>, Vec<Comparable<'a>>>,
+    others: Vec<Comparable<'a>>,
 }
 
-impl<'a> Listed<'a> {
+impl<'a> ListedValues<'a> {
     /// Values of the attribute, which is multi-valued.
     pub(crate) fn of(attribute: &'a Attribute, values: &'a [Value]) -> Self {
         let mut listed = Self {
@@ -249,7 +249,7 @@ impl<'a> Listed<'a> {
         };
         values
             .iter()
-            .for_each(|value| listed.add(Same::of(attribute, value)));
+            .for_each(|value| listed.add(Comparable::of(attribute, value)));
         listed
     }
 
@@ -257,15 +257,15 @@ impl<'a> Listed<'a> {
     pub(crate) fn undeclared(values: &'a [Value]) -> Self {
         let mut listed = Self::default();
         for value in values {
-            listed.add(Same::undeclared(value));
+            listed.add(Comparable::undeclared(value));
             if let (Some(inner), Some(1)) = (value.get("value"), value.as_object().map(Map::len)) {
-                listed.whole.insert(Same::undeclared(inner));
+                listed.whole.insert(Comparable::undeclared(inner));
             }
         }
         listed
     }
 
-    fn add(&mut self, same: Same<'a>) {
+    fn add(&mut self, same: Comparable<'a>) {
         match same.text_value() {
             Some(value) => self.by_value.entry(value).or_default().push(same),
             None if same.value.is_object() => self.others.push(same),
@@ -275,7 +275,7 @@ impl<'a> Listed<'a> {
     }
 
     pub(crate) fn has(&self, element: &Value) -> bool {
-        let element = Same {
+        let element = Comparable {
             attribute: self.attribute,
             value: element,
         };
@@ -285,7 +285,7 @@ impl<'a> Listed<'a> {
                 && element
                     .value
                     .get("value")
-                    .is_some_and(|value| self.whole.contains(&Same::undeclared(value)))
+                    .is_some_and(|value| self.whole.contains(&Comparable::undeclared(value)))
         };
         let same_value = element
             .text_value()
@@ -335,7 +335,10 @@ mod tests {
     #[track_caller]
     fn check(left: &Value, right: &Value, expected: bool) {
         let attribute = list();
-        let (one, other) = (Same::of(&attribute, left), Same::of(&attribute, right));
+        let (one, other) = (
+            Comparable::of(&attribute, left),
+            Comparable::of(&attribute, right),
+        );
         assert_eq!(one == other, expected, "{left} {right}");
         assert_eq!(other == one, expected, "{right} {left}");
         let distinct = HashSet::from([one, other]).len();
@@ -384,7 +387,9 @@ mod tests {
 
     #[test]
     fn undeclared_values_are_compared_exactly() {
-        let same = |left: &Value, right: &Value| Same::undeclared(left) == Same::undeclared(right);
+        let same = |left: &Value, right: &Value| {
+            Comparable::undeclared(left) == Comparable::undeclared(right)
+        };
         assert!(same(&json!({"a": 1, "b": [1]}), &json!({"b": [1], "a": 1})));
         assert!(!same(&json!("a"), &json!("A")));
         assert!(!same(&json!([1, 2]), &json!([2, 1])));
@@ -395,7 +400,8 @@ mod tests {
     fn what_an_element_holds() {
         let attribute = list();
         let check = |own: Value, listed: Value, expected: bool| {
-            let holds = Same::of(&attribute, &own).holds(&Same::of(&attribute, &listed));
+            let holds =
+                Comparable::of(&attribute, &own).holds(&Comparable::of(&attribute, &listed));
             assert_eq!(holds, expected, "{own} {listed}");
         };
         let own = || json!({"value": "A", "type": "work", "tags": ["x", "y"]});

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 
-use super::coerce::{self, Place};
+use super::coerce::{self, Location};
 use crate::registry::{Extension, ResourceType};
 use crate::schema::{Attribute, Mutability, Type, instant};
 use crate::{ScimError, name};
@@ -26,7 +26,7 @@ pub(crate) fn attribute(
     attribute: &Attribute,
     value: &Value,
     read_only: ReadOnly,
-    at: &Place,
+    at: &Location,
 ) -> Result<(), ScimError> {
     match value {
         // RFC 7643 section 2.5: null is unassigned, whatever the type.
@@ -50,7 +50,7 @@ pub(crate) fn element(
     attribute: &Attribute,
     value: &Value,
     read_only: ReadOnly,
-    at: &Place,
+    at: &Location,
 ) -> Result<(), ScimError> {
     match value {
         Value::Object(members) if attribute.is_complex() => {
@@ -66,7 +66,7 @@ pub(crate) fn sub_attribute(
     parent: &Attribute,
     sub: &Attribute,
     value: &Value,
-    at: &Place,
+    at: &Location,
 ) -> Result<(), ScimError> {
     match value {
         Value::Null => Ok(()),
@@ -84,7 +84,7 @@ pub(crate) fn extension(
     extension: &Extension,
     value: &Value,
     read_only: ReadOnly,
-    at: &Place,
+    at: &Location,
 ) -> Result<(), ScimError> {
     let members = match value {
         Value::Null => return Ok(()),
@@ -112,7 +112,7 @@ pub(crate) fn extension(
     Ok(())
 }
 
-fn refused(at: &Place) -> ScimError {
+fn refused(at: &Location) -> ScimError {
     ScimError::mutability(format!("{at} is readOnly and cannot be changed"))
 }
 
@@ -125,7 +125,7 @@ fn sub_attributes(
     attribute: &Attribute,
     members: &Map<String, Value>,
     read_only: ReadOnly,
-    at: &Place,
+    at: &Location,
 ) -> Result<(), ScimError> {
     for (name, value) in members {
         let Some(sub) = attribute.sub_attribute(name) else {
@@ -147,7 +147,7 @@ fn simple(
     parent: Option<&Attribute>,
     attribute: &Attribute,
     value: &Value,
-    at: &Place,
+    at: &Location,
 ) -> Result<(), ScimError> {
     let has_type = match (attribute.kind, value) {
         (Type::Boolean, Value::Bool(_)) | (Type::Decimal, Value::Number(_)) => true,

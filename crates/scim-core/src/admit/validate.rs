@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::coerce::{self, Place};
+use super::coerce::{self, Location};
 use crate::registry::{AttrRef, MAX_DESCRIPTION, ResourceType};
 use crate::schema::{Attribute, Mutability};
 use crate::{Document, ScimError, indexing, name};
@@ -17,10 +17,10 @@ pub(crate) fn validate(rt: &ResourceType, document: &Document) -> Result<(), Sci
         let urn = extension.schema.id.as_str();
         match document.container(Some(urn)) {
             Some(attributes) => {
-                let at = Place::root(urn);
+                let at = Location::root(urn);
                 required(&extension.schema.attributes, attributes, Some(&at))?;
             }
-            None if extension.required => return Err(missing(&Place::root(urn))),
+            None if extension.required => return Err(missing(&Location::root(urn))),
             None => {}
         }
     }
@@ -43,7 +43,7 @@ fn description(rt: &ResourceType, document: &Document) -> Result<(), ScimError> 
     Ok(())
 }
 
-fn missing(at: &Place) -> ScimError {
+fn missing(at: &Location) -> ScimError {
     ScimError::invalid_value(format!(
         "{at} is required and must not be empty; map it in the identity provider"
     ))
@@ -52,12 +52,12 @@ fn missing(at: &Place) -> ScimError {
 fn required(
     attributes: &[Arc<Attribute>],
     values: &Map<String, Value>,
-    parent: Option<&Place>,
+    parent: Option<&Location>,
 ) -> Result<(), ScimError> {
     for attribute in attributes {
         let at = match parent {
             Some(parent) => parent.name(&attribute.name),
-            None => Place::root(&attribute.name),
+            None => Location::root(&attribute.name),
         };
         let value = values.get(&attribute.name);
         // The service sets readOnly attributes, and a password is never in a document.
@@ -104,12 +104,12 @@ fn lengths(rt: &ResourceType, document: &Document) -> Result<(), ScimError> {
             )));
         }
         if is_too_long(user_name, |text| name::fold_user_name(text).as_str().len()) {
-            return Err(too_long(&Place::root("userName")));
+            return Err(too_long(&Location::root("userName")));
         }
     }
     for (name, fold) in [("externalId", Fold::Not), ("displayName", Fold::Case)] {
         if let Some(Value::String(text)) = document.0.get(name) {
-            check_length(text, fold, &Place::root(name))?;
+            check_length(text, fold, &Location::root(name))?;
         }
     }
     rt.indexed
@@ -125,7 +125,7 @@ fn check_indexed(path: &AttrRef, document: &Document) -> Result<(), ScimError> {
     };
     let mut values = indexing::values_at(path, document);
     values.try_for_each(|(_, value)| match value {
-        Value::String(text) => check_length(text, fold, &Place::root(path.key())),
+        Value::String(text) => check_length(text, fold, &Location::root(path.key())),
         _ => Ok(()),
     })
 }
@@ -136,7 +136,7 @@ enum Fold {
     Case,
 }
 
-fn check_length(text: &str, fold: Fold, at: &Place) -> Result<(), ScimError> {
+fn check_length(text: &str, fold: Fold, at: &Location) -> Result<(), ScimError> {
     let length = |text: &str| match fold {
         Fold::Not => text.len(),
         Fold::Case => name::fold(text).as_str().len(),
@@ -152,7 +152,7 @@ fn is_too_long(text: &str, folded_length: impl Fn(&str) -> usize) -> bool {
     text.len() > MAX_INDEXED_BYTES / 3 && folded_length(text) > MAX_INDEXED_BYTES
 }
 
-fn too_long(at: &Place) -> ScimError {
+fn too_long(at: &Location) -> ScimError {
     ScimError::invalid_value(format!(
         "{at} is longer than {MAX_INDEXED_BYTES} bytes; shorten it in the identity provider"
     ))

@@ -13,7 +13,7 @@ use crate::schema::{Attribute, Mutability, Type};
 
 /// What a `bulkId` stands for.
 #[derive(Debug, Clone)]
-pub struct Known {
+pub struct KnownResource {
     /// The number of the operation that creates it.
     pub operation: usize,
     pub id: String,
@@ -24,14 +24,14 @@ pub struct Known {
 /// Resolves the references of one operation and notes them.
 #[derive(Debug)]
 pub struct References<'k> {
-    known: &'k HashMap<String, Known>,
+    known: &'k HashMap<String, KnownResource>,
     /// The operations that were referred to.
     pub used: BTreeSet<usize>,
     unknown: BTreeSet<String>,
 }
 
 impl<'k> References<'k> {
-    pub fn new(known: &'k HashMap<String, Known>) -> Self {
+    pub fn new(known: &'k HashMap<String, KnownResource>) -> Self {
         Self {
             known,
             used: BTreeSet::new(),
@@ -283,7 +283,7 @@ mod tests {
 
     const MANAGER: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
 
-    fn known() -> HashMap<String, Known> {
+    fn known() -> HashMap<String, KnownResource> {
         [("u", "Users", 3), ("g", "Groups", 5)]
             .into_iter()
             .map(|(bulk_id, endpoint, operation)| {
@@ -291,7 +291,7 @@ mod tests {
                 let location = format!("https://h/{endpoint}/{id}");
                 (
                     bulk_id.to_owned(),
-                    Known {
+                    KnownResource {
                         operation,
                         id,
                         location,

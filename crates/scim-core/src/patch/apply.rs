@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::{Change, Edit, OnMiss, Part, Patched, Selection, Step};
+use super::{Edit, ElementEdit, ElementSelection, OnMiss, Patched, SubEdit, ValueEdit};
 use crate::admit::coerce;
-use crate::admit::coerce::{Place, is_primary, set_once};
-use crate::admit::same::{Listed, Same, pair};
+use crate::admit::coerce::{Location, is_primary, set_once};
+use crate::admit::same::{Comparable, ListedValues, pair};
 use crate::document::{arrange_complex, into_object};
 use crate::eval::element_matches;
 use crate::schema::{Attribute, Mutability};
@@ -30,7 +30,7 @@ impl Edit {
                 Ok(())
             }
             Self::Attribute { path, change } => {
-                let (attribute, at) = (&path.attribute, Place::root(path.key()));
+                let (attribute, at) = (&path.attribute, Location::root(path.key()));
                 let container = path.container.as_deref();
                 patched
                     .document
@@ -95,13 +95,13 @@ pub(super) fn values(value: Option<&Value>) -> usize {
     }
 }
 
-impl Change {
+impl ValueEdit {
     /// The value of the attribute after the change; `None` is unassigned.
     fn apply(
         &self,
         attribute: &Attribute,
         before: Option<Value>,
-        at: &Place,
+        at: &Location,
     ) -> Result<Option<Value>, ScimError> {
         if attribute.mutability == Mutability::Immutable
             && let Some(before) = before
@@ -119,12 +119,14 @@ impl Change {
         &self,
         attribute: &Attribute,
         before: Option<Value>,
-        at: &Place,
+        at: &Location,
     ) -> Result<Option<Value>, ScimError> {
         let elements = match self {
             Self::Unassign => return Ok(None),
             Self::UnassignEqual(value) => {
-                let differs = |own: &Value| Same::of(attribute, own) != Same::of(attribute, value);
+                let differs = |own: &Value| {
+                    Comparable::of(attribute, own) != Comparable::of(attribute, value)
+                };
                 return Ok(before.filter(differs));
             }
             Self::Set(value) => return Ok(Some(value.clone())),
@@ -162,13 +164,15 @@ impl Change {
     /// The most listed objects that each value may be compared with.
     fn depth(&self, attribute: &Attribute) -> usize {
         match self {
-            Self::RemoveListed(listed) => Listed::of(attribute, listed).depth(),
+            Self::RemoveListed(listed) => ListedValues::of(attribute, listed).depth(),
             Self::Merge(parts) => parts.iter().map(|(sub, change)| change.depth(sub)).sum(),
             Self::Each(part) => part.1.depth(&part.0),
             Self::Where(selection) => match &selection.step {
-                Step::RemoveListed(listed) => Listed::of(attribute, listed).depth(),
-                Step::Merge(parts) => parts.iter().map(|(sub, change)| change.depth(sub)).sum(),
-                Step::Remove | Step::Replace(_) | Step::Append(_) => 0,
+                ElementEdit::RemoveListed(listed) => ListedValues::of(attribute, listed).depth(),
+                ElementEdit::Merge(parts) => {
+                    parts.iter().map(|(sub, change)| change.depth(sub)).sum()
+                }
+                ElementEdit::Remove | ElementEdit::Replace(_) | ElementEdit::Append(_) => 0,
             },
             Self::Unassign
             | Self::UnassignEqual(_)
@@ -180,16 +184,16 @@ impl Change {
 
     /// The cost of copying the values of the change into each element.
     fn copied(&self) -> usize {
-        let of_parts = |parts: &[Part]| -> usize {
+        let of_parts = |parts: &[SubEdit]| -> usize {
             let values = parts.iter().filter_map(|(_, change)| change.value());
             values.map(|value| copied(&value)).sum()
         };
         match self {
             Self::Each(part) => of_parts(std::slice::from_ref(part)),
             Self::Where(selection) => match &selection.step {
-                Step::Merge(parts) => of_parts(parts),
-                Step::Replace(value) => copied(value),
-                Step::Remove | Step::RemoveListed(_) | Step::Append(_) => 0,
+                ElementEdit::Merge(parts) => of_parts(parts),
+                ElementEdit::Replace(value) => copied(value),
+                ElementEdit::Remove | ElementEdit::RemoveListed(_) | ElementEdit::Append(_) => 0,
             },
             _ => 0,
         }
@@ -209,12 +213,12 @@ impl Change {
     }
 }
 
-impl Selection {
+impl ElementSelection {
     fn apply(
         &self,
         attribute: &Attribute,
         elements: &mut Vec<Value>,
-        at: &Place,
+        at: &Location,
     ) -> Result<(), ScimError> {
         let matched = self.matches(elements);
         if matched.contains(&true) {
@@ -240,12 +244,12 @@ impl Selection {
 fn each(
     attribute: &Attribute,
     elements: &mut Vec<Value>,
-    part: &Part,
-    at: &Place,
+    part: &SubEdit,
+    at: &Location,
 ) -> Result<(), ScimError> {
     let (sub, change) = part;
     let mut all = vec![true; elements.len()];
-    if let Change::Where(selection) = change {
+    if let ValueEdit::Where(selection) = change {
         // The elements whose list has such a value; an element without one is no fault.
         for (hit, element) in all.iter_mut().zip(elements.iter()) {
             let list = element.get(&sub.name).and_then(Value::as_array);
@@ -266,15 +270,15 @@ fn apply_step(
     attribute: &Attribute,
     elements: &mut Vec<Value>,
     matched: &[bool],
-    step: &Step,
-    at: &Place,
+    step: &ElementEdit,
+    at: &Location,
 ) -> Result<(), ScimError> {
     match step {
-        Step::Remove => retain(elements, matched, false),
-        Step::RemoveListed(listed) => remove_listed(attribute, elements, matched, listed),
-        Step::Merge(parts) => merge_each(attribute, elements, matched, parts, at)?,
-        Step::Append(value) => append(attribute, elements, std::slice::from_ref(value), at)?,
-        Step::Replace(value) => {
+        ElementEdit::Remove => retain(elements, matched, false),
+        ElementEdit::RemoveListed(listed) => remove_listed(attribute, elements, matched, listed),
+        ElementEdit::Merge(parts) => merge_each(attribute, elements, matched, parts, at)?,
+        ElementEdit::Append(value) => append(attribute, elements, std::slice::from_ref(value), at)?,
+        ElementEdit::Replace(value) => {
             for (element, _) in elements.iter_mut().zip(matched).filter(|(_, hit)| **hit) {
                 check_immutable(attribute, element, value, at)?;
                 *element = value.clone();
@@ -285,7 +289,7 @@ fn apply_step(
                 let wanted = pair(attribute, value);
                 let is_it = |element: &Value| match wanted {
                     Some(_) => pair(attribute, element) == wanted,
-                    None => Same::of(attribute, element) == Same::of(attribute, value),
+                    None => Comparable::of(attribute, element) == Comparable::of(attribute, value),
                 };
                 let keep = elements.iter().position(is_it);
                 demote(elements, keep);
@@ -295,7 +299,7 @@ fn apply_step(
     Ok(())
 }
 
-fn no_match(at: &Place) -> ScimError {
+fn no_match(at: &Location) -> ScimError {
     ScimError::no_target(format!("no value of {at} is what the path asks for"))
 }
 
@@ -305,17 +309,17 @@ fn append(
     attribute: &Attribute,
     elements: &mut Vec<Value>,
     new: &[Value],
-    at: &Place,
+    at: &Location,
 ) -> Result<(), ScimError> {
-    enum Spot {
+    enum AppendTarget {
         Known,
         Beside(usize),
         New,
     }
-    let spots: Vec<Spot> = {
-        let known: HashSet<Same> = elements
+    let spots: Vec<AppendTarget> = {
+        let known: HashSet<Comparable> = elements
             .iter()
-            .map(|element| Same::of(attribute, element))
+            .map(|element| Comparable::of(attribute, element))
             .collect();
         let mut pairs = HashMap::with_capacity(elements.len());
         for (index, element) in elements.iter().enumerate() {
@@ -326,23 +330,23 @@ fn append(
         let spot = |element: &Value| {
             let beside = pair(attribute, element).and_then(|pair| pairs.get(&pair));
             match beside {
-                _ if known.contains(&Same::of(attribute, element)) => Spot::Known,
-                Some(index) => Spot::Beside(*index),
-                None => Spot::New,
+                _ if known.contains(&Comparable::of(attribute, element)) => AppendTarget::Known,
+                Some(index) => AppendTarget::Beside(*index),
+                None => AppendTarget::New,
             }
         };
         new.iter().map(spot).collect()
     };
     let mut primary = None;
-    let mut added = Added::new();
+    let mut added = AddedValues::new();
     for (value, spot) in new.iter().zip(spots) {
         let index = match spot {
-            Spot::Known => continue,
-            Spot::New => {
+            AppendTarget::Known => continue,
+            AppendTarget::New => {
                 elements.push(value.clone());
                 elements.len().saturating_sub(1)
             }
-            Spot::Beside(index) => {
+            AppendTarget::Beside(index) => {
                 if let (Some(Value::Object(members)), Value::Object(value)) =
                     (elements.get_mut(index), value)
                 {
@@ -360,7 +364,7 @@ fn append(
         if let (Some(Value::Object(members)), Some(sub)) =
             (elements.get_mut(index), attribute.sub_attributes.get(sub))
         {
-            let part = (Arc::clone(sub), Change::Append(new));
+            let part = (Arc::clone(sub), ValueEdit::Append(new));
             merge(attribute, members, &[part], at)?;
         }
     }
@@ -373,7 +377,7 @@ fn append(
 
 /// The values to append to lists in elements, by the index of the element and that of the
 /// sub-attribute. Each list is searched for equal values once, however many elements add to it.
-type Added = BTreeMap<(usize, usize), Vec<Value>>;
+type AddedValues = BTreeMap<(usize, usize), Vec<Value>>;
 
 /// The changes that an element makes to the one at `index` with the same `value` and `type`, which
 /// keeps its spelling of these: lists grow, by way of `added`, and the rest is set.
@@ -381,8 +385,8 @@ fn added_parts(
     attribute: &Attribute,
     element: &Map<String, Value>,
     index: usize,
-    added: &mut Added,
-) -> Vec<Part> {
+    added: &mut AddedValues,
+) -> Vec<SubEdit> {
     let mut parts = Vec::new();
     for (position, sub) in attribute.sub_attributes.iter().enumerate() {
         match element.get(&sub.name) {
@@ -391,7 +395,7 @@ fn added_parts(
                 let list = added.entry((index, position)).or_default();
                 list.extend(new.iter().cloned());
             }
-            Some(value) => parts.push((Arc::clone(sub), Change::Set(value.clone()))),
+            Some(value) => parts.push((Arc::clone(sub), ValueEdit::Set(value.clone()))),
             None => {}
         }
     }
@@ -408,7 +412,7 @@ fn remove_listed(
     if listed.is_empty() {
         return;
     }
-    let listed = Listed::of(attribute, listed);
+    let listed = ListedValues::of(attribute, listed);
     let hits: Vec<bool> = elements
         .iter()
         .zip(matched)
@@ -422,8 +426,8 @@ fn merge_each(
     attribute: &Attribute,
     elements: &mut Vec<Value>,
     matched: &[bool],
-    parts: &[Part],
-    at: &Place,
+    parts: &[SubEdit],
+    at: &Location,
 ) -> Result<(), ScimError> {
     let mut count = 0_usize;
     let mut last = None;
@@ -438,7 +442,7 @@ fn merge_each(
         }
     }
     let makes_primary = parts.iter().any(|(sub, change)| {
-        sub.name == "primary" && matches!(change, Change::Set(Value::Bool(true)))
+        sub.name == "primary" && matches!(change, ValueEdit::Set(Value::Bool(true)))
     });
     if makes_primary {
         if count > 1 {
@@ -460,8 +464,8 @@ fn merge_each(
 fn merge(
     attribute: &Attribute,
     members: &mut Map<String, Value>,
-    parts: &[Part],
-    at: &Place,
+    parts: &[SubEdit],
+    at: &Location,
 ) -> Result<(), ScimError> {
     let names_reference = parts.iter().any(|(sub, _)| sub.name == "$ref");
     for (sub, change) in parts {
@@ -491,7 +495,7 @@ fn check_immutable(
     attribute: &Attribute,
     before: &Value,
     after: &Value,
-    at: &Place,
+    at: &Location,
 ) -> Result<(), ScimError> {
     let subs = attribute.sub_attributes.iter();
     for sub in subs.filter(|sub| sub.mutability == Mutability::Immutable) {

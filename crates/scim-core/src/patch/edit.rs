@@ -9,11 +9,14 @@ use std::sync::Arc;
 use scim_filter_parser as syntax;
 use serde_json::Value;
 
-use self::miss::Found;
+use self::miss::FilterTarget;
 use self::parts::{part, parts};
 use self::removal::{listed, listed_parts, names_only_lists, remove, remove_equal};
-use super::{Action, Change, Edit, OnMiss, Op, Part, Reader, Selection, Step, member, refuse};
-use crate::admit::coerce::{Nulls, Place, into_password};
+use super::{
+    Action, Edit, ElementEdit, ElementSelection, OnMiss, Op, Reader, SubEdit, ValueEdit, member,
+    refuse,
+};
+use crate::admit::coerce::{Location, NullMeaning, into_password};
 use crate::admit::strict::ReadOnly;
 use crate::admit::{coerce, strict};
 use crate::registry::{AttrRef, ResourceType};
@@ -52,7 +55,7 @@ pub(super) fn attribute(
     reader: &mut Reader,
 ) -> Result<(), ScimError> {
     let attribute = &path.attribute;
-    let target = Target {
+    let target = EditTarget {
         attribute,
         sub: selected.sub,
         name: match selected.sub {
@@ -74,7 +77,7 @@ pub(super) fn attribute(
         Some(syntax) => {
             let path = target.list(rt, path, selected)?;
             let filter = filter::resolve_element(rt, &path, syntax, reader.compatibility)?;
-            Some(Chosen {
+            Some(ChosenElements {
                 path,
                 syntax,
                 filter,
@@ -116,7 +119,7 @@ fn password(attribute: &Attribute, action: Action, reader: &mut Reader) -> Resul
         (Op::Remove, _) | (_, None) => None,
         (Op::Add, Some(value)) if coerce::is_nothing(value) => return Ok(()),
         (_, Some(value)) => {
-            let at = Place::root(&attribute.name);
+            let at = Location::root(&attribute.name);
             coerce::attribute(attribute, value, &at)?.and_then(into_password)
         }
     };
@@ -140,14 +143,14 @@ fn says_nothing_of_activity(
 }
 
 /// The filter in the brackets of a path, checked against the list that it chooses from.
-struct Chosen<'a> {
+struct ChosenElements<'a> {
     path: AttrRef,
     syntax: &'a syntax::Filter,
     filter: Filter,
 }
 
 /// The attribute that an operation is about.
-struct Target<'a> {
+struct EditTarget<'a> {
     attribute: &'a Attribute,
     sub: Option<&'a Arc<Attribute>>,
     /// As errors name it.
@@ -155,13 +158,13 @@ struct Target<'a> {
     compatibility: Compatibility,
 }
 
-impl Target<'_> {
+impl EditTarget<'_> {
     fn leaf(&self) -> &Attribute {
         self.sub.map_or(self.attribute, |sub| sub)
     }
 
-    fn at(&self) -> Place<'_> {
-        Place::root(&self.name)
+    fn at(&self) -> Location<'_> {
+        Location::root(&self.name)
     }
 
     /// Some clients name the attribute of the path again: `"value": {"members": [..]}`.
@@ -249,8 +252,8 @@ impl Target<'_> {
         &self,
         action: Action,
         selected: Selected,
-        chosen: Option<Chosen>,
-    ) -> Result<Option<Change>, ScimError> {
+        chosen: Option<ChosenElements>,
+    ) -> Result<Option<ValueEdit>, ScimError> {
         let Action { op, value } = action;
         match (chosen, self.sub) {
             (Some(chosen), Some(sub)) if selected.chooses_values => {
@@ -291,12 +294,12 @@ impl Target<'_> {
     }
 
     /// A change of the sub-attribute, of the one value or of all elements.
-    fn of_sub(&self, sub: &Arc<Attribute>, change: Change) -> Change {
+    fn of_sub(&self, sub: &Arc<Attribute>, change: ValueEdit) -> ValueEdit {
         let part = (Arc::clone(sub), change);
         if self.attribute.multi_valued {
-            Change::Each(Box::new(part))
+            ValueEdit::Each(Box::new(part))
         } else {
-            Change::Merge(vec![part])
+            ValueEdit::Merge(vec![part])
         }
     }
 
@@ -306,7 +309,7 @@ impl Target<'_> {
         op: Op,
         sub: &Arc<Attribute>,
         value: Option<&Value>,
-    ) -> Result<Option<Part>, ScimError> {
+    ) -> Result<Option<SubEdit>, ScimError> {
         match value {
             None => Ok(None),
             Some(value) if op == Op::Add && coerce::is_nothing(value) => Ok(None),
@@ -326,12 +329,12 @@ impl Target<'_> {
         action: Action,
         list: &Attribute,
         sub: Option<&Arc<Attribute>>,
-        chosen: Chosen,
-    ) -> Result<Option<Change>, ScimError> {
+        chosen: ChosenElements,
+    ) -> Result<Option<ValueEdit>, ScimError> {
         let Some(step) = self.step(action, list, sub)? else {
             return Ok(None);
         };
-        let found = Found {
+        let found = FilterTarget {
             list,
             syntax: chosen.syntax,
             at: self.at(),
@@ -341,14 +344,18 @@ impl Target<'_> {
             _ if action.op == Op::Remove => OnMiss::Ignore,
             // Table 9: the filter of the path yielded nothing that could be changed.
             _ if self.compatibility.is_strict() => OnMiss::Refuse,
-            Step::Remove | Step::RemoveListed(_) => OnMiss::Ignore,
-            Step::Merge(parts) if parts.iter().all(|(_, change)| change.value().is_none()) => {
+            ElementEdit::Remove | ElementEdit::RemoveListed(_) => OnMiss::Ignore,
+            ElementEdit::Merge(parts)
+                if parts.iter().all(|(_, change)| change.value().is_none()) =>
+            {
                 OnMiss::Ignore
             }
-            Step::Merge(parts) => found.on_miss(parts),
-            Step::Replace(value) | Step::Append(value) => found.on_missing_value(value),
+            ElementEdit::Merge(parts) => found.on_miss(parts),
+            ElementEdit::Replace(value) | ElementEdit::Append(value) => {
+                found.on_missing_value(value)
+            }
         };
-        Ok(Some(Change::Where(Box::new(Selection {
+        Ok(Some(ValueEdit::Where(Box::new(ElementSelection {
             path: chosen.path,
             filter: chosen.filter,
             step,
@@ -362,45 +369,45 @@ impl Target<'_> {
         action: Action,
         list: &Attribute,
         sub: Option<&Arc<Attribute>>,
-    ) -> Result<Option<Step>, ScimError> {
+    ) -> Result<Option<ElementEdit>, ScimError> {
         let at = &self.at();
         Ok(Some(match (action.op, sub, action.value) {
-            (Op::Remove, None, None | Some(Value::Null)) => Step::Remove,
-            (Op::Remove, None, Some(Value::String(text))) if text.is_empty() => Step::Remove,
+            (Op::Remove, None, None | Some(Value::Null)) => ElementEdit::Remove,
+            (Op::Remove, None, Some(Value::String(text))) if text.is_empty() => ElementEdit::Remove,
             // `{"tags": ["x"]}` lists values of the lists in the element, not the element.
             (Op::Remove, None, Some(Value::Object(members))) if names_only_lists(list, members) => {
                 let value = action.value.unwrap_or(&Value::Null);
-                Step::Merge(listed_parts(list, value, at)?)
+                ElementEdit::Merge(listed_parts(list, value, at)?)
             }
-            (Op::Remove, None, Some(value)) => Step::RemoveListed(listed(list, value, at)?),
+            (Op::Remove, None, Some(value)) => ElementEdit::RemoveListed(listed(list, value, at)?),
             (Op::Remove, Some(sub), value) => {
                 let Some(change) = remove(sub, value, at)? else {
                     return Ok(None);
                 };
-                if sub.required && matches!(change, Change::Unassign) {
+                if sub.required && matches!(change, ValueEdit::Unassign) {
                     return Err(refuse::required(&self.name));
                 }
-                Step::Merge(vec![(Arc::clone(sub), change)])
+                ElementEdit::Merge(vec![(Arc::clone(sub), change)])
             }
             (op, Some(sub), value) => match self.part(op, sub, value)? {
-                Some(part) => Step::Merge(vec![part]),
+                Some(part) => ElementEdit::Merge(vec![part]),
                 None => return Ok(None),
             },
             (Op::Add, None, Some(value)) if coerce::is_nothing(value) => return Ok(None),
             (Op::Add, None, Some(value)) if list.is_complex() => {
-                match coerce::complex(list, value, Nulls::Skip, at)? {
-                    Some(named) => Step::Merge(parts(Op::Add, named)),
+                match coerce::complex(list, value, NullMeaning::Skip, at)? {
+                    Some(named) => ElementEdit::Merge(parts(Op::Add, named)),
                     None => return Ok(None),
                 }
             }
             (Op::Add, None, Some(value)) => match coerce::element(list, coerce::only(value), at)? {
-                Some(element) => Step::Append(element),
+                Some(element) => ElementEdit::Append(element),
                 None => return Ok(None),
             },
             (Op::Replace, None, Some(value)) => {
                 match coerce::element(list, coerce::only(value), at)? {
-                    Some(element) => Step::Replace(element),
-                    None => Step::Remove,
+                    Some(element) => ElementEdit::Replace(element),
+                    None => ElementEdit::Remove,
                 }
             }
             (_, None, None) => return Ok(None),
@@ -413,8 +420,8 @@ fn whole(
     op: Op,
     attribute: &Attribute,
     value: Option<&Value>,
-    at: &Place,
-) -> Result<Option<Change>, ScimError> {
+    at: &Location,
+) -> Result<Option<ValueEdit>, ScimError> {
     let Some(value) = value else {
         return Ok(None);
     };
@@ -426,23 +433,23 @@ fn whole(
         let elements = coerce::elements(attribute, value, at)?;
         return Ok(match op {
             Op::Add if elements.is_empty() => None,
-            Op::Add => Some(Change::Append(elements)),
-            _ if elements.is_empty() => Some(Change::Unassign),
-            _ => Some(Change::Elements(elements)),
+            Op::Add => Some(ValueEdit::Append(elements)),
+            _ if elements.is_empty() => Some(ValueEdit::Unassign),
+            _ => Some(ValueEdit::Elements(elements)),
         });
     }
     if attribute.is_complex() {
         let nulls = match op {
-            Op::Add => Nulls::Skip,
-            Op::Remove | Op::Replace => Nulls::Unassign,
+            Op::Add => NullMeaning::Skip,
+            Op::Remove | Op::Replace => NullMeaning::Unassign,
         };
         return Ok(Some(match coerce::complex(attribute, value, nulls, at)? {
-            Some(named) => Change::Merge(parts(op, named)),
-            None => Change::Unassign,
+            Some(named) => ValueEdit::Merge(parts(op, named)),
+            None => ValueEdit::Unassign,
         }));
     }
     Ok(Some(match coerce::single(attribute, value, at)? {
-        Some(value) => Change::Set(value),
-        None => Change::Unassign,
+        Some(value) => ValueEdit::Set(value),
+        None => ValueEdit::Unassign,
     }))
 }

@@ -9,14 +9,14 @@ use serde_json::{Map, Value};
 
 use super::{Action, Op, Reader, refuse};
 use crate::admit::coerce;
-use crate::admit::coerce::Place;
+use crate::admit::coerce::Location;
 use crate::filter::Operand;
 use crate::members::Member;
 use crate::{Filter, MemberEdit, ResourceType, ScimError, members};
 
 /// The whole list: `path: "members"`, or `members` in the value of an operation without path.
 pub(super) fn whole(action: Action, reader: &mut Reader) -> Result<(), ScimError> {
-    let at = Place::root("members");
+    let at = Location::root("members");
     let edit = match (action.op, action.value) {
         (Op::Add, Some(value)) => MemberEdit::Add(members::parse(value, &at)?),
         (Op::Replace, Some(value)) => MemberEdit::Replace(members::parse(value, &at)?),
@@ -44,7 +44,7 @@ pub(super) fn filtered(
     let ids = ids(syntax);
     let edit = match (op, value, ids) {
         (Op::Remove, Some(value), ids) if !is_blank(value) => {
-            let listed = listed(value, &Place::root("members"))?;
+            let listed = listed(value, &Location::root("members"))?;
             match ids {
                 Some(ids) => {
                     MemberEdit::Remove(ids.into_iter().filter(|id| listed.contains(id)).collect())
@@ -152,7 +152,7 @@ pub(super) fn dedupe(edits: &mut [MemberEdit]) {
 }
 
 /// The ids that a `remove` lists: member objects, or the ids alone.
-fn listed(value: &Value, at: &Place) -> Result<Vec<String>, ScimError> {
+fn listed(value: &Value, at: &Location) -> Result<Vec<String>, ScimError> {
     let elements = match value {
         Value::Array(elements) => elements.as_slice(),
         other => std::slice::from_ref(other),
@@ -206,7 +206,7 @@ fn same(value: &Value, ids: &[String]) -> Result<Vec<Member>, ScimError> {
         _ => return Err(refuse::immutable()),
     };
     let [given, display] = super::named(object, ["value", "display"])?;
-    let at = Place::root("members");
+    let at = Location::root("members");
     let given = match given {
         Some(given) => coerce::text(given, &at)?,
         None => None,

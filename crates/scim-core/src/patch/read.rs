@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::refuse::shortened;
 use super::undeclared::{self, Near, UndeclaredEdit};
 use super::{Action, Edit, Op, Reader, Source, edit, refuse};
-use crate::admit::coerce::Place;
+use crate::admit::coerce::Location;
 use crate::admit::strict::ReadOnly;
 use crate::admit::{coerce, strict};
 use crate::registry::{AttrRef, Extension, Referent, ResourceType};
@@ -284,7 +284,7 @@ fn extension(
             (Op::Remove, value) => refuse::no_value_to_remove(value, urn)?,
             (_, None) => {}
             (_, Some(value)) => {
-                strict::extension(extension, value, ReadOnly::Refuse, &Place::root(urn))?;
+                strict::extension(extension, value, ReadOnly::Refuse, &Location::root(urn))?;
             }
         }
     }

@@ -10,14 +10,14 @@ use serde_json::{Map, Value};
 use self::names::check_names;
 pub(super) use self::names::{is_name, not_addressable};
 use self::values::{
-    Deed, apply_at, as_list, is_blank, keep_distinct, many_values, merge, names_only_lists,
-    remove_listed_members, set_object, single_value, spelled, split_name,
+    MemberEditKind, apply_at, as_list, is_blank, keep_distinct, many_values, merge,
+    names_only_lists, remove_listed_members, set_object, single_value, spelled, split_name,
 };
 use super::apply::{copied, values as count_values};
 use super::{Op, refuse};
 use crate::admit::coerce;
-use crate::admit::coerce::{Place, is_nothing, only};
-use crate::admit::same::{Listed, Same};
+use crate::admit::coerce::{Location, is_nothing, only};
+use crate::admit::same::{Comparable, ListedValues};
 use crate::document::into_object;
 use crate::eval::element_matches;
 use crate::filter::{literal, resolve_undeclared};
@@ -69,7 +69,7 @@ impl UndeclaredEdit {
         near: Option<Near>,
     ) -> Result<Self, ScimError> {
         let name = name.trim();
-        let at = Place::root(name);
+        let at = Location::root(name);
         coerce::no_nul(name, &at)?;
         let value = value.filter(|value| op != Op::Remove || !value.is_null());
         if let Some(value) = value {
@@ -140,7 +140,7 @@ impl UndeclaredEdit {
             container.get(spelled(container, name)?)
         });
         let depth = match (self.op, &self.value) {
-            (Op::Remove, Some(value)) => Listed::undeclared(as_list(value)).depth(),
+            (Op::Remove, Some(value)) => ListedValues::undeclared(as_list(value)).depth(),
             _ => 0,
         };
         // A value for one member of a list is copied into each element.
@@ -231,11 +231,11 @@ impl UndeclaredEdit {
             .and_then(|(urn, path)| Some((urn, path.strip_prefix('.')?)))
     }
 
-    fn deed<'v>(&self, value: Option<&'v Value>) -> Deed<'v> {
+    fn deed<'v>(&self, value: Option<&'v Value>) -> MemberEditKind<'v> {
         static NULL: Value = Value::Null;
         match self.op {
-            Op::Remove => Deed::Remove(value),
-            op => Deed::Put(op, value.unwrap_or(&NULL)),
+            Op::Remove => MemberEditKind::Remove(value),
+            op => MemberEditKind::Put(op, value.unwrap_or(&NULL)),
         }
     }
 
@@ -372,7 +372,7 @@ impl UndeclaredEdit {
         hits: &[bool],
         sub: Option<&str>,
     ) -> Result<(), ScimError> {
-        let listed = Listed::undeclared(self.value.as_ref().map_or(&[], as_list));
+        let listed = ListedValues::undeclared(self.value.as_ref().map_or(&[], as_list));
         let mut changed: Vec<Value> = Vec::with_capacity(elements.len());
         let mut added: Vec<Value> = Vec::new();
         let before = std::mem::take(elements);
@@ -407,7 +407,7 @@ impl UndeclaredEdit {
     fn change_element(
         &self,
         element: &mut Value,
-        listed: &Listed,
+        listed: &ListedValues,
         added: &mut Vec<Value>,
     ) -> Result<bool, ScimError> {
         // `{"tags": ["x"]}` lists values of the lists in the element, not the element.
@@ -455,7 +455,9 @@ impl Chosen {
             (Some(sub), value) => {
                 let name = spelled(&members, sub).map_or(sub.clone(), str::to_owned);
                 match members.get(&name) {
-                    Some(term) if Same::undeclared(term) != Same::undeclared(value) => return None,
+                    Some(term) if Comparable::undeclared(term) != Comparable::undeclared(value) => {
+                        return None;
+                    }
                     _ => {
                         members.insert(name, value.clone());
                     }

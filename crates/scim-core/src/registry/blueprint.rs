@@ -7,7 +7,7 @@ use crate::schema::Schema;
 
 /// Whether clients may write the resources of a type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Access {
+pub enum ClientAccess {
     #[default]
     ReadWrite,
     /// Only the operator fills the type.
@@ -25,7 +25,7 @@ pub struct Blueprint {
     pub extensions: Vec<Extension>,
     /// The paths of the attributes that filters find by an index.
     pub indexed: Vec<String>,
-    pub access: Access,
+    pub access: ClientAccess,
 }
 
 impl Blueprint {

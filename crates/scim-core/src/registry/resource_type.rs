@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::assignments::Assignable;
 use super::attr::{AttrRef, paths};
-use super::blueprint::Access;
+use super::blueprint::ClientAccess;
 use super::standard::common;
 use crate::name;
 use crate::schema::{Attribute, Mutability, Returned, Schema, Type, Uniqueness};
@@ -23,7 +23,7 @@ pub struct ResourceType {
     /// The paths that have rows in the store's `attributes` table.
     pub indexed: Vec<AttrRef>,
     /// Whether clients may write resources of this type.
-    pub access: Access,
+    pub access: ClientAccess,
     /// Of users: the attributes whose values name resources of other types.
     pub assignable: Vec<Assignable>,
     /// Of roles and entitlements: where users name them.
@@ -105,7 +105,7 @@ impl ResourceType {
             schema,
             extensions,
             indexed: Vec::new(),
-            access: Access::ReadWrite,
+            access: ClientAccess::ReadWrite,
             assignable: Vec::new(),
             assigned_at: None,
             returned_whole,

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use super::{Access, Blueprint, Extension};
+use super::{Blueprint, ClientAccess, Extension};
 use crate::schema::Schema;
 
 /// The attributes that every resource has (RFC 7643 section 3.1). Not a schema of its own to clients.
@@ -77,7 +77,7 @@ pub(super) fn blueprints() -> Result<Vec<Blueprint>, String> {
         ]
         .map(str::to_owned)
         .to_vec(),
-        access: Access::ReadWrite,
+        access: ClientAccess::ReadWrite,
     };
     let group = Blueprint {
         name: "Group".to_owned(),
@@ -86,7 +86,7 @@ pub(super) fn blueprints() -> Result<Vec<Blueprint>, String> {
         schema: parse(include_str!("../schema/group.json"))?,
         extensions: Vec::new(),
         indexed: Vec::new(),
-        access: Access::ReadWrite,
+        access: ClientAccess::ReadWrite,
     };
     Ok(vec![user, group])
 }

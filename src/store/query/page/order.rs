@@ -14,7 +14,7 @@ pub enum Source {
     /// All have the same, so that their ids decide.
     Same(SortKey),
     /// A column of `resources`.
-    Column(Column),
+    Column(SortColumn),
     /// Rows of `attributes`, one a resource at most.
     Rows { path: String, column: &'static str },
     /// Each has to be read.
@@ -22,7 +22,7 @@ pub enum Source {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Column {
+pub struct SortColumn {
     pub name: &'static str,
     /// The same where no index may lead: see [`crate::store::query::predicate::unindexed`].
     pub unindexed: &'static str,
@@ -41,7 +41,7 @@ pub enum Segment {
 
 /// Which resources of a segment lie that way from an edge.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Part<'a> {
+pub enum SegmentPart<'a> {
     All,
     None,
     /// Those beyond the edge, by value and id.
@@ -94,7 +94,7 @@ impl Source {
     }
 
     /// What of the segment lies that way from the edge.
-    pub fn part<'e>(&self, segment: Segment, edge: &'e Edge, upwards: bool) -> Part<'e> {
+    pub fn part<'e>(&self, segment: Segment, edge: &'e Edge, upwards: bool) -> SegmentPart<'e> {
         let value = &edge.key.value;
         let order = match self {
             Self::Same(own) => own.cmp(value),
@@ -102,14 +102,14 @@ impl Source {
         };
         if order.is_eq() {
             return match (self, segment) {
-                (Self::Same(_), _) | (_, Segment::Missing) => Part::BeyondId(edge),
-                (_, Segment::Present) => Part::Beyond(edge),
+                (Self::Same(_), _) | (_, Segment::Missing) => SegmentPart::BeyondId(edge),
+                (_, Segment::Present) => SegmentPart::Beyond(edge),
             };
         }
         if order.is_gt() == upwards {
-            Part::All
+            SegmentPart::All
         } else {
-            Part::None
+            SegmentPart::None
         }
     }
 
@@ -125,17 +125,17 @@ impl Source {
 }
 
 /// The column that holds the attribute ready to compare.
-fn column(path: &AttrRef) -> Option<Column> {
+fn column(path: &AttrRef) -> Option<SortColumn> {
     let text = SortKey::Text(String::new()).rank();
     let instant = SortKey::Instant(0).rank();
-    let plain = |name, unindexed, rank| Column {
+    let plain = |name, unindexed, rank| SortColumn {
         name,
         unindexed,
         nullable: false,
         unique: false,
         rank,
     };
-    let nullable = |name, unindexed, rank| Column {
+    let nullable = |name, unindexed, rank| SortColumn {
         nullable: true,
         ..plain(name, unindexed, rank)
     };
@@ -144,7 +144,7 @@ fn column(path: &AttrRef) -> Option<Column> {
         "meta.created" => Some(plain("created", "+created", instant)),
         "meta.lastModified" => Some(plain("modified", "+modified", instant)),
         "externalId" => Some(nullable("external_id", "+external_id", text)),
-        "userName" if is(Type::String) => Some(Column {
+        "userName" if is(Type::String) => Some(SortColumn {
             unique: true,
             ..nullable("user_name", "+user_name", text)
         }),

@@ -8,9 +8,9 @@ use scim_core::registry::AttrRef;
 use scim_core::sort::SortKey;
 use scim_core::{ErrorKind, ScimError};
 
-use crate::store::query::page::order::{Part, Segment, Source, bind};
+use crate::store::query::page::order::{Segment, SegmentPart, Source, bind};
 use crate::store::query::page::{
-    CHUNK, Edge, Key, Kind, PageError, PageQuery, Start, Way, count_of,
+    CHUNK, Direction, Edge, Key, Kind, PageError, PageQuery, Start, count_of,
 };
 use crate::store::query::predicate::{Bind, Fragment, Plan, Statement, plan, unindexed};
 use crate::store::tables::resources::{Stored, StoredRow};
@@ -42,7 +42,7 @@ enum Means {
 
 /// What a statement selects.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Wanted<'e> {
+pub(super) struct Window<'e> {
     pub edge: Option<&'e Edge>,
     pub upwards: bool,
     pub skip: u64,
@@ -63,7 +63,7 @@ impl<'a> Search<'a> {
         let means = match (&source, plan.exact, &query.start) {
             (Source::Documents, _, _) => Means::Sorted(None),
             (_, true, _) => Means::Sql,
-            (Source::Same(_), false, Start::Place(Some(_))) => Means::Stream,
+            (Source::Same(_), false, Start::Position(Some(_))) => Means::Stream,
             _ => Means::Sorted(None),
         };
         Self {
@@ -88,12 +88,12 @@ impl<'a> Search<'a> {
     pub fn take(
         &mut self,
         conn: &mut Conn,
-        way: Way,
+        way: Direction,
         edge: Option<&Edge>,
         skip: u64,
         most: u64,
     ) -> Result<Vec<Stored>, PageError> {
-        let wanted = Wanted {
+        let wanted = Window {
             edge,
             upwards: way.is_up(self.query.order),
             skip,
@@ -145,7 +145,7 @@ impl<'a> Search<'a> {
         Ok(u64::try_from(count).unwrap_or_default())
     }
 
-    fn select(&self, conn: &mut Conn, wanted: &Wanted) -> Result<Vec<Stored>, PageError> {
+    fn select(&self, conn: &mut Conn, wanted: &Window) -> Result<Vec<Stored>, PageError> {
         let mut found = Vec::new();
         let mut wanted = *wanted;
         let segments = self.source.segments(wanted.upwards);
@@ -171,11 +171,11 @@ impl<'a> Search<'a> {
     }
 
     /// Reads documents until so many match.
-    fn stream(&self, conn: &mut Conn, wanted: &Wanted) -> Result<Vec<Stored>, PageError> {
+    fn stream(&self, conn: &mut Conn, wanted: &Window) -> Result<Vec<Stored>, PageError> {
         let mut edge = wanted.edge.cloned();
         let (mut found, mut read) = (Vec::new(), 0);
         loop {
-            let next = Wanted {
+            let next = Window {
                 edge: edge.as_ref(),
                 upwards: wanted.upwards,
                 skip: 0,
@@ -202,7 +202,7 @@ impl<'a> Search<'a> {
         }
     }
 
-    fn take_sorted(&mut self, conn: &mut Conn, wanted: &Wanted) -> Result<Vec<Stored>, PageError> {
+    fn take_sorted(&mut self, conn: &mut Conn, wanted: &Window) -> Result<Vec<Stored>, PageError> {
         let keys = beyond(self.sorted(conn)?, wanted.edge, wanted.upwards);
         let skip = usize::try_from(wanted.skip).unwrap_or(usize::MAX);
         let most = usize::try_from(wanted.most).unwrap_or(usize::MAX);
@@ -235,7 +235,7 @@ impl<'a> Search<'a> {
         let mut keys = Vec::new();
         let mut last = match &self.query.start {
             Start::After(id) => Some(id.clone()),
-            Start::Index(_) | Start::Place(_) => None,
+            Start::Index(_) | Start::Position(_) => None,
         };
         let mut read = 0;
         loop {
@@ -307,12 +307,12 @@ const COUNT: &str = "SELECT count(*) FROM resources";
 
 impl Search<'_> {
     /// The rows of a segment; `None` where none of it can be wanted.
-    pub fn select_sql(&self, segment: Segment, wanted: &Wanted) -> Option<Fragment> {
+    pub fn select_sql(&self, segment: Segment, wanted: &Window) -> Option<Fragment> {
         let part = match wanted.edge {
-            None => Part::All,
+            None => SegmentPart::All,
             Some(edge) => self.source.part(segment, edge, wanted.upwards),
         };
-        if part == Part::None {
+        if part == SegmentPart::None {
             return None;
         }
         let sql = match (&self.source, segment) {
@@ -323,7 +323,7 @@ impl Search<'_> {
                 sql.push(self.ordered(column.name, column.unindexed))
                     .push(" IS NULL")
             }
-            (Source::Column(column), Segment::Present) if part == Part::All => {
+            (Source::Column(column), Segment::Present) if part == SegmentPart::All => {
                 let sql = self.condition(COLUMNS).push(" AND ");
                 sql.push(self.ordered(column.name, column.unindexed))
                     .push(" IS NOT NULL")
@@ -332,22 +332,22 @@ impl Search<'_> {
         };
         let by = self.order_by(segment);
         let sql = match part {
-            Part::All | Part::None => sql,
-            Part::BeyondId(edge) => {
+            SegmentPart::All | SegmentPart::None => sql,
+            SegmentPart::BeyondId(edge) => {
                 let sql = sql
                     .push(" AND ")
                     .push(self.id())
                     .push(symbol(edge, wanted.upwards));
                 sql.bind_text(edge.key.id.as_str())
             }
-            Part::Beyond(edge) => beyond_value(sql, &by, edge, wanted.upwards),
+            SegmentPart::Beyond(edge) => beyond_value(sql, &by, edge, wanted.upwards),
         };
         Some(limited(sorted_by(sql, &by, wanted.upwards), wanted))
     }
 
     /// A chunk in the order of ids, whatever the list is ordered by.
     fn by_id_sql(&self, last: Option<&ResourceId>) -> Fragment {
-        let wanted = Wanted {
+        let wanted = Window {
             edge: None,
             upwards: true,
             skip: 0,
@@ -543,7 +543,7 @@ fn sorted_by(mut sql: Fragment, by: &[&'static str], upwards: bool) -> Fragment 
     sql
 }
 
-fn limited(sql: Fragment, wanted: &Wanted) -> Fragment {
+fn limited(sql: Fragment, wanted: &Window) -> Fragment {
     let big = |number| Bind::BigInt(i64::try_from(number).unwrap_or(i64::MAX));
     // A plain parameter as the limit has SQLite prepare the statement anew each time.
     let sql = sql.push(" LIMIT 0 + ").bind(big(wanted.most));

@@ -16,7 +16,7 @@ use scim_core::registry::AttrRef;
 use crate::store::query::predicate::fragment::{Fragment, Test};
 use crate::store::query::predicate::term::{Condition, Set, Term, Worth};
 use crate::store::query::predicate::{
-    Compiler, Found, Sign, combine, row_test, set, value_column, worth,
+    Compiler, Sign, Translated, combine, row_test, set, value_column, worth,
 };
 
 /// More alternatives than this are evaluated on the documents instead.
@@ -31,16 +31,20 @@ struct Row {
 
 impl Compiler<'_> {
     /// Some element of the attribute satisfies the whole filter.
-    pub(super) fn any_element(&self, path: &AttrRef, filter: &Filter) -> Option<Found<Condition>> {
+    pub(super) fn any_element(
+        &self,
+        path: &AttrRef,
+        filter: &Filter,
+    ) -> Option<Translated<Condition>> {
         if self.relation(path).is_some() {
             return self.related_element(path, filter);
         }
         let found = combine(filter, Sign::Plain, &|filter, sign| {
-            Some(Found::signed(self.row(path, filter)?, sign))
+            Some(Translated::signed(self.row(path, filter)?, sign))
         })?;
         let mut sets = Vec::new();
         self.alternatives(vec![found.term.simplified()], &mut sets)?;
-        Some(Found {
+        Some(Translated {
             term: Term::Or(sets.into_iter().map(set).collect()),
             exact: found.exact,
         })

@@ -19,13 +19,13 @@ use crate::store::{Backend, Conn};
 /// The text of an empty one may become one of very many, until [`Fragment::kept`] says otherwise.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Fragment {
-    parts: Vec<Part>,
+    parts: Vec<FragmentPart>,
     /// Whether the text is one of a fixed few, so that the connection may keep it prepared.
     kept: bool,
 }
 
 #[derive(Debug, Clone, PartialEq)]
-enum Part {
+enum FragmentPart {
     Text(Cow<'static, str>),
     Bind(Bind),
 }
@@ -46,13 +46,13 @@ impl Fragment {
 
     #[must_use]
     pub fn push(mut self, text: &'static str) -> Self {
-        self.parts.push(Part::Text(Cow::Borrowed(text)));
+        self.parts.push(FragmentPart::Text(Cow::Borrowed(text)));
         self
     }
 
     #[must_use]
     pub fn bind(mut self, value: Bind) -> Self {
-        self.parts.push(Part::Bind(value));
+        self.parts.push(FragmentPart::Bind(value));
         self
     }
 
@@ -91,7 +91,7 @@ impl Fragment {
     }
 
     pub fn bind_count(&self) -> usize {
-        let is_bind = |part: &&Part| matches!(part, Part::Bind(_));
+        let is_bind = |part: &&FragmentPart| matches!(part, FragmentPart::Bind(_));
         self.parts.iter().filter(is_bind).count()
     }
 }
@@ -266,11 +266,17 @@ where
         }
         for part in &self.parts {
             match part {
-                Part::Text(text) => out.push_sql(text),
-                Part::Bind(Bind::Text(value)) => out.push_bind_param::<Text, _>(value)?,
-                Part::Bind(Bind::BigInt(value)) => out.push_bind_param::<BigInt, _>(value)?,
-                Part::Bind(Bind::Integer(value)) => out.push_bind_param::<Integer, _>(value)?,
-                Part::Bind(Bind::Double(value)) => out.push_bind_param::<Double, _>(value)?,
+                FragmentPart::Text(text) => out.push_sql(text),
+                FragmentPart::Bind(Bind::Text(value)) => out.push_bind_param::<Text, _>(value)?,
+                FragmentPart::Bind(Bind::BigInt(value)) => {
+                    out.push_bind_param::<BigInt, _>(value)?
+                }
+                FragmentPart::Bind(Bind::Integer(value)) => {
+                    out.push_bind_param::<Integer, _>(value)?
+                }
+                FragmentPart::Bind(Bind::Double(value)) => {
+                    out.push_bind_param::<Double, _>(value)?
+                }
             }
         }
         Ok(())

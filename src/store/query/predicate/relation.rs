@@ -6,8 +6,8 @@ use scim_core::registry::AttrRef;
 use serde_json::Value;
 
 use crate::store::query::predicate::fragment::{Fragment, Test};
-use crate::store::query::predicate::term::{Column, Condition, Set, Term, Worth, render_row};
-use crate::store::query::predicate::{Compiler, Found, Sign, combine, set, test};
+use crate::store::query::predicate::term::{Condition, Set, Term, TermColumn, Worth, render_row};
+use crate::store::query::predicate::{Compiler, Sign, Translated, combine, set, test};
 
 /// The kinds of members that the table knows.
 const KINDS: [&str; 2] = ["User", "Group"];
@@ -90,18 +90,18 @@ impl Compiler<'_> {
         &self,
         path: &AttrRef,
         filter: &Filter,
-    ) -> Option<Found<Condition>> {
+    ) -> Option<Translated<Condition>> {
         let found = combine(filter, Sign::Plain, &|filter, sign| match filter {
             Filter::Present(path) => {
                 let row = self.row_present(path)?;
-                Some(Found::signed(row, sign))
+                Some(Translated::signed(row, sign))
             }
             Filter::Compare { path, op, value } => {
-                Some(Found::exact(self.row_compare(path, *op, value, sign)?))
+                Some(Translated::exact(self.row_compare(path, *op, value, sign)?))
             }
             _ => None,
         })?;
-        Some(Found {
+        Some(Translated {
             term: self.related(path, found.term)?,
             exact: found.exact,
         })
@@ -123,7 +123,7 @@ impl Compiler<'_> {
         operand: &Operand,
         sign: Sign,
     ) -> Option<Term<Condition>> {
-        let signed = |term: Term<Condition>| Found::signed(term, sign).term;
+        let signed = |term: Term<Condition>| Translated::signed(term, sign).term;
         match (op, operand) {
             (CompareOp::Eq, Operand::Null) => {
                 return Some(signed(self.row_present(path)?.negated()));
@@ -137,17 +137,17 @@ impl Compiler<'_> {
         let sub = path.sub.as_deref()?;
         match (self.relation(path)?, sub.name.as_str()) {
             (Relation::Members, "value") => Some(signed(
-                Column::indexed("member_id").passes(test(path, op, operand)?),
+                TermColumn::indexed("member_id").passes(test(path, op, operand)?),
             )),
             (Relation::Groups, "value") => Some(signed(
-                Column::indexed("id").passes(test(path, op, operand)?),
+                TermColumn::indexed("id").passes(test(path, op, operand)?),
             )),
             (Relation::Members, "type") => {
                 let meant = KINDS
                     .iter()
                     .filter(|kind| eval::compare(path, op, operand, Some(&Value::from(**kind))));
                 let meant = meant.map(|kind| {
-                    Column::plain("kind").passes(Test::Text(CompareOp::Eq, (*kind).to_owned()))
+                    TermColumn::plain("kind").passes(Test::Text(CompareOp::Eq, (*kind).to_owned()))
                 });
                 let meant: Vec<_> = meant.collect();
                 Some(signed(if meant.len() == KINDS.len() {

@@ -17,7 +17,7 @@ pub enum Term<A> {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Condition {
     /// The column has a value, and it passes.
-    Column(Column, Test),
+    Column(TermColumn, Test),
     /// Rows of other tables, or of a search through them, are about the resource.
     Set(Set),
 }
@@ -77,13 +77,13 @@ impl Worth {
 
 /// A column and what is known of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Column {
+pub struct TermColumn {
     pub name: &'static str,
     nullable: bool,
     indexed: bool,
 }
 
-impl Column {
+impl TermColumn {
     pub fn plain(name: &'static str) -> Self {
         Self {
             name,
@@ -213,7 +213,7 @@ fn single<A>(mut terms: Vec<Term<A>>, empty: bool, many: fn(Vec<Term<A>>) -> Ter
 
 /// Whether the rows of a term are found by indexes, or by reading all resources in their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Access {
+enum ScanKind {
     Found,
     Read,
 }
@@ -228,12 +228,12 @@ pub fn render_row(term: &Term<Condition>, backend: Backend) -> Fragment {
         Term::Always(truth) => constant(*truth),
         Term::And(terms) => all(terms, " AND "),
         Term::Or(terms) => all(terms, " OR "),
-        Term::Atom { atom, negated } => atom.render(*negated, Access::Found, backend),
+        Term::Atom { atom, negated } => atom.render(*negated, ScanKind::Found, backend),
     }
 }
 
 impl Condition {
-    fn render(&self, negated: bool, access: Access, backend: Backend) -> Fragment {
+    fn render(&self, negated: bool, access: ScanKind, backend: Backend) -> Fragment {
         match self {
             Self::Column(column, test) => {
                 let condition = test.sql(column.name, negated, backend);
@@ -246,8 +246,8 @@ impl Condition {
             }
             Self::Set(set) => {
                 let (start, rows) = match (negated, access) {
-                    (false, Access::Found) => ("id IN (", &set.select),
-                    (false, Access::Read) => ("EXISTS (", &set.probe),
+                    (false, ScanKind::Found) => ("id IN (", &set.select),
+                    (false, ScanKind::Read) => ("EXISTS (", &set.probe),
                     (true, _) => ("NOT EXISTS (", &set.probe),
                 };
                 Fragment::text(start).append(rows.clone()).push(")")
@@ -267,7 +267,7 @@ impl Compiler<'_> {
         }
         match term {
             Term::Always(truth) => constant(*truth),
-            Term::Atom { atom, negated } => atom.render(*negated, Access::Found, self.backend),
+            Term::Atom { atom, negated } => atom.render(*negated, ScanKind::Found, self.backend),
             Term::And(terms) => {
                 let best = terms.iter().rev().max_by_key(|term| term.worth());
                 let terms = terms.iter().map(|term| {
@@ -298,7 +298,7 @@ impl Compiler<'_> {
             Term::Always(truth) => constant(*truth),
             Term::And(terms) => all(terms, " AND "),
             Term::Or(terms) => all(terms, " OR "),
-            Term::Atom { atom, negated } => atom.render(*negated, Access::Read, self.backend),
+            Term::Atom { atom, negated } => atom.render(*negated, ScanKind::Read, self.backend),
         }
     }
 

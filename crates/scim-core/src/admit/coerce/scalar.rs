@@ -5,7 +5,7 @@ use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde_json::{Number, Value};
 
-use super::{Place, no_nul};
+use super::{Location, no_nul};
 use crate::ScimError;
 use crate::schema::{Attribute, Type};
 
@@ -13,7 +13,7 @@ use crate::schema::{Attribute, Type};
 pub(crate) fn scalar(
     attribute: &Attribute,
     value: &Value,
-    at: &Place,
+    at: &Location,
 ) -> Result<Option<Value>, ScimError> {
     match value {
         Value::Null => return Ok(None),
@@ -43,7 +43,7 @@ pub(crate) fn scalar(
 }
 
 /// The text of a string attribute; `None` where it is unassigned.
-pub(crate) fn text(value: &Value, at: &Place) -> Result<Option<String>, ScimError> {
+pub(crate) fn text(value: &Value, at: &Location) -> Result<Option<String>, ScimError> {
     match value {
         Value::Null => Ok(None),
         Value::String(text) => {
@@ -76,7 +76,7 @@ fn boolean(value: &Value) -> Option<bool> {
     }
 }
 
-fn number_text(number: &Number, at: &Place) -> Result<String, ScimError> {
+fn number_text(number: &Number, at: &Location) -> Result<String, ScimError> {
     const EXACT: f64 = 9_007_199_254_740_992.0;
     let is_exact =
         number.is_i64() || number.is_u64() || number.as_f64().is_some_and(|n| n.abs() < EXACT);
@@ -115,7 +115,7 @@ pub(crate) fn is_base64(text: &str) -> bool {
     ENGINE.decode(text).is_ok()
 }
 
-pub(crate) fn wrong(attribute: &Attribute, value: &Value, at: &Place) -> ScimError {
+pub(crate) fn wrong(attribute: &Attribute, value: &Value, at: &Location) -> ScimError {
     let due = match attribute.kind {
         Type::String | Type::Reference => "text",
         Type::Boolean => "true or false",

@@ -7,25 +7,25 @@ use serde_json::{Map, Value};
 
 use super::parts::parts;
 use crate::admit::coerce;
-use crate::admit::coerce::{Named, Place};
-use crate::admit::same::Same;
+use crate::admit::coerce::{Location, NamedValue};
+use crate::admit::same::Comparable;
 use crate::document::arrange_complex;
 use crate::filter::literal;
-use crate::patch::{Change, OnMiss, Op, Part};
+use crate::patch::{OnMiss, Op, SubEdit, ValueEdit};
 use crate::schema::{Attribute, Mutability};
 
 /// A filter on the elements of a list, and what it stands for where it finds none.
-pub(super) struct Found<'a> {
+pub(super) struct FilterTarget<'a> {
     pub list: &'a Attribute,
     pub syntax: &'a syntax::Filter,
-    pub at: Place<'a>,
+    pub at: Location<'a>,
 }
 
-impl Found<'_> {
+impl FilterTarget<'_> {
     /// Decides what a filter that finds nothing means: Entra expects `emails[type eq "work"].value`
     /// to create the element `{"type": "work", "value": ..}`. A filter that the new element would
     /// not satisfy cannot mean that.
-    pub fn on_miss(&self, parts: &[Part]) -> OnMiss {
+    pub fn on_miss(&self, parts: &[SubEdit]) -> OnMiss {
         let Some(mut terms) = self.eq_terms(self.syntax) else {
             return OnMiss::Refuse;
         };
@@ -36,18 +36,20 @@ impl Found<'_> {
             let term = terms.iter_mut().find(|(term, _)| term.name == sub.name);
             match (term, value) {
                 (Some((_, Some(Value::Array(term)))), Value::Array(new)) => {
-                    let adds = matches!(change, Change::Append(_));
+                    let adds = matches!(change, ValueEdit::Append(_));
                     if adds {
                         coerce::extend(sub, term, &new);
-                    } else if Same::of(sub, &Value::Array(new.clone()))
-                        .holds(&Same::of(sub, &Value::Array(term.clone())))
+                    } else if Comparable::of(sub, &Value::Array(new.clone()))
+                        .holds(&Comparable::of(sub, &Value::Array(term.clone())))
                     {
                         *term = new;
                     } else {
                         return OnMiss::Refuse;
                     }
                 }
-                (Some((_, Some(term))), value) if Same::of(sub, term) == Same::of(sub, &value) => {
+                (Some((_, Some(term))), value)
+                    if Comparable::of(sub, term) == Comparable::of(sub, &value) =>
+                {
                     *term = value;
                 }
                 (Some(_), _) => return OnMiss::Refuse,
@@ -81,7 +83,9 @@ impl Found<'_> {
                 coerce::scalar(self.list, &literal(&comparison.value), &self.at)
                     .ok()
                     .flatten()
-                    .is_some_and(|asked| Same::of(self.list, &asked) == Same::of(self.list, value))
+                    .is_some_and(|asked| {
+                        Comparable::of(self.list, &asked) == Comparable::of(self.list, value)
+                    })
             }
             _ => false,
         };
@@ -93,7 +97,7 @@ impl Found<'_> {
     }
 
     /// The sub-attributes that a filter of `eq` terms joined by `and` fixes.
-    fn eq_terms(&self, filter: &syntax::Filter) -> Option<Vec<Named>> {
+    fn eq_terms(&self, filter: &syntax::Filter) -> Option<Vec<NamedValue>> {
         match filter {
             syntax::Filter::Compare(comparison) if comparison.op == syntax::CompareOp::Eq => {
                 let sub = self.list.sub_attribute(&comparison.path.name)?;
@@ -108,7 +112,7 @@ impl Found<'_> {
                 Some(vec![(Arc::clone(sub), value)])
             }
             syntax::Filter::And(terms) => {
-                let mut all: Vec<Named> = Vec::new();
+                let mut all: Vec<NamedValue> = Vec::new();
                 for term in terms {
                     for (sub, value) in self.eq_terms(term)? {
                         let known = all.iter_mut().find(|(other, _)| other.name == sub.name);

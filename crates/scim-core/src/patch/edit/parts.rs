@@ -2,11 +2,11 @@
 
 use serde_json::Value;
 
-use crate::admit::coerce::Named;
-use crate::patch::{Change, Op, Part};
+use crate::admit::coerce::NamedValue;
+use crate::patch::{Op, SubEdit, ValueEdit};
 
 /// The changes that `add` or `replace` makes of sub-attributes with these values.
-pub(super) fn parts(op: Op, named: Vec<Named>) -> Vec<Part> {
+pub(super) fn parts(op: Op, named: Vec<NamedValue>) -> Vec<SubEdit> {
     named
         .into_iter()
         .filter_map(|named| part(op, named))
@@ -14,18 +14,18 @@ pub(super) fn parts(op: Op, named: Vec<Named>) -> Vec<Part> {
 }
 
 /// Nothing where there is nothing to add to a list.
-pub(super) fn part(op: Op, (sub, value): Named) -> Option<Part> {
+pub(super) fn part(op: Op, (sub, value): NamedValue) -> Option<SubEdit> {
     let change = match (op, value) {
-        (Op::Add, Some(Value::Array(new))) if sub.multi_valued => Change::Append(new),
-        (_, Some(Value::Array(elements))) if sub.multi_valued => Change::Elements(elements),
-        (_, Some(value)) => Change::Set(value),
+        (Op::Add, Some(Value::Array(new))) if sub.multi_valued => ValueEdit::Append(new),
+        (_, Some(Value::Array(elements))) if sub.multi_valued => ValueEdit::Elements(elements),
+        (_, Some(value)) => ValueEdit::Set(value),
         (Op::Add, None) if sub.multi_valued => return None,
-        (_, None) => Change::Unassign,
+        (_, None) => ValueEdit::Unassign,
     };
     Some((sub, change))
 }
 
-impl Change {
+impl ValueEdit {
     /// The value that the change gives to an attribute without one.
     pub(in crate::patch) fn value(&self) -> Option<Value> {
         match self {

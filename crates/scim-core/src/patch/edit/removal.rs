@@ -4,8 +4,8 @@ use serde_json::{Map, Value};
 
 use crate::ScimError;
 use crate::admit::coerce;
-use crate::admit::coerce::{Named, Nulls, Place};
-use crate::patch::{Change, Part};
+use crate::admit::coerce::{Location, NamedValue, NullMeaning};
+use crate::patch::{SubEdit, ValueEdit};
 use crate::schema::{Attribute, Mutability};
 
 /// `remove` of an attribute or sub-attribute. A value lists what to remove of a list or of a
@@ -14,18 +14,18 @@ use crate::schema::{Attribute, Mutability};
 pub(super) fn remove(
     attribute: &Attribute,
     value: Option<&Value>,
-    at: &Place,
-) -> Result<Option<Change>, ScimError> {
+    at: &Location,
+) -> Result<Option<ValueEdit>, ScimError> {
     let change = match value {
-        None | Some(Value::Null) => Change::Unassign,
+        None | Some(Value::Null) => ValueEdit::Unassign,
         Some(value) if attribute.multi_valued => {
-            Change::RemoveListed(listed(attribute, value, at)?)
+            ValueEdit::RemoveListed(listed(attribute, value, at)?)
         }
         Some(Value::Array(listed)) if listed.iter().all(Value::is_null) => return Ok(None),
         Some(value) if names_parts(attribute, value) => {
-            Change::Merge(listed_parts(attribute, value, at)?)
+            ValueEdit::Merge(listed_parts(attribute, value, at)?)
         }
-        Some(_) => Change::Unassign,
+        Some(_) => ValueEdit::Unassign,
     };
     Ok(Some(change))
 }
@@ -45,28 +45,28 @@ fn names_parts(attribute: &Attribute, value: &Value) -> bool {
 pub(super) fn remove_equal(
     attribute: &Attribute,
     value: &Value,
-    at: &Place,
-) -> Result<Option<Change>, ScimError> {
+    at: &Location,
+) -> Result<Option<ValueEdit>, ScimError> {
     if attribute.multi_valued {
-        return Ok(Some(Change::RemoveListed(listed(attribute, value, at)?)));
+        return Ok(Some(ValueEdit::RemoveListed(listed(attribute, value, at)?)));
     }
     if attribute.is_complex() {
-        return listed_parts(attribute, value, at).map(|parts| Some(Change::Merge(parts)));
+        return listed_parts(attribute, value, at).map(|parts| Some(ValueEdit::Merge(parts)));
     }
     let value = coerce::single(attribute, value, at)?;
-    Ok(value.map(Change::UnassignEqual))
+    Ok(value.map(ValueEdit::UnassignEqual))
 }
 
 pub(super) fn listed_parts(
     attribute: &Attribute,
     value: &Value,
-    at: &Place,
-) -> Result<Vec<Part>, ScimError> {
-    let named = coerce::complex(attribute, value, Nulls::Skip, at)?;
-    let removal = |(sub, value): Named| {
+    at: &Location,
+) -> Result<Vec<SubEdit>, ScimError> {
+    let named = coerce::complex(attribute, value, NullMeaning::Skip, at)?;
+    let removal = |(sub, value): NamedValue| {
         let change = match value? {
-            Value::Array(listed) => Change::RemoveListed(listed),
-            value => Change::UnassignEqual(value),
+            Value::Array(listed) => ValueEdit::RemoveListed(listed),
+            value => ValueEdit::UnassignEqual(value),
         };
         Some((sub, change))
     };
@@ -77,7 +77,7 @@ pub(super) fn listed_parts(
 pub(super) fn listed(
     attribute: &Attribute,
     value: &Value,
-    at: &Place,
+    at: &Location,
 ) -> Result<Vec<Value>, ScimError> {
     let given = match value {
         Value::Array(given) => given.as_slice(),

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::ScimError;
-use crate::admit::coerce::Place;
+use crate::admit::coerce::Location;
 use crate::patch::distinct;
 use crate::patch::refuse::shortened;
 
@@ -19,7 +19,7 @@ pub(in crate::patch) fn is_name(name: &str, value: Option<&Value>) -> bool {
 }
 
 /// Refuses names of attributes and sub-attributes that no path could ever address.
-pub(super) fn check_names(value: &Value, at: &Place) -> Result<(), ScimError> {
+pub(super) fn check_names(value: &Value, at: &Location) -> Result<(), ScimError> {
     let Value::Object(members) = value else {
         return check_sub_names(value, at);
     };
@@ -31,7 +31,7 @@ pub(super) fn check_names(value: &Value, at: &Place) -> Result<(), ScimError> {
     Ok(())
 }
 
-fn check_sub_names(value: &Value, at: &Place) -> Result<(), ScimError> {
+fn check_sub_names(value: &Value, at: &Location) -> Result<(), ScimError> {
     match value {
         Value::Object(members) => check_member_names(members, at),
         Value::Array(elements) => elements
@@ -42,12 +42,12 @@ fn check_sub_names(value: &Value, at: &Place) -> Result<(), ScimError> {
     }
 }
 
-fn check_member_names(members: &Map<String, Value>, at: &Place) -> Result<(), ScimError> {
+fn check_member_names(members: &Map<String, Value>, at: &Location) -> Result<(), ScimError> {
     distinct(members.keys().map(String::as_str))?;
     members.keys().try_for_each(|name| check_name(name, at))
 }
 
-fn check_name(name: &str, at: &Place) -> Result<(), ScimError> {
+fn check_name(name: &str, at: &Location) -> Result<(), ScimError> {
     if is_addressable(name) {
         Ok(())
     } else {

@@ -8,12 +8,12 @@ use serde_json::{Map, Value};
 use super::super::Op;
 use crate::ScimError;
 use crate::admit::coerce::is_nothing;
-use crate::admit::same::{Listed, Same};
+use crate::admit::same::{Comparable, ListedValues};
 use crate::document::into_object;
 
 /// An action on a value.
 #[derive(Clone, Copy)]
-pub(super) enum Deed<'a> {
+pub(super) enum MemberEditKind<'a> {
     Put(Op, &'a Value),
     /// All of it, or what is listed.
     Remove(Option<&'a Value>),
@@ -26,19 +26,19 @@ pub(super) enum Deed<'a> {
 pub(super) fn apply_at(
     members: &mut Map<String, Value>,
     path: &str,
-    deed: Deed,
+    deed: MemberEditKind,
 ) -> Result<(), ScimError> {
     let (name, sub) = split_name(members, path);
     match (sub, deed) {
-        (None, Deed::Put(op, value)) => {
+        (None, MemberEditKind::Put(op, value)) => {
             if put(op, members, &name, value)? {
                 members.shift_remove(&name);
             }
         }
-        (None, Deed::Remove(None)) => {
+        (None, MemberEditKind::Remove(None)) => {
             members.shift_remove(&name);
         }
-        (None, Deed::Remove(Some(listed))) => {
+        (None, MemberEditKind::Remove(Some(listed))) => {
             let is_gone = match members.get_mut(&name) {
                 None => false,
                 // Of a single value there is nothing to list: `""` is what clients send that always
@@ -66,19 +66,21 @@ fn apply_inside(
     members: &mut Map<String, Value>,
     name: String,
     sub: &str,
-    deed: Deed,
+    deed: MemberEditKind,
 ) -> Result<(), ScimError> {
     let is_gone = match (members.get_mut(&name), deed) {
         (Some(Value::Object(inner)), deed) => {
             apply_at(inner, sub, deed)?;
             inner.is_empty()
         }
-        (Some(Value::Array(_)), Deed::Put(Op::Add, _)) => return Err(many_values(&name, sub)),
+        (Some(Value::Array(_)), MemberEditKind::Put(Op::Add, _)) => {
+            return Err(many_values(&name, sub));
+        }
         (Some(Value::Array(elements)), deed) => {
             apply_to_each(elements, &name, sub, deed)?;
             elements.is_empty()
         }
-        (Some(Value::Null) | None, Deed::Put(..)) => {
+        (Some(Value::Null) | None, MemberEditKind::Put(..)) => {
             let mut inner = Map::new();
             apply_at(&mut inner, sub, deed)?;
             if !inner.is_empty() {
@@ -86,10 +88,10 @@ fn apply_inside(
             }
             return Ok(());
         }
-        (Some(_), Deed::Put(_, value)) if !is_nothing(value) => {
+        (Some(_), MemberEditKind::Put(_, value)) if !is_nothing(value) => {
             return Err(single_value(&name, sub));
         }
-        (Some(_), Deed::Put(..)) | (_, Deed::Remove(_)) => false,
+        (Some(_), MemberEditKind::Put(..)) | (_, MemberEditKind::Remove(_)) => false,
     };
     if is_gone {
         members.shift_remove(&name);
@@ -102,9 +104,9 @@ fn apply_to_each(
     elements: &mut Vec<Value>,
     name: &str,
     sub: &str,
-    deed: Deed,
+    deed: MemberEditKind,
 ) -> Result<(), ScimError> {
-    if matches!(deed, Deed::Put(..)) && !elements.iter().any(Value::is_object) {
+    if matches!(deed, MemberEditKind::Put(..)) && !elements.iter().any(Value::is_object) {
         return Err(single_value(name, sub));
     }
     let mut outcome = Ok(());
@@ -114,8 +116,8 @@ fn apply_to_each(
             !members.is_empty()
         }
         // An element that is no object has no members but its own `value`.
-        (None, Deed::Remove(listed)) if sub.eq_ignore_ascii_case("value") => {
-            listed.is_none_or(|listed| !Listed::undeclared(as_list(listed)).has(element))
+        (None, MemberEditKind::Remove(listed)) if sub.eq_ignore_ascii_case("value") => {
+            listed.is_none_or(|listed| !ListedValues::undeclared(as_list(listed)).has(element))
         }
         (None, _) => true,
     });
@@ -179,7 +181,7 @@ pub(super) fn merge(
     before: &mut Map<String, Value>,
     new: &Map<String, Value>,
 ) -> Result<(), ScimError> {
-    let mut names = Names::of(before);
+    let mut names = MemberNames::of(before);
     let mut parts: Map<String, Value> = Map::new();
     let mut gone = HashSet::new();
     for (path, value) in new {
@@ -249,9 +251,9 @@ fn merge_into(
 }
 
 /// The names of an object's members by their lower case, since an object may have very many.
-struct Names(HashMap<String, String>);
+struct MemberNames(HashMap<String, String>);
 
-impl Names {
+impl MemberNames {
     fn of(members: &Map<String, Value>) -> Self {
         let mut names = Self(HashMap::with_capacity(members.len()));
         members.keys().for_each(|name| names.add(name));
@@ -347,7 +349,7 @@ fn distinct(value: &Value) -> Value {
 /// Removes from an object the members that are listed, as far as they have the values that are
 /// listed.
 pub(super) fn remove_listed_members(members: &mut Map<String, Value>, listed: &Map<String, Value>) {
-    let names = Names::of(members);
+    let names = MemberNames::of(members);
     let mut gone = HashSet::new();
     let mut parts: HashMap<String, Map<String, Value>> = HashMap::new();
     for (path, listed) in listed {
@@ -382,7 +384,7 @@ pub(super) fn remove_listed_members(members: &mut Map<String, Value>, listed: &M
 fn remove_listed(value: &mut Value, listed: &Value) -> bool {
     match (value, listed) {
         (Value::Array(elements), listed) => {
-            let listed = Listed::undeclared(as_list(listed));
+            let listed = ListedValues::undeclared(as_list(listed));
             elements.retain(|element| !listed.has(element));
             elements.is_empty()
         }
@@ -397,7 +399,7 @@ fn remove_listed(value: &mut Value, listed: &Value) -> bool {
             }
             members.is_empty()
         }
-        (value, listed) => Listed::undeclared(as_list(listed)).has(value),
+        (value, listed) => ListedValues::undeclared(as_list(listed)).has(value),
     }
 }
 
@@ -420,7 +422,7 @@ pub(super) fn is_blank(value: &Value) -> bool {
 pub(super) fn keep_distinct(elements: &mut Vec<Value>) {
     let first: Vec<bool> = {
         let mut seen = HashSet::with_capacity(elements.len());
-        let mut is_first = |element| seen.insert(Same::undeclared(element));
+        let mut is_first = |element| seen.insert(Comparable::undeclared(element));
         elements.iter().map(&mut is_first).collect()
     };
     let mut first = first.into_iter();

@@ -133,7 +133,7 @@ fn check(
     // Onwards to the end, then back to the start, which needs no total.
     let (mut onwards, mut place, mut pages) = (Vec::new(), None, 0);
     let last = loop {
-        let (ids, page) = read(Start::Place(place), 7);
+        let (ids, page) = read(Start::Position(place), 7);
         assert_eq!(page.previous.is_some(), pages > 0, "{what}, {pages}");
         assert!(page.total.is_none_or(|found| found == total), "{what}");
         assert!(pages > 0 || page.total.is_some(), "{what}");
@@ -149,7 +149,7 @@ fn check(
     let mut backwards: Vec<_> = last.rows.iter().map(|row| row.id.0.clone()).collect();
     let mut place = last.previous;
     while let Some(at) = place {
-        let (ids, page) = read(Start::Place(Some(at)), 7);
+        let (ids, page) = read(Start::Position(Some(at)), 7);
         assert!(page.next.is_some(), "{what}");
         backwards.splice(0..0, ids);
         place = page.previous;

@@ -6,14 +6,14 @@ use diesel::RunQueryDsl;
 use diesel::sql_types::{Integer, Text};
 use scim_core::indexing::{hot_columns, index_rows};
 use scim_core::name::ENTERPRISE_USER;
-use scim_core::registry::{Access, Blueprint, Extension};
+use scim_core::registry::{Blueprint, ClientAccess, Extension};
 use scim_core::schema::Schema;
 use scim_core::sort::{Order, SortKey};
 use scim_core::{Compatibility, Document, Member, Registry, ResourceType, filter, sort};
 use serde_json::{Value, json};
 
 use crate::store::query::page::order::Segment;
-use crate::store::query::page::search::{Search, Wanted};
+use crate::store::query::page::search::{Search, Window};
 use crate::store::query::page::{Edge, Key, Kind, PageQuery, SCAN_LIMIT, Start};
 use crate::store::query::predicate::{Fragment, Statement};
 use crate::store::tables::resources::NewResource;
@@ -128,7 +128,7 @@ fn registry() -> Registry {
         ]
         .map(str::to_owned)
         .to_vec(),
-        access: Access::ReadWrite,
+        access: ClientAccess::ReadWrite,
     });
     Registry::of(&blueprints).unwrap()
 }
@@ -185,7 +185,7 @@ fn check(conn: &mut Conn, rt: &Arc<ResourceType>, text: Option<&str>) {
     let search = Search::new(conn, TENANT, &query, &query.kinds[0]);
     let after = edge(SortKey::Missing);
     let select = |edge| {
-        let wanted = Wanted {
+        let wanted = Window {
             edge,
             upwards: true,
             skip: 0,
@@ -243,7 +243,7 @@ fn check_order(conn: &mut Conn, rt: &Arc<ResourceType>, sort_by: &str, value: So
         .flat_map(|place| [(place, true), (place, false)])
     {
         for segment in [Segment::Present, Segment::Missing] {
-            let wanted = Wanted {
+            let wanted = Window {
                 edge: place.as_ref(),
                 upwards,
                 skip: 0,
