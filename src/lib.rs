@@ -6,6 +6,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod http;
+pub mod ids;
 pub mod issuers;
 pub mod service;
 pub mod setup;

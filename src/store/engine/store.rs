@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use async_channel::{Receiver, Sender, TrySendError};
 
+use crate::ids::TenantId;
 use crate::store::engine::conn::{Backend, Conn, DatabaseUrl, Role};
 use crate::store::engine::error::StoreError;
 use crate::store::engine::inline_reads::{InlineReaders, Writes};
@@ -18,7 +19,6 @@ use crate::store::engine::replica::{self, Marks, Replica, ReplicaConfig};
 use crate::store::engine::session::{Backoff, Session};
 use crate::store::engine::writer::{Tx, WriteJob, WriterShared};
 use crate::store::engine::{conn, job, migrate, readers, writer};
-use crate::store::ids::TenantId;
 use crate::store::tables::indexes;
 
 /// How to open a [`Store`].
