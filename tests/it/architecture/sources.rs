@@ -1,0 +1,557 @@
+//! The imports of a package, read from its sources with `syn`.
+//!
+//! Code under `#[cfg(test)]` is left out. A path counts as an import of the file that defines the item: re-exports
+//! are followed. Method calls name no file and are not seen.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+use proc_macro2::{TokenStream, TokenTree};
+use syn::visit::{self, Visit};
+use syn::{Attribute, Item, ItemMod, ItemUse, UseTree, Visibility};
+
+/// A package of the workspace.
+#[derive(Debug, Clone, Copy)]
+pub enum Package {
+    Rollcall,
+    ScimCore,
+    OktaClient,
+    FilterParser,
+}
+
+impl Package {
+    pub const ALL: [Self; 4] = [
+        Self::Rollcall,
+        Self::ScimCore,
+        Self::OktaClient,
+        Self::FilterParser,
+    ];
+
+    fn folder(self) -> PathBuf {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        match self {
+            Self::Rollcall => root.join("src"),
+            Self::ScimCore => root.join("crates/scim-core/src"),
+            Self::OktaClient => root.join("crates/okta-client/src"),
+            Self::FilterParser => root.join("crates/scim-filter-parser/src"),
+        }
+    }
+}
+
+/// The segments of a path, without `crate`.
+type Segments = Vec<String>;
+
+/// The files of a package, by the path of their module. `lib.rs` is the empty path; `main.rs` is `main`.
+pub struct Sources {
+    files: BTreeMap<Segments, File>,
+}
+
+/// A path in one file that leads to another.
+pub struct Import {
+    pub file: String,
+    pub from: Segments,
+    /// The path as the file names it, from the root of the package.
+    pub path: Segments,
+    /// The module of the file that defines the item: re-exports are followed.
+    to: Segments,
+}
+
+#[derive(Default)]
+struct File {
+    name: String,
+    /// Names that the file imports or re-exports: the path that each stands for.
+    imported: BTreeMap<String, Segments>,
+    /// Modules that are imported with `*`.
+    globs: Vec<Segments>,
+    /// Every path that the file names, as it is written, without those of `use`.
+    paths: BTreeSet<Segments>,
+    has_code: bool,
+}
+
+impl Sources {
+    pub fn read(package: Package) -> io::Result<Self> {
+        let folder = package.folder();
+        let mut files = BTreeMap::new();
+        for path in rust_files(&folder)? {
+            let module = module_of(&folder, &path);
+            // Test modules in files of their own.
+            if module
+                .iter()
+                .any(|segment| matches!(segment.as_str(), "tests" | "testing" | "plans"))
+            {
+                continue;
+            }
+            let text = super::read(&path)?;
+            let parsed = syn::parse_file(&text).map_err(io::Error::other)?;
+            let mut reader = Reader::new(&module);
+            reader.visit_file(&parsed);
+            let name = path.strip_prefix(&folder).unwrap_or(&path).display();
+            reader.file.name = name.to_string();
+            let file = reader.file;
+            files.insert(module, file);
+        }
+        let modules: BTreeSet<Segments> = files.keys().cloned().collect();
+        for (module, file) in &mut files {
+            for path in file.imported.values_mut().chain(&mut file.globs) {
+                // A `use` may also begin with the name of a child module.
+                let child = [module.as_slice(), path.get(..1).unwrap_or_default()].concat();
+                if child.len() > module.len() && modules.contains(&child) {
+                    *path = [module.as_slice(), path].concat();
+                }
+            }
+        }
+        Ok(Self { files })
+    }
+
+    pub fn top_modules(&self) -> BTreeSet<String> {
+        self.files
+            .keys()
+            .filter_map(|module| module.first().cloned())
+            .collect()
+    }
+
+    /// Every import of another file.
+    pub fn imports(&self) -> Vec<Import> {
+        let mut imports = Vec::new();
+        for (module, file) in &self.files {
+            let uses = file.imported.values().chain(&file.globs).cloned();
+            let paths = file
+                .paths
+                .iter()
+                .filter_map(|path| self.absolute(module, path));
+            for path in uses.chain(paths) {
+                if let Some(to) = self.defining_file(&path, 0)
+                    && to != *module
+                {
+                    imports.push(Import {
+                        file: file.name.clone(),
+                        from: module.clone(),
+                        to,
+                        path,
+                    });
+                }
+            }
+        }
+        imports
+    }
+
+    /// The first segments of paths that lead out of the package: file, module and crate.
+    pub fn external_crates(&self) -> Vec<(String, Segments, String)> {
+        let mut found = Vec::new();
+        for (module, file) in &self.files {
+            let imported = file.imported.values().chain(&file.globs);
+            let named = file.paths.iter().filter(|path| path.len() > 1);
+            let first: BTreeSet<&String> = imported
+                .chain(named)
+                .filter_map(|path| path.first())
+                .collect();
+            found.extend(
+                first
+                    .into_iter()
+                    .map(|name| (file.name.clone(), module.clone(), name.clone())),
+            );
+        }
+        found
+    }
+
+    /// The groups of files of which each imports every other, directly or through others of the group.
+    pub fn circles(&self) -> Vec<BTreeSet<String>> {
+        let mut reachable: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for import in self.module_edges() {
+            reachable.entry(import.0).or_default().insert(import.1);
+        }
+        // Closes the relation; the graph is small.
+        loop {
+            let mut grown = false;
+            let names: Vec<String> = reachable.keys().cloned().collect();
+            for name in names {
+                let direct = reachable.get(&name).cloned().unwrap_or_default();
+                let further: BTreeSet<String> = direct
+                    .iter()
+                    .filter_map(|next| reachable.get(next))
+                    .flatten()
+                    .cloned()
+                    .collect();
+                let all = reachable.entry(name).or_default();
+                let before = all.len();
+                all.extend(further);
+                grown |= all.len() > before;
+            }
+            if !grown {
+                break;
+            }
+        }
+        let reaches =
+            |from: &str, to: &str| reachable.get(from).is_some_and(|all| all.contains(to));
+        let mut circles: Vec<BTreeSet<String>> = Vec::new();
+        for name in reachable.keys().filter(|name| reaches(name, name)) {
+            if circles.iter().any(|circle| circle.contains(name)) {
+                continue;
+            }
+            let circle = reachable
+                .keys()
+                .filter(|other| reaches(name, other) && reaches(other, name));
+            circles.push(circle.cloned().collect());
+        }
+        circles
+    }
+
+    /// The imports between the files of a circle, one line each.
+    pub fn edges_within(&self, circle: &BTreeSet<String>) -> Vec<String> {
+        let lines: BTreeSet<String> = self
+            .imports()
+            .into_iter()
+            .filter_map(|import| {
+                let to = &self.files.get(&import.to)?.name;
+                (circle.contains(&import.file) && circle.contains(to))
+                    .then(|| format!("{} uses {to} by {}", import.file, import.path.join("::")))
+            })
+            .collect();
+        lines.into_iter().collect()
+    }
+
+    /// The `mod.rs` files with more in them than declarations and re-exports.
+    pub fn mod_files_with_code(&self) -> Vec<String> {
+        self.files
+            .values()
+            .filter(|file| file.has_code && file.name.ends_with("mod.rs"))
+            .map(|file| file.name.clone())
+            .collect()
+    }
+
+    fn module_edges(&self) -> BTreeSet<(String, String)> {
+        let name_of = |module: &Segments| self.files.get(module).map(|file| file.name.clone());
+        self.imports()
+            .into_iter()
+            .filter_map(|import| Some((import.file, name_of(&import.to)?)))
+            .collect()
+    }
+
+    /// The path from the root of the package. `None` where the path is of another crate, or of something local.
+    fn absolute(&self, module: &Segments, path: &Segments) -> Option<Segments> {
+        let (first, rest) = path.split_first()?;
+        if let Some(known) = root_of(module, path) {
+            return Some(known);
+        }
+        let file = self.files.get(module)?;
+        let mut known = match file.imported.get(first) {
+            Some(known) => known.clone(),
+            None => {
+                let mut child = module.clone();
+                child.push(first.clone());
+                self.files.contains_key(&child).then_some(child)?
+            }
+        };
+        known.extend(rest.iter().cloned());
+        Some(known)
+    }
+
+    /// The module of the file that defines what the path names.
+    fn defining_file(&self, path: &[String], depth: usize) -> Option<Segments> {
+        // Re-exports that lead in a circle do not compile; the limit is for paths that this reader misunderstands.
+        if depth > 8 {
+            return None;
+        }
+        let (module, rest) = (1..=path.len())
+            .rev()
+            .map(|length| path.split_at(length))
+            .find(|(module, _)| self.files.contains_key(*module))
+            .or_else(|| {
+                // Something of `lib.rs` itself.
+                let root: &[String] = &[];
+                self.files.contains_key(root).then_some((root, path))
+            })?;
+        let file = self.files.get(module)?;
+        let Some((name, further)) = rest.split_first() else {
+            return Some(module.to_vec());
+        };
+        if let Some(target) = file.imported.get(name) {
+            let mut target = target.clone();
+            target.extend(further.iter().cloned());
+            return self.defining_file(&target, depth + 1);
+        }
+        (!module.is_empty()).then(|| module.to_vec())
+    }
+}
+
+/// Resolves `crate`, `self` and `super` at the beginning of a path.
+fn root_of(module: &Segments, path: &[String]) -> Option<Segments> {
+    let mut base = module.clone();
+    let mut rest = path;
+    match path.first()?.as_str() {
+        "crate" => {
+            base.clear();
+            rest = path.get(1..)?;
+        }
+        "self" => rest = path.get(1..)?,
+        "super" => {
+            while rest.first().is_some_and(|segment| segment == "super") {
+                base.pop();
+                rest = rest.get(1..)?;
+            }
+        }
+        _ => return None,
+    }
+    base.extend(rest.iter().cloned());
+    Some(base)
+}
+
+struct Reader<'a> {
+    module: &'a Segments,
+    /// Names of the inline modules around.
+    inside: Segments,
+    file: File,
+}
+
+impl<'a> Reader<'a> {
+    fn new(module: &'a Segments) -> Self {
+        Self {
+            module,
+            inside: Segments::new(),
+            file: File::default(),
+        }
+    }
+
+    fn add_use(&mut self, tree: &UseTree, mut path: Segments) {
+        match tree {
+            UseTree::Path(part) => {
+                path.push(part.ident.to_string());
+                self.add_use(&part.tree, path);
+            }
+            UseTree::Name(last) if last.ident == "self" => {
+                let name = path.last().cloned().unwrap_or_default();
+                self.add_import(name, path);
+            }
+            UseTree::Name(last) => {
+                let name = last.ident.to_string();
+                path.push(name.clone());
+                self.add_import(name, path);
+            }
+            UseTree::Rename(last) => {
+                if last.ident != "self" {
+                    path.push(last.ident.to_string());
+                }
+                self.add_import(last.rename.to_string(), path);
+            }
+            UseTree::Glob(_) => {
+                let path = self.from_root(path);
+                self.file.globs.push(path);
+            }
+            UseTree::Group(group) => {
+                for tree in &group.items {
+                    self.add_use(tree, path.clone());
+                }
+            }
+        }
+    }
+
+    fn add_import(&mut self, name: String, path: Segments) {
+        let path = self.from_root(path);
+        self.file.imported.insert(name, path);
+    }
+
+    /// The path from the root where it begins with `crate`, `self` or `super`, or with a child of this module.
+    fn from_root(&self, path: Segments) -> Segments {
+        let mut here = self.module.clone();
+        here.extend(self.inside.iter().cloned());
+        root_of(&here, &path).unwrap_or(path)
+    }
+
+    fn add_path(&mut self, path: Segments) {
+        // Within an inline module, `super` means this file.
+        let path = match path.first().map(String::as_str) {
+            Some("super" | "self") if !self.inside.is_empty() => {
+                let mut root = vec!["crate".to_owned()];
+                root.extend(self.from_root(path));
+                root
+            }
+            _ => path,
+        };
+        self.file.paths.insert(path);
+    }
+
+    /// Reads the paths in the arguments of a macro, which are tokens.
+    fn add_tokens(&mut self, tokens: TokenStream) {
+        let mut path = Segments::new();
+        let mut colons = 0;
+        for token in tokens {
+            match token {
+                TokenTree::Ident(ident) => {
+                    if colons != 2 {
+                        self.end_path(&mut path);
+                    }
+                    path.push(ident.to_string());
+                    colons = 0;
+                }
+                TokenTree::Punct(punct) if punct.as_char() == ':' => colons += 1,
+                TokenTree::Group(group) => {
+                    self.end_path(&mut path);
+                    colons = 0;
+                    self.add_tokens(group.stream());
+                }
+                TokenTree::Punct(_) | TokenTree::Literal(_) => {
+                    self.end_path(&mut path);
+                    colons = 0;
+                }
+            }
+        }
+        self.end_path(&mut path);
+    }
+
+    fn end_path(&mut self, path: &mut Segments) {
+        let path = std::mem::take(path);
+        if !path.is_empty() {
+            self.add_path(path);
+        }
+    }
+}
+
+impl<'ast> Visit<'ast> for Reader<'_> {
+    fn visit_item(&mut self, item: &'ast Item) {
+        if is_test(attributes(item)) {
+            return;
+        }
+        let is_declaration = match item {
+            Item::Mod(module) => module.content.is_none(),
+            Item::Use(import) => !matches!(import.vis, Visibility::Inherited),
+            _ => false,
+        };
+        self.file.has_code |= !is_declaration;
+        visit::visit_item(self, item);
+    }
+
+    fn visit_item_mod(&mut self, module: &'ast ItemMod) {
+        if module.content.is_some() {
+            self.inside.push(module.ident.to_string());
+            visit::visit_item_mod(self, module);
+            self.inside.pop();
+        }
+    }
+
+    fn visit_item_use(&mut self, import: &'ast ItemUse) {
+        self.add_use(&import.tree, Segments::new());
+    }
+
+    fn visit_path(&mut self, path: &'ast syn::Path) {
+        let segments = path
+            .segments
+            .iter()
+            .map(|segment| segment.ident.to_string());
+        self.add_path(segments.collect());
+        visit::visit_path(self, path);
+    }
+
+    fn visit_macro(&mut self, called: &'ast syn::Macro) {
+        self.visit_path(&called.path);
+        self.add_tokens(called.tokens.clone());
+    }
+
+    // `pub(in crate::store)` imports nothing.
+    fn visit_visibility(&mut self, _: &'ast Visibility) {}
+}
+
+fn is_test(attributes: &[Attribute]) -> bool {
+    attributes.iter().any(|attribute| {
+        attribute.path().is_ident("cfg")
+            && attribute
+                .parse_args::<syn::Path>()
+                .is_ok_and(|path| path.is_ident("test"))
+    })
+}
+
+fn attributes(item: &Item) -> &[Attribute] {
+    match item {
+        Item::Const(item) => &item.attrs,
+        Item::Enum(item) => &item.attrs,
+        Item::Fn(item) => &item.attrs,
+        Item::Impl(item) => &item.attrs,
+        Item::Mod(item) => &item.attrs,
+        Item::Static(item) => &item.attrs,
+        Item::Struct(item) => &item.attrs,
+        Item::Trait(item) => &item.attrs,
+        Item::Type(item) => &item.attrs,
+        Item::Use(item) => &item.attrs,
+        _ => &[],
+    }
+}
+
+fn rust_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            found.extend(rust_files(&path)?);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+    Ok(found)
+}
+
+fn module_of(folder: &Path, file: &Path) -> Segments {
+    let relative = file.strip_prefix(folder).unwrap_or(file).with_extension("");
+    let mut module: Segments = relative
+        .iter()
+        .map(|part| part.to_string_lossy().into_owned())
+        .collect();
+    if matches!(module.last().map(String::as_str), Some("mod" | "lib")) {
+        module.pop();
+    }
+    module
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn paths(module: &str, source: &str) -> (BTreeMap<String, Segments>, BTreeSet<String>) {
+        let module: Segments = module.split("::").map(str::to_owned).collect();
+        let mut reader = Reader::new(&module);
+        reader.visit_file(&syn::parse_str(source).unwrap());
+        let paths = reader.file.paths.iter().map(|path| path.join("::"));
+        (reader.file.imported.clone(), paths.collect())
+    }
+
+    #[test]
+    fn every_spelling_is_read() {
+        let imported = |source: &str| -> Vec<String> {
+            let (imported, _) = paths("store::page", source);
+            imported.values().map(|path| path.join("::")).collect()
+        };
+        assert_eq!(imported("use crate::store::Store;"), ["store::Store"]);
+        assert_eq!(
+            imported("use crate::{a, b::{self, c}};"),
+            ["a", "b", "b::c"]
+        );
+        assert_eq!(
+            imported("use super::conn::Conn as C;"),
+            ["store::conn::Conn"]
+        );
+        assert_eq!(
+            imported("use self::order::Order;"),
+            ["store::page::order::Order"]
+        );
+        assert_eq!(imported("mod inner { use super::x; }"), ["store::page::x"]);
+        assert_eq!(
+            imported("#[cfg(test)] mod tests { use crate::http; }"),
+            [""; 0]
+        );
+        assert_eq!(
+            imported("use diesel::prelude::Queryable;"),
+            ["diesel::prelude::Queryable"]
+        );
+        let (_, named) = paths(
+            "store",
+            "fn f(x: crate::auth::Principal) { g!(crate::clock::now(), y); super::h::<a::B>(); }",
+        );
+        for path in [
+            "crate::auth::Principal",
+            "crate::clock::now",
+            "super::h",
+            "a::B",
+        ] {
+            assert!(named.contains(path), "{path} in {named:?}");
+        }
+    }
+}
