@@ -1,7 +1,8 @@
-//! Checks the table of ARCHITECTURE.md against the sources: which module may use which, which crates it must not name, that
-//! no files import each other in a circle, and that a `mod.rs` only declares and re-exports.
+//! Checks the table of ARCHITECTURE.md against the sources: which module may use which, which
+//! crates a module must not name, that no files import each other in a cycle, and that a `mod.rs`
+//! only declares and re-exports.
 //!
-//! The table is the single list. A module without a row fails, and so does a row without its module.
+//! The table is the only list: a module without a row fails, and so does a row without a module.
 
 mod sources;
 
@@ -15,7 +16,7 @@ use self::sources::{Package, Sources};
 #[derive(Debug, PartialEq)]
 struct Layer {
     name: String,
-    /// `None` for a module that may use everything, and that no other module may use.
+    /// `None` for a module that may use every module, and that no other module may use.
     may_use: Option<BTreeSet<String>>,
     /// The crates that the module must not name.
     must_not_use: BTreeSet<String>,
@@ -66,7 +67,7 @@ fn modules_use_only_what_the_table_allows() {
 
 #[test]
 #[ignore = "circles within the modules are being removed"]
-fn no_files_import_each_other_in_a_circle() {
+fn the_imports_between_files_have_no_cycle() {
     let mut faults = BTreeSet::new();
     for package in Package::ALL {
         let sources = Sources::read(package).unwrap();
@@ -92,7 +93,7 @@ fn a_mod_rs_only_declares_and_re_exports() {
 }
 
 #[test]
-fn the_table_is_read() {
+fn the_table_is_parsed() {
     let text = "\
 | where | what | may use | must not use |
 |---|---|---|---|
@@ -128,7 +129,8 @@ fn read(path: &Path) -> io::Result<String> {
         .map_err(|error| io::Error::other(format!("{}: {error}", path.display())))
 }
 
-/// The rows of the table whose first cell names files under `src/`. In the other cells, only what is in backticks counts.
+/// Returns the rows of the table whose first cell names files under `src/`. In the other cells,
+/// only text in backticks counts.
 fn rows(text: &str) -> Vec<Layer> {
     let mut layers = Vec::new();
     for line in text.lines().filter(|line| line.starts_with('|')) {
@@ -150,7 +152,7 @@ fn rows(text: &str) -> Vec<Layer> {
     layers
 }
 
-/// The texts in backticks.
+/// Returns the texts in backticks.
 fn quoted(cell: &str) -> BTreeSet<String> {
     cell.split('`')
         .skip(1)

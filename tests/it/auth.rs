@@ -1,4 +1,4 @@
-//! Who may call: tokens in every form that Okta sends them, their scopes, their end.
+//! Authentication: tokens in every form that Okta sends, their scopes, expiry and revocation.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -11,8 +11,8 @@ fn basic(user: &str, password: &str) -> String {
     format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))
 }
 
-/// The challenge of RFC 6750 section 3 with a SCIM body.
-async fn is_turned_away(client: &Client, error: Option<&str>) {
+/// Expects 401 with the challenge of RFC 6750 section 3 and a SCIM body.
+async fn expect_unauthorized(client: &Client, error: Option<&str>) {
     let reply = client.get("/Users").await;
     let challenge = reply.header("www-authenticate").to_owned();
     assert!(challenge.contains("Bearer realm="), "{challenge:?}");
@@ -27,7 +27,7 @@ async fn is_turned_away(client: &Client, error: Option<&str>) {
 }
 
 // R6750-2.1-01
-both!(a_token_comes_in_several_forms, |app| async move {
+both!(every_authorization_form_accepts_the_token, |app| async move {
     let token = app.token("forms", &["scim"]).await;
     for header in [
         format!("Bearer {token}"),
@@ -45,8 +45,8 @@ both!(a_token_comes_in_several_forms, |app| async move {
 });
 
 // R6750-3-01, R6750-3-02, R6750-3-03, R6750-3.1-02, R7644-2-01, R9110-11.4-01
-both!(nobody_gets_in_without_a_token, |app| async move {
-    is_turned_away(&app.anonymous(), None).await;
+both!(a_request_without_a_valid_token_is_rejected, |app| async move {
+    expect_unauthorized(&app.anonymous(), None).await;
     let token = app.token("nobody", &["scim"]).await;
     let almost = format!("{token}x");
     let cut = token.get(1..).unwrap();
@@ -78,7 +78,7 @@ both!(nobody_gets_in_without_a_token, |app| async move {
             "{detail}"
         );
     }
-    is_turned_away(
+    expect_unauthorized(
         &app.authorization("Bearer non-token"),
         Some("invalid_token"),
     )
@@ -86,36 +86,36 @@ both!(nobody_gets_in_without_a_token, |app| async move {
 });
 
 // R6750-2.3-01
-both!(a_token_in_the_address_is_no_token, |app| async move {
+both!(a_token_in_the_query_string_is_rejected, |app| async move {
     let token = app.token("address", &["scim"]).await;
     let path = format!("/Users?access_token={token}");
     app.anonymous().get(&path).await.expect_error(401, "");
 });
 
 // R7644-2-01, R7644-2.2-01, R7644-7.6-01
-both!(every_endpoint_asks_for_a_token, |app| async move {
+both!(every_endpoint_requires_a_token, |app| async move {
     let user = app.create_user("ada@example.com").await;
     let group = app.create_group("A", &[id(&user)]).await;
-    let nobody = app.anonymous();
+    let anonymous = app.anonymous();
     let body = sample::user("new@example.com");
     let (user, group) = (
         format!("/Users/{}", id(&user)),
         format!("/Groups/{}", id(&group)),
     );
     for path in ["/Users", "/Groups", &user, &group] {
-        nobody.get(path).await.expect_error(401, "");
+        anonymous.get(path).await.expect_error(401, "");
     }
     for path in ["/Users", "/Groups"] {
-        nobody.post(path, &body).await.expect_error(401, "");
+        anonymous.post(path, &body).await.expect_error(401, "");
     }
     for path in [&user, &group] {
-        nobody.put(path, &body).await.expect_error(401, "");
-        nobody.patch(path, &body).await.expect_error(401, "");
-        nobody.delete(path).await.expect_error(401, "");
+        anonymous.put(path, &body).await.expect_error(401, "");
+        anonymous.patch(path, &body).await.expect_error(401, "");
+        anonymous.delete(path).await.expect_error(401, "");
     }
-    // Who is nobody does not learn what is there.
-    nobody.get("/Users/unknown").await.expect_error(401, "");
-    let site = nobody.site();
+    // An unauthenticated caller cannot find out which resources exist.
+    anonymous.get("/Users/unknown").await.expect_error(401, "");
+    let site = anonymous.site();
     let tenant = json!({ "name": "intruder" });
     site.post("/admin/v1/tenants", &tenant)
         .await
@@ -128,7 +128,7 @@ both!(every_endpoint_asks_for_a_token, |app| async move {
 });
 
 // R6750-3.1-03, R7644-2-02, R7644-2.1-01, R7644-7.7-02
-both!(a_reader_reads_and_no_more, |app| async move {
+both!(a_read_scope_permits_only_reads, |app| async move {
     let user = app.create_user("ada@example.com").await;
     let path = format!("/Users/{}", id(&user));
     let reader = app.client_with_scopes(&["read"]).await;
@@ -155,7 +155,7 @@ both!(a_reader_reads_and_no_more, |app| async move {
 });
 
 // R7644-2-02, R7644-2.1-01, R7644-7.7-02
-both!(scopes_open_only_their_own_doors, |app| async move {
+both!(each_scope_grants_only_its_endpoints, |app| async move {
     let tenant = json!({ "name": "intruder" });
     let token = json!({ "tenant": app.tenant, "name": "x", "scopes": ["admin"] });
     for scopes in [&["scim"][..], &["read"], &["scim", "read"]] {
@@ -174,7 +174,7 @@ both!(scopes_open_only_their_own_doors, |app| async move {
     refused.expect_error(403, "");
 });
 
-both!(two_tokens_are_valid_at_once, |app| async move {
+both!(two_tokens_of_a_tenant_are_valid_at_once, |app| async move {
     let user = app.create_user("ada@example.com").await;
     let old = app.client_with_scopes(&["scim"]).await;
     let new = app.client_with_scopes(&["scim"]).await;
@@ -182,7 +182,7 @@ both!(two_tokens_are_valid_at_once, |app| async move {
 });
 
 // R7644-7.4-01
-both!(a_token_made_by_command_line_works, |app| async move {
+both!(a_token_created_on_the_command_line_works, |app| async move {
     let arguments = [
         "token",
         "create",
@@ -208,7 +208,7 @@ both!(a_token_made_by_command_line_works, |app| async move {
 });
 
 // R6750-3.1-02, R6750-5.3-01, R7644-7.4-01
-both!(an_expired_token_is_turned_away, |app| async move {
+both!(an_expired_token_is_rejected, |app| async move {
     let token = app.token("short-lived", &["scim"]).await;
     let expire = format!(
         "UPDATE tokens SET expires = 1 WHERE name = 'short-lived' AND tenant_id = \
@@ -217,11 +217,11 @@ both!(an_expired_token_is_turned_away, |app| async move {
     );
     app.database.execute(&expire);
     let client = app.authorization(&format!("Bearer {token}"));
-    is_turned_away(&client, Some("invalid_token")).await;
+    expect_unauthorized(&client, Some("invalid_token")).await;
 });
 
 // R6750-3.1-02
-both!(a_revoked_token_is_turned_away_at_once, |app| async move {
+both!(a_revoked_token_is_rejected_immediately, |app| async move {
     let arguments = [
         "token",
         "create",
@@ -242,18 +242,18 @@ both!(a_revoked_token_is_turned_away_at_once, |app| async move {
         "--tenant",
         &app.tenant,
     ]);
-    is_turned_away(&client, Some("invalid_token")).await;
+    expect_unauthorized(&client, Some("invalid_token")).await;
 });
 
-/// The reads by one statement, for which a caller may be remembered.
-async fn look_up(client: &Client, user: &Value) -> [Reply; 2] {
+/// Reads that authenticate the caller and answer in one statement, which may use the caller cache.
+async fn cacheable_reads(client: &Client, user: &Value) -> [Reply; 2] {
     let filter = [("filter", "userName eq \"ada@example.com\"")];
     let found = client.get(&with_query("/Users", &filter)).await;
     [client.get(&format!("/Users/{}", id(user))).await, found]
 }
 
 // R6750-3.1-02
-both!(who_is_remembered_is_turned_away_at_once, |app| async move {
+both!(token_changes_apply_despite_the_caller_cache, |app| async move {
     let user = app.create_user("ada@example.com").await;
     let change = |what: &str, name: &str| {
         format!(
@@ -268,22 +268,22 @@ both!(who_is_remembered_is_turned_away_at_once, |app| async move {
         ("narrowed", "scopes = 'admin'"),
     ] {
         let client = Client::new(&app.server.address, &app.token(name, &["scim"]).await);
-        for reply in look_up(&client, &user).await {
+        for reply in cacheable_reads(&client, &user).await {
             assert_eq!(reply.status, 200, "{reply:?}");
         }
-        for reply in look_up(&client, &user).await {
+        for reply in cacheable_reads(&client, &user).await {
             assert_eq!(reply.status, 200, "{reply:?}");
         }
-        // Behind the server's back, as another node or an older version does it.
+        // Directly in the database, as another node or an older version would do it.
         app.database.execute(&change(end, name));
         let expected = if name == "narrowed" { 403 } else { 401 };
-        for reply in look_up(&client, &user).await {
+        for reply in cacheable_reads(&client, &user).await {
             reply.expect_error(expected, "");
         }
     }
-    let nobody = app.get("/Users/nobody").await;
-    nobody.expect_error(404, "");
-    // What was set for the tenant holds from the next request on.
+    let missing = app.get("/Users/nobody").await;
+    missing.expect_error(404, "");
+    // New settings of the tenant apply to the next request.
     let headers = [("accept", "text/html")];
     let path = format!("/Users/{}", id(&user));
     let ask = || app.send(Method::GET, &path, &headers, Vec::new());
@@ -292,7 +292,7 @@ both!(who_is_remembered_is_turned_away_at_once, |app| async move {
     ask().await.expect_error(406, "");
 });
 
-both!(a_limit_holds_for_who_is_remembered, |app| async move {
+both!(a_cached_caller_sees_only_its_fields, |app| async move {
     let user = app.create_user("ada@example.com").await;
     let body = json!({ "tenant": app.tenant, "name": "limited", "scopes": ["read"], "fields": ["name", "groups"] });
     let made = app
@@ -303,7 +303,7 @@ both!(a_limit_holds_for_who_is_remembered, |app| async move {
         .await;
     let reader = Client::new(&app.server.address, made.body["token"].as_str().unwrap());
     for _ in 0..2 {
-        let [one, found] = look_up(&reader, &user).await;
+        let [one, found] = cacheable_reads(&reader, &user).await;
         assert_eq!(one.status, 200, "{one:?}");
         assert_eq!(one.body.get("userName"), None);
         assert!(one.body.get("name").is_some());
@@ -312,29 +312,29 @@ both!(a_limit_holds_for_who_is_remembered, |app| async move {
 });
 
 both_alone!(
-    the_bootstrap_token_is_valid_while_it_is_given,
+    the_bootstrap_token_is_valid_while_it_is_configured,
     |database: Database| async move {
         let server = Server::start(&database);
         let user = server.admin().create_user("ada@example.com").await;
         let first = server.bootstrap.clone();
         drop(server);
 
-        // Another one, on a database that holds data already.
+        // A second server, on a database that already holds data.
         let server = Server::start(&database);
         assert_eq!(server.admin().user(id(&user)).await["id"], user["id"]);
         let old = Client::new(&server.address, &first);
-        is_turned_away(&old, Some("invalid_token")).await;
+        expect_unauthorized(&old, Some("invalid_token")).await;
         let second = server.bootstrap.clone();
         drop(server);
 
         let server = Server::start_with(&database, &[], &[("ROLLCALL_BOOTSTRAP_TOKEN", "")]);
         let old = Client::new(&server.address, &second);
-        is_turned_away(&old, Some("invalid_token")).await;
+        expect_unauthorized(&old, Some("invalid_token")).await;
     }
 );
 
 both_alone!(
-    a_first_start_prints_a_token_once,
+    only_the_first_start_prints_a_token,
     |database: Database| async move {
         let none = [("ROLLCALL_BOOTSTRAP_TOKEN", "")];
         let server = Server::start_with(&database, &[], &none);
@@ -353,10 +353,11 @@ both_alone!(
     }
 );
 
-/// An Ed25519 key made for this test alone; it guards nothing.
+/// An Ed25519 key made for this test; it protects nothing.
 const ISSUER_KEY: &str = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n-----END PRIVATE KEY-----\n";
 
-/// An access token for `scp`, valid until `exp`, of an issuer whose key set the server was given.
+/// Returns an access token with the scopes `scp`, valid until `exp`, from an issuer whose key set
+/// is in the server's configuration.
 fn access_token(key: &jsonwebtoken::EncodingKey, scp: &str, exp: i64) -> String {
     let mut header = jsonwebtoken::Header::new(jsonwebtoken::Algorithm::EdDSA);
     header.kid = Some("k1".to_owned());
@@ -368,7 +369,7 @@ fn access_token(key: &jsonwebtoken::EncodingKey, scp: &str, exp: i64) -> String 
 
 // R6750-5.3-01, R7644-2.1-01
 both_alone!(
-    an_issuers_access_tokens_are_taken_for_its_tenant,
+    an_issuers_access_token_works_for_its_tenant_only,
     |database: Database| async move {
         let key = jsonwebtoken::EncodingKey::from_ed_pem(ISSUER_KEY.as_bytes()).unwrap();
         let mut jwk =
@@ -401,10 +402,10 @@ both_alone!(
             .await
             .expect_error(403, "");
         let expired = Client::new(&server.address, &access_token(&key, "read", 1));
-        is_turned_away(&expired, Some("invalid_token")).await;
+        expect_unauthorized(&expired, Some("invalid_token")).await;
         let unscoped = Client::new(&server.address, &access_token(&key, "openid", YEAR_2100));
         unscoped.get("/Users").await.expect_error(403, "");
-        // The tenant of the issuer and no other.
+        // The token works for the issuer's tenant and no other.
         assert_eq!(server.admin().get("/Users").await.page().total, 0);
     }
 );

@@ -1,4 +1,4 @@
-//! `rollcall backup`: a whole copy of a database in use.
+//! `rollcall backup`: a complete copy of a database in use.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ fn file_of(database: &Database) -> PathBuf {
 }
 
 both_alone!(
-    a_copy_made_under_load_holds_all_that_was_acknowledged,
+    a_backup_under_load_contains_every_acknowledged_write,
     |database: Database| async move {
         if database.backend == Backend::Postgres {
             let refused = database.cli(&["backup", "copy.sqlite"]);
@@ -34,7 +34,7 @@ both_alone!(
         let members: Vec<&str> = ids.iter().map(String::as_str).collect();
         client.create_group("All", &members).await;
 
-        // Others go on writing meanwhile.
+        // Other clients keep writing.
         let is_done = Arc::new(AtomicBool::new(false));
         let writers: Vec<_> = (0..4)
             .map(|writer| {
@@ -78,10 +78,10 @@ both_alone!(
         let size = std::fs::metadata(file_of(&copy)).unwrap().len();
         let told = String::from_utf8(output.stdout).unwrap();
         assert!(told.starts_with(&format!("{size} bytes in ")), "{told}");
-        only_the_owner_may_read(&copy);
+        assert_only_owner_can_read(&copy);
         copy.assert_whole();
 
-        // The copy serves, and the service's token is still good there.
+        // The copy can be served, and the service's token is valid there.
         let restored = Server::start(&copy);
         let there = restored.admin();
         let page = there
@@ -102,7 +102,7 @@ both_alone!(
 );
 
 both_alone!(
-    a_copy_replaces_nothing_and_leaves_nothing_behind,
+    a_backup_overwrites_no_file_and_leaves_no_temporary_files,
     |database: Database| async move {
         if database.backend == Backend::Postgres {
             return;
@@ -135,7 +135,7 @@ both_alone!(
     }
 );
 
-fn only_the_owner_may_read(copy: &Database) {
+fn assert_only_owner_can_read(copy: &Database) {
     use std::os::unix::fs::PermissionsExt as _;
     let mode = std::fs::metadata(file_of(copy))
         .unwrap()

@@ -1,5 +1,5 @@
-//! What holds for every route before any of them is reached: slashes, names of parameters, codings
-//! of bodies, U+0000.
+//! Behaviour of the HTTP boundary before routing: slashes, parameter names, content codings and
+//! U+0000.
 
 use std::io::Write as _;
 
@@ -18,8 +18,8 @@ const BULK: &str = "urn:ietf:params:scim:api:messages:2.0:BulkRequest";
 const SEARCH: &str = "urn:ietf:params:scim:api:messages:2.0:SearchRequest";
 const USER_SCHEMA: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
 
-/// A path as clients put it together from a base URL that ends in a slash, and a list that ends in
-/// one.
+/// Returns the spellings of a path that clients build from a base URL with a trailing slash, and
+/// with a trailing slash of their own.
 fn spellings(path: &str) -> Vec<String> {
     let (address, query) = match path.split_once('?') {
         Some((address, query)) => (address, format!("?{query}")),
@@ -38,7 +38,7 @@ fn spellings(path: &str) -> Vec<String> {
     .to_vec()
 }
 
-both_typed!(reads_take_slashes_too_many, |app| async move {
+both_typed!(reads_accept_redundant_slashes, |app| async move {
     let strict = app.strict().await;
     for app in [&app, &strict] {
         let ada = app
@@ -85,7 +85,7 @@ both_typed!(reads_take_slashes_too_many, |app| async move {
     }
 });
 
-both!(writes_take_slashes_too_many, |app| async move {
+both!(writes_accept_redundant_slashes, |app| async move {
     let strict = app.strict().await;
     for app in [&app, &strict] {
         let created = app.post("//Users//", &user("ada@example.com")).await;
@@ -117,7 +117,7 @@ both!(writes_take_slashes_too_many, |app| async move {
         app.delete(&format!("/Groups//{}/", id(&group)))
             .await
             .expect(204);
-        // A list cannot be deleted, with whatever slashes.
+        // A list cannot be deleted, however many slashes the path has.
         for path in ["/Users/", "/Groups//"] {
             let refused = app.delete(path).await;
             assert_eq!(refused.header("allow"), "GET, HEAD, POST");
@@ -139,7 +139,7 @@ both!(an_encoded_slash_is_part_of_an_id, |app| async move {
 });
 
 both_alone!(
-    metrics_have_the_canonical_routes,
+    metrics_use_the_canonical_routes,
     |database: Database| async move {
         let server = Server::start(&database);
         let client = server.admin();
@@ -162,14 +162,14 @@ both_alone!(
             );
             assert!(metrics.contains(&line), "{line}\n{metrics}");
         }
-        // The page for browsers is the one place where a slash at the end means something.
+        // The page for browsers is the only path where a trailing slash matters.
         let page = client.site().get("/docs").await;
         assert_eq!((page.status, page.header("location")), (308, "/docs/"));
         assert_eq!(client.site().get("/docs/").await.status, 200);
     }
 );
 
-both_typed!(names_of_parameters_ignore_letter_case, |app| async move {
+both_typed!(parameter_names_ignore_case, |app| async move {
     for (name, title) in [("ada", "Countess"), ("bob", "Baker"), ("eve", "Baker")] {
         let mut body = user(name);
         body["title"] = json!(title);
@@ -270,7 +270,7 @@ both_typed!(names_of_parameters_ignore_letter_case, |app| async move {
     );
 });
 
-both_typed!(no_parameter_widens_an_answer, |app| async move {
+both_typed!(no_parameter_widens_a_response, |app| async move {
     let strict = app.strict().await;
     for app in [&app, &strict] {
         let ada = app
@@ -330,13 +330,13 @@ both_typed!(no_parameter_widens_an_answer, |app| async move {
             detail.contains("`filtre`") && detail.contains("filter, sortBy"),
             "{detail}"
         );
-        // Without a token the answer is 401, whatever else is wrong.
+        // Without a token the answer is 401, even if the request has other faults.
         app.anonymous()
             .get("/Users?filtre=x")
             .await
             .expect_error(401, "");
 
-        // A write is done: its flags and strays cannot widen anything.
+        // The write succeeds: unknown parameters and flags cannot widen the answer.
         for query in ["aadOptscim062020", "foo=1", "filter=x&filter=y"] {
             let created = app
                 .post(&format!("/Users?{query}"), &user(query))
@@ -371,7 +371,7 @@ both_typed!(no_parameter_widens_an_answer, |app| async move {
         .page();
 });
 
-/// A user without what only tolerant tenants take.
+/// Returns a user without members that only tolerant tenants accept.
 fn user(user_name: &str) -> Value {
     json!({ "schemas": [USER_SCHEMA], "userName": user_name })
 }
@@ -408,7 +408,7 @@ async fn send_coded(
 }
 
 both!(
-    a_body_of_very_many_gzip_members_is_refused,
+    a_gzip_body_with_too_many_members_is_rejected,
     |app| async move {
         let admin = app.client_with_scopes(&["scim"]).await.site();
         for (count, status) in [(10, 201), (10_000, 400)] {
@@ -421,7 +421,7 @@ both!(
     }
 );
 
-both!(bodies_come_compressed, |app| async move {
+both!(compressed_bodies_are_accepted, |app| async move {
     let strict = app.strict().await;
     for app in [&app, &strict] {
         let admin = app.client_with_scopes(&["scim", "admin"]).await.site();
@@ -472,7 +472,7 @@ both!(bodies_come_compressed, |app| async move {
                 .await
                 .plain(201);
         }
-        // The answers are compressed too, where the client takes that.
+        // Responses are compressed too if the client accepts it.
         let mut large = user("large");
         large["nickName"] = json!("x".repeat(300_000));
         let headers = [
@@ -490,7 +490,7 @@ both!(bodies_come_compressed, |app| async move {
     }
 });
 
-both!(other_codings_are_refused, |app| async move {
+both!(unsupported_content_codings_are_rejected, |app| async move {
     let body = user("ada@example.com").to_string().into_bytes();
     for coding in ["br", "zstd", "compress", "foo", "gzip, deflate", "gzip;q=1"] {
         for (method, path) in [
@@ -545,9 +545,9 @@ both!(other_codings_are_refused, |app| async move {
 });
 
 both_alone!(
-    the_limit_is_of_decoded_bytes,
+    the_body_limit_counts_decoded_bytes,
     |database: Database| async move {
-        // Room for one large body at a time.
+        // Memory for one large body at a time.
         let flags = [
             "--body-limit-bytes",
             "200000",
@@ -571,7 +571,7 @@ both_alone!(
                 refused.expect_error(413, "");
             }
         }
-        // The room of those that were refused is free again.
+        // The memory of the rejected bodies is free again.
         let fits = gzip(&with_nick(199_000));
         send_coded(&app, Method::POST, "/Users", "gzip", fits)
             .await
@@ -579,7 +579,7 @@ both_alone!(
     }
 );
 
-both!(a_coded_body_comes_in_chunks, |app| async move {
+both!(a_compressed_body_may_be_chunked, |app| async move {
     let body = gzip(user("ada@example.com").to_string().as_bytes());
     let mut raw = Raw::connect(&app);
     let head = format!(
@@ -595,7 +595,7 @@ both!(a_coded_body_comes_in_chunks, |app| async move {
     assert_eq!(reply.status, 201, "{} {}", reply.head, reply.body);
 });
 
-both!(nul_is_refused_in_every_address, |app| async move {
+both!(nul_is_rejected_in_every_url, |app| async move {
     let site = app.client_with_scopes(&["scim", "admin"]).await.site();
     for path in [
         "/scim/v2/Users/a%00b",
@@ -656,11 +656,11 @@ both!(nul_is_refused_in_every_address, |app| async move {
             "{refused}"
         );
     }
-    // What is spelt so and is none.
+    // Sequences that look like an encoded NUL but are not.
     let path = with_query("/Users", &[("filter", "userName eq \"%00\"")]);
     assert_eq!(app.get(&path).await.page().total, 0);
     app.get("/Users/%2500").await.expect_error(404, "");
-    // SCIM's own rules name what holds it, so they come first in a body.
+    // SCIM's own rules name the offending member, so they come first in a body.
     let refused = app
         .post("/Users", &user("a\u{0}"))
         .await
@@ -672,9 +672,9 @@ both!(nul_is_refused_in_every_address, |app| async move {
 });
 
 both!(
-    a_group_is_kept_in_step_through_odd_addresses,
+    a_group_can_be_managed_through_odd_urls,
     |app| async move {
-        // All at once, as a gateway behind a badly typed base URL would send it.
+        // All quirks at once, as a gateway with a mistyped base URL would send them.
         let ada = app
             .post("//Users/?aadOptscim062020", &user("ada"))
             .await
@@ -697,16 +697,16 @@ both!(
     }
 );
 
-/// The status and the body of an answer to these bytes.
-fn answer_to(client: &Client, request: &str) -> (u16, String) {
+/// Returns the status and the body of the answer to these bytes.
+fn send_raw(client: &Client, request: &str) -> (u16, String) {
     let mut raw = Raw::connect(client);
     raw.write(request.as_bytes());
     let reply = raw.read_reply();
     (reply.status, reply.body)
 }
 
-// docs/compatibility.md says which, and why.
-both!(what_cannot_be_parsed_is_refused, |app| async move {
+// docs/compatibility.md lists them, with the reasons.
+both!(an_unparsable_request_is_rejected, |app| async move {
     let many: String = (0..120).map(|number| format!("A{number}: x\r\n")).collect();
     for (request, status) in [
         ("GARBAGE\r\n\r\n".to_owned(), 400),
@@ -729,14 +729,14 @@ both!(what_cannot_be_parsed_is_refused, |app| async move {
         ),
         (format!("GET / HTTP/1.1\r\nHost: x\r\n{many}\r\n"), 431),
     ] {
-        let (found, body) = answer_to(&app, &request);
+        let (found, body) = send_raw(&app, &request);
         let start: String = request.chars().take(80).collect();
         assert_eq!((found, body.as_str()), (status, ""), "{start}");
     }
     app.get("/Users").await.page();
 });
 
-both!(what_can_be_parsed_has_a_scim_error, |app| async move {
+both!(a_parsable_faulty_request_gets_a_scim_error, |app| async move {
     let rest = format!(
         "HTTP/1.1\r\nHost: x\r\nAuthorization: {}\r\n",
         app.credentials()
@@ -760,7 +760,7 @@ both!(what_can_be_parsed_has_a_scim_error, |app| async move {
             400,
         ),
     ] {
-        let (found, body) = answer_to(&app, &request);
+        let (found, body) = send_raw(&app, &request);
         assert_eq!(found, status, "{request} {body}");
         let body: Value = serde_json::from_str(&body).unwrap();
         if status != 200 {
@@ -769,9 +769,8 @@ both!(what_can_be_parsed_has_a_scim_error, |app| async move {
     }
 });
 
-// While the request is being worked on, the library may close the connection before there is an
-// answer.
-both!(a_malformed_chunk_harms_only_its_request, |app| async move {
+// The library may close the connection before it answers while the request is in progress.
+both!(a_malformed_chunk_fails_only_its_request, |app| async move {
     for chunks in ["ZZ\r\n", "2\r\n{}ZZ\r\n"] {
         let mut raw = Raw::connect(&app);
         let request = format!(

@@ -1,4 +1,5 @@
-//! Bulk requests (RFC 7644 section 3.7): references, failures, limits, and many operations in one pass.
+//! Bulk requests (RFC 7644 section 3.7): references, failures, limits, and many operations in one
+//! transaction.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -38,7 +39,7 @@ fn patch(path: &str, operations: Value) -> Value {
     json!({ "method": "PATCH", "path": path, "data": sample::patch(operations) })
 }
 
-/// The results of a bulk request, each of the form that it must have.
+/// Runs a bulk request and checks the form of each result.
 async fn run(client: &Client, operations: Value) -> Vec<Value> {
     run_body(client, &bulk(operations)).await
 }
@@ -75,7 +76,7 @@ fn statuses(results: &[Value]) -> Vec<&str> {
         .collect()
 }
 
-/// The path of what a result is about.
+/// Returns the path of the resource that a result names.
 fn path(result: &Value) -> &str {
     let location = result["location"].as_str().unwrap();
     location.split_once("/scim/v2").unwrap().1
@@ -86,7 +87,7 @@ fn id_of(result: &Value) -> &str {
 }
 
 // R7644-3.7-03, R7644-3.7-04, R7644-3.7-05, R7644-3.7-06, R7644-3.7-07, R7644-3.14-01
-both!(each_method_does_what_it_does_alone, |app| async move {
+both!(each_method_behaves_as_outside_a_bulk, |app| async move {
     let old = app.create_user("old@example.com").await;
     let gone = app.create_user("gone@example.com").await;
     let old_path = format!("/Users/{}", id(&old));
@@ -137,7 +138,7 @@ both!(each_method_does_what_it_does_alone, |app| async move {
 });
 
 // R7644-3.7-02
-both!(what_is_no_bulk_request_is_refused_whole, |app| async move {
+both!(an_invalid_bulk_request_is_rejected_as_a_whole, |app| async move {
     let operations = json!([user("ada")]);
     for (body, kind) in [
         (json!({ "schemas": [BULK] }), "invalidSyntax"),
@@ -176,7 +177,7 @@ both!(what_is_no_bulk_request_is_refused_whole, |app| async move {
     }
 });
 
-both!(an_envelope_may_say_little, |app| async move {
+both!(a_lenient_envelope_is_accepted, |app| async move {
     for (number, more) in [
         json!({}),
         json!({ "schemas": null }),
@@ -200,7 +201,7 @@ both!(an_envelope_may_say_little, |app| async move {
 });
 
 both!(
-    slashes_in_the_path_of_an_operation_say_nothing,
+    redundant_slashes_in_operation_paths_are_ignored,
     |app| async move {
         let mut create = user("ada");
         create["path"] = json!("//Users/");
@@ -226,7 +227,7 @@ both!(
 );
 
 // R7644-3.7-04, R7644-3.7-05, R7644-3.7-06, R7644-3.7-08
-both!(a_wrong_operation_harms_no_other, |app| async move {
+both!(a_failed_operation_does_not_affect_others, |app| async move {
     let ada = app.create_user("ada@example.com").await;
     let one = format!("/Users/{}", id(&ada));
     let mut no_id = user("a");
@@ -282,7 +283,7 @@ both!(a_wrong_operation_harms_no_other, |app| async move {
 });
 
 // R7644-3.7.2-01, R7644-3.7.2-02, R7644-3.7-09
-both!(references_reach_forward_and_everywhere, |app| async move {
+both!(references_resolve_forwards_and_in_every_position, |app| async move {
     let manager = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
     let mut ada = user("ada");
     ada["data"][manager] = json!({ "manager": { "value": "bulkId:boss" } });
@@ -319,7 +320,7 @@ both!(references_reach_forward_and_everywhere, |app| async move {
         app.user(id_of(boss)).await[manager]["manager"]["value"],
         id_of(ada)
     );
-    // The PUT names its own POST, which stands behind it, and so it runs behind it.
+    // The PUT references a later POST by its bulkId, so it runs after it.
     assert_eq!(
         member_ids(&app.group(id_of(&results[8])).await),
         [id_of(crew)]
@@ -329,7 +330,7 @@ both!(references_reach_forward_and_everywhere, |app| async move {
 
 // R7644-3.7.2-01
 both_typed!(
-    declared_types_are_referred_to_like_others,
+    references_resolve_to_declared_types,
     |app| async move {
         let mut ada = user("ada");
         ada["data"]["entitlements"] = json!([{ "value": "bulkId:seat" }]);
@@ -351,7 +352,7 @@ both_typed!(
 );
 
 // R7644-3.7.1-01
-both!(circles_are_closed, |app| async move {
+both!(circular_references_are_resolved, |app| async move {
     let results = run(
         &app,
         json!([
@@ -387,7 +388,7 @@ both!(circles_are_closed, |app| async move {
 });
 
 // R7644-3.7.1-01, R7644-3.7.2-01
-both!(what_refers_to_a_failure_fails, |app| async move {
+both!(an_operation_that_references_a_failure_fails, |app| async move {
     let taken = app.create_user("taken@example.com").await;
     let mut wrong = group("Wrong", &["bulkId:Other"]);
     wrong["data"].as_object_mut().unwrap().remove("displayName");
@@ -423,7 +424,7 @@ both!(what_refers_to_a_failure_fails, |app| async move {
 });
 
 // R7644-3.7.1-01
-both!(of_a_circle_all_is_kept_or_nothing, |app| async move {
+both!(a_circular_reference_is_applied_whole_or_not_at_all, |app| async move {
     app.create_user("taken@example.com").await;
     let manager = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
     let under = |name: &str, boss: &str| {
@@ -452,7 +453,7 @@ both!(of_a_circle_all_is_kept_or_nothing, |app| async move {
 });
 
 // R7644-3.7.2-03
-both!(a_literal_text_is_no_reference, |app| async move {
+both!(a_literal_value_is_not_a_reference, |app| async move {
     let mut odd = user("odd");
     odd["data"]["userName"] = json!("bulkId:odd");
     odd["data"]["displayName"] = json!("bulkId:nobody");
@@ -463,7 +464,7 @@ both!(a_literal_text_is_no_reference, |app| async move {
 });
 
 // R7644-3.7-08
-both!(it_stops_after_so_many_failures, |app| async move {
+both!(a_bulk_stops_after_fail_on_errors, |app| async move {
     let bad = |n: usize| post("/Users", &format!("bad{n}"), json!({ "active": n }));
     let operations = json!([
         user("a"),
@@ -494,12 +495,12 @@ both!(it_stops_after_so_many_failures, |app| async move {
             .collect();
         assert_eq!(found, names, "{limit}");
     }
-    // Without a limit it goes to the end.
+    // Without `failOnErrors`, every operation runs.
     assert_eq!(run(&app, operations).await.len(), 7);
 });
 
 // R7644-3.7-10
-both!(a_version_is_a_condition, |app| async move {
+both!(an_operation_version_is_a_precondition, |app| async move {
     let group = app.create_group("Crew", &[]).await;
     let one = format!("/Groups/{}", id(&group));
     let rename = |to: &str, version: &str| {
@@ -531,7 +532,7 @@ both!(a_version_is_a_condition, |app| async move {
 });
 
 // R7644-3.7-11
-both!(each_operation_needs_the_scope, |app| async move {
+both!(each_operation_requires_the_scope, |app| async move {
     let ada = app.create_user("ada@example.com").await;
     let reader = app.client_with_scopes(&["read"]).await;
     let one = format!("/Users/{}", id(&ada));
@@ -546,7 +547,7 @@ both!(each_operation_needs_the_scope, |app| async move {
         .post("/Bulk", &bulk(json!([user("eve")])))
         .await
         .expect_error(401, "");
-    // Another tenant's resources are not there.
+    // Resources of another tenant are not found.
     let other = app.neighbour().await;
     let results = run(
         &other,
@@ -559,7 +560,7 @@ both!(each_operation_needs_the_scope, |app| async move {
 });
 
 // R7644-3.7.4-01, R7644-3.7-01
-both_alone!(the_limits_hold, |database: Database| async move {
+both_alone!(the_bulk_limits_are_enforced, |database: Database| async move {
     let limits = [
         "--bulk-max-operations",
         "3",
@@ -605,7 +606,7 @@ both_alone!(the_limits_hold, |database: Database| async move {
 });
 
 // R7644-3.7-01
-both_alone!(switched_off_it_says_so, |database: Database| async move {
+both_alone!(disabled_bulk_is_not_implemented, |database: Database| async move {
     let server = Server::start_with(&database, &["--bulk", "off"], &[]);
     let client = server.admin();
     client
@@ -619,16 +620,16 @@ both_alone!(switched_off_it_says_so, |database: Database| async move {
 });
 
 // R7644-3.7-03
-both!(a_thousand_operations_are_one_pass, |app| async move {
+both!(a_thousand_operations_run_in_one_request, |app| async move {
     let mut operations: Vec<Value> = (0..998).map(|n| user(&format!("user{n}"))).collect();
-    let everybody: Vec<String> = (0..998).map(|n| format!("bulkId:user{n}")).collect();
-    let everybody: Vec<&str> = everybody.iter().map(String::as_str).collect();
-    operations.insert(0, group("All", &everybody));
+    let references: Vec<String> = (0..998).map(|n| format!("bulkId:user{n}")).collect();
+    let references: Vec<&str> = references.iter().map(String::as_str).collect();
+    operations.insert(0, group("All", &references));
     operations.push(patch(
         "/Groups/bulkId:All",
         json!([{ "op": "replace", "path": "displayName", "value": "Everybody" }]),
     ));
-    // Others write meanwhile, and each of them has its turn.
+    // Other clients write meanwhile, and all of them succeed.
     let others = (0..20).map(|n| {
         let client = app.client.clone();
         async move { client.create_user(&format!("other{n}@example.com")).await }
@@ -650,7 +651,7 @@ both!(a_thousand_operations_are_one_pass, |app| async move {
 
 // R7644-3.7-06
 both_alone!(
-    passwords_in_bulk_are_kept_as_hashes,
+    bulk_passwords_are_stored_as_hashes,
     |database: Database| async move {
         let server = Server::start_with(&database, &[], &[("ROLLCALL_PASSWORD_SYNC", "on")]);
         let client = server.admin();
@@ -683,7 +684,7 @@ both_alone!(
             statuses(&results),
             ["201", "201", "200", "201", "200", "404"]
         );
-        // The same password again is no change, another one is.
+        // Setting the same password again is no change; a different one is.
         let versions: Vec<&str> = [2, 4]
             .map(|n: usize| results[n]["version"].as_str().unwrap())
             .to_vec();
@@ -705,7 +706,7 @@ both_alone!(
 );
 
 // R7644-3.8-05, R7644-3.12-01
-both!(a_bulk_body_is_a_body_like_others, |app| async move {
+both!(an_invalid_bulk_body_is_rejected, |app| async move {
     let headers = [("content-type", "text/plain")];
     let refused = app
         .send(Method::POST, "/Bulk", &headers, b"{}".to_vec())

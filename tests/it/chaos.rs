@@ -1,5 +1,5 @@
-//! Many clients at once on the same few people and groups: every answer is a sensible one, and in the end
-//! the tables agree with one another.
+//! Many concurrent clients on the same few users and groups: every answer is valid, and afterwards
+//! the tables are consistent.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,7 +14,7 @@ use crate::harness::{
 const USERS: usize = 6;
 const STEPS: usize = 60;
 
-/// The next of a fixed, shuffled row of numbers below `bound`.
+/// Returns the next number below `bound` of a fixed pseudo-random sequence.
 fn draw(state: &mut u64, bound: usize) -> usize {
     *state = state
         .wrapping_mul(6_364_136_223_846_793_005)
@@ -22,7 +22,7 @@ fn draw(state: &mut u64, bound: usize) -> usize {
     usize::try_from(*state >> 33).unwrap() % bound
 }
 
-/// A random step on random targets; answers the request.
+/// Returns the request of a random step on random targets.
 fn step(state: &mut u64, users: &[String], groups: &[String]) -> (Method, String, Value) {
     let user = &users[draw(state, users.len())];
     let group = &groups[draw(state, groups.len())];
@@ -87,7 +87,7 @@ async fn run(
 }
 
 both_alone!(
-    everybody_at_once_leaves_a_whole_database,
+    concurrent_writes_leave_a_consistent_database,
     |database: Database| async move {
         let server = Server::start(&database);
         let client = server.admin();
@@ -118,7 +118,7 @@ both_alone!(
         );
         database.assert_whole();
 
-        // What the two sides of a membership say is the same.
+        // Both sides of each membership agree.
         let live = client.list("/Users", &[]).await;
         for group in client.list("/Groups", &[]).await.resources {
             for member in member_ids(&group) {

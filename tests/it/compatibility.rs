@@ -1,4 +1,4 @@
-//! One tenant tolerant, one strict: the same request, and what each makes of it.
+//! One tolerant and one strict tenant: how each handles the same request.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use crate::harness::{Client, SCIM, both, id, member_ids, sample, with_query};
 
 // R7644-3.3-07, RINTEROP-5.3-01
 both!(
-    a_setting_takes_effect_with_the_next_request,
+    a_setting_applies_to_the_next_request,
     |app| async move {
         let mut body = sample::user("ada@example.com");
         body["nope"] = json!("x");
@@ -32,10 +32,10 @@ both!(
     }
 );
 
-// Members cannot be asked for in the core: only the store knows them.
+// The core cannot filter on members: only the store has them.
 // R7643-4.2-03, R7644-3.5.2.3-07
 both!(
-    a_strict_patch_of_members_needs_its_target,
+    a_strict_patch_of_members_requires_a_target,
     |app| async move {
         let app = app.strict().await;
         let body = json!({ "schemas": [sample::USER], "userName": "ada" });
@@ -82,18 +82,18 @@ both!(a_user_may_be_without_active, |app| async move {
         let names = app.find_users(filter).await;
         assert_eq!(!names.is_empty(), found, "{filter}");
     }
-    // Who is not active may not come in, so that is what an admin is told.
+    // A user without `active` must not get access, so the admin sees it as inactive.
     let error = app.post("/Users", &sample::user("ADA@example.com")).await;
     let error = error.expect_error(409, "uniqueness");
     let detail = error["detail"].as_str().unwrap();
     assert!(detail.contains("inactive"), "{detail}");
-    // A PUT that does not mention it brings nobody back.
+    // A PUT without `active` reactivates no user.
     let replaced = app
         .put(&path, &json!({ "userName": "ada@example.com" }))
         .await;
     assert!(replaced.expect(200).get("active").is_none());
 
-    // Null at a create: the default, or to the letter nothing.
+    // A null in a create means the default in a tolerant tenant, and no value in a strict one.
     let body = json!({ "schemas": [sample::USER], "userName": "eve", "active": null });
     let tolerant = app.post("/Users", &body).await.expect(201);
     assert_eq!(tolerant["active"], true);
@@ -102,7 +102,7 @@ both!(a_user_may_be_without_active, |app| async move {
 });
 
 // R7644-3.8-02, R7644-3.8-03, R7644-3.8-04
-both!(what_a_client_accepts, |app| async move {
+both!(the_accept_header_is_honored, |app| async move {
     let strict = app.strict().await;
     for client in [&app, &strict] {
         for accept in [
@@ -135,7 +135,7 @@ both!(what_a_client_accepts, |app| async move {
 });
 
 // R7644-3.5.2-19, RIPSIE-6.2-01
-both!(many_member_operations_in_one_request, |app| async move {
+both!(one_request_accepts_many_member_operations, |app| async move {
     for client in [&app, &app.strict().await] {
         let mut ids = Vec::new();
         for number in 0..60 {

@@ -1,8 +1,7 @@
-//! Every row of `docs/compatibility.md`, checked with requests for a tolerant and for a strict
-//! tenant.
+//! Checks every row of `docs/compatibility.md` with requests to a tolerant and a strict tenant.
 //!
-//! The requests are in `compatibility_table/cases.txt`, under the text of the first cell of each
-//! row, so that neither a row without requests nor requests without a row go unnoticed.
+//! The requests are in `compatibility_table/cases.txt`, under the text of each row's first cell, so
+//! that the tests notice rows without requests and requests without a row.
 
 mod case;
 mod parse;
@@ -39,7 +38,7 @@ both_typed!(queries_and_headers, |app| async move {
     check_table(app, "Queries and headers").await;
 });
 
-both_typed!(what_is_the_same_for_both, |app| async move {
+both_typed!(rows_that_are_the_same_for_both, |app| async move {
     check_table(app, "The same for both").await;
 });
 
@@ -75,7 +74,7 @@ fn every_row_of_the_page_has_cases() {
     );
 }
 
-/// The first cell of each row of each table, with the heading that the table is under.
+/// Returns the first cell of each row, with the heading above its table.
 fn first_cells(page: &str) -> BTreeSet<(&str, &str)> {
     let lines: Vec<&str> = page.lines().collect();
     let is_rule = |line: Option<&&str>| line.is_some_and(|line| line.starts_with("|---"));

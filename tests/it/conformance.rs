@@ -1,5 +1,5 @@
-//! What the standards ask for and no story of the other files tells: docs/conformance.md names the requirement of
-//! each comment.
+//! Requirements of the standards that no other test covers. docs/conformance.md lists the
+//! requirement ids that the comments name.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -7,12 +7,12 @@ use serde_json::{Value, json};
 use crate::harness::{Database, SCIM, Server, both, both_alone, id, sample};
 
 // R6750-2-02, R6750-3.1-01, R6750-3-03
-both!(a_token_is_sent_once, |app| async move {
+both!(a_request_with_two_tokens_is_rejected, |app| async move {
     let token = app.credentials().trim_start_matches("Bearer ").to_owned();
     let bearer = app.credentials().to_owned();
     let get = async |path: &str, headers: &[(&str, &str)]| {
-        let nobody = app.anonymous();
-        nobody.send(Method::GET, path, headers, Vec::new()).await
+        let anonymous = app.anonymous();
+        anonymous.send(Method::GET, path, headers, Vec::new()).await
     };
     let twice = format!("/Users?access_token={token}");
     for refused in [
@@ -35,17 +35,17 @@ both!(a_token_is_sent_once, |app| async move {
 });
 
 // R6750-2.2-01
-both!(a_token_in_a_form_is_no_token, |app| async move {
+both!(a_token_in_a_form_body_is_ignored, |app| async move {
     let token = app.credentials().trim_start_matches("Bearer ");
     let headers = [("content-type", "application/x-www-form-urlencoded")];
     let form = format!("access_token={token}").into_bytes();
-    let nobody = app.anonymous();
-    let refused = nobody.send(Method::POST, "/Users", &headers, form).await;
+    let anonymous = app.anonymous();
+    let refused = anonymous.send(Method::POST, "/Users", &headers, form).await;
     refused.expect_error(401, "");
 });
 
 // R6750-5.3-02
-both!(nobody_between_may_keep_an_answer, |app| async move {
+both!(shared_caches_may_not_store_a_response, |app| async move {
     let user = app.create_user("ada@example.com").await;
     for path in ["/Users".to_owned(), format!("/Users/{}", id(&user))] {
         let reply = app.get(&path).await;
@@ -59,15 +59,15 @@ both!(nobody_between_may_keep_an_answer, |app| async move {
 
 // R7644-2-04, R9700-2.4-01
 both_alone!(
-    a_users_password_opens_nothing,
+    a_users_password_is_not_a_credential,
     |database: Database| async move {
         let server = Server::start_with(&database, &[], &[("ROLLCALL_PASSWORD_SYNC", "on")]);
         let client = server.admin();
         let mut body = sample::user("ada@example.com");
         body["password"] = json!("S3cret-q7Lm2xz");
         client.post("/Users", &body).await.expect(201);
-        let nobody = client.anonymous();
-        let reply = nobody
+        let anonymous = client.anonymous();
+        let reply = anonymous
             .authorization("Basic YWRhQGV4YW1wbGUuY29tOlMzY3JldC1xN0xtMnh6")
             .get("/Users")
             .await;
@@ -75,7 +75,7 @@ both_alone!(
         let grant = b"grant_type=password&username=ada@example.com&password=S3cret-q7Lm2xz";
         let headers = [("content-type", "application/x-www-form-urlencoded")];
         for path in ["/token", "/oauth2/token", "/scim/v2/token"] {
-            let site = nobody.site();
+            let site = anonymous.site();
             let reply = site.send(Method::POST, path, &headers, grant.to_vec());
             assert_eq!(reply.await.status, 404, "{path}");
         }
@@ -83,7 +83,7 @@ both_alone!(
 );
 
 // R7644-3.12-02, R7644-3.12-04, R7644-3.12-01
-both!(each_error_has_its_status_in_its_body, |app| async move {
+both!(each_error_body_contains_its_status, |app| async move {
     app.create_user("ada@example.com").await;
     let reader = app.client_with_scopes(&["read"]).await;
     let body = sample::user("ada@example.com");
@@ -126,7 +126,7 @@ both!(each_error_has_its_status_in_its_body, |app| async move {
 });
 
 // RINTEROP-4-01, R9967-4-01
-both!(no_profile_is_claimed, |app| async move {
+both!(the_service_claims_no_profile, |app| async move {
     let config = app.get("/ServiceProviderConfig").await.expect(200);
     for claim in ["interopProfileConformant", "securityEvents"] {
         assert!(config.get(claim).is_none(), "{config}");
@@ -134,7 +134,7 @@ both!(no_profile_is_claimed, |app| async move {
 });
 
 // RINTEROP-5.4-01
-both!(the_kinds_of_values_are_published, |app| async move {
+both!(the_schema_publishes_canonical_types, |app| async move {
     let user = app
         .get(&format!("/Schemas/{}", sample::USER))
         .await
@@ -155,7 +155,7 @@ both!(the_kinds_of_values_are_published, |app| async move {
 });
 
 // RINTEROP-6.1-01
-both!(only_an_id_is_an_address, |app| async move {
+both!(only_an_id_addresses_a_resource, |app| async move {
     let mut body = sample::user("ada");
     body["externalId"] = json!("00uAda");
     app.post("/Users", &body).await.expect(201);

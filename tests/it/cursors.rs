@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Client, Database, Server, both, both_alone, id, sample, texts, with_query};
 
-/// One page by cursor, checked as far as every page can be.
+/// One page by cursor, with the checks that apply to every page.
 struct Page {
     ids: Vec<String>,
     total: Option<u64>,
@@ -43,7 +43,7 @@ async fn page(client: &Client, endpoint: &str, cursor: &str, rest: &[(&str, &str
     page_of(reply.expect(200))
 }
 
-/// Everyone, page by page.
+/// Returns every user, page by page.
 async fn walk(client: &Client, endpoint: &str, rest: &[(&str, &str)]) -> Vec<String> {
     let (mut ids, mut cursor) = (Vec::new(), String::new());
     loop {
@@ -67,7 +67,7 @@ async fn people(client: &Client, count: usize) -> Vec<String> {
 }
 
 // R9865-2-01, R9865-2-02, R9865-2-03, R9865-2-07, R9865-2.2-01, R9865-2.4-03
-both!(a_list_is_walked_onwards_and_back, |app| async move {
+both!(a_list_can_be_walked_in_both_directions, |app| async move {
     let all = people(&app, 7).await;
     let count = [("count", "3")];
     for start in ["/Users?cursor&count=3", "/Users?cursor=&count=3"] {
@@ -90,7 +90,7 @@ both!(a_list_is_walked_onwards_and_back, |app| async move {
     assert!(back.previous.is_none(), "the first page has none before it");
     let on = page(&app, "/Users", &back.next.unwrap(), &count).await;
     assert_eq!(on.ids, all[3..6]);
-    // One page that holds all, and none at all.
+    // One page that holds every user, and an empty result.
     let whole = page(&app, "/Users", "", &[]).await;
     assert_eq!(whole.ids, all);
     assert!(whole.next.is_none() && whole.previous.is_none());
@@ -99,10 +99,10 @@ both!(a_list_is_walked_onwards_and_back, |app| async move {
     assert!(nobody.next.is_none() && nobody.previous.is_none());
 });
 
-both!(filters_and_orders_go_with_cursors, |app| async move {
+both!(cursors_work_with_filters_and_sorting, |app| async move {
     let all = people(&app, 12).await;
     let odd: Vec<String> = all.iter().skip(1).step_by(2).cloned().collect();
-    // By a column, by the documents alone, by both; with and without an order.
+    // Filters on a column, on documents alone, and on both; with and without an order.
     for (filter, expected) in [
         (r#"userName sw "p""#, &all),
         (r#"title eq "odd""#, &odd),
@@ -124,7 +124,7 @@ both!(filters_and_orders_go_with_cursors, |app| async move {
 });
 
 // R9865-2-05, R9865-2-06, R9865-2.1-01
-both!(a_count_is_kept_to, |app| async move {
+both!(each_page_respects_the_count, |app| async move {
     people(&app, 5).await;
     for none in ["0", "-1"] {
         let empty = page(&app, "/Users", "", &[("count", none)]).await;
@@ -149,14 +149,14 @@ both!(a_count_is_kept_to, |app| async move {
     }
     let path = with_query("/Users", &[("cursor", ""), ("count", "many")]);
     app.get(&path).await.expect_error(400, "invalidCount");
-    // More than the service gives is less, and no error; on every page.
+    // A count above the maximum is reduced without an error, on every page.
     let all = page(&app, "/Users", "", &[("count", "1000000")]).await;
     assert_eq!(all.ids.len(), 5);
 });
 
 // R9865-2-06, R9865-2.1-01, R9865-5-01, R9865-5-02
 both!(
-    a_cursor_is_of_its_query_and_of_its_caller_alone,
+    a_cursor_is_bound_to_its_query_and_caller,
     |app| async move {
         people(&app, 5).await;
         let count = ("count", "2");
@@ -219,7 +219,7 @@ both!(
 
 // R9865-2.4-01, R9865-2.4-02
 both!(
-    index_is_the_default_and_goes_with_no_cursor,
+    index_paging_is_the_default_and_excludes_cursors,
     |app| async move {
         people(&app, 3).await;
         let page = app.list("/Users", &[("count", "2")]).await;
@@ -250,7 +250,7 @@ both!(cursors_are_advertised, |app| async move {
     );
 });
 
-both!(those_at_the_edge_may_leave, |app| async move {
+both!(deleting_the_users_at_a_cursor_keeps_it_valid, |app| async move {
     let all = people(&app, 9).await;
     let count = [("count", "3")];
     let delete = async |ids: &[String]| {
@@ -260,26 +260,26 @@ both!(those_at_the_edge_may_leave, |app| async move {
     };
     let first = page(&app, "/Users", "", &count).await;
     let second = page(&app, "/Users", &first.next.unwrap(), &count).await;
-    // The whole page that the cursors point from goes.
+    // Deletes the whole page that the cursors point to.
     delete(&second.ids).await;
     let third = page(&app, "/Users", second.next.as_ref().unwrap(), &count).await;
     assert_eq!(third.ids, all[6..]);
     let back = page(&app, "/Users", second.previous.as_ref().unwrap(), &count).await;
     assert_eq!(back.ids, all[..3]);
     assert!(back.next.is_some() && back.previous.is_none());
-    // All that lies ahead goes: an empty page, from which the way back is open.
+    // Deletes everything ahead: the page is empty, and the way back still works.
     delete(&all[6..]).await;
     let end = page(&app, "/Users", second.next.as_ref().unwrap(), &count).await;
     assert!(end.ids.is_empty() && end.next.is_none());
     let back = page(&app, "/Users", &end.previous.unwrap(), &count).await;
     assert_eq!(back.ids, all[..3]);
-    // All that lies behind goes as well.
+    // Deletes everything behind as well.
     delete(&all[..3]).await;
     let start = page(&app, "/Users", second.previous.as_ref().unwrap(), &count).await;
     assert!(start.ids.is_empty() && start.next.is_none() && start.previous.is_none());
 });
 
-// Nothing of a cursor is kept in the service, so that live ones cost it nothing.
+// The service stores nothing for a cursor, so open cursors cost no memory.
 // R9865-5-03
 both_alone!(cursors_survive_a_restart, |database: Database| async move {
     let token = database.cli_ok(&["token", "create", "--name", "okta", "--scope", "scim"]);
@@ -299,13 +299,13 @@ both_alone!(cursors_survive_a_restart, |database: Database| async move {
     assert_eq!(config["pagination"]["cursorTimeout"], 60);
 });
 
-/// While a client walks, another one creates and deletes.
-async fn walk_beside_a_writer(database: &Database, sort_by: Option<&str>) {
+/// One client walks the list while another creates and deletes.
+async fn walk_during_writes(database: &Database, sort_by: Option<&str>) {
     const PLANTED: usize = 3_000;
     let server = Server::start(database);
     let client = server.admin();
     database.plant_users(PLANTED);
-    // Those who stay lie between those who leave.
+    // Users who remain throughout lie between users who are deleted.
     let leaves = |number: &usize| number % 8 == 3;
     let writer = {
         let client = client.clone();
@@ -334,22 +334,22 @@ async fn walk_beside_a_writer(database: &Database, sort_by: Option<&str>) {
 }
 
 both_alone!(
-    a_walk_beside_a_writer_sees_everyone_once,
+    a_walk_during_writes_returns_each_user_once,
     |database: Database| async move {
-        walk_beside_a_writer(&database, None).await;
+        walk_during_writes(&database, None).await;
     }
 );
 
 both_alone!(
-    a_sorted_walk_beside_a_writer_sees_everyone_once,
+    a_sorted_walk_during_writes_returns_each_user_once,
     |database: Database| async move {
-        walk_beside_a_writer(&database, Some("userName")).await;
+        walk_during_writes(&database, Some("userName")).await;
     }
 );
 
 // R9865-5-02
 both!(
-    an_order_tells_nothing_that_may_not_be_read,
+    sorting_reveals_no_unreadable_attribute,
     |app| async move {
         people(&app, 2).await;
         let body = json!({ "tenant": app.tenant, "name": "narrow", "scopes": ["read"], "fields": ["userName"] });

@@ -1,11 +1,11 @@
-//! When the database goes away, and comes back.
+//! The service when the database becomes unavailable and returns.
 
 use std::time::{Duration, Instant};
 
 use crate::harness::{Backend, Client, Database, Server, both_alone, id, sample};
 
-/// Asks until the answer is 200; on the way only "try again" may be said.
-async fn comes_back(client: &Client, path: &str) {
+/// Retries until the answer is 200; until then only "try again" is allowed.
+async fn wait_until_available(client: &Client, path: &str) {
     let deadline = Instant::now() + Duration::from_secs(30);
     loop {
         let reply = client.get(path).await;
@@ -18,7 +18,7 @@ async fn comes_back(client: &Client, path: &str) {
 }
 
 both_alone!(
-    connections_that_break_are_made_anew,
+    broken_connections_are_replaced,
     |database: Database| async move {
         if database.backend == Backend::Sqlite {
             return;
@@ -32,8 +32,8 @@ both_alone!(
              WHERE datname = current_database() AND pid <> pg_backend_pid()",
             );
             assert!(others > 0, "nobody was connected");
-            comes_back(&client, &format!("/Users/{}", id(&user))).await;
-            // A write may be told to come again, but not be lost or done twice.
+            wait_until_available(&client, &format!("/Users/{}", id(&user))).await;
+            // A write may be refused with "try again", but must not be lost or applied twice.
             let body = sample::user(&format!("round{round}@example.com"));
             let mut reply = client.post("/Users", &body).await;
             while reply.status == 503 {
@@ -47,7 +47,7 @@ both_alone!(
 );
 
 both_alone!(
-    a_database_that_is_gone_is_told,
+    an_unavailable_database_is_reported,
     |database: Database| async move {
         if database.backend == Backend::Sqlite {
             return;

@@ -1,11 +1,11 @@
-//! What applications ask that do not speak SCIM: who is this, in which groups, who is in a group.
+//! The directory API for applications that do not speak SCIM: users, their groups, and members.
 
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::harness::{Client, Reply, both, id, sample, texts, with_query};
 
-/// A plain answer with its tag.
+/// Returns the body of a plain JSON response with an ETag.
 #[track_caller]
 fn plain(reply: Reply) -> Value {
     assert_eq!(reply.status, 200, "{reply:?}");
@@ -18,12 +18,12 @@ async fn ask(client: &Client, path: &str) -> Value {
     plain(client.site().get(&format!("/directory/v1{path}")).await)
 }
 
-async fn refused(client: &Client, path: &str, status: u16) {
+async fn expect_refused(client: &Client, path: &str, status: u16) {
     let reply = client.site().get(&format!("/directory/v1{path}")).await;
     reply.expect_error(status, "");
 }
 
-/// The user names that a question finds.
+/// Returns the user names that a query finds.
 async fn users(client: &Client, name: &str, value: &str) -> Vec<String> {
     let found = ask(client, &with_query("/users", &[(name, value)])).await;
     texts(found["users"].as_array().unwrap(), "userName")
@@ -53,17 +53,17 @@ both!(a_user_is_plain_json, |app| async move {
             "created": made["meta"]["created"], "lastModified": made["meta"]["lastModified"]
         })
     );
-    refused(&reader, "/users/nobody", 404).await;
+    expect_refused(&reader, "/users/nobody", 404).await;
     let group = app.create_group("Surveyors", &[]).await;
-    refused(&reader, &format!("/users/{}", id(&group)), 404).await;
+    expect_refused(&reader, &format!("/users/{}", id(&group)), 404).await;
     let neighbour = app.neighbour().await;
-    refused(&neighbour, &format!("/users/{}", id(&made)), 404).await;
-    refused(&app.anonymous(), &format!("/users/{}", id(&made)), 401).await;
+    expect_refused(&neighbour, &format!("/users/{}", id(&made)), 404).await;
+    expect_refused(&app.anonymous(), &format!("/users/{}", id(&made)), 401).await;
     let admin = app.client_with_scopes(&["admin"]).await;
-    refused(&admin, &format!("/users/{}", id(&made)), 403).await;
+    expect_refused(&admin, &format!("/users/{}", id(&made)), 403).await;
 });
 
-both!(a_user_is_found_by_each_of_its_names, |app| async move {
+both!(each_identifier_finds_the_user, |app| async move {
     for name in ["ada@example.com", "adam@example.com", "bob@example.com"] {
         app.create_user(name).await;
     }
@@ -73,7 +73,7 @@ both!(a_user_is_found_by_each_of_its_names, |app| async move {
     let ada = vec!["ada@example.com".to_owned()];
     assert_eq!(users(&app, "userName", "ADA@example.com").await, ada);
     assert_eq!(users(&app, "externalId", "00u-ada@example.com").await, ada);
-    // The externalId's letter case counts.
+    // The comparison of externalId is case-sensitive.
     assert!(
         users(&app, "externalId", "00U-ada@example.com")
             .await
@@ -92,7 +92,7 @@ both!(a_user_is_found_by_each_of_its_names, |app| async move {
         "?email=a&limit=201",
         "?email=a&limit=x",
     ] {
-        refused(&app, &format!("/users{query}"), 400).await;
+        expect_refused(&app, &format!("/users{query}"), 400).await;
     }
     let neighbour = app.neighbour().await;
     assert!(
@@ -103,7 +103,7 @@ both!(a_user_is_found_by_each_of_its_names, |app| async move {
 });
 
 both!(
-    a_search_finds_names_and_emails_by_their_beginning,
+    a_search_matches_prefixes_of_names_and_emails,
     |app| async move {
         for name in ["ada@example.com", "adam@example.com", "bob@example.com"] {
             app.create_user(name).await;
@@ -120,7 +120,7 @@ both!(
                 "adam@example.com"
             ]
         );
-        // Everybody else's family name.
+        // The family name that all others share.
         let found = users(&app, "prefix", "byr").await;
         assert_eq!(
             found,
@@ -142,7 +142,7 @@ both!(
 );
 
 both!(
-    a_user_sees_its_groups_and_those_around_them,
+    a_users_groups_include_nested_ones,
     |app| async move {
         let user = app.create_user("ada@example.com").await;
         let inner = app.create_group("Inner", &[id(&user)]).await;
@@ -161,8 +161,8 @@ both!(
             texts(found["groups"].as_array().unwrap(), "displayName"),
             ["Inner"]
         );
-        refused(&app, &format!("{path}?nested=perhaps"), 400).await;
-        refused(&app, "/users/nobody/groups", 404).await;
+        expect_refused(&app, &format!("{path}?nested=perhaps"), 400).await;
+        expect_refused(&app, "/users/nobody/groups", 404).await;
         let group = ask(&app, &format!("/groups/{}", id(&inner))).await;
         assert_eq!(group, json!({ "id": inner["id"], "displayName": "Inner" }));
         let named = ask(&app, "/groups?displayName=outer").await;
@@ -170,12 +170,12 @@ both!(
             named["groups"],
             json!([{ "id": outer["id"], "displayName": "Outer" }])
         );
-        refused(&app, "/groups", 400).await;
-        refused(&app, &format!("/groups/{}", id(&user)), 404).await;
+        expect_refused(&app, "/groups", 400).await;
+        expect_refused(&app, &format!("/groups/{}", id(&user)), 404).await;
     }
 );
 
-both!(membership_is_asked_alone_or_in_a_batch, |app| async move {
+both!(membership_checks_work_singly_and_in_batches, |app| async move {
     let (ada, bob) = (
         app.create_user("ada@example.com").await,
         app.create_user("bob@example.com").await,
@@ -231,7 +231,7 @@ both!(membership_is_asked_alone_or_in_a_batch, |app| async move {
     );
 });
 
-both!(active_members_come_in_pages, |app| async move {
+both!(active_members_are_paged, |app| async move {
     let mut names = Vec::new();
     let mut ids = Vec::new();
     for number in 0..12 {
@@ -253,7 +253,7 @@ both!(active_members_come_in_pages, |app| async move {
     app.edit(&format!("/Users/{}", ids[3]), off)
         .await
         .expect(200);
-    // Who is without `active` counts as inactive.
+    // A user without `active` counts as inactive.
     let without = json!([{ "op": "remove", "path": "active" }]);
     app.edit(&format!("/Users/{}", ids[9]), without)
         .await
@@ -286,10 +286,10 @@ both!(active_members_come_in_pages, |app| async move {
         walk("&nested=false").await.iter().collect::<Vec<_>>(),
         active[..7]
     );
-    refused(&app, &format!("/groups/{}/members", ids[0]), 404).await;
+    expect_refused(&app, &format!("/groups/{}/members", ids[0]), 404).await;
 });
 
-both!(what_did_not_change_is_not_sent_again, |app| async move {
+both!(an_unchanged_response_is_not_modified, |app| async move {
     let user = app.create_user("ada@example.com").await;
     let group = app.create_group("Surveyors", &[id(&user)]).await;
     let site = app.site();
@@ -320,7 +320,7 @@ both!(what_did_not_change_is_not_sent_again, |app| async move {
     }
 });
 
-both!(a_limited_token_asks_by_what_it_may_read, |app| async move {
+both!(a_limited_token_queries_only_readable_attributes, |app| async move {
     let user = app
         .post("/Users", &sample::full_user("ada@example.com"))
         .await
@@ -347,13 +347,13 @@ both!(a_limited_token_asks_by_what_it_may_read, |app| async move {
     );
     assert_eq!(users(&reader, "prefix", "king").await, ["ada@example.com"]);
     assert!(users(&reader, "prefix", "ada@home").await.is_empty());
-    refused(&reader, "/users?email=ada@example.com", 403).await;
-    refused(&reader, "/users?externalId=x", 403).await;
-    refused(&reader, "/groups?displayName=Surveyors", 403).await;
+    expect_refused(&reader, "/users?email=ada@example.com", 403).await;
+    expect_refused(&reader, "/users?externalId=x", 403).await;
+    expect_refused(&reader, "/groups?displayName=Surveyors", 403).await;
     let (user, group) = (id(&user), id(&group));
-    refused(&reader, &format!("/users/{user}/groups"), 403).await;
-    refused(&reader, &format!("/groups/{group}/members"), 403).await;
-    refused(&reader, &format!("/groups/{group}/members/{user}"), 403).await;
+    expect_refused(&reader, &format!("/users/{user}/groups"), 403).await;
+    expect_refused(&reader, &format!("/groups/{group}/members"), 403).await;
+    expect_refused(&reader, &format!("/groups/{group}/members/{user}"), 403).await;
     assert_eq!(
         ask(&reader, &format!("/groups/{group}")).await,
         json!({ "id": group })

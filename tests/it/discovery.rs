@@ -1,4 +1,4 @@
-//! The discovery endpoints (RFC 7644 section 4): what they say is true and cannot be changed.
+//! The discovery endpoints (RFC 7644 section 4): they are accurate and read-only.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::harness::{SCIM, both, sample, texts};
 
 // R7643-3.1-11, R7643-5-01, R7643-5-02, R7644-4-01, R7644-4-06
-both!(the_provider_config_tells_the_truth, |app| async move {
+both!(the_provider_config_matches_the_behavior, |app| async move {
     let config = app.get("/ServiceProviderConfig").await.expect(200);
     assert_eq!(config["patch"]["supported"], true);
     assert_eq!(config["filter"]["supported"], true);
@@ -18,7 +18,7 @@ both!(the_provider_config_tells_the_truth, |app| async move {
     let location = format!("{}/ServiceProviderConfig", app.base_url());
     assert_eq!(config["meta"]["location"], location);
 
-    // A feature said to be missing is missing, and one said to be there answers.
+    // A feature listed as unsupported is absent, and one listed as supported works.
     let bulk = app.post("/Bulk", &json!({})).await.status;
     let bulk_said = config["bulk"]["supported"].as_bool().unwrap();
     assert_eq!(bulk_said, bulk != 501 && bulk != 404, "bulk answers {bulk}");
@@ -28,9 +28,9 @@ both!(the_provider_config_tells_the_truth, |app| async move {
 });
 
 // R7643-5-03, R7644-4-08
-both!(anybody_may_read_the_provider_config, |app| async move {
-    let nobody = app.anonymous();
-    let config = nobody.get("/ServiceProviderConfig").await.expect(200);
+both!(the_provider_config_requires_no_token, |app| async move {
+    let anonymous = app.anonymous();
+    let config = anonymous.get("/ServiceProviderConfig").await.expect(200);
     assert_eq!(config, app.get("/ServiceProviderConfig").await.expect(200));
 });
 
@@ -75,7 +75,7 @@ both!(the_schemas_are_listed, |app| async move {
         let upper = app.get(&format!("/Schemas/{}", urn.to_uppercase())).await;
         assert_eq!(&upper.expect(200), listed);
         for attribute in listed["attributes"].as_array().unwrap() {
-            complete(attribute);
+            assert_complete(attribute);
         }
     }
     app.get("/Schemas/urn:unknown").await.expect_error(404, "");
@@ -109,8 +109,8 @@ both!(
     }
 );
 
-/// Every characteristic of RFC 7643 section 7 is there.
-fn complete(attribute: &Value) {
+/// Checks that every characteristic of RFC 7643 section 7 is present.
+fn assert_complete(attribute: &Value) {
     for name in ["name", "type", "mutability", "returned", "description"] {
         assert!(attribute[name].is_string(), "{name}: {attribute}");
     }
@@ -123,7 +123,7 @@ fn complete(attribute: &Value) {
                 .as_array()
                 .expect("sub-attributes");
             assert!(!subs.is_empty());
-            subs.iter().for_each(complete);
+            subs.iter().for_each(assert_complete);
         }
         "reference" => assert!(attribute["referenceTypes"].is_array(), "{attribute}"),
         "string" => {
@@ -135,7 +135,7 @@ fn complete(attribute: &Value) {
 }
 
 // R7644-4-04, R7644-4-05
-both!(discovery_takes_no_filter_and_no_pages, |app| async move {
+both!(discovery_rejects_filters_and_ignores_paging, |app| async move {
     for path in ["/ServiceProviderConfig", "/ResourceTypes", "/Schemas"] {
         let filtered = format!("{path}?filter=id%20pr");
         app.get(&filtered).await.expect_error(403, "");
@@ -150,7 +150,7 @@ both!(discovery_takes_no_filter_and_no_pages, |app| async move {
 });
 
 // R7643-7-02
-both!(discovery_cannot_be_written, |app| async move {
+both!(discovery_is_read_only, |app| async move {
     let urn = format!("/Schemas/{}", sample::USER);
     for path in [
         "/ServiceProviderConfig",

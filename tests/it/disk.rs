@@ -1,5 +1,5 @@
-//! A disk that is full or takes no writes: that is told, reading goes on, nothing is lost or there by half, and the
-//! service goes on by itself when the disk does.
+//! A disk that is full or read-only: writes are refused, reads continue, no write is lost or half
+//! done, and the service recovers when the disk does.
 
 use std::cell::Cell;
 use std::path::PathBuf;
@@ -9,9 +9,9 @@ use crate::harness::disk::{Frozen, SmallDisk, runs};
 use crate::harness::load::Load;
 use crate::harness::{Backend, Client, Database, Server, id, runtime, sample};
 
-/// While the disk fails: what is told of a write, and that reading goes on.
+/// Checks, while the disk fails, the answer to writes, and that reads continue.
 async fn writes_are_refused_and_reads_go_on(client: &Client, user: &str, word: &str) {
-    // A page that is there already may have room for one or two more.
+    // An already allocated page may have space for one or two more rows.
     let room = |number| sample::user(&format!("last{number}@example.com"));
     let mut number = 0;
     while client.post("/Users", &room(number)).await.status == 201 {
@@ -43,8 +43,8 @@ async fn writes_are_refused_and_reads_go_on(client: &Client, user: &str, word: &
     }
 }
 
-/// Fails and mends the disk in the middle of a load.
-async fn lives_through(
+/// Makes the disk fail under load, and recover.
+async fn survives(
     database: &Database,
     server: &Server,
     word: &str,
@@ -81,7 +81,7 @@ fn a_full_disk_of_sqlite() {
     };
     let database = Database::in_file(&disk.path().join("test.db"));
     let server = Server::start(&database);
-    runtime().block_on(lives_through(
+    runtime().block_on(survives(
         &database,
         &server,
         "full",
@@ -98,7 +98,8 @@ fn a_full_disk_of_postgres() {
     let Some(disk) = SmallDisk::mount(32 << 10) else {
         return;
     };
-    // The tables alone are there: where there is no room for its log, PostgreSQL stops itself, which is another story.
+    // Only the tables are on the small disk: if there is no space for its WAL, PostgreSQL stops,
+    // which is a different case.
     let place = disk.folder_of_postgres();
     cluster.execute(&format!(
         "CREATE TABLESPACE small LOCATION '{}'",
@@ -107,7 +108,7 @@ fn a_full_disk_of_postgres() {
     let database = Database::on(&cluster);
     cluster.execute("ALTER DATABASE rollcall SET TABLESPACE small");
     let server = Server::start(&database);
-    runtime().block_on(lives_through(
+    runtime().block_on(survives(
         &database,
         &server,
         "full",
@@ -116,9 +117,10 @@ fn a_full_disk_of_postgres() {
     ));
 }
 
-/// Where nothing can be mounted, a limit of the process does about the same: the system refuses to let a file grow.
+/// For machines where nothing can be mounted: with this process limit, the system refuses to let a
+/// file grow.
 #[test]
-fn a_file_that_may_not_grow() {
+fn a_file_that_cannot_grow() {
     if !runs("prlimit", &["--version"]) {
         return;
     }
@@ -131,8 +133,8 @@ fn a_file_that_may_not_grow() {
             &["--pid", &process, &format!("--fsize={size}")]
         ));
     };
-    // Its log is smaller than that, the database is larger.
-    runtime().block_on(lives_through(
+    // The log is smaller than the limit, the database is larger.
+    runtime().block_on(survives(
         &database,
         &server,
         "disk",
@@ -142,20 +144,20 @@ fn a_file_that_may_not_grow() {
 }
 
 #[test]
-fn a_file_that_is_made_read_only() {
+fn a_file_that_becomes_read_only() {
     let database = Database::fresh(Backend::Sqlite).expect("a file");
     let server = Server::start(&database);
-    // Not the third file, which SQLite maps into its memory: the system would end the process.
+    // Not the third file, which SQLite maps into memory: the system would kill the process.
     let files = ["", "-wal"].map(|end| {
         let file = database.url.trim_start_matches("sqlite:");
         PathBuf::from(format!("{file}{end}"))
     });
-    // Whether that can be done here at all.
+    // Checks whether the machine supports this at all.
     if Frozen::new(&files).is_none() {
         return;
     }
     let frozen = Cell::new(None);
-    runtime().block_on(lives_through(
+    runtime().block_on(survives(
         &database,
         &server,
         "operator",
@@ -165,7 +167,7 @@ fn a_file_that_is_made_read_only() {
 }
 
 #[test]
-fn a_start_on_a_file_that_takes_no_writes() {
+fn a_start_on_a_read_only_file() {
     let Some(disk) = SmallDisk::mount(16 << 10) else {
         return;
     };

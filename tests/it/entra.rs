@@ -1,12 +1,13 @@
-//! Entra ID, as its provisioning guide and its validator show it: every published shape of a request, and its days in order. Each
-//! shape is sent to a tolerant tenant, which understands it, and to a strict one, which says what is wrong with it.
+//! Entra ID, according to its provisioning guide and its validator: every published form of a
+//! request, and the typical sequence. Each form is sent to a tolerant tenant, which accepts it, and
+//! to a strict one, which names the fault.
 
 use serde_json::{Value, json};
 
 use crate::harness::sample::{ENTERPRISE, GROUP, USER, patch};
 use crate::harness::{Client, TestApp, both, id, member_ids, texts, with_query};
 
-/// A create as the provisioning guide prints it.
+/// Returns a create request as printed in the provisioning guide.
 fn user(user_name: &str) -> Value {
     json!({
         "schemas": [USER, ENTERPRISE],
@@ -20,9 +21,9 @@ fn user(user_name: &str) -> Value {
     })
 }
 
-/// What a shape does to the user of the table.
+/// How a strict tenant handles a form.
 enum Strict {
-    /// Standard: the strict take it too.
+    /// The form conforms to the standard, so strict tenants accept it too.
     Taken,
     Refused(&'static str),
 }
@@ -31,7 +32,7 @@ use Strict::{Refused, Taken};
 struct Shape {
     id: &'static str,
     operations: Value,
-    /// What stands where afterwards; null for nothing.
+    /// The expected values afterwards, by path; null for an absent value.
     expected: Vec<(String, Value)>,
     strict: Strict,
 }
@@ -49,7 +50,7 @@ fn shape(id: &'static str, operations: Value, expected: &[(&str, Value)], strict
     }
 }
 
-/// The place of an attribute of the enterprise extension.
+/// Returns the path of an attribute of the enterprise extension.
 fn enterprise(name: &str) -> String {
     format!("/{ENTERPRISE}/{name}")
 }
@@ -338,24 +339,24 @@ async fn try_shapes(app: &TestApp, shapes: Vec<Shape>) {
 }
 
 // L-01, L-02, L-07, L-13
-both!(attributes_in_every_published_shape, |app| async move {
+both!(every_published_attribute_form_is_handled, |app| async move {
     try_shapes(&app, shapes_of_attributes()).await;
 });
 
 // L-03, L-04, R7644-3.5.2.3-12
-both!(names_in_every_published_shape, |app| async move {
+both!(every_published_name_form_is_handled, |app| async move {
     try_shapes(&app, shapes_of_names()).await;
     try_shapes(&app.neighbour().await, shapes_of_managers()).await;
 });
 
 // L-05, L-06, L-16
-both!(lists_in_every_published_shape, |app| async move {
+both!(every_published_list_form_is_handled, |app| async move {
     try_shapes(&app, shapes_of_lists()).await;
     try_shapes(&app.neighbour().await, shapes_of_roles()).await;
 });
 
 // L-11, L-12, L-16, R7644-3.4.2.2-08, R7644-3.4.2.2-09, R7644-3.4.2.2-10
-both!(filters_in_every_published_shape, |app| async move {
+both!(every_published_filter_form_is_handled, |app| async move {
     let strict = app.strict().await;
     for client in [&app, &strict] {
         fresh(client, "ada@example.com").await;
@@ -394,20 +395,20 @@ both!(filters_in_every_published_shape, |app| async move {
 
 // L-01, L-02, L-05, L-11, L-14, R7644-3.4.2-02, R7644-3.6-01, R7644-3.6-02, R7643-4.1.2-06
 both!(
-    a_tenant_of_entra_id_from_probe_to_delete,
+    entra_provisions_a_tenant_from_probe_to_delete,
     |app| async move {
-        // "Test connection": a user that nobody can be.
+        // "Test connection": looks up a user that cannot exist.
         let probe = r#"userName eq "4d32ab19-ae09-4236-82fa-15768bc48f08""#;
         assert_eq!(app.list("/Users", &[("filter", probe)]).await.total, 0);
 
-        // Every object is looked for before it is made.
+        // Entra looks up every object before it creates it.
         let by_name = r#"userName eq "ada@example.com""#;
         assert!(app.find_users(by_name).await.is_empty());
         let (ada, ada_path) = fresh(&app, "ada@example.com").await;
         let (eve, eve_path) = fresh(&app, "eve@example.com").await;
         assert_eq!(app.find_users(by_name).await, ["ada@example.com"]);
 
-        // A cycle later the profile has changed.
+        // In a later cycle the profile has changed.
         let change = json!([
             { "op": "Replace", "path": "emails[type eq \"work\"].value", "value": "ada.king@example.com" },
             { "op": "Add", "path": "phoneNumbers[type eq \"mobile\"].value", "value": "+44 20 1234" },
@@ -420,7 +421,8 @@ both!(
 
         group_of_entra(&app, &[id(&ada), id(&eve)]).await;
 
-        // Unassigned from the app: disabled, and found so. Deleted in the directory: deleted here.
+        // Unassigned from the app: the user is disabled, and found as such. Deleted in Entra ID:
+        // the user is deleted here.
         let off = json!([{ "op": "Replace", "path": "active", "value": "False" }]);
         app.edit(&ada_path, off).await.expect(200);
         let found = app.list("/Users", &[("filter", by_name)]).await;
@@ -434,7 +436,8 @@ both!(
     }
 );
 
-/// A group's life: its members are never asked for, and leave by the list of the old dialect.
+/// The life of a group: Entra never reads its members, and removes them by a list in the old
+/// syntax.
 async fn group_of_entra(app: &TestApp, members: &[&str]) {
     let by_name = [
         ("excludedAttributes", "members"),
@@ -470,7 +473,7 @@ async fn group_of_entra(app: &TestApp, members: &[&str]) {
     let one = with_query(&path, &[("excludedAttributes", "members")]);
     assert!(app.get(&one).await.expect(200).get("members").is_none());
 
-    // The list of a `Remove` says who goes: the others stay.
+    // The list of a `Remove` names the members to remove: the others remain.
     let (gone, stay) = (members[0], members[1]);
     let remove = json!([{ "op": "Remove", "path": "members", "value": list(&[gone]) }]);
     let left = app.edit(&path, remove).await.expect(200);
@@ -486,7 +489,7 @@ async fn group_of_entra(app: &TestApp, members: &[&str]) {
 }
 
 // L-14, R7644-3.8-05
-both!(bodies_without_the_media_type_of_scim, |app| async move {
+both!(bodies_without_the_scim_media_type_are_accepted, |app| async move {
     for (number, headers) in [
         &[("content-type", "application/json")][..],
         &[("content-type", "application/json; charset=utf-8")],

@@ -1,6 +1,6 @@
-//! What Microsoft runs before it lists an app: the requests of its SCIM Validator, of its
-//! validation in a Logic App and of its Postman collection, restated. Two of the Logic App's tests
-//! need an OAuth token endpoint and are left out.
+//! Microsoft's tests for listing an app: the requests of its SCIM Validator, of its Logic App
+//! validation and of its Postman collection. Two of the Logic App's tests require an OAuth token
+//! endpoint and are left out.
 
 use std::collections::BTreeSet;
 
@@ -35,7 +35,7 @@ async fn fresh_user(app: &Client, user_name: &str) -> (String, String) {
     (id(&made).to_owned(), format!("/Users/{}", id(&made)))
 }
 
-/// Applies the operations and returns what a later GET shows.
+/// Applies the operations and returns the result of a GET.
 async fn edited(app: &Client, path: &str, operations: Value) -> Value {
     let reply = app.patch(path, &patch(operations)).await;
     assert!([200, 204].contains(&reply.status), "{reply:?}");
@@ -94,7 +94,7 @@ both!(validator_replaces_attributes_of_a_user, |app| async move {
     let address = json!({ "type": "work", "streetAddress": "1 Engine Row", "locality": "London", "primary": true });
     assert_eq!(shown["addresses"], json!([address]));
 
-    // The validator writes the truth value of `primary` as a boolean and as a text.
+    // The validator sends the value of `primary` both as a boolean and as a string.
     for (primary, number) in [
         ("true", "07-222"),
         ("\"true\"", "07-333"),
@@ -333,8 +333,8 @@ both!(validator_changes_and_deletes_a_group, |app| async move {
         .expect(201);
 });
 
-/// The names under which Microsoft's workflow finds the attributes of a schema, in lower case:
-/// references are left out.
+/// Returns the names by which Microsoft's workflow finds the attributes of a schema, in lower case
+/// and without references.
 fn discoverable(schema: &Value) -> BTreeSet<String> {
     let urn = schema["id"].as_str().unwrap();
     let is_core = urn.contains(":schemas:core:");
@@ -469,9 +469,9 @@ both!(empty_and_null_clear_optional_attributes, |app| async move {
     }
 });
 
-/// Makes up values for the simple attributes that a client may write, as the schema at `urn`
-/// describes them.
-async fn made_up(app: &Client, urn: &str) -> Map<String, Value> {
+/// Generates values for the simple attributes that a client may write, according to the schema at
+/// `urn`.
+async fn generated_values(app: &Client, urn: &str) -> Map<String, Value> {
     let schema = app.get(&format!("/Schemas/{urn}")).await.expect(200);
     let mut values = Map::new();
     for attribute in schema["attributes"].as_array().unwrap() {
@@ -480,7 +480,7 @@ async fn made_up(app: &Client, urn: &str) -> Map<String, Value> {
         }
         let name = attribute["name"].as_str().unwrap();
         let value = match (attribute["type"].as_str().unwrap(), name) {
-            // Vocabularies that an admin has to tell the workflow.
+            // Vocabularies that an admin has to enter into the workflow.
             (_, "preferredLanguage" | "locale") => json!("en-GB"),
             (_, "timezone") => json!("Europe/London"),
             ("string", _) => json!(format!("made-up-{name}")),
@@ -502,7 +502,7 @@ both!(every_simple_attribute_can_be_patched, |app| async move {
         .expect(201);
     let group_path = format!("/Groups/{}", id(&made));
     for (urn, path) in [(USER, user_path), (GROUP, group_path)] {
-        let values = made_up(&app, urn).await;
+        let values = generated_values(&app, urn).await;
         assert!(values.contains_key("externalId"), "{values:?}");
         let operation =
             |(name, value): (&String, &Value)| json!({ "op": "Add", "path": name, "value": value });

@@ -1,7 +1,7 @@
-//! The imports of a package, read from its sources with `syn`.
+//! The imports of a package, parsed from its sources with `syn`.
 //!
-//! Code under `#[cfg(test)]` is left out. A path counts as an import of the file that defines the item: re-exports
-//! are followed. Method calls name no file and are not seen.
+//! Code under `#[cfg(test)]` is left out. A path counts as an import of the file that defines the
+//! item, since re-exports are followed. Method calls name no file and are not found.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -60,11 +60,11 @@ pub struct Import {
 #[derive(Default)]
 struct File {
     name: String,
-    /// Names that the file imports or re-exports: the path that each stands for.
+    /// Names that the file imports or re-exports, each with the path that it stands for.
     imported: BTreeMap<String, Segments>,
     /// Modules that are imported with `*`.
     globs: Vec<Segments>,
-    /// Every path that the file names, as it is written, without those of `use`.
+    /// Every path in the file as written, except those of `use`.
     paths: BTreeSet<Segments>,
     has_code: bool,
 }
@@ -111,7 +111,7 @@ impl Sources {
             .collect()
     }
 
-    /// Every import of another file.
+    /// Returns every import of another file.
     pub fn imports(&self) -> Vec<Import> {
         let mut imports = Vec::new();
         for (module, file) in &self.files {
@@ -136,7 +136,7 @@ impl Sources {
         imports
     }
 
-    /// The first segments of paths that lead out of the package: file, module and crate.
+    /// Returns the first segments of paths that lead out of the package: file, module and crate.
     pub fn external_crates(&self) -> Vec<(String, Segments, String)> {
         let mut found = Vec::new();
         for (module, file) in &self.files {
@@ -155,13 +155,14 @@ impl Sources {
         found
     }
 
-    /// The groups of files of which each imports every other, directly or through others of the group.
-    pub fn circles(&self) -> Vec<BTreeSet<String>> {
+    /// Returns the groups of files in which each file imports every other, directly or through
+    /// others of the group.
+    pub fn cycles(&self) -> Vec<BTreeSet<String>> {
         let mut reachable: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for import in self.module_edges() {
             reachable.entry(import.0).or_default().insert(import.1);
         }
-        // Closes the relation; the graph is small.
+        // Computes the transitive closure; the graph is small.
         loop {
             let mut grown = false;
             let names: Vec<String> = reachable.keys().cloned().collect();
@@ -184,34 +185,34 @@ impl Sources {
         }
         let reaches =
             |from: &str, to: &str| reachable.get(from).is_some_and(|all| all.contains(to));
-        let mut circles: Vec<BTreeSet<String>> = Vec::new();
+        let mut cycles: Vec<BTreeSet<String>> = Vec::new();
         for name in reachable.keys().filter(|name| reaches(name, name)) {
-            if circles.iter().any(|circle| circle.contains(name)) {
+            if cycles.iter().any(|cycle| cycle.contains(name)) {
                 continue;
             }
-            let circle = reachable
+            let cycle = reachable
                 .keys()
                 .filter(|other| reaches(name, other) && reaches(other, name));
-            circles.push(circle.cloned().collect());
+            cycles.push(cycle.cloned().collect());
         }
-        circles
+        cycles
     }
 
-    /// The imports between the files of a circle, one line each.
-    pub fn edges_within(&self, circle: &BTreeSet<String>) -> Vec<String> {
+    /// Lists the imports between the files of a cycle, one per line.
+    pub fn edges_within(&self, cycle: &BTreeSet<String>) -> Vec<String> {
         let lines: BTreeSet<String> = self
             .imports()
             .into_iter()
             .filter_map(|import| {
                 let to = &self.files.get(&import.to)?.name;
-                (circle.contains(&import.file) && circle.contains(to))
+                (cycle.contains(&import.file) && cycle.contains(to))
                     .then(|| format!("{} uses {to} by {}", import.file, import.path.join("::")))
             })
             .collect();
         lines.into_iter().collect()
     }
 
-    /// The `mod.rs` files with more in them than declarations and re-exports.
+    /// Returns the `mod.rs` files that contain more than declarations and re-exports.
     pub fn mod_files_with_code(&self) -> Vec<String> {
         self.files
             .values()
@@ -228,7 +229,8 @@ impl Sources {
             .collect()
     }
 
-    /// The path from the root of the package. `None` where the path is of another crate, or of something local.
+    /// Returns the path from the root of the package, or `None` for a path of another crate or of a
+    /// local item.
     fn absolute(&self, module: &Segments, path: &Segments) -> Option<Segments> {
         let (first, rest) = path.split_first()?;
         if let Some(known) = root_of(module, path) {
@@ -247,9 +249,10 @@ impl Sources {
         Some(known)
     }
 
-    /// The module of the file that defines what the path names.
+    /// Returns the module of the file that defines the item.
     fn defining_file(&self, path: &[String], depth: usize) -> Option<Segments> {
-        // Re-exports that lead in a circle do not compile; the limit is for paths that this reader misunderstands.
+        // A cycle of re-exports does not compile; the limit guards against paths that this reader
+        // misparses.
         if depth > 8 {
             return None;
         }
@@ -258,7 +261,7 @@ impl Sources {
             .map(|length| path.split_at(length))
             .find(|(module, _)| self.files.contains_key(*module))
             .or_else(|| {
-                // Something of `lib.rs` itself.
+                // An item of `lib.rs` itself.
                 let root: &[String] = &[];
                 self.files.contains_key(root).then_some((root, path))
             })?;
@@ -275,7 +278,7 @@ impl Sources {
     }
 }
 
-/// Resolves `crate`, `self` and `super` at the beginning of a path.
+/// Resolves a leading `crate`, `self` or `super`.
 fn root_of(module: &Segments, path: &[String]) -> Option<Segments> {
     let mut base = module.clone();
     let mut rest = path;
@@ -299,7 +302,7 @@ fn root_of(module: &Segments, path: &[String]) -> Option<Segments> {
 
 struct Reader<'a> {
     module: &'a Segments,
-    /// Names of the inline modules around.
+    /// Names of the enclosing inline modules.
     inside: Segments,
     file: File,
 }
@@ -351,7 +354,8 @@ impl<'a> Reader<'a> {
         self.file.imported.insert(name, path);
     }
 
-    /// The path from the root where it begins with `crate`, `self` or `super`, or with a child of this module.
+    /// Returns the path from the root if it begins with `crate`, `self`, `super` or a child of this
+    /// module.
     fn from_root(&self, path: Segments) -> Segments {
         let mut here = self.module.clone();
         here.extend(self.inside.iter().cloned());
@@ -371,7 +375,7 @@ impl<'a> Reader<'a> {
         self.file.paths.insert(path);
     }
 
-    /// Reads the paths in the arguments of a macro, which are tokens.
+    /// Reads the paths in the arguments of a macro, which `syn` leaves as tokens.
     fn add_tokens(&mut self, tokens: TokenStream) {
         let mut path = Segments::new();
         let mut colons = 0;
@@ -514,7 +518,7 @@ mod tests {
     }
 
     #[test]
-    fn every_spelling_is_read() {
+    fn every_form_of_import_is_found() {
         let imported = |source: &str| -> Vec<String> {
             let (imported, _) = paths("store::page", source);
             imported.values().map(|path| path.join("::")).collect()

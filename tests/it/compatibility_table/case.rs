@@ -1,4 +1,4 @@
-//! A request, what is there before it, and what each kind of tenant makes of it.
+//! A request, the resource that exists before it, and the outcome for each kind of tenant.
 
 use std::io::Write as _;
 
@@ -14,7 +14,7 @@ const PREMISES: &str = "urn:example:scim:schemas:extension:premises:2.0:User";
 const BULK: &str = "urn:ietf:params:scim:api:messages:2.0:BulkRequest";
 const SEARCH: &str = "urn:ietf:params:scim:api:messages:2.0:SearchRequest";
 
-/// What `{name}` stands for in names, texts and expectations; `{ada}` and `{bob}` are ids of users.
+/// Values of `{name}` in names, texts and expectations; `{ada}` and `{bob}` are ids of users.
 const NAMES: [(&str, &str); 9] = [
     ("{user}", sample::USER),
     ("{group}", sample::GROUP),
@@ -36,9 +36,9 @@ pub struct Row {
 }
 
 pub struct Case {
-    /// Of the tenant, beside its compatibility.
+    /// Settings of the tenant, besides its compatibility.
     pub settings: Value,
-    /// The resource that is there and that the request is about.
+    /// The resource that exists and that the request targets.
     pub before: Option<Draft>,
     pub request: Request,
     pub tolerant: Outcome,
@@ -54,11 +54,11 @@ pub struct Draft {
 pub enum Request {
     Post(Draft),
     Put(Draft),
-    /// The operations, to be put into their envelope.
+    /// The operations, without their envelope.
     Patch(Value),
-    /// Asked with GET and with `.search`.
+    /// Sent as GET and as `.search`.
     Find(String),
-    /// A request as it is, to a path in which `{id}` is the id of what is there before.
+    /// A request sent as written, to a path in which `{id}` is the id of the existing resource.
     Raw {
         method: Method,
         path: String,
@@ -67,18 +67,18 @@ pub enum Request {
     },
 }
 
-/// What a tenant makes of a request.
+/// How a tenant answers a request.
 pub enum Outcome {
-    /// The resource has these values: of objects the members that are named, of lists all elements;
-    /// null is for what is not there.
+    /// The resource has these values: of objects the named members, of lists all elements; null
+    /// means that the member is absent.
     Becomes(Value),
-    /// Success, and nothing is different, `meta` included.
+    /// Success without any change, `meta` included.
     Unchanged,
-    /// An error with this status, `scimType` and text in its detail, and nothing is different.
+    /// An error with this status, `scimType` and text in its detail, without any change.
     Refused(u16, String, String),
-    /// The filter finds what is there before, or does not.
+    /// Whether the filter finds the existing resource.
     Finds(bool),
-    /// For raw requests: the status, and what the body has.
+    /// For raw requests: the status, and values of the body.
     Answers(u16, Value),
 }
 
@@ -99,8 +99,7 @@ impl Case {
     }
 }
 
-/// Runs the cases of these rows for a tolerant and for a strict tenant; writes are sent alone and
-/// in bulk.
+/// Runs the cases of these rows for a tolerant and a strict tenant, writes both alone and in bulk.
 pub async fn check(app: &TestApp, rows: &[Row]) {
     let mut problems = Vec::new();
     for compatibility in ["tolerant", "strict"] {
@@ -151,7 +150,7 @@ impl World {
     }
 
     async fn check(&self, case: &Case, way: Way) -> Result<(), String> {
-        // What is there before may be what only a tolerant tenant accepts.
+        // The existing resource may be one that only a tolerant tenant accepts.
         self.set(json!({ "compatibility": "tolerant" })).await;
         let before = match &case.before {
             Some(draft) => {
@@ -187,7 +186,7 @@ impl World {
         problem
     }
 
-    /// Deletes what the case has made.
+    /// Deletes the resources that the case created.
     async fn clear(&self, endpoint: &str) {
         for resource in self.app.list(endpoint, &[]).await.ids() {
             if self.ids.iter().all(|(_, known)| *known != resource) {
@@ -365,7 +364,7 @@ impl World {
     }
 }
 
-/// The bytes of a body under the `Content-Encoding` of these headers.
+/// Encodes a body with the `Content-Encoding` of these headers.
 fn coded(headers: &[(&str, &str)], body: &str) -> Vec<u8> {
     let coding = headers.iter().find(|(name, _)| *name == "content-encoding");
     let mut bytes = Vec::new();
@@ -383,7 +382,7 @@ fn coded(headers: &[(&str, &str)], body: &str) -> Vec<u8> {
     bytes
 }
 
-/// A reply, or what a bulk response has of one operation.
+/// A reply, or the result of one operation of a bulk response.
 struct Answer {
     status: u16,
     body: Value,
@@ -411,7 +410,7 @@ fn equal<T: PartialEq + std::fmt::Debug>(what: &str, found: &T, wanted: &T) -> R
     Err(format!("{what}: {found:?}, wanted {wanted:?}"))
 }
 
-/// Whether `found` has all of `wanted`, where null stands for what is not there.
+/// Checks that `found` contains all of `wanted`, where null stands for an absent member.
 fn inside(wanted: &Value, found: &Value) -> Result<(), String> {
     match (wanted, found) {
         (Value::Object(wanted), Value::Object(found)) => {
@@ -434,7 +433,8 @@ fn inside(wanted: &Value, found: &Value) -> Result<(), String> {
     }
 }
 
-/// Whether `schemas` names the core schema and each extension that is there, whatever was sent.
+/// Checks that `schemas` names the core schema and each extension present, whatever the client
+/// sent.
 fn names_its_schemas(resource: &Value) -> Result<(), String> {
     let names = resource.as_object().expect("a resource").keys();
     let mut there: Vec<&str> = names.map(String::as_str).collect();

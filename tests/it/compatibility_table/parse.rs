@@ -1,4 +1,4 @@
-//! Reads `cases.txt`. Its head says how a case is written.
+//! Parses `cases.txt`. Its first lines describe the format.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -75,7 +75,7 @@ fn json(text: &str) -> Value {
     }
 }
 
-/// `Users {"title": "T"}`: the attributes beside those that every draft of the type has.
+/// Parses `Users {"title": "T"}`: attributes in addition to those of every draft of the type.
 fn draft(text: &str) -> Draft {
     let (name, attributes) = text.split_once(' ').unwrap_or((text, ""));
     let (endpoint, mut body) = match name {
@@ -118,7 +118,7 @@ fn draft(text: &str) -> Draft {
     Draft { endpoint, body }
 }
 
-/// `PATCH /Users/{id} accept=text/html {"schemas": []}`.
+/// Parses `PATCH /Users/{id} accept=text/html {"schemas": []}`.
 fn raw(text: &str) -> Request {
     let (head, body) = match text.split_once(" {") {
         Some((head, rest)) => (head, json(&format!("{{{rest}"))),
