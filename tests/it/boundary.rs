@@ -1,4 +1,4 @@
-//! Behaviour of the HTTP boundary before routing: slashes, parameter names, content codings and
+//! Behavior of the HTTP boundary before routing: slashes, parameter names, content codings and
 //! U+0000.
 
 use std::io::Write as _;

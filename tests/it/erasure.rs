@@ -1,4 +1,5 @@
-//! Erasing somebody: nothing is left in any table, nor in the files of the database, and everybody is told.
+//! Erasure of a user: no data remains in any table or in the files of the database, and consumers
+//! are notified.
 
 use std::path::{Path, PathBuf};
 
@@ -23,7 +24,7 @@ const SETTINGS: &[&str] = &[
     "300",
 ];
 
-/// Values that are nowhere else.
+/// Values that occur nowhere else.
 #[derive(Default)]
 struct Marks(Vec<String>);
 
@@ -38,8 +39,8 @@ impl Marks {
         format!("{}@example.com", self.make(what))
     }
 
-    /// A value in every kind of attribute.
-    fn person(&mut self, user_name: &str) -> Value {
+    /// Returns a user with a marked value in every kind of attribute.
+    fn marked_user(&mut self, user_name: &str) -> Value {
         json!({
             "schemas": [sample::USER, sample::ENTERPRISE, "urn:example:marks:User"],
             "userName": user_name,
@@ -78,8 +79,9 @@ impl Marks {
         })
     }
 
-    /// The marks that are among the bytes: as they are, in lower case, or as hexadecimal digits.
-    fn found_in(&self, bytes: &[u8]) -> Vec<&str> {
+    /// Returns the marks that occur in the bytes: as they are, in lower case, or as hexadecimal
+    /// digits.
+    fn marks_in(&self, bytes: &[u8]) -> Vec<&str> {
         let text = String::from_utf8_lossy(bytes).to_ascii_lowercase();
         let has = |needle: &str| text.contains(needle);
         let hex = |text: &str| -> String { text.bytes().map(|b| format!("{b:02x}")).collect() };
@@ -91,7 +93,7 @@ impl Marks {
     }
 }
 
-/// Every row of every table as text.
+/// Returns every row of every table as text.
 fn tables(database: &Database) -> Vec<u8> {
     let rows: Vec<String> = match database.backend {
         Backend::Sqlite => {
@@ -116,7 +118,7 @@ fn tables(database: &Database) -> Vec<u8> {
     rows.join("\n").into_bytes()
 }
 
-/// What PostgreSQL's planner keeps of the tables.
+/// Returns the statistics that PostgreSQL's planner stores about the tables.
 fn samples(database: &Database) -> Vec<u8> {
     if database.backend == Backend::Sqlite {
         return Vec::new();
@@ -125,7 +127,7 @@ fn samples(database: &Database) -> Vec<u8> {
     kept.join("\n").into_bytes()
 }
 
-/// The bytes of all files of the database; `None` where they are on another machine.
+/// Returns the bytes of all files of the database, or `None` if they are on another machine.
 fn files(database: &Database) -> Option<Vec<u8>> {
     let paths: Vec<PathBuf> = match database.backend {
         Backend::Sqlite => {
@@ -160,22 +162,23 @@ async fn changes(client: &Client) -> Vec<Value> {
     changes
 }
 
-async fn order(client: &Client, resource_type: &str, id: &str) -> Value {
+async fn erase(client: &Client, resource_type: &str, id: &str) -> Value {
     let body = json!({ "type": resource_type, "id": id });
     let reply = client.site().post("/admin/v1/erasures", &body).await;
     assert_eq!(reply.status, 200, "{reply:?}");
     reply.body
 }
 
-/// Puts the marks everywhere that they can get. Answers the id of the person, who lives, and of one deleted long ago.
-async fn leave_traces(
+/// Writes the marks to every location that can hold them. Returns the ids of an existing user and
+/// of one deleted long ago.
+async fn write_marks(
     database: &Database,
     client: &Client,
     marks: &mut Marks,
 ) -> (String, String, String) {
     let user_name = marks.mail("user");
     let gone = client
-        .post("/Users", &marks.person(&marks.0[0].clone()))
+        .post("/Users", &marks.marked_user(&marks.0[0].clone()))
         .await
         .expect(201);
     client
@@ -184,11 +187,11 @@ async fn leave_traces(
         .expect(204);
     let other_name = marks.mail("former");
     let made = client
-        .post("/Users", &marks.person(&other_name))
+        .post("/Users", &marks.marked_user(&other_name))
         .await
         .expect(201);
     let path = format!("/Users/{}", id(&made));
-    let mut body = marks.person(&other_name);
+    let mut body = marks.marked_user(&other_name);
     client.put(&path, &body).await.expect(200);
     let operations = json!([
         { "op": "replace", "path": "userName", "value": user_name },
@@ -203,7 +206,8 @@ async fn leave_traces(
     client.put(&path, &body).await.expect(200);
     let shown = body["displayName"].clone();
 
-    // In groups, as a manager, as an unknown member, as an actor, and in what setup and the planner keep.
+    // In groups, as a manager, as an unknown member, as an actor, and in the records of setup and
+    // the planner.
     let member = json!({ "value": id(&made), "display": marks.make("member") });
     let mut group = sample::group(&marks.make("group"), &[]);
     group["members"] = json!([member, { "value": user_name }]);
@@ -235,18 +239,18 @@ async fn leave_traces(
 }
 
 both_alone!(
-    nothing_is_left_of_who_was_erased,
+    erasure_removes_every_trace_of_a_user,
     |database: Database| async move {
         let server = Server::start_with(&database, SETTINGS, &[]);
         let client = server.admin();
         let mut marks = Marks::default();
-        let (live, gone, group) = leave_traces(&database, &client, &mut marks).await;
+        let (live, gone, group) = write_marks(&database, &client, &mut marks).await;
         let all: Vec<&str> = marks.0.iter().map(String::as_str).collect();
         let (before, in_files) = (tables(&database), files(&database));
-        assert_eq!(marks.found_in(&before), all);
+        assert_eq!(marks.marks_in(&before), all);
         let is_compressed = database.backend == Backend::Postgres;
         if let Some(bytes) = &in_files {
-            let found = marks.found_in(bytes).len();
+            let found = marks.marks_in(bytes).len();
             assert!(
                 found == all.len() || is_compressed && found > all.len() / 2,
                 "{found}"
@@ -256,11 +260,11 @@ both_alone!(
             database.count("SELECT count(password_hash) AS n FROM resources"),
             1
         );
-        let is_sampled = !marks.found_in(&samples(&database)).is_empty();
+        let is_sampled = !marks.marks_in(&samples(&database)).is_empty();
         assert_eq!(is_sampled, database.backend == Backend::Postgres);
         let flowed = changes(&client).await.len();
 
-        let erased = order(&client, "User", &live).await;
+        let erased = erase(&client, "User", &live).await;
         assert_eq!(
             (
                 &erased["already"],
@@ -270,37 +274,37 @@ both_alone!(
             (&json!(false), &json!(1), &json!(1)),
             "{erased}"
         );
-        // Bob, his two changes, the unknown member, the actor, the note of setup.
+        // Bob, his two changes, the unknown member, the actor, the record of setup.
         assert_eq!(erased["mentions"], 6, "{erased}");
         let said = database.cli_ok(&["erase", &gone]);
         assert!(
             said.contains("0 resource, 0 memberships, 2 changes"),
             "{said}"
         );
-        order(&client, "Group", &group).await;
+        erase(&client, "Group", &group).await;
         let none: [&str; 0] = [];
-        assert_eq!(marks.found_in(&tables(&database)), none, "in the tables");
+        assert_eq!(marks.marks_in(&tables(&database)), none, "in the tables");
         database.cli_ok(&["compact"]);
-        assert_eq!(marks.found_in(&tables(&database)), none, "in the tables");
-        assert_eq!(marks.found_in(&samples(&database)), none, "in the samples");
+        assert_eq!(marks.marks_in(&tables(&database)), none, "in the tables");
+        assert_eq!(marks.marks_in(&samples(&database)), none, "in the samples");
         if let Some(bytes) = files(&database) {
-            assert_eq!(marks.found_in(&bytes), none, "in the files");
+            assert_eq!(marks.marks_in(&bytes), none, "in the files");
             let text = String::from_utf8_lossy(&bytes);
             assert!(!text.contains("$argon2"), "a password's hash");
             assert!(text.contains("bob@example.com"), "what shall stay");
         }
         database.assert_whole();
 
-        // Once more changes nothing.
-        let told = changes(&client).await;
-        assert_eq!(order(&client, "User", &live).await["already"], true);
+        // A second erasure changes nothing.
+        let published = changes(&client).await;
+        assert_eq!(erase(&client, "User", &live).await["already"], true);
         let said = database.cli_ok(&["erase", "--type", "Group", &group, "--compact"]);
         assert!(
             said.contains("was erased before") && said.contains("is compact"),
             "{said}"
         );
-        assert_eq!(changes(&client).await, told);
-        let kinds = texts(&told[flowed..], "kind");
+        assert_eq!(changes(&client).await, published);
+        let kinds = texts(&published[flowed..], "kind");
         assert_eq!(
             kinds,
             [
@@ -313,7 +317,7 @@ both_alone!(
                 "erased"
             ]
         );
-        for change in told
+        for change in published
             .iter()
             .filter(|one| one["id"] == json!(live) || one["id"] == json!(group))
         {
@@ -322,7 +326,7 @@ both_alone!(
                 assert_eq!(change[value], Value::Null, "{change}");
             }
         }
-        // The service goes on, and the name is free.
+        // The service continues, and the name is free.
         client
             .post("/Users", &sample::user(&marks.0[0]))
             .await
@@ -340,13 +344,13 @@ both_alone!(
         if database.backend == Backend::Sqlite {
             let file = copy.path().join("copy.sqlite");
             database.cli_ok(&["backup", file.to_str().unwrap()]);
-            let found = marks.found_in(&std::fs::read(&file).unwrap()).len();
+            let found = marks.marks_in(&std::fs::read(&file).unwrap()).len();
             assert_eq!(found, 1, "the name that is taken again");
         }
     }
 );
 
-both!(everybody_is_told_and_history_says_so, |app| async move {
+both!(erasure_is_published_and_recorded_in_history, |app| async move {
     let admin = app.client_with_scopes(&["admin", "read"]).await;
     let before_all = rollcall::clock::Clock::now(&rollcall::clock::SystemClock::default());
     let user = app.create_user("ada@example.com").await;
@@ -381,23 +385,23 @@ both!(everybody_is_told_and_history_says_so, |app| async move {
     let erased = site.post("/admin/v1/erasures", &body).await;
     assert_eq!(erased.status, 200, "{erased:?}");
 
-    // Whoever asks for some kinds hears of it too, but not of other types.
+    // A consumer that asks for some kinds receives erasures too, but not those of other types.
     let ask = async |query: &str| {
         site.get(&format!("/directory/v1/changes?{query}"))
             .await
             .body
     };
-    let told = ask("kind=created&type=User").await;
-    let told = told["changes"].as_array().unwrap();
-    assert_eq!(texts(told, "kind"), ["created", "created", "erased"]);
+    let published = ask("kind=created&type=User").await;
+    let published = published["changes"].as_array().unwrap();
+    assert_eq!(texts(published, "kind"), ["created", "created", "erased"]);
     assert_eq!(
-        (&told[0]["erased"], &told[1]["erased"]),
+        (&published[0]["erased"], &published[1]["erased"]),
         (&json!(true), &Value::Null)
     );
-    assert_eq!(told[2]["seq"], erased.body["seq"]);
-    let told = ask("kind=created&type=Group").await;
+    assert_eq!(published[2]["seq"], erased.body["seq"]);
+    let published = ask("kind=created&type=Group").await;
     assert_eq!(
-        texts(told["changes"].as_array().unwrap(), "kind"),
+        texts(published["changes"].as_array().unwrap(), "kind"),
         ["created"]
     );
 
@@ -430,9 +434,9 @@ both!(everybody_is_told_and_history_says_so, |app| async move {
 });
 
 both_alone!(
-    webhooks_tell_it_and_nothing_of_before,
+    webhooks_report_an_erasure_without_earlier_values,
     |database: Database| async move {
-        // It takes nothing until the person is erased.
+        // The receiver accepts nothing until the user is erased.
         let receiver = Receiver::start(|_, delivery| {
             let is_refused = delivery.text.contains("QxSecret");
             Answer::Status(if is_refused { 503 } else { 204 })
@@ -453,23 +457,23 @@ both_alone!(
         let mut user = sample::user("ada@example.com");
         user["title"] = json!("QxSecret");
         let user = client.post("/Users", &user).await.expect(201);
-        receiver.until(|heard| !heard.is_empty());
-        order(&client, "User", id(&user)).await;
+        receiver.until(|received| !received.is_empty());
+        erase(&client, "User", id(&user)).await;
         let is_end = |body: &Value| body["type"] == "user.erased";
-        let heard = receiver.until(|heard| heard.iter().any(|one| is_end(&one.body)));
-        let first_emptied = heard
+        let received = receiver.until(|received| received.iter().any(|one| is_end(&one.body)));
+        let first_erased = received
             .iter()
             .find(|one| one.body["data"]["erased"] == true)
             .unwrap();
-        assert_eq!(first_emptied.body["type"], "user.created");
-        assert_eq!(first_emptied.body["data"]["resource"], Value::Null);
-        let end = heard.iter().find(|one| is_end(&one.body)).unwrap();
+        assert_eq!(first_erased.body["type"], "user.created");
+        assert_eq!(first_erased.body["data"]["resource"], Value::Null);
+        let end = received.iter().find(|one| is_end(&one.body)).unwrap();
         assert_eq!(end.body["data"]["id"], json!(id(&user)));
     }
 );
 
 both_alone!(
-    a_user_name_finds_whom_to_erase,
+    erase_finds_a_user_by_user_name,
     |database: Database| async move {
         let server = Server::start(&database);
         let client = server.admin();
@@ -504,10 +508,11 @@ both_alone!(
     }
 );
 
-/// PostgreSQL copies rows that somebody may still see. How far back a session sees depends on transactions anywhere on
-/// the server, so that one of another database matters, and after its end whoever looked before that.
+/// PostgreSQL's compaction copies rows that a session may still see. What a session sees depends on
+/// transactions anywhere on the server, so a transaction in another database matters, and so does
+/// any session that read before it ended.
 #[test]
-fn compaction_waits_for_whoever_may_see_what_was_erased() {
+fn compaction_waits_for_sessions_that_can_see_erased_rows() {
     let Some(cluster) = Cluster::start() else {
         return;
     };
@@ -521,20 +526,20 @@ fn compaction_waits_for_whoever_may_see_what_was_erased() {
     let mut marks = Marks::default();
     runtime().block_on(async {
         let client = server.admin();
-        let person = marks.person("ada@example.com");
-        let made = client.post("/Users", &person).await.expect(201);
-        order(&client, "User", id(&made)).await;
+        let marked_user = marks.marked_user("ada@example.com");
+        let made = client.post("/Users", &marked_user).await.expect(201);
+        erase(&client, "User", id(&made)).await;
     });
     std::thread::scope(|scope| {
         let compaction = scope.spawn(|| database.cli(&["compact"]));
         cluster.wait_for("SELECT 1 FROM pg_stat_activity WHERE query LIKE '%snapshot_xmin%' AND pid <> pg_backend_pid()");
-        // It began later than the compaction, and sees more than that may leave.
+        // This transaction began after the compaction, and sees more than it may remove.
         let mut looker = connect("rollcall");
         looker
             .batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM changes")
             .expect("looks");
         elsewhere.batch_execute("COMMIT").expect("ends");
-        // Once more it looks, and waits.
+        // The service tries again, and waits.
         let looked = "SELECT 1 FROM pg_stat_activity WHERE state = 'idle' AND query LIKE '%snapshot_xmin%' \
                       AND pid <> pg_backend_pid() AND query_start > ";
         let now = database.texts("SELECT clock_timestamp()::TEXT AS t");
@@ -546,5 +551,5 @@ fn compaction_waits_for_whoever_may_see_what_was_erased() {
     });
     let none: [&str; 0] = [];
     let bytes = files(&database).expect("on this machine");
-    assert_eq!(marks.found_in(&bytes), none, "in the files");
+    assert_eq!(marks.marks_in(&bytes), none, "in the files");
 }

@@ -1,4 +1,5 @@
-//! Every fault is answered with a SCIM error (RFC 7644 section 3.12), the router's and the parser's too.
+//! Every fault is answered with a SCIM error (RFC 7644 section 3.12), including those of the router
+//! and the parser.
 
 use reqwest::Method;
 use serde_json::json;
@@ -16,7 +17,7 @@ async fn post_bytes(client: &Client, content_type: &str, body: &[u8]) -> Reply {
 }
 
 // R7644-3.12-01, R7644-3.13-01, R7644-3.13-02, R7644-3.2-04, R7644-3.2-05, R7644-3.8-06
-both!(an_unknown_path_is_a_scim_error, |app| async move {
+both!(an_unknown_path_gets_a_scim_error, |app| async move {
     for path in [
         "/Foo",
         "/Users/a/b",
@@ -26,7 +27,7 @@ both!(an_unknown_path_is_a_scim_error, |app| async move {
         "/Foo?filter=userName",
     ] {
         let reply = app.get(path).await;
-        // A slash too many may also be forgiven.
+        // A redundant slash may also be accepted.
         if !(path == "/Users/" && reply.status == 200) {
             reply.expect_error(404, "");
         }
@@ -38,7 +39,7 @@ both!(an_unknown_path_is_a_scim_error, |app| async move {
 });
 
 // R7644-3.2-03, R7644-3.2-05, R7644-3.3-06
-both!(a_wrong_method_is_a_scim_error, |app| async move {
+both!(a_wrong_method_gets_a_scim_error, |app| async move {
     let user = app.create_user("ada@example.com").await;
     let one = format!("/Users/{}", id(&user));
     for (method, path) in [
@@ -64,7 +65,7 @@ both!(a_wrong_method_is_a_scim_error, |app| async move {
 });
 
 // R7644-3.3-08, R7644-3.8-01, R7644-3.8-07, R7644-7-03
-both!(what_is_no_json_object_is_refused, |app| async move {
+both!(a_body_that_is_not_a_json_object_is_rejected, |app| async move {
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
     let deep_in_place = format!(
         r#"{{"userName":"deep","urn:x:y":{}1{}}}"#,
@@ -100,7 +101,7 @@ both!(what_is_no_json_object_is_refused, |app| async move {
     assert_eq!(app.list("/Users", &[]).await.total, 0);
 });
 
-both!(odd_numbers_do_no_harm, |app| async move {
+both!(unusual_numbers_cause_no_server_error, |app| async move {
     for number in [
         "1e400",
         "-1e400",
@@ -126,7 +127,7 @@ both!(odd_numbers_do_no_harm, |app| async move {
 });
 
 // L-14, R7644-3.2-05, R7644-3.8-05
-both!(json_comes_under_several_names, |app| async move {
+both!(several_json_media_types_are_accepted, |app| async move {
     let accepted = [
         "application/scim+json",
         "application/json",
@@ -157,7 +158,7 @@ both!(json_comes_under_several_names, |app| async move {
 });
 
 // R7644-3.8-02, R7644-3.8-03, R7644-3.8-04, RINTEROP-6.2-01
-both!(whatever_is_accepted_scim_is_answered, |app| async move {
+both!(responses_are_scim_for_every_accept_header, |app| async move {
     for accept in [
         "application/scim+json",
         "application/json",
@@ -174,16 +175,16 @@ both!(whatever_is_accepted_scim_is_answered, |app| async move {
 });
 
 // R7644-3.2-05, R7644-7-03
-both!(a_body_too_large_is_a_scim_error, |app| async move {
+both!(an_oversized_body_gets_a_scim_error, |app| async move {
     let body = format!(r#"{{"userName":"{}"}}"#, "x".repeat(17 * 1024 * 1024));
-    // The server may stop reading before all is sent: then the answer may be lost on the way.
+    // The server may stop reading before the whole body is sent; then the answer may be lost.
     let headers = [("content-type", SCIM)];
     let sent = app.try_send(Method::POST, "/Users", &headers, body.into_bytes());
     if let Ok(reply) = sent.await {
         reply.expect_error(413, "");
     }
 
-    // By its announced length alone.
+    // The announced length alone is too large.
     let mut raw = Raw::connect(&app);
     let head = format!(
         "POST /scim/v2/Users HTTP/1.1\r\nHost: {}\r\nAuthorization: {}\r\nContent-Type: {SCIM}\r\nContent-Length: 20000000\r\n\r\n",
@@ -198,7 +199,7 @@ both!(a_body_too_large_is_a_scim_error, |app| async move {
     assert_eq!(app.list("/Users", &[]).await.total, 0);
 });
 
-both!(sixteen_megabytes_less_a_little_are_read, |app| async move {
+both!(a_body_just_under_the_limit_is_accepted, |app| async move {
     let photo = json!([{ "value": format!("https://x.example/{}", "x".repeat(11 * 1024 * 1024)) }]);
     let mut body = sample::user("large@example.com");
     body["photos"] = photo;
@@ -207,7 +208,7 @@ both!(sixteen_megabytes_less_a_little_are_read, |app| async move {
 });
 
 // R7644-3.4.1-02, R7644-7-04, R7644-7.7-01
-both!(ids_with_odd_characters_are_just_unknown, |app| async move {
+both!(ids_with_unusual_characters_are_not_found, |app| async move {
     let long = "x".repeat(5_000);
     for id in [
         "../Users",
@@ -231,7 +232,7 @@ both!(ids_with_odd_characters_are_just_unknown, |app| async move {
         for endpoint in ["Users", "Groups"] {
             let path = format!("/{endpoint}/{}", percent_encode(id));
             let reply = app.get(&path).await;
-            // Whether `%2F` parts a path is the router's affair, whether to answer is not.
+            // The router decides whether `%2F` separates path segments; it must answer either way.
             assert!([404, 400].contains(&reply.status), "{id:?}: {reply:?}");
             assert!(!reply.headers.contains_key("x-injected"));
             let status = reply.status;
@@ -245,7 +246,7 @@ both!(ids_with_odd_characters_are_just_unknown, |app| async move {
     }
 });
 
-both!(paths_that_are_no_paths_do_no_harm, |app| async move {
+both!(malformed_paths_cause_no_server_error, |app| async move {
     for target in [
         "/scim/v2/Users/%ZZ",
         "/scim/v2/Users/%FF%FE",
@@ -275,7 +276,7 @@ both!(paths_that_are_no_paths_do_no_harm, |app| async move {
 });
 
 // R7644-3.12-03, RIPSIE-8-01
-both!(details_say_what_to_do_and_leak_nothing, |app| async move {
+both!(error_details_are_actionable_and_leak_nothing, |app| async move {
     app.create_user("ada@example.com").await;
     let taken = app.post("/Users", &sample::user("ADA@example.com")).await;
     let unknown = app.get("/Users/nobody").await;
@@ -299,7 +300,7 @@ both!(details_say_what_to_do_and_leak_nothing, |app| async move {
 
 // R7644-7-03
 both_alone!(
-    a_body_that_does_not_come_is_a_scim_error,
+    a_missing_body_gets_a_scim_error,
     |database: Database| async move {
         let server = Server::start_with(&database, &["--body-timeout-s", "1"], &[]);
         let client = server.admin();
@@ -315,7 +316,7 @@ both_alone!(
     }
 );
 
-both!(a_body_may_come_in_chunks, |app| async move {
+both!(a_body_may_be_chunked, |app| async move {
     let body = sample::user("chunked@example.com").to_string();
     let (first, second) = body.split_at(50);
     let mut raw = Raw::connect(&app);
@@ -331,7 +332,7 @@ both!(a_body_may_come_in_chunks, |app| async move {
     assert_eq!(reply.status, 201, "{} {}", reply.head, reply.body);
 });
 
-both!(a_request_may_name_itself, |app| async move {
+both!(a_client_may_set_a_valid_request_id, |app| async move {
     for (given, taken) in [("trace-1.2_3", true), ("a b", false), ("<script>", false)] {
         let headers = [("x-request-id", given)];
         let reply = app.send(Method::GET, "/Users", &headers, Vec::new()).await;

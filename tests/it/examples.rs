@@ -1,4 +1,4 @@
-//! The examples, run as an application's developer would run them.
+//! Runs the examples as an application developer would.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -20,8 +20,9 @@ fn example(name: &str) -> PathBuf {
         .join(name)
 }
 
-/// What the service says that there is: resources without what is not part of a copy, and pairs of group and member.
-async fn truth(app: &Client) -> (Vec<Value>, Vec<(String, String)>) {
+/// Returns the state according to the service: resources, without members that a copy leaves out,
+/// and pairs of group and member.
+async fn server_state(app: &Client) -> (Vec<Value>, Vec<(String, String)>) {
     let (mut resources, mut members) = (Vec::new(), Vec::new());
     for endpoint in ["/Users", "/Groups"] {
         let page = app.list(endpoint, &[("count", "1000")]).await;
@@ -40,8 +41,8 @@ async fn truth(app: &Client) -> (Vec<Value>, Vec<(String, String)>) {
     (resources, members)
 }
 
-/// People come, change and go, and some are erased, one who is there and one who is not.
-async fn live(app: &TestApp, round: u32) {
+/// Creates, changes and deletes users, and erases two of them: an existing and a deleted one.
+async fn churn(app: &TestApp, round: u32) {
     let mut ids = Vec::new();
     for number in 0..6 {
         let user = sample::full_user(&format!("user{round}-{number}@example.com"));
@@ -89,12 +90,12 @@ async fn reader(app: &TestApp) -> (String, String) {
     (app.server.address.clone(), token)
 }
 
-both!(the_python_copy_is_the_directory, |app| async move {
+both!(the_python_copy_matches_the_directory, |app| async move {
     let (url, token) = reader(&app).await;
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("copy.sqlite");
     for round in 0..3 {
-        live(&app, round).await;
+        churn(&app, round).await;
         let output = Command::new("python3")
             .arg(example("sync.py"))
             .arg(&file)
@@ -104,7 +105,7 @@ both!(the_python_copy_is_the_directory, |app| async move {
             .expect("runs python3, which the examples need");
         let complaint = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{complaint}");
-        assert_eq!(python_copy(&file), truth(&app).await, "round {round}");
+        assert_eq!(python_copy(&file), server_state(&app).await, "round {round}");
     }
 });
 
@@ -141,14 +142,14 @@ fn python_copy(file: &Path) -> (Vec<Value>, Vec<(String, String)>) {
     )
 }
 
-both!(the_rust_copy_is_the_directory, |app| async move {
+both!(the_rust_copy_matches_the_directory, |app| async move {
     let (url, token) = reader(&app).await;
     let rollcall = sync::Rollcall::new(&url, &token).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("copy.json");
     for round in 0..3 {
-        live(&app, round).await;
-        // Each round begins as a new process would.
+        churn(&app, round).await;
+        // Each round starts like a new process.
         let mut copy = sync::Copy::load(&file).unwrap();
         while !rollcall.step(&mut copy, 0).await.unwrap() {}
         copy.save(&file).unwrap();
@@ -166,6 +167,6 @@ both!(the_rust_copy_is_the_directory, |app| async move {
                     .map(move |member| (group.clone(), member))
             })
             .collect();
-        assert_eq!((resources, members), truth(&app).await, "round {round}");
+        assert_eq!((resources, members), server_state(&app).await, "round {round}");
     }
 });

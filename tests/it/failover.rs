@@ -1,4 +1,5 @@
-//! The primary dies and the standby takes over: the nodes find it by themselves, and nothing is lost.
+//! The primary fails and the standby is promoted: the nodes find the new primary, and no write is
+//! lost.
 
 use std::time::Instant;
 
@@ -6,11 +7,11 @@ use serde_json::json;
 
 use crate::harness::cluster::Cluster;
 use crate::harness::load::Load;
-use crate::harness::{Client, Database, PATIENCE, Reply, Server, id, runtime, sample};
+use crate::harness::{Client, Database, TIMEOUT, Reply, Server, id, runtime, sample};
 
 const STANDBY: &str = "second";
 
-/// A primary with a standby that has every write on its disk before it is acknowledged, and two nodes.
+/// A primary, a standby that has every write on disk before it is acknowledged, and two nodes.
 struct Scene {
     nodes: [Server; 2],
     clients: [Client; 2],
@@ -42,13 +43,13 @@ impl Scene {
 }
 
 #[test]
-fn a_standby_that_takes_over_is_found() {
+fn nodes_find_a_promoted_standby() {
     let Some(scene) = Scene::set() else { return };
     runtime().block_on(async {
         let load = Load::start(&scene.clients, "Before and after").await;
         load.acknowledges(200).await;
         scene.primary.kill();
-        // The standby is there, and must not be taken for the primary.
+        // The standby is reachable, and must not be mistaken for the primary.
         load.is_refused(20).await;
         for client in &scene.clients {
             client.get("/Users").await.expect_error(503, "");
@@ -86,7 +87,7 @@ async fn create(client: &Client, name: &str) -> Reply {
 }
 
 #[test]
-fn a_server_that_takes_no_writes_is_told_and_read() {
+fn a_read_only_server_is_reported_and_still_read() {
     let Some(cluster) = Cluster::start() else {
         return;
     };
@@ -101,7 +102,7 @@ fn a_server_that_takes_no_writes_is_told_and_read() {
                 "ALTER DATABASE rollcall SET default_transaction_read_only = {answer}"
             ));
         };
-        // A session keeps what it began with, until it ends.
+        // A session uses the mode it started with until it ends.
         read_only("on");
         cluster.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'rollcall'",
@@ -116,16 +117,16 @@ fn a_server_that_takes_no_writes_is_told_and_read() {
             let body = json!({ "name": format!("tenant{round}") });
             let reply = admin.post("/admin/v1/tenants", &body).await;
             reply.expect_error(503, "");
-            // Reading goes on, also of a page that leaves a note for the next.
+            // Reads continue, also of a page that stores a cursor position for the next one.
             assert_eq!(client.user(id(&ada)).await, ada);
             assert_eq!(client.list("/Users", &[("count", "1")]).await.total, 2);
         }
         read_only("off");
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         while create(&client, "grace@example.com").await.status == 503 {
             assert!(Instant::now() < deadline, "{}", server.log_tail());
         }
-        // Tenants are made by another of the writers.
+        // Another writer handles the creation of tenants.
         let tenant = json!({ "name": "late" });
         let site = client.site();
         while site.post("/admin/v1/tenants", &tenant).await.status == 503 {

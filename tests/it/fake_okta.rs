@@ -1,18 +1,19 @@
-//! Okta, as far as `rollcall setup` and our server can tell: an org in this process that answers the Management API,
-//! keeps what it is told, provisions by SCIM in both dialects, and can be made to fail at any point.
+//! A fake Okta org in this process for `rollcall setup` and the server: it answers the Management
+//! API, stores what clients write, provisions by SCIM in both dialects, and can fail at any point.
 //!
-//! It is strict: what no client may do fails the story at its end. What an admin does in the console is a method here.
+//! It is strict: a request that breaks Okta's rules fails the test at its end. The methods here are
+//! what an admin does in the console.
 
 mod apps;
 mod assign;
 mod console;
-mod door;
+mod handler;
 mod hooks;
 mod oauth;
 mod org;
 mod profile;
 mod push;
-mod wire;
+mod http;
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
@@ -23,12 +24,12 @@ use tokio::sync::{Notify, oneshot};
 
 pub use console::{Click, Typed};
 pub use org::{ApiToken, Dialect, Fault, Org, When};
-pub use wire::Request;
+pub use http::Request;
 
-/// Nothing here takes as long; a story that waits longer is stuck.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Longer than any step takes; a test that waits longer hangs.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A running org. Dropped, it ends, and fails the story where somebody broke Okta's rules.
+/// A running org. Dropping it ends the org, and fails the test if a client broke Okta's rules.
 pub struct FakeOkta {
     pub url: String,
     shared: Arc<Shared>,
@@ -36,22 +37,22 @@ pub struct FakeOkta {
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
-/// What the door, the worker and the story share.
+/// The state shared by the handler, the worker and the test.
 pub struct Shared {
     org: Mutex<Org>,
-    /// Something that a story may wait for has changed.
+    /// Notified when anything changes that a test may wait for.
     changed: Condvar,
-    /// There is a job.
+    /// Notified when there is a job.
     work: Notify,
-    /// Prism with Okta's own description of the API, where the contract is checked.
+    /// Prism with Okta's own API description, for runs that check the contract.
     double: Option<String>,
     http: reqwest::Client,
 }
 
 impl FakeOkta {
-    /// An empty org: nobody but Everyone is there.
+    /// An empty org: it contains only the group Everyone.
     pub fn start() -> Self {
-        let (told, started) = std::sync::mpsc::channel();
+        let (sender, started) = std::sync::mpsc::channel();
         let (stop, stopped) = oneshot::channel::<()>();
         let thread = std::thread::spawn(move || {
             let runtime = crate::harness::runtime();
@@ -59,11 +60,11 @@ impl FakeOkta {
                 let listener = TcpListener::bind("127.0.0.1:0").await.expect("listens");
                 let address = listener.local_addr().expect("an address");
                 let shared = Arc::new(Shared::new(format!("http://{address}")));
-                told.send(Arc::clone(&shared)).expect("the story waits");
+                sender.send(Arc::clone(&shared)).expect("the story waits");
                 tokio::spawn(push::work(Arc::clone(&shared)));
                 tokio::spawn(async move {
                     while let Ok((stream, _)) = listener.accept().await {
-                        tokio::spawn(door::answer(Arc::clone(&shared), stream));
+                        tokio::spawn(handler::answer(Arc::clone(&shared), stream));
                     }
                 });
                 stopped.await.ok();
@@ -79,7 +80,7 @@ impl FakeOkta {
         }
     }
 
-    /// Looks at or changes anything in the org.
+    /// Gives access to the state of the org.
     pub fn org(&self) -> MutexGuard<'_, Org> {
         self.shared.lock()
     }
@@ -94,21 +95,21 @@ impl FakeOkta {
         org.faults.push(org::Planned { when, fault });
     }
 
-    /// Waits until an answer is held back.
+    /// Waits until the org withholds an answer.
     pub fn wait_until_holding(&self) {
         self.wait(|org| org.is_holding, "no answer is held back");
         self.org().is_holding = false;
     }
 
-    /// Waits until Okta has done all that it does in the background.
+    /// Waits until all background jobs of the org are done.
     pub fn settle(&self) {
         let is_idle = |org: &Org| org.jobs.is_empty() && !org.is_busy;
         self.wait(is_idle, "Okta still has work");
     }
 
-    /// Waits until so many requests of this method and path have come.
+    /// Waits for this many requests with this method and path.
     pub fn wait_for_requests(&self, method: &str, part: &str, count: usize) {
-        let enough = |org: &Org| seen(org, method, part).count() >= count;
+        let enough = |org: &Org| matching_requests(org, method, part).count() >= count;
         self.wait(
             enough,
             &format!("{method} {part} did not come {count} times"),
@@ -120,17 +121,17 @@ impl FakeOkta {
         let waited = self
             .shared
             .changed
-            .wait_timeout_while(org, PATIENCE, |org| !done(org));
+            .wait_timeout_while(org, TIMEOUT, |org| !done(org));
         let (org, outcome) = waited.expect("no thread failed");
-        assert!(!outcome.timed_out(), "{problem}: {:?}", shown(&org));
+        assert!(!outcome.timed_out(), "{problem}: {:?}", recent_requests(&org));
     }
 
-    /// How many requests of this method came whose path holds this.
+    /// Counts the requests with this method whose path contains `part`.
     pub fn count(&self, method: &str, part: &str) -> usize {
-        seen(&self.org(), method, part).count()
+        matching_requests(&self.org(), method, part).count()
     }
 
-    /// The writes to the API so far.
+    /// Returns the number of writes to the API.
     pub fn writes(&self) -> usize {
         self.org().writes
     }
@@ -140,14 +141,14 @@ impl FakeOkta {
     }
 }
 
-fn seen<'o>(org: &'o Org, method: &'o str, part: &'o str) -> impl Iterator<Item = &'o Request> {
+fn matching_requests<'o>(org: &'o Org, method: &'o str, part: &'o str) -> impl Iterator<Item = &'o Request> {
     let matches = move |request: &&Request| request.method == method && request.path.contains(part);
     org.requests.iter().filter(matches)
 }
 
-fn shown(org: &Org) -> Vec<String> {
+fn recent_requests(org: &Org) -> Vec<String> {
     let last = org.requests.iter().rev().take(15).rev();
-    last.map(Request::shown).collect()
+    last.map(Request::recent_requests).collect()
 }
 
 impl Shared {
@@ -170,8 +171,8 @@ impl Shared {
         self.org.lock().expect("no thread failed")
     }
 
-    /// Wakes the worker and whoever waits.
-    fn tell(&self) {
+    /// Wakes the worker and all waiting tests.
+    fn notify(&self) {
         self.work.notify_one();
         self.changed.notify_all();
     }
@@ -183,7 +184,7 @@ impl Drop for FakeOkta {
         let ended = self.thread.take().map(std::thread::JoinHandle::join);
         if std::thread::panicking() {
             if let Ok(org) = self.shared.org.lock() {
-                println!("what Okta was asked last: {:#?}", shown(&org));
+                println!("what Okta was asked last: {:#?}", recent_requests(&org));
                 println!("what it complains about: {:#?}", org.complaints);
             }
             return;

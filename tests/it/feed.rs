@@ -1,4 +1,4 @@
-//! The change feed: what is in it, how it is followed, and that nobody who follows it loses anything.
+//! The change feed: its content, how clients follow it, and that no follower misses a change.
 
 mod consumer;
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Client, Database, Reply, Server, TestApp, both, both_alone, id, sample};
 
-/// A plain answer.
+/// Returns the body of a plain JSON response.
 #[track_caller]
 fn plain(reply: Reply) -> Value {
     assert_eq!(reply.status, 200, "{reply:?}");
@@ -25,7 +25,7 @@ async fn ask(client: &Client, query: &str) -> Value {
     )
 }
 
-async fn refused(client: &Client, query: &str, status: u16) -> String {
+async fn expect_refused(client: &Client, query: &str, status: u16) -> String {
     let reply = client
         .site()
         .get(&format!("/directory/v1/changes{query}"))
@@ -34,7 +34,7 @@ async fn refused(client: &Client, query: &str, status: u16) -> String {
     error["detail"].as_str().unwrap().to_owned()
 }
 
-/// Number, kind and resource of each change.
+/// Returns number, kind and resource of each change.
 fn kinds(page: &Value) -> Vec<(i64, String, String)> {
     let text = |change: &Value, name: &str| change[name].as_str().unwrap().to_owned();
     let changes = page["changes"].as_array().unwrap().iter();
@@ -49,8 +49,8 @@ fn kinds(page: &Value) -> Vec<(i64, String, String)> {
         .collect()
 }
 
-/// A life of a user and a group, in eight changes. Answers their ids.
-async fn a_life(app: &TestApp) -> (String, String) {
+/// Creates, changes and deletes a user and a group, in eight changes. Returns their ids.
+async fn write_eight_changes(app: &TestApp) -> (String, String) {
     let user = app.create_user("ada@example.com").await;
     let (user, path) = (id(&user).to_owned(), format!("/Users/{}", id(&user)));
     let group = app.create_group("Surveyors", &[&user]).await;
@@ -67,7 +67,7 @@ async fn a_life(app: &TestApp) -> (String, String) {
 }
 
 both!(
-    who_is_without_active_is_told_as_inactive,
+    a_user_without_active_is_published_as_inactive,
     |app| async move {
         let user = app.create_user("ada@example.com").await;
         let path = format!("/Users/{}", id(&user));
@@ -80,17 +80,17 @@ both!(
             app.edit(&path, json!([operation])).await.expect(200);
         }
         let reader = app.client_with_scopes(&["read"]).await;
-        let told: Vec<String> = kinds(&ask(&reader, "").await)
+        let published: Vec<String> = kinds(&ask(&reader, "").await)
             .into_iter()
             .map(|(_, kind, _)| kind)
             .collect();
         let expected = ["created", "deactivated", "updated", "updated", "activated"];
-        assert_eq!(told, expected);
+        assert_eq!(published, expected);
     }
 );
 
-both!(every_change_is_told_in_order, |app| async move {
-    let (user, group) = a_life(&app).await;
+both!(every_change_is_published_in_order, |app| async move {
+    let (user, group) = write_eight_changes(&app).await;
     let reader = app.client_with_scopes(&["read"]).await;
     let page = ask(&reader, "").await;
     let expected = [
@@ -126,19 +126,19 @@ both!(every_change_is_told_in_order, |app| async move {
         ])
     );
     assert_eq!(changes[7]["resource"]["title"], "Countess");
-    // Passwords are in none of it, and neighbours see nothing.
+    // No change contains a password, and other tenants see nothing.
     assert!(!page.to_string().contains("q7#Lm2xz"));
     let neighbour = app.neighbour().await;
     assert_eq!(
         ask(&neighbour, "").await,
         json!({ "changes": [], "next": 0, "last": 0 })
     );
-    refused(&app.client_with_scopes(&["admin"]).await, "", 403).await;
-    refused(&app.anonymous(), "", 401).await;
+    expect_refused(&app.client_with_scopes(&["admin"]).await, "", 403).await;
+    expect_refused(&app.anonymous(), "", 401).await;
 });
 
-both!(the_feed_is_read_in_parts, |app| async move {
-    let (user, group) = a_life(&app).await;
+both!(the_feed_can_be_paged_and_filtered, |app| async move {
+    let (user, group) = write_eight_changes(&app).await;
     let part = ask(&app, "?after=2&limit=3").await;
     assert_eq!(
         kinds(&part).iter().map(|one| one.0).collect::<Vec<_>>(),
@@ -154,7 +154,7 @@ both!(the_feed_is_read_in_parts, |app| async move {
     assert_eq!(of("?kind=created,deleted").await, [1, 2, 8]);
     assert_eq!(of("?type=Group").await, [2, 3, 7]);
     assert_eq!(of("?type=User&kind=updated&after=4").await, [5]);
-    // Also what is not wanted counts as read.
+    // Changes that the filter skips count as read too.
     let none = ask(&app, "?kind=member_skipped&after=1").await;
     assert_eq!(none, json!({ "changes": [], "next": 8, "last": 8 }));
     assert_eq!(of("?after=8").await, [0; 0]);
@@ -167,18 +167,18 @@ both!(the_feed_is_read_in_parts, |app| async move {
         "?kind=renamed",
         "?type=Robot",
     ] {
-        refused(&app, query, 400).await;
+        expect_refused(&app, query, 400).await;
     }
-    let detail = refused(&app, "?after=9", 410).await;
+    let detail = expect_refused(&app, "?after=9", 410).await;
     assert!(detail.contains("/directory/v1/snapshot"), "{detail}");
     let _ = (user, group);
 });
 
 both!(
-    a_limited_reader_hears_of_its_fields_alone,
+    a_limited_reader_receives_only_its_fields,
     |app| async move {
         let reader = app.limited(&["userName", "name.familyName"]).await;
-        let (user, group) = a_life(&app).await;
+        let (user, group) = write_eight_changes(&app).await;
         let operations = json!([
             { "op": "replace", "path": "displayName", "value": "Land" },
         ]);
@@ -209,7 +209,7 @@ both!(
     }
 );
 
-both!(a_reader_who_waits_is_woken, |app| async move {
+both!(a_waiting_reader_is_notified, |app| async move {
     app.create_user("ada@example.com").await;
     let since = Instant::now();
     let reader = app.client.clone();
@@ -224,12 +224,12 @@ both!(a_reader_who_waits_is_woken, |app| async move {
         [(3, "deleted".to_owned(), id(&user).to_owned())]
     );
     assert!(since.elapsed() < Duration::from_secs(50));
-    // Who waits in vain is told how far it has come.
+    // A client that waits in vain learns the last number.
     let page = ask(&app, "?after=1&kind=member_added&wait=1").await;
     assert_eq!(page, json!({ "changes": [], "next": 3, "last": 3 }));
 });
 
-/// The stream up to the text, in whole events.
+/// Reads the stream up to the text, in whole events.
 async fn read_until(response: &mut reqwest::Response, end: &str) -> String {
     let mut text = String::new();
     while !(text.contains(end) && text.ends_with("\n\n")) {
@@ -240,7 +240,7 @@ async fn read_until(response: &mut reqwest::Response, end: &str) -> String {
     text
 }
 
-both!(a_stream_tells_of_changes_as_they_happen, |app| async move {
+both!(a_stream_delivers_changes_as_they_happen, |app| async move {
     app.create_user("ada@example.com").await;
     let site = app.client_with_scopes(&["read"]).await.site();
     let path = "/directory/v1/changes/stream";
@@ -284,15 +284,15 @@ both!(a_stream_tells_of_changes_as_they_happen, |app| async move {
         } else {
             &[("last-event-id", header)]
         };
-        let refused = site.open(&format!("{path}{query}"), headers).await;
-        assert_eq!(refused.status(), status, "{query} {header}");
+        let expect_refused = site.open(&format!("{path}{query}"), headers).await;
+        assert_eq!(expect_refused.status(), status, "{query} {header}");
     }
     let nobody = site.anonymous().open(path, &[]).await;
     assert_eq!(nobody.status(), 401);
 });
 
 both!(
-    streams_at_one_place_tell_each_what_it_may_read_and_wants,
+    streams_at_one_position_apply_each_readers_filter,
     |app| async move {
         let whole = app.client_with_scopes(&["read"]).await;
         let limited = app.limited(&["userName"]).await;
@@ -319,9 +319,9 @@ both!(
         let groups = format!("/Groups/{}", id(&group));
         app.delete(&groups).await.expect(204);
         for (number, stream) in streams.iter_mut().enumerate() {
-            // The last change is told to all, or passed by.
+            // Each stream either receives the last change or moves past it.
             let text = read_until(stream, "id: 5\n").await;
-            let told: Vec<&str> = text
+            let published: Vec<&str> = text
                 .lines()
                 .filter_map(|line| line.strip_prefix("event: "))
                 .collect();
@@ -330,14 +330,14 @@ both!(
                 1 | 2 => &["created", "created", "deleted", "deleted"],
                 _ => &["created", "deleted"],
             };
-            assert_eq!(told, expected, "{number}: {text}");
+            assert_eq!(published, expected, "{number}: {text}");
             assert_eq!(text.contains("Byron"), number % 4 < 2, "{number}: {text}");
         }
     }
 );
 
 both_alone!(
-    who_was_away_too_long_is_told_and_begins_anew,
+    a_consumer_past_the_retention_gets_gone,
     |database: Database| async move {
         let server = Server::start(&database);
         for name in ["a", "b", "c", "d"] {
@@ -348,7 +348,7 @@ both_alone!(
         let server = Server::start_with(&database, &["--change-retention-days", "1"], &[]);
         let client = server.admin();
         let site = client.site();
-        // The sweep runs beside the requests.
+        // Retention runs in parallel with the requests.
         let since = Instant::now();
         let gone = loop {
             let reply = site.get("/directory/v1/changes?after=2").await;
@@ -380,17 +380,17 @@ both_alone!(
         bad.expect_error(400, "");
         client.post("/Users", &sample::user("e")).await.expect(201);
         assert_eq!(kinds(&ask(&client, "?after=4").await)[0].0, 5);
-        // Where all are gone, who has read all has missed nothing.
+        // When all changes are removed, a client that has read them all missed nothing.
         drop(server);
         database.execute("DELETE FROM changes");
         let server = Server::start(&database);
         assert_eq!(ask(&server.admin(), "?after=5").await["last"], 5);
-        refused(&server.admin(), "?after=4", 410).await;
+        expect_refused(&server.admin(), "?after=4", 410).await;
     }
 );
 
 both_alone!(
-    listeners_do_not_hold_up_the_end,
+    open_streams_do_not_delay_shutdown,
     |database: Database| async move {
         let mut server = Server::start(&database);
         let site = server.admin().site();

@@ -1,5 +1,5 @@
-//! Filters and pages over HTTP (RFC 7644 section 3.4.2). That SQL and the core agree on every filter is
-//! held by property tests elsewhere; this is what a client types.
+//! Filters and pages over HTTP (RFC 7644 section 3.4.2). Property tests elsewhere check that SQL
+//! and the core agree on every filter; these tests are filters as clients write them.
 
 mod lists;
 mod undeclared;
@@ -10,7 +10,7 @@ use crate::harness::{
     Client, Database, Server, both, both_alone, id, percent_encode, sample, texts, with_query,
 };
 
-/// Five people who differ in what filters ask for.
+/// Creates five users who differ in what filters ask for.
 async fn staff(client: &Client) {
     let people = [
         json!({ "userName": "Ada", "displayName": "Ada Byron", "title": "Countess", "active": true, "externalId": "00uA",
@@ -37,7 +37,7 @@ const ALL: [&str; 5] = ["Ada", "bob", "Çelik", "dot.com+tag@example.com", "eve"
 // R7644-3.4.2.2-20, R7644-3.4.2.2-21, R7644-3.4.2.2-22, R7644-3.4.2.2-23, R7644-3.4.2.2-24, R7644-3.4.2.2-26,
 // R7644-3.4.2.2-27, R7644-3.4.2.2-28, R7644-3.4.2.2-29, R7644-3.4.2.2-32, R7644-3.4.2.2-33, R7644-3.4.2.2-34,
 // R7644-7.7-01, RINTEROP-5.2-01, RINTEROP-6.3-01, RIPSIE-5.4-01
-both!(filters_find_what_they_say, |app| async move {
+both!(filters_match_the_expected_users, |app| async move {
     staff(&app).await;
     let [ada, bob, celik, dot, eve] = ALL;
     let rows: Vec<(&str, Vec<&str>)> = vec![
@@ -128,7 +128,7 @@ both!(filters_find_what_they_say, |app| async move {
 });
 
 // R7643-3.1-03, R7644-3.4.2.2-33
-both!(an_id_can_be_asked_for, |app| async move {
+both!(filters_match_on_id, |app| async move {
     let user = app.create_user("ada@example.com").await;
     app.create_user("bob@example.com").await;
     let found = app.find_users(&format!("id eq \"{}\"", id(&user))).await;
@@ -142,7 +142,7 @@ both!(an_id_can_be_asked_for, |app| async move {
 });
 
 // L-10, L-16, R7644-3.4.2.2-12
-both!(blanks_come_as_plus_or_as_percent_20, |app| async move {
+both!(spaces_may_be_encoded_as_plus_or_percent_20, |app| async move {
     staff(&app).await;
     for query in [
         "filter=userName%20eq%20%22Ada%22",
@@ -162,7 +162,7 @@ both!(blanks_come_as_plus_or_as_percent_20, |app| async move {
 // R7643-4.1.1-11, R7644-3.10-02, R7644-3.4.2.2-03, R7644-3.4.2.2-05, R7644-3.4.2.2-06, R7644-3.4.2.2-07,
 // R7644-3.4.2.2-11, R7644-3.4.2.2-14, R7644-3.4.2.2-15, R7644-3.4.2.2-24, R7644-3.4.2.2-25, R7644-3.4.2.2-28,
 // R7644-3.4.2.2-31, R7644-3.4.2.2-36, RINTEROP-6.3-01
-both!(filters_that_say_nothing_are_refused, |app| async move {
+both!(malformed_filters_are_rejected, |app| async move {
     staff(&app).await;
     let deep = format!("{}userName pr{}", "(".repeat(60), ")".repeat(60));
     let long = format!("userName eq \"{}\"", "x".repeat(20_000));
@@ -203,7 +203,7 @@ both!(filters_that_say_nothing_are_refused, |app| async move {
 
 // R7644-3.4.2.2-05
 both!(
-    a_fault_in_a_filter_is_shown_with_its_place,
+    a_filter_error_includes_its_position,
     |app| async move {
         let path = with_query("/Users", &[("filter", r#"userName eq "a" nor active pr"#)]);
         let error = app.get(&path).await.expect_error(400, "invalidFilter");
@@ -217,7 +217,7 @@ both!(
 
 // R7644-3.4.2-02, R7644-3.4.2.4-05
 both!(
-    queries_that_are_no_queries_are_refused_or_ignored,
+    malformed_queries_are_rejected_or_ignored,
     |app| async move {
         app.get("/Users?filter=%FF")
             .await
@@ -233,7 +233,7 @@ both!(
 
 // R7644-3.4.2.4-01, R7644-3.4.2.4-02, R7644-3.4.2.4-03, R7644-3.4.2.4-04, R7644-3.4.2.4-05, R7644-3.4.2.4-06,
 // RINTEROP-6.4-01
-both!(pages_have_edges, |app| async move {
+both!(page_parameters_are_clamped_or_rejected, |app| async move {
     staff(&app).await;
     let page = async |start: &str, count: &str| {
         let parameters = [("startIndex", start), ("count", count)];
@@ -265,7 +265,7 @@ both!(pages_have_edges, |app| async move {
 
 // R7644-3.4.2.3-06, R7644-3.4.2.4-02
 both!(
-    pages_cover_everything_once_in_a_stable_order,
+    pages_return_everything_once_in_a_stable_order,
     |app| async move {
         for number in 0..23 {
             app.create_user(&format!("p{number:02}@example.com")).await;
@@ -286,7 +286,7 @@ both!(
             }
             assert_eq!(ids, whole.ids(), "pages of {count}");
         }
-        // A client may begin anywhere, and go back.
+        // A client may start at any index, and go back.
         for start in [20, 3, 11, 3] {
             let parameters = [("startIndex", &*start.to_string()), ("count", "4")];
             let page = app.list("/Users", &parameters).await;
@@ -295,14 +295,14 @@ both!(
     }
 );
 
-both!(filtered_pages_cover_everything_once, |app| async move {
+both!(filtered_pages_return_everything_once, |app| async move {
     for number in 0..12 {
         let mut user = sample::user(&format!("p{number:02}@example.com"));
         user["title"] = json!(if number % 2 == 0 { "even" } else { "odd" });
         user["active"] = json!(number % 3 == 0);
         app.post("/Users", &user).await.expect(201);
     }
-    // One filter by columns, one that only the documents can answer, one of both.
+    // A filter on columns, one that only the documents can answer, and a mixed one.
     for (filter, total) in [
         ("active eq true", 4),
         (r#"title eq "even""#, 6),
@@ -331,7 +331,7 @@ both!(filtered_pages_cover_everything_once, |app| async move {
 });
 
 // L-10, RINTEROP-6.4-01, RIPSIE-6.1.5-01
-both!(a_page_may_hold_a_hundred, |app| async move {
+both!(a_page_can_contain_a_hundred_resources, |app| async move {
     for number in 0..120 {
         let group = json!({ "displayName": format!("g{number:03}") });
         app.post("/Groups", &group).await.expect(201);
@@ -354,7 +354,7 @@ both!(a_page_may_hold_a_hundred, |app| async move {
 
 // R7644-3.4.2.1-01
 both_alone!(
-    a_filter_without_an_index_reads_so_much_and_no_more,
+    an_unindexed_filter_stops_at_the_scan_limit,
     |database: Database| async move {
         let server = Server::start_with(&database, &["--scan-limit", "10"], &[]);
         let client = server.admin();
@@ -365,7 +365,7 @@ both_alone!(
         }
         let scan = with_query("/Users", &[("filter", r#"title eq "dr.""#)]);
         client.get(&scan).await.expect_error(400, "tooMany");
-        // An index narrows it down.
+        // An indexed attribute narrows the scan.
         let both = r#"title eq "dr." and userName eq "p3@example.com""#;
         assert_eq!(client.find_users(both).await, ["p3@example.com"]);
         assert_eq!(client.find_users(r#"userName sw "p1""#).await.len(), 6);

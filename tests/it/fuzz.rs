@@ -1,5 +1,5 @@
-//! Bad input, by the hundred: arbitrary bytes and arbitrary JSON to every endpoint. Never a 5xx, never a
-//! lost connection, and after every refusal the tenant holds exactly what it held before.
+//! Fuzz tests: arbitrary bytes and arbitrary JSON to every endpoint. The server never answers 5xx
+//! and never drops a connection, and a refused request leaves the tenant unchanged.
 
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -12,14 +12,14 @@ use serde_json::{Map, Value, json};
 
 use crate::harness::{Backend, Reply, SCIM, TestApp, id, percent_encode, runtime, sample};
 
-/// The tenant that is shot at: two users and two groups, their ids at hand.
-struct Range {
+/// The tenant under test, with the ids of its two users and two groups.
+struct Fixture {
     app: TestApp,
     user: String,
     group: String,
 }
 
-impl Range {
+impl Fixture {
     async fn open(app: TestApp) -> Self {
         let user = app
             .post("/Users", &sample::full_user("ada@example.com"))
@@ -34,14 +34,14 @@ impl Range {
         Self { app, user, group }
     }
 
-    /// All that the tenant holds.
+    /// Returns everything that the tenant contains.
     async fn contents(&self) -> (Value, Value) {
         let users = self.app.get("/Users").await.expect(200);
         (users, self.app.get("/Groups").await.expect(200))
     }
 
-    /// One shot; `before` is what the tenant holds and is kept up to date.
-    async fn shoot(
+    /// Sends one request; `before` is the tenant's content, and is updated.
+    async fn send_one(
         &self,
         before: &mut (Value, Value),
         method: Method,
@@ -69,12 +69,12 @@ impl Range {
     }
 }
 
-/// Runs so many cases, each against a tolerant tenant or a strict one.
-fn shoot_at<S: Strategy>(
+/// Runs this many cases, each against a tolerant or a strict tenant.
+fn run_cases<S: Strategy>(
     backend: Backend,
     cases: u32,
     strategy: &S,
-    check: impl AsyncFn(&Range, &mut (Value, Value), S::Value) -> Result<(), TestCaseError>,
+    check: impl AsyncFn(&Fixture, &mut (Value, Value), S::Value) -> Result<(), TestCaseError>,
 ) {
     let config = Config {
         cases,
@@ -86,8 +86,8 @@ fn shoot_at<S: Strategy>(
     let opened = runtime.block_on(async {
         let app = TestApp::start(backend).await?;
         let neighbour = app.neighbour().await;
-        let ranges = [Range::open(app).await, Range::open(neighbour).await];
-        // Only now: what the range holds is more than a strict tenant would take.
+        let ranges = [Fixture::open(app).await, Fixture::open(neighbour).await];
+        // Only now, because the initial content is more than a strict tenant accepts.
         let strict = json!({ "compatibility": "strict" });
         ranges[1].app.set(&strict).await;
         let before = [ranges[0].contents().await, ranges[1].contents().await];
@@ -104,7 +104,7 @@ fn shoot_at<S: Strategy>(
     }
 }
 
-/// Tells the same on both databases.
+/// Runs the same on both databases.
 macro_rules! both_fuzzed {
     ($name:ident, $cases:expr, $strategy:expr, $check:expr $(,)?) => {
         mod $name {
@@ -112,12 +112,12 @@ macro_rules! both_fuzzed {
 
             #[test]
             fn sqlite() {
-                shoot_at(Backend::Sqlite, $cases, &$strategy, $check);
+                run_cases(Backend::Sqlite, $cases, &$strategy, $check);
             }
 
             #[test]
             fn postgres() {
-                shoot_at(Backend::Postgres, $cases, &$strategy, $check);
+                run_cases(Backend::Postgres, $cases, &$strategy, $check);
             }
         }
     };
@@ -132,7 +132,7 @@ const METHODS: [Method; 6] = [
     Method::HEAD,
 ];
 
-/// Paths of every route; `{user}` and `{group}` stand for those of the range.
+/// Paths of every route; `{user}` and `{group}` stand for the ids of the fixture.
 const PATHS: [&str; 14] = [
     "/Users",
     "/Groups",
@@ -150,12 +150,13 @@ const PATHS: [&str; 14] = [
     "/.search",
 ];
 
-fn place(range: &Range, path: &str) -> String {
-    path.replace("{user}", &range.user)
-        .replace("{group}", &range.group)
+fn fill_path(fixture: &Fixture, path: &str) -> String {
+    path.replace("{user}", &fixture.user)
+        .replace("{group}", &fixture.group)
 }
 
-/// Text that finds trouble: names of the protocol, bits of its grammars, and anything.
+/// Generates text that tends to cause trouble: protocol names, fragments of the grammars, and
+/// arbitrary text.
 fn odd_text() -> impl Strategy<Value = String> {
     let known = select(vec![
         "userName",
@@ -220,7 +221,7 @@ fn odd_json() -> impl Strategy<Value = Value> {
     })
 }
 
-/// A good body with one node changed for anything: it gets further than nonsense does.
+/// Replaces one node of a valid body with an arbitrary value: it gets further than random input.
 fn damaged(bodies: Vec<Value>) -> impl Strategy<Value = Value> {
     (
         select(bodies),
@@ -288,7 +289,8 @@ fn patches() -> Vec<Value> {
     .to_vec()
 }
 
-/// A bulk request with references to and fro, operations of every kind and a damaged one among them.
+/// Generates bulk requests with references in both directions, all kinds of operations and a
+/// damaged one among them.
 fn bulks() -> impl Strategy<Value = Value> {
     let reference = || {
         select(vec![
@@ -308,14 +310,14 @@ fn bulks() -> impl Strategy<Value = Value> {
     let method = select(vec![
         "POST", "POST", "PUT", "PATCH", "DELETE", "GET", "post",
     ]);
-    let place = select(vec![
+    let fill_path = select(vec![
         "/Users", "/Groups", "/Groups", "/Users/", "/Groups/", "/Bulk", "Users", "//", "",
     ]);
-    let operation = (method, place, reference(), 0..4_u32, data).prop_map(
-        |(method, place, reference, bulk_id, data)| {
-            let path = match place.ends_with('/') {
-                true => format!("{place}{reference}"),
-                false => place.to_owned(),
+    let operation = (method, fill_path, reference(), 0..4_u32, data).prop_map(
+        |(method, fill_path, reference, bulk_id, data)| {
+            let path = match fill_path.ends_with('/') {
+                true => format!("{fill_path}{reference}"),
+                false => fill_path.to_owned(),
             };
             json!({ "method": method, "path": path, "bulkId": bulk_id.to_string(), "data": data })
         },
@@ -338,12 +340,12 @@ fn bulks() -> impl Strategy<Value = Value> {
 }
 
 // R7644-3.7-08
-both_fuzzed!(bulk_requests, 150, bulks(), async |range, before, body| {
+both_fuzzed!(bulk_requests, 150, bulks(), async |fixture, before, body| {
     let sent = body["Operations"].as_array().map_or(0, Vec::len);
     let limit = body["failOnErrors"].as_u64().filter(|limit| *limit > 0);
-    let body = body.to_string().replace("{user}", &range.user);
-    let reply = range
-        .shoot(before, Method::POST, "/Bulk", SCIM, body.into_bytes())
+    let body = body.to_string().replace("{user}", &fixture.user);
+    let reply = fixture
+        .send_one(before, Method::POST, "/Bulk", SCIM, body.into_bytes())
         .await?;
     if reply.status != 200 {
         prop_assert_eq!(reply.status, 400, "{:?}", reply);
@@ -378,14 +380,14 @@ both_fuzzed!(
         select(vec![SCIM, "application/json", "text/plain", "x"]),
         prop::collection::vec(any::<u8>(), 0..200),
     ),
-    async |range, before, (method, path, content_type, body)| {
-        // What may be deleted for good is not shot at with DELETE.
+    async |fixture, before, (method, path, content_type, body)| {
+        // Resources that a DELETE would remove for good are not targets of DELETE.
         if method == Method::DELETE && path.contains('{') {
             return Ok(());
         }
-        let path = place(range, path);
-        range
-            .shoot(before, method, &path, content_type, body)
+        let path = fill_path(fixture, path);
+        fixture
+            .send_one(before, method, &path, content_type, body)
             .await
             .map(drop)
     },
@@ -399,11 +401,11 @@ both_fuzzed!(
         select(PATHS.to_vec()),
         odd_json(),
     ),
-    async |range, before, (method, path, body)| {
-        let path = place(range, path);
+    async |fixture, before, (method, path, body)| {
+        let path = fill_path(fixture, path);
         let body = body.to_string().into_bytes();
-        range
-            .shoot(before, method, &path, SCIM, body)
+        fixture
+            .send_one(before, method, &path, SCIM, body)
             .await
             .map(drop)
     },
@@ -417,17 +419,17 @@ both_fuzzed!(
         select(vec!["/Users", "/Groups"]),
         any::<bool>()
     ),
-    async |range, before, (body, endpoint, create)| {
+    async |fixture, before, (body, endpoint, create)| {
         let bytes = body.to_string().into_bytes();
         if create {
-            let reply = range
-                .shoot(before, Method::POST, endpoint, SCIM, bytes)
+            let reply = fixture
+                .send_one(before, Method::POST, endpoint, SCIM, bytes)
                 .await?;
             if reply.status == 201 {
                 let path = format!("{endpoint}/{}", id(&reply.body));
-                prop_assert_eq!(&range.app.get(&path).await.expect(200), &reply.body);
-                range
-                    .shoot(before, Method::DELETE, &path, SCIM, Vec::new())
+                prop_assert_eq!(&fixture.app.get(&path).await.expect(200), &reply.body);
+                fixture
+                    .send_one(before, Method::DELETE, &path, SCIM, Vec::new())
                     .await?;
             }
         } else {
@@ -436,12 +438,12 @@ both_fuzzed!(
             } else {
                 "/Groups/{group}"
             };
-            let path = place(range, one);
-            let reply = range.shoot(before, Method::PUT, &path, SCIM, bytes).await?;
+            let path = fill_path(fixture, one);
+            let reply = fixture.send_one(before, Method::PUT, &path, SCIM, bytes).await?;
             if reply.status == 200 {
-                // What came out goes in again, and is the same.
+                // A returned resource can be sent back, and is unchanged.
                 let echo = reply.body.to_string().into_bytes();
-                let echoed = range.shoot(before, Method::PUT, &path, SCIM, echo).await?;
+                let echoed = fixture.send_one(before, Method::PUT, &path, SCIM, echo).await?;
                 prop_assert_eq!(&echoed.body, &reply.body, "the echo differs");
             }
         }
@@ -456,21 +458,21 @@ both_fuzzed!(
         damaged(patches()),
         select(vec!["/Users/{user}", "/Groups/{group}"])
     ),
-    async |range, before, (body, path)| {
-        let path = place(range, path);
+    async |fixture, before, (body, path)| {
+        let path = fill_path(fixture, path);
         let bytes = body.to_string().into_bytes();
-        let reply = range
-            .shoot(before, Method::PATCH, &path, SCIM, bytes)
+        let reply = fixture
+            .send_one(before, Method::PATCH, &path, SCIM, bytes)
             .await?;
         if reply.status == 200 {
-            prop_assert_eq!(&range.app.get(&path).await.expect(200), &reply.body);
+            prop_assert_eq!(&fixture.app.get(&path).await.expect(200), &reply.body);
         }
         Ok(())
     },
 );
 
-/// Bits of the filter grammar in any order: nearly filters.
-fn nearly_a_filter() -> impl Strategy<Value = String> {
+/// Fragments of the filter grammar in any order: almost filters.
+fn almost_a_filter() -> impl Strategy<Value = String> {
     let bits = select(vec![
         "userName",
         "emails",
@@ -536,13 +538,13 @@ both_fuzzed!(
     arbitrary_filters,
     600,
     (
-        prop_oneof![nearly_a_filter(), any::<String>()],
+        prop_oneof![almost_a_filter(), any::<String>()],
         select(vec!["/Users", "/Groups"]),
     ),
-    async |range, before, (filter, endpoint)| {
+    async |fixture, before, (filter, endpoint)| {
         let path = format!("{endpoint}?filter={}", percent_encode(&filter));
-        let reply = range
-            .shoot(before, Method::GET, &path, SCIM, Vec::new())
+        let reply = fixture
+            .send_one(before, Method::GET, &path, SCIM, Vec::new())
             .await?;
         prop_assert!(reply.status == 200 || reply.status == 400, "{:?}", reply);
         Ok(())
@@ -565,7 +567,7 @@ both_fuzzed!(
         ]),
         prop_oneof![
             odd_text(),
-            nearly_a_filter(),
+            almost_a_filter(),
             any::<i128>().prop_map(|number| number.to_string())
         ],
         select(vec![
@@ -576,21 +578,21 @@ both_fuzzed!(
             "/Schemas"
         ]),
     ),
-    async |range, before, (name, value, path)| {
-        let path = format!("{}?{name}={}", place(range, path), percent_encode(&value));
-        range
-            .shoot(before, Method::GET, &path, SCIM, Vec::new())
+    async |fixture, before, (name, value, path)| {
+        let path = format!("{}?{name}={}", fill_path(fixture, path), percent_encode(&value));
+        fixture
+            .send_one(before, Method::GET, &path, SCIM, Vec::new())
             .await
             .map(drop)
     },
 );
 
-/// The connection itself: whatever bytes come, the server answers or closes, and lives.
+/// The connection itself: whatever bytes arrive, the server answers or closes, and stays up.
 mod arbitrary_requests {
     use super::*;
     use crate::harness::raw::Raw;
 
-    fn survive(backend: Backend) {
+    fn survives(backend: Backend) {
         let runtime = runtime();
         let Some(app) = runtime.block_on(TestApp::start(backend)) else {
             return;
@@ -625,11 +627,11 @@ mod arbitrary_requests {
 
     #[test]
     fn sqlite() {
-        survive(Backend::Sqlite);
+        survives(Backend::Sqlite);
     }
 
     #[test]
     fn postgres() {
-        survive(Backend::Postgres);
+        survives(Backend::Postgres);
     }
 }

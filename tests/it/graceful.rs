@@ -1,11 +1,12 @@
-//! SIGTERM: no new connections, the requests in flight finish, and the process ends well.
+//! SIGTERM: the server accepts no new connections, finishes the requests in flight, and exits
+//! successfully.
 
 use std::time::{Duration, Instant};
 
 use crate::harness::raw::Raw;
 use crate::harness::{Client, Database, SCIM, Server, both_alone, id, sample};
 
-/// A POST whose head is sent and accepted, its body still to come.
+/// Sends the head of a POST; the body follows later.
 fn begin_create(client: &Client, body: &str) -> Raw {
     let mut raw = Raw::connect(client);
     let head = format!(
@@ -26,7 +27,7 @@ both_alone!(requests_in_flight_finish, |database: Database| async move {
     let body = sample::user("ada@example.com").to_string();
     let mut half = begin_create(&client, &body);
     half.write(&body.as_bytes()[..20]);
-    // A connection that just stays open must not hold the server up.
+    // An idle open connection must not delay the shutdown.
     let _idle = client.get("/Users").await;
 
     server.terminate();
@@ -51,7 +52,7 @@ both_alone!(requests_in_flight_finish, |database: Database| async move {
 });
 
 both_alone!(
-    an_idle_server_stops_at_once,
+    an_idle_server_stops_immediately,
     |database: Database| async move {
         let mut server = Server::start(&database);
         let user = server.admin().create_user("ada@example.com").await;
@@ -61,7 +62,7 @@ both_alone!(
         assert!(asked.elapsed() < Duration::from_secs(15));
         let server = Server::start(&database);
         assert_eq!(server.admin().user(id(&user)).await, {
-            // The address is another one, and with it the locations.
+            // The address changed, and the locations with it.
             let mut moved = user.clone();
             let location = format!("{}/Users/{}", server.admin().base_url(), id(&user));
             moved["meta"]["location"] = location.into();

@@ -1,5 +1,5 @@
-//! Groups that could not be told apart: the same group created twice, and tenants whose group names
-//! are unique.
+//! Groups that cannot be distinguished: the same group created twice, and tenants with unique group
+//! names.
 
 use serde_json::{Value, json};
 
@@ -21,7 +21,7 @@ async fn create(client: &Client, group: &Value) -> (String, String) {
     (id(&made).to_owned(), format!("/Groups/{}", id(&made)))
 }
 
-/// Checks that the answer is the conflict with that group.
+/// Expects the conflict with that group.
 #[track_caller]
 fn expect_conflict(reply: Reply, with: &str) {
     let error = reply.expect_error(409, "uniqueness");
@@ -29,7 +29,7 @@ fn expect_conflict(reply: Reply, with: &str) {
     assert!(detail.contains(with), "{with} is missing in {detail}");
 }
 
-both!(the_same_group_twice_is_a_conflict, |app| async move {
+both!(a_duplicate_group_is_a_conflict, |app| async move {
     let strict = app.strict().await;
     for client in [&app.client, &strict.client] {
         let (first, path) = create(client, &group("Équipe", "c420")).await;
@@ -41,7 +41,7 @@ both!(the_same_group_twice_is_a_conflict, |app| async move {
         assert_eq!(kept["meta"]["version"], "W/\"1\"", "a refusal wrote");
         assert_eq!(client.list("/Groups", &[]).await.total, 1);
 
-        // An identifier is compared letter by letter, and groups without one may share a name.
+        // An identifier is compared exactly, and groups without one may share a name.
         create(client, &group("Équipe", "C420")).await;
         create(client, &group("Legal", "c420")).await;
         client.create_group("Équipe", &[]).await;
@@ -49,7 +49,7 @@ both!(the_same_group_twice_is_a_conflict, |app| async move {
         client.delete(&path).await.expect(204);
         create(client, &group("Équipe", "c420")).await;
     }
-    // The users of an identifier are no groups.
+    // An identifier of a user does not conflict with a group.
     let mut user = sample::user("ada@example.com");
     user["displayName"] = json!("Équipe");
     user["externalId"] = json!("c420");
@@ -57,7 +57,7 @@ both!(the_same_group_twice_is_a_conflict, |app| async move {
 });
 
 // RINTEROP-6.9-01
-both!(a_change_into_a_twin_is_a_conflict, |app| async move {
+both!(a_change_into_a_duplicate_is_a_conflict, |app| async move {
     let (first, _) = create(&app, &group("Sales", "x1")).await;
     let (_, renamed) = create(&app, &group("Legal", "x1")).await;
     let (_, relinked) = create(&app, &group("Sales", "x2")).await;
@@ -79,8 +79,8 @@ both!(a_change_into_a_twin_is_a_conflict, |app| async move {
         expect_conflict(app.put(path, &whole).await, &first);
         assert_eq!(app.get(path).await.expect(200), before);
     }
-    // The group itself is no twin of its own, and what differs may be the same for a moment within
-    // one PATCH.
+    // A group does not conflict with itself, and the values of two groups may be equal temporarily
+    // within one PATCH.
     let (_, own) = create(&app, &group("Pilots", "x3")).await;
     app.put(&own, &group("PILOTS", "x3")).await.expect(200);
     let detour = json!([
@@ -91,11 +91,11 @@ both!(a_change_into_a_twin_is_a_conflict, |app| async move {
     app.edit(&own, detour).await.expect(200);
 });
 
-both!(twins_of_old_can_be_edited, |app| async move {
+both!(existing_duplicates_can_be_edited, |app| async move {
     let ada = app.create_user("ada@example.com").await;
     let (_, first) = create(&app, &group("Sales", "x1")).await;
     let (second_id, second) = create(&app, &group("Sales", "x2")).await;
-    // A version without the rule could make them.
+    // A version without this rule could create them.
     app.database.execute(&format!(
         "UPDATE resources SET external_id = 'x1', doc = replace(doc, '\"x2\"', '\"x1\"') WHERE id = '{second_id}'"
     ));
@@ -116,7 +116,7 @@ both!(twins_of_old_can_be_edited, |app| async move {
     expect_conflict(back, first.trim_start_matches("/Groups/"));
 });
 
-both!(bulk_knows_twins_too, |app| async move {
+both!(bulk_rejects_duplicates_too, |app| async move {
     let post = |bulk_id: &str, data: Value| -> Value {
         json!({ "method": "POST", "path": "/Groups", "bulkId": bulk_id, "data": data })
     };
@@ -165,7 +165,7 @@ both!(bulk_knows_twins_too, |app| async move {
     );
 });
 
-both!(of_equal_groups_at_once_one_is_made, |app| async move {
+both!(concurrent_equal_creates_make_one_group, |app| async move {
     let creates = |app: &TestApp, body: Value| {
         let requests: Vec<_> = (0..10)
             .map(|_| {
@@ -188,7 +188,7 @@ both!(of_equal_groups_at_once_one_is_made, |app| async move {
 });
 
 // RIPSIE-6.2-01, RINTEROP-6.9-01
-both!(names_of_groups_can_be_unique, |app| async move {
+both!(group_names_can_be_unique, |app| async move {
     let strict = app.strict().await;
     for app in [&app, &strict] {
         app.set(&json!({ "group_names": "unique" })).await;
@@ -223,8 +223,7 @@ both!(names_of_groups_can_be_unique, |app| async move {
         {
             assert_eq!(result["status"], status, "{answer}");
         }
-        // A group may change the letter case of its own name, and users are called what they are
-        // called.
+        // A group may change the case of its own name, and names of users are not affected.
         app.edit(&sales_path, replace("displayName", "SALES"))
             .await
             .expect(200);
@@ -244,7 +243,7 @@ both!(names_of_groups_can_be_unique, |app| async move {
 });
 
 both!(
-    unique_names_come_into_force_among_duplicates,
+    unique_names_can_be_enabled_with_duplicates,
     |app| async move {
         let admin = app.server.admin().site();
         let settings = format!("/admin/v1/tenants/{}", app.tenant);
@@ -261,7 +260,7 @@ both!(
         assert_eq!(own["group_names"], "unique");
         assert!(own.get("shared_group_names").is_none());
 
-        // Who shares a name already keeps it.
+        // A group that already shares a name may keep it.
         let second_path = format!("/Groups/{}", id(&second));
         app.put(&second_path, &group("sales", "x1"))
             .await

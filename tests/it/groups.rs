@@ -1,4 +1,4 @@
-//! Groups and their members over HTTP, and what `User.groups` derives from them.
+//! Groups and their members over HTTP, and the derived `User.groups`.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use crate::harness::{
     Client, Database, Server, both, both_alone, id, member_ids, sample, texts, together,
 };
 
-/// Creates so many users and answers their ids.
+/// Creates this many users and returns their ids.
 async fn people(client: &Client, count: usize) -> Vec<String> {
     let mut ids = Vec::new();
     for number in 0..count {
@@ -30,7 +30,7 @@ fn sorted(ids: &[String]) -> Vec<String> {
     ids
 }
 
-/// The groups of a user as `(id, type)`, sorted.
+/// Returns the groups of a user as `(id, type)`, sorted.
 async fn groups_of(client: &Client, user: &str) -> Vec<(String, String)> {
     let user = client.user(user).await;
     let groups = user["groups"].as_array().expect("groups").clone();
@@ -73,7 +73,7 @@ both!(a_created_group_shows_its_members, |app| async move {
 });
 
 // R7643-2.5-01, R7643-4.2-02
-both!(members_may_be_missing_null_or_empty, |app| async move {
+both!(members_may_be_absent_null_or_empty, |app| async move {
     for body in [
         json!({ "displayName": "A" }),
         json!({ "displayName": "A", "members": null }),
@@ -88,7 +88,7 @@ both!(members_may_be_missing_null_or_empty, |app| async move {
 });
 
 // R7643-4.2-01
-both!(a_group_needs_a_name, |app| async move {
+both!(a_group_requires_a_name, |app| async move {
     for body in [
         json!({ "schemas": [sample::GROUP] }),
         json!({ "displayName": "" }),
@@ -104,7 +104,7 @@ both!(a_group_needs_a_name, |app| async move {
 });
 
 both!(
-    a_member_given_without_display_shows_none_as_null,
+    members_are_returned_without_null_values,
     |app| async move {
         let ids = people(&app, 2).await;
         let members =
@@ -224,7 +224,7 @@ both!(every_way_to_name_members_works, |app| async move {
 });
 
 // R7643-4.2-03, R7644-3.5.2-07, R7644-3.5.2.2-03
-both!(a_failed_patch_leaves_the_members_alone, |app| async move {
+both!(a_failed_patch_does_not_change_the_members, |app| async move {
     let ids = people(&app, 2).await;
     let group = app.create_group("A", &[&ids[0]]).await;
     let path = format!("/Groups/{}", id(&group));
@@ -247,7 +247,7 @@ both!(a_failed_patch_leaves_the_members_alone, |app| async move {
 });
 
 // R7643-4.1.2-06, R7643-4.2-05
-both!(groups_nest, |app| async move {
+both!(groups_can_be_nested, |app| async move {
     let ids = people(&app, 1).await;
     let user = ids[0].as_str();
     let inner = app.create_group("Inner", &[user]).await;
@@ -265,7 +265,7 @@ both!(groups_nest, |app| async move {
     expected.sort();
     assert_eq!(groups_of(&app, user).await, expected);
 
-    // Direct wins where a user is in a group both ways.
+    // Direct membership takes precedence if a user is in a group both ways.
     let path = format!("/Groups/{}", id(&outer));
     app.edit(&path, add(&[user])).await.expect(200);
     let groups = groups_of(&app, user).await;
@@ -274,7 +274,7 @@ both!(groups_nest, |app| async move {
 });
 
 // R7643-4.2-05
-both!(a_cycle_of_groups_does_no_harm, |app| async move {
+both!(a_cycle_of_groups_is_accepted, |app| async move {
     let ids = people(&app, 1).await;
     let first = app.create_group("First", &[&ids[0]]).await;
     let second = app.create_group("Second", &[id(&first)]).await;
@@ -283,7 +283,7 @@ both!(a_cycle_of_groups_does_no_harm, |app| async move {
     let groups = groups_of(&app, &ids[0]).await;
     assert_eq!(groups.len(), 2, "{groups:?}");
     assert!(groups.contains(&(id(&first).to_owned(), "direct".to_owned())));
-    // A group is not its own member.
+    // A group is not a member of itself.
     let itself = app.edit(&path, add(&[id(&first)])).await.expect(200);
     assert!(!member_ids(&itself).contains(&id(&first).to_owned()));
     app.delete(&path).await.expect(204);
@@ -291,7 +291,7 @@ both!(a_cycle_of_groups_does_no_harm, |app| async move {
 });
 
 // R7643-4.2-06
-both!(the_deleted_leave_their_groups, |app| async move {
+both!(deletion_removes_memberships, |app| async move {
     let ids = people(&app, 2).await;
     let inner = app.create_group("Inner", &as_strs(&ids)).await;
     let outer = app.create_group("Outer", &[id(&inner), &ids[0]]).await;
@@ -310,7 +310,7 @@ both!(the_deleted_leave_their_groups, |app| async move {
 });
 
 // L-11, R7644-3.4.2.2-07, R7644-3.9-03
-both!(members_of_a_group_can_be_asked_for, |app| async move {
+both!(groups_can_be_filtered_by_members, |app| async move {
     let ids = people(&app, 2).await;
     app.create_group("Both", &as_strs(&ids)).await;
     app.create_group("One", &[&ids[0]]).await;
@@ -335,7 +335,7 @@ both!(members_of_a_group_can_be_asked_for, |app| async move {
     );
     assert_eq!(found("not (members pr)".to_owned()).await, set(&["None"]));
 
-    // Entra leaves the members out of its lookups.
+    // Entra excludes the members from its lookups.
     let page = app
         .list("/Groups", &[("excludedAttributes", "members")])
         .await;
@@ -347,7 +347,7 @@ both!(members_of_a_group_can_be_asked_for, |app| async move {
     );
 });
 
-both!(users_can_be_asked_for_by_their_groups, |app| async move {
+both!(users_can_be_filtered_by_groups, |app| async move {
     let ids = people(&app, 3).await;
     let inner = app.create_group("Inner", &[&ids[0]]).await;
     let outer = app.create_group("Outer", &[id(&inner), &ids[1]]).await;
@@ -361,7 +361,7 @@ both!(users_can_be_asked_for_by_their_groups, |app| async move {
     );
 });
 
-both!(a_put_makes_the_members_what_it_says, |app| async move {
+both!(a_put_replaces_the_members, |app| async move {
     let ids = people(&app, 4).await;
     let group = app.create_group("A", &as_strs(&ids[..3])).await;
     let path = format!("/Groups/{}", id(&group));
@@ -379,7 +379,7 @@ both!(a_put_makes_the_members_what_it_says, |app| async move {
 });
 
 // R7644-3.5.2-19
-both!(parallel_edits_of_one_group_all_count, |app| async move {
+both!(parallel_edits_of_one_group_all_apply, |app| async move {
     let ids = people(&app, 30).await;
     let group = app.create_group("Busy", &as_strs(&ids[..10])).await;
     let path = format!("/Groups/{}", id(&group));
@@ -399,7 +399,7 @@ both!(parallel_edits_of_one_group_all_count, |app| async move {
 });
 
 both_alone!(
-    fifty_thousand_members_in_one_put,
+    one_put_accepts_fifty_thousand_members,
     |database: Database| async move {
         const COUNT: usize = 50_000;
         let server = Server::start(&database);
@@ -414,7 +414,7 @@ both_alone!(
         assert_eq!(replaced["members"].as_array().unwrap().len(), COUNT);
         assert_eq!(member_ids(&app.group(id(&group)).await), ids);
 
-        // Its echo changes nothing, and one fewer is one fewer.
+        // Sending it back changes nothing, and a PUT without one member removes one member.
         let echoed = app.put(&path, &replaced).await.expect(200);
         assert_eq!(echoed["meta"], replaced["meta"]);
         let mut renamed = body.clone();
@@ -424,7 +424,7 @@ both_alone!(
         let renamed = app.put(&path, &renamed).await.expect(200);
         assert_ne!(renamed["meta"], replaced["meta"]);
         assert_eq!(renamed["members"][COUNT - 1]["display"], "somebody");
-        // The answer to a PATCH spares us the long list.
+        // The response to a PATCH omits the long list.
         app.edit(&path, remove(&ids[7])).await.expect(204);
         let one_fewer = member_ids(&app.group(id(&group)).await);
         assert_eq!(one_fewer.len(), COUNT - 1);
@@ -435,7 +435,7 @@ both_alone!(
 );
 
 both_alone!(
-    an_answer_to_a_patch_leaves_out_a_long_list,
+    a_patch_response_omits_a_long_member_list,
     |database: Database| async move {
         let server = Server::start_with(&database, &["--patch-answer-members", "2"], &[]);
         let app = server.admin();
@@ -447,7 +447,7 @@ both_alone!(
         let quiet = app.edit(&path, add(&[&ids[2]])).await;
         assert_eq!(quiet.header("location"), group["meta"]["location"]);
         quiet.expect(204);
-        // A selection is a wish for content (RFC 7644 section 3.5.2).
+        // A selection asks for content (RFC 7644 section 3.5.2).
         let asked = format!("{path}?attributes=members");
         let whole = app.edit(&asked, remove(&ids[0])).await.expect(200);
         assert_eq!(member_ids(&whole), sorted(&ids[1..]));
@@ -456,7 +456,7 @@ both_alone!(
 
 // R7643-2.3.7-03
 both_alone!(
-    unknown_members_are_refused_where_it_is_so_set,
+    unknown_members_are_rejected_if_configured,
     |database: Database| async move {
         let server = Server::start_with(&database, &["--unknown-members", "refuse"], &[]);
         let app = server.admin();
@@ -479,7 +479,7 @@ both_alone!(
     }
 );
 
-both!(names_follow_what_they_name, |app| async move {
+both!(display_names_follow_renames, |app| async move {
     let ids = people(&app, 2).await;
     let members = json!([{ "value": ids[0] }, { "value": ids[1], "display": "given" }]);
     let body = json!({ "displayName": "Old", "members": members });
@@ -505,7 +505,7 @@ both!(names_follow_what_they_name, |app| async move {
 });
 
 both!(
-    members_and_groups_can_be_chosen_or_left_out,
+    members_and_groups_can_be_included_or_excluded,
     |app| async move {
         let ids = people(&app, 1).await;
         let group = app.create_group("A", &[&ids[0]]).await;

@@ -1,6 +1,6 @@
-//! What every story stands on: the real server on both databases, a tenant of its own for each test,
-//! and a client to tell the story with. A shared server for each database serves most tests; those
-//! that need settings or stop the server start their own.
+//! Test harness: the real server on both databases, a tenant for each test, and a client. A shared
+//! server per database serves most tests; tests that need settings or stop the server start their
+//! own.
 
 mod client;
 pub mod cluster;
@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use serde_json::{Value, json};
 
 pub use client::{Client, Page, Reply, SCIM, id, member_ids, percent_encode, texts, with_query};
-pub use server::{Database, PATIENCE, Server};
+pub use server::{Database, TIMEOUT, Server};
 
 /// The configuration file that declares types for the tests.
 pub const TYPES: &str = concat!(
@@ -29,11 +29,11 @@ pub const TYPES: &str = concat!(
     "/tests/fixtures/types/rollcall.toml"
 );
 
-/// Tells a story on both databases: `name::sqlite` and `name::postgres`.
+/// Runs a test on both databases: `name::sqlite` and `name::postgres`.
 macro_rules! both {
-    ($name:ident, $story:expr $(,)?) => {
+    ($name:ident, $test:expr $(,)?) => {
         fn $name(backend: crate::harness::Backend) {
-            crate::harness::tell(backend, $story);
+            crate::harness::run_shared(backend, $test);
         }
 
         mod $name {
@@ -51,11 +51,11 @@ macro_rules! both {
 }
 pub(crate) use both;
 
-/// The same for a story that starts servers itself: it gets an empty database.
+/// As `both`, for a test that starts servers itself: it gets an empty database.
 macro_rules! both_alone {
-    ($name:ident, $story:expr $(,)?) => {
+    ($name:ident, $test:expr $(,)?) => {
         fn $name(backend: crate::harness::Backend) {
-            crate::harness::tell_alone(backend, $story);
+            crate::harness::run_alone(backend, $test);
         }
 
         mod $name {
@@ -75,9 +75,9 @@ pub(crate) use both_alone;
 
 /// As `both`, on a server with the types and extensions of `tests/fixtures/types`.
 macro_rules! both_typed {
-    ($name:ident, $story:expr $(,)?) => {
+    ($name:ident, $test:expr $(,)?) => {
         fn $name(backend: crate::harness::Backend) {
-            crate::harness::tell_typed(backend, $story);
+            crate::harness::run_typed(backend, $test);
         }
 
         mod $name {
@@ -101,12 +101,12 @@ pub enum Backend {
     Postgres,
 }
 
-/// A running server and a tenant in it that nobody else uses.
+/// A running server and a tenant on it that no other test uses.
 pub struct TestApp {
     pub server: &'static Server,
     pub database: &'static Database,
     pub tenant: String,
-    /// With the scope `scim`. The app itself stands for it: `app.get(..)`.
+    /// A client with the scope `scim`, to which the app dereferences: `app.get(..)`.
     pub client: Client,
 }
 
@@ -117,12 +117,13 @@ impl TestApp {
         Some(Self::in_new_tenant(database, server).await)
     }
 
-    /// One more tenant on the same server.
+    /// Creates another tenant on the same server.
     pub async fn neighbour(&self) -> Self {
         Self::in_new_tenant(self.database, self.server).await
     }
 
-    /// On a server of its own, for what one server keeps for all its tenants. It runs to the end of the tests.
+    /// Starts a server of its own, for state that a server shares between its tenants. It runs
+    /// until the tests end.
     pub async fn alone(backend: Backend) -> Option<Self> {
         let database: &'static Database = Box::leak(Box::new(Database::fresh(backend)?));
         let server = Box::leak(Box::new(Server::start(database)));
@@ -147,7 +148,7 @@ impl TestApp {
         app
     }
 
-    /// One more tenant on the same server, which takes the standards to the letter.
+    /// Creates another tenant on the same server, with strict compatibility.
     pub async fn strict(&self) -> Self {
         let app = self.neighbour().await;
         app.set(&json!({ "compatibility": "strict" })).await;
@@ -161,30 +162,30 @@ impl TestApp {
         assert_eq!(set.status, 200, "{set:?}");
     }
 
-    /// Another client of this tenant, with a token of these scopes.
+    /// Returns another client of this tenant, with a token of these scopes.
     pub async fn client_with_scopes(&self, scopes: &[&str]) -> Client {
         static NEXT: AtomicU32 = AtomicU32::new(1);
         let name = format!("token-{}", NEXT.fetch_add(1, Ordering::Relaxed));
         Client::new(&self.server.address, &self.token(&name, scopes).await)
     }
 
-    /// Another client of this tenant, which reads these fields alone.
+    /// Returns another client of this tenant that reads only these fields.
     pub async fn limited(&self, fields: &[&str]) -> Client {
         let name = format!("limited-{}", fields.join("-"));
-        let wish =
+        let new_token =
             json!({ "tenant": self.tenant, "name": name, "scopes": ["read"], "fields": fields });
-        Client::new(&self.server.address, &self.make_token(&wish).await)
+        Client::new(&self.server.address, &self.make_token(&new_token).await)
     }
 
-    /// A new token of this tenant.
+    /// Creates a token of this tenant.
     pub async fn token(&self, name: &str, scopes: &[&str]) -> String {
-        let wish = json!({ "tenant": self.tenant, "name": name, "scopes": scopes });
-        self.make_token(&wish).await
+        let new_token = json!({ "tenant": self.tenant, "name": name, "scopes": scopes });
+        self.make_token(&new_token).await
     }
 
-    async fn make_token(&self, wish: &Value) -> String {
+    async fn make_token(&self, new_token: &Value) -> String {
         let admin = self.server.admin().site();
-        let created = admin.post("/admin/v1/tokens", wish).await;
+        let created = admin.post("/admin/v1/tokens", new_token).await;
         assert_eq!(created.status, 201, "{created:?}");
         let token = created.body["token"].as_str();
         token.expect("a token in the answer").to_owned()
@@ -199,8 +200,8 @@ impl Deref for TestApp {
     }
 }
 
-/// Runs a story on the shared server of this database.
-pub fn tell<F>(backend: Backend, story: impl FnOnce(TestApp) -> F)
+/// Runs a test on the shared server of this database.
+pub fn run_shared<F>(backend: Backend, test: impl FnOnce(TestApp) -> F)
 where
     F: Future<Output = ()>,
 {
@@ -209,12 +210,12 @@ where
             return;
         };
         let _log = LogOnFailure(app.server);
-        story(app).await;
+        test(app).await;
     });
 }
 
-/// Runs a story on the shared server with declared types.
-pub fn tell_typed<F>(backend: Backend, story: impl FnOnce(TestApp) -> F)
+/// Runs a test on the shared server with declared types.
+pub fn run_typed<F>(backend: Backend, test: impl FnOnce(TestApp) -> F)
 where
     F: Future<Output = ()>,
 {
@@ -223,21 +224,21 @@ where
             return;
         };
         let _log = LogOnFailure(server);
-        story(TestApp::in_new_tenant(database, server).await).await;
+        test(TestApp::in_new_tenant(database, server).await).await;
     });
 }
 
-/// Runs a story on an empty database, where this machine has one.
-pub fn tell_alone<F>(backend: Backend, story: impl FnOnce(Database) -> F)
+/// Runs a test on an empty database, if this machine has one.
+pub fn run_alone<F>(backend: Backend, test: impl FnOnce(Database) -> F)
 where
     F: Future<Output = ()>,
 {
     if let Some(database) = Database::fresh(backend) {
-        runtime().block_on(story(database));
+        runtime().block_on(test(database));
     }
 }
 
-/// Connections live and die with the runtime that they were opened on: one for each test.
+/// Connections belong to the runtime that they were opened on, so each test has its own.
 pub fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -245,7 +246,7 @@ pub fn runtime() -> tokio::runtime::Runtime {
         .expect("builds a runtime")
 }
 
-/// Tasks that run at the same time, to the end of all; answers in the order of the tasks.
+/// Runs the tasks concurrently; returns the results in their order.
 pub async fn together<T: Send + 'static>(
     tasks: impl IntoIterator<Item: Future<Output = T> + Send + 'static>,
 ) -> Vec<T> {
@@ -257,13 +258,13 @@ pub async fn together<T: Send + 'static>(
     answers
 }
 
-/// How often a test of crashes crashes: seldom in an ordinary run, and as often as `just crash` says.
+/// The number of crashes in a crash test: few in an ordinary run, and as many as `just crash` sets.
 pub fn rounds() -> usize {
     let wished = postgres::variable("ROLLCALL_TEST_CRASHES");
     wished.map_or(3, |text| text.parse().expect("a number of crashes"))
 }
 
-/// 128 bits that nobody can guess, as the hash keys of the standard library are.
+/// Returns 128 unpredictable bits, taken from the hash keys of the standard library.
 pub fn random_token() -> String {
     let bits = || RandomState::new().hash_one(0);
     format!("{:016x}{:016x}", bits(), bits())
@@ -299,7 +300,7 @@ fn shared_typed(backend: Backend) -> Option<&'static (Database, Server)> {
     place.get_or_init(start).as_ref()
 }
 
-/// Shows what the server said last, where a story fails.
+/// Prints the end of the server's log if a test fails.
 struct LogOnFailure(&'static Server);
 
 impl Drop for LogOnFailure {

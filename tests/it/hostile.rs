@@ -13,7 +13,7 @@ use crate::harness::{Client, TestApp, both_typed, sample, together};
 use crate::types::device;
 
 /// How long an answer may take on a busy machine before a test calls it hung.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 /// Requests at once: fewer than one tenant may have.
 const AT_ONCE: usize = 8;
 /// How deep members are looked for.
@@ -105,7 +105,7 @@ impl Case {
             raw.write(head.as_bytes());
             raw.read_reply().status
         } else if self.path.starts_with(STREAM) {
-            let opened = tokio::time::timeout(PATIENCE, client.open(&self.path, &[]));
+            let opened = tokio::time::timeout(TIMEOUT, client.open(&self.path, &[]));
             let opened = opened.await.map_err(|_| self.told("no answer"))?;
             opened.status().as_u16()
         } else {
@@ -113,7 +113,7 @@ impl Case {
             headers.extend(self.header.iter().map(|(name, value)| (&**name, &**value)));
             let body = self.body.clone().into_bytes();
             let sent = client.try_send(self.method.clone(), &self.path, &headers, body);
-            let sent = tokio::time::timeout(PATIENCE, sent).await;
+            let sent = tokio::time::timeout(TIMEOUT, sent).await;
             let reply = sent.map_err(|_| self.told("no answer"))?;
             reply
                 .map_err(|error| self.told(&format!("{error:?}")))?

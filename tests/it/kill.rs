@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::harness::cluster::Cluster;
 use crate::harness::load::{Dice, Load, Record};
-use crate::harness::{Client, Database, PATIENCE, Server, both_alone, rounds, runtime};
+use crate::harness::{Client, Database, TIMEOUT, Server, both_alone, rounds, runtime};
 
 /// A moment that nothing in the load knows of.
 async fn any_moment(load: &Load, dice: &mut Dice) {
@@ -41,7 +41,7 @@ impl Drop for Sum {
 
 /// Waits until a read is answered; on the way only "try again" may be said.
 async fn is_read(client: &Client) {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     loop {
         let reply = client.get("/Users?count=0").await;
         if reply.status == 200 {

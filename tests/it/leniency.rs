@@ -9,7 +9,7 @@ use rollcall::clock::{Clock as _, SystemClock};
 use serde_json::{Value, json};
 
 use crate::harness::{
-    PATIENCE, TestApp, both, both_typed, id, member_ids, sample, texts, with_query,
+    TIMEOUT, TestApp, both, both_typed, id, member_ids, sample, texts, with_query,
 };
 use crate::types::{DESK, PURPOSE, device};
 
@@ -374,7 +374,7 @@ both_typed!(history_has_the_values_as_they_were, |app| async move {
 /// The names in the log's lines about what was left out of requests for this resource, as soon as
 /// there are so many. The log is written beside the requests.
 async fn noted(app: &TestApp, resource: &str, count: usize) -> Vec<String> {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     loop {
         let log = app.server.log();
         let lines: Vec<String> = log

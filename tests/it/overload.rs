@@ -9,7 +9,7 @@ use crate::harness::raw::Raw;
 use crate::harness::{Client, Database, Reply, SCIM, Server, both_alone, id, random_token, sample};
 
 /// Longer than anything here takes.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A client of a tenant of its own, which has been there before.
 async fn client_of(database: &Database, server: &Server, tenant: &str) -> Client {
@@ -46,7 +46,7 @@ async fn flood(client: &Client, count: usize, inside: usize) -> (Vec<Reply>, Joi
     }
     let mut answered = Vec::new();
     while running.len() > inside {
-        let next = tokio::time::timeout(PATIENCE, running.join_next()).await;
+        let next = tokio::time::timeout(TIMEOUT, running.join_next()).await;
         answered.push(next.expect("an answer in time").unwrap().unwrap());
     }
     (answered, running)
@@ -201,7 +201,7 @@ async fn count(client: &Client, metric: &str) -> u64 {
 }
 
 async fn until_shut(client: &Client) {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     while count(client, "rollcall_http_connections_shut_total ").await == 0 {
         assert!(Instant::now() < deadline, "the connection is still open");
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -306,13 +306,13 @@ both_alone!(
             let (mut raw, sender) = (raw.another(), sender.clone());
             std::thread::spawn(move || sender.send((number, raw.read_reply())).ok());
         }
-        let (number, refused) = replies.recv_timeout(PATIENCE).unwrap();
+        let (number, refused) = replies.recv_timeout(TIMEOUT).unwrap();
         assert_eq!(refused.status, 503, "{} {}", refused.head, refused.body);
         assert!(refused.head.contains("retry-after: 1"), "{}", refused.head);
         assert!(refused.body.contains("large bodies"), "{}", refused.body);
         client.create_user("small@example.com").await;
         both[1 - number].write(body.as_bytes());
-        assert_eq!(replies.recv_timeout(PATIENCE).unwrap().1.status, 201);
+        assert_eq!(replies.recv_timeout(TIMEOUT).unwrap().1.status, 201);
         client.post("/Users", &photos(120_000)).await.expect(201);
     }
 );

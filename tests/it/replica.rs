@@ -5,7 +5,7 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use crate::harness::cluster::Cluster;
-use crate::harness::{Client, Database, PATIENCE, Server, id, runtime};
+use crate::harness::{Client, Database, TIMEOUT, Server, id, runtime};
 
 /// A primary, a standby that follows it at leisure, and a node that reads it for those who cannot write.
 struct Scene {
@@ -57,7 +57,7 @@ impl Scene {
     async fn is_used(&self) {
         let sql =
             "SELECT 1 FROM pg_stat_activity WHERE application_name = 'rollcall' AND state = 'idle'";
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         while !self.standby.finds(sql) {
             assert!(Instant::now() < deadline, "nobody reads the standby");
             self.title(&self.reader).await;
@@ -76,7 +76,7 @@ impl Scene {
 
     /// Waits until the reader sees it.
     async fn reader_sees(&self, title: &str) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         while self.title(&self.reader).await != title {
             assert!(Instant::now() < deadline, "the reader sees the past");
         }

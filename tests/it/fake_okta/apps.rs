@@ -1,12 +1,12 @@
-//! Apps: made, found, dressed, connected, switched off and deleted.
+//! Apps: create, find, configure, connect, deactivate and delete.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::door::{body, equals, only_query, page};
+use super::handler::{body, equals, only_query, page};
 use super::org::{App, Connection, Dialect, Mapping, Org, USER_TYPE, now};
-use super::wire::{Reply, Request};
+use super::http::{Reply, Request};
 use super::{assign, profile};
 
 const MEMBERS: [&str; 8] = [
@@ -34,7 +34,7 @@ pub fn route(
     Some(match (request.method.as_str(), segments) {
         ("GET", ["apps"]) => list(org, request),
         ("POST", ["apps"]) => create(org, request),
-        ("GET", ["apps", id]) => Reply::ok(shown(org, &org.apps[*id])),
+        ("GET", ["apps", id]) => Reply::ok(app_json(org, &org.apps[*id])),
         ("PUT", ["apps", id]) => replace(org, request, id),
         ("DELETE", ["apps", id]) => delete(org, id),
         ("POST", ["apps", id, "lifecycle", "activate"]) => {
@@ -73,30 +73,30 @@ pub fn app<'o>(org: &'o mut Org, id: &str) -> &'o mut App {
     org.apps.get_mut(id).expect("the route looked it up")
 }
 
-/// An app as Okta shows it.
-pub fn shown(org: &Org, app: &App) -> Value {
-    let mut shown = app.body.clone();
+/// Returns the app as Okta represents it.
+pub fn app_json(org: &Org, app: &App) -> Value {
+    let mut app_json = app.body.clone();
     let mode = match app.name.as_str() {
-        // Seen for catalogue apps.
+        // As observed for catalogue apps.
         "deelhr" => Value::Null,
         _ => json!(app.sign_on_mode()),
     };
-    shown.insert("signOnMode".into(), mode);
-    shown.insert("id".into(), json!(app.id));
-    shown.insert(
+    app_json.insert("signOnMode".into(), mode);
+    app_json.insert("id".into(), json!(app.id));
+    app_json.insert(
         "orn".into(),
         json!(format!("orn:okta:idp:00o1:apps:{}", app.id)),
     );
-    shown.insert("name".into(), json!(app.name));
-    shown.insert("label".into(), json!(app.label));
+    app_json.insert("name".into(), json!(app.name));
+    app_json.insert("label".into(), json!(app.label));
     let status = if app.is_active { "ACTIVE" } else { "INACTIVE" };
-    shown.insert("status".into(), json!(status));
-    shown.insert("created".into(), json!(now()));
-    shown.insert("lastUpdated".into(), json!(now()));
-    shown.insert("features".into(), json!(app.features));
+    app_json.insert("status".into(), json!(status));
+    app_json.insert("created".into(), json!(now()));
+    app_json.insert("lastUpdated".into(), json!(now()));
+    app_json.insert("features".into(), json!(app.features));
     let logo = json!([{ "name": "medium", "href": format!("{}/logo{}.png", org.url, app.logos), "type": "image/png" }]);
-    shown.insert("_links".into(), json!({ "logo": logo }));
-    Value::Object(shown)
+    app_json.insert("_links".into(), json!({ "logo": logo }));
+    Value::Object(app_json)
 }
 
 fn list(org: &mut Org, request: &Request) -> Reply {
@@ -124,7 +124,7 @@ fn list(org: &mut Org, request: &Request) -> Reply {
             let starts = starts.as_deref().unwrap_or_default();
             app.label.to_lowercase().starts_with(starts) || app.name.starts_with(starts)
         })
-        .map(|app| shown(org, app))
+        .map(|app| app_json(org, app))
         .collect();
     page(org, request, found, 20, 200)
 }
@@ -140,9 +140,9 @@ fn create(org: &mut Org, request: &Request) -> Reply {
     if label.is_empty() || label.chars().count() > 100 {
         return Reply::invalid("label: 1 to 100 characters");
     }
-    if let Some(missing) = missing(&given) {
-        org.complain(format!("{missing} is missing: {}", request.shown()));
-        return Reply::invalid(&format!("{missing}: The field cannot be left blank"));
+    if let Some(missing_member) = missing_member(&given) {
+        org.complain(format!("{missing_member} is missing: {}", request.app_json()));
+        return Reply::invalid(&format!("{missing_member}: The field cannot be left blank"));
     }
     let id = org.new_id("0oa");
     let name = match given.get("name").and_then(Value::as_str) {
@@ -179,13 +179,14 @@ fn create(org: &mut Org, request: &Request) -> Reply {
         pushes: BTreeMap::new(),
         attributes: Map::new(),
     };
-    let answer = shown(org, &app);
+    let answer = app_json(org, &app);
     org.apps.insert(id.clone(), app);
     org.note("application.lifecycle.create", &[&id], Ok(()));
     Reply::ok(answer)
 }
 
-/// Missing properties are lost, and the provisioning of a custom app is set back: only who has none may be replaced.
+/// A replacement drops missing properties and resets the provisioning of a custom app, so only apps
+/// without provisioning may be replaced.
 fn replace(org: &mut Org, request: &Request, id: &str) -> Reply {
     if !["bookmark", "oidc_client", "template_swa"].contains(&org.apps[id].name.as_str()) {
         org.complain(format!("PUT of the app {id}, which can provision"));
@@ -198,11 +199,11 @@ fn replace(org: &mut Org, request: &Request, id: &str) -> Reply {
     };
     let app = app(org, id);
     (app.label, app.body) = (label, given);
-    Reply::ok(shown(org, &org.apps[id]))
+    Reply::ok(app_json(org, &org.apps[id]))
 }
 
-/// What an app of this kind cannot be without.
-fn missing(given: &Map<String, Value>) -> Option<&'static str> {
+/// Returns the first member that an app of this kind requires and the request lacks.
+fn missing_member(given: &Map<String, Value>) -> Option<&'static str> {
     let given = Value::Object(given.clone());
     let lacks = |pointer: &str| given.pointer(pointer).is_none_or(Value::is_null);
     let name = given["name"].as_str();
@@ -248,7 +249,7 @@ fn delete(org: &mut Org, id: &str) -> Reply {
     Reply::empty()
 }
 
-/// Takes all group assignments away, and their people with them.
+/// Removes all group assignments, and with them the assigned users.
 fn deactivate(org: &mut Org, id: &str) -> Reply {
     let groups: Vec<String> = org.apps[id].groups.keys().cloned().collect();
     for group in groups {
@@ -259,7 +260,7 @@ fn deactivate(org: &mut Org, id: &str) -> Reply {
     Reply::ok(json!({}))
 }
 
-/// One part called `file`, of a kind and size that Okta takes.
+/// Accepts one part called `file`, of a type and size that Okta accepts.
 fn logo(org: &mut Org, request: &Request, id: &str) -> Reply {
     let kind = request.header("content-type");
     let text = String::from_utf8_lossy(&request.body).into_owned();
@@ -280,7 +281,7 @@ fn logo(org: &mut Org, request: &Request, id: &str) -> Reply {
     Reply::new(201, Value::Null).with("location", place)
 }
 
-/// 200 with UNKNOWN where provisioning is out of reach.
+/// Answers 200 with UNKNOWN if the app has no provisioning.
 fn connection(app: &App) -> Value {
     match app.connection.as_ref().filter(|_| app.is_by_api()) {
         None => json!({ "status": "UNKNOWN", "profile": { "authScheme": "UNKNOWN" } }),
@@ -292,8 +293,8 @@ fn connection(app: &App) -> Value {
     }
 }
 
-/// What a POST wishes, where the app can have it by API at all.
-pub fn wished_connection(org: &Org, id: &str, request: &Request) -> Option<Connection> {
+/// Returns the connection that a POST asks for, if the app supports it by API.
+pub fn requested_connection(org: &Org, id: &str, request: &Request) -> Option<Connection> {
     let app = org.apps.get(id).filter(|app| app.is_by_api())?;
     let wish = request.json()?;
     let token = wish["profile"]["token"].as_str()?;
@@ -314,7 +315,7 @@ fn connect(
     only_query(org, request, &["activate"]);
     let given = body(org, request, &["baseUrl", "profile"]);
     if given["profile"]["authScheme"].as_str().is_none() {
-        org.complain(format!("no authScheme: {}", request.shown()));
+        org.complain(format!("no authScheme: {}", request.app_json()));
     }
     match outside {
         None => Reply::ok(connection(&org.apps[id])),
@@ -325,7 +326,7 @@ fn connect(
             &[&problem],
         ),
         Some(Ok(())) => {
-            let connection_made = wished_connection(org, id, request);
+            let connection_made = requested_connection(org, id, request);
             let app = app(org, id);
             app.connection = connection_made;
             Reply::ok(connection(app))
@@ -376,7 +377,7 @@ fn switch(org: &mut Org, request: &Request, id: &str) -> Reply {
             _ => {}
         }
     }
-    // These apps push groups as soon as they provision.
+    // These apps push groups as soon as they provision users.
     if !app.features.contains(&"GROUP_PUSH") {
         app.features.push("GROUP_PUSH");
     }

@@ -1,16 +1,16 @@
-//! People and groups, who has which app, and which groups are pushed.
+//! Users, groups, app assignments and group push.
 
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
 use super::apps::app;
-use super::door::{Holder, body, equals, only_query, page};
+use super::handler::{Holder, body, equals, only_query, page};
 use super::org::{AppUser, Group, Job, Org, Push, User, now};
-use super::wire::{Reply, Request};
+use super::http::{Reply, Request};
 
-/// `users`, `groups` and `api-tokens`.
-pub fn route_people(
+/// Handles `users`, `groups` and `api-tokens`.
+pub fn route_directory(
     org: &mut Org,
     request: &Request,
     segments: &[&str],
@@ -18,7 +18,7 @@ pub fn route_people(
 ) -> Option<Reply> {
     Some(match (request.method.as_str(), segments) {
         ("GET", ["users", "me"]) => match holder.user.as_deref().and_then(|id| org.users.get(id)) {
-            Some(user) => Reply::ok(shown_user(user)),
+            Some(user) => Reply::ok(user_json(user)),
             None => Reply::not_found("me"),
         },
         ("GET", ["users"]) => search(org, request, "profile.login"),
@@ -32,7 +32,7 @@ pub fn route_people(
             Reply::empty()
         }
         ("GET", ["groups", id]) => match org.groups.get(*id) {
-            Some(group) => Reply::ok(shown_group(group)),
+            Some(group) => Reply::ok(group_json(group)),
             None => Reply::not_found(id),
         },
         ("GET", ["groups", id, "users"]) => {
@@ -40,19 +40,19 @@ pub fn route_people(
             let Some(group) = org.groups.get(*id) else {
                 return Some(Reply::not_found(id));
             };
-            let members = group.members.iter().map(|id| shown_user(&org.users[id]));
+            let members = group.members.iter().map(|id| user_json(&org.users[id]));
             let members = members.collect();
             page(org, request, members, 1000, 1000)
         }
         (_, ["users", id, ..]) if user_id(org, id).is_none() => Reply::not_found(id),
-        ("GET", ["users", id]) => Reply::ok(shown_user(&org.users[&user_id(org, id)?])),
+        ("GET", ["users", id]) => Reply::ok(user_json(&org.users[&user_id(org, id)?])),
         ("GET", ["users", id, "roles"]) => Reply::ok(roles(org, id)),
         ("PUT", ["users", id]) => {
             let given = body(org, request, &["profile", "credentials"]);
             let profile = given["profile"].as_object().cloned().unwrap_or_default();
             let id = user_id(org, id)?;
             change_profile(org, &id, profile);
-            Reply::ok(shown_user(&org.users[&id]))
+            Reply::ok(user_json(&org.users[&id]))
         }
         ("POST", ["users", id, "lifecycle", step @ ("activate" | "deactivate")]) => {
             let id = user_id(org, id)?;
@@ -67,7 +67,7 @@ pub fn route_people(
     })
 }
 
-/// A user by id or login.
+/// Finds a user by id or login.
 fn user_id(org: &Org, text: &str) -> Option<String> {
     let by_login = || org.user_by_login(text).map(|user| user.id.clone());
     org.users
@@ -76,7 +76,7 @@ fn user_id(org: &Org, text: &str) -> Option<String> {
         .or_else(by_login)
 }
 
-pub fn shown_user(user: &User) -> Value {
+pub fn user_json(user: &User) -> Value {
     let status = if user.is_active {
         "ACTIVE"
     } else {
@@ -85,7 +85,7 @@ pub fn shown_user(user: &User) -> Value {
     json!({ "id": user.id, "status": status, "created": now(), "profile": user.profile, "credentials": {} })
 }
 
-pub fn shown_group(group: &Group) -> Value {
+pub fn group_json(group: &Group) -> Value {
     let kind = if group.is_built_in {
         "BUILT_IN"
     } else {
@@ -97,7 +97,7 @@ pub fn shown_group(group: &Group) -> Value {
     })
 }
 
-/// Lists, or finds by the one attribute that setup knows people and groups by.
+/// Lists users or groups, or finds one by the attribute that setup searches by.
 fn search(org: &mut Org, request: &Request, attribute: &str) -> Reply {
     only_query(org, request, &["search", "limit", "after", "q"]);
     let query = request.query();
@@ -105,7 +105,7 @@ fn search(org: &mut Org, request: &Request, attribute: &str) -> Reply {
         Some(None) => {
             org.complain(format!(
                 "a search that Okta does not have: {}",
-                request.shown()
+                request.describe()
             ));
             return Reply::error(400, "E0000031", "Invalid search criteria.");
         }
@@ -116,13 +116,13 @@ fn search(org: &mut Org, request: &Request, attribute: &str) -> Reply {
         org.users
             .values()
             .filter(|user| is(user.login()))
-            .map(shown_user)
+            .map(user_json)
             .collect()
     } else {
         org.groups
             .values()
             .filter(|group| is(&group.name))
-            .map(shown_group)
+            .map(group_json)
             .collect()
     };
     let (default, max) = if attribute == "profile.login" {
@@ -139,7 +139,7 @@ fn new_user(org: &mut Org, request: &Request) -> Reply {
     match &given["profile"] {
         Value::Object(profile) => {
             let id = org.add_user(profile.clone());
-            Reply::ok(shown_user(&org.users[&id]))
+            Reply::ok(user_json(&org.users[&id]))
         }
         _ => Reply::invalid("profile"),
     }
@@ -153,7 +153,7 @@ fn roles(org: &Org, user: &str) -> Value {
 }
 
 fn api_tokens(org: &Org) -> Value {
-    let shown = org.tokens.iter().map(|token| {
+    let describe = org.tokens.iter().map(|token| {
         let expires = super::org::now_s() + token.days_left * 86_400 + 60;
         let expires = jiff::Timestamp::from_second(expires).expect("a time");
         json!({
@@ -161,10 +161,10 @@ fn api_tokens(org: &Org) -> Value {
             "tokenWindow": "P30D", "expiresAt": expires.to_string(), "clientName": "Okta API",
         })
     });
-    json!(shown.collect::<Vec<_>>())
+    json!(describe.collect::<Vec<_>>())
 }
 
-/// `apps/{id}/users`, `apps/{id}/groups` and `apps/{id}/group-push`.
+/// Handles `apps/{id}/users`, `apps/{id}/groups` and `apps/{id}/group-push`.
 pub fn route(org: &mut Org, request: &Request, segments: &[&str]) -> Option<Reply> {
     Some(match (request.method.as_str(), segments) {
         ("GET", ["apps", id, "users"]) => {
@@ -172,7 +172,7 @@ pub fn route(org: &mut Org, request: &Request, segments: &[&str]) -> Option<Repl
             let users = org.apps[*id]
                 .users
                 .values()
-                .map(|user| shown_app_user(org, user))
+                .map(|user| app_user_json(org, user))
                 .collect();
             page(org, request, users, 50, 500)
         }
@@ -181,7 +181,7 @@ pub fn route(org: &mut Org, request: &Request, segments: &[&str]) -> Option<Repl
             Reply::not_found(&format!("{user} (AppUser)"))
         }
         ("GET", ["apps", id, "users", user]) => {
-            Reply::ok(shown_app_user(org, &org.apps[*id].users[*user]))
+            Reply::ok(app_user_json(org, &org.apps[*id].users[*user]))
         }
         ("DELETE", ["apps", id, "users", user]) => {
             only_query(org, request, &["sendEmail"]);
@@ -217,7 +217,7 @@ pub fn route(org: &mut Org, request: &Request, segments: &[&str]) -> Option<Repl
             let source = query.get("sourceGroupId");
             let pushes = org.apps[*id].pushes.values();
             let pushes = pushes.filter(|push| source.is_none_or(|source| *source == push.source));
-            let pushes = pushes.map(shown_push).collect();
+            let pushes = pushes.map(push_json).collect();
             page(org, request, pushes, 100, 1000)
         }
         ("POST", ["apps", id, "group-push", "mappings"]) => new_push(org, request, id),
@@ -227,7 +227,7 @@ pub fn route(org: &mut Org, request: &Request, segments: &[&str]) -> Option<Repl
             Reply::not_found(push)
         }
         ("GET", ["apps", id, "group-push", "mappings", push]) => {
-            Reply::ok(shown_push(&org.apps[*id].pushes[*push]))
+            Reply::ok(push_json(&org.apps[*id].pushes[*push]))
         }
         ("PATCH", ["apps", id, "group-push", "mappings", push]) => {
             switch_push(org, request, id, push)
@@ -239,7 +239,7 @@ pub fn route(org: &mut Org, request: &Request, segments: &[&str]) -> Option<Repl
     })
 }
 
-fn shown_app_user(org: &Org, user: &AppUser) -> Value {
+fn app_user_json(org: &Org, user: &AppUser) -> Value {
     let login = org.users.get(&user.user).map(super::org::User::login);
     json!({
         "id": user.user, "externalId": user.external_id, "scope": user.scope, "status": user.status,
@@ -262,8 +262,8 @@ fn assign_user(org: &mut Org, request: &Request, id: &str) -> Reply {
             .as_object()
             .is_some_and(|profile| !profile.is_empty())
     {
-        // With profile push on, mapped attributes are refused.
-        org.complain(format!("a profile with an assignment: {}", request.shown()));
+        // With profile push on, Okta rejects mapped attributes.
+        org.complain(format!("a profile with an assignment: {}", request.describe()));
     }
     if !org.users[user].is_active {
         return Reply::error(403, "E0000117", "Cannot assign an inactive user");
@@ -273,7 +273,7 @@ fn assign_user(org: &mut Org, request: &Request, id: &str) -> Reply {
     }
     add_app_user(org, id, user, "USER");
     org.note("application.user_membership.add", &[id, user], Ok(()));
-    Reply::ok(shown_app_user(org, &org.apps[id].users[user]))
+    Reply::ok(app_user_json(org, &org.apps[id].users[user]))
 }
 
 pub fn add_app_user(org: &mut Org, id: &str, user: &str, scope: &'static str) {
@@ -293,7 +293,7 @@ pub fn add_app_user(org: &mut Org, id: &str, user: &str, scope: &'static str) {
     }
 }
 
-/// Takes the app away from the user, who is deactivated in it where that is switched on.
+/// Removes the app from the user, and deactivates the user in it if that feature is on.
 pub fn unassign_user(org: &mut Org, id: &str, user: &str) {
     let app = app(org, id);
     let Some(row) = app.users.remove(user) else {
@@ -356,7 +356,7 @@ pub fn unassign_group(org: &mut Org, id: &str, group: &str) {
     org.note("group.application_assignment.remove", &[id, group], Ok(()));
 }
 
-fn shown_push(push: &Push) -> Value {
+fn push_json(push: &Push) -> Value {
     json!({
         "id": push.id, "sourceGroupId": push.source, "targetGroupId": push.target,
         "status": push.status, "errorSummary": push.error, "created": now(), "lastPush": null,
@@ -408,14 +408,14 @@ fn new_push(org: &mut Org, request: &Request, id: &str) -> Reply {
         pushed_members: BTreeSet::new(),
     };
     // As recorded live; the specification says 201.
-    let answer = Reply::ok(shown_push(&push));
+    let answer = Reply::ok(push_json(&push));
     let app = app(org, id);
     app.pushes.insert(push_id.clone(), push);
     push_soon(org, id, &push_id, true);
     answer
 }
 
-/// Pushes a group where that is switched on.
+/// Pushes a group if pushing is on.
 pub fn push_soon(org: &mut Org, id: &str, push: &str, is_full: bool) {
     let app = &org.apps[id];
     if app.does("GROUP_PUSH") && app.pushes[push].status == "ACTIVE" {
@@ -439,7 +439,7 @@ fn switch_push(org: &mut Org, request: &Request, id: &str, push: &str) -> Reply 
         .get_mut(push)
         .expect("the route looked it up");
     row.status = status;
-    let answer = Reply::ok(shown_push(row));
+    let answer = Reply::ok(push_json(row));
     push_soon(org, id, push, true);
     answer
 }
@@ -451,7 +451,7 @@ fn delete_push(org: &mut Org, request: &Request, id: &str, push: &str) -> Reply 
         Some("true") => true,
         Some("false") => false,
         _ => {
-            org.complain(format!("deleteTargetGroup is missing: {}", request.shown()));
+            org.complain(format!("deleteTargetGroup is missing: {}", request.describe()));
             return Reply::invalid("deleteTargetGroup: must be given");
         }
     };
@@ -469,7 +469,7 @@ fn delete_push(org: &mut Org, request: &Request, id: &str, push: &str) -> Reply 
     Reply::empty()
 }
 
-// What changes in Okta, and what follows for the apps.
+// Changes in Okta, and their effects on the apps.
 
 pub fn change_profile(org: &mut Org, id: &str, profile: Map<String, Value>) {
     org.users
@@ -477,7 +477,7 @@ pub fn change_profile(org: &mut Org, id: &str, profile: Map<String, Value>) {
         .expect("the user")
         .profile
         .extend(profile);
-    for (app, row) in having(org, id) {
+    for (app, row) in apps_of_user(org, id) {
         if org.apps[&app].does("PUSH_PROFILE_UPDATES") && row.external_id.is_some() {
             let user = id.to_owned();
             org.jobs.push_back(Job::Update { app, user });
@@ -487,18 +487,18 @@ pub fn change_profile(org: &mut Org, id: &str, profile: Map<String, Value>) {
 
 pub fn deactivate_user(org: &mut Org, id: &str) {
     org.users.get_mut(id).expect("the user").is_active = false;
-    for (app, _) in having(org, id) {
+    for (app, _) in apps_of_user(org, id) {
         unassign_user(org, &app, id);
     }
 }
 
-fn having(org: &Org, user: &str) -> Vec<(String, AppUser)> {
+fn apps_of_user(org: &Org, user: &str) -> Vec<(String, AppUser)> {
     let apps = org.apps.values();
     apps.filter_map(|app| Some((app.id.clone(), app.users.get(user)?.clone())))
         .collect()
 }
 
-/// After a group got other members or another name.
+/// Queues the push of a group after its members or name changed.
 pub fn follow_group(org: &mut Org, group: &str) {
     let ids: Vec<String> = org.apps.keys().cloned().collect();
     for id in ids {

@@ -1,4 +1,4 @@
-//! What people do in Okta's Admin Console, and in the directory.
+//! Actions of admins in Okta's Admin Console, and changes in the directory.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::org::{ApiToken, Connection, Dialect, Job, Org, ServiceApp};
 use super::{FakeOkta, assign, push};
 
-/// The actions that an app can be given.
+/// The actions that an admin can switch on for an app.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Click {
     Create,
@@ -16,11 +16,11 @@ pub enum Click {
     SyncPassword,
 }
 
-/// What the admin types into the form of the API integration.
+/// The values that an admin types into the form of the API integration.
 #[derive(Debug, Clone, Copy)]
 pub struct Typed<'t> {
     pub base_url: &'t str,
-    /// The field for the token, as typed.
+    /// The value of the token field.
     pub token: &'t str,
 }
 
@@ -44,7 +44,7 @@ impl FakeOkta {
         token
     }
 
-    /// Changes the token that there is.
+    /// Changes the existing token.
     pub fn change_token(&self, change: impl FnOnce(&mut ApiToken)) {
         change(self.org().tokens.last_mut().expect("a token"));
     }
@@ -65,13 +65,13 @@ impl FakeOkta {
 
     // The directory.
 
-    /// A person with an account of this login, known by the part before the `@`.
+    /// Adds a user with this login, found by the part before the `@`.
     pub fn hire(&self, login: &str) -> String {
         let name = login.split(['@', '.']).next().unwrap_or(login);
         self.org().add_user(person(login, name, "Byron"))
     }
 
-    /// A group of these people (by id).
+    /// Adds a group with these members (by id).
     pub fn group(&self, name: &str, members: &[&str]) -> String {
         let mut org = self.org();
         let id = org.add_group(name, false);
@@ -108,7 +108,7 @@ impl FakeOkta {
         change(&mut org);
         assign::follow_group(&mut org, group);
         drop(org);
-        self.shared.tell();
+        self.shared.notify();
     }
 
     /// Changes attributes of a user's profile in Okta.
@@ -117,15 +117,15 @@ impl FakeOkta {
             panic!("no profile");
         };
         assign::change_profile(&mut self.org(), user, profile);
-        self.shared.tell();
+        self.shared.notify();
     }
 
     pub fn deactivate_user(&self, user: &str) {
         assign::deactivate_user(&mut self.org(), user);
-        self.shared.tell();
+        self.shared.notify();
     }
 
-    /// A new password, with Sync Password on.
+    /// Sets a new password, with Sync Password on.
     pub fn change_password(&self, app: &str, user: &str, password: &str) {
         let mut org = self.org();
         let row = org.apps.get_mut(app).expect("an app");
@@ -134,22 +134,24 @@ impl FakeOkta {
         let (app, user) = (app.to_owned(), user.to_owned());
         org.jobs.push_back(Job::Update { app, user });
         drop(org);
-        self.shared.tell();
+        self.shared.notify();
     }
 
-    // The clicks.
+    // Provisioning in the console.
 
-    /// All eight: Provisioning > Configure API Integration > Enable, base URL, token, Test, Save; then To App > Edit >
-    /// Create Users, Update User Attributes, Deactivate Users > Save.
+    /// Does all eight steps: Provisioning > Configure API Integration > Enable, base URL, token,
+    /// Test, Save; then To App > Edit > Create Users, Update User Attributes, Deactivate Users >
+    /// Save.
     ///
-    /// The error is what the console shows where the test of the connection fails; then nothing is saved.
+    /// Returns the error that the console shows if the connection test fails; then nothing is
+    /// saved.
     pub async fn click_through(&self, app: &str, typed: Typed<'_>) -> Result<(), String> {
         self.click_integration(app, typed).await?;
         self.click_to_app(app, &[Click::Create, Click::Update, Click::Deactivate]);
         Ok(())
     }
 
-    /// The API integration alone, with Okta's test of the connection against the real server.
+    /// Saves the API integration only, with Okta's connection test against the real server.
     pub async fn click_integration(&self, app: &str, typed: Typed<'_>) -> Result<(), String> {
         let connection = {
             let org = self.org();
@@ -191,7 +193,7 @@ impl FakeOkta {
         Ok(())
     }
 
-    /// To App > Edit > these boxes > Save. The tab is only there once the integration is saved.
+    /// To App > Edit > these boxes > Save. The tab appears only after the integration is saved.
     pub fn click_to_app(&self, app: &str, clicks: &[Click]) {
         let mut org = self.org();
         let app = org.apps.get_mut(app).expect("an app");
@@ -219,10 +221,10 @@ impl FakeOkta {
             .next();
         assign::push_soon(&mut org, app, &push.expect("a pushed group"), true);
         drop(org);
-        self.shared.tell();
+        self.shared.notify();
     }
 
-    /// Dashboard > Tasks > Retry Selected, for everybody of the app who failed.
+    /// Dashboard > Tasks > Retry Selected, for every failed user of the app.
     pub fn retry_failed(&self, app: &str) {
         let mut org = self.org();
         let rows = org.apps[app]
@@ -237,10 +239,10 @@ impl FakeOkta {
             .collect();
         org.jobs.extend(jobs);
         drop(org);
-        self.shared.tell();
+        self.shared.notify();
     }
 
-    /// Import > Import Now: everybody whom the app knows, page by page.
+    /// Import > Import Now: all users of the app, page by page.
     pub async fn import(&self, app: &str) -> Vec<Value> {
         let connection = self.connection(app);
         push::import(&push::client(), &connection, "/Users").await
@@ -255,7 +257,7 @@ impl FakeOkta {
 
     // What the console shows.
 
-    /// The one app with this label.
+    /// Returns the id of the only app with this label.
     #[track_caller]
     pub fn app(&self, label: &str) -> String {
         let org = self.org();
@@ -269,7 +271,7 @@ impl FakeOkta {
         found[0].clone()
     }
 
-    /// `PROVISIONED` and so on, and the id that the app gave the user.
+    /// Returns `PROVISIONED` or another status, and the id that the app assigned to the user.
     pub fn app_user(
         &self,
         app: &str,
@@ -280,14 +282,14 @@ impl FakeOkta {
         Some((row.status, row.sync_state, row.external_id.clone()))
     }
 
-    /// Our id of a user of the app.
+    /// Returns our id of a user of the app.
     #[track_caller]
     pub fn external_id(&self, app: &str, user: &str) -> String {
         let (status, sync, id) = self.app_user(app, user).expect("assigned");
         id.unwrap_or_else(|| panic!("{user} is not provisioned: {status} {sync}"))
     }
 
-    /// The reasons of everything that failed, from the System Log.
+    /// Returns the reasons of all failures in the System Log.
     pub fn failures(&self) -> Vec<String> {
         let org = self.org();
         let failed = org

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::door::{body, only_query};
+use super::handler::{body, only_query};
 use super::org::Org;
-use super::wire::{Reply, Request};
+use super::http::{Reply, Request};
 
 pub fn route(
     org: &mut Org,
@@ -19,10 +19,10 @@ pub fn route(
     }
     let reply = match (request.method.as_str(), segments) {
         ("GET", ["eventHooks"]) => {
-            Reply::ok(json!(org.hooks.values().map(shown).collect::<Vec<_>>()))
+            Reply::ok(json!(org.hooks.values().map(hook_json).collect::<Vec<_>>()))
         }
         ("POST", ["eventHooks"]) => create(org, request),
-        ("GET", ["eventHooks", id]) => Reply::ok(shown(&org.hooks[*id])),
+        ("GET", ["eventHooks", id]) => Reply::ok(hook_json(&org.hooks[*id])),
         ("PUT", ["eventHooks", id]) => {
             let given = body(org, request, &["name", "description", "events", "channel"]);
             let hook = org.hooks.get_mut(*id).expect("looked up above");
@@ -30,7 +30,7 @@ pub fn route(
                 hook[name] = given[name].clone();
             }
             hook["verificationStatus"] = json!("UNVERIFIED");
-            Reply::ok(shown(hook))
+            Reply::ok(hook_json(hook))
         }
         ("DELETE", ["eventHooks", id]) => {
             org.hooks.remove(*id);
@@ -50,7 +50,7 @@ pub fn route(
             };
             let hook = org.hooks.get_mut(*id).expect("looked up above");
             hook[name] = json!(value);
-            Reply::ok(shown(hook))
+            Reply::ok(hook_json(hook))
         }
         ("GET", ["logs"]) => logs(org, request),
         _ => return None,
@@ -58,8 +58,8 @@ pub fn route(
     Some(reply)
 }
 
-/// Secrets never come back.
-fn shown(hook: &Value) -> Value {
+/// Returns the hook without its secrets, as Okta does.
+fn hook_json(hook: &Value) -> Value {
     let mut hook = hook.clone();
     if let Some(scheme) = hook
         .pointer_mut("/channel/config/authScheme")
@@ -85,10 +85,10 @@ fn create(org: &mut Org, request: &Request) -> Reply {
     hook["status"] = json!("ACTIVE");
     hook["verificationStatus"] = json!("UNVERIFIED");
     org.hooks.insert(id, hook.clone());
-    Reply::ok(shown(&hook))
+    Reply::ok(hook_json(&hook))
 }
 
-/// Okta's question to the address of a hook: it must say the challenge again.
+/// Okta's verification request to a hook's URL: the hook must return the challenge.
 pub async fn challenge(http: &reqwest::Client, config: &Value) -> Result<(), String> {
     let uri = config["uri"].as_str().unwrap_or_default();
     let asked = http.get(uri).header("x-okta-verification-challenge", "v1");
@@ -115,7 +115,7 @@ fn logs(org: &mut Org, request: &Request) -> Reply {
     only_query(org, request, &known);
     let query = request.query();
     let filter = query.get("filter").map_or("", String::as_str);
-    let Some(wish) = Wish::read(filter) else {
+    let Some(parsed) = LogFilter::read(filter) else {
         org.complain(format!("a filter that Okta cannot parse: {filter}"));
         return Reply::error(400, "E0000053", "Invalid filter");
     };
@@ -132,7 +132,7 @@ fn logs(org: &mut Org, request: &Request) -> Reply {
     let rest = org.log.iter().enumerate().skip(start);
     let hits = rest.filter(|(_, event)| {
         let published = event["published"].as_str().unwrap_or_default();
-        since <= published && published < until && wish.fits(event)
+        since <= published && published < until && parsed.fits(event)
     });
     let hits: Vec<(usize, Value)> = hits
         .take(limit.min(org.page_size))
@@ -163,19 +163,19 @@ fn logs(org: &mut Org, request: &Request) -> Reply {
     )
 }
 
-/// The filters that are of use for one app: a target, an outcome, some events.
+/// The filters that are useful for one app: a target, an outcome, some events.
 #[derive(Default)]
-struct Wish {
+struct LogFilter {
     target: Option<String>,
     outcome: Option<String>,
     events: Vec<(String, bool)>,
 }
 
-impl Wish {
+impl LogFilter {
     fn read(filter: &str) -> Option<Self> {
-        let mut wish = Self::default();
+        let mut parsed = Self::default();
         if filter.is_empty() {
-            return Some(wish);
+            return Some(parsed);
         }
         for term in filter.split(" and ").flat_map(|part| part.split(" or ")) {
             let term = term.trim().trim_matches(['(', ')']);
@@ -187,14 +187,14 @@ impl Wish {
                 .strip_suffix('"')?
                 .to_owned();
             match (name, operator) {
-                ("target.id", "eq") => wish.target = Some(value),
-                ("outcome.result", "eq") => wish.outcome = Some(value),
-                ("eventType", "eq") => wish.events.push((value, true)),
-                ("eventType", "sw") => wish.events.push((value, false)),
+                ("target.id", "eq") => parsed.target = Some(value),
+                ("outcome.result", "eq") => parsed.outcome = Some(value),
+                ("eventType", "eq") => parsed.events.push((value, true)),
+                ("eventType", "sw") => parsed.events.push((value, false)),
                 _ => return None,
             }
         }
-        Some(wish)
+        Some(parsed)
     }
 
     fn fits(&self, event: &Value) -> bool {

@@ -1,4 +1,5 @@
-//! The org's authorization server: `private_key_jwt` and proofs of possession, checked as Okta checks them.
+//! The org's authorization server: verifies `private_key_jwt` and proofs of possession as Okta
+//! does.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -8,9 +9,9 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::org::{Access, Org, ServiceApp, now_s};
-use super::wire::{Reply, Request, form};
+use super::http::{Reply, Request, form};
 
-/// What Okta wants to see in a proof.
+/// The nonce that a proof must contain.
 const NONCE: &str = "nonceOfTheseStories";
 const ASSERTION: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
@@ -22,7 +23,7 @@ pub fn token(org: &mut Org, request: &Request) -> Reply {
         || !has("grant_type", "client_credentials")
         || !has("client_assertion_type", ASSERTION)
     {
-        org.complain(format!("no request for a token: {}", request.shown()));
+        org.complain(format!("no request for a token: {}", request.describe()));
         return Reply::oauth_error(400, "invalid_request", "The request is malformed.");
     }
     let assertion = form.get("client_assertion").map_or("", String::as_str);
@@ -30,7 +31,7 @@ pub fn token(org: &mut Org, request: &Request) -> Reply {
         Ok(app) => app,
         Err(text) => return Reply::oauth_error(401, "invalid_client", text),
     };
-    let bound_to = match proven(org, request, &app) {
+    let bound_to = match check_possession(org, request, &app) {
         Ok(bound_to) => bound_to,
         Err(reply) => return reply,
     };
@@ -61,7 +62,7 @@ pub fn token(org: &mut Org, request: &Request) -> Reply {
     Reply::ok(answer)
 }
 
-/// The service app that the assertion proves, signature and claims and all.
+/// Returns the service app that the assertion proves, after checking signature and claims.
 fn client(org: &mut Org, assertion: &str) -> Result<ServiceApp, &'static str> {
     let header = decode_header(assertion).map_err(|_| "The client_assertion is malformed.")?;
     let app = org.service_apps.iter().find(|app| {
@@ -89,7 +90,7 @@ fn client(org: &mut Org, assertion: &str) -> Result<ServiceApp, &'static str> {
     if claims["sub"] != claims["iss"] || issued > now_s() + 5 || ends > now_s() + 3600 {
         return Err("The client_assertion token has wrong claims.");
     }
-    once(org, &claims).map_err(|()| "The client_assertion token has already been used.")?;
+    check_unused(org, &claims).map_err(|()| "The client_assertion token has already been used.")?;
     Ok(app)
 }
 
@@ -97,8 +98,8 @@ fn number(claims: &Value, name: &str) -> i64 {
     claims[name].as_i64().unwrap_or(i64::MAX)
 }
 
-/// Whether this `jti` was never seen before.
-fn once(org: &mut Org, claims: &Value) -> Result<(), ()> {
+/// Fails if this `jti` was used before.
+fn check_unused(org: &mut Org, claims: &Value) -> Result<(), ()> {
     let id = claims["jti"].as_str().ok_or(())?.to_owned();
     if org.used_ids.insert(id) {
         Ok(())
@@ -107,9 +108,9 @@ fn once(org: &mut Org, claims: &Value) -> Result<(), ()> {
     }
 }
 
-/// The thumbprint of the key that the request was proven with, where the app demands that: without a proof, then
-/// without a nonce, each has its own refusal.
-fn proven(org: &mut Org, request: &Request, app: &ServiceApp) -> Result<Option<String>, Reply> {
+/// Returns the thumbprint of the key that the request proves, if the app requires a proof. A
+/// missing proof and a missing nonce are refused with different errors.
+fn check_possession(org: &mut Org, request: &Request, app: &ServiceApp) -> Result<Option<String>, Reply> {
     if !app.wants_proof {
         if !request.header("dpop").is_empty() {
             org.complain("a proof that nobody asked for");
@@ -128,7 +129,7 @@ fn proven(org: &mut Org, request: &Request, app: &ServiceApp) -> Result<Option<S
     Ok(Some(thumbprint))
 }
 
-/// Checks the proof of this very request (RFC 9449 section 4.3).
+/// Checks the proof for this request (RFC 9449 section 4.3).
 fn proof(org: &mut Org, request: &Request) -> Result<(String, Value), &'static str> {
     let text = request.header("dpop");
     let header = decode_header(text).map_err(|_| "The DPoP proof is malformed.")?;
@@ -157,7 +158,7 @@ fn proof(org: &mut Org, request: &Request) -> Result<(String, Value), &'static s
     if (number(&claims, "iat") - now_s()).abs() > 300 {
         return Err("The DPoP proof is too old.");
     }
-    once(org, &claims).map_err(|()| "The DPoP proof was used before.")?;
+    check_unused(org, &claims).map_err(|()| "The DPoP proof was used before.")?;
     let is_known = matches!(header.alg, Algorithm::RS256 | Algorithm::ES256);
     if !is_known {
         return Err("The DPoP proof has a wrong alg.");
@@ -167,7 +168,7 @@ fn proof(org: &mut Org, request: &Request) -> Result<(String, Value), &'static s
     Ok((thumbprint, claims))
 }
 
-/// Whether an access token comes in the way that it is bound to.
+/// Checks that an access token is sent with the scheme that it is bound to.
 pub fn check_access(
     org: &mut Org,
     request: &Request,
@@ -198,7 +199,7 @@ pub fn check_access(
             Err(refuse())
         }
         Err(text) => {
-            org.complain(format!("{text} {}", request.shown()));
+            org.complain(format!("{text} {}", request.describe()));
             Err(refuse())
         }
     }

@@ -1,22 +1,23 @@
-//! What an org holds. The rows are as plain as they can be: the form that Okta gives them is made where they are asked for.
+//! The state of an org. The rows are plain data; the functions that answer requests convert them to
+//! Okta's format.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use rollcall::clock::{Clock as _, SystemClock};
 use serde_json::{Map, Value, json};
 
-use super::wire::Request;
+use super::http::Request;
 
-/// Everything, behind one lock.
+/// The whole state, behind one lock.
 pub struct Org {
     pub url: String,
-    /// No page is larger, whatever is asked for.
+    /// The maximum page size, whatever a client asks for.
     pub page_size: usize,
     /// How far its clock is ahead of ours.
     pub clock_ahead_s: i64,
-    /// What its headers say is left of the window.
+    /// The remaining requests of the window, according to the rate limit headers.
     pub requests_left: u32,
-    /// Another host, for faults that lead there.
+    /// Another host, for faults that redirect there.
     pub elsewhere: Option<String>,
     pub tokens: Vec<ApiToken>,
     pub service_apps: Vec<ServiceApp>,
@@ -29,15 +30,15 @@ pub struct Org {
     pub hooks: BTreeMap<String, Value>,
     pub log: Vec<Value>,
     pub jobs: VecDeque<Job>,
-    /// A job is being done.
+    /// Whether a job is running.
     pub is_busy: bool,
-    /// The answer of a write is being held back.
+    /// Whether the answer to a write is being withheld.
     pub is_holding: bool,
     pub faults: Vec<Planned>,
-    /// Writes to the API so far.
+    /// The number of writes to the API.
     pub writes: usize,
     pub requests: Vec<Request>,
-    /// What no client of Okta may do. A story with one fails.
+    /// Violations of Okta's rules. Any violation fails the test.
     pub complaints: Vec<String>,
     number: u32,
 }
@@ -50,7 +51,7 @@ pub struct ApiToken {
     pub user: String,
     pub roles: Vec<&'static str>,
     pub is_expired: bool,
-    /// Bound to a network zone that nobody here is in.
+    /// Bound to a network zone that no client is in.
     pub is_elsewhere: bool,
     pub days_left: i64,
 }
@@ -65,7 +66,7 @@ pub struct ServiceApp {
     pub wants_proof: bool,
 }
 
-/// An access token that was given out.
+/// An issued access token.
 #[derive(Clone)]
 pub struct Access {
     pub token: String,
@@ -80,7 +81,7 @@ pub struct App {
     pub name: String,
     pub label: String,
     pub is_active: bool,
-    /// What else the POST said.
+    /// Other members of the POST.
     pub body: Map<String, Value>,
     pub features: Vec<&'static str>,
     pub connection: Option<Connection>,
@@ -91,7 +92,7 @@ pub struct App {
     pub attributes: Map<String, Value>,
 }
 
-/// How Okta speaks SCIM to one app.
+/// The SCIM connection of one app.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Connection {
     pub base_url: String,
@@ -99,21 +100,21 @@ pub struct Connection {
     pub dialect: Dialect,
 }
 
-/// What changes are sent as.
+/// How changes are sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dialect {
-    /// A: apps of one's own.
+    /// A: custom apps.
     Put,
-    /// B: apps of the catalogue.
+    /// B: catalogue apps.
     Patch,
 }
 
 #[derive(Clone)]
 pub struct AppUser {
     pub user: String,
-    /// `USER`, or `GROUP` where a group brought it.
+    /// `USER`, or `GROUP` if a group assignment added the user.
     pub scope: &'static str,
-    /// Our id of it.
+    /// Our id of the user.
     pub external_id: Option<String>,
     pub status: &'static str,
     pub sync_state: &'static str,
@@ -128,10 +129,10 @@ pub struct Push {
     pub target_name: String,
     pub status: &'static str,
     pub error: Option<String>,
-    /// Our id of the group, and who was pushed last.
+    /// Our id of the group, and the members that were pushed last.
     pub remote: Option<String>,
     pub pushed_members: BTreeSet<String>,
-    /// Renamed in Okta, it is renamed here too.
+    /// Whether a rename in Okta renames it here too.
     pub follows_name: bool,
 }
 
@@ -154,7 +155,7 @@ pub struct Mapping {
     pub properties: Map<String, Value>,
 }
 
-/// What Okta does in the background, in this order.
+/// Okta's background jobs, in their order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Job {
     Provision {
@@ -165,7 +166,7 @@ pub enum Job {
         app: String,
         user: String,
     },
-    /// The user may be unassigned already, so the job knows whom it means.
+    /// The user may be unassigned already, so the job stores the id.
     Deactivate {
         connection: Connection,
         app: String,
@@ -175,7 +176,7 @@ pub enum Job {
     PushGroup {
         app: String,
         push: String,
-        /// The whole membership instead of the changes.
+        /// Pushes the whole membership instead of the changes.
         is_full: bool,
     },
     DeleteGroup {
@@ -184,16 +185,16 @@ pub enum Job {
     },
 }
 
-/// What goes wrong, once.
+/// A fault that happens once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// The write is done, and the connection is gone before the answer.
+    /// The write succeeds, and the connection breaks before the answer.
     LoseAnswer,
-    /// The connection is gone and nothing was done.
+    /// The connection breaks and nothing is done.
     LoseRequest,
-    /// The write is done, and its answer is held back for ever.
+    /// The write succeeds, and its answer never arrives.
     HoldAnswer,
-    /// Nothing is done, and nothing is answered.
+    /// Nothing is done, and no answer is sent.
     HoldRequest,
     /// 500 E0000009, and nothing is done.
     Broken,
@@ -205,22 +206,22 @@ pub enum Fault {
     ReadOnly,
     /// 409 E0000268: another change is running.
     Concurrent,
-    /// 302 to another place.
+    /// 302 to another host.
     Redirect,
-    /// A list whose next page is at another place.
+    /// A list whose next page is on another host.
     ForeignPage,
     /// 404 E0000008.
     NotFound,
-    /// 200 and a page for people.
+    /// 200 and an HTML page.
     NoJson,
-    /// 403 E0000006, as a role that lacks just this would get.
+    /// 403 E0000006, as for a role that lacks this permission.
     Forbidden,
 }
 
 pub enum When {
-    /// At the write with this number, from 1 on, counted from the plan.
+    /// At the write with this number, counted from 1 since the fault was planned.
     Write(usize),
-    /// At the next request with this method whose path holds this.
+    /// At the next request with this method whose path contains this.
     Request(&'static str, &'static str),
 }
 
@@ -308,7 +309,7 @@ impl Org {
             .find(|user| user.login().eq_ignore_ascii_case(login))
     }
 
-    /// One entry of the System Log.
+    /// Adds an entry to the System Log.
     pub fn note(&mut self, event: &str, targets: &[&str], outcome: Result<(), &str>) {
         let uuid = self.new_id("log");
         let targets: Vec<Value> = targets
@@ -332,7 +333,8 @@ impl Org {
         user.or(app).unwrap_or_else(|| id.to_owned())
     }
 
-    /// All that `setup` could have left behind. The log and the tokens' use are no part of it.
+    /// Returns everything that `setup` could leave behind, without the log and the tokens' last
+    /// use.
     pub fn snapshot(&self) -> Value {
         let apps = self.apps.values().map(|app| {
             json!([
@@ -367,7 +369,7 @@ impl User {
 }
 
 impl App {
-    /// What an admin gets who makes another app with the same settings.
+    /// Returns the app that an admin gets by creating another with the same settings.
     pub fn twin(&self, id: String) -> Self {
         Self {
             id,
@@ -389,12 +391,12 @@ impl App {
         self.body["signOnMode"].as_str().unwrap_or_default()
     }
 
-    /// The catalogue's templates for SCIM.
+    /// Whether it is one of the catalogue's SCIM templates.
     pub fn is_template(&self) -> bool {
         self.name.starts_with("scim2")
     }
 
-    /// The six whose connection the API can make.
+    /// Whether it is one of the six apps whose connection the API can create.
     pub fn is_by_api(&self) -> bool {
         let six = [
             "google",
@@ -407,7 +409,7 @@ impl App {
         six.contains(&self.name.as_str())
     }
 
-    /// SAML and SWA apps that the wizard could have made.
+    /// Whether it is a SAML or SWA app that the wizard could have created.
     pub fn is_custom(&self) -> bool {
         !self.body.contains_key("name")
     }
@@ -417,7 +419,7 @@ impl App {
     }
 }
 
-/// What the System Log calls the kind of a thing.
+/// Returns the System Log's name for a kind of object.
 fn kind(id: &str) -> &'static str {
     match id.get(..3) {
         Some("0oa") => "AppInstance",

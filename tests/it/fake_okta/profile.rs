@@ -1,13 +1,13 @@
-//! The profile that an app's users have, and where its values come from.
+//! The profile of an app's users, and the mappings that fill it.
 
 use serde_json::{Map, Value, json};
 
 use super::apps::app;
-use super::door::{body, only_query, page};
+use super::handler::{body, only_query, page};
 use super::org::{Mapping, Org};
-use super::wire::{Reply, Request};
+use super::http::{Reply, Request};
 
-/// What every app's profile has, and Okta's own expression for it.
+/// The attributes of every app's profile, with Okta's own expressions for them.
 const BASE: [(&str, &str); 5] = [
     ("userName", "user.login"),
     ("givenName", "user.firstName"),
@@ -25,7 +25,7 @@ pub fn route(org: &mut Org, request: &Request, segments: &[&str]) -> Option<Repl
         ("POST", ["meta", "schemas", "apps", id, "default"]) => extend(org, request, id),
         ("GET", ["mappings"]) => mappings(org, request),
         (_, ["mappings", id]) if !org.mappings.contains_key(*id) => Reply::not_found(id),
-        ("GET", ["mappings", id]) => Reply::ok(shown(id, &org.mappings[*id])),
+        ("GET", ["mappings", id]) => Reply::ok(mapping_json(id, &org.mappings[*id])),
         ("POST", ["mappings", id]) => map(org, request, id),
         _ => return None,
     })
@@ -63,11 +63,12 @@ fn schema(org: &Org, id: &str) -> Value {
 fn extend(org: &mut Org, request: &Request, id: &str) -> Reply {
     let given = body(org, request, &["definitions"]);
     let Some(Value::Object(properties)) = given.pointer("/definitions/custom/properties") else {
-        org.complain(format!("no custom properties: {}", request.shown()));
+        org.complain(format!("no custom properties: {}", request.mapping_json()));
         return Reply::invalid("definitions.custom.properties");
     };
     if org.apps[id].connection.is_none() {
-        // Names that clash with the managed profile are refused once the integration is saved; hence the order.
+        // Once the integration is saved, names that clash with the managed profile are rejected;
+        // hence the order.
         org.complain("attributes before the API integration");
         return Reply::error(500, "E0000009", "Internal Server Error");
     }
@@ -101,18 +102,18 @@ fn mappings(org: &mut Org, request: &Request) -> Reply {
         .iter()
         .filter(|(_, mapping)| is("sourceId", &mapping.source) && is("targetId", &mapping.target))
         .map(|(id, mapping)| {
-            let mut shown = shown(id, mapping);
-            shown
+            let mut mapping_json = mapping_json(id, mapping);
+            mapping_json
                 .as_object_mut()
                 .expect("an object")
                 .remove("properties");
-            shown
+            mapping_json
         })
         .collect();
     page(org, request, found, 20, 200)
 }
 
-fn shown(id: &str, mapping: &Mapping) -> Value {
+fn mapping_json(id: &str, mapping: &Mapping) -> Value {
     let end = |id: &str| {
         let kind = if id.starts_with("oty") {
             "user"
@@ -130,7 +131,7 @@ fn shown(id: &str, mapping: &Mapping) -> Value {
 fn map(org: &mut Org, request: &Request, id: &str) -> Reply {
     let given = body(org, request, &["properties"]);
     let Some(Value::Object(properties)) = given.get("properties") else {
-        org.complain(format!("no properties: {}", request.shown()));
+        org.complain(format!("no properties: {}", request.mapping_json()));
         return Reply::invalid("properties");
     };
     let target = org.mappings[id].target.clone();
@@ -153,5 +154,5 @@ fn map(org: &mut Org, request: &Request, id: &str) -> Reply {
         }
         mapping.properties.insert(name.clone(), entry.clone());
     }
-    Reply::ok(shown(id, &org.mappings[id]))
+    Reply::ok(mapping_json(id, &org.mappings[id]))
 }

@@ -1,4 +1,5 @@
-//! Okta as a SCIM client: what it sends, in both dialects, when something changes in the org.
+//! Okta as a SCIM client: the requests that it sends in both dialects when something changes in the
+//! org.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -12,16 +13,16 @@ use super::org::{Connection, Dialect, Job, Org};
 use crate::harness::percent_encode;
 use crate::harness::sample::{GROUP, PATCH_OP, USER};
 
-/// Changes of members in one PATCH; Okta's own default.
+/// The number of member changes in one PATCH; Okta's own default.
 const CHUNK: usize = 100;
 
-/// A client that lives as long as the runtime it is used on.
+/// Returns a client that lives as long as the runtime it is used on.
 pub fn client() -> reqwest::Client {
     let client = reqwest::Client::builder().no_proxy();
     client.build().expect("builds a client")
 }
 
-/// Does the jobs, one after the other, for as long as the org runs.
+/// Runs the jobs one after the other while the org exists.
 pub async fn work(shared: Arc<Shared>) {
     loop {
         let job = {
@@ -76,10 +77,10 @@ async fn run(shared: &Shared, job: Job) {
 }
 
 async fn provision(shared: &Shared, app: &str, user: &str) {
-    let Some((scim, wished)) = prepared(shared, app, user) else {
+    let Some((scim, desired)) = prepared(shared, app, user) else {
         return;
     };
-    let done = scim.assign(&wished).await;
+    let done = scim.assign(&desired).await;
     let mut org = shared.lock();
     let outcome = done.as_ref().map(|_| ()).map_err(String::as_str);
     org.note("application.provision.user.push", &[app, user], outcome);
@@ -106,7 +107,7 @@ async fn provision(shared: &Shared, app: &str, user: &str) {
 }
 
 async fn update(shared: &Shared, app: &str, user: &str) {
-    let Some((scim, wished)) = prepared(shared, app, user) else {
+    let Some((scim, desired)) = prepared(shared, app, user) else {
         return;
     };
     let row = shared.lock().apps[app].users[user].clone();
@@ -122,7 +123,7 @@ async fn update(shared: &Shared, app: &str, user: &str) {
         }
         (password, _) => {
             let change = |user: &mut Map<String, Value>| {
-                user.extend(wished.clone());
+                user.extend(desired.clone());
                 user.remove("password");
                 user.extend(password.map(|password| ("password".to_owned(), json!(password))));
             };
@@ -152,7 +153,8 @@ async fn update(shared: &Shared, app: &str, user: &str) {
     }
 }
 
-/// The connection of the app, and the user as SCIM has it. `None` where the user lost the app meanwhile.
+/// Returns the app's connection, and the user as SCIM has it, or `None` if the user was unassigned
+/// meanwhile.
 fn prepared<'s>(
     shared: &'s Shared,
     app: &str,
@@ -169,7 +171,8 @@ fn prepared<'s>(
     Some((scim, profile(&org, app, user)))
 }
 
-/// The profile by the app's mappings: core attributes by their place, own ones by their external names.
+/// Applies the app's mappings to the profile: core attributes by their path, custom ones by their
+/// external names.
 fn profile(org: &Org, app: &str, user: &str) -> Map<String, Value> {
     let row = &org.users[user];
     let mapping = org.mappings.values().find(|mapping| mapping.target == app);
@@ -179,7 +182,7 @@ fn profile(org: &Org, app: &str, user: &str) -> Map<String, Value> {
         row.profile.get(expression.strip_prefix("user.")?).cloned()
     };
     let (given, family) = (value("givenName"), value("familyName"));
-    let wished = json!({
+    let desired = json!({
         "schemas": [USER],
         "userName": value("userName"),
         "name": { "givenName": given, "familyName": family },
@@ -191,19 +194,19 @@ fn profile(org: &Org, app: &str, user: &str) -> Map<String, Value> {
         "password": "q7#Lm2xz",
         "active": true,
     });
-    let mut wished = wished.as_object().expect("an object").clone();
+    let mut desired = desired.as_object().expect("an object").clone();
     for (name, property) in &org.apps[app].attributes {
         let place = [&property["externalNamespace"], &property["externalName"]].map(Value::as_str);
         if let ([Some(namespace), Some(external)], Some(value)) = (place, value(name)) {
-            let extension = wished.entry(namespace).or_insert_with(|| json!({}));
+            let extension = desired.entry(namespace).or_insert_with(|| json!({}));
             extension[external] = value;
         }
     }
-    wished
+    desired
 }
 
 async fn push_group(shared: &Shared, app: &str, push: &str, is_full: bool) {
-    let Some((connection, row, name, members)) = wanted_group(&shared.lock(), app, push) else {
+    let Some((connection, row, name, members)) = desired_group(&shared.lock(), app, push) else {
         return;
     };
     let scim = Scim {
@@ -245,15 +248,16 @@ async fn push_group(shared: &Shared, app: &str, push: &str, is_full: bool) {
     }
 }
 
-type Wanted = (
+type DesiredGroup = (
     Connection,
     super::org::Push,
     String,
     BTreeMap<String, String>,
 );
 
-/// The group as it shall be in the app: of its members those who are there, by our id, with their user names.
-fn wanted_group(org: &Org, app: &str, push: &str) -> Option<Wanted> {
+/// Returns the group as it must be in the app: its members that exist there, by our id, with their
+/// user names.
+fn desired_group(org: &Org, app: &str, push: &str) -> Option<DesiredGroup> {
     let app = org.apps.get(app)?;
     let row = app.pushes.get(push).filter(|row| row.status == "ACTIVE")?;
     let group = &org.groups[&row.source];
@@ -305,7 +309,7 @@ impl Scim<'_> {
         }
     }
 
-    /// The body of a success, or what the admin would read in the task.
+    /// Returns the body of a success, or the error that the admin would read in the task.
     async fn ask(&self, method: Method, path: &str, body: Option<Value>) -> Result<Value, String> {
         let (status, said) = self.send(method, path, body).await;
         if (200..300).contains(&status) {
@@ -332,13 +336,13 @@ impl Scim<'_> {
         Ok(page["Resources"].as_array().cloned().unwrap_or_default())
     }
 
-    /// Looks, then makes the user or takes over the one that is there. Answers our id.
-    async fn assign(&self, wished: &Map<String, Value>) -> Result<String, String> {
-        let name = wished["userName"].as_str().unwrap_or_default();
+    /// Looks the user up, then creates it or links the existing one. Returns our id.
+    async fn assign(&self, desired: &Map<String, Value>) -> Result<String, String> {
+        let name = desired["userName"].as_str().unwrap_or_default();
         let found = self.look_up("/Users", "userName", name).await?;
         let user = match found.first().and_then(|user| user["id"].as_str()) {
             None => {
-                self.ask(Method::POST, "/Users", Some(json!(wished)))
+                self.ask(Method::POST, "/Users", Some(json!(desired)))
                     .await?
             }
             Some(id) => {
@@ -346,10 +350,10 @@ impl Scim<'_> {
                 if self.connection.dialect == Dialect::Patch && found[0]["active"] == false {
                     self.set_active(id, true).await?;
                 }
-                // Seen twice in a row at one assignment.
+                // Observed twice in a row during one assignment.
                 for _ in 0..2 {
                     let change = |user: &mut Map<String, Value>| {
-                        user.extend(wished.clone());
+                        user.extend(desired.clone());
                         user.remove("password");
                     };
                     self.get_and_put(&path, change).await?;
@@ -361,7 +365,7 @@ impl Scim<'_> {
         id.ok_or_else(|| "Create new user returned empty user.".to_owned())
     }
 
-    /// What our GET said, changed, sent back.
+    /// Sends the result of our GET back, with changes.
     async fn get_and_put(
         &self,
         path: &str,
@@ -396,7 +400,7 @@ impl Scim<'_> {
         }
     }
 
-    /// Links to the group of this name or makes it, and sends the members again in either case.
+    /// Links the group with this name or creates it, and sends the members again in either case.
     async fn create_group(
         &self,
         name: &str,
@@ -422,7 +426,7 @@ impl Scim<'_> {
         Ok(id)
     }
 
-    /// Brings the group from `before` to `members`; the whole membership where `is_full`.
+    /// Changes the group from `before` to `members`; sends the whole membership if `is_full`.
     async fn change_group(
         &self,
         id: &str,
@@ -441,9 +445,9 @@ impl Scim<'_> {
         }
         let rename = json!({ "op": "replace", "value": { "id": id, "displayName": name } });
         self.patch(&path, vec![rename]).await?;
-        let wished: Vec<(&String, &String)> = members.iter().collect();
+        let desired: Vec<(&String, &String)> = members.iter().collect();
         if is_full {
-            let (first, rest) = wished.split_at(wished.len().min(CHUNK));
+            let (first, rest) = desired.split_at(desired.len().min(CHUNK));
             let first = json!({ "op": "replace", "path": "members", "value": some(first) });
             self.patch(&path, vec![first]).await?;
             for chunk in rest.chunks(CHUNK) {
@@ -456,7 +460,7 @@ impl Scim<'_> {
         let mut changes: Vec<Value> = gone
             .map(|id| json!({ "op": "remove", "path": format!("members[value eq \"{id}\"]") }))
             .collect();
-        let new: Vec<_> = wished
+        let new: Vec<_> = desired
             .into_iter()
             .filter(|(id, _)| !before.contains(*id))
             .collect();
@@ -483,7 +487,7 @@ fn some(members: &[(&String, &String)]) -> Value {
     shown.collect()
 }
 
-/// The test of a connection, as the button `Test API Credentials` runs it.
+/// The connection test that the button `Test API Credentials` runs.
 pub async fn test(http: &reqwest::Client, connection: &Connection) -> Result<(), String> {
     let connection = connection.clone();
     let scim = Scim { http, connection };
@@ -501,7 +505,7 @@ pub async fn test(http: &reqwest::Client, connection: &Connection) -> Result<(),
     Ok(())
 }
 
-/// Pages of 100, on by 100, until `totalResults` is covered. Each resource once.
+/// Reads pages of 100 until `totalResults` is covered, and returns each resource once.
 pub async fn import(http: &reqwest::Client, connection: &Connection, endpoint: &str) -> Vec<Value> {
     let connection = connection.clone();
     let scim = Scim { http, connection };

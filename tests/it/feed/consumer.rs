@@ -1,4 +1,5 @@
-//! A consumer that keeps a copy through the feed, dies at any time and goes on: in the end it has the server's state.
+//! A consumer that maintains a copy through the feed, crashes at any point and resumes: in the end
+//! its copy equals the server's state.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,16 +12,16 @@ use crate::harness::{
     Backend, Client, Database, Server, both_alone, id, runtime, sample, texts, together,
 };
 
-/// How many changes flow.
+/// The number of changes to write.
 const CHANGES: usize = 10_000;
 const WRITERS: usize = 16;
-/// The progress of the writers when they have ended.
-const FLOWED: usize = usize::MAX;
+/// The progress value that marks that all writers have ended.
+const ALL_WRITTEN: usize = usize::MAX;
 
-/// What a consumer keeps on its disk; changed in one step, and read again after it died.
+/// The data that a consumer stores on disk; replaced in one step, and read again after a crash.
 #[derive(Default)]
 struct Copy {
-    /// The number of the last change in it. `None`: there is no copy yet.
+    /// The number of the last change in it. `None` if there is no copy yet.
     after: Option<i64>,
     resources: BTreeMap<String, Value>,
     members: BTreeMap<String, BTreeSet<String>>,
@@ -36,7 +37,7 @@ impl Copy {
             }
             "updated" | "activated" | "deactivated" => {
                 let Some(resource) = self.resources.get_mut(id) else {
-                    // The snapshot saw it deleted already.
+                    // The snapshot already lacked it.
                     return;
                 };
                 for difference in change["attributes"].as_array().into_iter().flatten() {
@@ -67,7 +68,7 @@ impl Copy {
     }
 }
 
-/// The names on the way to an attribute.
+/// Returns the names on the path to an attribute.
 fn steps(path: &str) -> Vec<&str> {
     let Some(rest) = path.strip_prefix(sample::ENTERPRISE) else {
         return path.split('.').collect();
@@ -93,14 +94,14 @@ fn set(object: &mut Map<String, Value>, steps: &[&str], after: &Value) {
     }
 }
 
-/// How a consumer follows.
+/// How a consumer follows the feed.
 #[derive(Clone, Copy)]
 enum Way {
     Pages,
     Stream,
 }
 
-/// Follows the feed until it is killed, or until it has come to `end`.
+/// Follows the feed until it is killed or has reached `end`.
 async fn follow(way: Way, client: Client, copy: Arc<Mutex<Copy>>, end: Arc<AtomicUsize>) {
     let site = client.site();
     if copy.lock().unwrap().after.is_none() {
@@ -112,7 +113,7 @@ async fn follow(way: Way, client: Client, copy: Arc<Mutex<Copy>>, end: Arc<Atomi
     }
 }
 
-fn has_come_to(copy: &Mutex<Copy>, end: &AtomicUsize) -> bool {
+fn has_reached(copy: &Mutex<Copy>, end: &AtomicUsize) -> bool {
     let after = copy.lock().unwrap().after.unwrap();
     after >= i64::try_from(end.load(Ordering::Relaxed)).unwrap_or(i64::MAX)
 }
@@ -152,7 +153,7 @@ async fn snapshot(site: &Client) -> Copy {
 
 async fn by_pages(site: &Client, copy: &Mutex<Copy>, end: &AtomicUsize) {
     let mut round = 0;
-    while !has_come_to(copy, end) {
+    while !has_reached(copy, end) {
         let after = copy.lock().unwrap().after.unwrap();
         let path = format!("/directory/v1/changes?after={after}&limit=150&wait=1");
         let page = site.get(&path).await;
@@ -163,7 +164,7 @@ async fn by_pages(site: &Client, copy: &Mutex<Copy>, end: &AtomicUsize) {
             copy.apply(change);
         }
         round += 1;
-        // Now and then it dies between the change of its copy and the note of how far it has come.
+        // From time to time it crashes between changing its copy and recording its position.
         if round % 7 != 0 {
             copy.after = page.body["next"].as_i64();
         }
@@ -176,10 +177,10 @@ async fn by_stream(site: &Client, copy: &Mutex<Copy>, end: &AtomicUsize) {
     let mut stream = site.open("/directory/v1/changes/stream", &headers).await;
     assert_eq!(stream.status(), 200);
     let mut text = String::new();
-    while !has_come_to(copy, end) {
+    while !has_reached(copy, end) {
         let chunk = match stream.chunk().await {
             Ok(Some(chunk)) => chunk,
-            // The connection broke; whoever restarts the consumer opens another.
+            // The connection broke; the restarted consumer opens another.
             _ => return,
         };
         text.push_str(&String::from_utf8_lossy(&chunk));
@@ -207,8 +208,8 @@ async fn by_stream(site: &Client, copy: &Mutex<Copy>, end: &AtomicUsize) {
     }
 }
 
-/// Runs a consumer, kills it again and again while changes flow, and lets it come to the end.
-async fn live_and_die(
+/// Runs a consumer, kills it repeatedly while changes are written, and lets it reach the end.
+async fn run_with_crashes(
     way: Way,
     clients: Vec<Client>,
     mut progress: watch::Receiver<usize>,
@@ -220,9 +221,9 @@ async fn live_and_die(
     loop {
         let client = clients[deaths % clients.len()].clone();
         let life = tokio::spawn(follow(way, client, Arc::clone(&copy), Arc::clone(&end)));
-        if *progress.borrow() == FLOWED {
+        if *progress.borrow() == ALL_WRITTEN {
             life.await.expect("the consumer reads well");
-            if copy.lock().unwrap().after.is_some() && has_come_to(&copy, &end) {
+            if copy.lock().unwrap().after.is_some() && has_reached(&copy, &end) {
                 break;
             }
             continue;
@@ -230,7 +231,7 @@ async fn live_and_die(
         random ^= random << 13;
         random ^= random >> 7;
         random ^= random << 17;
-        // It dies when so many more writes were done, wherever it stands then.
+        // Kills it after this many more writes, whatever it is doing.
         let until = *progress.borrow() + usize::try_from(random % 400).unwrap();
         let writing = progress.wait_for(|done| *done >= until).await;
         writing.expect("the writers are there to the end");
@@ -245,7 +246,7 @@ async fn live_and_die(
     (copy, deaths)
 }
 
-/// Writes users and memberships of all kinds until so many changes have flowed.
+/// Writes users and memberships of all kinds until enough changes are written.
 async fn write(client: Client, writer: usize, group: String, progress: Arc<watch::Sender<usize>>) {
     for number in 0.. {
         if *progress.borrow() >= CHANGES {
@@ -287,8 +288,8 @@ async fn write(client: Client, writer: usize, group: String, progress: Arc<watch
     }
 }
 
-/// What the server says is there, in the form of the copy.
-async fn truth(client: &Client) -> (BTreeMap<String, Value>, BTreeMap<String, BTreeSet<String>>) {
+/// Returns the server's state in the form of the copy.
+async fn server_state(client: &Client) -> (BTreeMap<String, Value>, BTreeMap<String, BTreeSet<String>>) {
     let (mut resources, mut members) = (BTreeMap::new(), BTreeMap::new());
     for endpoint in ["/Users", "/Groups"] {
         for page in 0.. {
@@ -316,8 +317,8 @@ async fn truth(client: &Client) -> (BTreeMap<String, Value>, BTreeMap<String, BT
     (resources, members)
 }
 
-/// Two consumers, one of each way, on these nodes in turn, with writers on all of them.
-async fn nobody_loses_anything(nodes: &[Client]) {
+/// Runs two consumers, one of each way, on these nodes in turn, with writers on all of them.
+async fn consumers_miss_no_change(nodes: &[Client]) {
     let first = &nodes[0];
     let groups = together((0..4).map(|number| {
         let client = nodes[number % nodes.len()].clone();
@@ -329,7 +330,7 @@ async fn nobody_loses_anything(nodes: &[Client]) {
     let consumers: Vec<_> = [Way::Pages, Way::Stream]
         .into_iter()
         .map(|way| {
-            tokio::spawn(live_and_die(
+            tokio::spawn(run_with_crashes(
                 way,
                 nodes.to_vec(),
                 progress.subscribe(),
@@ -352,17 +353,17 @@ async fn nobody_loses_anything(nodes: &[Client]) {
         .unwrap();
     assert!(last >= u64::try_from(CHANGES).unwrap(), "{last}");
     end.store(usize::try_from(last).unwrap(), Ordering::Relaxed);
-    progress.send_replace(FLOWED);
-    let (resources, members) = truth(first).await;
+    progress.send_replace(ALL_WRITTEN);
+    let (resources, members) = server_state(first).await;
     for consumer in consumers {
         let (mut copy, deaths) = consumer.await.expect("a consumer ends well");
         assert!(deaths > 5, "it died only {deaths} times");
         copy.members.retain(|_, members| !members.is_empty());
         let different = resources
             .iter()
-            .find(|(id, truth)| copy.resources.get(*id) != Some(truth));
+            .find(|(id, server_state)| copy.resources.get(*id) != Some(server_state));
         assert_eq!(
-            different.map(|(id, truth)| (truth, copy.resources.get(id))),
+            different.map(|(id, server_state)| (server_state, copy.resources.get(id))),
             None
         );
         assert_eq!(copy.resources.len(), resources.len());
@@ -375,15 +376,15 @@ async fn nobody_loses_anything(nodes: &[Client]) {
 }
 
 both_alone!(
-    a_consumer_that_dies_again_and_again_loses_nothing,
+    a_repeatedly_killed_consumer_misses_no_change,
     |database: Database| async move {
         let server = Server::start(&database);
-        nobody_loses_anything(&[server.admin()]).await;
+        consumers_miss_no_change(&[server.admin()]).await;
     }
 );
 
 #[test]
-fn a_consumer_of_two_nodes_loses_nothing() {
+fn a_consumer_of_two_nodes_misses_no_change() {
     let Some(database) = Database::fresh(Backend::Postgres) else {
         return;
     };
@@ -394,5 +395,5 @@ fn a_consumer_of_two_nodes_loses_nothing() {
     let nodes = servers
         .each_ref()
         .map(|server| Client::new(&server.address, token.trim()));
-    runtime().block_on(nobody_loses_anything(&nodes));
+    runtime().block_on(consumers_miss_no_change(&nodes));
 }

@@ -6,7 +6,7 @@ use crate::harness::{TestApp, both_typed, id, sample, texts, with_query};
 
 const PREMISES: &str = "urn:example:scim:schemas:extension:premises:2.0:User";
 
-/// A user with the extension whose sub-attributes are lists.
+/// Returns a user with the extension whose sub-attributes are lists.
 fn resident(user_name: &str, premises: Value) -> Value {
     let mut user = sample::user(user_name);
     user["schemas"] = json!([sample::USER, PREMISES]);
@@ -40,7 +40,7 @@ async fn residents(app: &TestApp) {
     }
 }
 
-/// Filters, `%` standing for the URN and its colon, and the users that they find.
+/// Filters, in which `%` stands for the URN and its colon, and the users that they match.
 const ROWS: &[(&str, &[&str])] = &[
     (r#"%home.rooms eq "hall""#, &["ada", "bob"]),
     (r#"%home.rooms eq "ATTIC""#, &["ada"]),
@@ -128,7 +128,7 @@ both_typed!(
 );
 
 both_typed!(
-    unique_values_in_lists_inside_lists_are_held_by_one,
+    unique_values_in_nested_lists_have_one_owner,
     |app| async move {
         residents(&app).await;
         let taken = resident(
@@ -143,7 +143,7 @@ both_typed!(
             json!({ "places": [{ "keys": ["K2", "k4"] }, { "keys": ["k4"] }] }),
         );
         let eve = app.post("/Users", &free).await.expect(201);
-        // What is let go of can be taken.
+        // A released value can be used again.
         let path = format!("/Users/{}", id(&eve));
         let fewer = resident("eve", json!({ "places": [{ "keys": ["K2"] }] }));
         app.put(&path, &fewer).await.expect(200);

@@ -1,4 +1,4 @@
-//! Filters on extensions that no schema describes, and on URNs that are nearly right.
+//! Filters on extensions without a schema, and on misspelled URNs.
 
 use serde_json::json;
 
@@ -21,7 +21,7 @@ async fn staff(app: &TestApp) {
         ),
         (
             "bob",
-            // Another client spells the names in its own way.
+            // Another client spells the names differently.
             json!({ ACME.to_uppercase(): { "Grade": "b7", "LEVEL": 3, "projects": "loom", "posts": [{ "Type": "main" }] } }),
         ),
         ("cyd", json!({ "urn:acme:other": { "grade": "B7" } })),
@@ -36,7 +36,7 @@ async fn staff(app: &TestApp) {
     }
 }
 
-/// Filters, `%` standing for the URN and its colon, and the users that they find.
+/// Filters, in which `%` stands for the URN and its colon, and the users that they match.
 const ROWS: &[(&str, &[&str])] = &[
     (r#"%grade eq "B7""#, &["ada"]),
     (r#"%GRADE eq "b7""#, &["bob"]),
@@ -72,7 +72,7 @@ const ROWS: &[(&str, &[&str])] = &[
 ];
 
 both!(
-    an_extension_without_a_schema_is_filtered_by,
+    filters_match_extensions_without_a_schema,
     |app| async move {
         staff(&app).await;
         for (filter, expected) in ROWS {
@@ -95,14 +95,14 @@ both!(
             app.get(&path).await.expect_error(400, "invalidFilter");
             app.set(&json!({ "compatibility": "tolerant" })).await;
         }
-        // The value has no type that it could be ordered by.
+        // The value has no declared type to order it by.
         let path = with_query("/Users", &[("sortBy", &format!("{ACME}:grade"))]);
         app.get(&path).await.expect_error(400, "invalidValue");
     }
 );
 
 both_typed!(
-    every_type_is_filtered_by_extensions_without_a_schema,
+    every_type_can_be_filtered_by_undeclared_extensions,
     |app| async move {
         let mut group = sample::group("Team", &[]);
         group[ACME] = json!({ "grade": "B7" });
@@ -120,7 +120,7 @@ both_typed!(
         let found = app.list("/Devices", &[("filter", &filter)]).await;
         assert_eq!(texts(&found.resources, "serial"), ["S1"]);
 
-        // A query over all types at once.
+        // A query over all resource types at once.
         staff(&app).await;
         let search = async |filter: &str| {
             let body = json!({
@@ -136,7 +136,7 @@ both_typed!(
 );
 
 both!(
-    a_limited_token_filters_by_an_extension_that_it_may_read,
+    a_limited_token_filters_by_a_readable_extension,
     |app| async move {
         staff(&app).await;
         let filter = format!(r#"{ACME}:posts[type eq "main"] and {ACME}:grade eq "B7""#);
@@ -150,7 +150,7 @@ both!(
     }
 );
 
-both!(a_near_miss_of_a_urn_is_told, |app| async move {
+both!(a_misspelled_urn_is_reported, |app| async move {
     let mut ada = sample::user("ada");
     ada[sample::ENTERPRISE] = json!({ "department": "Looms", "manager": { "value": "m1" } });
     let ada = app.post("/Users", &ada).await.expect(201);
@@ -188,7 +188,7 @@ both!(a_near_miss_of_a_urn_is_told, |app| async move {
     }
 });
 
-both!(a_boolean_is_compared_with_one_and_zero, |app| async move {
+both!(booleans_compare_with_one_and_zero, |app| async move {
     app.create_user("ada").await;
     let mut bob = sample::user("bob");
     bob["active"] = json!(false);

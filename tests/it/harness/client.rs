@@ -1,4 +1,4 @@
-//! The verbs of the stories: a SCIM client with a token, and replies that can be asked.
+//! A SCIM client with a token for the tests, and replies with assertions.
 
 use reqwest::Method;
 use reqwest::header::HeaderMap;
@@ -20,7 +20,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// Paths are under `/scim/v2` until [`Client::site`].
+    /// Paths are relative to `/scim/v2` unless [`Client::site`] is used.
     pub fn new(address: &str, token: &str) -> Self {
         Self {
             http: reqwest::Client::builder()
@@ -42,7 +42,7 @@ impl Client {
         }
     }
 
-    /// The same client with a whole `Authorization` header as given.
+    /// The same client with this value as the whole `Authorization` header.
     pub fn authorization(&self, value: &str) -> Self {
         Self {
             authorization: Some(value.to_owned()),
@@ -57,17 +57,17 @@ impl Client {
         }
     }
 
-    /// `host:port`, for those who speak to the socket themselves.
+    /// Returns `host:port`, for tests that use the socket directly.
     pub fn host(&self) -> &str {
         self.address.trim_start_matches("http://")
     }
 
-    /// The whole `Authorization` header.
+    /// Returns the whole `Authorization` header.
     pub fn credentials(&self) -> &str {
         self.authorization.as_deref().unwrap_or_default()
     }
 
-    /// The base URL as an admin types it into Okta.
+    /// Returns the base URL as an admin types it into Okta.
     pub fn base_url(&self) -> String {
         format!("{}{}", self.address, self.prefix)
     }
@@ -89,7 +89,7 @@ impl Client {
         self.send_json(Method::PATCH, path, body).await
     }
 
-    /// A PATCH of these operations in their envelope.
+    /// Sends a PATCH of these operations in their envelope.
     pub async fn edit(&self, path: &str, operations: Value) -> Reply {
         self.patch(path, &sample::patch(operations)).await
     }
@@ -104,7 +104,7 @@ impl Client {
             .await
     }
 
-    /// Sends exactly these bytes; the test fails where no answer comes.
+    /// Sends exactly these bytes; the test fails if no answer arrives.
     pub async fn send(
         &self,
         method: Method,
@@ -119,7 +119,7 @@ impl Client {
         }
     }
 
-    /// Like [`Client::send`], where no answer is a possible outcome.
+    /// Like [`Client::send`], for requests that may stay unanswered.
     pub async fn try_send(
         &self,
         method: Method,
@@ -153,7 +153,7 @@ impl Client {
         })
     }
 
-    /// The answer to a GET, unread: for a stream that has no end.
+    /// Sends a GET and returns the unread response: for a stream without end.
     pub async fn open(&self, path: &str, headers: &[(&str, &str)]) -> reqwest::Response {
         let url = format!("{}{}{path}", self.address, self.prefix);
         let mut builder = self.http.get(url);
@@ -166,16 +166,16 @@ impl Client {
         builder.send().await.expect("an answer begins")
     }
 
-    // What Okta's admins do all day.
+    // The requests that Okta sends most often.
 
-    /// Creates a user as Okta does and answers the whole resource.
+    /// Creates a user as Okta does and returns the whole resource.
     pub async fn create_user(&self, user_name: &str) -> Value {
         self.post("/Users", &sample::user(user_name))
             .await
             .expect(201)
     }
 
-    /// Creates a group of these members and answers the whole resource.
+    /// Creates a group of these members and returns the whole resource.
     pub async fn create_group(&self, display_name: &str, members: &[&str]) -> Value {
         self.post("/Groups", &sample::group(display_name, members))
             .await
@@ -190,12 +190,12 @@ impl Client {
         self.get(&format!("/Groups/{id}")).await.expect(200)
     }
 
-    /// One page of a list, with these query parameters.
+    /// Returns one page of a list, with these query parameters.
     pub async fn list(&self, endpoint: &str, parameters: &[(&str, &str)]) -> Page {
         self.get(&with_query(endpoint, parameters)).await.page()
     }
 
-    /// The user names that a filter finds, in the order of the answer.
+    /// Returns the user names that a filter finds, in the order of the response.
     pub async fn find_users(&self, filter: &str) -> Vec<String> {
         let page = self.list("/Users", &[("filter", filter)]).await;
         texts(&page.resources, "userName")
@@ -207,71 +207,72 @@ impl Client {
     }
 }
 
-/// What came back.
+/// A response.
 #[derive(Debug, Clone)]
 pub struct Reply {
     pub request: String,
     pub status: u16,
     pub headers: HeaderMap,
-    /// Null where the body is empty or no JSON.
+    /// Null if the body is empty or not JSON.
     pub body: Value,
     pub bytes: Vec<u8>,
 }
 
 impl Reply {
-    /// The body of an answer that is no SCIM message.
+    /// Returns the body of a response that is not a SCIM message.
     #[track_caller]
     pub fn plain(self, status: u16) -> Value {
         assert_eq!(self.status, status, "{self:?}");
         self.body
     }
 
-    /// The body of an answer with this status; the form that every good answer has is checked too.
+    /// Returns the body of a response with this status, after checking the form of successful
+    /// responses.
     #[track_caller]
     pub fn expect(self, status: u16) -> Value {
-        assert_eq!(self.status, status, "{}", self.shown());
+        assert_eq!(self.status, status, "{}", self.describe());
         if status == 204 {
             assert!(self.bytes.is_empty(), "204 with a body: {}", self.request);
         } else {
             assert_eq!(self.header("content-type"), SCIM, "{}", self.request);
-            assert!(self.body.is_object(), "no object: {}", self.shown());
+            assert!(self.body.is_object(), "no object: {}", self.describe());
             assert_eq!(self.body["password"], Value::Null, "{}", self.request);
         }
         self.body
     }
 
-    /// An error as RFC 7644 section 3.12 wants it, with this `scimType` ("" for none).
+    /// Checks an error as RFC 7644 section 3.12 specifies, with this `scimType` ("" for none).
     #[track_caller]
     pub fn expect_error(self, status: u16, scim_type: &str) -> Value {
-        assert_eq!(self.status, status, "{}", self.shown());
-        assert_eq!(self.header("content-type"), SCIM, "{}", self.shown());
+        assert_eq!(self.status, status, "{}", self.describe());
+        assert_eq!(self.header("content-type"), SCIM, "{}", self.describe());
         let body = &self.body;
-        assert_eq!(body["schemas"], json!([ERROR_URN]), "{}", self.shown());
+        assert_eq!(body["schemas"], json!([ERROR_URN]), "{}", self.describe());
         assert_eq!(
             body["status"],
             json!(status.to_string()),
             "{}",
-            self.shown()
+            self.describe()
         );
         let expected = match scim_type {
             "" => Value::Null,
             name => json!(name),
         };
-        assert_eq!(body["scimType"], expected, "{}", self.shown());
+        assert_eq!(body["scimType"], expected, "{}", self.describe());
         let detail = body["detail"].as_str().unwrap_or_default();
-        assert!(!detail.trim().is_empty(), "no detail: {}", self.shown());
+        assert!(!detail.trim().is_empty(), "no detail: {}", self.describe());
         self.body
     }
 
-    /// A list whose numbers agree with one another.
+    /// Parses a list, and checks that its numbers are consistent.
     #[track_caller]
     pub fn page(self) -> Page {
-        let shown = self.shown();
+        let describe = self.describe();
         let mut body = self.expect(200);
-        assert_eq!(body["schemas"], json!([LIST_URN]), "{shown}");
+        assert_eq!(body["schemas"], json!([LIST_URN]), "{describe}");
         let number = |name: &str| {
             let value = body[name].as_u64();
-            value.unwrap_or_else(|| panic!("{name} is no number: {shown}"))
+            value.unwrap_or_else(|| panic!("{name} is no number: {describe}"))
         };
         let (total, start, per_page) = (
             number("totalResults"),
@@ -283,7 +284,7 @@ impl Reply {
             Value::Null if total == 0 || per_page == 0 => Vec::new(),
             other => panic!("Resources is {other}"),
         };
-        assert_eq!(u64::try_from(resources.len()).unwrap(), per_page, "{shown}");
+        assert_eq!(u64::try_from(resources.len()).unwrap(), per_page, "{describe}");
         Page {
             total,
             start,
@@ -291,7 +292,7 @@ impl Reply {
         }
     }
 
-    /// The header as text, "" where it is not there.
+    /// Returns the header as text, "" if it is absent.
     pub fn header(&self, name: &str) -> &str {
         let value = self.headers.get(name);
         value
@@ -299,7 +300,7 @@ impl Reply {
             .unwrap_or_default()
     }
 
-    fn shown(&self) -> String {
+    fn describe(&self) -> String {
         let text = String::from_utf8_lossy(self.bytes.get(..2_000).unwrap_or(&self.bytes));
         format!("{} -> {} {text}", self.request, self.status)
     }
@@ -319,19 +320,19 @@ impl Page {
     }
 }
 
-/// This attribute of each resource.
+/// Returns this attribute of each resource.
 pub fn texts(resources: &[Value], attribute: &str) -> Vec<String> {
     let text = |resource: &Value| resource[attribute].as_str().unwrap_or_default().to_owned();
     resources.iter().map(text).collect()
 }
 
-/// The `id` of a resource.
+/// Returns the `id` of a resource.
 #[track_caller]
 pub fn id(resource: &Value) -> &str {
     resource["id"].as_str().expect("an id")
 }
 
-/// The ids of a group's members, sorted.
+/// Returns the ids of a group's members, sorted.
 pub fn member_ids(group: &Value) -> Vec<String> {
     let members = group["members"].as_array().cloned().unwrap_or_default();
     let mut ids = texts(&members, "value");
@@ -339,7 +340,7 @@ pub fn member_ids(group: &Value) -> Vec<String> {
     ids
 }
 
-/// A path with percent-encoded query parameters.
+/// Returns a path with percent-encoded query parameters.
 pub fn with_query(path: &str, parameters: &[(&str, &str)]) -> String {
     let encoded: Vec<String> = parameters
         .iter()
@@ -348,7 +349,7 @@ pub fn with_query(path: &str, parameters: &[(&str, &str)]) -> String {
     format!("{path}?{}", encoded.join("&"))
 }
 
-/// Every byte that is not unreserved (RFC 3986 section 2.3) as `%XX`.
+/// Encodes every byte that is not unreserved (RFC 3986 section 2.3) as `%XX`.
 pub fn percent_encode(text: &str) -> String {
     let encode = |byte: u8| match byte {
         b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {

@@ -10,7 +10,7 @@ use std::time::Instant;
 use diesel::{Connection as _, PgConnection, RunQueryDsl as _};
 
 use super::postgres::throwaway::{find_programs, unprivileged_user};
-use super::server::{Keeper, PATIENCE};
+use super::server::{Keeper, TIMEOUT};
 
 pub struct Cluster {
     directory: PathBuf,
@@ -115,7 +115,7 @@ impl Cluster {
 
     /// Waits until a query finds a row.
     pub fn wait_for(&self, sql: &str) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         let mut connection = self.connect();
         while diesel::sql_query(sql)
             .execute(&mut connection)
@@ -213,7 +213,7 @@ impl Cluster {
     /// Starts it where it stopped, and waits until it answers.
     pub fn start_again(&self) {
         let data = self.data();
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         // A backend that outlives its killed parent for a moment keeps the new one from starting.
         while !self.tries("pg_ctl", &["start", "-w", "-s", "-D"], &[&data]) {
             assert!(Instant::now() < deadline, "did not start: {}", self.log());

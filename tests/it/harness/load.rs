@@ -14,14 +14,14 @@ use serde_json::Value;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
-use super::{Client, PATIENCE, id};
+use super::{Client, TIMEOUT, id};
 
 use writer::Writer;
 
 pub use record::Record;
 
 const WRITERS: usize = 8;
-/// How long a writer waits that was told to come again.
+/// How long a writer waits that was feed_entries to come again.
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// A row of numbers that is another one in every run.
@@ -61,7 +61,7 @@ struct Entry {
     updates: usize,
 }
 
-/// What one writer was told.
+/// What one writer was feed_entries.
 #[derive(Default)]
 struct Journal {
     entries: Vec<Entry>,
@@ -78,7 +78,7 @@ struct Progress {
 }
 
 /// A change as the feed tells it: number, kind, resource.
-pub type Told = (i64, String, String);
+pub type FeedEntry = (i64, String, String);
 
 /// A load that runs.
 pub struct Load {
@@ -86,7 +86,7 @@ pub struct Load {
     first: i64,
     progress: Arc<Progress>,
     writers: Vec<JoinHandle<Journal>>,
-    follower: JoinHandle<Vec<Told>>,
+    follower: JoinHandle<Vec<FeedEntry>>,
 }
 
 impl Load {
@@ -138,7 +138,7 @@ impl Load {
     }
 
     async fn hear(&self) {
-        let heard = tokio::time::timeout(PATIENCE, self.progress.bell.notified()).await;
+        let heard = tokio::time::timeout(TIMEOUT, self.progress.bell.notified()).await;
         assert!(heard.is_ok(), "no writer gets an answer any more");
     }
 
@@ -161,17 +161,17 @@ impl Load {
 }
 
 /// Follows the feed to the end of the load.
-async fn follow(client: Client, first: i64, progress: Arc<Progress>) -> Vec<Told> {
-    let mut seen: Vec<Told> = Vec::new();
+async fn follow(client: Client, first: i64, progress: Arc<Progress>) -> Vec<FeedEntry> {
+    let mut seen: Vec<FeedEntry> = Vec::new();
     while !progress.is_over.load(Ordering::Relaxed) {
-        let after = seen.last().map_or(first, |told| told.0);
+        let after = seen.last().map_or(first, |entry| entry.0);
         let path = format!("/directory/v1/changes?after={after}&wait=1");
         let site = client.site();
         let Ok(reply) = site.try_send(Method::GET, &path, &[], Vec::new()).await else {
             break;
         };
         match reply.status {
-            200 => seen.extend(told(&reply.body)),
+            200 => seen.extend(feed_entries(&reply.body)),
             503 => tokio::time::sleep(PAUSE).await,
             _ => panic!("{reply:?}"),
         }
@@ -179,7 +179,7 @@ async fn follow(client: Client, first: i64, progress: Arc<Progress>) -> Vec<Told
     seen
 }
 
-fn told(page: &Value) -> Vec<Told> {
+fn feed_entries(page: &Value) -> Vec<FeedEntry> {
     let text = |change: &Value, name: &str| change[name].as_str().unwrap().to_owned();
     let changes = page["changes"].as_array().expect("changes").iter();
     changes

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 /// How long to wait for what must come.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What came, as it came.
 #[derive(Debug, Clone)]
@@ -73,7 +73,7 @@ impl Receiver {
 
     /// Waits until what was heard is enough.
     pub fn until(&self, enough: impl Fn(&[Delivery]) -> bool) -> Vec<Delivery> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         let mut heard = self.heard.0.lock().unwrap();
         while !enough(&heard) {
             let left = deadline.saturating_duration_since(Instant::now());

@@ -16,7 +16,7 @@ use super::cluster::Cluster;
 use super::{Backend, Client, postgres};
 
 /// How long a process may take to start or stop before a test calls it hung.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A database; several servers may run on it, one after the other or at once.
 pub struct Database {
@@ -327,7 +327,7 @@ impl Server {
             keeper: Some(keeper),
         };
         loop {
-            let Ok(line) = lines_read.recv_timeout(PATIENCE) else {
+            let Ok(line) = lines_read.recv_timeout(TIMEOUT) else {
                 panic!("the server did not start:\n{}", server.log_tail());
             };
             if let Some(address) = line.strip_prefix("listening on ") {
@@ -365,7 +365,7 @@ impl Server {
 
     /// Waits for the end that `terminate` asked for.
     pub fn wait(&mut self) -> ExitStatus {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         loop {
             if let Some(status) = self.child.try_wait().expect("asks for the status") {
                 return status;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{Entry, Journal, Person, Told, last_number, told};
+use super::{Entry, Journal, Person, FeedEntry, last_number, feed_entries};
 use crate::harness::{Client, id, member_ids, texts};
 
 /// What is known of a load that has ended.
@@ -16,7 +16,7 @@ pub struct Record {
     pub(super) first: i64,
     pub(super) journals: Vec<Journal>,
     /// What an application saw of the feed meanwhile.
-    pub(super) seen: Vec<Told>,
+    pub(super) seen: Vec<FeedEntry>,
 }
 
 impl Record {
@@ -43,12 +43,12 @@ impl Record {
                 let Some(of) = entry.id.as_deref().or(found.as_ref().map(id)) else {
                     continue;
                 };
-                let told = |kind| counts.get(&(kind, of)).copied().unwrap_or(0);
-                assert_eq!(told("created"), 1, "{entry:?}");
-                assert_eq!(told("deleted"), usize::from(found.is_none()), "{entry:?}");
+                let count = |kind| counts.get(&(kind, of)).copied().unwrap_or(0);
+                assert_eq!(count("created"), 1, "{entry:?}");
+                assert_eq!(count("deleted"), usize::from(found.is_none()), "{entry:?}");
                 let most = entry.updates + usize::from(entry.doubt.is_some());
                 assert!(
-                    (entry.updates..=most).contains(&told("updated")),
+                    (entry.updates..=most).contains(&count("updated")),
                     "{entry:?}"
                 );
             }
@@ -67,19 +67,19 @@ impl Record {
     }
 
     /// The changes since the load began.
-    async fn feed(&self, client: &Client) -> Vec<Told> {
+    async fn feed(&self, client: &Client) -> Vec<FeedEntry> {
         let last = last_number(client).await;
-        let mut feed: Vec<Told> = Vec::new();
+        let mut feed: Vec<FeedEntry> = Vec::new();
         let mut after = self.first;
         while after < last {
             let path = format!("/directory/v1/changes?after={after}&limit=1000");
-            let page = told(&client.site().get(&path).await.plain(200));
+            let page = feed_entries(&client.site().get(&path).await.plain(200));
             assert!(!page.is_empty(), "the feed ends at {after} of {last}");
             feed.extend(page);
-            after = feed.last().map_or(after, |told| told.0);
+            after = feed.last().map_or(after, |entry| entry.0);
         }
-        for (told, number) in feed.iter().zip(self.first + 1..) {
-            assert_eq!(told.0, number, "a gap in the changes");
+        for (entry, number) in feed.iter().zip(self.first + 1..) {
+            assert_eq!(entry.0, number, "a gap in the changes");
         }
         feed
     }

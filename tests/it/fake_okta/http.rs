@@ -1,4 +1,5 @@
-//! HTTP/1.1 by hand, so that a connection can be dropped at any point: one request, one answer, closed.
+//! A minimal HTTP/1.1 server, so that a connection can be dropped at any point: one request, one
+//! answer, closed.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +7,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-/// A request as it came.
+/// A request as received.
 #[derive(Debug, Clone)]
 pub struct Request {
     pub method: String,
@@ -18,7 +19,7 @@ pub struct Request {
 }
 
 impl Request {
-    /// `None` where the other side hung up before a whole request was there.
+    /// Returns `None` if the client closed the connection before the request was complete.
     pub async fn read(stream: &mut TcpStream) -> Option<Self> {
         let mut bytes = Vec::new();
         let head_end = loop {
@@ -59,12 +60,12 @@ impl Request {
         self.method != "GET"
     }
 
-    /// The query parameters, decoded.
+    /// Returns the decoded query parameters.
     pub fn query(&self) -> BTreeMap<String, String> {
         form(self.raw_query.as_bytes())
     }
 
-    /// The path in its parts behind `/api/v1/`; none for any other path.
+    /// Returns the segments of the path after `/api/v1/`; none for any other path.
     pub fn segments(&self) -> Vec<&str> {
         match self.path.strip_prefix("/api/v1/") {
             Some(rest) => rest.split('/').collect(),
@@ -72,13 +73,13 @@ impl Request {
         }
     }
 
-    /// The JSON body; `None` where it is empty or no JSON.
+    /// Returns the JSON body, or `None` if it is empty or not JSON.
     pub fn json(&self) -> Option<Value> {
         serde_json::from_slice(&self.body).ok()
     }
 
-    /// For the log of a story: `POST /api/v1/apps?activate=true {..}`.
-    pub fn shown(&self) -> String {
+    /// Describes the request for the log of a test: `POST /api/v1/apps?activate=true {..}`.
+    pub fn describe(&self) -> String {
         let query = match self.raw_query.as_str() {
             "" => String::new(),
             query => format!("?{query}"),
@@ -88,7 +89,7 @@ impl Request {
     }
 }
 
-/// A query or a form, decoded.
+/// Decodes a query or a form.
 pub fn form(bytes: &[u8]) -> BTreeMap<String, String> {
     let text = String::from_utf8_lossy(bytes).into_owned();
     text.split('&')
@@ -137,7 +138,7 @@ pub struct Reply {
     pub headers: Vec<(String, String)>,
     /// Null for no body.
     pub body: Value,
-    /// A body that is no JSON.
+    /// A body that is not JSON.
     page: Option<&'static str>,
 }
 
@@ -169,7 +170,7 @@ impl Reply {
         self
     }
 
-    /// Okta's form of an error.
+    /// Returns an error in Okta's format.
     pub fn error(status: u16, code: &str, summary: &str) -> Self {
         Self::error_because(status, code, summary, &[])
     }
@@ -191,7 +192,7 @@ impl Reply {
         )
     }
 
-    /// The token endpoint's form of an error.
+    /// Returns an error in the format of the token endpoint.
     pub fn oauth_error(status: u16, code: &str, description: &str) -> Self {
         let body = json!({ "error": code, "error_description": description });
         Self::new(status, body)

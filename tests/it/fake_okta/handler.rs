@@ -1,4 +1,5 @@
-//! The door: who asks, what goes wrong, and which part of the org answers.
+//! Handles requests: authenticates the client, injects faults, and routes to the part of the org
+//! that answers.
 
 use std::sync::Arc;
 
@@ -7,23 +8,23 @@ use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 
 use super::org::{Access, Fault, Org, When, now_s};
-use super::wire::{Reply, Request};
+use super::http::{Reply, Request};
 use super::{Shared, apps, assign, hooks, oauth, profile, push};
 
-/// One connection: a request, and its answer where nothing goes wrong.
+/// Serves one connection: one request, and its answer unless a fault prevents it.
 pub async fn answer(shared: Arc<Shared>, mut stream: TcpStream) {
     let Some(request) = Request::read(&mut stream).await else {
         return;
     };
-    let (number, fault) = shared.lock().take_in(&request);
+    let (number, fault) = shared.lock().record_request(&request);
     if let Some(double) = &shared.double
-        && let Some(complaint) = refused_by_double(&shared, double, &request).await
+        && let Some(complaint) = prism_complaint(&shared, double, &request).await
     {
         shared.lock().complain(complaint);
     }
     let reply = match fault {
         Some(Fault::LoseRequest) => return,
-        Some(Fault::HoldRequest) => return hold(&shared, stream).await,
+        Some(Fault::HoldRequest) => return hold_open(&shared, stream).await,
         Some(Fault::Broken) => Reply::error(500, "E0000009", "Internal Server Error"),
         Some(Fault::ReadOnly) => Reply::error(503, "E0000010", "Service is in read only mode"),
         Some(Fault::Forbidden) => Reply::forbidden(),
@@ -31,11 +32,11 @@ pub async fn answer(shared: Arc<Shared>, mut stream: TcpStream) {
         Some(Fault::NotFound) => Reply::error(404, "E0000008", "The requested path was not found"),
         Some(Fault::NoJson) => Reply::ok(Value::Null).with_page("<html>Sign in</html>"),
         Some(Fault::Redirect) => {
-            let place = elsewhere(&shared, &request);
+            let place = on_other_host(&shared, &request);
             Reply::new(302, Value::Null).with("location", place)
         }
         Some(Fault::ForeignPage) => {
-            let place = elsewhere(&shared, &request);
+            let place = on_other_host(&shared, &request);
             Reply::ok(json!([])).with("link", format!("<{place}>; rel=\"next\""))
         }
         Some(Fault::Limited | Fault::LimitedAtTheEdge) => {
@@ -43,41 +44,41 @@ pub async fn answer(shared: Arc<Shared>, mut stream: TcpStream) {
             Reply::error(429, "E0000047", text)
         }
         _ => {
-            let outside = ask_outside(&shared, &request).await;
+            let outside = call_out(&shared, &request).await;
             route(&mut shared.lock(), &request, outside)
         }
     };
-    shared.tell();
+    shared.notify();
     match fault {
         Some(Fault::LoseAnswer) => {}
-        Some(Fault::HoldAnswer) => hold(&shared, stream).await,
+        Some(Fault::HoldAnswer) => hold_open(&shared, stream).await,
         Some(Fault::LimitedAtTheEdge) => {
             let bare = Reply::new(429, Value::Null);
             bare.write(&mut stream).await;
         }
         _ => {
-            let reply = dressed(&shared.lock(), reply, number);
+            let reply = with_common_headers(&shared.lock(), reply, number);
             reply.write(&mut stream).await;
         }
     }
 }
 
-/// The same path on the other host.
-fn elsewhere(shared: &Shared, request: &Request) -> String {
-    let host = shared.lock().elsewhere.clone().expect("another host");
+/// Returns the same path on the other host.
+fn on_other_host(shared: &Shared, request: &Request) -> String {
+    let host = shared.lock().on_other_host.clone().expect("another host");
     format!("{host}{}", request.path)
 }
 
-/// Until the other side hangs up, or dies.
-async fn hold(shared: &Shared, mut stream: TcpStream) {
+/// Holds the connection open until the client closes it.
+async fn hold_open(shared: &Shared, mut stream: TcpStream) {
     shared.lock().is_holding = true;
-    shared.tell();
+    shared.notify();
     let mut buffer = [0; 16];
     while matches!(stream.read(&mut buffer).await, Ok(1..)) {}
 }
 
-/// The headers that stand on every answer.
-fn dressed(org: &Org, reply: Reply, number: usize) -> Reply {
+/// Adds the headers that every answer has.
+fn with_common_headers(org: &Org, reply: Reply, number: usize) -> Reply {
     let now = jiff::Timestamp::from_second(now_s() + org.clock_ahead_s).expect("a time");
     let left = if reply.status == 429 {
         0
@@ -96,8 +97,8 @@ fn dressed(org: &Org, reply: Reply, number: usize) -> Reply {
 }
 
 impl Org {
-    /// Writes the request down; answers its number and what shall go wrong with it.
-    fn take_in(&mut self, request: &Request) -> (usize, Option<Fault>) {
+    /// Records the request; returns its number and the fault planned for it.
+    fn record_request(&mut self, request: &Request) -> (usize, Option<Fault>) {
         self.requests.push(request.clone());
         let is_ours = request.header("user-agent").starts_with("rollcall/");
         let is_write = is_ours && request.is_write() && request.path.starts_with("/api/v1/");
@@ -118,8 +119,8 @@ impl Org {
     }
 }
 
-/// Prism answers from Okta's own description: whatever it refuses is no legal request.
-async fn refused_by_double(shared: &Shared, double: &str, request: &Request) -> Option<String> {
+/// Lets Prism validate the request against Okta's own description; returns its complaint.
+async fn prism_complaint(shared: &Shared, double: &str, request: &Request) -> Option<String> {
     let is_ours = request.header("user-agent").starts_with("rollcall/");
     if !is_ours || request.path.starts_with("/oauth2/") {
         return None;
@@ -146,12 +147,12 @@ async fn refused_by_double(shared: &Shared, double: &str, request: &Request) -> 
     let said = answer.text().await.unwrap_or_default();
     Some(format!(
         "by contract {status} for {}: {said}",
-        request.shown()
+        request.describe()
     ))
 }
 
-/// The body, without what Okta's guide tells and its description does not know: a property of an app's profile is removed
-/// by `null`, which the description has no place for.
+/// Returns the body without parts that Okta's guide documents but its description lacks: `null`
+/// removes a property of an app's profile, which the description does not allow.
 fn as_described(request: &Request) -> Vec<u8> {
     let pointer = "/definitions/custom/properties";
     let removes = request.path.starts_with("/api/v1/meta/schemas/apps/");
@@ -164,8 +165,9 @@ fn as_described(request: &Request) -> Vec<u8> {
     body.to_string().into_bytes()
 }
 
-/// What Okta does at other places before it answers: the test of a connection, the challenge of an event hook.
-async fn ask_outside(shared: &Shared, request: &Request) -> Option<Result<(), String>> {
+/// Sends the requests that Okta makes before it answers: a connection test, or the challenge of an
+/// event hook.
+async fn call_out(shared: &Shared, request: &Request) -> Option<Result<(), String>> {
     match (request.method.as_str(), &request.segments()[..]) {
         ("POST", ["apps", app, "connections", "default"]) => {
             let connection = apps::wished_connection(&shared.lock(), app, request)?;
@@ -179,7 +181,7 @@ async fn ask_outside(shared: &Shared, request: &Request) -> Option<Result<(), St
     }
 }
 
-/// Who asks, and what that one may do.
+/// The authenticated client and its permissions.
 pub struct Holder {
     pub user: Option<String>,
     pub roles: Vec<&'static str>,
@@ -190,7 +192,7 @@ fn route(org: &mut Org, request: &Request, outside: Option<Result<(), String>>) 
     match (request.method.as_str(), request.path.as_str()) {
         ("GET", "/.well-known/okta-organization") => return organization(org, request),
         ("POST", "/oauth2/v1/token") => return oauth::token(org, request),
-        // A receiver of event hooks, so that a story needs no other.
+        // A receiver of event hooks, so that a test needs no other.
         ("GET", "/hook") => {
             let challenge = request.header("x-okta-verification-challenge");
             return Reply::ok(json!({ "verification": challenge }));
@@ -199,13 +201,13 @@ fn route(org: &mut Org, request: &Request, outside: Option<Result<(), String>>) 
     }
     let segments = request.segments();
     if request.header("accept") != "application/json" {
-        org.complain(format!("no Accept: {}", request.shown()));
+        org.complain(format!("no Accept: {}", request.describe()));
     }
-    let holder = match who(org, request) {
+    let holder = match authenticate(org, request) {
         Ok(holder) => holder,
         Err(reply) => return reply,
     };
-    if !may(&holder, request, &segments) {
+    if !is_permitted(&holder, request, &segments) {
         return Reply::forbidden();
     }
     let reply = match segments.first() {
@@ -218,7 +220,7 @@ fn route(org: &mut Org, request: &Request, outside: Option<Result<(), String>>) 
         _ => None,
     };
     reply.unwrap_or_else(|| {
-        org.complain(format!("no such operation: {}", request.shown()));
+        org.complain(format!("no such operation: {}", request.describe()));
         Reply::error(
             405,
             "E0000022",
@@ -238,7 +240,7 @@ fn organization(org: &mut Org, request: &Request) -> Reply {
     }))
 }
 
-fn who(org: &mut Org, request: &Request) -> Result<Holder, Reply> {
+fn authenticate(org: &mut Org, request: &Request) -> Result<Holder, Reply> {
     let invalid = || Reply::error(401, "E0000011", "Invalid token provided");
     let header = request.header("authorization").to_owned();
     let (scheme, secret) = header.split_once(' ').unwrap_or((&header, ""));
@@ -283,8 +285,8 @@ fn who(org: &mut Org, request: &Request) -> Result<Holder, Reply> {
     }
 }
 
-/// The scope that a service app needs, and the roles one of which anybody needs.
-fn may(holder: &Holder, request: &Request, segments: &[&str]) -> bool {
+/// Checks the scope that a service app needs, or the roles of which a token's owner needs one.
+fn is_permitted(holder: &Holder, request: &Request, segments: &[&str]) -> bool {
     let reads = request.method == "GET";
     let scopes: &[&str] = match segments {
         ["users", "me"] | ["api-tokens", "current"] => return holder.user.is_some(),
@@ -323,9 +325,9 @@ fn may(holder: &Holder, request: &Request, segments: &[&str]) -> bool {
     scopes.iter().all(has_scope) && has_role
 }
 
-// What every part of the API shares.
+// Helpers for every part of the API.
 
-/// One page of a list, with the `Link` headers `self` and `next`, as two headers.
+/// Returns one page of a list, with two `Link` headers: `self` and `next`.
 pub fn page(
     org: &mut Org,
     request: &Request,
@@ -338,7 +340,7 @@ pub fn page(
         None => default,
         Some(Ok(limit)) if (1..=max).contains(&limit) => limit,
         Some(_) => {
-            org.complain(format!("limit must be 1 to {max}: {}", request.shown()));
+            org.complain(format!("limit must be 1 to {max}: {}", request.describe()));
             return Reply::invalid("limit: out of range");
         }
     };
@@ -351,8 +353,8 @@ pub fn page(
     let end = items.len().min(start + limit);
     let here = format!("{}{}?{}", org.url, request.path, request.raw_query);
     let rest = items.len() > end;
-    let shown = items.get(start..end).unwrap_or_default().to_vec();
-    let reply = Reply::ok(json!(shown)).with("link", format!("<{here}>; rel=\"self\""));
+    let describe = items.get(start..end).unwrap_or_default().to_vec();
+    let reply = Reply::ok(json!(describe)).with("link", format!("<{here}>; rel=\"self\""));
     if !rest {
         return reply;
     }
@@ -373,36 +375,36 @@ pub fn page(
     )
 }
 
-/// Complains of a query parameter that the operation does not have.
+/// Complains about a query parameter that the operation does not have.
 pub fn only_query(org: &mut Org, request: &Request, known: &[&str]) {
     for name in request.query().keys() {
         if !known.contains(&name.as_str()) {
             org.complain(format!(
                 "unknown query parameter {name}: {}",
-                request.shown()
+                request.describe()
             ));
         }
     }
 }
 
-/// The body, an object with these members and no others; complains of anything else.
+/// Returns the body, an object with only these members; complains about anything else.
 pub fn body(org: &mut Org, request: &Request, known: &[&str]) -> Value {
     let is_json = request
         .header("content-type")
         .starts_with("application/json");
     let Some(Value::Object(object)) = request.json().filter(|_| is_json) else {
-        org.complain(format!("no JSON object: {}", request.shown()));
+        org.complain(format!("no JSON object: {}", request.describe()));
         return json!({});
     };
     for name in object.keys() {
         if !known.contains(&name.as_str()) {
-            org.complain(format!("unknown member {name}: {}", request.shown()));
+            org.complain(format!("unknown member {name}: {}", request.describe()));
         }
     }
     Value::Object(object)
 }
 
-/// `NAME eq "VALUE"`.
+/// Parses `NAME eq "VALUE"`.
 pub fn equals<'t>(text: &'t str, name: &str) -> Option<&'t str> {
     let value = text.strip_prefix(name)?.strip_prefix(" eq \"")?;
     value.strip_suffix('"').filter(|value| !value.contains('"'))
