@@ -61,7 +61,7 @@ async fn survives(
     mend();
     load.acknowledges(100).await;
     let record = load.stop().await;
-    record.assert_kept(&client).await;
+    record.assert_nothing_lost(&client).await;
     database.assert_whole();
     for round in 0..5 {
         let filter = format!("userName eq \"refused{round}@example.com\"");

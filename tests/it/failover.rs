@@ -71,7 +71,7 @@ fn nodes_find_a_promoted_standby() {
             record.acknowledged, record.refused
         );
         for client in &scene.clients {
-            record.assert_kept(client).await;
+            record.assert_nothing_lost(client).await;
             assert_eq!(client.site().get("/readyz").await.status, 200);
         }
         scene.database.assert_whole();

@@ -148,7 +148,7 @@ fn matching_requests<'o>(org: &'o Org, method: &'o str, part: &'o str) -> impl I
 
 fn recent_requests(org: &Org) -> Vec<String> {
     let last = org.requests.iter().rev().take(15).rev();
-    last.map(Request::recent_requests).collect()
+    last.map(Request::describe).collect()
 }
 
 impl Shared {

@@ -1,4 +1,5 @@
-//! How things were: what was answered at a moment is answered again for that moment, and who changed what is told.
+//! History: a query for a past moment returns what was returned at that moment, and each change
+//! names its author.
 
 use jiff::Timestamp;
 use rollcall::clock::{Clock as _, SystemClock};
@@ -10,9 +11,9 @@ fn now() -> Timestamp {
     SystemClock::default().now()
 }
 
-/// Status and body of a question, at a moment or now.
-async fn ask(client: &Client, question: &str, at: Option<Timestamp>) -> (u16, Value) {
-    let path = format!("/directory/v1{question}");
+/// Returns status and body of a query, at a past moment or now.
+async fn ask(client: &Client, query: &str, at: Option<Timestamp>) -> (u16, Value) {
+    let path = format!("/directory/v1{query}");
     let at = at.map(|at| at.to_string());
     let path = match at {
         Some(at) if path.contains('?') => format!("{path}&at={at}"),
@@ -28,7 +29,7 @@ async fn ask(client: &Client, question: &str, at: Option<Timestamp>) -> (u16, Va
     (reply.status, body)
 }
 
-/// Numbers that look random and are the same for the same seed.
+/// A pseudo-random sequence, the same for the same seed.
 struct Numbers(u64);
 
 impl Numbers {
@@ -48,15 +49,15 @@ impl Numbers {
     }
 }
 
-/// All that one sequence ever made, deleted or not.
+/// Every resource that one sequence created, deleted or not.
 #[derive(Default)]
-struct Made {
+struct Created {
     users: Vec<String>,
     groups: Vec<String>,
 }
 
-impl Made {
-    fn questions(&self) -> Vec<String> {
+impl Created {
+    fn queries(&self) -> Vec<String> {
         let users = self.users.iter().map(|id| format!("/users/{id}"));
         let groups = self.groups.iter().flat_map(|id| {
             ["", "?nested=false"].map(|depth| format!("/groups/{id}/members{depth}"))
@@ -65,11 +66,11 @@ impl Made {
     }
 }
 
-/// A sequence of writes by one seed.
+/// A sequence of writes with one seed.
 struct Sequence<'a> {
     app: &'a TestApp,
     numbers: Numbers,
-    made: Made,
+    made: Created,
     seed: u64,
     step: usize,
 }
@@ -79,7 +80,7 @@ impl Sequence<'_> {
         format!("u{}-{}@example.com", self.seed, self.step)
     }
 
-    /// One write, whatever comes of it.
+    /// Sends one write, whose result does not matter.
     async fn write(&mut self) {
         match self.step {
             0..3 => return self.create_user().await,
@@ -115,7 +116,7 @@ impl Sequence<'_> {
         if self.numbers.below(4) == 0 {
             body["active"] = json!(false);
         }
-        // What a replacement leaves out goes.
+        // A replacement removes what it leaves out.
         let left_out = [
             "name",
             "emails",
@@ -182,7 +183,7 @@ impl Sequence<'_> {
         }
     }
 
-    /// A user, or another group: also one that has this one in it.
+    /// Returns a user or another group, possibly one that contains this group.
     fn member(&mut self) -> String {
         match self.numbers.below(3) {
             0 => self.numbers.one_of(&self.made.groups),
@@ -234,7 +235,7 @@ impl Sequence<'_> {
             .await;
     }
 
-    /// Several writes in one request, to resources that another one may have touched already.
+    /// Sends several writes in one request, to resources that earlier ones may have touched.
     async fn bulk(&mut self) {
         let user = self.numbers.one_of(&self.made.users);
         let other = self.numbers.one_of(&self.made.users);
@@ -254,17 +255,17 @@ impl Sequence<'_> {
     }
 }
 
-/// How many sequences, and how many writes in each.
+/// The number of sequences, and of writes in each.
 const SEQUENCES: usize = 8;
 const STEPS: usize = 30;
 
-/// Writes by one seed, and asks after each write; then asks of each of those moments.
-async fn hold_to_what_was_told(app: &TestApp, reader: &Client, seed: u64) -> (usize, usize) {
+/// Writes with one seed, queries after each write, and then queries each of those moments.
+async fn check_past_answers(app: &TestApp, reader: &Client, seed: u64) -> (usize, usize) {
     let mut sequence = Sequence {
         app,
-        // Spread, so that neighbours are not alike.
+        // Spread, so that consecutive seeds differ.
         numbers: Numbers(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1),
-        made: Made::default(),
+        made: Created::default(),
         seed,
         step: 0,
     };
@@ -273,13 +274,13 @@ async fn hold_to_what_was_told(app: &TestApp, reader: &Client, seed: u64) -> (us
         sequence.step = step;
         sequence.write().await;
         let mut answers = Vec::new();
-        for question in sequence.made.questions() {
-            let answer = ask(reader, &question, None).await;
-            answers.push((question, answer));
+        for query in sequence.made.queries() {
+            let answer = ask(reader, &query, None).await;
+            answers.push((query, answer));
         }
         moments.push((step, now(), answers));
     }
-    // What is gone now was there then.
+    // Resources that are deleted now existed then.
     for user in sequence.made.users.iter().step_by(2) {
         app.delete(&format!("/Users/{user}")).await;
     }
@@ -288,11 +289,11 @@ async fn hold_to_what_was_told(app: &TestApp, reader: &Client, seed: u64) -> (us
     }
     let (mut compared, mut gone) = (0, 0);
     for (step, at, answers) in moments.iter().rev() {
-        for (question, answer) in answers {
-            let found = ask(reader, question, Some(*at)).await;
+        for (query, answer) in answers {
+            let found = ask(reader, query, Some(*at)).await;
             assert_eq!(
                 &found, answer,
-                "{question} at {at}: seed {seed}, step {step}"
+                "{query} at {at}: seed {seed}, step {step}"
             );
             compared += 1;
             gone += usize::from(answer.0 == 404);
@@ -302,15 +303,15 @@ async fn hold_to_what_was_told(app: &TestApp, reader: &Client, seed: u64) -> (us
 }
 
 both!(
-    each_past_moment_is_told_as_it_was_told_then,
+    a_past_moment_returns_its_original_state,
     |app| async move {
         let reader = app.client_with_scopes(&["read"]).await.site();
         let (mut compared, mut gone) = (0, 0);
-        // Others in each run; a failure names its own.
+        // Different in each run; a failure prints its seed.
         let base = u64::from_str_radix(random_token().get(..12).unwrap(), 16).unwrap();
         for number in 0..SEQUENCES {
             let seed = base + u64::try_from(number).unwrap() + 1;
-            let found = hold_to_what_was_told(&app, &reader, seed).await;
+            let found = check_past_answers(&app, &reader, seed).await;
             compared += found.0;
             gone += found.1;
         }
@@ -322,7 +323,7 @@ both!(
 );
 
 both!(
-    who_changed_what_is_told_also_of_the_deleted,
+    history_names_the_author_of_each_change,
     |app| async move {
         let before = now();
         let user = app.create_user("ada@example.com").await;

@@ -1,6 +1,6 @@
-//! Values that no parameter and no member of a body expects, in each of them, one at a time, as the
-//! served OpenAPI document names them. The answer may be a refusal, but it comes, and it is no
-//! fault of the service.
+//! Unexpected values for each parameter and each body member that the served OpenAPI document
+//! names, one at a time. The server may reject the request, but it must answer, and not with a
+//! server error.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,32 +12,32 @@ use crate::harness::raw::Raw;
 use crate::harness::{Client, TestApp, both_typed, sample, together};
 use crate::types::device;
 
-/// How long an answer may take on a busy machine before a test calls it hung.
+/// How long an answer may take on a busy machine before a test fails.
 const TIMEOUT: Duration = Duration::from_secs(30);
-/// Requests at once: fewer than one tenant may have.
+/// Concurrent requests: fewer than one tenant may have.
 const AT_ONCE: usize = 8;
-/// How deep members are looked for.
+/// How deep members are searched.
 const DEPTH: usize = 3;
-/// It has no end.
+/// The stream never ends.
 const STREAM: &str = "/directory/v1/changes/stream";
-/// Stands in a body for the value that is tried.
+/// Marks the value under test in a body.
 const MARK: &str = "@hostile@";
-/// Stands in an operation for what it does.
+/// Marks the `op` of an operation.
 const OP_MARK: &str = "@op@";
-/// Longer targets are none for the client library.
+/// The client library rejects longer targets.
 const LONGEST_TARGET_BYTES: usize = 60_000;
 
 fn long() -> String {
     "x".repeat(100_000)
 }
 
-/// Values for parameters, percent-encoded.
+/// Percent-encoded values for parameters.
 fn parameter_values() -> Vec<String> {
     let short = [
         "%00",
         "a%00b%00",
         "%EF%BF%BF",
-        // A lone surrogate, which is no UTF-8.
+        // A lone surrogate, which is not valid UTF-8.
         "%ED%A0%80",
         "%FF",
         "%ZZ",
@@ -55,7 +55,7 @@ fn parameter_values() -> Vec<String> {
     short.chain(["x".repeat(50_000), long()]).collect()
 }
 
-/// Values for members, as JSON text: some of it is no JSON.
+/// Values for members, as JSON text; some are not valid JSON.
 fn member_values() -> Vec<String> {
     let short = [
         r#""\u0000""#,
@@ -106,7 +106,7 @@ impl Case {
             raw.read_reply().status
         } else if self.path.starts_with(STREAM) {
             let opened = tokio::time::timeout(TIMEOUT, client.open(&self.path, &[]));
-            let opened = opened.await.map_err(|_| self.told("no answer"))?;
+            let opened = opened.await.map_err(|_| self.describe("no answer"))?;
             opened.status().as_u16()
         } else {
             let mut headers = vec![("content-type", "application/scim+json")];
@@ -114,31 +114,31 @@ impl Case {
             let body = self.body.clone().into_bytes();
             let sent = client.try_send(self.method.clone(), &self.path, &headers, body);
             let sent = tokio::time::timeout(TIMEOUT, sent).await;
-            let reply = sent.map_err(|_| self.told("no answer"))?;
+            let reply = sent.map_err(|_| self.describe("no answer"))?;
             reply
-                .map_err(|error| self.told(&format!("{error:?}")))?
+                .map_err(|error| self.describe(&format!("{error:?}")))?
                 .status
         };
-        // What the operator switched off is not implemented (RFC 7644 section 3.11), whatever is
-        // sent.
+        // A feature that the operator disabled is not implemented (RFC 7644 section 3.11), whatever
+        // the request contains.
         let is_off = status == 501 && self.path.starts_with("/scim/v2/Me");
         match (200..500).contains(&status) && status != 429 || is_off {
             true => Ok(()),
-            false => Err(self.told(&status.to_string())),
+            false => Err(self.describe(&status.to_string())),
         }
     }
 
-    fn told(&self, what: &str) -> String {
+    fn describe(&self, what: &str) -> String {
         let short = |text: &str| text.chars().take(300).collect::<String>();
         let (method, path, body) = (&self.method, short(&self.path), short(&self.body));
         format!("{what}: {method} {path} {:?} {body}", self.header)
     }
 }
 
-/// The OpenAPI document, and what stands for the parameters of its paths.
+/// The OpenAPI document, and values for the parameters of its paths.
 struct Document {
     json: Value,
-    /// Of one resource of each endpoint.
+    /// One resource of each endpoint.
     ids: Vec<(String, String)>,
     tenant: String,
 }
@@ -169,7 +169,7 @@ impl Document {
         document
     }
 
-    /// Path, method and description of every operation.
+    /// Returns path, method and description of every operation.
     fn operations(&self) -> Vec<(String, String, &Value)> {
         let mut operations = Vec::new();
         for (path, item) in self.json["paths"].as_object().unwrap() {
@@ -194,7 +194,7 @@ impl Document {
         body["content"].as_object()?.values().next()
     }
 
-    /// A body that is taken, before a value in it is replaced.
+    /// Returns a valid body, in which a value is then replaced.
     fn example(&self, path: &str, method: &str, operation: &Value) -> Option<Value> {
         let content = self.content(operation)?;
         let named = content["examples"].as_object().into_iter().flatten();
@@ -210,7 +210,7 @@ impl Document {
         })
     }
 
-    /// The path with something for each of its parameters, and `value` for this one.
+    /// Fills each parameter of the path, and sets this one to `value`.
     fn filled(&self, template: &str, parameter: &str, value: &str) -> String {
         let known = self
             .ids
@@ -233,7 +233,8 @@ impl Document {
         segments.collect::<Vec<_>>().join("/")
     }
 
-    /// The places of all members of a schema, as JSON pointers; an element of a list is its first.
+    /// Collects the JSON pointers of all members of a schema; for a list, those of its first
+    /// element.
     fn members(&self, schema: &Value, at: &str, depth: usize, into: &mut Vec<String>) {
         let schema = self.resolve(schema);
         if depth == 0 {
@@ -245,14 +246,14 @@ impl Document {
             }
         }
         for (name, inner) in schema["properties"].as_object().into_iter().flatten() {
-            let place = format!("{at}/{}", name.replace('~', "~0").replace('/', "~1"));
-            self.members(inner, &place, depth - 1, into);
-            into.push(place);
+            let pointer = format!("{at}/{}", name.replace('~', "~0").replace('/', "~1"));
+            self.members(inner, &pointer, depth - 1, into);
+            into.push(pointer);
         }
         if let Some(items) = schema.get("items") {
-            let place = format!("{at}/0");
-            self.members(items, &place, depth, into);
-            into.push(place);
+            let pointer = format!("{at}/0");
+            self.members(items, &pointer, depth, into);
+            into.push(pointer);
         }
     }
 
@@ -294,15 +295,15 @@ impl Document {
         let name = method.as_str().to_lowercase();
         let example = self.example(path, &name, operation);
         let example = example.unwrap_or_else(|| json!({}));
-        let mut places = vec![String::new(), "/unknown".to_owned()];
-        self.members(&content["schema"], "", DEPTH, &mut places);
-        places.sort();
-        places.dedup();
-        let mut bodies: Vec<String> = places
+        let mut pointers = vec![String::new(), "/unknown".to_owned()];
+        self.members(&content["schema"], "", DEPTH, &mut pointers);
+        pointers.sort();
+        pointers.dedup();
+        let mut bodies: Vec<String> = pointers
             .iter()
-            .map(|place| {
+            .map(|pointer| {
                 let mut body = example.clone();
-                put(&mut body, place, json!(MARK));
+                put(&mut body, pointer, json!(MARK));
                 body.to_string()
             })
             .collect();
@@ -313,10 +314,10 @@ impl Document {
         let mark = json!(MARK).to_string();
         let values = member_values();
         let mut cases = Vec::new();
-        for (place, body) in bodies.iter().enumerate() {
+        for (position, body) in bodies.iter().enumerate() {
             for (number, value) in values.iter().enumerate() {
-                // Each value meets each place, and over all of them each operation.
-                let op = ["add", "replace", "remove"][(place + number) % 3];
+                // Each value is tried in each position, and each operation with some of them.
+                let op = ["add", "replace", "remove"][(position + number) % 3];
                 cases.push(Case {
                     method: method.clone(),
                     path: path.clone(),
@@ -328,16 +329,16 @@ impl Document {
         cases
     }
 
-    /// Operations on each attribute that a PUT has.
+    /// Returns operations on each attribute of a PUT.
     fn patches(&self, path: &str) -> Vec<String> {
         let content = self.content(&self.json["paths"][path]["put"]).unwrap();
-        let mut places = Vec::new();
-        self.members(&content["schema"], "", DEPTH, &mut places);
-        let paths = places
+        let mut pointers = Vec::new();
+        self.members(&content["schema"], "", DEPTH, &mut pointers);
+        let paths = pointers
             .iter()
-            .filter(|place| !place.contains("/0"))
-            .map(|place| {
-                let path = place.trim_start_matches('/').replace("~1", "/");
+            .filter(|pointer| !pointer.contains("/0"))
+            .map(|pointer| {
+                let path = pointer.trim_start_matches('/').replace("~1", "/");
                 match path.strip_prefix("urn:") {
                     Some(_) => path.replacen('/', ":", 1).replace('/', "."),
                     None => path.replace('/', "."),
@@ -368,10 +369,10 @@ impl Document {
     }
 }
 
-/// Sets a value at a JSON pointer, and makes what is missing on the way.
-fn put(body: &mut Value, place: &str, value: Value) {
+/// Sets a value at a JSON pointer, and creates missing parents.
+fn put(body: &mut Value, pointer: &str, value: Value) {
     let mut at = body;
-    for segment in place.split('/').skip(1) {
+    for segment in pointer.split('/').skip(1) {
         at = match segment {
             "0" => {
                 if at.as_array().is_none_or(Vec::is_empty) {
@@ -391,7 +392,7 @@ fn put(body: &mut Value, place: &str, value: Value) {
 }
 
 both_typed!(
-    hostile_values_are_no_fault_of_the_service,
+    hostile_values_cause_no_server_error,
     |app| async move {
         let admin = app.client_with_scopes(&["scim", "admin"]).await.site();
         let document = Document::new(&app, &admin).await;
@@ -421,7 +422,7 @@ both_typed!(
             failed.len(),
             cases.len()
         );
-        // What was taken can be read.
+        // An accepted resource can be read.
         for path in [
             "/scim/v2/Users",
             "/scim/v2/Groups",

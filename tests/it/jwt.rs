@@ -1,5 +1,5 @@
-//! Access tokens of outside issuers: which are taken, which are turned away, and how often an issuer is asked.
-//! What depends on time is told to the library, which takes the time as an argument; the rest to the server.
+//! Access tokens of external issuers: accepted and rejected tokens, and the number of requests to
+//! the issuer. The library tests pass the time as an argument; the others use the server.
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ use rollcall::clock::{Clock as _, SystemClock};
 use rollcall::issuers::{Bounds, Issuers, Origin, Pace};
 use serde_json::{Value, json};
 
-use crate::harness::issuer::{FakeIssuer, Key, Mood};
+use crate::harness::issuer::{FakeIssuer, Key, Behavior};
 use crate::harness::{Client, Database, Server, both_alone, id, runtime, sample, together};
 
 const NOW_S: i64 = 1_800_000_000;
@@ -44,7 +44,7 @@ fn trust(issuer: &FakeIssuer, origin: Origin) -> Issuers {
     Issuers::new(vec![(rule, origin)], pace, bounds)
 }
 
-/// Whether a token that this key signs at the moment is taken at the moment.
+/// Whether a token signed with this key at this time is accepted at this time.
 async fn is_taken(issuers: &Issuers, issuer: &FakeIssuer, key: &Key, seconds: i64) -> bool {
     let token = key.sign(&issuer.claims(NOW_S + seconds));
     let verified = issuers.verify(&token, at(seconds)).await;
@@ -55,13 +55,13 @@ async fn is_taken(issuers: &Issuers, issuer: &FakeIssuer, key: &Key, seconds: i6
     }
 }
 
-fn tell(story: impl Future<Output = ()>) {
-    runtime().block_on(story);
+fn run(test: impl Future<Output = ()>) {
+    runtime().block_on(test);
 }
 
 #[test]
 fn the_keys_of_each_algorithm_are_found_by_discovery() {
-    tell(async {
+    run(async {
         let keys = [Key::rsa("r"), Key::ec("e"), Key::ed("o")];
         let issuer = FakeIssuer::start(&keys.each_ref()).await;
         let issuers = trust(&issuer, Origin::Discovery);
@@ -70,15 +70,15 @@ fn the_keys_of_each_algorithm_are_found_by_discovery() {
         }
         assert_eq!((issuer.requests(), issuer.key_fetches()), (2, 1));
 
-        issuer.is(Mood::OAuthOnly);
+        issuer.is(Behavior::OAuthOnly);
         let issuers = trust(&issuer, Origin::Discovery);
         assert!(is_taken(&issuers, &issuer, &keys[0], 0).await);
     });
 }
 
 #[test]
-fn a_new_key_is_picked_up_with_a_floor_between_fetches() {
-    tell(async {
+fn a_new_key_is_found_after_the_minimum_interval() {
+    run(async {
         let (old, new) = (Key::ed("old"), Key::other_ed("new"));
         let issuer = FakeIssuer::start(&[&old]).await;
         let issuers = trust(&issuer, Origin::Address(issuer.jwks_uri()));
@@ -95,8 +95,8 @@ fn a_new_key_is_picked_up_with_a_floor_between_fetches() {
 }
 
 #[test]
-fn tokens_with_invented_keys_cause_one_fetch_in_each_floor() {
-    tell(async {
+fn unknown_keys_cause_one_fetch_per_interval() {
+    run(async {
         let key = Key::ed("k");
         let issuer = FakeIssuer::start(&[&key]).await;
         let issuers = std::sync::Arc::new(trust(&issuer, Origin::Address(issuer.jwks_uri())));
@@ -117,8 +117,8 @@ fn tokens_with_invented_keys_cause_one_fetch_in_each_floor() {
 }
 
 #[test]
-fn whoever_comes_during_the_first_fetch_waits_for_it() {
-    tell(async {
+fn concurrent_requests_share_the_first_fetch() {
+    run(async {
         let key = Key::ed("k");
         let issuer = FakeIssuer::start(&[&key]).await;
         let issuers = std::sync::Arc::new(trust(&issuer, Origin::Discovery));
@@ -133,8 +133,8 @@ fn whoever_comes_during_the_first_fetch_waits_for_it() {
 }
 
 #[test]
-fn a_key_that_was_taken_back_ends_with_the_next_look() {
-    tell(async {
+fn a_withdrawn_key_expires_with_the_next_fetch() {
+    run(async {
         let (good, stolen) = (Key::ed("good"), Key::other_ed("stolen"));
         let issuer = FakeIssuer::start(&[&good, &stolen]).await;
         let issuers = trust(&issuer, Origin::Address(issuer.jwks_uri()));
@@ -147,8 +147,8 @@ fn a_key_that_was_taken_back_ends_with_the_next_look() {
 }
 
 #[test]
-fn a_verdict_holds_until_its_token_ends_or_its_keys_are_asked_for_again() {
-    tell(async {
+fn a_verification_lasts_until_expiry_or_the_next_fetch() {
+    run(async {
         let key = Key::ed("k");
         let issuer = FakeIssuer::start(&[&key]).await;
         let issuers = trust(&issuer, Origin::Discovery);
@@ -165,7 +165,7 @@ fn a_verdict_holds_until_its_token_ends_or_its_keys_are_asked_for_again() {
         let pass = issuers.verify(&token, at(0)).await.unwrap().pass;
         assert!(pass.holds(at(REFRESH_S - 1)));
         assert!(!pass.holds(at(REFRESH_S)));
-        // Somebody else's key makes the issuer be asked, which has taken ours back.
+        // A token with another key triggers a fetch, and the issuer no longer publishes ours.
         let new = Key::other_ed("new");
         issuer.publish(&[&new]);
         assert!(is_taken(&issuers, &issuer, &new, FLOOR_S).await);
@@ -174,21 +174,21 @@ fn a_verdict_holds_until_its_token_ends_or_its_keys_are_asked_for_again() {
 }
 
 #[test]
-fn old_keys_stay_through_an_outage() {
-    tell(async {
+fn old_keys_remain_valid_during_an_outage() {
+    run(async {
         let (old, new) = (Key::ed("old"), Key::other_ed("new"));
         let issuer = FakeIssuer::start(&[&old]).await;
         let issuers = trust(&issuer, Origin::Address(issuer.jwks_uri()));
         assert!(is_taken(&issuers, &issuer, &old, 0).await);
-        for mood in [Mood::Down, Mood::Silent, Mood::Huge, Mood::Elsewhere] {
-            issuer.is(mood);
+        for behavior in [Behavior::Down, Behavior::Silent, Behavior::Huge, Behavior::Elsewhere] {
+            issuer.is(behavior);
             for round in 1..4 {
                 let second = REFRESH_S * round;
-                assert!(is_taken(&issuers, &issuer, &old, second).await, "{mood:?}");
-                assert!(!is_taken(&issuers, &issuer, &new, second).await, "{mood:?}");
+                assert!(is_taken(&issuers, &issuer, &old, second).await, "{behavior:?}");
+                assert!(!is_taken(&issuers, &issuer, &new, second).await, "{behavior:?}");
             }
         }
-        issuer.is(Mood::Well);
+        issuer.is(Behavior::Well);
         issuer.publish(&[&new]);
         assert!(is_taken(&issuers, &issuer, &new, REFRESH_S * 10).await);
         assert!(!is_taken(&issuers, &issuer, &old, REFRESH_S * 10).await);
@@ -196,31 +196,31 @@ fn old_keys_stay_through_an_outage() {
 }
 
 #[test]
-fn an_issuer_that_never_answered_well_opens_nothing() {
-    tell(async {
+fn an_issuer_without_a_valid_response_authenticates_no_token() {
+    run(async {
         let key = Key::ed("k");
         let issuer = FakeIssuer::start(&[&key]).await;
-        for mood in [
-            Mood::Down,
-            Mood::Silent,
-            Mood::Huge,
-            Mood::Elsewhere,
-            Mood::Impostor,
+        for behavior in [
+            Behavior::Down,
+            Behavior::Silent,
+            Behavior::Huge,
+            Behavior::Elsewhere,
+            Behavior::Impostor,
         ] {
-            issuer.is(mood);
+            issuer.is(behavior);
             let issuers = trust(&issuer, Origin::Discovery);
             let before = issuer.requests();
             for second in 0..5 {
-                assert!(!is_taken(&issuers, &issuer, &key, second).await, "{mood:?}");
+                assert!(!is_taken(&issuers, &issuer, &key, second).await, "{behavior:?}");
             }
-            assert!(issuer.requests() <= before + 2, "{mood:?}");
+            assert!(issuer.requests() <= before + 2, "{behavior:?}");
         }
     });
 }
 
 #[test]
-fn nobody_asks_an_issuer_that_is_not_trusted() {
-    tell(async {
+fn an_untrusted_issuer_is_never_contacted() {
+    run(async {
         let key = Key::ed("k");
         let (trusted, stranger) = (
             FakeIssuer::start(&[&key]).await,
@@ -234,8 +234,8 @@ fn nobody_asks_an_issuer_that_is_not_trusted() {
     });
 }
 
-/// A server that trusts two issuers: `first` for the tenant `acme`, found by discovery, and `second` for what its
-/// claim `org` names, which may be `beta` alone.
+/// A server that trusts two issuers: `first` for the tenant `acme`, by discovery, and `second` for
+/// the tenant that its claim `org` names, which may only be `beta`.
 fn server_with(database: &Database, first: &FakeIssuer, second: &FakeIssuer) -> Server {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("rollcall.toml");
@@ -272,14 +272,14 @@ fn with(claims: &Value, name: &str, value: Value) -> Value {
     claims
 }
 
-/// Text of a header and claims, without a signature.
+/// Header and claims as text, without a signature.
 fn unsigned(header: Value, claims: &Value) -> String {
     let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
     format!("{}.{}.", part(&header), part(claims))
 }
 
-/// Every token that must not open the door, with what is wrong with it.
-fn adversaries(key: &Key, first: &FakeIssuer, second: &FakeIssuer) -> Vec<(&'static str, String)> {
+/// Invalid tokens, each with a description of its fault.
+fn invalid_tokens(key: &Key, first: &FakeIssuer, second: &FakeIssuer) -> Vec<(&'static str, String)> {
     let now = now_s();
     let good = first.claims(now);
     let hs256 = |secret: &[u8]| {
@@ -355,7 +355,7 @@ fn adversaries(key: &Key, first: &FakeIssuer, second: &FakeIssuer) -> Vec<(&'sta
 
 // R6750-3.1-02, R9700-2.3-01, R9110-11.4-01
 both_alone!(
-    an_adversarys_token_is_refused_and_makes_nobody_fetch,
+    an_adversarys_token_is_rejected_without_a_fetch,
     |database: Database| async move {
         let (key, other) = (Key::rsa("k1"), Key::other_ed("k1"));
         let first = FakeIssuer::start(&[&key]).await;
@@ -364,7 +364,7 @@ both_alone!(
         let since = Instant::now();
         let good = Client::new(&server.address, &key.sign(&first.claims(now_s())));
         assert_eq!(good.get("/Users").await.page().total, 0);
-        for (what, token) in adversaries(&key, &first, &second) {
+        for (what, token) in invalid_tokens(&key, &first, &second) {
             let reply = Client::new(&server.address, &token).get("/Users").await;
             let challenge = reply.header("www-authenticate").to_owned();
             assert!(
@@ -375,22 +375,22 @@ both_alone!(
             assert_eq!(reply.status, 401, "{what}");
             reply.expect_error(401, "");
         }
-        // A key that was never seen is not there while its issuer is ill, and nobody asks again and again.
+        // An unknown key is rejected while its issuer fails, without repeated fetches.
         let strange = Key::ed("k2").sign(&first.claims(now_s()));
-        for mood in [Mood::Huge, Mood::Elsewhere] {
-            first.is(mood);
+        for behavior in [Behavior::Huge, Behavior::Elsewhere] {
+            first.is(behavior);
             for _ in 0..3 {
                 let reply = Client::new(&server.address, &strange).get("/Users").await;
                 let challenge = reply.header("www-authenticate").to_owned();
                 assert!(
                     challenge.contains("error=\"invalid_token\""),
-                    "{mood:?}: {challenge:?}"
+                    "{behavior:?}: {challenge:?}"
                 );
                 reply.expect_error(401, "");
             }
         }
-        // The issuer goes down: whoever was good stays good, and nobody else becomes it.
-        first.is(Mood::Down);
+        // The issuer fails: valid tokens remain valid, and no others become valid.
+        first.is(Behavior::Down);
         good.get("/Users").await.expect(200);
         let floors = usize::try_from(since.elapsed().as_secs() / 30).unwrap() + 1;
         for issuer in [&first, &second] {
@@ -402,7 +402,7 @@ both_alone!(
 
 // R7644-2.1-01, R6750-3.1-03
 both_alone!(
-    a_token_speaks_for_its_tenant_with_its_scopes_alone,
+    a_token_is_limited_to_its_tenant_and_scopes,
     |database: Database| async move {
         let (key, other) = (Key::ec("k1"), Key::other_ed("k1"));
         let first = FakeIssuer::start(&[&key]).await;
@@ -453,7 +453,7 @@ both_alone!(
             .get("/Users")
             .await
             .expect_error(401, "");
-        // The issuer's rule names the fields.
+        // The issuer's rule sets the fields.
         let seen = of_second.user(id(&bob)).await;
         assert_eq!(seen["emails"], Value::Null);
         assert_eq!(seen["name"]["familyName"], "Byron");
@@ -461,7 +461,7 @@ both_alone!(
 );
 
 both_alone!(
-    who_is_remembered_is_under_the_settings_of_now,
+    cached_callers_use_the_current_settings,
     |database: Database| async move {
         let (key, other) = (Key::ed("k1"), Key::other_ed("k1"));
         let first = FakeIssuer::start(&[&key]).await;
@@ -479,7 +479,8 @@ both_alone!(
             ),
         ];
         for (client, user, tenant) in &callers {
-            // One resource is found together with who asks, for a list the caller is looked up first.
+            // A request for one resource authenticates in the same statement; a list looks the
+            // caller up first.
             let paths = [format!("/Users/{}", id(user)), "/Users".to_owned()];
             let ask = |path| client.send(Method::GET, path, &[("accept", "text/html")], Vec::new());
             for path in paths.iter().cycle().take(6) {

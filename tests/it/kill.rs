@@ -1,5 +1,5 @@
-//! `kill -9` in the middle of a load: what was acknowledged is there, and nothing is there by half.
-//! `just crash` does it 100 times over, here a few times.
+//! `kill -9` under load: every acknowledged write exists, and no write is partial. `just crash`
+//! repeats it 100 times, this run a few times.
 
 use std::time::{Duration, Instant};
 
@@ -7,14 +7,14 @@ use crate::harness::cluster::Cluster;
 use crate::harness::load::{Dice, Load, Record};
 use crate::harness::{Client, Database, TIMEOUT, Server, both_alone, rounds, runtime};
 
-/// A moment that nothing in the load knows of.
+/// Waits until a random moment, unrelated to the progress of the load.
 async fn any_moment(load: &Load, dice: &mut Dice) {
     load.acknowledges(50 + dice.below(150)).await;
     let moment = u64::try_from(dice.below(5_000)).unwrap();
     tokio::time::sleep(Duration::from_micros(moment)).await;
 }
 
-/// What all rounds came to, for who runs many of them.
+/// The totals of all rounds, printed for runs with many of them.
 #[derive(Default)]
 struct Sum {
     rounds: usize,
@@ -39,8 +39,8 @@ impl Drop for Sum {
     }
 }
 
-/// Waits until a read is answered; on the way only "try again" may be said.
-async fn is_read(client: &Client) {
+/// Retries until a read succeeds; until then only "try again" is allowed.
+async fn wait_until_readable(client: &Client) {
     let deadline = Instant::now() + TIMEOUT;
     loop {
         let reply = client.get("/Users?count=0").await;
@@ -53,7 +53,7 @@ async fn is_read(client: &Client) {
 }
 
 both_alone!(
-    a_node_that_is_killed_loses_nothing,
+    a_killed_node_loses_no_acknowledged_write,
     |database: Database| async move {
         let (mut dice, mut sum) = (Dice::new(), Sum::default());
         let mut records: Vec<Record> = Vec::new();
@@ -65,21 +65,21 @@ both_alone!(
             let record = load.stop().await;
 
             let server = Server::start(&database);
-            record.assert_kept(&server.admin()).await;
+            record.assert_nothing_lost(&server.admin()).await;
             database.assert_whole();
             sum.add(&record);
             records.push(record);
         }
-        // A later crash has not taken what an earlier one left.
+        // A later crash does not remove writes from before an earlier one.
         let server = Server::start(&database);
         for record in &records {
-            record.assert_kept(&server.admin()).await;
+            record.assert_nothing_lost(&server.admin()).await;
         }
     }
 );
 
 #[test]
-fn a_database_that_is_killed_loses_nothing() {
+fn a_killed_database_loses_no_acknowledged_write() {
     let Some(cluster) = Cluster::start() else {
         return;
     };
@@ -87,7 +87,7 @@ fn a_database_that_is_killed_loses_nothing() {
     runtime().block_on(async {
         let (mut dice, mut sum) = (Dice::new(), Sum::default());
         let mut records: Vec<Record> = Vec::new();
-        // The same server throughout: it finds back by itself.
+        // The same server throughout: it reconnects by itself.
         let server = Server::start(&database);
         let client = server.admin();
         for round in 0..rounds() {
@@ -99,18 +99,18 @@ fn a_database_that_is_killed_loses_nothing() {
                 cluster.stop_at_once();
             }
             cluster.start_again();
-            // Writers and readers have connections of their own: each finds back with its next request.
+            // Writers and readers have separate connections: each reconnects with its next request.
             load.acknowledges(20).await;
-            is_read(&client).await;
+            wait_until_readable(&client).await;
             let record = load.stop().await;
 
-            record.assert_kept(&client).await;
+            record.assert_nothing_lost(&client).await;
             database.assert_whole();
             sum.add(&record);
             records.push(record);
         }
         for record in &records {
-            record.assert_kept(&client).await;
+            record.assert_nothing_lost(&client).await;
         }
     });
 }

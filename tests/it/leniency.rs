@@ -1,6 +1,5 @@
-//! What a tolerant tenant makes of real clients' requests, followed to where it is seen: in
-//! filters, in selections of attributes, in the change feed, in history and in the log.
-//! `compatibility_table` has the single requests.
+//! The effects of leniency for real clients, followed through filters, attribute selection, the
+//! change feed, history and the log. `compatibility_table` has the individual requests.
 
 use std::time::Instant;
 
@@ -17,7 +16,7 @@ const ACME: &str = "urn:acme:directory:2.0:Staff";
 const PREMISES: &str = "urn:example:scim:schemas:extension:premises:2.0:User";
 const BULK: &str = "urn:ietf:params:scim:api:messages:2.0:BulkRequest";
 
-/// The tenant's changes after a number, and the last number.
+/// Returns the tenant's changes after a number, and the last number.
 async fn changes(app: &TestApp, after: i64) -> (Vec<Value>, i64) {
     let reader = app.client_with_scopes(&["read"]).await;
     let path = format!("/directory/v1/changes?after={after}");
@@ -26,7 +25,7 @@ async fn changes(app: &TestApp, after: i64) -> (Vec<Value>, i64) {
     (page["changes"].as_array().unwrap().clone(), last)
 }
 
-/// The operations as one operation of a bulk request; answers the resource afterwards.
+/// Sends the operations as one operation of a bulk request; returns the resource afterwards.
 async fn edit_in_bulk(app: &TestApp, path: &str, operations: &Value) -> Value {
     let patch = json!({ "Operations": operations });
     let operation = json!({ "method": "PATCH", "path": path, "data": patch });
@@ -57,8 +56,8 @@ fn resident(user_name: &str) -> Value {
     user
 }
 
-/// A list: the path to it, the value that is removed, a filter that finds the value, and where the
-/// list is in the resource.
+/// A list: its path, the value to remove, a filter that finds the value, and the list's location in
+/// the resource.
 struct Listed {
     path: String,
     value: Value,
@@ -107,7 +106,7 @@ fn lists_of_a_user() -> Vec<Listed> {
 }
 
 both_typed!(
-    a_removed_value_is_gone_everywhere_and_the_rest_stays,
+    a_removed_value_disappears_everywhere,
     |app| async move {
         for (number, list) in lists_of_a_user().iter().enumerate() {
             let ada = app
@@ -137,11 +136,11 @@ both_typed!(
                 list.filter
             );
 
-            // The feed says what the list was and what it is.
-            let (told, last) = changes(&app, before).await;
-            assert_eq!(told.len(), 1, "{told:?}");
-            assert_eq!(told[0]["kind"], "updated");
-            let differences = told[0]["attributes"].as_array().unwrap();
+            // The feed contains the list before and after.
+            let (published, last) = changes(&app, before).await;
+            assert_eq!(published.len(), 1, "{published:?}");
+            assert_eq!(published[0]["kind"], "updated");
+            let differences = published[0]["attributes"].as_array().unwrap();
             let text = Value::from(differences.clone()).to_string();
             let removed = list
                 .filter
@@ -151,7 +150,7 @@ both_typed!(
                 .trim_end_matches(']');
             assert!(text.contains(removed), "{removed}: {text}");
 
-            // Put back, the value is found again.
+            // Added again, the value is found again.
             let value = removed.trim_matches('"');
             let operations = json!([{ "op": "Add", "path": list.path, "value": value }]);
             let back = app.edit(&path, operations).await.expect(200);
@@ -171,14 +170,14 @@ both_typed!(
 );
 
 both_typed!(
-    an_operation_that_finds_nothing_leaves_no_trace,
+    an_operation_without_a_match_changes_nothing,
     |app| async move {
         let ada = app.post("/Users", &resident("ada")).await.expect(201);
         let mut crew = sample::group("Crew", &[id(&ada)]);
         crew[ACME] = json!({ "projects": ["loom"] });
         crew[PURPOSE] = json!({ "purpose": "P", "cost": 2 });
         let crew = app.post("/Groups", &crew).await.expect(201);
-        // With the group that it is in now.
+        // With its current group.
         let ada = app.user(id(&ada)).await;
         let mut laptop = device("S1");
         laptop["macs"] = json!([{ "value": "aa", "type": "wifi" }]);
@@ -275,13 +274,13 @@ both_typed!(
             let same = edit_in_bulk(&app, &path, &operations).await;
             assert_eq!(&same, before, "{operations}");
         }
-        let (told, _) = changes(&app, last).await;
-        assert!(told.is_empty(), "{told:?}");
+        let (published, _) = changes(&app, last).await;
+        assert!(published.is_empty(), "{published:?}");
     }
 );
 
 both_typed!(
-    an_undeclared_extension_is_chosen_from_like_a_declared_one,
+    undeclared_extensions_can_be_selected_like_declared_ones,
     |app| async move {
         let ada = app.post("/Users", &resident("ada")).await.expect(201);
         let mut crew = sample::group("Crew", &[]);
@@ -344,7 +343,7 @@ both_typed!(
     }
 );
 
-both_typed!(history_has_the_values_as_they_were, |app| async move {
+both_typed!(history_returns_the_original_values, |app| async move {
     let mut ada = resident("ada");
     ada[sample::ENTERPRISE] = json!({ "department": "Looms", "manager": "m1" });
     let ada = app.post("/Users", &ada).await.expect(201);
@@ -371,9 +370,9 @@ both_typed!(history_has_the_values_as_they_were, |app| async move {
     assert_eq!(is["managerId"], "m2");
 });
 
-/// The names in the log's lines about what was left out of requests for this resource, as soon as
-/// there are so many. The log is written beside the requests.
-async fn noted(app: &TestApp, resource: &str, count: usize) -> Vec<String> {
+/// Returns the names in the log lines about omitted members of requests for this resource, once
+/// there are this many. The log is written asynchronously.
+async fn logged_names(app: &TestApp, resource: &str, count: usize) -> Vec<String> {
     let deadline = Instant::now() + TIMEOUT;
     loop {
         let log = app.server.log();
@@ -393,7 +392,7 @@ async fn noted(app: &TestApp, resource: &str, count: usize) -> Vec<String> {
 }
 
 both_typed!(
-    what_is_left_out_is_named_in_the_log_without_values,
+    the_log_names_omitted_members_without_values,
     |app| async move {
         let mut body = sample::user("ada");
         body["shoeSize"] = json!("kept-out-1");
@@ -411,7 +410,7 @@ both_typed!(
         body["title"] = json!("T");
         let replaced = app.put(&path, &body).await.expect(200);
         assert_eq!(replaced, after, "nothing was to be changed");
-        let lines = noted(&app, id(&ada), 3).await;
+        let lines = logged_names(&app, id(&ada), 3).await;
         let named = |line: &str, names: &[&str]| names.iter().all(|name| line.contains(name));
         assert_eq!(lines.len(), 3, "{lines:?}");
         for line in [&lines[0], &lines[2]] {
@@ -430,7 +429,7 @@ both_typed!(
     }
 );
 
-both!(roles_and_entitlements_as_texts, |app| async move {
+both!(roles_and_entitlements_may_be_strings, |app| async move {
     let mut body = sample::user("ada");
     body["roles"] = json!(["Admin", "auditor", "ADMIN"]);
     body["entitlements"] = json!("vpn");
@@ -469,7 +468,7 @@ both!(roles_and_entitlements_as_texts, |app| async move {
 });
 
 both!(
-    members_are_removed_however_they_are_listed,
+    members_are_removed_in_every_accepted_form,
     |app| async move {
         let mut ids = Vec::new();
         for name in ["ada", "bob", "cyd"] {
@@ -501,12 +500,12 @@ both!(
             _ => edit_in_bulk(&app, &path, &json!([operation])).await,
         };
         assert_eq!(member_ids(&left), others, "{operation}");
-        let (told, _) = changes(&app, last).await;
-        assert_eq!(told.len(), 1, "{operation}: {told:?}");
-        assert_eq!(told[0]["kind"], "member_removed");
-        assert_eq!(told[0]["members"], json!([ada]));
+        let (published, _) = changes(&app, last).await;
+        assert_eq!(published.len(), 1, "{operation}: {published:?}");
+        assert_eq!(published[0]["kind"], "member_removed");
+        assert_eq!(published[0]["members"], json!([ada]));
     }
-        // Null within the value removes nobody.
+        // A null in the value removes no member.
         let group = app.create_group("Last", &all).await;
         let path = format!("/Groups/{}", id(&group));
         let operation = json!({ "op": "remove", "path": "members", "value": { "members": null } });
@@ -517,8 +516,8 @@ both!(
     }
 );
 
-// The same attributes in every form that a body can have them.
-both_typed!(all_verbs_read_all_spellings, |app| async move {
+// The same attributes in every accepted form of a body.
+both_typed!(every_method_accepts_every_spelling, |app| async move {
     let plain = json!({
         "title": "T", "nickName": "N", "active": false,
         "name": { "givenName": "A" },

@@ -1,4 +1,4 @@
-//! A token that may read some attributes: it sees them alone, and cannot ask about the others.
+//! A token limited to some attributes: it sees only those, and cannot query the others.
 
 use serde_json::{Value, json};
 
@@ -16,7 +16,7 @@ fn names(resource: &Value) -> Vec<&str> {
 }
 
 // R7644-2-02, R7644-2.1-01
-both!(a_limited_token_sees_its_fields_alone, |app| async move {
+both!(a_limited_token_sees_only_its_fields, |app| async move {
     let user = app
         .post("/Users", &sample::full_user("ada@example.com"))
         .await
@@ -42,7 +42,7 @@ both!(a_limited_token_sees_its_fields_alone, |app| async move {
         json!([{ "value": "ada@example.com" }, { "value": "ada@home.example" }])
     );
     assert_eq!(seen["groups"][0]["display"], "Surveyors");
-    // Nor where it is asked for by name.
+    // Nor if the request names the attribute.
     for attributes in [
         "phoneNumbers",
         "phoneNumbers.value,userName",
@@ -70,7 +70,7 @@ both!(a_limited_token_sees_its_fields_alone, |app| async move {
     for one in reader.list("/Users", &[]).await.resources {
         assert_eq!(names(&one), expected);
     }
-    // A group's members are no field of this token.
+    // The members of a group are not a field of this token.
     let seen = reader.group(id(&group)).await;
     assert_eq!(names(&seen), ["displayName", "id", "meta", "schemas"]);
     let whole = app.limited(&["members"]).await;
@@ -78,7 +78,7 @@ both!(a_limited_token_sees_its_fields_alone, |app| async move {
 });
 
 both!(
-    what_one_may_not_read_one_may_not_filter_on,
+    an_unreadable_attribute_cannot_be_filtered_on,
     |app| async move {
         app.post("/Users", &sample::full_user("ada@example.com"))
             .await
@@ -113,7 +113,7 @@ both!(
     }
 );
 
-both!(only_a_token_that_reads_can_be_limited, |app| async move {
+both!(only_a_read_token_can_be_limited, |app| async move {
     let admin = app.server.admin().site();
     for (scopes, fields) in [
         (json!(["scim"]), json!(["userName"])),

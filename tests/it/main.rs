@@ -1,4 +1,4 @@
-//! Integration tests: stories told to the real binary over HTTP, on SQLite and on PostgreSQL.
+//! Integration tests: the real binary over HTTP, on SQLite and on PostgreSQL.
 
 #![expect(
     clippy::expect_used,

@@ -5,17 +5,17 @@ use serde_json::json;
 
 use crate::harness::{Client, Database, Server, both, both_alone, id, sample};
 
-/// An Ed25519 key made for this test alone; it guards nothing.
+/// An Ed25519 key made for this test; it protects nothing.
 const KEY: &str = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n-----END PRIVATE KEY-----\n";
 
 /// A server that trusts the key for its default tenant.
-struct Trusting {
+struct TrustingServer {
     server: Server,
     key: jsonwebtoken::EncodingKey,
     _folder: tempfile::TempDir,
 }
 
-impl Trusting {
+impl TrustingServer {
     fn start(database: &Database, me: &str) -> Self {
         let algorithm = jsonwebtoken::Algorithm::EdDSA;
         let key = jsonwebtoken::EncodingKey::from_ed_pem(KEY.as_bytes()).unwrap();
@@ -39,7 +39,7 @@ impl Trusting {
         }
     }
 
-    /// A client with an access token of this subject and scope.
+    /// Returns a client with an access token of this subject and scope.
     fn client(&self, subject: &str, scope: &str) -> Client {
         const YEAR_2100: i64 = 4_102_444_800;
         let mut header = jsonwebtoken::Header::new(jsonwebtoken::Algorithm::EdDSA);
@@ -53,8 +53,8 @@ impl Trusting {
 }
 
 // R7644-3.11-01, R7644-3.11-03
-both_alone!(the_subject_is_a_user, |database: Database| async move {
-    let trusting = Trusting::start(&database, "userName");
+both_alone!(me_is_the_user_named_by_the_subject, |database: Database| async move {
+    let trusting = TrustingServer::start(&database, "userName");
     let admin = trusting.server.admin();
     let ada = admin.create_user("ada@example.com").await;
     let path = format!("/Users/{}", id(&ada));
@@ -94,12 +94,12 @@ both_alone!(the_subject_is_a_user, |database: Database| async move {
     let refused = me.post("/Me", &sample::user("eve@example.com")).await;
     assert_eq!(refused.header("allow"), "GET, HEAD, PUT, PATCH, DELETE");
     refused.expect_error(405, "");
-    // Who may not even read does not learn whether there is such a user.
+    // A caller without read access cannot find out whether the user exists.
     for subject in ["ada@example.com", "nobody@example.com"] {
         let stranger = trusting.client(subject, "admin");
         stranger.get("/Me").await.expect_error(403, "");
     }
-    // Who may only read, only reads.
+    // A read-only caller can only read.
     let reader = trusting.client("ada@example.com", "read");
     reader.get("/Me").await.expect(200);
     reader.edit("/Me", operations).await.expect_error(403, "");
@@ -107,7 +107,7 @@ both_alone!(the_subject_is_a_user, |database: Database| async move {
     me.delete("/Me").await.expect(204);
     let gone = trusting.client("ada@example.com", "scim");
     gone.get("/Me").await.expect_error(404, "");
-    // A subject that no change record can hold is none.
+    // A subject that does not fit into a change record is invalid.
     for subject in ["", "ada\0"] {
         let refused = trusting.client(subject, "scim");
         refused.get("/Me").await.expect_error(401, "");
@@ -116,7 +116,7 @@ both_alone!(the_subject_is_a_user, |database: Database| async move {
 });
 
 // R7644-3.11-02
-both!(a_machine_is_nobody, |app| async move {
+both!(a_machine_token_has_no_user, |app| async move {
     app.create_user("jwt:ada@example.com").await;
     app.get("/Me").await.expect_error(404, "");
     app.put("/Me", &sample::user("ada@example.com"))
@@ -129,9 +129,9 @@ both!(a_machine_is_nobody, |app| async move {
 
 // R7644-3.11-02
 both_alone!(
-    an_external_id_names_one_user_or_nobody,
+    me_requires_an_unambiguous_external_id,
     |database: Database| async move {
-        let trusting = Trusting::start(&database, "externalId");
+        let trusting = TrustingServer::start(&database, "externalId");
         let admin = trusting.server.admin();
         let ada = admin.create_user("ada@example.com").await;
         let me = trusting.client("00u-ada@example.com", "scim");
@@ -154,9 +154,9 @@ both_alone!(
 
 // R7644-3.11-01
 both_alone!(
-    an_id_is_a_subject_too_and_off_is_off,
+    the_subject_may_be_an_id_and_me_can_be_disabled,
     |database: Database| async move {
-        let trusting = Trusting::start(&database, "id");
+        let trusting = TrustingServer::start(&database, "id");
         let ada = trusting.server.admin().create_user("ada@example.com").await;
         assert_eq!(
             trusting
@@ -172,7 +172,7 @@ both_alone!(
             .await
             .expect_error(404, "");
         drop(trusting);
-        let trusting = Trusting::start(&database, "off");
+        let trusting = TrustingServer::start(&database, "off");
         trusting
             .client(id(&ada), "read")
             .get("/Me")

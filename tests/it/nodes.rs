@@ -1,4 +1,5 @@
-//! Several nodes on one PostgreSQL: no state is theirs alone. SQLite has one node, so it has no part here.
+//! Several nodes on one PostgreSQL: a node has no state of its own. SQLite has only one node, so it
+//! is not tested here.
 
 use serde_json::json;
 
@@ -6,7 +7,7 @@ use crate::harness::{
     Backend, Client, Database, Server, id, member_ids, runtime, sample, together, with_query,
 };
 
-/// Two servers on one fresh database, and a token that both take.
+/// Two servers on one fresh database, and a token for both.
 struct Nodes {
     _servers: [Server; 2],
     clients: [Client; 2],
@@ -14,7 +15,7 @@ struct Nodes {
 }
 
 impl Nodes {
-    /// `None` where this machine has no PostgreSQL.
+    /// Returns `None` if this machine has no PostgreSQL.
     fn start() -> Option<Self> {
         let database = Database::fresh(Backend::Postgres)?;
         database.cli_ok(&["migrate"]);
@@ -29,19 +30,19 @@ impl Nodes {
         })
     }
 
-    /// Now the one, now the other.
-    fn of(&self, number: usize) -> Client {
+    /// Alternates between the nodes.
+    fn client_of(&self, number: usize) -> Client {
         self.clients[number % 2].clone()
     }
 }
 
 #[test]
-fn of_equal_creates_on_two_nodes_one_wins() {
+fn one_of_equal_creates_on_two_nodes_succeeds() {
     let Some(nodes) = Nodes::start() else { return };
     runtime().block_on(async {
         let user = sample::user("ada@example.com");
         let creates = (0..20).map(|number| {
-            let (client, user) = (nodes.of(number), user.clone());
+            let (client, user) = (nodes.client_of(number), user.clone());
             async move { client.post("/Users", &user).await.status }
         });
         let mut statuses = together(creates).await;
@@ -53,13 +54,13 @@ fn of_equal_creates_on_two_nodes_one_wins() {
 }
 
 #[test]
-fn of_equal_groups_on_two_nodes_one_wins() {
+fn one_of_equal_groups_on_two_nodes_succeeds() {
     let Some(nodes) = Nodes::start() else { return };
     runtime().block_on(async {
         let mut group = sample::group("Sales", &[]);
         group["externalId"] = json!("c420");
         let creates = (0..20).map(|number| {
-            let (client, group) = (nodes.of(number), group.clone());
+            let (client, group) = (nodes.client_of(number), group.clone());
             async move { client.post("/Groups", &group).await.status }
         });
         let mut statuses = together(creates).await;
@@ -71,13 +72,13 @@ fn of_equal_groups_on_two_nodes_one_wins() {
 }
 
 #[test]
-fn parallel_adds_on_two_nodes_are_all_kept() {
+fn parallel_adds_on_two_nodes_all_apply() {
     let Some(nodes) = Nodes::start() else { return };
     runtime().block_on(async {
-        let group = nodes.of(0).create_group("Everyone", &[]).await;
+        let group = nodes.client_of(0).create_group("Everyone", &[]).await;
         let path = format!("/Groups/{}", id(&group));
         let adds = (0..40).map(|number| {
-            let (client, path) = (nodes.of(number), path.clone());
+            let (client, path) = (nodes.client_of(number), path.clone());
             async move {
                 let user = client.create_user(&format!("u{number}@example.com")).await;
                 let add =
@@ -89,19 +90,19 @@ fn parallel_adds_on_two_nodes_are_all_kept() {
         let mut ids = together(adds).await;
         ids.sort();
         for number in 0..2 {
-            assert_eq!(member_ids(&nodes.of(number).group(id(&group)).await), ids);
+            assert_eq!(member_ids(&nodes.client_of(number).group(id(&group)).await), ids);
         }
     });
 }
 
 #[test]
-fn an_import_may_change_the_node_with_every_page() {
+fn an_import_can_use_another_node_for_every_page() {
     let Some(nodes) = Nodes::start() else { return };
     runtime().block_on(async {
         let mut ids = Vec::new();
         for number in 0..250 {
             let user = nodes
-                .of(number)
+                .client_of(number)
                 .create_user(&format!("u{number}@example.com"))
                 .await;
             ids.push(id(&user).to_owned());
@@ -110,16 +111,16 @@ fn an_import_may_change_the_node_with_every_page() {
         for page_number in 0.. {
             let start = (page_number * 100 + 1).to_string();
             let parameters = [("startIndex", &*start), ("count", "100")];
-            let client = nodes.of(page_number);
+            let client = nodes.client_of(page_number);
             let page = client.get(&with_query("/Users", &parameters)).await.page();
             seen.extend(page.ids());
             if seen.len() >= ids.len() || page.resources.is_empty() {
                 break;
             }
-            // Those who leave behind the import must not pull others past it.
+            // Deletions behind the import's position must not shift others past it.
             for gone in seen.iter().rev().take(15) {
                 let path = format!("/Users/{gone}");
-                nodes.of(page_number + 1).delete(&path).await.expect(204);
+                nodes.client_of(page_number + 1).delete(&path).await.expect(204);
             }
         }
         seen.sort();

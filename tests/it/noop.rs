@@ -1,11 +1,11 @@
-//! No change, no trace: a write that changes nothing moves neither version nor lastModified and leaves
-//! no change; every other leaves exactly one number in a gapless row.
+//! A write that changes nothing leaves version, lastModified and the feed unchanged; any other
+//! write adds exactly one change, and the numbers of changes have no gap.
 
 use serde_json::{Value, json};
 
 use crate::harness::{TestApp, both, id, sample, together};
 
-/// How many changes the tenant has, having checked that their numbers have no gap.
+/// Returns the number of the tenant's changes, after checking that their numbers have no gap.
 fn changes(app: &TestApp) -> i64 {
     let of_tenant = format!(
         "FROM changes WHERE tenant_id = (SELECT id FROM tenants WHERE name = '{}')",
@@ -22,7 +22,7 @@ fn changes(app: &TestApp) -> i64 {
 }
 
 // L-09, R7644-3.1-02, R7644-3.5.1-09
-both!(a_put_of_our_own_answer_changes_nothing, |app| async move {
+both!(a_put_of_our_own_response_changes_nothing, |app| async move {
     let plain = json!({ "userName": "bare@example.com" });
     let inactive = json!({ "userName": "off@example.com", "active": false });
     let mut users = Vec::new();
@@ -38,7 +38,7 @@ both!(a_put_of_our_own_answer_changes_nothing, |app| async move {
     let inner = app.create_group("Inner", &ids).await;
     let outer = app.create_group("Outer", &[id(&inner), ids[0]]).await;
     let empty = app.create_group("Empty", &[]).await;
-    // What a member without a `display` is shown as comes back with the echo.
+    // The representation of a member without a `display` is sent back.
     let members = json!([{ "value": ids[1] }, { "value": ids[2] }]);
     let bare = json!({ "displayName": "Bare", "members": members });
     let bare = app.post("/Groups", &bare).await.expect(201);
@@ -58,7 +58,7 @@ both!(a_put_of_our_own_answer_changes_nothing, |app| async move {
 });
 
 // R7643-2.3.8-02, R7643-3-03
-both!(the_order_of_an_object_is_no_change, |app| async move {
+both!(member_order_is_not_a_change, |app| async move {
     let created = app
         .post("/Users", &sample::full_user("ada@example.com"))
         .await
@@ -81,7 +81,7 @@ both!(the_order_of_an_object_is_no_change, |app| async move {
     assert_eq!(echoed, created);
 });
 
-both!(each_write_leaves_one_change, |app| async move {
+both!(each_write_records_one_change, |app| async move {
     assert_eq!(changes(&app), 0);
     let user = app.create_user("ada@example.com").await;
     assert_eq!(changes(&app), 1);
@@ -107,12 +107,12 @@ both!(each_write_leaves_one_change, |app| async move {
 });
 
 both!(
-    the_numbers_of_changes_have_no_gap_under_load,
+    change_numbers_have_no_gap_under_load,
     |app| async move {
         let writers = (0..40).map(|number| {
             let client = app.client.clone();
             async move {
-                // Every second create fails, and takes no number.
+                // Every second create fails, and uses no number.
                 let name = format!("user{}@example.com", number / 2);
                 let created = client.post("/Users", &sample::user(&name)).await;
                 created.status

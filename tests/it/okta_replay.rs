@@ -1,5 +1,6 @@
-//! Okta's traffic, request by request: the sequences of both its dialects. In dialect A (custom apps)
-//! every change is a PUT of what our GET said; in dialect B (catalogue apps) a PATCH.
+//! Okta's traffic, request by request: the sequences of both its dialects. In dialect A (custom
+//! apps) every change is a PUT of our GET response with changes; in dialect B (catalogue apps) a
+//! PATCH.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Client, both, id, member_ids, sample, together, with_query};
 
-/// What Okta asks before each assignment.
+/// The lookup that Okta sends before each assignment.
 async fn look_up(client: &Client, user_name: &str) -> Vec<Value> {
     let filter = format!("userName eq \"{user_name}\"");
     let parameters = [
@@ -20,14 +21,14 @@ async fn look_up(client: &Client, user_name: &str) -> Vec<Value> {
     page.resources
 }
 
-/// Okta's update in dialect A: the object from our GET, changed, sent back.
+/// Okta's update in dialect A: sends the object of our GET back, with changes.
 async fn get_and_put(client: &Client, path: &str, change: impl FnOnce(&mut Value)) -> Value {
     let mut resource = client.get(path).await.expect(200);
     change(&mut resource);
     client.put(path, &resource).await.expect(200)
 }
 
-/// Creates so many users, many at a time, and answers their ids.
+/// Creates this many users concurrently and returns their ids.
 async fn staff(client: &Client, prefix: &str, count: usize) -> Vec<String> {
     let mut ids = Vec::new();
     for start in (0..count).step_by(50) {
@@ -59,7 +60,7 @@ both!(a1_connects, |app| async move {
         .expect_error(401, "");
 });
 
-both!(a2_and_b2_assign_someone_new, |app| async move {
+both!(a2_and_b2_assign_a_new_user, |app| async move {
     let name = "Ada.Byron@example.com";
     assert!(look_up(&app, name).await.is_empty());
     let created = app.post("/Users", &sample::user(name)).await.expect(201);
@@ -70,7 +71,7 @@ both!(a2_and_b2_assign_someone_new, |app| async move {
 });
 
 both!(
-    a3_assign_someone_known_inactive_and_in_other_letters,
+    a3_assign_an_inactive_user_in_another_case,
     |app| async move {
         let mut known = sample::user("ADA.byron@example.com");
         known["active"] = json!(false);
@@ -93,7 +94,7 @@ both!(
 );
 
 // L-09
-both!(a4_the_same_get_and_put_twice, |app| async move {
+both!(a4_get_and_put_twice, |app| async move {
     let user = app.create_user("ada@example.com").await;
     let path = format!("/Users/{}", id(&user));
     let change = |user: &mut Value| user["name"]["familyName"] = json!("King");
@@ -117,7 +118,7 @@ both!(a5_unassign_and_assign_again_by_put, |app| async move {
     assert_eq!(back["name"], user["name"]);
 });
 
-both!(a6_a_group_pushed_by_put, |app| async move {
+both!(a6_push_a_group_by_put, |app| async move {
     let ids = staff(&app, "a6-", 5).await;
     let refs: Vec<&str> = ids.iter().map(String::as_str).collect();
     let created = app.create_group("Surveyors", &[]).await;
@@ -159,7 +160,7 @@ both!(b5_deactivate_and_reactivate_by_patch, |app| async move {
 });
 
 // L-08
-both!(b6_a_group_pushed_by_patch, |app| async move {
+both!(b6_push_a_group_by_patch, |app| async move {
     let ids = staff(&app, "b6-", 1_000).await;
     let refs: Vec<&str> = ids.iter().map(String::as_str).collect();
     let created = app.create_group("Surveyors", &refs[..3]).await;
@@ -175,7 +176,7 @@ both!(b6_a_group_pushed_by_patch, |app| async move {
     let renamed = app.edit(&path, rename.clone()).await.expect(200);
     assert_eq!(renamed["displayName"], "Surveyors West");
     assert_eq!(renamed["members"], created["members"]);
-    // The rename comes again with every change of the members.
+    // Okta repeats the rename with every change of the members.
     let again = app.edit(&path, rename).await.expect(200);
     assert_eq!(again, renamed);
 
@@ -195,8 +196,8 @@ both!(b6_a_group_pushed_by_patch, |app| async move {
     assert_eq!(app.group(id(&created)).await, full);
 });
 
-/// Okta's import: pages of 100, on by 100, until `totalResults` is covered. Between two pages `meanwhile`
-/// gets the ids seen so far. Answers all that was seen.
+/// Okta's import: reads pages of 100 until `totalResults` is covered. Between two pages it calls
+/// `meanwhile` with the ids seen so far. Returns all ids seen.
 async fn import(client: &Client, mut meanwhile: impl AsyncFnMut(&[String])) -> Vec<String> {
     let mut seen = Vec::new();
     let mut start = 1;
@@ -215,8 +216,8 @@ async fn import(client: &Client, mut meanwhile: impl AsyncFnMut(&[String])) -> V
     }
 }
 
-/// Nobody seen twice, and everybody who was there all the time seen.
-fn none_missed(seen: &[String], steady: impl IntoIterator<Item = String>) {
+/// Checks that no user was seen twice, and that every user present throughout was seen.
+fn assert_none_missed(seen: &[String], steady: impl IntoIterator<Item = String>) {
     let distinct: BTreeSet<&String> = seen.iter().collect();
     assert_eq!(distinct.len(), seen.len(), "somebody was listed twice");
     let missed: Vec<String> = steady
@@ -226,23 +227,23 @@ fn none_missed(seen: &[String], steady: impl IntoIterator<Item = String>) {
     assert!(missed.is_empty(), "missed {}: {missed:?}", missed.len());
 }
 
-both!(c_an_import_sees_everybody, |app| async move {
+both!(c_an_import_returns_every_user, |app| async move {
     let ids = staff(&app, "c-", 250).await;
     let seen = import(&app, async |_| {}).await;
     assert_eq!(seen.len(), 250);
-    none_missed(&seen, ids);
+    assert_none_missed(&seen, ids);
 });
 
 // R7644-3.4.2.4-07
 both!(
-    c_an_import_misses_nobody_while_people_come_and_go,
+    c_an_import_misses_no_user_during_changes,
     |app| async move {
         let ids = staff(&app, "c-", 250).await;
         let mut gone = BTreeSet::new();
         let mut round = 0;
         let seen = import(&app, async |seen: &[String]| {
             round += 1;
-            // Some go whom the import has seen, some whom it has not.
+            // Deletes users that the import has seen and users that it has not.
             let unseen = ids
                 .iter()
                 .rev()
@@ -259,14 +260,14 @@ both!(
         })
         .await;
         assert!(round >= 2);
-        none_missed(&seen, ids.into_iter().filter(|id| !gone.contains(id)));
+        assert_none_missed(&seen, ids.into_iter().filter(|id| !gone.contains(id)));
     }
 );
 
 both!(
-    c_an_import_misses_nobody_when_many_leave,
+    c_an_import_misses_no_user_during_deletions,
     |app| async move {
-        // So many go that the last page lies beyond what is left.
+        // So many users are deleted that the last page lies beyond the rest.
         let ids = staff(&app, "c-", 250).await;
         let mut gone = BTreeSet::new();
         let seen = import(&app, async |seen: &[String]| {
@@ -277,12 +278,12 @@ both!(
             }
         })
         .await;
-        none_missed(&seen, ids.into_iter().filter(|id| !gone.contains(id)));
+        assert_none_missed(&seen, ids.into_iter().filter(|id| !gone.contains(id)));
     }
 );
 
 both!(
-    c_an_import_misses_nobody_beside_a_busy_writer,
+    c_an_import_misses_no_user_under_load,
     |app| async move {
         let ids = staff(&app, "c-", 250).await;
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
@@ -306,7 +307,7 @@ both!(
         });
         for _ in 0..3 {
             let seen = import(&app, async |_| {}).await;
-            none_missed(&seen, ids.clone());
+            assert_none_missed(&seen, ids.clone());
         }
         stop.send(()).expect("the writer runs");
         assert!(writer.await.expect("the writer ends well") > 0);
@@ -314,7 +315,7 @@ both!(
 );
 
 // R7644-3.5.2-19
-both!(d_parallel_adds_to_one_group_all_count, |app| async move {
+both!(d_parallel_adds_to_one_group_all_apply, |app| async move {
     let ids = staff(&app, "d-", 20).await;
     let group = app.create_group("Busy", &[]).await;
     let path = format!("/Groups/{}", id(&group));
@@ -332,8 +333,9 @@ both!(d_parallel_adds_to_one_group_all_count, |app| async move {
     assert_eq!(member_ids(&app.group(id(&group)).await), expected);
 });
 
-both!(d_parallel_mixed_edits_all_count, |app| async move {
-    // 20 who stay out or go out, 20 who come in, each edit with a rename as Okta sends it.
+both!(d_parallel_mixed_edits_all_apply, |app| async move {
+    // 20 users who are or become non-members, 20 who become members, each edit with a rename as
+    // Okta sends it.
     let ids = staff(&app, "d-", 40).await;
     let refs: Vec<&str> = ids.iter().map(String::as_str).collect();
     let group = app.create_group("Busy", &refs[..20]).await;

@@ -1,12 +1,13 @@
-//! The rows of Okta's SPEC test suites, restated: the current one, the one of 2019 and the draft of
-//! 2023. The suites' own time limits are left to the benchmarks, which run on a quiet machine.
+//! The rows of Okta's SPEC test suites: the current one, the one of 2019 and the draft of 2023. The
+//! suites' time limits are left to the benchmarks, which run on a quiet machine.
 
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::harness::{Client, Reply, both, id, sample, with_query};
 
-/// The headers of the suite on all but its POSTs; even its GETs carry a content type.
+/// The headers that the suite sends with everything except its POSTs; even its GETs have a content
+/// type.
 const HEADERS: [(&str, &str); 4] = [
     ("accept", "application/scim+json"),
     ("accept-charset", "utf-8"),
@@ -56,7 +57,7 @@ fn has_essentials(user: &Value) {
     assert!(user["active"].is_boolean());
 }
 
-/// Rows 6 to 9; answers the user.
+/// Runs rows 6 to 9; returns the user.
 async fn create_and_look_up(app: &Client, content_type: &str) -> Value {
     let headers = [
         ("content-type", content_type),
@@ -90,7 +91,7 @@ async fn create_and_look_up(app: &Client, content_type: &str) -> Value {
     created
 }
 
-both!(the_current_suite, |app| async move {
+both!(the_current_suite_passes, |app| async move {
     app.create_user("seed@example.com").await;
     let page = get(&app, "/Users?count=1&startIndex=1").await.page();
     assert_eq!(page.resources.len(), 1);
@@ -119,7 +120,7 @@ both!(the_current_suite, |app| async move {
     unknown.expect_error(404, "");
 });
 
-both!(the_suite_of_2019, |app| async move {
+both!(the_suite_of_2019_passes, |app| async move {
     let config = get(&app, "/ServiceProviderConfig").await.expect(200);
     let urn = "urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig";
     assert_eq!(config["schemas"], json!([urn]));
@@ -149,7 +150,7 @@ both!(the_suite_of_2019, |app| async move {
     let schemas = get(&app, "/Schemas").await.page();
     assert!(schemas.resources[0]["id"].is_string());
     assert!(schemas.resources[0]["attributes"].is_array());
-    // A body that is no JSON: the method is wrong before the body is.
+    // A body that is not JSON: the wrong method is reported first.
     for path in ["/ServiceProviderConfig", "/ResourceTypes", "/Schemas"] {
         let bytes = b"test".to_vec();
         let refused = app.send(Method::POST, path, &HEADERS, bytes).await;
@@ -157,7 +158,7 @@ both!(the_suite_of_2019, |app| async move {
     }
 });
 
-both!(the_draft_of_2023, |app| async move {
+both!(the_draft_of_2023_passes, |app| async move {
     let created = create_and_look_up(&app, "application/scim+json").await;
     let user = id(&created);
     let path = format!("/Users/{user}");
@@ -194,7 +195,7 @@ both!(the_draft_of_2023, |app| async move {
     let add = sample::patch(json!([{ "op": "add", "path": "members", "value": members }]));
     let filled = ask(&app, Method::PATCH, &path_of_group, Some(&add)).await;
     shows_the_member(&filled.expect(200));
-    // No id in the body.
+    // A body without an id.
     let empty = json!({ "schemas": [sample::GROUP], "displayName": "Test", "members": [] });
     let emptied = ask(&app, Method::PUT, &path_of_group, Some(&empty)).await;
     assert_eq!(emptied.expect(200)["members"], json!([]));

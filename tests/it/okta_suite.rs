@@ -1,4 +1,4 @@
-//! Okta's published SPEC suite, run as it is, where it lies beside the project.
+//! Okta's published SPEC suite, run unchanged if it is present next to the project.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::process::Command;
 
 use crate::harness::both;
 
-both!(okta_finds_nothing_wrong, |app| async move {
+both!(the_published_okta_suite_passes, |app| async move {
     let Some(suite) = find_suite() else {
         let note = "\nSKIPPED: Okta's SPEC suite: no shared/acceptance/okta beside the project, or no python3\n";
         std::io::stderr().write_all(note.as_bytes()).ok();

@@ -1,4 +1,5 @@
-//! The OpenAPI document is the committed one, its examples are right, and the service does what it says.
+//! The OpenAPI document is the committed one, its examples are valid, and the service behaves as
+//! described.
 
 use std::collections::BTreeSet;
 use std::{fs, iter};
@@ -10,9 +11,9 @@ use serde_json::{Map, Value, json};
 
 use crate::harness::{Client, Reply, SCIM, both};
 
-/// It has no end; the stories of the feed read it.
+/// The stream never ends; the tests of the feed read it.
 const STREAM: &str = "/directory/v1/changes/stream";
-/// The page for browsers, which is no part of the interface for programs.
+/// The page for browsers, which is not part of the API.
 const PAGE: &str = "/docs";
 
 #[test]
@@ -86,13 +87,13 @@ fn every_route_is_described() {
 }
 
 #[test]
-fn every_reference_leads_somewhere_and_every_operation_has_its_own_id() {
+fn references_resolve_and_operation_ids_are_unique() {
     let document = Document::new();
     let mut pending = vec![&document.0];
     while let Some(value) = pending.pop() {
         match value {
             Value::Object(members) => {
-                // The `$ref` of a sample member is the address of a user.
+                // The `$ref` of a sample member is the URL of a user.
                 if members
                     .get("$ref")
                     .and_then(Value::as_str)
@@ -124,7 +125,7 @@ both!(the_served_document_is_the_committed_one, |app| async move {
 });
 
 both!(
-    each_path_has_the_methods_that_are_described,
+    each_path_accepts_the_described_methods,
     |app| async move {
         let document = Document::new();
         let client = app.client_with_scopes(&["scim", "admin"]).await.site();
@@ -164,7 +165,7 @@ both!(
 );
 
 both!(
-    the_service_takes_the_examples_and_answers_as_described,
+    the_service_accepts_the_examples_and_responds_as_described,
     |app| async move {
         let document = Document::new();
         let admin = app.client_with_scopes(&["scim", "admin"]).await.site();
@@ -234,7 +235,7 @@ both!(
     }
 );
 
-both!(bulk_is_as_described, |app| async move {
+both!(bulk_responses_are_as_described, |app| async move {
     let document = Document::new();
     let path = format!("{SCIM_ROOT}/Bulk");
     let site = app.site();
@@ -256,7 +257,7 @@ both!(bulk_is_as_described, |app| async move {
     assert_eq!(refused.status, 413);
 });
 
-both!(errors_are_as_described, |app| async move {
+both!(error_responses_are_as_described, |app| async move {
     let document = Document::new();
     let users = format!("{SCIM_ROOT}/Users");
     let site = app.site();
@@ -296,7 +297,7 @@ both!(errors_are_as_described, |app| async move {
     );
 });
 
-both!(discovery_is_as_described, |app| async move {
+both!(discovery_responses_are_as_described, |app| async move {
     let document = Document::new();
     let site = app.anonymous().site();
     let user = "urn:ietf:params:scim:schemas:core:2.0:User";
@@ -327,7 +328,7 @@ impl Document {
         Self(serde_json::to_value(openapi::document(&Registry::standard())).unwrap())
     }
 
-    /// Path, method and description of every operation.
+    /// Returns path, method and description of every operation.
     fn operations(&self) -> impl Iterator<Item = (&str, &str, &Value)> {
         self.0["paths"]
             .as_object()
@@ -352,7 +353,7 @@ impl Document {
         operation
     }
 
-    /// What `$ref` stands for, or the value itself.
+    /// Resolves a `$ref`, or returns the value itself.
     fn resolve<'a>(&'a self, value: &'a Value) -> &'a Value {
         match value.get("$ref").and_then(Value::as_str) {
             Some(reference) => {
@@ -365,7 +366,7 @@ impl Document {
         }
     }
 
-    /// The examples of a request.
+    /// Returns the examples of a request.
     fn examples(&self, method: &str, path: &str) -> Vec<Value> {
         let content = &self.operation(method, path)["requestBody"]["content"]["application/json"];
         let named = content["examples"]
@@ -381,7 +382,7 @@ impl Document {
         examples
     }
 
-    /// Sends a request and holds the answer to the document.
+    /// Sends a request and validates the response.
     async fn call(
         &self,
         client: &Client,
@@ -404,7 +405,7 @@ impl Document {
         reply
     }
 
-    /// Whether the answer is one that the document describes: its status, its headers and its body.
+    /// Checks that the document describes the response: its status, headers and body.
     fn check(&self, method: &Method, template: &str, reply: &Reply) {
         let what = format!(
             "{} -> {} {}",
@@ -448,7 +449,7 @@ impl Document {
     }
 
     fn validate(&self, schema: &Value, instance: &Value, what: &str) {
-        // References point into the document, so the schema stands where they are found.
+        // References point into the document, so the schema must stay part of it.
         let root = json!({ "components": self.0["components"], "allOf": [schema] });
         let validator = jsonschema::draft202012::options()
             .should_validate_formats(true)
@@ -462,7 +463,7 @@ impl Document {
     }
 }
 
-/// The path of a template with one parameter at most.
+/// Fills a path template that has at most one parameter.
 fn filled(template: &str, argument: &str) -> String {
     match template.split_once('{') {
         Some((start, _)) => iter::once(start).chain([argument]).collect(),

@@ -1,4 +1,4 @@
-//! More comes than can be done, and clients that are too slow: what is refused, how, and that the rest goes on.
+//! Overload and slow clients: which requests are rejected, how, and that the others succeed.
 
 use std::time::{Duration, Instant};
 
@@ -8,10 +8,10 @@ use tokio::task::JoinSet;
 use crate::harness::raw::Raw;
 use crate::harness::{Client, Database, Reply, SCIM, Server, both_alone, id, random_token, sample};
 
-/// Longer than anything here takes.
+/// Longer than any step here takes.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A client of a tenant of its own, which has been there before.
+/// Returns a client of its own tenant that has sent a request before.
 async fn client_of(database: &Database, server: &Server, tenant: &str) -> Client {
     database.cli_ok(&["tenant", "create", tenant]);
     let client = one_more(database, server, tenant, "first");
@@ -26,7 +26,7 @@ fn one_more(database: &Database, server: &Server, tenant: &str, name: &str) -> C
     Client::new(&server.address, database.cli_ok(&create).trim_end())
 }
 
-/// What an admin is told; the test fails where this is no proper refusal.
+/// Returns the error detail of a rejection, after checking its form.
 #[track_caller]
 fn refusal(reply: Reply, status: u16) -> String {
     let after = reply.header("retry-after").to_owned();
@@ -36,7 +36,8 @@ fn refusal(reply: Reply, status: u16) -> String {
     error["detail"].as_str().unwrap().to_owned()
 }
 
-/// So many creates at once. Those beyond `inside` are answered; the others stay.
+/// Sends this many concurrent creates. Returns the answers of those beyond `inside`; the others
+/// remain open.
 async fn flood(client: &Client, count: usize, inside: usize) -> (Vec<Reply>, JoinSet<Reply>) {
     let mut running = JoinSet::new();
     for number in 0..count {
@@ -54,9 +55,9 @@ async fn flood(client: &Client, count: usize, inside: usize) -> (Vec<Reply>, Joi
 
 // R7644-7-03
 both_alone!(
-    who_finds_no_place_is_refused,
+    a_request_without_a_permit_is_rejected,
     |database: Database| async move {
-        // Who found a place waits for as long as writes are held.
+        // An admitted request waits as long as writes are held.
         let limits = ["--max-requests", "4", "--database-queue-wait-ms", "60000"];
         let server = Server::start_with(&database, &limits, &[]);
         let mut clients = Vec::new();
@@ -64,15 +65,16 @@ both_alone!(
             clients.push(client_of(&database, &server, tenant).await);
         }
         let held = database.hold_writes();
-        // One that floods gets half, the next half of what is left, and there is one for the third.
+        // A flooding tenant gets half of the permits, the next one half of the rest, and one is
+        // left for the third.
         let mut inside = Vec::new();
-        for (client, count, places) in [(&clients[0], 30, 2), (&clients[1], 10, 1)] {
-            let (refused, waiting) = flood(client, count, places).await;
+        for (client, count, permits) in [(&clients[0], 30, 2), (&clients[1], 10, 1)] {
+            let (refused, waiting) = flood(client, count, permits).await;
             for reply in refused {
                 assert!(refusal(reply, 429).contains("tenant"));
             }
             inside.push(waiting);
-            // Its writes are not in the way of its reads.
+            // Its writes do not block its reads.
             client.get("/Users").await.page();
             let search = json!({ "schemas": ["urn:ietf:params:scim:api:messages:2.0:SearchRequest"], "count": 1 });
             client.post("/Users/.search", &search).await.page();
@@ -85,7 +87,7 @@ both_alone!(
         refusal(clients[3].get("/Users").await, 503);
         let small = clients[3].anonymous();
         refusal(small.get("/Users").await, 503);
-        // How the service is can be asked all the time.
+        // The health endpoints always answer.
         let site = small.site();
         for path in ["/healthz", "/readyz", "/metrics"] {
             assert_eq!(site.get(path).await.status, 200, "{path}");
@@ -109,7 +111,7 @@ both_alone!(
 
 // RIPSIE-4.3-01
 both_alone!(
-    a_token_has_its_rate_and_a_bulk_counts_whole,
+    a_token_has_a_rate_and_bulk_counts_each_operation,
     |database: Database| async move {
         let limits = ["--token-rate-per-s", "1", "--token-burst", "5"];
         let server = Server::start_with(&database, &limits, &[]);
@@ -118,7 +120,7 @@ both_alone!(
         for _ in 0..5 {
             client.get("/Users").await.page();
         }
-        // One more comes each second: a slow machine may need a few.
+        // One request is permitted per second: a slow machine may need a few attempts.
         let mut replies = Vec::new();
         for _ in 0..50 {
             replies.push(client.get("/Users").await);
@@ -144,7 +146,7 @@ both_alone!(
 
 // RIPSIE-4.3-01
 both_alone!(
-    the_tokens_of_a_tenant_share_its_rate,
+    tokens_of_a_tenant_share_its_rate,
     |database: Database| async move {
         let limits = ["--tenant-rate-per-s", "1", "--tenant-burst", "1"];
         let server = Server::start_with(&database, &limits, &[]);
@@ -169,7 +171,7 @@ both_alone!(
 );
 
 both_alone!(
-    guessing_tokens_does_not_keep_out_who_has_one,
+    guessing_tokens_does_not_block_valid_tokens,
     |database: Database| async move {
         let server = Server::start_with(&database, &["--unknown-tokens-per-s", "1"], &[]);
         let client = client_of(&database, &server, "a").await;
@@ -192,7 +194,7 @@ both_alone!(
     }
 );
 
-/// What the server counts of this.
+/// Returns the value of this metric.
 async fn count(client: &Client, metric: &str) -> u64 {
     let text = client.anonymous().site().get("/metrics").await.bytes;
     let text = String::from_utf8(text).unwrap();
@@ -215,7 +217,7 @@ fn photos(bytes: usize) -> serde_json::Value {
 }
 
 both_alone!(
-    who_does_not_read_the_answer_is_cut_off,
+    a_client_that_does_not_read_its_response_is_disconnected,
     |database: Database| async move {
         let server = Server::start_with(&database, &["--answer-timeout-s", "1"], &[]);
         let client = server.admin();
@@ -235,7 +237,7 @@ both_alone!(
 );
 
 both_alone!(
-    who_does_not_read_the_stream_is_cut_off,
+    a_client_that_does_not_read_its_stream_is_disconnected,
     |database: Database| async move {
         let server = Server::start_with(&database, &["--answer-timeout-s", "1"], &[]);
         let client = server.admin();
@@ -254,7 +256,7 @@ both_alone!(
 );
 
 both_alone!(
-    a_body_that_comes_by_drops_is_cut_off,
+    a_client_that_sends_its_body_too_slowly_is_disconnected,
     |database: Database| async move {
         let server = Server::start_with(&database, &["--body-timeout-s", "1"], &[]);
         let client = server.admin();
@@ -280,7 +282,7 @@ both_alone!(
 );
 
 both_alone!(
-    large_bodies_have_a_room_of_their_own,
+    large_bodies_have_a_separate_memory_budget,
     |database: Database| async move {
         let limits = [
             "--body-limit-bytes",
@@ -298,7 +300,7 @@ both_alone!(
             client.credentials(),
             body.len()
         );
-        // There is room for one of two, and it waits for its body.
+        // The memory suffices for one of the two, which waits for its body.
         let mut both = [Raw::connect(&client), Raw::connect(&client)];
         let (sender, replies) = std::sync::mpsc::channel();
         for (number, raw) in both.iter_mut().enumerate() {

@@ -1,12 +1,12 @@
-//! PATCH as a client sees it (RFC 7644 section 3.5.2). The table of cases is held by the core's own
-//! tests; these hold the envelope, the transaction, and what the index knows afterwards.
+//! PATCH as a client sees it (RFC 7644 section 3.5.2). The core's own tests cover the individual
+//! operations; these cover the envelope, the transaction, and the index afterwards.
 
 use serde_json::{Value, json};
 
 use crate::harness::{Client, both, id, sample};
 
-/// A user with values in many attributes, and its path.
-async fn somebody(client: &Client) -> (Value, String) {
+/// Creates a user with values in many attributes, and returns it with its path.
+async fn create_full_user(client: &Client) -> (Value, String) {
     let body = sample::full_user("ada@example.com");
     let user = client.post("/Users", &body).await.expect(201);
     let path = format!("/Users/{}", id(&user));
@@ -15,8 +15,8 @@ async fn somebody(client: &Client) -> (Value, String) {
 
 // L-01, L-02, L-03, L-08, R7644-3.5.2-01, R7644-3.5.2-05, R7644-3.5.2-11, R7644-3.5.2-20, R7644-3.5.2.1-06,
 // R7644-3.5.2.2-02, R7644-3.5.2.2-04, R7644-3.5.2.3-01, R7644-3.5.2.3-02, R7644-3.5.2.3-04, R7644-3.5.2.3-06
-both!(each_operation_does_its_work, |app| async move {
-    let (_, path) = somebody(&app).await;
+both!(each_operation_is_applied, |app| async move {
+    let (_, path) = create_full_user(&app).await;
     let department = format!("{}:department", sample::ENTERPRISE);
     let work = "/emails/0/value";
     let rows = [
@@ -89,7 +89,7 @@ both!(each_operation_does_its_work, |app| async move {
     for (operation, pointer, expected) in rows {
         let patched = app.edit(&path, json!([operation])).await.expect(200);
         let mut actual = patched.pointer(pointer).cloned().unwrap_or_default();
-        // A `primary` that was taken away may be false or gone: the two mean the same.
+        // A `primary` that was removed may be false or absent: both mean the same.
         if expected == json!(false) && actual.is_null() {
             actual = json!(false);
         }
@@ -103,7 +103,7 @@ both!(each_operation_does_its_work, |app| async move {
 
 // R7644-3.5.2-08
 both!(operations_build_on_one_another, |app| async move {
-    let (_, path) = somebody(&app).await;
+    let (_, path) = create_full_user(&app).await;
     let operations = json!([
         { "op": "add", "path": "nickName", "value": "first" },
         { "op": "replace", "path": "nickName", "value": "second" },
@@ -120,8 +120,8 @@ both!(operations_build_on_one_another, |app| async move {
 // R7643-4.1.2-05, R7644-3.5.2-04, R7644-3.5.2-07, R7644-3.5.2-09, R7644-3.5.2-17, R7644-3.5.2-18, R7644-3.5.2-21,
 // R7644-3.5.2-22, R7644-3.5.2-23, R7644-3.5.2.1-01, R7644-3.5.2.2-01, R7644-3.5.2.2-03, R7644-3.5.2.3-09,
 // R7644-3.5.2.3-10, RINTEROP-6.9-01
-both!(a_patch_is_done_whole_or_not_at_all, |app| async move {
-    let (before, path) = somebody(&app).await;
+both!(a_patch_is_atomic, |app| async move {
+    let (before, path) = create_full_user(&app).await;
     app.create_user("taken@example.com").await;
     let faults = [
         (
@@ -213,8 +213,8 @@ both!(a_patch_is_done_whole_or_not_at_all, |app| async move {
 });
 
 // R7644-3.5.2-02, R7644-3.5.2-03, L-13
-both!(the_envelope_must_be_right, |app| async move {
-    let (before, path) = somebody(&app).await;
+both!(an_invalid_envelope_is_rejected, |app| async move {
+    let (before, path) = create_full_user(&app).await;
     let operations = json!([{ "op": "replace", "path": "title", "value": "changed" }]);
     for body in [
         json!({ "schemas": [sample::PATCH_OP] }),
@@ -229,7 +229,7 @@ both!(the_envelope_must_be_right, |app| async move {
     let lower_case = json!({ "schemas": [sample::PATCH_OP], "operations": operations });
     let patched = app.patch(&path, &lower_case).await.expect(200);
     assert_eq!(patched["title"], "changed");
-    // What only a strict tenant rejects.
+    // Bodies that only a strict tenant rejects.
     let lenient = [
         sample::patch(json!([])),
         json!({ "Operations": operations }),
@@ -248,9 +248,9 @@ both!(the_envelope_must_be_right, |app| async move {
 
 // L-08, R7643-3.1-07, R7644-3.5.2-16, R7644-3.5.2.1-07, R7644-3.5.2.1-10, R7644-3.5.2.2-04, R7644-3.5.2.3-11
 both!(
-    a_patch_that_changes_nothing_leaves_no_trace,
+    a_patch_without_effect_changes_nothing,
     |app| async move {
-        let (before, path) = somebody(&app).await;
+        let (before, path) = create_full_user(&app).await;
         for operation in [
             json!({ "op": "replace", "path": "title", "value": "Countess" }),
             json!({ "op": "add", "path": "emails", "value": before["emails"] }),
@@ -268,8 +268,8 @@ both!(
 );
 
 // R7644-3.5.2-13
-both!(filters_see_what_a_patch_did, |app| async move {
-    let (_, path) = somebody(&app).await;
+both!(filters_match_the_patched_values, |app| async move {
+    let (_, path) = create_full_user(&app).await;
     let department = format!("{}:department", sample::ENTERPRISE);
     let operations = json!([
         { "op": "replace", "path": "userName", "value": "augusta@example.com" },
@@ -298,7 +298,7 @@ both!(filters_see_what_a_patch_did, |app| async move {
 });
 
 // L-01, L-02, L-03, L-04, L-06, R7644-3.5.2-13, R7644-3.5.2.1-09
-both!(entra_is_understood_too, |app| async move {
+both!(entra_operations_are_accepted, |app| async move {
     let user = app.create_user("ada@example.com").await;
     let path = format!("/Users/{}", id(&user));
     let operations = json!([
@@ -326,7 +326,7 @@ both!(entra_is_understood_too, |app| async move {
 });
 
 // R7644-3.5.2-19
-both!(a_thousand_operations_fit, |app| async move {
+both!(one_patch_accepts_a_thousand_operations, |app| async move {
     let user = app.create_user("ada@example.com").await;
     let path = format!("/Users/{}", id(&user));
     let operations: Vec<Value> = (0..1_000)
@@ -336,8 +336,8 @@ both!(a_thousand_operations_fit, |app| async move {
     assert_eq!(patched["title"], "999");
 });
 
-// Whatever the spelling, nothing goes that the request did not name.
-both!(no_spelling_takes_more_than_it_names, |app| async move {
+// Whatever the spelling, an operation removes only what the request names.
+both!(no_spelling_removes_more_than_it_names, |app| async move {
     const X: &str = "urn:acme:x";
     let emails = json!([
         { "value": "a@example.com", "type": "work" }, { "value": "b@example.com", "type": "home" },
@@ -364,7 +364,7 @@ both!(no_spelling_takes_more_than_it_names, |app| async move {
         let answer = app.patch(&path, &sample::patch(json!([operation]))).await;
         assert_eq!(answer.status, 400, "{operation} {answer:?}");
     }
-    let kept = [
+    let harmless = [
         json!({ "op": "remove", "path": "emails.type", "value": "other" }),
         json!({ "op": "remove", "path": "emails", "value": [{ "type": "work", "nope": 1 }] }),
         json!({ "op": "remove", "path": "emails", "value": [{ "type": "work", "value": null }] }),
@@ -374,7 +374,7 @@ both!(no_spelling_takes_more_than_it_names, |app| async move {
         json!({ "op": "add", "path": "urn:acme:new", "value": "" }),
         json!({ "op": "replace", "value": { "urn:acme:y:z": "" } }),
     ];
-    for operation in kept {
+    for operation in harmless {
         let after = app.patch(&path, &sample::patch(json!([operation]))).await;
         let after = after.expect(200);
         for member in ["schemas", "name", "emails", sample::ENTERPRISE, X] {

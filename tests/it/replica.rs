@@ -1,4 +1,4 @@
-//! Reading from a replica: for whom, and never from one that is too far behind.
+//! Reading from a replica: which callers use it, and that a lagging replica is not used.
 
 use std::time::Instant;
 
@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use crate::harness::cluster::Cluster;
 use crate::harness::{Client, Database, TIMEOUT, Server, id, runtime};
 
-/// A primary, a standby that follows it at leisure, and a node that reads it for those who cannot write.
+/// A primary, an asynchronous standby, and a node that reads from the standby for read-only
+/// callers.
 struct Scene {
     _server: Server,
     /// With the scope `scim`.
@@ -22,7 +23,8 @@ struct Scene {
 }
 
 impl Scene {
-    /// `None` where this machine has no PostgreSQL. `lag_ms`: how far the standby may be behind.
+    /// Returns `None` if this machine has no PostgreSQL. `lag_ms`: how far the standby may lag
+    /// behind.
     async fn set(lag_ms: &str) -> Option<Self> {
         let primary = Cluster::start()?;
         let database = Database::on(&primary);
@@ -49,12 +51,12 @@ impl Scene {
             standby,
             _database: database,
         };
-        scene.is_used().await;
+        scene.wait_until_used().await;
         Some(scene)
     }
 
-    /// Waits until readers are sent to the standby.
-    async fn is_used(&self) {
+    /// Waits until read-only callers use the standby.
+    async fn wait_until_used(&self) {
         let sql =
             "SELECT 1 FROM pg_stat_activity WHERE application_name = 'rollcall' AND state = 'idle'";
         let deadline = Instant::now() + TIMEOUT;
@@ -74,8 +76,8 @@ impl Scene {
         client.user(&self.ada).await["title"].clone()
     }
 
-    /// Waits until the reader sees it.
-    async fn reader_sees(&self, title: &str) {
+    /// Waits until the reader sees this title.
+    async fn wait_until_reader_sees(&self, title: &str) {
         let deadline = Instant::now() + TIMEOUT;
         while self.title(&self.reader).await != title {
             assert!(Instant::now() < deadline, "the reader sees the past");
@@ -84,13 +86,13 @@ impl Scene {
 }
 
 #[test]
-fn who_can_write_never_sees_the_past() {
+fn a_writer_never_reads_stale_data() {
     runtime().block_on(async {
         let Some(scene) = Scene::set("600000").await else {
             return;
         };
         scene.set_title("before").await;
-        scene.reader_sees("before").await;
+        scene.wait_until_reader_sees("before").await;
         scene.standby.execute("SELECT pg_wal_replay_pause()");
         scene
             .standby
@@ -99,10 +101,10 @@ fn who_can_write_never_sees_the_past() {
             let title = format!("title {round}");
             scene.set_title(&title).await;
             assert_eq!(scene.title(&scene.writer).await, json!(title));
-            // So the reader is really sent to the standby.
+            // So the reader really reads from the standby.
             assert_eq!(scene.title(&scene.reader).await, json!("before"));
         }
-        // What the standby does not have is not said to be missing.
+        // A resource that the standby lacks is not reported as missing.
         let grace = scene.writer.create_user("grace@example.com").await;
         assert_eq!(
             scene.reader.user(id(&grace)).await["userName"],
@@ -115,7 +117,7 @@ fn who_can_write_never_sees_the_past() {
             .await;
         assert_eq!(found.status, 200, "{found:?}");
 
-        // A consumer that has come further than the standby goes on, and one that waits is not kept waiting.
+        // A consumer that is ahead of the standby can continue, and a waiting one is answered.
         let feed = async |query: &str| {
             let path = format!("/directory/v1/changes{query}");
             scene.reader.site().get(&path).await.plain(200)
@@ -136,35 +138,35 @@ fn who_can_write_never_sees_the_past() {
         assert_eq!(snapshot["seq"], last);
 
         scene.standby.execute("SELECT pg_wal_replay_resume()");
-        scene.reader_sees("title 9").await;
+        scene.wait_until_reader_sees("title 9").await;
     });
 }
 
 #[test]
-fn a_replica_that_lags_too_far_is_not_read() {
+fn a_lagging_replica_is_not_used() {
     runtime().block_on(async {
         let Some(scene) = Scene::set("400").await else {
             return;
         };
         scene.standby.execute("SELECT pg_wal_replay_pause()");
         scene.set_title("now").await;
-        scene.reader_sees("now").await;
-        // It stays so: marks only grow.
+        scene.wait_until_reader_sees("now").await;
+        // This remains so: the positions only grow.
         scene.set_title("later").await;
-        scene.reader_sees("later").await;
+        scene.wait_until_reader_sees("later").await;
     });
 }
 
 #[test]
-fn a_replica_that_is_gone_or_follows_nobody_is_not_read() {
+fn an_unavailable_or_promoted_replica_is_not_used() {
     runtime().block_on(async {
         let Some(scene) = Scene::set("600000").await else {
             return;
         };
         scene.set_title("before").await;
-        scene.reader_sees("before").await;
+        scene.wait_until_reader_sees("before").await;
         scene.standby.promote();
-        // Now it is another database.
+        // After its promotion it is an independent database.
         scene.set_title("after").await;
         assert_eq!(scene.title(&scene.reader).await, json!("after"));
         scene.standby.kill();

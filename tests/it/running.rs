@@ -1,10 +1,10 @@
-//! Running it: health, metrics, the command line, and settings that are wrong.
+//! Operation: health, metrics, the command line, and invalid settings.
 
 use std::process::Command;
 
 use crate::harness::{Backend, Client, Database, Server, both, both_alone, id, sample, together};
 
-both!(the_server_tells_how_it_is, |app| async move {
+both!(health_and_metrics_report_the_state, |app| async move {
     let site = app.anonymous().site();
     for path in ["/healthz", "/readyz"] {
         let reply = site.get(path).await;
@@ -18,7 +18,7 @@ both!(the_server_tells_how_it_is, |app| async move {
     assert!(!text.contains(&app.tenant), "a name in the metrics");
 });
 
-both!(every_answer_carries_a_request_id, |app| async move {
+both!(every_response_has_a_request_id, |app| async move {
     let first = app.get("/Users").await;
     let second = app.get("/Users/unknown").await;
     let ids = [&first, &second].map(|reply| reply.header("x-request-id").to_owned());
@@ -26,7 +26,7 @@ both!(every_answer_carries_a_request_id, |app| async move {
 });
 
 // R7644-7.5.2-02
-both!(the_log_holds_no_names_and_no_tokens, |app| async move {
+both!(the_log_contains_no_names_or_tokens, |app| async move {
     app.create_user("ada.lovelace.secret@example.com").await;
     app.get("/Users?filter=userName%20eq%20%22ada.lovelace.secret@example.com%22")
         .await;
@@ -123,9 +123,9 @@ both_alone!(
     }
 );
 
-/// Each wrong setting is named at the start, and the server does not start.
+/// Each invalid setting is named at startup, and the server does not start.
 #[test]
-fn wrong_settings_are_named() {
+fn invalid_settings_are_named() {
     let database = Database::fresh(Backend::Sqlite).expect("SQLite is always there");
     let directory = tempfile::tempdir().expect("makes a temporary directory");
     let file = directory.path().join("rollcall.toml");
@@ -180,7 +180,7 @@ both_alone!(
             .post("/Users", &sample::user("P0@example.com"))
             .await
             .expect_error(409, "uniqueness");
-        // A walk that changes the node with each page, as behind a balancer.
+        // A walk that uses another node for each page, as behind a load balancer.
         let mut seen = Vec::new();
         for (start, client) in [("1", &here), ("8", &there), ("15", &here)] {
             seen.extend(
@@ -216,7 +216,7 @@ both!(the_api_describes_itself, |app| async move {
     }
 });
 
-both!(answers_are_compressed_for_who_wants_it, |app| async move {
+both!(responses_are_compressed_on_request, |app| async move {
     for number in 0..20 {
         app.create_user(&format!("p{number}@example.com")).await;
     }
@@ -228,7 +228,7 @@ both!(answers_are_compressed_for_who_wants_it, |app| async move {
     assert_eq!(packed.header("content-encoding"), "gzip");
     assert!(packed.bytes.starts_with(&[0x1f, 0x8b]));
     assert!(packed.bytes.len() * 3 < app.get("/Users").await.bytes.len());
-    // What fits into a packet anyway is sent as it is, and nothing is said of it.
+    // A response that fits into one packet is sent uncompressed, without a Content-Encoding header.
     let path = "/Users?count=1&attributes=userName";
     let small = app
         .send(reqwest::Method::GET, path, &headers, Vec::new())
@@ -239,7 +239,7 @@ both!(answers_are_compressed_for_who_wants_it, |app| async move {
 
 // R7644-7-04
 both_alone!(
-    locations_name_the_address_that_clients_see,
+    locations_use_the_public_url,
     |database: Database| async move {
         let arguments = ["--base-url", "https://scim.example.com/scim/v2"];
         let server = Server::start_with(&database, &arguments, &[]);
@@ -251,7 +251,7 @@ both_alone!(
 
 // R7644-7-03
 both_alone!(
-    overload_is_told_and_nothing_is_lost,
+    overload_is_reported_and_loses_no_write,
     |database: Database| async move {
         let narrow = ["--database-queue", "2", "--database-readers", "1"];
         let server = Server::start_with(&database, &narrow, &[]);

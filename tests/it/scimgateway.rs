@@ -1,15 +1,15 @@
-//! jelhub/scimgateway as a client: the requests of its plugin-scim, stated from its source (version
-//! 6.1.18).
+//! jelhub/scimgateway as a client: the requests of its plugin-scim, derived from its source
+//! (version 6.1.18).
 //!
-//! It sends `application/json; charset=utf-8`, never a `schemas`, and URLs whose filters the URL
-//! parser alone encodes.
+//! It sends `application/json; charset=utf-8`, never a `schemas`, and URLs whose filters only the
+//! URL parser encodes.
 
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::harness::{Client, Page, Reply, both, id, member_ids, texts};
 
-/// The attributes that the gateway asks for when it explores.
+/// The attributes that the gateway requests when it explores.
 const ATTRIBUTES: &str = "userName,active,name.givenName,name.familyName,name.formatted,title,emails,phoneNumbers,entitlements,id";
 
 /// A client with the headers of the gateway.
@@ -33,7 +33,7 @@ impl Gateway<'_> {
         self.send(Method::GET, path, None).await.page()
     }
 
-    /// Creates a resource, then reads it back by its name, as the gateway does for the id.
+    /// Creates a resource, then reads it by its name, as the gateway does to find the id.
     async fn create(&self, endpoint: &str, name: &str, body: Value) -> Value {
         let made = self.send(Method::POST, endpoint, Some(body.clone())).await;
         let made = made.expect(201);
@@ -44,7 +44,7 @@ impl Gateway<'_> {
         made
     }
 
-    /// Changes a resource; its operations come without `schemas`.
+    /// Changes a resource; the operations come without `schemas`.
     async fn modify(&self, path: &str, operations: Value) {
         let body = json!({ "Operations": operations });
         let changed = self.send(Method::PATCH, path, Some(body)).await;
@@ -56,8 +56,8 @@ impl Gateway<'_> {
     }
 }
 
-/// The body that the plugin makes of a user who has little: what is missing is null, the title is
-/// empty.
+/// The body that the plugin creates for a user with few attributes: missing values are null, the
+/// title is empty.
 fn sparse(user_name: &str) -> Value {
     json!({
         "userName": user_name,
@@ -93,7 +93,7 @@ fn members(ids: &[&str]) -> Value {
     ids.iter().map(|id| json!({ "value": id })).collect()
 }
 
-both!(scimgateway_keeps_users, |app| async move {
+both!(scimgateway_manages_users, |app| async move {
     let gateway = Gateway(&app.client);
     let made = gateway.create("/Users", "userName", full("bjensen")).await;
     let sparse = gateway.create("/Users", "userName", sparse("jsmith")).await;
@@ -106,16 +106,16 @@ both!(scimgateway_keeps_users, |app| async move {
         .await;
     again.expect_error(409, "uniqueness");
 
-    // By id, with an empty list of attributes, and with the one that it explores by.
+    // By id, with an empty list of attributes, and with the list that it explores with.
     let path = format!("/Users/{}", id(&made));
-    let shown = gateway.get(&format!("{path}?attributes=")).await;
-    assert_eq!(shown, gateway.get(&path).await);
-    assert_eq!(shown["name"]["familyName"], "Jensen");
-    let shown = gateway
+    let read = gateway.get(&format!("{path}?attributes=")).await;
+    assert_eq!(read, gateway.get(&path).await);
+    assert_eq!(read["name"]["familyName"], "Jensen");
+    let read = gateway
         .get(&format!("{path}?attributes={ATTRIBUTES}"))
         .await;
     assert_eq!(
-        shown["entitlements"],
+        read["entitlements"],
         json!([{ "value": "Example", "type": "company" }])
     );
     for filter in [
@@ -135,7 +135,7 @@ both!(scimgateway_keeps_users, |app| async move {
     assert_eq!(names, ["bjensen", "jsmith"]);
     assert!(explored.resources[0].get("active").is_none());
 
-    // Parts of a name, an empty title and lists in one value; what is not named stays.
+    // Parts of a name, an empty title and lists in one value; other attributes remain.
     let change = json!({
         "active": false,
         "password": "Kx4!pw9z",
@@ -144,28 +144,28 @@ both!(scimgateway_keeps_users, |app| async move {
         "emails": [{ "value": "bsmith@example.com", "type": "work" }]
     });
     gateway.modify(&path, replace(change)).await;
-    let shown = gateway.get(&path).await;
-    assert_eq!(shown["active"], false);
+    let read = gateway.get(&path).await;
+    assert_eq!(read["active"], false);
     assert_eq!(
-        shown["name"],
+        read["name"],
         json!({ "givenName": "Barbara", "familyName": "Smith" })
     );
-    assert!(shown.get("title").is_none(), "{shown}");
+    assert!(read.get("title").is_none(), "{read}");
     assert_eq!(
-        shown["emails"],
+        read["emails"],
         json!([{ "value": "bsmith@example.com", "type": "work" }])
     );
-    assert_eq!(shown["phoneNumbers"][0]["value"], "555-555-5555");
+    assert_eq!(read["phoneNumbers"][0]["value"], "555-555-5555");
 
-    // The gateway marks a value that it was told to delete; the mark is no sub-attribute and is not
-    // stored.
+    // The gateway marks a value that it was asked to delete; the mark is not a sub-attribute and is
+    // not stored.
     let marked = json!({ "phoneNumbers": [
         { "operation": "delete", "value": "555-555-5555", "type": "work" }
     ] });
     gateway.modify(&path, replace(marked)).await;
-    let shown = gateway.get(&path).await;
+    let read = gateway.get(&path).await;
     assert_eq!(
-        shown["phoneNumbers"],
+        read["phoneNumbers"],
         json!([{ "value": "555-555-5555", "type": "work" }])
     );
 
@@ -181,7 +181,7 @@ both!(scimgateway_keeps_users, |app| async move {
     assert_eq!(gateway.list("/Users").await.total, 1);
 });
 
-both!(scimgateway_keeps_groups, |app| async move {
+both!(scimgateway_manages_groups, |app| async move {
     let gateway = Gateway(&app.client);
     let mut users = Vec::new();
     for name in ["ada", "bea", "cyd"] {
@@ -202,13 +202,13 @@ both!(scimgateway_keeps_groups, |app| async move {
     gateway.modify(&path, json!([add, remove])).await;
     let mut expected = vec![ids[1], ids[2]];
     expected.sort_unstable();
-    let shown = gateway
+    let read = gateway
         .get(&format!("{path}?attributes=id,displayName,members.value"))
         .await;
-    assert_eq!(member_ids(&shown), expected);
-    assert_eq!(shown["displayName"], "Admins");
+    assert_eq!(member_ids(&read), expected);
+    assert_eq!(read["displayName"], "Admins");
 
-    // The groups of a user, with no more of them than their names.
+    // The groups of a user, with only their names.
     let of = |member: &str| {
         format!("/Groups?filter=members.value eq \"{member}\"&attributes=id,displayName")
     };
@@ -217,7 +217,7 @@ both!(scimgateway_keeps_groups, |app| async move {
     assert!(found.resources[0].get("members").is_none());
     assert_eq!(gateway.list(&of(ids[0])).await.total, 0);
 
-    // A user who is deleted is taken out of each group first.
+    // A deleted user is removed from each group first.
     for group in gateway.list(&of(ids[1])).await.ids() {
         let remove = json!({ "op": "remove", "path": "members", "value": members(&[ids[1]]) });
         gateway

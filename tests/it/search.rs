@@ -32,7 +32,7 @@ fn names(list: &Value) -> Vec<String> {
 }
 
 // R7644-3.4.3-01, R7644-3.4.3-02, R7644-3.4.3-03, R7644-3.4.3-04, R9865-3-01
-both!(a_search_is_the_query_of_its_members, |app| async move {
+both!(a_search_equals_the_query_with_its_members, |app| async move {
     some(&app).await;
     for (members, query) in [
         (json!({}), vec![]),
@@ -68,7 +68,7 @@ both!(a_search_is_the_query_of_its_members, |app| async move {
 });
 
 // R7644-3.4.3-02, R7644-3.4.3-03, R9865-3-01
-both!(a_search_that_is_none_is_refused, |app| async move {
+both!(an_invalid_search_is_rejected, |app| async move {
     let strict = app.strict().await;
     for (body, scim_type) in [
         (json!({}), "invalidSyntax"),
@@ -133,7 +133,7 @@ both!(a_search_that_is_none_is_refused, |app| async move {
             strict.post(path, &body).await.expect_error(400, scim_type);
         }
     }
-    // What stands in the address would be ignored.
+    // Parameters in the URL would be ignored.
     for query in ["filter=userName%20eq%20%22ada%22", "count=1", "foo=x"] {
         for path in ["/Users/.search", "/.search"] {
             let path = format!("{path}?{query}");
@@ -148,7 +148,7 @@ both!(a_search_that_is_none_is_refused, |app| async move {
     }
 });
 
-both!(a_search_may_say_little, |app| async move {
+both!(a_lenient_search_is_accepted, |app| async move {
     some(&app).await;
     let full = json!({ "filter": r#"title eq "baker""#, "startIndex": 2, "count": 1, "attributes": ["userName", "title"] });
     let expected = search(&app, "/Users", full).await;
@@ -180,7 +180,7 @@ both!(a_search_may_say_little, |app| async move {
 });
 
 // R7644-3.4.2.1-02, R7644-3.4.2.2-30, R7644-3.4.3-05
-both!(the_root_answers_for_every_type, |app| async move {
+both!(the_root_endpoint_searches_every_type, |app| async move {
     some(&app).await;
     let all = search(&app, "", json!({ "sortBy": "displayName" })).await;
     assert_eq!(names(&all), ["ADA", "Bakers", "BOB", "Dancers", "EVE"]);
@@ -198,7 +198,7 @@ both!(the_root_answers_for_every_type, |app| async move {
         kinds.push(kind);
     }
     assert_eq!(kinds, ["User", "Group", "User", "Group", "User"]);
-    // What a type does not have has no value there.
+    // An attribute that a type does not have has no value there.
     for (filter, expected) in [
         (r#"displayName sw "b""#, vec!["BOB", "Bakers"]),
         (r#"userName eq "ada""#, vec!["ADA"]),

@@ -1,4 +1,5 @@
-//! `sortBy` and `sortOrder` (RFC 7644 section 3.4.2.3). That SQL and the core order alike is held by a test of the store.
+//! `sortBy` and `sortOrder` (RFC 7644 section 3.4.2.3). A test of the store checks that SQL and the
+//! core order alike.
 
 use serde_json::json;
 
@@ -14,7 +15,7 @@ async fn sorted(client: &crate::harness::Client, parameters: &[(&str, &str)]) ->
 }
 
 // R7644-3.4.2.3-01, R7644-3.4.2.3-02, R7644-3.4.2.3-05, R7644-3.4.2.3-07
-both!(lists_are_ordered_as_asked, |app| async move {
+both!(lists_are_sorted_as_requested, |app| async move {
     for name in NAMES {
         let mut user = sample::user(name);
         user["externalId"] = json!(name);
@@ -40,10 +41,10 @@ both!(lists_are_ordered_as_asked, |app| async move {
         let query = [("sortBy", "userName"), ("sortOrder", order)];
         assert_eq!(sorted(&app, &query).await, expected, "{order}");
     }
-    // Where letter case counts, capitals come first.
+    // In a case-sensitive attribute, capitals come first.
     let exact = ["Bert", "Zoë", "adam", "Émile", "ångström"];
     assert_eq!(sorted(&app, &[("sortBy", "externalId")]).await, exact);
-    // The order of creation, as without an order.
+    // The order of creation, as without sorting.
     for query in [
         &[("sortBy", "meta.created")][..],
         &[("sortBy", "")],
@@ -67,7 +68,7 @@ both!(lists_are_ordered_as_asked, |app| async move {
 
 // R7644-3.4.2.3-03, R7644-3.4.2.3-04, R7644-3.4.2.3-06
 both!(
-    of_several_values_the_primary_counts_and_none_comes_last,
+    sorting_uses_the_primary_value_and_puts_missing_values_last,
     |app| async move {
         for (name, emails) in [
             ("none", json!([])),
@@ -91,7 +92,7 @@ both!(
             let query = [("sortBy", by), ("sortOrder", "descending")];
             assert_eq!(sorted(&app, &query).await, down, "{by}");
         }
-        // Equals and those without lie in the order of ids, so that pages do not overlap.
+        // Equal and missing values are in the order of ids, so that pages do not overlap.
         let mut found = Vec::new();
         for start in ["1", "3", "5"] {
             let query = [("sortBy", "title"), ("startIndex", start), ("count", "2")];
@@ -102,7 +103,7 @@ both!(
 );
 
 // R7644-3.4.2.3-02, R7644-3.4.2.3-03, R7644-3.4.2.3-06
-both!(an_order_that_cannot_be_is_refused, |app| async move {
+both!(an_invalid_order_is_rejected, |app| async move {
     for (by, order) in [
         ("userName", "sideways"),
         ("", "sideways"),

@@ -1,5 +1,5 @@
-//! The requirements of RFC 7643 and RFC 7644 on resources and their writes, asked for one by one over HTTP. Each test names in a
-//! comment above it those that it shows.
+//! The requirements of RFC 7643 and RFC 7644 on resources and writes, tested one by one over HTTP.
+//! A comment above each test names the requirements that it covers.
 
 mod model;
 mod writes;

@@ -1,11 +1,11 @@
-//! No tenant sees another: each endpoint is tried with the token of the wrong one.
+//! Isolation of tenants: each endpoint is tried with a token of the wrong tenant.
 
 use serde_json::json;
 
 use crate::harness::{both, id, member_ids, sample, texts};
 
 // R7644-6.2-01
-both!(nothing_of_a_neighbour_can_be_reached, |app| async move {
+both!(no_resource_of_another_tenant_is_accessible, |app| async move {
     let neighbour = app.neighbour().await;
     let user = app.create_user("ada@example.com").await;
     let group = app.create_group("Surveyors", &[id(&user)]).await;
@@ -33,7 +33,7 @@ both!(nothing_of_a_neighbour_can_be_reached, |app| async move {
 });
 
 // R7643-3.1-05, R7644-6-01, R7644-6.2-03
-both!(no_list_shows_a_neighbour, |app| async move {
+both!(no_list_contains_another_tenants_resources, |app| async move {
     let neighbour = app.neighbour().await;
     let user = app.create_user("ada@example.com").await;
     let group = app.create_group("Surveyors", &[id(&user)]).await;
@@ -72,7 +72,7 @@ both!(no_list_shows_a_neighbour, |app| async move {
 });
 
 // R7643-9-02, R7644-6.2-03
-both!(a_name_is_taken_in_one_tenant_only, |app| async move {
+both!(a_name_is_unique_per_tenant, |app| async move {
     let neighbour = app.neighbour().await;
     let here = app.create_user("ada@example.com").await;
     let there = neighbour.create_user("ada@example.com").await;
@@ -83,7 +83,7 @@ both!(a_name_is_taken_in_one_tenant_only, |app| async move {
 });
 
 // R7644-6.2-03
-both!(nobody_joins_a_group_from_outside, |app| async move {
+both!(a_group_accepts_no_members_of_another_tenant, |app| async move {
     let neighbour = app.neighbour().await;
     let here = app.create_user("ada@example.com").await;
     let there = neighbour.create_user("eve@example.com").await;
@@ -107,7 +107,7 @@ both!(nobody_joins_a_group_from_outside, |app| async move {
         1
     );
 
-    // Nor does anybody leave one.
+    // Nor can a member be removed from outside.
     let remove = format!("members[value eq \"{}\"]", id(&there));
     let operations = json!([{ "op": "remove", "path": remove }]);
     app.edit(&path, operations).await.expect(200);
@@ -134,7 +134,7 @@ both!(walks_of_two_tenants_do_not_mix, |app| async move {
     assert_eq!(there, neighbour.list("/Users", &[]).await.ids());
 });
 
-both!(a_tenant_is_made_once, |app| async move {
+both!(a_tenant_can_be_created_once, |app| async move {
     let admin = app.server.admin().site();
     let again = json!({ "name": app.tenant });
     let refused = admin.post("/admin/v1/tenants", &again).await;
@@ -157,7 +157,7 @@ both!(a_tenant_is_made_once, |app| async move {
 });
 
 // R7644-6-01
-both!(an_admin_of_one_tenant_manages_that_one, |app| async move {
+both!(an_admin_of_one_tenant_manages_only_that_tenant, |app| async move {
     let neighbour = app.neighbour().await;
     let admin = app.client_with_scopes(&["admin"]).await.site();
     let own = json!({ "tenant": app.tenant, "name": "own", "scopes": ["read"] });
@@ -197,7 +197,7 @@ both!(an_admin_of_one_tenant_manages_that_one, |app| async move {
     client.get("/Users").await.expect_error(401, "");
 });
 
-both!(settings_of_a_tenant_hold_at_once, |app| async move {
+both!(tenant_settings_apply_immediately, |app| async move {
     let neighbour = app.neighbour().await;
     let admin = app.client_with_scopes(&["admin"]).await.site();
     let path = format!("/admin/v1/tenants/{}", app.tenant);
@@ -240,7 +240,7 @@ both!(settings_of_a_tenant_hold_at_once, |app| async move {
         assert_eq!(refused.status, 400, "{wrong}: {refused:?}");
     }
 
-    // Another's settings are nobody's business, and who only provisions sets none.
+    // Another tenant's settings are inaccessible, and a provisioning token cannot set any.
     let theirs = format!("/admin/v1/tenants/{}", neighbour.tenant);
     let strict = json!({ "compatibility": "strict" });
     let refused = admin.patch(&theirs, &strict).await;

@@ -1,4 +1,5 @@
-//! HTTPS by the service itself. The certificate and its key guard nothing; they were made for this test.
+//! HTTPS by the service itself. The certificate and its key protect nothing; they were made for
+//! this test.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -13,7 +14,7 @@ use crate::harness::{Backend, Database, Server};
 
 // R7644-7.2-01, RINTEROP-7-01
 #[test]
-fn https_is_served_with_the_certificate_that_is_set() {
+fn https_uses_the_configured_certificate() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/tls");
     let file = |name: &str| folder.join(name).to_str().expect("a UTF-8 path").to_owned();
     let (certificate, key) = (file("certificate.pem"), file("key.pem"));

@@ -1,4 +1,4 @@
-//! `rollcall export` and `rollcall import`: a tenant moves to another database and is the same there.
+//! `rollcall export` and `rollcall import`: a tenant is moved to another database unchanged.
 
 use serde_json::{Value, json};
 
@@ -11,7 +11,7 @@ const BASE: &[&str] = &[
     "on",
 ];
 
-/// An empty database of the other kind, or of the same where there is no other.
+/// Returns an empty database of the other kind, or of the same kind if there is no other.
 fn other(database: &Database) -> Database {
     let backend = match database.backend {
         Backend::Sqlite => Backend::Postgres,
@@ -22,8 +22,8 @@ fn other(database: &Database) -> Database {
         .unwrap()
 }
 
-/// A tenant in which everything happened that can happen.
-async fn live(client: &Client) {
+/// Fills a tenant with every kind of event.
+async fn fill(client: &Client) {
     let mut ids = Vec::new();
     for number in 0..30 {
         let mut user = sample::full_user(&format!("user{number}@example.com"));
@@ -67,7 +67,7 @@ async fn all(client: &Client) -> Vec<Value> {
 }
 
 both_alone!(
-    a_tenant_moves_and_is_the_same,
+    an_imported_tenant_equals_the_exported_one,
     |database: Database| async move {
         let target = other(&database);
         let server = Server::start_with(&database, BASE, &[]);
@@ -87,7 +87,7 @@ both_alone!(
             "--group-names",
             "unique",
         ];
-        live(&Client::new(&server.address, token)).await;
+        fill(&Client::new(&server.address, token)).await;
         database.cli_ok(&strict);
 
         // While the service runs.
@@ -113,7 +113,7 @@ both_alone!(
             there.find_users(filter).await,
             here.find_users(filter).await
         );
-        // The tenant's settings came along, its history goes on, and names that were taken are.
+        // The tenant's settings are imported, its history continues, and used names remain used.
         let tenants = target.cli_ok(&["tenant", "list"]);
         assert!(tenants.contains("no-content"), "{tenants}");
         assert!(tenants.contains("unique"), "{tenants}");
@@ -135,12 +135,12 @@ both_alone!(
 );
 
 both_alone!(
-    an_import_keeps_all_or_nothing,
+    an_import_is_atomic,
     |database: Database| async move {
         let source = other(&database);
         let server = Server::start_with(&source, BASE, &[]);
         source.cli_ok(&["token", "create", "--name", "okta", "--scope", "scim"]);
-        live(&server.admin()).await;
+        fill(&server.admin()).await;
         let good = source.cli_ok(&["export"]);
         let lines: Vec<&str> = good.lines().collect();
         let line_of = |kind: &str| {
@@ -212,7 +212,7 @@ both_alone!(
                 "{expected}"
             );
         }
-        // The good one still goes in, under another name too, without its tokens.
+        // The valid export can still be imported, also under another name, without its tokens.
         let file = folder.path().join("good");
         let bare = source.cli_ok(&["export", "--without-tokens"]);
         std::fs::write(&file, bare).unwrap();

@@ -15,7 +15,7 @@ pub const WARRANTY: &str = "urn:example:scim:schemas:extension:warranty:2.0:Devi
 
 pub const PURPOSE: &str = "urn:example:scim:schemas:extension:purpose:2.0:Group";
 
-/// A user with a desk.
+/// Returns a user with a desk.
 pub fn seated(user_name: &str, desk: Value) -> Value {
     let mut user = sample::user(user_name);
     user["schemas"] = json!([sample::USER, DESK]);
@@ -23,7 +23,7 @@ pub fn seated(user_name: &str, desk: Value) -> Value {
     user
 }
 
-/// A device with the extension that it must have.
+/// Returns a device with its required extension.
 pub fn device(serial: &str) -> Value {
     json!({
         "schemas": [DEVICE, WARRANTY],
@@ -34,7 +34,7 @@ pub fn device(serial: &str) -> Value {
 }
 
 // R7643-3.3-01, R7643-3-04, R7643-3-06
-both_typed!(an_extension_lives_in_its_container, |app| async move {
+both_typed!(an_extension_is_stored_under_its_urn, |app| async move {
     let desk = json!({ "building": "HQ", "seat": 12, "tags": ["quiet", "window"], "shared": true });
     let body = seated("ada@x.example", desk.clone());
     let created = app.post("/Users", &body).await.expect(201);
@@ -51,14 +51,14 @@ both_typed!(an_extension_lives_in_its_container, |app| async move {
     assert_eq!(left["schemas"], json!([sample::USER]));
     assert!(left.get(DESK).is_none(), "{left}");
 
-    // A URN in `schemas` without its container is legal.
+    // A URN in `schemas` without its extension object is legal.
     let mut named = sample::user("bob@x.example");
     named["schemas"] = json!([sample::USER, DESK]);
     app.post("/Users", &named).await.expect(201);
 });
 
 // R7643-3.3-02, R7643-3-05
-both_typed!(an_extension_is_found_whatever_its_case, |app| async move {
+both_typed!(extension_urns_ignore_case, |app| async move {
     let mut user = sample::user("ada@x.example");
     user[DESK.to_uppercase()] = json!({ "BUILDING": "HQ" });
     let created = app.post("/Users", &user).await.expect(201);
@@ -66,7 +66,7 @@ both_typed!(an_extension_is_found_whatever_its_case, |app| async move {
     assert_eq!(created["schemas"], json!([sample::USER, DESK]));
 });
 
-both_typed!(an_extension_is_filtered_by, |app| async move {
+both_typed!(filters_match_extension_attributes, |app| async move {
     for (name, desk) in [
         ("ada@x.example", json!({ "building": "HQ", "seat": 1 })),
         ("bob@x.example", json!({ "building": "hq", "seat": 2 })),
@@ -91,7 +91,7 @@ both_typed!(an_extension_is_filtered_by, |app| async move {
     }
 });
 
-both_typed!(a_group_has_extensions_too, |app| async move {
+both_typed!(groups_can_have_extensions, |app| async move {
     let ada = app.create_user("ada@x.example").await;
     let mut body = sample::group("Team", &[id(&ada)]);
     body["schemas"] = json!([sample::GROUP, PURPOSE]);
@@ -109,7 +109,7 @@ both_typed!(a_group_has_extensions_too, |app| async move {
     assert_eq!(patched["members"], json!([]));
     let found = app.find_groups(&format!("{PURPOSE}:cost eq 8")).await;
     assert_eq!(found, ["Team"]);
-    // Okta's PUT of a group knows nothing of it, and so takes it away.
+    // Okta's PUT of a group does not include it, and so removes it.
     let replaced = app
         .put(&path, &sample::group("Team", &[]))
         .await
@@ -118,7 +118,7 @@ both_typed!(a_group_has_extensions_too, |app| async move {
 });
 
 // R7643-6-03, R7643-3.1-07
-both_typed!(a_declared_type_has_every_verb, |app| async move {
+both_typed!(a_declared_type_supports_every_method, |app| async move {
     let reply = app.post("/Devices", &device("S1")).await;
     let location = reply.header("location").to_owned();
     let created = reply.expect(201);
@@ -140,7 +140,7 @@ both_typed!(a_declared_type_has_every_verb, |app| async move {
         .list("/Devices", &[("filter", "serial eq \"S1\"")])
         .await;
     assert_eq!(listed.ids(), [id(&created)]);
-    // It is no user, and no user is a device.
+    // It is not a user, and no user is a device.
     app.get(&format!("/Users/{}", id(&created)))
         .await
         .expect_error(404, "");
@@ -149,7 +149,7 @@ both_typed!(a_declared_type_has_every_verb, |app| async move {
 });
 
 // R7643-6-02
-both_typed!(a_required_extension_must_be_there, |app| async move {
+both_typed!(a_required_extension_is_enforced, |app| async move {
     let mut body = device("S1");
     body.as_object_mut().unwrap().remove(WARRANTY);
     let refused = app.post("/Devices", &body).await;
@@ -162,14 +162,14 @@ both_typed!(a_required_extension_must_be_there, |app| async move {
         .expect_error(400, "invalidValue");
     let edit = json!([{ "op": "remove", "path": WARRANTY }]);
     app.edit(&path, edit).await.expect_error(400, "mutability");
-    // Optional ones may be left out.
+    // Optional extensions may be left out.
     app.post("/Users", &sample::user("ada@x.example"))
         .await
         .expect(201);
 });
 
 // R7643-7-01, R7643-6-01
-both_typed!(discovery_shows_what_is_declared, |app| async move {
+both_typed!(discovery_lists_declared_types_and_extensions, |app| async move {
     let types = app.get("/ResourceTypes").await.page();
     let names = texts(&types.resources, "name");
     assert!(names.starts_with(&["User".into(), "Group".into(), "Device".into()]));
@@ -200,7 +200,7 @@ both_typed!(discovery_shows_what_is_declared, |app| async move {
     assert_eq!(attribute("badge")["uniqueness"], "server");
     assert_eq!(attribute("pin")["mutability"], "writeOnly");
     assert_eq!(attribute("remarks")["returned"], "request");
-    // A reference is case exact, whatever the file forgets.
+    // A reference is case-exact, even if the file does not say so.
     assert_eq!(attribute("plan")["caseExact"], true);
 
     let document = app.anonymous().site().get("/openapi.json").await.body;

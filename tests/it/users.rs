@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::harness::{both, id, sample, texts, together, with_query};
 
 // R7643-3.1-01, R7643-3.1-07, R7644-3.3-01, R7644-3.3-05, R7644-3.4.1-01
-both!(a_created_user_is_there, |app| async move {
+both!(a_created_user_can_be_read, |app| async move {
     let reply = app
         .post("/Users", &sample::user("Ada.Byron@Example.com"))
         .await;
@@ -26,7 +26,7 @@ both!(a_created_user_is_there, |app| async move {
 
 // R7643-3-04, R7643-3.3-01, R7643-4.1.1-03, R7643-4.1.1-05, R7643-4.1.1-06, R7643-4.1.2-02, R7643-4.1.2-08,
 // R7643-4.3-01, R7643-7-03
-both!(every_attribute_comes_back_as_sent, |app| async move {
+both!(every_attribute_is_returned_as_sent, |app| async move {
     let sent = sample::full_user("ada@example.com");
     let created = app.post("/Users", &sent).await.expect(201);
     let mut stored = app.user(id(&created)).await;
@@ -53,7 +53,7 @@ both!(every_attribute_comes_back_as_sent, |app| async move {
 
 // R7643-3.1-01, R7643-3.1-06, R7643-4.1.2-05, R7644-3.3-02
 both!(
-    what_the_server_owns_is_ignored_in_a_create,
+    read_only_attributes_are_ignored_in_a_create,
     |app| async move {
         let mut body = sample::user("ada@example.com");
         body["id"] = json!("mine");
@@ -67,7 +67,7 @@ both!(
 );
 
 // R7643-2.1-01, R7643-2.1-02
-both!(names_of_attributes_match_in_any_case, |app| async move {
+both!(attribute_names_ignore_case, |app| async move {
     let body = json!({ "USERNAME": "ada@example.com", "Name": { "GIVENNAME": "Ada" } });
     let created = app.post("/Users", &body).await.expect(201);
     assert_eq!(created["userName"], "ada@example.com");
@@ -84,7 +84,7 @@ both!(names_of_attributes_match_in_any_case, |app| async move {
 
 // L-02, L-04, R7643-2.5-01, R7643-2.5-03, R7643-3-05, R7644-3.3-07
 both!(
-    forms_that_clients_send_are_taken_leniently,
+    lenient_forms_of_values_are_accepted,
     |app| async move {
         let body = json!({
             "userName": "ada@example.com",
@@ -114,7 +114,7 @@ both!(
     }
 );
 
-both!(an_unknown_extension_is_kept, |app| async move {
+both!(an_unknown_extension_is_stored, |app| async move {
     let urn = "urn:ietf:params:scim:schemas:extension:custom:2.0:User";
     let mut body = sample::user("ada@example.com");
     body[urn] = json!({ "costBand": "B2", "Nested": { "Deep": [1, 2.5, true] } });
@@ -133,7 +133,7 @@ both!(an_unknown_extension_is_kept, |app| async move {
 });
 
 // R7643-2.3-01, R7643-2.3.6-01, R7643-2.4-01, R7643-3-02, R7643-4.1.1-01, R7644-3.3-07, R7644-3.3-08
-both!(bodies_that_cannot_be_a_user_are_refused, |app| async move {
+both!(an_invalid_user_is_rejected, |app| async move {
     let with = |name: &str, value: Value| {
         let mut body = sample::user("ada@example.com");
         body[name] = value;
@@ -174,7 +174,7 @@ both!(bodies_that_cannot_be_a_user_are_refused, |app| async move {
 // R7643-4.1.1-02, R7643-7-08, R7644-3.3-04, R7644-3.4.2.2-35, R7644-5-01, R7644-7.8-01, RINTEROP-5.2-01,
 // RINTEROP-6.9-01
 both!(
-    a_user_name_is_taken_once_whatever_its_case,
+    user_names_are_unique_regardless_of_case,
     |app| async move {
         app.create_user("Ada@Example.com").await;
         for same in [
@@ -190,7 +190,7 @@ both!(
         assert_eq!(app.list("/Users", &[]).await.total, 1);
         app.create_user("ada2@example.com").await;
 
-        // One letter, or a letter and its dots.
+        // A single letter, and a letter with a combining mark.
         app.create_user("Zo\u{eb}@example.com").await;
         let twin = sample::user("zoe\u{308}@example.com");
         let refused = app.post("/Users", &twin).await;
@@ -203,7 +203,7 @@ both!(
 );
 
 // R7644-3.3-04, R7644-3.3-12
-both!(of_many_equal_creates_one_wins, |app| async move {
+both!(one_of_many_equal_creates_succeeds, |app| async move {
     let race = (0..20).map(|_| {
         let client = app.client.clone();
         async move {
@@ -234,7 +234,7 @@ both!(an_external_id_may_be_shared, |app| async move {
 
 // L-17, R7643-3.1-06, R7643-4.1.2-05, R7644-3.1-02, R7644-3.5.1-01, R7644-3.5.1-02, R7644-3.5.1-03, R7644-3.5.1-04,
 // R7644-3.5.1-09, R7644-3.5.1-10
-both!(a_put_replaces_what_can_be_written, |app| async move {
+both!(a_put_replaces_the_writable_attributes, |app| async move {
     let created = app
         .post("/Users", &sample::full_user("ada@example.com"))
         .await
@@ -260,7 +260,7 @@ both!(a_put_replaces_what_can_be_written, |app| async move {
     }
     assert_eq!(app.user(id(&created)).await, replaced);
 
-    // The old name is free, the new one is taken, and what was indexed is gone.
+    // The old name is free, the new one is in use, and removed values are no longer indexed.
     assert!(
         app.find_users(r#"emails.value eq "ada@example.com""#)
             .await
@@ -275,7 +275,7 @@ both!(a_put_replaces_what_can_be_written, |app| async move {
 
 // R7644-3.2-01, R7644-3.5.1-06, R7644-3.5.1-08
 both!(
-    a_put_that_cannot_be_done_changes_nothing,
+    a_failed_put_changes_nothing,
     |app| async move {
         let created = app.create_user("ada@example.com").await;
         app.create_user("taken@example.com").await;
@@ -295,7 +295,7 @@ both!(
 );
 
 // R7644-3.6-01, R7644-3.6-02, R7644-3.6-03, RINTEROP-6.6-01, RIPSIE-5.2-01
-both!(a_deleted_user_is_gone_everywhere, |app| async move {
+both!(a_deleted_user_is_removed_everywhere, |app| async move {
     let created = app.create_user("ada@example.com").await;
     let path = format!("/Users/{}", id(&created));
     app.delete(&path).await.expect(204);
@@ -317,7 +317,7 @@ both!(a_deleted_user_is_gone_everywhere, |app| async move {
 });
 
 // R7643-4.1.1-07, R7644-3.6-04, RINTEROP-6.6-01
-both!(deactivated_is_not_deleted, |app| async move {
+both!(a_deactivated_user_is_not_deleted, |app| async move {
     let created = app.create_user("ada@example.com").await;
     let path = format!("/Users/{}", id(&created));
     let mut body = created.clone();
@@ -348,7 +348,7 @@ both!(deactivated_is_not_deleted, |app| async move {
 });
 
 // R7643-3.1-03, R7644-3.4.1-02
-both!(an_id_is_exact_and_of_one_type, |app| async move {
+both!(an_id_is_case_exact_and_belongs_to_one_type, |app| async move {
     let user = app.create_user("ada@example.com").await;
     let group = app.create_group("Surveyors", &[]).await;
     let (user, group) = (id(&user), id(&group));
@@ -361,14 +361,14 @@ both!(an_id_is_exact_and_of_one_type, |app| async move {
     ] {
         app.get(&path).await.expect_error(404, "");
     }
-    // Percent-encoding is undone once.
+    // Percent-encoding is decoded once.
     let encoded: String = user.bytes().map(|byte| format!("%{byte:02x}")).collect();
     app.get(&format!("/Users/{encoded}")).await.expect(200);
 });
 
 // R7643-3.1-03, R7643-7-06, R7643-7-07, R7644-3.10-01, R7644-3.9-02, R7644-3.9-03, R7644-3.9-04, R7644-3.9-05,
 // R7644-3.9-06, R7644-3.9-07, R7644-3.9-09, R7644-3.9-10
-both!(a_client_chooses_what_it_sees, |app| async move {
+both!(a_client_can_select_attributes, |app| async move {
     let created = app
         .post("/Users", &sample::full_user("ada@example.com"))
         .await
@@ -416,7 +416,7 @@ both!(a_client_chooses_what_it_sees, |app| async move {
 
 // R7643-7-07, R7644-3.3-10, R7644-3.9-05
 both!(
-    selection_holds_for_lists_and_answers_to_writes,
+    selection_applies_to_lists_and_write_responses,
     |app| async move {
         let path = "/Users?attributes=userName";
         let created = app
@@ -440,7 +440,7 @@ both!(
 
 // R7644-3.5.1-03
 both!(
-    a_put_without_active_leaves_a_user_as_active_as_it_was,
+    a_put_without_active_does_not_change_it,
     |app| async move {
         let user = app.create_user("ada@example.com").await;
         let path = format!("/Users/{}", id(&user));

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 
 use crate::harness::{Client, Reply, SCIM, both, id, member_ids, sample, together};
 
-/// Sends a body with more headers than the content type.
-async fn with(
+/// Sends a body with additional headers.
+async fn send_with(
     client: &Client,
     method: Method,
     path: &str,
@@ -74,7 +74,7 @@ both!(the_etag_is_the_version_of_the_body, |app| async move {
 });
 
 // R7644-3.5.2-16, R7644-3.5.1-09
-both!(what_changes_nothing_keeps_the_tag, |app| async move {
+both!(a_write_without_effect_keeps_the_tag, |app| async move {
     let user = app.create_user("ada@example.com").await;
     let path = format!("/Users/{}", id(&user));
     let tag = user["meta"]["version"].as_str().unwrap();
@@ -85,7 +85,7 @@ both!(what_changes_nothing_keeps_the_tag, |app| async move {
 });
 
 // R7644-3.14-02
-both!(a_reader_who_has_it_is_told_so, |app| async move {
+both!(a_matching_tag_gets_not_modified, |app| async move {
     let user = app.create_user("ada@example.com").await;
     let group = app.create_group("Crew", &[id(&user)]).await;
     for path in [
@@ -123,7 +123,7 @@ both!(a_reader_who_has_it_is_told_so, |app| async move {
 });
 
 // R7644-3.14-07
-both!(no_one_is_told_of_old_groups, |app| async move {
+both!(the_tag_changes_with_a_users_groups, |app| async move {
     let user = app.create_user("ada@example.com").await;
     let other = app.create_user("bob@example.com").await;
     let path = format!("/Users/{}", id(&user));
@@ -151,7 +151,7 @@ both!(no_one_is_told_of_old_groups, |app| async move {
         let tag = reply.header("etag").to_owned();
         assert!(!seen.contains(&tag), "{tag} was seen before");
         assert_eq!(reply.body["meta"]["version"], json!(tag));
-        // The same text in a list, and no write of the user.
+        // The same text in a list, without a write of the user.
         let listed = app
             .list("/Users", &[("filter", "userName eq \"ada@example.com\"")])
             .await;
@@ -160,19 +160,19 @@ both!(no_one_is_told_of_old_groups, |app| async move {
             reply.body["meta"]["lastModified"],
             user["meta"]["lastModified"]
         );
-        // An answer without groups does not depend on them.
+        // A response without groups does not depend on them.
         expect_not_modified(&get_if_none_match(&app, &lean, &lean_tag).await, &lean_tag);
-        // What is shown can be asked for.
-        let shown = tag.replace('"', "\\\"");
-        let filter = format!("meta.version eq \"{shown}\" and userName eq \"ada@example.com\"");
+        // The returned version can be used in a filter.
+        let escaped = tag.replace('"', "\\\"");
+        let filter = format!("meta.version eq \"{escaped}\" and userName eq \"ada@example.com\"");
         assert_eq!(app.find_users(&filter).await, ["ada@example.com"]);
         seen.push(tag);
     }
-    // Who writes the user is not hindered by a push of groups in between.
+    // A group push in between does not make a write to the user fail.
     for tag in &seen {
         let headers = [("if-match", tag.as_str())];
         let body = rename(user["displayName"].as_str().unwrap());
-        with(&app, Method::PATCH, &path, &headers, &body)
+        send_with(&app, Method::PATCH, &path, &headers, &body)
             .await
             .expect(200);
     }
@@ -185,7 +185,7 @@ both!(no_one_is_told_of_old_groups, |app| async move {
 });
 
 // R7644-3.14-03, R7644-3.14-04, R7644-3.14-05, R7644-3.14-06, R7644-3.14-08, R7644-3.6-03, R7644-3.5.2-15
-both!(a_stale_writer_changes_nothing, |app| async move {
+both!(a_write_with_a_stale_tag_changes_nothing, |app| async move {
     let user = app.create_user("ada@example.com").await;
     let path = format!("/Users/{}", id(&user));
     let put = sample::user("eve@example.com");
@@ -197,14 +197,14 @@ both!(a_stale_writer_changes_nothing, |app| async move {
     for tags in ["W/\"99\"", "\"x\", \"y\"", "99", "", "W/\"11\""] {
         for (method, body) in &writes {
             let headers = [("if-match", tags)];
-            let refused = with(&app, method.clone(), &path, &headers, body).await;
+            let refused = send_with(&app, method.clone(), &path, &headers, body).await;
             refused.expect_error(412, "");
-            let nobody = with(&app, method.clone(), "/Users/nobody", &headers, body).await;
+            let nobody = send_with(&app, method.clone(), "/Users/nobody", &headers, body).await;
             nobody.expect_error(404, "");
         }
     }
     assert_eq!(app.user(id(&user)).await, user);
-    // A fresh one goes on, however the tag is spelled.
+    // A current version succeeds, in every spelling of the tag.
     let mut tag = user["meta"]["version"].as_str().unwrap().to_owned();
     for round in 0..5 {
         let strong = tag.trim_start_matches("W/").to_owned();
@@ -216,19 +216,19 @@ both!(a_stale_writer_changes_nothing, |app| async move {
         };
         let headers = [("if-match", spelled.as_str())];
         let body = rename(&format!("Ada {round}"));
-        let reply = with(&app, Method::PATCH, &path, &headers, &body).await;
+        let reply = send_with(&app, Method::PATCH, &path, &headers, &body).await;
         tag = reply.header("etag").to_owned();
         reply.expect(200);
     }
     let headers = [("if-match", tag.as_str())];
-    with(&app, Method::DELETE, &path, &headers, &Value::Null)
+    send_with(&app, Method::DELETE, &path, &headers, &Value::Null)
         .await
         .expect(204);
 });
 
 // R7644-3.14-09
 both!(
-    if_none_match_keeps_a_write_from_what_exists,
+    if_none_match_protects_an_existing_resource,
     |app| async move {
         let group = app.create_group("Crew", &[]).await;
         let path = format!("/Groups/{}", id(&group));
@@ -241,20 +241,20 @@ both!(
         ] {
             for tags in ["*", tag] {
                 let headers = [("if-none-match", tags)];
-                let refused = with(&app, method.clone(), &path, &headers, body).await;
+                let refused = send_with(&app, method.clone(), &path, &headers, body).await;
                 refused.expect_error(412, "");
             }
         }
         assert_eq!(app.group(id(&group)).await, group);
         let headers = [("if-none-match", "W/\"99\"")];
-        with(&app, Method::PUT, &path, &headers, &put)
+        send_with(&app, Method::PUT, &path, &headers, &put)
             .await
             .expect(200);
     }
 );
 
 // R7644-3.14-10
-both!(of_writers_with_one_tag_one_succeeds, |app| async move {
+both!(one_of_several_writers_with_one_tag_succeeds, |app| async move {
     let user = app.create_user("ada@example.com").await;
     let path = format!("/Users/{}", id(&user));
     let tag = user["meta"]["version"].as_str().unwrap().to_owned();
@@ -263,7 +263,7 @@ both!(of_writers_with_one_tag_one_succeeds, |app| async move {
         async move {
             let headers = [("if-match", tag.as_str())];
             let body = rename(&format!("Ada {number}"));
-            let reply = with(&client, Method::PATCH, &path, &headers, &body).await;
+            let reply = send_with(&client, Method::PATCH, &path, &headers, &body).await;
             (reply.status, reply.body["displayName"].clone())
         }
     });
@@ -318,11 +318,11 @@ both!(head_is_get_without_a_body, |app| async move {
 });
 
 // R7644-3.5.2-05, R7644-3.5.2-06
-both!(who_prefers_no_body_gets_none, |app| async move {
+both!(prefer_minimal_gets_no_body, |app| async move {
     let minimal = [("prefer", "return=minimal")];
     let whole = [("prefer", "return=representation")];
     let body = sample::user("ada@example.com");
-    let created = with(&app, Method::POST, "/Users", &minimal, &body).await;
+    let created = send_with(&app, Method::POST, "/Users", &minimal, &body).await;
     assert_eq!(
         (created.status, created.bytes.len()),
         (201, 0),
@@ -337,34 +337,34 @@ both!(who_prefers_no_body_gets_none, |app| async move {
     let mut renamed = body.clone();
     renamed["displayName"] = json!("Ada King");
     for (method, body) in [(Method::PATCH, &rename("Ada")), (Method::PUT, &renamed)] {
-        let quiet = with(&app, method.clone(), &path, &minimal, body).await;
+        let quiet = send_with(&app, method.clone(), &path, &minimal, body).await;
         assert_eq!(quiet.header("preference-applied"), "return=minimal");
         assert_eq!(quiet.header("location"), location);
         let tag = quiet.header("etag").to_owned();
         quiet.expect(204);
         assert_eq!(app.get(&path).await.header("etag"), tag);
-        // A selection is a wish for content, whatever is preferred.
+        // A selection asks for content, whatever `Prefer` says.
         for query in ["?attributes=userName", "?excludedAttributes=name"] {
             let path = format!("{path}{query}");
-            let reply = with(&app, method.clone(), &path, &minimal, body).await;
+            let reply = send_with(&app, method.clone(), &path, &minimal, body).await;
             assert_eq!(reply.header("preference-applied"), "");
             reply.expect(200);
         }
-        let reply = with(&app, method.clone(), &path, &whole, body).await;
+        let reply = send_with(&app, method.clone(), &path, &whole, body).await;
         assert_eq!(reply.header("preference-applied"), "return=representation");
         reply.expect(200);
-        let reply = with(&app, method, &path, &[("prefer", "handling=strict")], body).await;
+        let reply = send_with(&app, method, &path, &[("prefer", "handling=strict")], body).await;
         assert_eq!(reply.header("preference-applied"), "");
         reply.expect(200);
     }
-    // A refusal is never quiet.
-    let refused = with(&app, Method::POST, "/Users", &minimal, &body).await;
+    // An error always has a body.
+    let refused = send_with(&app, Method::POST, "/Users", &minimal, &body).await;
     refused.expect_error(409, "uniqueness");
 });
 
 // R7644-3.3-10, R7644-3.9-05
 both!(
-    a_created_group_is_answered_as_it_will_be_read,
+    a_created_group_is_returned_as_it_is_read,
     |app| async move {
         let user = app.create_user("ada@example.com").await;
         let bare = json!({ "displayName": "Bare", "members": [{ "value": id(&user) }] });
@@ -386,7 +386,7 @@ both!(
 );
 
 // R7644-3.5.2-05, R7644-3.5.2-06
-both!(a_tenant_may_want_no_body_after_a_patch, |app| async move {
+both!(a_tenant_can_disable_patch_bodies, |app| async move {
     let user = app.create_user("ada@example.com").await;
     let path = format!("/Users/{}", id(&user));
     let admin = app.server.admin().site();
@@ -404,9 +404,9 @@ both!(a_tenant_may_want_no_body_after_a_patch, |app| async move {
     let query = format!("{path}?attributes=displayName");
     app.patch(&query, &rename("Ada K")).await.expect(200);
     let whole = [("prefer", "return=representation")];
-    let reply = with(&app, Method::PATCH, &path, &whole, &rename("Ada L")).await;
+    let reply = send_with(&app, Method::PATCH, &path, &whole, &rename("Ada L")).await;
     assert_eq!(reply.expect(200)["displayName"], "Ada L");
-    // Only PATCH is meant.
+    // The setting applies only to PATCH.
     app.put(&path, &sample::user("ada@example.com"))
         .await
         .expect(200);

@@ -1,4 +1,4 @@
-//! Webhooks: every change arrives, in order, signed, whatever receivers and nodes do.
+//! Webhooks: every change arrives, in order and signed, despite failures of receivers and nodes.
 
 use std::collections::HashMap;
 use std::net::TcpListener;
@@ -33,7 +33,7 @@ fn subscribe(database: &Database, receiver: &Receiver, more: &[&str]) -> String 
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
-/// As a receiver's library checks it: <https://www.standardwebhooks.com>.
+/// Verifies as a receiver's library does: <https://www.standardwebhooks.com>.
 fn is_signed_by(delivery: &Delivery, secret: &str) -> bool {
     let key = STANDARD
         .decode(secret.trim_start_matches("whsec_"))
@@ -48,10 +48,10 @@ fn is_signed_by(delivery: &Delivery, secret: &str) -> bool {
     })
 }
 
-/// The numbers of the changes, each once, in the order in which they first came.
-fn first_arrivals(heard: &[Delivery]) -> Vec<i64> {
+/// Returns the numbers of the changes, each once, in the order of their first delivery.
+fn first_deliveries(received: &[Delivery]) -> Vec<i64> {
     let mut seen = Vec::new();
-    for delivery in heard {
+    for delivery in received {
         if !seen.contains(&delivery.seq()) {
             seen.push(delivery.seq());
         }
@@ -59,7 +59,7 @@ fn first_arrivals(heard: &[Delivery]) -> Vec<i64> {
     seen
 }
 
-async fn lead_a_life(client: &Client) -> String {
+async fn write_seven_changes(client: &Client) -> String {
     let user = client.create_user("ada@example.com").await;
     let path = format!("/Users/{}", id(&user));
     let title = json!([{"op": "replace", "path": "title", "value": "Countess"}]);
@@ -74,19 +74,19 @@ async fn lead_a_life(client: &Client) -> String {
 both_alone!(
     changes_arrive_in_order_and_signed,
     |database: Database| async move {
-        let receiver = Receiver::patient();
+        let receiver = Receiver::accepting();
         let server = Server::start_with(&database, QUICK, &[]);
         let client = server.admin();
         client.create_user("before@example.com").await;
         let secret = subscribe(&database, &receiver, &[]);
-        let user = lead_a_life(&client).await;
-        let heard = receiver.until(|heard| heard.len() >= 7);
-        let told: Vec<&str> = heard
+        let user = write_seven_changes(&client).await;
+        let received = receiver.until(|received| received.len() >= 7);
+        let event_types: Vec<&str> = received
             .iter()
             .map(|one| one.body["type"].as_str().unwrap())
             .collect();
         assert_eq!(
-            told,
+            event_types,
             [
                 "user.created",
                 "user.updated",
@@ -97,21 +97,21 @@ both_alone!(
                 "user.deleted"
             ]
         );
-        assert!(heard.iter().all(|delivery| is_signed_by(delivery, &secret)));
-        assert!(!is_signed_by(&heard[0], "whsec_AAAA"));
-        let seqs: Vec<i64> = heard.iter().map(Delivery::seq).collect();
+        assert!(received.iter().all(|delivery| is_signed_by(delivery, &secret)));
+        assert!(!is_signed_by(&received[0], "whsec_AAAA"));
+        let seqs: Vec<i64> = received.iter().map(Delivery::seq).collect();
         assert_eq!(seqs, (2..=8).collect::<Vec<i64>>());
-        let update = &heard[1].body;
+        let update = &received[1].body;
         assert_eq!(update["data"]["id"], json!(user), "{update}");
         assert_eq!(update["data"]["tenant"], "default");
         assert_eq!(update["data"]["attributes"][0]["after"], "Countess");
-        assert_eq!(heard[1].id, "change_1_3");
+        assert_eq!(received[1].id, "change_1_3");
 
-        // Two secrets sign while one is replaced by the other.
+        // During a rotation, both secrets sign.
         let rotated = database.cli_ok(&["webhook", "rotate", "app", "--keep", "1h"]);
         client.create_user("later@example.com").await;
-        let heard = receiver.until(|heard| heard.len() >= 8);
-        let last = heard.last().unwrap();
+        let received = receiver.until(|received| received.len() >= 8);
+        let last = received.last().unwrap();
         assert!(is_signed_by(last, &secret) && is_signed_by(last, rotated.trim()));
 
         let list = database.cli_ok(&["webhook", "list"]);
@@ -125,11 +125,11 @@ both_alone!(
 );
 
 both_alone!(
-    a_subscription_hears_what_it_asked_for,
+    a_subscription_receives_only_its_kinds,
     |database: Database| async move {
-        let receiver = Receiver::patient();
+        let receiver = Receiver::accepting();
         let server = Server::start_with(&database, QUICK, &[]);
-        lead_a_life(&server.admin()).await;
+        write_seven_changes(&server.admin()).await;
         subscribe(
             &database,
             &receiver,
@@ -142,19 +142,19 @@ both_alone!(
                 "0",
             ],
         );
-        let heard = receiver.until(|heard| heard.len() >= 2);
+        let received = receiver.until(|received| received.len() >= 2);
         server.admin().create_user("end@example.com").await;
-        let heard: Vec<_> = receiver
-            .until(|all| all.len() > heard.len())
+        let received: Vec<_> = receiver
+            .until(|all| all.len() > received.len())
             .iter()
             .map(|one| one.body["type"].as_str().unwrap().to_owned())
             .collect();
-        assert_eq!(heard, ["user.created", "user.deactivated", "user.created"]);
+        assert_eq!(received, ["user.created", "user.deactivated", "user.created"]);
     }
 );
 
 both_alone!(
-    a_receiver_that_fails_misses_nothing,
+    a_failing_receiver_misses_no_change,
     |database: Database| async move {
         let receiver = Receiver::start(|before, _| match before % 7 {
             0 => Answer::Status(500),
@@ -166,21 +166,21 @@ both_alone!(
         });
         let server = Server::start_with(&database, QUICK, &[]);
         let secret = subscribe(&database, &receiver, &[]);
-        lead_a_life(&server.admin()).await;
-        let heard = receiver.until(|heard| first_arrivals(heard).len() == 7);
-        assert_eq!(first_arrivals(&heard), [1, 2, 3, 4, 5, 6, 7]);
-        assert!(heard.iter().all(|delivery| is_signed_by(delivery, &secret)));
-        // Attempts at one change bear one id.
-        let ids: HashMap<i64, &str> = heard
+        write_seven_changes(&server.admin()).await;
+        let received = receiver.until(|received| first_deliveries(received).len() == 7);
+        assert_eq!(first_deliveries(&received), [1, 2, 3, 4, 5, 6, 7]);
+        assert!(received.iter().all(|delivery| is_signed_by(delivery, &secret)));
+        // All attempts at one change have the same id.
+        let ids: HashMap<i64, &str> = received
             .iter()
             .map(|one| (one.seq(), one.id.as_str()))
             .collect();
-        assert!(heard.iter().all(|one| ids[&one.seq()] == one.id));
+        assert!(received.iter().all(|one| ids[&one.seq()] == one.id));
     }
 );
 
 both_alone!(
-    what_is_given_up_can_be_delivered_again,
+    a_dead_letter_can_be_redelivered,
     |database: Database| async move {
         let is_well = Arc::new(AtomicBool::new(false));
         let health = Arc::clone(&is_well);
@@ -196,29 +196,29 @@ both_alone!(
         subscribe(&database, &receiver, &[]);
         client.create_user("first@example.com").await;
         client.create_user("second@example.com").await;
-        receiver.until(|heard| !heard.is_empty());
-        // Both are older than a week, which is more than any patience.
+        receiver.until(|received| !received.is_empty());
+        // Both are older than a week, longer than any retry period.
         database.execute("UPDATE changes SET at = at - 604800000000");
-        receiver.until(|heard| heard.iter().any(|one| one.seq() == 2));
+        receiver.until(|received| received.iter().any(|one| one.seq() == 2));
         client.create_user("third@example.com").await;
-        receiver.until(|heard| heard.iter().any(|one| one.seq() == 3));
+        receiver.until(|received| received.iter().any(|one| one.seq() == 3));
         let dead = database.cli_ok(&["webhook", "dead-letters", "app"]);
         assert_eq!(dead.lines().count(), 3, "{dead}");
         assert!(dead.contains("503"), "{dead}");
 
         is_well.store(true, Ordering::Relaxed);
-        let before = receiver.heard().len();
+        let before = receiver.received().len();
         database.cli_ok(&["webhook", "redeliver", "app"]);
-        let heard = receiver.until(|heard| {
-            let seqs: Vec<i64> = heard[before..].iter().map(Delivery::seq).collect();
+        let received = receiver.until(|received| {
+            let seqs: Vec<i64> = received[before..].iter().map(Delivery::seq).collect();
             [1, 2, 3].iter().all(|seq| seqs.contains(seq))
         });
-        assert!(heard.len() >= before + 3);
-        // The note of the last delivery may still be on its way.
+        assert!(received.len() >= before + 3);
+        // The record of the last delivery may still be pending.
         let again = database.cli_ok(&["webhook", "redeliver", "app", "--after", "0"]);
         assert!(again.contains("change 0"), "{again}");
-        let before = heard.len();
-        receiver.until(|heard| first_arrivals(&heard[before..]) == [1, 2, 3]);
+        let before = received.len();
+        receiver.until(|received| first_deliveries(&received[before..]) == [1, 2, 3]);
         for (arguments, expected) in [
             (&["webhook", "redeliver", "app", "--seq", "77"][..], "77"),
             (
@@ -238,12 +238,12 @@ both_alone!(
     }
 );
 
-both_alone!(a_receiver_may_end_it, |database: Database| async move {
+both_alone!(a_receiver_can_end_its_subscription, |database: Database| async move {
     let receiver = Receiver::start(|before, _| Answer::Status(if before == 0 { 410 } else { 200 }));
     let server = Server::start_with(&database, QUICK, &[]);
     subscribe(&database, &receiver, &[]);
     server.admin().create_user("ada@example.com").await;
-    receiver.until(|heard| heard.len() == 1);
+    receiver.until(|received| received.len() == 1);
     let stopped = "SELECT count(*) AS n FROM subscriptions WHERE stopped IS NOT NULL";
     while database.count(stopped) == 0 {
         tokio::task::yield_now().await;
@@ -251,11 +251,11 @@ both_alone!(a_receiver_may_end_it, |database: Database| async move {
     let list = database.cli_ok(&["webhook", "list"]);
     assert!(list.contains("stopped") && list.contains("410"), "{list}");
     database.cli_ok(&["webhook", "redeliver", "app"]);
-    receiver.until(|heard| heard.len() == 2);
+    receiver.until(|received| received.len() == 2);
 });
 
 both_alone!(
-    nothing_is_lost_when_nodes_die,
+    no_delivery_is_lost_when_nodes_fail,
     |database: Database| async move {
         let receiver = Receiver::start(|before, _| match before % 11 {
             3 => Answer::Status(500),
@@ -283,24 +283,24 @@ both_alone!(
                     .await
                     .expect(200);
             }
-            let so_far = receiver.heard().len();
-            receiver.until(|heard| heard.len() > so_far);
+            let so_far = receiver.received().len();
+            receiver.until(|received| received.len() > so_far);
             nodes.remove(0).kill();
             nodes.push(start());
         }
         let last = database.count("SELECT change_seq AS n FROM tenants WHERE id = 1");
         assert_eq!(last, 120);
-        let heard = receiver.until(|heard| {
-            let seen: std::collections::HashSet<i64> = heard.iter().map(Delivery::seq).collect();
+        let received = receiver.until(|received| {
+            let seen: std::collections::HashSet<i64> = received.iter().map(Delivery::seq).collect();
             seen.len() == 120
         });
-        assert_eq!(first_arrivals(&heard), (1..=120).collect::<Vec<i64>>());
-        assert!(heard.iter().all(|delivery| is_signed_by(delivery, &secret)));
+        assert_eq!(first_deliveries(&received), (1..=120).collect::<Vec<i64>>());
+        assert!(received.iter().all(|delivery| is_signed_by(delivery, &secret)));
     }
 );
 
 both_alone!(
-    webhooks_do_not_reach_inside,
+    webhooks_cannot_reach_internal_addresses,
     |database: Database| async move {
         database.cli_ok(&["migrate"]);
         for url in [
@@ -316,7 +316,8 @@ both_alone!(
             let refused = database.cli(&["webhook", "create", "app", "--url", url]);
             assert!(!refused.status.success(), "{url} was taken");
         }
-        // A name is looked up when it is used: this one leads inside, and nobody may knock.
+        // The name is resolved on use: this one resolves to an internal address, which must not be
+        // contacted.
         let inside = TcpListener::bind("127.0.0.1:0").unwrap();
         inside.set_nonblocking(true).unwrap();
         let port = inside.local_addr().unwrap().port();
@@ -340,7 +341,7 @@ both_alone!(
 );
 
 both_alone!(
-    a_test_message_tells_how_it_went,
+    a_test_message_reports_its_result,
     |database: Database| async move {
         database.cli_ok(&["migrate"]);
         let receiver =
@@ -353,9 +354,9 @@ both_alone!(
             )
         };
         assert!(test().status.success());
-        let heard = receiver.heard();
-        assert!(is_signed_by(&heard[0], &secret));
-        assert_eq!(heard[0].body["type"], "webhook.test");
+        let received = receiver.received();
+        assert!(is_signed_by(&received[0], &secret));
+        assert_eq!(received[0].body["type"], "webhook.test");
         let refused = test();
         let complaint = String::from_utf8_lossy(&refused.stderr);
         assert!(
@@ -379,16 +380,16 @@ both_alone!(
         let root = server.admin();
         let admin = root.site();
         let path = "/admin/v1/webhooks";
-        let wish = json!({"name": "app", "url": receiver.url, "kinds": ["created"], "resourceTypes": ["User"]});
-        let secret = admin.post(path, &wish).await.plain(201)["secret"]
+        let request = json!({"name": "app", "url": receiver.url, "kinds": ["created"], "resourceTypes": ["User"]});
+        let secret = admin.post(path, &request).await.plain(201)["secret"]
             .as_str()
             .unwrap()
             .to_owned();
-        admin.post(path, &wish).await.expect_error(409, "");
+        admin.post(path, &request).await.expect_error(409, "");
         root.create_group("Not asked for", &[]).await;
         root.create_user("ada@example.com").await;
-        let heard = receiver.until(|heard| !heard.is_empty());
-        assert!(is_signed_by(&heard[0], &secret) && heard[0].seq() == 2);
+        let received = receiver.until(|received| !received.is_empty());
+        assert!(is_signed_by(&received[0], &secret) && received[0].seq() == 2);
         let rows = admin.get(path).await.plain(200);
         assert_eq!(rows[0]["name"], "app");
         assert!(!rows.to_string().contains("whsec_"), "{rows}");
@@ -406,8 +407,8 @@ both_alone!(
             .await
             .plain(200);
         root.create_user("bob@example.com").await;
-        let heard = receiver.until(|heard| heard.iter().any(|one| one.seq() == 3));
-        let last = heard.last().unwrap();
+        let received = receiver.until(|received| received.iter().any(|one| one.seq() == 3));
+        let last = received.last().unwrap();
         assert!(
             is_signed_by(last, rotated["secret"].as_str().unwrap()) && !is_signed_by(last, &secret)
         );
@@ -415,7 +416,7 @@ both_alone!(
             .post(&format!("{path}/app/redeliver"), &json!({"after": 0}))
             .await;
         assert_eq!(again.plain(200)["deadLetters"], 0);
-        receiver.until(|heard| heard.iter().filter(|one| one.seq() == 2).count() == 2);
+        receiver.until(|received| received.iter().filter(|one| one.seq() == 2).count() == 2);
         assert_eq!(
             admin
                 .get(&format!("{path}/app/dead-letters"))
@@ -453,7 +454,7 @@ both_alone!(
             .await
             .expect_error(400, "");
 
-        // Another tenant's admin neither sees nor touches it.
+        // An admin of another tenant can neither see nor change it.
         admin
             .post("/admin/v1/tenants", &json!({"name": "acme"}))
             .await

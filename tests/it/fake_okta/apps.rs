@@ -141,7 +141,7 @@ fn create(org: &mut Org, request: &Request) -> Reply {
         return Reply::invalid("label: 1 to 100 characters");
     }
     if let Some(missing_member) = missing_member(&given) {
-        org.complain(format!("{missing_member} is missing: {}", request.app_json()));
+        org.complain(format!("{missing_member} is missing: {}", request.describe()));
         return Reply::invalid(&format!("{missing_member}: The field cannot be left blank"));
     }
     let id = org.new_id("0oa");
@@ -315,7 +315,7 @@ fn connect(
     only_query(org, request, &["activate"]);
     let given = body(org, request, &["baseUrl", "profile"]);
     if given["profile"]["authScheme"].as_str().is_none() {
-        org.complain(format!("no authScheme: {}", request.app_json()));
+        org.complain(format!("no authScheme: {}", request.describe()));
     }
     match outside {
         None => Reply::ok(connection(&org.apps[id])),

@@ -65,7 +65,7 @@ pub async fn answer(shared: Arc<Shared>, mut stream: TcpStream) {
 
 /// Returns the same path on the other host.
 fn on_other_host(shared: &Shared, request: &Request) -> String {
-    let host = shared.lock().on_other_host.clone().expect("another host");
+    let host = shared.lock().elsewhere.clone().expect("another host");
     format!("{host}{}", request.path)
 }
 

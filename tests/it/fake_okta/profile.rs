@@ -63,7 +63,7 @@ fn schema(org: &Org, id: &str) -> Value {
 fn extend(org: &mut Org, request: &Request, id: &str) -> Reply {
     let given = body(org, request, &["definitions"]);
     let Some(Value::Object(properties)) = given.pointer("/definitions/custom/properties") else {
-        org.complain(format!("no custom properties: {}", request.mapping_json()));
+        org.complain(format!("no custom properties: {}", request.describe()));
         return Reply::invalid("definitions.custom.properties");
     };
     if org.apps[id].connection.is_none() {
@@ -131,7 +131,7 @@ fn mapping_json(id: &str, mapping: &Mapping) -> Value {
 fn map(org: &mut Org, request: &Request, id: &str) -> Reply {
     let given = body(org, request, &["properties"]);
     let Some(Value::Object(properties)) = given.get("properties") else {
-        org.complain(format!("no properties: {}", request.mapping_json()));
+        org.complain(format!("no properties: {}", request.describe()));
         return Reply::invalid("properties");
     };
     let target = org.mappings[id].target.clone();

@@ -1,5 +1,6 @@
-//! A PostgreSQL of a test's own, to be killed, started again and copied. Unlike the one that all tests share, it
-//! waits for its disk. It listens on a Unix socket in its directory, so that no port can clash.
+//! A PostgreSQL cluster for one test, which can be killed, restarted and copied. Unlike the shared
+//! one, it waits for its disk. It listens on a Unix socket in its directory, so that no port can
+//! clash.
 
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt as _;
@@ -15,9 +16,9 @@ use super::server::{Keeper, TIMEOUT};
 pub struct Cluster {
     directory: PathBuf,
     programs: PathBuf,
-    /// Whom it runs as, where the tests run as root.
+    /// The user and group it runs as, if the tests run as root.
     user: Option<(u32, u32)>,
-    /// The script that leaves nothing of it.
+    /// The script that stops it and removes its files.
     end: String,
     _keeper: Keeper,
 }
@@ -42,7 +43,7 @@ synchronous_commit = on
 ";
 
 impl Cluster {
-    /// A new one that runs; `None` where this machine has no PostgreSQL.
+    /// Starts a new cluster, or returns `None` if this machine has no PostgreSQL.
     pub fn start() -> Option<Self> {
         let cluster = Self::prepare()?;
         let data = cluster.data();
@@ -63,7 +64,7 @@ impl Cluster {
         Some(cluster)
     }
 
-    /// A copy of this one that follows it, under this name.
+    /// Starts a standby of this cluster with this name.
     pub fn standby(&self, name: &str) -> Self {
         let standby = Self::prepare().expect("the programs are there");
         let from = format!(
@@ -82,7 +83,7 @@ impl Cluster {
             "-D",
         ];
         standby.run("pg_basebackup", &arguments, &[&standby.data()]);
-        // The last of equal settings counts.
+        // Of repeated settings, the last one counts.
         standby.set_up("hot_standby_feedback = on\n");
         standby.start_again();
         self.wait_for(&format!(
@@ -91,7 +92,7 @@ impl Cluster {
         standby
     }
 
-    /// From now on a write waits until this standby has it on disk.
+    /// From now on, a write waits until this standby has it on disk.
     pub fn commit_with(&self, name: &str) {
         self.execute(&format!(
             "ALTER SYSTEM SET synchronous_standby_names = '{name}'"
@@ -102,18 +103,18 @@ impl Cluster {
         ));
     }
 
-    /// Makes a standby the primary.
+    /// Promotes a standby to the primary.
     pub fn promote(&self) {
         self.run("pg_ctl", &["promote", "-w", "-s", "-D"], &[&self.data()]);
     }
 
-    /// Whether a query finds a row.
+    /// Whether a query returns a row.
     pub fn finds(&self, sql: &str) -> bool {
         let found = diesel::sql_query(sql).execute(&mut self.connect());
         found.expect("asks") > 0
     }
 
-    /// Waits until a query finds a row.
+    /// Waits until a query returns a row.
     pub fn wait_for(&self, sql: &str) {
         let deadline = Instant::now() + TIMEOUT;
         let mut connection = self.connect();
@@ -130,7 +131,7 @@ impl Cluster {
         PgConnection::establish(&self.url("postgres")).expect("connects")
     }
 
-    /// A directory, and who cleans it up.
+    /// Creates the directory, and the process that cleans it up.
     fn prepare() -> Option<Self> {
         let programs = find_programs()?;
         let directory = tempfile::Builder::new()
@@ -142,13 +143,14 @@ impl Cluster {
         if let Some((uid, gid)) = user {
             chown(&directory, Some(uid), Some(gid)).expect("gives the directory away");
         }
-        let place = directory.display();
-        // QUIT ends it at once, where the number is still its own; the shared memory of one that was killed stays, under the number that it noted.
+        let dir = directory.display();
+        // QUIT ends it immediately, if the process id is still its own; the shared memory of a
+        // killed cluster remains under the id that it recorded.
         let end = format!(
-            "pid='{place}/data/postmaster.pid'; main=$(sed -n 1p $pid); \
-             grep -qa '{place}' /proc/$main/cmdline && kill -QUIT $main; \
+            "pid='{dir}/data/postmaster.pid'; main=$(sed -n 1p $pid); \
+             grep -qa '{dir}' /proc/$main/cmdline && kill -QUIT $main; \
              ipcrm -m $(sed -n 7p $pid | awk '{{ print $2 }}'); \
-             rm -rf '{place}' || {{ sleep 1; rm -rf '{place}'; }}"
+             rm -rf '{dir}' || {{ sleep 1; rm -rf '{dir}'; }}"
         );
         Some(Self {
             directory,
@@ -160,8 +162,8 @@ impl Cluster {
     }
 
     fn set_up(&self, more: &str) {
-        let place = self.directory.display();
-        let settings = format!("{SETTINGS}unix_socket_directories = '{place}'\n{more}");
+        let dir = self.directory.display();
+        let settings = format!("{SETTINGS}unix_socket_directories = '{dir}'\n{more}");
         let file = self.data().join("postgresql.conf");
         let mut text = std::fs::read_to_string(&file).expect("reads the settings");
         text.push_str(&settings);
@@ -172,7 +174,7 @@ impl Cluster {
         self.directory.join("data")
     }
 
-    /// Runs one of PostgreSQL's programs to its end.
+    /// Runs one of PostgreSQL's programs until it ends.
     fn run(&self, program: &str, arguments: &[&str], paths: &[&Path]) {
         assert!(
             self.tries(program, arguments, paths),
@@ -210,29 +212,29 @@ impl Cluster {
         std::fs::read_to_string(self.log_file()).unwrap_or_default()
     }
 
-    /// Starts it where it stopped, and waits until it answers.
+    /// Restarts it, and waits until it answers.
     pub fn start_again(&self) {
         let data = self.data();
         let deadline = Instant::now() + TIMEOUT;
-        // A backend that outlives its killed parent for a moment keeps the new one from starting.
+        // A backend that briefly outlives its killed parent prevents the start of the new one.
         while !self.tries("pg_ctl", &["start", "-w", "-s", "-D"], &[&data]) {
             assert!(Instant::now() < deadline, "did not start: {}", self.log());
         }
     }
 
-    /// SIGKILL to all its processes: none has time for anything.
+    /// Sends SIGKILL to all its processes, so that none can clean up.
     pub fn kill(&self) {
         let parent = std::fs::read_to_string(self.data().join("postmaster.pid"));
         let parent = parent.expect("it runs");
         let parent = parent.lines().next().expect("a number");
-        // Stopped, it starts no more children.
+        // A stopped parent starts no more children.
         signal("-STOP", &[parent.to_owned()]);
         let mut all = children(parent);
         all.push(parent.to_owned());
         signal("-KILL", &all);
     }
 
-    /// What an administrator does who cannot wait: the next start recovers.
+    /// An immediate shutdown: the next start runs the recovery.
     pub fn stop_at_once(&self) {
         self.run(
             "pg_ctl",
@@ -241,23 +243,23 @@ impl Cluster {
         );
     }
 
-    /// The part of a URL that names where it listens.
+    /// The part of a URL that names the socket.
     fn host(&self) -> String {
         self.directory.display().to_string().replace('/', "%2F")
     }
 
-    /// The URL of a database in it.
+    /// The URL of a database in this cluster.
     pub fn url(&self, name: &str) -> String {
         format!("postgresql://postgres@{}/{name}", self.host())
     }
 
-    /// The URL of a database in this one or in another, wherever the primary is.
+    /// The URL of a database in this cluster or another, whichever is the primary.
     pub fn url_with(&self, other: &Self, name: &str) -> String {
         let (one, other) = (self.host(), other.host());
         format!("postgresql://postgres@{one},{other}/{name}?target_session_attrs=read-write")
     }
 
-    /// One statement of a superuser.
+    /// Runs one statement as a superuser.
     pub fn execute(&self, sql: &str) {
         diesel::sql_query(sql)
             .execute(&mut self.connect())
@@ -265,11 +267,11 @@ impl Cluster {
     }
 }
 
-/// The processes that this one has started.
+/// The child processes of this process.
 fn children(parent: &str) -> Vec<String> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir("/proc").expect("reads /proc").flatten() {
-        // `pid (name) state parent ..`; the name may hold anything.
+        // `pid (name) state parent ..`; the name may contain anything.
         let stat = std::fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
         let Some((_, rest)) = stat.rsplit_once(')') else {
             continue;
@@ -282,7 +284,7 @@ fn children(parent: &str) -> Vec<String> {
 }
 
 fn signal(signal: &str, processes: &[String]) {
-    // One of them may have ended by itself.
+    // One of them may already have ended.
     let sent = Command::new("kill")
         .arg(signal)
         .args(processes)

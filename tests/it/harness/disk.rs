@@ -1,4 +1,4 @@
-//! Disks that fail in the ways that a test can bring about.
+//! Disks that fail in ways that a test can cause.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -11,21 +11,21 @@ use tempfile::TempDir;
 use super::postgres::throwaway::unprivileged_user;
 use super::server::Keeper;
 
-/// A small disk of the test's own. Only root can mount it.
+/// A small disk for one test. Only root can mount it.
 pub struct SmallDisk {
     directory: TempDir,
     _keeper: Keeper,
 }
 
 impl SmallDisk {
-    /// `None` where this machine lets the tests mount nothing.
+    /// Returns `None` if this machine does not let the tests mount anything.
     pub fn mount(size_kib: u32) -> Option<Self> {
         let directory = TempDir::with_prefix("rollcall-disk-").expect("makes a directory");
-        let place = directory.path().display().to_string();
-        // Before the mount, so that nothing stays mounted.
-        let keeper = Keeper::new(&format!("umount -l '{place}'; rmdir '{place}'"));
+        let mount_point = directory.path().display().to_string();
+        // Created before the mount, so that it is always unmounted.
+        let keeper = Keeper::new(&format!("umount -l '{mount_point}'; rmdir '{mount_point}'"));
         let size = format!("size={size_kib}k");
-        if !runs("mount", &["-t", "tmpfs", "-o", &size, "tmpfs", &place]) {
+        if !runs("mount", &["-t", "tmpfs", "-o", &size, "tmpfs", &mount_point]) {
             let note = "\nSKIPPED: a test of a full disk: no right to mount one\n\n";
             std::io::stderr().write_all(note.as_bytes()).ok();
             return None;
@@ -40,7 +40,7 @@ impl SmallDisk {
         self.directory.path()
     }
 
-    /// A directory on it that PostgreSQL may use.
+    /// Returns a directory on it that PostgreSQL may use.
     pub fn folder_of_postgres(&self) -> PathBuf {
         let folder = self.path().join("space");
         std::fs::create_dir(&folder).expect("makes a directory");
@@ -51,7 +51,7 @@ impl SmallDisk {
         folder
     }
 
-    /// Takes all the room that is left.
+    /// Fills all remaining space.
     pub fn fill(&self) {
         let mut file = File::create(self.path().join("ballast")).expect("creates a file");
         for size in [64 << 10, 4 << 10, 512, 1] {
@@ -59,15 +59,15 @@ impl SmallDisk {
         }
     }
 
-    /// Gives the room back.
+    /// Frees the space.
     pub fn empty(&self) {
         std::fs::remove_file(self.path().join("ballast")).expect("removes a file");
     }
 
-    /// Nobody may have a file open for writing.
+    /// Remounts it read-only. No file may be open for writing.
     pub fn forbid_writes(&self) {
-        let place = self.path().display().to_string();
-        assert!(runs("mount", &["-o", "remount,ro", &place]));
+        let mount_point = self.path().display().to_string();
+        assert!(runs("mount", &["-o", "remount,ro", &mount_point]));
     }
 }
 
@@ -77,14 +77,14 @@ impl Drop for SmallDisk {
     }
 }
 
-/// Files that nobody may write, root neither. Dropped, they are as before.
+/// Files that no user can write, not even root. Dropping restores them.
 pub struct Frozen {
     files: Vec<String>,
     _keeper: Keeper,
 }
 
 impl Frozen {
-    /// `None` where the file system cannot do that, or this user may not.
+    /// Returns `None` if the file system or the permissions do not allow it.
     pub fn new(files: &[PathBuf]) -> Option<Self> {
         let files: Vec<String> = files
             .iter()
@@ -112,7 +112,7 @@ impl Drop for Frozen {
     }
 }
 
-/// Whether a program of the system is there and does it.
+/// Whether a system program exists and succeeds.
 pub fn runs(program: &str, arguments: &[&str]) -> bool {
     let mut command = Command::new(program);
     command.args(arguments);

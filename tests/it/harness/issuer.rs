@@ -1,4 +1,5 @@
-//! An authorization server in this process: publishes keys, counts who asks, and misbehaves where a story wants it.
+//! An authorization server in this process: publishes keys, counts requests, and misbehaves on
+//! demand.
 
 use std::sync::{Arc, Mutex};
 
@@ -8,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-// Made for these tests alone; they guard nothing.
+// Made for these tests; they protect nothing.
 const RSA: &str = "\
 -----BEGIN PRIVATE KEY-----\n\
 MIIEvgIBADANBgkqhkiG9w0BAQEFAASCBKgwggSkAgEAAoIBAQCfGkASt/gzigk2\n\
@@ -97,12 +98,12 @@ impl Key {
         }
     }
 
-    /// The private half as a file holds it.
+    /// The private key in PEM.
     pub fn pem(&self) -> &'static str {
         self.pem
     }
 
-    /// The public half as it is published.
+    /// The public key as published.
     pub fn public(&self) -> Value {
         let mut jwk = Jwk::from_encoding_key(&self.secret, self.algorithm).expect("a public half");
         jwk.common.key_id = Some(self.kid.clone());
@@ -116,32 +117,32 @@ impl Key {
     }
 }
 
-/// How the issuer answers.
+/// How the issuer responds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mood {
+pub enum Behavior {
     Well,
     /// Only RFC 8414's document, not `OpenID` Connect's.
     OAuthOnly,
     /// 503.
     Down,
-    /// Takes the request and never answers.
+    /// Accepts the request and never answers.
     Silent,
-    /// A key set that does not end.
+    /// A key set without end.
     Huge,
-    /// A redirect to a place with the keys.
+    /// A redirect to a URL with the keys.
     Elsewhere,
-    /// Its metadata are those of another issuer.
+    /// Its metadata names another issuer.
     Impostor,
 }
 
 struct State {
     keys: Vec<Value>,
-    mood: Mood,
-    /// The paths that were asked for, in order.
+    behavior: Behavior,
+    /// The requested paths, in order.
     asked: Vec<String>,
 }
 
-/// A running issuer; it ends with the runtime of the test.
+/// A running issuer; it ends with the test's runtime.
 #[derive(Clone)]
 pub struct FakeIssuer {
     /// Its `iss`.
@@ -157,7 +158,7 @@ impl FakeIssuer {
             url: format!("http://{address}/oauth2/default"),
             state: Arc::new(Mutex::new(State {
                 keys: Vec::new(),
-                mood: Mood::Well,
+                behavior: Behavior::Well,
                 asked: Vec::new(),
             })),
         };
@@ -175,27 +176,27 @@ impl FakeIssuer {
         self.state.lock().unwrap().keys = keys.iter().map(|key| key.public()).collect();
     }
 
-    pub fn is(&self, mood: Mood) {
-        self.state.lock().unwrap().mood = mood;
+    pub fn is(&self, behavior: Behavior) {
+        self.state.lock().unwrap().behavior = behavior;
     }
 
-    /// How often the key set was asked for.
+    /// Returns the number of requests for the key set.
     pub fn key_fetches(&self) -> usize {
         let state = self.state.lock().unwrap();
         state.asked.iter().filter(|path| *path == "/keys").count()
     }
 
-    /// How often anything was asked for.
+    /// Returns the number of all requests.
     pub fn requests(&self) -> usize {
         self.state.lock().unwrap().asked.len()
     }
 
-    /// The address of the key set.
+    /// Returns the URL of the key set.
     pub fn jwks_uri(&self) -> String {
         format!("{}/keys", self.site())
     }
 
-    /// Claims that hold for an hour from `now_s` on.
+    /// Returns claims that are valid for an hour from `now_s`.
     pub fn claims(&self, now_s: i64) -> Value {
         json!({
             "iss": self.url, "aud": "rollcall", "sub": "payroll", "scp": ["read"],
@@ -218,27 +219,27 @@ impl FakeIssuer {
         }
         let request = String::from_utf8_lossy(&request).into_owned();
         let path = request.split(' ').nth(1).unwrap_or_default().to_owned();
-        let (mood, keys) = {
+        let (behavior, keys) = {
             let mut state = self.state.lock().unwrap();
             state.asked.push(path.clone());
-            (state.mood, json!({ "keys": state.keys }).to_string())
+            (state.behavior, json!({ "keys": state.keys }).to_string())
         };
-        let (status, body) = match (mood, path.as_str()) {
-            (Mood::Silent, _) => {
-                // Until the other side hangs up.
+        let (status, body) = match (behavior, path.as_str()) {
+            (Behavior::Silent, _) => {
+                // Until the client closes the connection.
                 while matches!(stream.read(&mut buffer).await, Ok(1..)) {}
                 return;
             }
-            (Mood::Huge, "/keys") => return flood(stream).await,
-            (Mood::Down, _) => ("503 Service Unavailable", String::new()),
-            (Mood::Elsewhere, "/keys") => ("302 Found\r\nlocation: /other-keys", String::new()),
-            (Mood::OAuthOnly, "/.well-known/oauth-authorization-server/oauth2/default") => {
+            (Behavior::Huge, "/keys") => return flood(stream).await,
+            (Behavior::Down, _) => ("503 Service Unavailable", String::new()),
+            (Behavior::Elsewhere, "/keys") => ("302 Found\r\nlocation: /other-keys", String::new()),
+            (Behavior::OAuthOnly, "/.well-known/oauth-authorization-server/oauth2/default") => {
                 ("200 OK", self.metadata(&self.url))
             }
-            (Mood::Impostor, "/oauth2/default/.well-known/openid-configuration") => {
+            (Behavior::Impostor, "/oauth2/default/.well-known/openid-configuration") => {
                 ("200 OK", self.metadata("https://id.example.com"))
             }
-            (Mood::OAuthOnly, "/oauth2/default/.well-known/openid-configuration") => {
+            (Behavior::OAuthOnly, "/oauth2/default/.well-known/openid-configuration") => {
                 ("404 Not Found", String::new())
             }
             (_, "/oauth2/default/.well-known/openid-configuration") => {
@@ -260,7 +261,7 @@ impl FakeIssuer {
     }
 }
 
-/// Writes for as long as the other side reads.
+/// Writes as long as the client reads.
 async fn flood(mut stream: TcpStream) {
     let head =
         "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n\r\n{\"keys\":[";

@@ -1,5 +1,5 @@
-//! A mixed load that keeps a journal: what was acknowledged, and what was asked for without an answer. A
-//! service that fails in the middle is held to it afterwards.
+//! A mixed load with a journal of acknowledged requests and of requests without an answer, so that
+//! a test can check the service's state after a failure.
 
 mod record;
 mod writer;
@@ -21,10 +21,10 @@ use writer::Writer;
 pub use record::Record;
 
 const WRITERS: usize = 8;
-/// How long a writer waits that was feed_entries to come again.
+/// How long a writer waits before a retry.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// A row of numbers that is another one in every run.
+/// A random number generator with a different seed in each run.
 pub struct Dice(u64);
 
 impl Dice {
@@ -32,7 +32,7 @@ impl Dice {
         Self(RandomState::new().hash_one(0))
     }
 
-    /// The next number below `bound`.
+    /// Returns the next number below `bound`.
     pub fn below(&mut self, bound: usize) -> usize {
         self.0 = self
             .0
@@ -42,7 +42,8 @@ impl Dice {
     }
 }
 
-/// What a write can change of a person. Name and title are in several attributes each, so that a half write shows.
+/// The attributes of a person that a write changes. Name and title are each in several attributes,
+/// so that a partial write is visible.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Person {
     name: String,
@@ -50,22 +51,22 @@ struct Person {
     joined: bool,
 }
 
-/// A person as the one who writes it knows it; `None` is not there.
+/// A person as its writer knows it; `None` means absent.
 #[derive(Debug, Clone)]
 struct Entry {
     id: Option<String>,
     sure: Option<Person>,
-    /// What it may be instead: nobody said whether the last request was done.
+    /// The alternative state, if the last request was not answered.
     doubt: Option<Option<Person>>,
-    /// How many acknowledged writes changed its attributes.
+    /// The number of acknowledged writes that changed its attributes.
     updates: usize,
 }
 
-/// What one writer was feed_entries.
+/// The answers that one writer received.
 #[derive(Default)]
 struct Journal {
     entries: Vec<Entry>,
-    /// Pairs that went into the group in one request that nobody answered.
+    /// Pairs added to the group in one request that was not answered.
     pairs: Vec<[usize; 2]>,
 }
 
@@ -74,13 +75,13 @@ struct Progress {
     is_over: AtomicBool,
     acknowledged: AtomicUsize,
     refused: AtomicUsize,
-    bell: Notify,
+    progressed: Notify,
 }
 
-/// A change as the feed tells it: number, kind, resource.
+/// A change in the feed: number, kind, resource.
 pub type FeedEntry = (i64, String, String);
 
-/// A load that runs.
+/// A running load.
 pub struct Load {
     group: String,
     first: i64,
@@ -90,7 +91,8 @@ pub struct Load {
 }
 
 impl Load {
-    /// Writers spread over the clients, and one who follows the feed. `label` must be another one each time.
+    /// Starts writers spread over the clients, and one follower of the feed. `label` must be
+    /// unique.
     pub async fn start(clients: &[Client], label: &str) -> Self {
         let client = &clients[0];
         let group = id(&client.create_group(label, &[]).await).to_owned();
@@ -121,28 +123,28 @@ impl Load {
         }
     }
 
-    /// Waits for so many more acknowledgements.
+    /// Waits for this many more acknowledgements.
     pub async fn acknowledges(&self, more: usize) {
         let enough = self.progress.acknowledged.load(Ordering::Relaxed) + more;
         while self.progress.acknowledged.load(Ordering::Relaxed) < enough {
-            self.hear().await;
+            self.wait_for_answer().await;
         }
     }
 
-    /// Waits for so many more answers that say to try again.
+    /// Waits for this many more answers that ask to try again.
     pub async fn is_refused(&self, more: usize) {
         let enough = self.progress.refused.load(Ordering::Relaxed) + more;
         while self.progress.refused.load(Ordering::Relaxed) < enough {
-            self.hear().await;
+            self.wait_for_answer().await;
         }
     }
 
-    async fn hear(&self) {
-        let heard = tokio::time::timeout(TIMEOUT, self.progress.bell.notified()).await;
-        assert!(heard.is_ok(), "no writer gets an answer any more");
+    async fn wait_for_answer(&self) {
+        let outcome = tokio::time::timeout(TIMEOUT, self.progress.progressed.notified()).await;
+        assert!(outcome.is_ok(), "no writer gets an answer any more");
     }
 
-    /// Ends the load; every writer gets the answer that it waits for, or none.
+    /// Ends the load; every writer waits for its current answer, or for an error.
     pub async fn stop(self) -> Record {
         self.progress.is_over.store(true, Ordering::Relaxed);
         let mut journals = Vec::new();
@@ -160,7 +162,7 @@ impl Load {
     }
 }
 
-/// Follows the feed to the end of the load.
+/// Follows the feed until the load ends.
 async fn follow(client: Client, first: i64, progress: Arc<Progress>) -> Vec<FeedEntry> {
     let mut seen: Vec<FeedEntry> = Vec::new();
     while !progress.is_over.load(Ordering::Relaxed) {

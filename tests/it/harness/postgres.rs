@@ -1,7 +1,8 @@
-//! One throwaway PostgreSQL for the tests of one process. It stands alone, so that the tests inside
-//! the crate can include it by path. It knows nothing of Rollcall.
+//! One throwaway PostgreSQL cluster for the tests of one process. The module is self-contained and
+//! independent of Rollcall, so that the unit tests of the crate can include it by path.
 //!
-//! `ROLLCALL_TEST_POSTGRES` (the URL of a superuser) names a server to use; else there is a cluster of its own.
+//! `ROLLCALL_TEST_POSTGRES` (the URL of a superuser) names a server to use instead of a new
+//! cluster.
 
 use std::io::Write as _;
 use std::sync::OnceLock;
@@ -14,11 +15,11 @@ pub mod throwaway;
 
 use throwaway::Throwaway;
 
-/// A test's data may be lost in a crash of the machine.
+/// Tests may lose data when the machine crashes.
 const SETTINGS: &str = "-c fsync=off -c full_page_writes=off";
 
-/// The URL of a new, empty database, or `None` where this machine has no PostgreSQL: then the caller
-/// returns early. On CI (`CI` is set) a missing PostgreSQL is a failure.
+/// Returns the URL of a new, empty database, or `None` if this machine has no PostgreSQL: then the
+/// caller returns early. On CI (`CI` is set) a missing PostgreSQL is a failure.
 pub fn fresh_database() -> Option<String> {
     static NEXT: AtomicU32 = AtomicU32::new(1);
     let server = server()?;
@@ -31,7 +32,7 @@ pub fn fresh_database() -> Option<String> {
     Some(with_database(server, &name))
 }
 
-/// Removes a database that [`fresh_database`] made: the server may be one that lives on.
+/// Removes a database that [`fresh_database`] created: an external server outlives the tests.
 pub fn drop_database(url: &str) {
     let Some(server) = server() else { return };
     let (main, _) = url.split_once('?').unwrap_or((url, ""));
@@ -43,7 +44,7 @@ pub fn drop_database(url: &str) {
     }
 }
 
-/// The URL of a superuser's connection to the test server.
+/// Returns the URL of a superuser's connection to the test server.
 fn server() -> Option<&'static str> {
     static SERVER: OnceLock<Option<String>> = OnceLock::new();
     SERVER.get_or_init(find_server).as_deref()
@@ -58,7 +59,7 @@ fn find_server() -> Option<String> {
             variable("CI").is_none(),
             "no PostgreSQL for the tests: install it, or set ROLLCALL_TEST_POSTGRES"
         );
-        // Past the capture of the test runner, which shows nothing of a test that passes.
+        // Bypasses the test runner's capture, which hides the output of passing tests.
         let note = "\nSKIPPED: PostgreSQL half of the tests: no initdb found and ROLLCALL_TEST_POSTGRES not set\n\n";
         std::io::stderr().write_all(note.as_bytes()).ok();
         return None;
@@ -76,7 +77,7 @@ pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// The same URL with another database in it.
+/// Returns the same URL with another database.
 fn with_database(url: &str, name: &str) -> String {
     let (main, query) = url.split_once('?').unwrap_or((url, ""));
     let (scheme, rest) = main.split_once("://").expect("a URL");

@@ -1,4 +1,4 @@
-//! HTTP by hand, for what a well-behaved client library cannot send.
+//! HTTP by hand, for requests that a client library cannot send.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -11,7 +11,7 @@ pub struct Raw {
     stream: TcpStream,
 }
 
-/// Status line, headers and body as they came.
+/// Status line, headers and body as received.
 pub struct RawReply {
     pub status: u16,
     pub head: String,
@@ -33,24 +33,24 @@ impl Raw {
         self.stream.write_all(bytes).expect("writes");
     }
 
-    /// Writes what the server may refuse to read.
+    /// Writes bytes that the server may refuse to read.
     pub fn write_or_closed(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).ok();
     }
 
-    /// False where the server is gone.
+    /// Returns false if the connection is closed.
     pub fn try_write(&mut self, bytes: &[u8]) -> bool {
         self.stream.write_all(bytes).is_ok()
     }
 
-    /// The same connection for another thread.
+    /// Returns the same connection for another thread.
     pub fn another(&self) -> Self {
         Self {
             stream: self.stream.try_clone().expect("a second handle"),
         }
     }
 
-    /// Everything until the server closes, in whatever manner.
+    /// Reads until the server closes the connection, cleanly or not.
     pub fn read_to_end(&mut self) -> Vec<u8> {
         let mut bytes = Vec::new();
         match self.stream.read_to_end(&mut bytes) {
@@ -78,7 +78,7 @@ impl Raw {
         String::from_utf8(head).expect("a UTF-8 head")
     }
 
-    /// Reads one answer whose length is given by `Content-Length`.
+    /// Reads one response whose length is given by `Content-Length`.
     pub fn read_reply(&mut self) -> RawReply {
         let head = self.read_head();
         let status = head.split(' ').nth(1).and_then(|text| text.parse().ok());

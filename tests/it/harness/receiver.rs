@@ -1,4 +1,4 @@
-//! A webhook receiver that can be told to misbehave.
+//! A webhook receiver that can misbehave on demand.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-/// How long to wait for what must come.
+/// How long to wait for expected deliveries.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// What came, as it came.
+/// A delivery as received.
 #[derive(Debug, Clone)]
 pub struct Delivery {
     pub id: String,
@@ -26,84 +26,84 @@ impl Delivery {
     }
 }
 
-/// What the receiver does with a delivery.
+/// How the receiver answers a delivery.
 #[derive(Debug, Clone)]
 pub enum Answer {
     Status(u16),
     /// With one more header line.
     With(u16, String),
-    /// Nothing, until the sender has enough.
+    /// Does not answer until the sender gives up.
     Silence,
-    /// The end of the connection.
+    /// Closes the connection.
     Hangup,
 }
 
-type Heard = Arc<(Mutex<Vec<Delivery>>, Condvar)>;
+type Received = Arc<(Mutex<Vec<Delivery>>, Condvar)>;
 
 pub struct Receiver {
     pub url: String,
-    heard: Heard,
+    received: Received,
 }
 
 impl Receiver {
-    /// `answer` is asked with how many deliveries came before.
+    /// Calls `answer` with the number of earlier deliveries.
     pub fn start(answer: impl Fn(usize, &Delivery) -> Answer + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let url = format!("http://{}/hook", listener.local_addr().expect("an address"));
-        let heard: Heard = Arc::default();
-        let (shared, answer) = (Arc::clone(&heard), Arc::new(answer));
-        // It ends with the process, as the connections do.
+        let received: Received = Arc::default();
+        let (shared, answer) = (Arc::clone(&received), Arc::new(answer));
+        // The thread ends with the process, as the connections do.
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
-                let (heard, answer) = (Arc::clone(&shared), Arc::clone(&answer));
-                std::thread::spawn(move || converse(stream, &heard, answer.as_ref()));
+                let (received, answer) = (Arc::clone(&shared), Arc::clone(&answer));
+                std::thread::spawn(move || serve(stream, &received, answer.as_ref()));
             }
         });
-        Self { url, heard }
+        Self { url, received }
     }
 
-    /// One that takes everything.
-    pub fn patient() -> Self {
+    /// Starts a receiver that accepts everything.
+    pub fn accepting() -> Self {
         Self::start(|_, _| Answer::Status(204))
     }
 
-    pub fn heard(&self) -> Vec<Delivery> {
-        self.heard.0.lock().unwrap().clone()
+    pub fn received(&self) -> Vec<Delivery> {
+        self.received.0.lock().unwrap().clone()
     }
 
-    /// Waits until what was heard is enough.
+    /// Waits until the received deliveries satisfy the condition.
     pub fn until(&self, enough: impl Fn(&[Delivery]) -> bool) -> Vec<Delivery> {
         let deadline = Instant::now() + TIMEOUT;
-        let mut heard = self.heard.0.lock().unwrap();
-        while !enough(&heard) {
+        let mut received = self.received.0.lock().unwrap();
+        while !enough(&received) {
             let left = deadline.saturating_duration_since(Instant::now());
             assert!(
                 !left.is_zero(),
                 "{} deliveries and not enough: {:?}",
-                heard.len(),
-                heard.last()
+                received.len(),
+                received.last()
             );
-            heard = self.heard.1.wait_timeout(heard, left).unwrap().0;
+            received = self.received.1.wait_timeout(received, left).unwrap().0;
         }
-        heard.clone()
+        received.clone()
     }
 }
 
-fn converse(stream: TcpStream, heard: &Heard, answer: &dyn Fn(usize, &Delivery) -> Answer) {
+fn serve(stream: TcpStream, received: &Received, answer: &dyn Fn(usize, &Delivery) -> Answer) {
     let mut reader = BufReader::new(stream.try_clone().expect("a second handle"));
     let mut stream = stream;
     while let Some(delivery) = read(&mut reader) {
         let before = {
-            let mut list = heard.0.lock().unwrap();
+            let mut list = received.0.lock().unwrap();
             list.push(delivery.clone());
-            heard.1.notify_all();
+            received.1.notify_all();
             list.len() - 1
         };
         let (status, header) = match answer(before, &delivery) {
             Answer::Status(status) => (status, String::new()),
             Answer::With(status, header) => (status, format!("{header}\r\n")),
             Answer::Silence => {
-                // Until the other side closes.
+                // Until the sender closes the connection.
                 let mut rest = Vec::new();
                 reader.read_to_end(&mut rest).ok();
                 return;

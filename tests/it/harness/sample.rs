@@ -1,4 +1,4 @@
-//! Bodies as Okta sends them (field names, order and shapes), with values of our own.
+//! Bodies as Okta sends them (member names, order and structure), with our own values.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ pub const GROUP: &str = "urn:ietf:params:scim:schemas:core:2.0:Group";
 pub const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
 pub const PATCH_OP: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
 
-/// Okta's POST of a user; given and family name are made of the user name.
+/// Okta's POST of a user; given and family name are derived from the user name.
 pub fn user(user_name: &str) -> Value {
     let given = user_name.split(['@', '.']).next().unwrap_or(user_name);
     json!({
@@ -28,7 +28,7 @@ pub fn group(display_name: &str, members: &[&str]) -> Value {
     json!({ "schemas": [GROUP], "displayName": display_name, "members": self::members(members) })
 }
 
-/// Members as Okta lists them: no `type`, no `$ref`.
+/// Members as Okta lists them: without `type` and `$ref`.
 pub fn members(ids: &[&str]) -> Value {
     let member = |id: &&str| json!({ "value": id, "display": format!("{id}@example.com") });
     ids.iter().map(member).collect()
@@ -39,7 +39,7 @@ pub fn patch(operations: Value) -> Value {
     json!({ "schemas": [PATCH_OP], "Operations": operations })
 }
 
-/// A user with a value in about every attribute.
+/// A user with a value in almost every attribute.
 pub fn full_user(user_name: &str) -> Value {
     json!({
         "schemas": [USER, ENTERPRISE, "urn:example:params:scim:schemas:extension:acme:2.0:User"],

@@ -1,4 +1,4 @@
-//! The real binary as a child process, on a database of its own.
+//! The real binary as a child process, with its own database.
 
 use std::io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom};
 use std::os::unix::process::CommandExt as _;
@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use super::cluster::Cluster;
 use super::{Backend, Client, postgres};
 
-/// How long a process may take to start or stop before a test calls it hung.
+/// How long a process may take to start or stop before a test fails.
 pub const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A database; several servers may run on it, one after the other or at once.
@@ -23,13 +23,13 @@ pub struct Database {
     pub url: String,
     pub backend: Backend,
     directory: TempDir,
-    /// In the PostgreSQL that all tests share.
+    /// In the PostgreSQL cluster that all tests share.
     is_shared: bool,
     _keeper: Keeper,
 }
 
 impl Database {
-    /// `None` where this machine has no PostgreSQL.
+    /// Returns `None` if this machine has no PostgreSQL.
     pub fn fresh(backend: Backend) -> Option<Self> {
         let directory = TempDir::with_prefix("rollcall-it-").expect("makes a temporary directory");
         let url = match backend {
@@ -41,14 +41,14 @@ impl Database {
         Some(database)
     }
 
-    /// A database in a PostgreSQL of the test's own.
+    /// Returns a database in a cluster of the test.
     pub fn on(cluster: &Cluster) -> Self {
         let directory = TempDir::with_prefix("rollcall-it-").expect("makes a temporary directory");
         cluster.execute("CREATE DATABASE rollcall TEMPLATE template0");
         Self::at(cluster.url("rollcall"), Backend::Postgres, directory)
     }
 
-    /// A database in this file, which somebody else removes.
+    /// Returns a database in this file, which the caller removes.
     pub fn in_file(file: &Path) -> Self {
         let directory = TempDir::with_prefix("rollcall-it-").expect("makes a temporary directory");
         let url = format!("sqlite:{}", file.display());
@@ -56,10 +56,10 @@ impl Database {
     }
 
     fn at(url: String, backend: Backend, directory: TempDir) -> Self {
-        let place = directory.path().display();
-        // A server may still be writing there.
+        let dir = directory.path().display();
+        // A server may still be writing in it.
         let keeper = Keeper::new(&format!(
-            "rm -rf '{place}' || {{ sleep 1; rm -rf '{place}'; }}"
+            "rm -rf '{dir}' || {{ sleep 1; rm -rf '{dir}'; }}"
         ));
         Self {
             url,
@@ -70,8 +70,8 @@ impl Database {
         }
     }
 
-    /// The answer to a `SELECT count(*) AS n ..` asked behind the server's back, for what no answer of
-    /// the server may show.
+    /// Runs a `SELECT count(*) AS n ..` directly on the database, for state that no response of the
+    /// server shows.
     pub fn count(&self, sql: &str) -> i64 {
         #[derive(diesel::QueryableByName)]
         struct Count {
@@ -93,7 +93,7 @@ impl Database {
         counted.n
     }
 
-    /// The answers to a `SELECT .. AS t ..` of texts asked behind the server's back.
+    /// Runs a `SELECT .. AS t ..` of texts directly on the database.
     pub fn texts(&self, sql: &str) -> Vec<String> {
         #[derive(diesel::QueryableByName)]
         struct Row {
@@ -115,14 +115,15 @@ impl Database {
         rows.into_iter().map(|row| row.t).collect()
     }
 
-    /// Takes the database away from whoever uses it. (A file goes with its directory.)
+    /// Closes all connections to the database and drops it. (A file is removed with its directory.)
     pub fn remove(&self) {
         if self.is_shared {
             postgres::drop_database(&self.url);
         }
     }
 
-    /// Users in the default tenant, put there behind the server's back: thousands by HTTP take too long.
+    /// Inserts users of the default tenant directly, because thousands of HTTP requests take too
+    /// long.
     pub fn plant_users(&self, count: usize) {
         let numbers = match self.backend {
             Backend::Sqlite => format!(
@@ -143,20 +144,20 @@ impl Database {
         ));
     }
 
-    /// The id of a planted user.
+    /// Returns the id of a planted user.
     pub fn planted_id(number: usize) -> String {
         format!("01890000-0000-7000-8000-{number:012}")
     }
 
-    /// One statement behind the server's back.
+    /// Runs one statement directly on the database.
     pub fn execute(&self, sql: &str) {
         let query = diesel::sql_query(sql);
         match self.backend {
             Backend::Sqlite => {
                 let file = self.url.trim_start_matches("sqlite:");
                 let mut connection = SqliteConnection::establish(file).expect("opens the database");
-                let patient = diesel::sql_query("PRAGMA busy_timeout = 30000");
-                patient.execute(&mut connection).expect("sets the time-out");
+                let connected = diesel::sql_query("PRAGMA busy_timeout = 30000");
+                connected.execute(&mut connection).expect("sets the time-out");
                 query.execute(&mut connection).expect("executes");
             }
             Backend::Postgres => {
@@ -166,7 +167,7 @@ impl Database {
         }
     }
 
-    /// Keeps everybody else from writing until it is dropped.
+    /// Blocks all other writers until it is dropped.
     pub fn hold_writes(&self) -> Hold {
         match self.backend {
             Backend::Sqlite => {
@@ -185,10 +186,10 @@ impl Database {
         }
     }
 
-    /// Fails where the tables do not agree with one another: what a write did by half would show.
+    /// Fails if the tables are inconsistent, as they would be after a partial write.
     pub fn assert_whole(&self) {
         for broken in [
-            // Members and index rows of nobody, or a user without the rows of its e-mail.
+            // Members and index rows without a resource, or a user without the rows of its e-mail.
             "SELECT count(*) AS n FROM members AS m WHERE NOT EXISTS \
              (SELECT 1 FROM resources AS r WHERE r.tenant_id = m.tenant_id AND r.id = m.member_id)",
             "SELECT count(*) AS n FROM members AS m WHERE NOT EXISTS \
@@ -198,14 +199,14 @@ impl Database {
             "SELECT count(*) AS n FROM resources AS r WHERE doc LIKE '%\"emails\"%' AND NOT EXISTS \
              (SELECT 1 FROM attributes AS a WHERE a.tenant_id = r.tenant_id AND a.resource_id = r.id \
              AND a.path = 'emails.value')",
-            // A resource without its change, a gap in their numbers, a number that was not given out.
+            // A resource without its change, a gap in the numbers, an unissued number.
             "SELECT count(*) AS n FROM resources AS r WHERE NOT EXISTS \
              (SELECT 1 FROM changes AS c WHERE c.tenant_id = r.tenant_id AND c.resource_id = r.id)",
             "SELECT count(*) AS n FROM tenants AS t WHERE change_seq <> \
              (SELECT count(*) FROM changes AS c WHERE c.tenant_id = t.id)",
             "SELECT count(*) AS n FROM tenants AS t WHERE change_seq <> \
              coalesce((SELECT max(seq) FROM changes AS c WHERE c.tenant_id = t.id), 0)",
-            // The counts that paging stands on.
+            // The counts that paging relies on.
             "SELECT count(*) AS n FROM counts AS c WHERE live <> (SELECT count(*) FROM resources AS r \
              WHERE r.tenant_id = c.tenant_id AND r.resource_type = c.resource_type)",
         ] {
@@ -213,12 +214,12 @@ impl Database {
         }
     }
 
-    /// One command of the command line on this database, to its end.
+    /// Runs one command on this database until it ends.
     pub fn cli(&self, arguments: &[&str]) -> Output {
         self.cli_in(arguments, &[])
     }
 
-    /// The same with more environment.
+    /// The same with additional environment variables.
     pub fn cli_in(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Output {
         Command::new(env!("CARGO_BIN_EXE_rollcall"))
             .args(arguments)
@@ -228,7 +229,7 @@ impl Database {
             .expect("runs the binary")
     }
 
-    /// What a command prints; the test fails where the command does.
+    /// Returns the output of a command; the test fails if the command does.
     pub fn cli_ok(&self, arguments: &[&str]) -> String {
         let output = self.cli(arguments);
         let complaint = String::from_utf8_lossy(&output.stderr);
@@ -240,7 +241,7 @@ impl Database {
     }
 }
 
-/// A transaction that writes nothing.
+/// A transaction that blocks writers and writes nothing.
 pub enum Hold {
     Sqlite(#[expect(dead_code, reason = "open until it is dropped")] SqliteConnection),
     Postgres(#[expect(dead_code, reason = "open until it is dropped")] PgConnection),
@@ -252,15 +253,15 @@ impl Drop for Database {
     }
 }
 
-/// A running server. Dropped, it is killed.
+/// A running server. Dropping kills it.
 pub struct Server {
     pub address: String,
     pub bootstrap: String,
-    /// What it printed before it said where it listens.
+    /// The output before it reported its address.
     pub printed: Vec<String>,
     child: Child,
     log: PathBuf,
-    /// Dropped by hand, before the child's number is free again.
+    /// Dropped explicitly, before the process id of the child is free again.
     keeper: Option<Keeper>,
 }
 
@@ -269,7 +270,7 @@ impl Server {
         Self::start_with(database, &[], &[])
     }
 
-    /// Starts with more arguments and environment, and waits until it listens.
+    /// Starts with additional arguments and environment, and waits until it listens.
     pub fn start_with(
         database: &Database,
         arguments: &[&str],
@@ -279,7 +280,7 @@ impl Server {
         Self::launch(database, binary, arguments, environment)
     }
 
-    /// Starts it where this signal does nothing.
+    /// Starts it with this signal ignored.
     pub fn start_ignoring(database: &Database, signal: &str) -> Self {
         let mut shell = Command::new("sh");
         let script = format!("trap '' {signal}; exec \"$0\" \"$@\"");
@@ -339,23 +340,23 @@ impl Server {
         server
     }
 
-    /// A client with the bootstrap token: every scope, in the default tenant.
+    /// Returns a client with the bootstrap token: every scope, in the default tenant.
     pub fn admin(&self) -> Client {
         Client::new(&self.address, &self.bootstrap)
     }
 
-    /// SIGKILL: the process has no time for anything.
+    /// Sends SIGKILL, so that the process cannot clean up.
     pub fn kill(mut self) {
         self.child.kill().expect("kills the server");
         self.child.wait().expect("waits for the server");
     }
 
-    /// The number of the process.
+    /// Returns the process id.
     pub fn process(&self) -> u32 {
         self.child.id()
     }
 
-    /// SIGTERM: the process is asked to stop.
+    /// Sends SIGTERM: the process shuts down.
     pub fn terminate(&self) {
         let asked = Command::new("kill")
             .args(["-TERM", &self.child.id().to_string()])
@@ -363,7 +364,7 @@ impl Server {
         assert!(asked.expect("runs kill").success());
     }
 
-    /// Waits for the end that `terminate` asked for.
+    /// Waits for the end after `terminate`.
     pub fn wait(&mut self) -> ExitStatus {
         let deadline = Instant::now() + TIMEOUT;
         loop {
@@ -379,12 +380,12 @@ impl Server {
         }
     }
 
-    /// The whole log so far.
+    /// Returns the whole log so far.
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
-    /// The last lines of the log, to show with a failure.
+    /// Returns the last lines of the log, to print with a failure.
     pub fn log_tail(&self) -> String {
         let mut text = Vec::new();
         if let Ok(mut file) = std::fs::File::open(&self.log) {
@@ -404,11 +405,11 @@ impl Drop for Server {
     }
 }
 
-/// A shell that cleans up where the tests end without doing so: the runner leaves by `exit`, which drops
-/// nothing that is shared by all tests, and it may be killed. Dropped, it does nothing.
+/// A shell that cleans up if the tests end without doing so: the runner ends by `exit`, which drops
+/// no statics, and it may be killed. After a drop it does nothing.
 pub struct Keeper {
     shell: Child,
-    /// Closed by the end of this process, whatever ends it.
+    /// Closed when this process ends, for whatever reason.
     _signal: ChildStdin,
 }
 

@@ -1,14 +1,14 @@
-//! A PostgreSQL cluster in a temporary directory, reached by a Unix socket there, so that no port can clash. A small
-//! `sh` outlives the process, however it ends, and removes everything.
+//! A PostgreSQL cluster in a temporary directory, with a Unix socket there, so that no port can
+//! clash. A small `sh` outlives the process, however it ends, and removes everything.
 
 use std::os::unix::fs::{MetadataExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 
-/// Gone when dropped, or when the process ends.
+/// Removed when dropped, or when the process ends.
 pub struct Throwaway {
-    /// Of a superuser.
+    /// The URL of a superuser.
     pub url: String,
     _keeper: (Child, ChildStdin),
 }
@@ -37,7 +37,7 @@ impl Throwaway {
         let data = data.to_str().expect("a UTF-8 path");
         let socket = directory.to_str().expect("a UTF-8 path");
 
-        // The keeper comes first: whatever fails from here on, it cleans up.
+        // The keeper starts first, so that it cleans up after any later failure.
         let script = format!(
             "read -r _; '{}' stop -D '{data}' -m immediate -s; rm -rf '{socket}'",
             programs.join("pg_ctl").display()
@@ -95,7 +95,7 @@ impl Throwaway {
     }
 }
 
-/// The directory that holds `initdb` and `pg_ctl`, the newest version first.
+/// Returns the directory of `initdb` and `pg_ctl`, the newest version first.
 pub fn find_programs() -> Option<PathBuf> {
     let path = search_path();
     let mut versions: Vec<(u32, PathBuf)> = std::fs::read_dir("/usr/lib/postgresql")
@@ -125,7 +125,7 @@ fn search_path() -> String {
     std::env::var("PATH").unwrap_or_default()
 }
 
-/// PostgreSQL refuses to run as root: whom to run it as then.
+/// Returns the user and group to run PostgreSQL as, because it refuses to run as root.
 pub fn unprivileged_user() -> Option<(u32, u32)> {
     let owner = std::fs::metadata("/proc/self").map_or(1, |entry| entry.uid());
     if owner != 0 {

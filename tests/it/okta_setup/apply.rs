@@ -1,4 +1,4 @@
-//! `plan` and `apply`: from an empty org to one that provisions, and every way in which that can be cut short.
+//! `plan` and `apply`: from an empty org to one that provisions, with every kind of interruption.
 
 use serde_json::{Value, json};
 
@@ -10,8 +10,8 @@ use super::story::Story;
 
 const ACME: &str = "urn:example:params:scim:schemas:extension:acme:2.0:User";
 
-/// Everything that can be wished at once, of an app of this kind.
-fn everything(story: &Story, app: &str) {
+/// Writes a setup with every setting at once, for an app of this kind.
+fn set_up_everything(story: &Story, app: &str) {
     let okta = &story.okta;
     let (ada, bob, eve) = ("ada@acme.example", "bob@acme.example", "eve@acme.example");
     let [ada, bob, _] = [ada, bob, eve].map(|login| okta.hire(login));
@@ -19,11 +19,11 @@ fn everything(story: &Story, app: &str) {
     okta.group("Engineering", &[&ada]);
     okta.group("Pushed Engineering", &[&ada, &bob]);
     story.write("logo.png", b"\x89PNG\r\n\x1a\n a very small picture");
-    wish_everything(story, app);
+    write_full_setup(story, app);
 }
 
-fn wish_everything(story: &Story, app: &str) {
-    story.wish(&format!(
+fn write_full_setup(story: &Story, app: &str) {
+    story.write_setup(&format!(
         r#"[app]
 label = "Rollcall"
 logo = "logo.png"
@@ -54,10 +54,10 @@ fn with_hook_secret(app: TestApp) -> Story {
     story
 }
 
-both!(from_an_empty_org_to_one_that_provisions, |app| async move {
+both!(apply_sets_up_an_empty_org, |app| async move {
     let story = with_hook_secret(app);
     let okta = &story.okta;
-    everything(&story, "");
+    set_up_everything(&story, "");
     let before = okta.snapshot();
 
     let plan = story.run(&["plan"]).expect(0);
@@ -136,12 +136,12 @@ both!(from_an_empty_org_to_one_that_provisions, |app| async move {
     assert_eq!((okta.writes(), story.shape()), (writes, shape));
 });
 
-both!(without_a_yes_nothing_is_done, |app| async move {
+both!(apply_requires_confirmation, |app| async move {
     let story = Story::new(app);
     let ran = story.run_for_people(&["apply"]);
     ran.expect_message(1, "--yes");
     assert_eq!((story.okta.writes(), story.live_tokens()), (0, 0));
-    // JSON shows no token, so there must be a file for it.
+    // JSON output contains no token, so a file for it is required.
     story
         .run(&["apply", "--yes"])
         .expect_message(1, "--token-file");
@@ -155,7 +155,7 @@ both!(without_a_yes_nothing_is_done, |app| async move {
     assert!(ran.text.contains("Bearer rct_"), "{}", ran.text);
 });
 
-/// Kinds whose connection is made by hand, then by the API, then never.
+/// Kinds whose connection is set up by hand, then by the API, then not at all.
 const KINDS: [(&str, &str); 9] = [
     ("kind = \"scim-header\"", "hand"),
     ("kind = \"scim-bearer\"", "hand"),
@@ -183,7 +183,7 @@ const KINDS: [(&str, &str); 9] = [
     ),
 ];
 
-/// What a service app may need at most.
+/// All scopes that a service app can need.
 const SCOPES: [&str; 9] = [
     "okta.apps.manage",
     "okta.groups.manage",
@@ -196,13 +196,13 @@ const SCOPES: [&str; 9] = [
     "okta.apiTokens.read",
 ];
 
-both!(every_kind_of_app_by_a_token, |app| async move {
+both!(a_token_can_set_up_every_kind_of_app, |app| async move {
     for (kind, carries) in KINDS {
         every_kind(&Story::new(app.neighbour().await), "", kind, carries).await;
     }
 });
 
-both!(every_kind_of_app_by_a_service_app, |app| async move {
+both!(a_service_app_can_set_up_every_kind_of_app, |app| async move {
     for (kind, carries) in KINDS {
         let mut story = Story::new(app.neighbour().await);
         let key = Key::ec("setup");
@@ -217,20 +217,20 @@ both!(every_kind_of_app_by_a_service_app, |app| async move {
 
 async fn every_kind(story: &Story, login: &str, kind: &str, carries: &str) {
     let bob = story.okta.hire("bob@acme.example");
-    let wish = |provisioning: &str| {
+    let write_setup = |provisioning: &str| {
         let text = format!(
             "[app]\nlabel = \"Rollcall\"\n{provisioning}\n{kind}\n[assign]\nusers = [\"bob@acme.example\"]\n"
         );
-        story.wish_as(login, &text);
+        story.write_setup_with_login(login, &text);
     };
-    wish("");
+    write_setup("");
     if carries == "never" {
-        // Said before anything is asked, with a kind that can.
+        // Reported before any request, with a kind that supports it.
         story
             .apply()
             .expect_message(1, "can never carry SCIM. Take `scim-header`");
         assert!(story.okta.org().requests.is_empty());
-        wish("provisioning = false");
+        write_setup("provisioning = false");
     }
     if carries == "hand" {
         story.apply().expect(2);
@@ -257,13 +257,13 @@ async fn every_kind(story: &Story, login: &str, kind: &str, carries: &str) {
     assert_eq!(notes, 0, "{kind}: a write without its end");
 }
 
-/// An app that needs no clicks, so that one run makes everything.
+/// An app without manual steps, so that one run creates everything.
 const BY_API: &str = "kind = \"catalog\"\nname = \"zscalerbyz\"";
 
-/// What a run that nothing disturbs leaves behind, and how many writes it takes.
+/// Returns the result of an undisturbed run, and its number of writes.
 async fn undisturbed(app: &TestApp) -> (Value, usize) {
     let story = with_hook_secret(app.neighbour().await);
-    everything(&story, BY_API);
+    set_up_everything(&story, BY_API);
     story.apply().expect(0);
     story.okta.settle();
     let writes = story.okta.writes();
@@ -271,12 +271,12 @@ async fn undisturbed(app: &TestApp) -> (Value, usize) {
     (story.shape(), writes)
 }
 
-/// A run that meets this fault at each of its writes in turn, and then another run.
+/// Runs with this fault at each write in turn, and then runs again.
 async fn disturbed(app: TestApp, fault: Fault, codes: &[i32]) {
     let (shape, writes) = undisturbed(&app).await;
     for number in 1..=writes {
         let story = with_hook_secret(app.neighbour().await);
-        everything(&story, BY_API);
+        set_up_everything(&story, BY_API);
         story.okta.plan(When::Write(number), fault);
         if matches!(fault, Fault::HoldAnswer | Fault::HoldRequest) {
             let mut running = story.start(&["apply", "--yes"]);
@@ -309,35 +309,35 @@ async fn disturbed(app: TestApp, fault: Fault, codes: &[i32]) {
     }
 }
 
-both!(killed_after_each_write, |app| async move {
+both!(apply_recovers_from_a_kill_after_each_write, |app| async move {
     disturbed(app, Fault::HoldAnswer, &[]).await;
 });
 
-both!(killed_before_each_write, |app| async move {
+both!(apply_recovers_from_a_kill_before_each_write, |app| async move {
     disturbed(app, Fault::HoldRequest, &[]).await;
 });
 
-both!(an_answer_is_lost_at_each_write, |app| async move {
+both!(apply_recovers_from_a_lost_response_at_each_write, |app| async move {
     disturbed(app, Fault::LoseAnswer, &[0, 4]).await;
 });
 
-both!(okta_breaks_at_each_write, |app| async move {
+both!(apply_recovers_from_a_server_error_at_each_write, |app| async move {
     disturbed(app, Fault::Broken, &[0, 4]).await;
 });
 
-both!(okta_is_limited_at_each_write, |app| async move {
+both!(apply_recovers_from_a_rate_limit_at_each_write, |app| async move {
     disturbed(app, Fault::Limited, &[0]).await;
 });
 
-both!(rights_are_lacking_at_each_write, |app| async move {
+both!(apply_recovers_from_missing_rights_at_each_write, |app| async move {
     disturbed(app, Fault::Forbidden, &[0, 3]).await;
 });
 
-both!(killed_on_the_way_to_the_clicks, |app| async move {
+both!(apply_recovers_from_a_kill_before_the_manual_step, |app| async move {
     for fault in [Fault::HoldAnswer, Fault::HoldRequest] {
         for number in 1..=2 {
             let story = with_hook_secret(app.neighbour().await);
-            everything(&story, "");
+            set_up_everything(&story, "");
             story.okta.plan(When::Write(number), fault);
             let mut running = story.start(&["apply", "--yes"]);
             story.okta.wait_until_holding();
@@ -359,7 +359,7 @@ both!(killed_on_the_way_to_the_clicks, |app| async move {
 });
 
 both!(
-    what_setup_toml_gets_wrong_leaves_nothing_behind,
+    an_invalid_setup_file_changes_nothing,
     |app| async move {
         let story = Story::new(app);
         let before = story.okta.snapshot();
@@ -377,14 +377,14 @@ both!(
                 "ROLLCALL_EVENT_HOOK_SECRET",
             ),
         ] {
-            story.wish(&format!("[app]\nlabel = \"Rollcall\"\n{rest}"));
+            story.write_setup(&format!("[app]\nlabel = \"Rollcall\"\n{rest}"));
             story.run(&["plan"]).expect_message(1, message);
             if !rest.contains("event_hook") {
                 story.apply().expect_message(1, message);
                 assert_eq!(story.okta.snapshot(), before, "{rest}");
             }
         }
-        story.wish("[app]\nlabel = \"Rollcall\"\nlogo = \"none.png\"\n");
+        story.write_setup("[app]\nlabel = \"Rollcall\"\nlogo = \"none.png\"\n");
         story.run(&["plan"]).expect_message(1, "none.png");
         story.write("none.png", b"no picture");
         story
@@ -394,14 +394,14 @@ both!(
     }
 );
 
-both!(a_label_that_somebody_else_has, |app| async move {
+both!(another_apps_label_is_a_conflict, |app| async move {
     let story = Story::new(app);
     let theirs = story.connected_app(Some("scim2headerauth")).await;
     let writes = story.okta.writes();
-    story.wish("[app]\nlabel = \"By hand\"\n");
+    story.write_setup("[app]\nlabel = \"By hand\"\n");
     story.apply().expect_message(1, "--app-id");
     assert_eq!((story.okta.writes(), story.live_tokens()), (writes, 0));
-    // Taken over, it is neither renamed nor replaced.
+    // An adopted app is neither renamed nor replaced.
     let ran = story.run(&[
         "apply",
         "--yes",
@@ -415,10 +415,10 @@ both!(a_label_that_somebody_else_has, |app| async move {
     assert_eq!(story.okta.count("POST", "/api/v1/apps"), 1);
 });
 
-both!(two_apps_with_our_marker, |app| async move {
+both!(two_apps_with_our_marker_are_a_conflict, |app| async move {
     let story = Story::new(app);
     story.apply().expect(2);
-    // Somebody copied it, and our record is lost.
+    // A copied app, while our record is lost.
     {
         let mut org = story.okta.org();
         let id = org.new_id("0oa");
@@ -437,7 +437,7 @@ both!(two_apps_with_our_marker, |app| async move {
 });
 
 both!(
-    our_record_is_lost_and_the_app_is_found_again,
+    an_app_is_found_without_our_record,
     |app| async move {
         let story = Story::new(app);
         for number in 0..5 {
@@ -449,7 +449,7 @@ both!(
             "DELETE FROM setups WHERE org = '{}'",
             story.okta.url
         ));
-        // Behind a few other apps, on a page of its own.
+        // Behind several other apps, on a later page.
         for _ in 0..3 {
             story.connected_app(Some("scim2headerauth")).await;
         }
@@ -464,13 +464,13 @@ both!(
     }
 );
 
-both!(what_people_do_in_the_console_meanwhile, |app| async move {
+both!(apply_handles_changes_made_in_the_console, |app| async move {
     let story = Story::new(app);
     story.apply().expect(2);
     let id = story.okta.app("Rollcall");
     story.click(&id).await;
     story.apply_after_clicks().expect(0);
-    // Switched off: it is switched on again.
+    // Deactivated: it is activated again.
     story
         .okta
         .org()
@@ -480,19 +480,19 @@ both!(what_people_do_in_the_console_meanwhile, |app| async move {
         .is_active = false;
     story.apply().expect(0);
     assert!(story.okta.org().apps[&id].is_active);
-    // Renamed: it is said, and not put right by a PUT that would switch SCIM off.
+    // Renamed: reported, but not corrected by a PUT that would turn SCIM off.
     story.okta.org().apps.get_mut(&id).expect("the app").label = "Roll call".to_owned();
     let writes = story.okta.writes();
     let ran = story.apply().expect(0);
     assert!(ran.finding("warning", "drift").contains("label"));
     assert_eq!(story.okta.writes(), writes);
-    // Deleted: it is made anew.
+    // Deleted: it is created again.
     story.okta.org().apps.clear();
     story.apply().expect(2);
     assert_ne!(story.okta.app("Rollcall"), id);
 });
 
-both!(clicks_while_apply_waits, |app| async move {
+both!(apply_waits_for_the_manual_step, |app| async move {
     let story = Story::new(app);
     let running = story.start(&[
         "apply",
@@ -503,7 +503,7 @@ both!(clicks_while_apply_waits, |app| async move {
         "--wait",
         "20000h",
     ]);
-    // It looks again and again.
+    // It checks repeatedly.
     story.okta.wait_for_requests("GET", "/api/v1/apps/0oa", 3);
     let id = story.okta.app("Rollcall");
     let token = story.typed_token(&id);
@@ -534,8 +534,8 @@ both!(clicks_while_apply_waits, |app| async move {
     story.wait(running).expect(0);
 });
 
-/// On a server of its own: it notes what nobody's credential was typed for all its tenants, every few seconds.
-fn mistakes(backend: Backend) {
+/// On a server of its own: it records invalid credentials for all its tenants, every few seconds.
+fn check_manual_mistakes(backend: Backend) {
     runtime().block_on(async {
         let Some(app) = TestApp::alone(backend).await else {
             return;
@@ -559,14 +559,14 @@ fn mistakes(backend: Backend) {
                 .click_integration(&id, typed)
                 .await
                 .expect_err("a refusal");
-            // The note is written in the background, and of each kind one every few seconds.
+            // The record is written in the background, and one of each kind every few seconds.
             let says = |_: &usize| {
                 let ran = story.apply().expect(2);
                 ran.json["findings"].to_string().contains(hint)
             };
             assert!((0..500).find(says).is_some(), "{hint}");
         }
-        // Without the word, it is taken all the same.
+        // Without the scheme, the token is accepted all the same.
         let typed = Typed {
             base_url: &base_url,
             token: &whole,
@@ -581,11 +581,11 @@ fn mistakes(backend: Backend) {
 }
 
 #[test]
-fn mistakes_at_the_clicks_are_named_sqlite() {
-    mistakes(Backend::Sqlite);
+fn manual_mistakes_are_reported_sqlite() {
+    check_manual_mistakes(Backend::Sqlite);
 }
 
 #[test]
-fn mistakes_at_the_clicks_are_named_postgres() {
-    mistakes(Backend::Postgres);
+fn manual_mistakes_are_reported_postgres() {
+    check_manual_mistakes(Backend::Postgres);
 }

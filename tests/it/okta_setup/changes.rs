@@ -1,4 +1,4 @@
-//! What happens to an org that is set up when the wish changes, or the people who are wished.
+//! Changes to an org that is set up: of the desired state, and of the users in it.
 
 use serde_json::json;
 
@@ -7,8 +7,8 @@ use crate::harness::both;
 
 use super::story::Story;
 
-fn wish(story: &Story, rest: &str) {
-    story.wish(&format!("[app]\nlabel = \"Rollcall\"\n{rest}"));
+fn write_setup(story: &Story, rest: &str) {
+    story.write_setup(&format!("[app]\nlabel = \"Rollcall\"\n{rest}"));
 }
 
 async fn finish(story: &Story) -> String {
@@ -21,7 +21,7 @@ async fn finish(story: &Story) -> String {
 }
 
 both!(
-    what_is_no_longer_wished_is_taken_away_and_nothing_else,
+    apply_removes_only_what_left_the_desired_state,
     |app| async move {
         let mut story = Story::new(app);
         story.set("ROLLCALL_EVENT_HOOK_SECRET", "a secret for the hook");
@@ -32,9 +32,9 @@ both!(
         story.okta.group("Pushed", &[&ada]);
         let hook = format!("[event_hook]\nurl = \"{}/hook\"\n", story.okta.url);
         let all = "[assign]\ngroups = [\"Engineering\"]\nusers = [\"svc-rollcall@acme.example\"]\n[[push_groups]]\ngroup = \"Pushed\"\n";
-        wish(&story, &format!("{all}{hook}"));
+        write_setup(&story, &format!("{all}{hook}"));
         let id = finish(&story).await;
-        // An admin assigns one more, which is no business of ours.
+        // An admin assigns another group, which setup does not manage.
         let path = format!("/apps/{id}/groups/{theirs}");
         assert_eq!(
             story.okta_api(reqwest::Method::PUT, &path, None).await.0,
@@ -42,7 +42,7 @@ both!(
         );
         story.okta.settle();
 
-        wish(&story, "");
+        write_setup(&story, "");
         let plan = story.run(&["plan"]).expect(0);
         for step in ["assign", "push", "event hook"] {
             assert!(plan.changes_of(step) > 0, "{step}: {plan:?}");
@@ -58,15 +58,15 @@ both!(
         }
         let again = story.apply().expect(0);
         assert!(again.finding("ok", "apply").contains("no changes"));
-        // The pushed group stays here, as it is.
+        // The pushed group remains here unchanged.
         assert_eq!(story.ours().find_groups("displayName pr").await, ["Pushed"]);
     }
 );
 
-both!(a_logo_is_sent_when_it_is_another, |app| async move {
+both!(a_changed_logo_is_uploaded, |app| async move {
     let story = Story::new(app);
     let picture = |text: &str| story.write("logo.svg", format!("<svg>{text}</svg>").as_bytes());
-    wish(&story, "logo = \"logo.svg\"\n");
+    write_setup(&story, "logo = \"logo.svg\"\n");
     picture("one");
     story.apply().expect(2);
     story.apply().expect(2);
@@ -81,14 +81,14 @@ both!(a_logo_is_sent_when_it_is_another, |app| async move {
 });
 
 both!(
-    a_hook_that_cannot_be_verified_holds_nothing_up,
+    an_unverifiable_hook_does_not_block_apply,
     |app| async move {
         let mut story = Story::new(app);
         story.set("ROLLCALL_EVENT_HOOK_SECRET", "a secret for the hook");
-        wish(&story, "");
+        write_setup(&story, "");
         finish(&story).await;
-        // Something answers there, but not as a hook does.
-        wish(
+        // A server answers there, but not as a hook should.
+        write_setup(
             &story,
             &format!(
                 "[event_hook]\nurl = \"{}/ServiceProviderConfig\"\n",
@@ -101,7 +101,7 @@ both!(
                 .contains("verification failed"),
             "{ran:?}"
         );
-        wish(
+        write_setup(
             &story,
             &format!("[event_hook]\nurl = \"{}/hook\"\n", story.okta.url),
         );
@@ -116,9 +116,9 @@ both!(
     }
 );
 
-both!(a_new_token_takes_the_place_of_the_old, |app| async move {
+both!(a_new_token_replaces_the_old_one, |app| async move {
     let story = Story::new(app);
-    wish(&story, "");
+    write_setup(&story, "");
     let id = finish(&story).await;
     let old = story.read("token");
     let ran = story
@@ -146,17 +146,17 @@ both!(a_new_token_takes_the_place_of_the_old, |app| async move {
         .expect_err("the old one is revoked");
     story.click(&id).await;
     story.apply_after_clicks().expect(0);
-    // No secret stands in the record.
+    // The record contains no secret.
     let secret = story.read("token");
     let states = format!("SELECT count(*) AS n FROM setups WHERE state LIKE '%{secret}%'");
     assert_eq!(story.count(&states), 0);
 });
 
 both!(
-    a_token_that_cannot_be_written_down_is_made_anew,
+    a_token_that_cannot_be_saved_is_created_again,
     |app| async move {
         let story = Story::new(app);
-        wish(&story, "");
+        write_setup(&story, "");
         let ran = story.run(&["apply", "--yes", "--token-file", "no/such/folder/token"]);
         ran.expect_message(1, "The token is lost; the next run makes another");
         story.apply().expect(2);
@@ -166,26 +166,26 @@ both!(
     }
 );
 
-both!(a_group_that_okta_cannot_push_is_told, |app| async move {
+both!(a_group_that_okta_cannot_push_is_reported, |app| async move {
     let story = Story::new(app);
     let ada = story.okta.hire("ada@acme.example");
     story.okta.group("Engineering", &[&ada]);
     let pushed = story.okta.group("Pushed", &[&ada]);
-    wish(
+    write_setup(
         &story,
         "[assign]\ngroups = [\"Engineering\"]\n[[push_groups]]\ngroup = \"Pushed\"\n",
     );
     let id = finish(&story).await;
-    // We refuse a group without a name.
+    // The server rejects a group without a name.
     story.okta.rename_group(&pushed, "");
     story.okta.settle();
     story.okta.rename_group(&pushed, "Pushed");
     story.okta.settle();
     let ran = story.run(&["plan"]);
-    let told = ran.finding("fault", "push");
+    let finding = ran.finding("fault", "push");
     assert!(
-        told.contains("Push now") && told.contains("reported by remote server"),
-        "{told}"
+        finding.contains("Push now") && finding.contains("reported by remote server"),
+        "{finding}"
     );
     let org = story.okta.org();
     assert_eq!(
@@ -195,7 +195,7 @@ both!(a_group_that_okta_cannot_push_is_told, |app| async move {
 });
 
 both!(
-    numbers_and_ids_that_nobody_can_use_are_refused_before_anything_is_asked,
+    invalid_arguments_are_rejected_before_any_request,
     |app| async move {
         let story = Story::new(app);
         for arguments in [
@@ -211,10 +211,10 @@ both!(
     }
 );
 
-both!(somebody_else_changes_the_same_thing, |app| async move {
+both!(a_concurrent_change_is_retried, |app| async move {
     let story = Story::new(app);
-    wish(&story, "");
-    // Okta says so; nothing was done, so that even a POST may be sent again.
+    write_setup(&story, "");
+    // Okta reports it; nothing was done, so that even a POST may be retried.
     story.okta.plan(When::Write(1), Fault::Concurrent);
     story.apply().expect(2);
     assert_eq!(story.okta.org().apps.len(), 1);
@@ -229,7 +229,7 @@ both!(somebody_else_changes_the_same_thing, |app| async move {
     assert_eq!(retried, true);
 });
 both!(
-    an_app_taken_over_is_left_as_it_was_after_a_kill_at_each_write,
+    an_adopted_app_survives_a_kill_at_each_write,
     |app| async move {
         let prepare = async || {
             let story = Story::new(app.neighbour().await);
@@ -237,7 +237,7 @@ both!(
             story.okta.group("Engineering", &[&ada]);
             story.okta.group("Pushed", &[&ada]);
             let rest = "[assign]\ngroups = [\"Engineering\"]\nusers = [\"svc-rollcall@acme.example\"]\n[[push_groups]]\ngroup = \"Pushed\"\n[[attributes]]\nname = \"costCode\"\ntitle = \"Cost code\"\nexternal_name = \"costCode\"\nexternal_namespace = \"urn:example:acme:2.0:User\"\nmapping = \"user.costCenter\"\n";
-            wish(&story, rest);
+            write_setup(&story, rest);
             let id = story.connected_app(Some("scim2headerauth")).await;
             let before = story.okta.snapshot();
             story

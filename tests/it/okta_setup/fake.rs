@@ -1,5 +1,5 @@
-//! The fake itself, where a story stands on more of it than it shows: what goes wrong goes wrong where it was planned,
-//! pages end, and whoever breaks a rule is noticed.
+//! Tests of the fake Okta itself, for behavior that other tests rely on: faults happen where they
+//! were planned, paging ends, and violations of the rules are detected.
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::fake_okta::{FakeOkta, Fault, When};
 use crate::harness::runtime;
 
-/// A client that the org takes for `rollcall setup`.
+/// A client that the org accepts as `rollcall setup`.
 struct Caller {
     http: reqwest::Client,
     url: String,
@@ -42,7 +42,7 @@ impl Caller {
 }
 
 #[test]
-fn faults_happen_where_they_are_planned() {
+fn faults_happen_at_the_planned_requests() {
     let okta = FakeOkta::start();
     runtime().block_on(async {
         let caller = Caller::new(&okta);
@@ -54,7 +54,7 @@ fn faults_happen_where_they_are_planned() {
             assert_eq!(okta.org().apps.len(), apps, "{fault:?}");
         }
     });
-    // These two are never answered, so that their sender must be on a thread of its own.
+    // These two are never answered, so the sender must be on a separate thread.
     for (fault, apps) in [(Fault::HoldAnswer, 4), (Fault::HoldRequest, 4)] {
         okta.plan(When::Write(1), fault);
         let caller = Caller::new(&okta);
@@ -77,7 +77,7 @@ fn faults_happen_where_they_are_planned() {
 }
 
 #[test]
-fn pages_are_linked_to_the_last() {
+fn pages_link_to_the_last_page() {
     let okta = FakeOkta::start();
     for number in 0..4 {
         okta.group(&format!("Group {number}"), &[]);
@@ -117,7 +117,7 @@ fn pages_are_linked_to_the_last() {
 }
 
 #[test]
-fn whoever_breaks_a_rule_is_noticed() {
+fn rule_violations_are_detected() {
     let okta = FakeOkta::start();
     runtime().block_on(async {
         let caller = Caller::new(&okta);

@@ -1,4 +1,5 @@
-//! Okta pushes, in both its dialects: its CRUD suite row by row, and what admins do beside.
+//! Provisioning by Okta in both its dialects: its CRUD suite row by row, and concurrent changes by
+//! admins.
 
 use std::collections::BTreeSet;
 
@@ -17,7 +18,7 @@ const APPS: [(Option<&str>, Dialect); 3] = [
     (None, Dialect::Put),
 ];
 
-both!(the_crud_suite_row_by_row, |app| async move {
+both!(okta_passes_its_crud_suite, |app| async move {
     let story = Story::new(app);
     for (name, dialect) in APPS {
         let id = story.connected_app(name).await;
@@ -32,12 +33,12 @@ both!(the_crud_suite_row_by_row, |app| async move {
 });
 
 both!(
-    from_an_empty_org_to_a_provisioned_and_deprovisioned_user,
+    a_user_is_provisioned_and_deprovisioned_end_to_end,
     |app| async move {
         let saml = "kind = \"saml\"\nsaml = { acs_url = \"https://acme.example/acs\", audience = \"https://acme.example/acs\" }";
         for (kind, dialect) in [("", Dialect::Patch), (saml, Dialect::Put)] {
             let story = Story::new(app.neighbour().await);
-            story.wish(&format!("[app]\nlabel = \"Rollcall\"\n{kind}\n"));
+            story.write_setup(&format!("[app]\nlabel = \"Rollcall\"\n{kind}\n"));
             let before = story.okta.snapshot();
             story.apply().expect(2);
             let id = story.okta.app("Rollcall");
@@ -62,7 +63,8 @@ both!(
     }
 );
 
-/// Rows 1 to 13 of Okta's CRUD suite; where it waits for some seconds, this waits until Okta is done.
+/// Runs rows 1 to 13 of Okta's CRUD suite; where the suite waits a few seconds, this waits until
+/// Okta is done.
 async fn crud(story: &Story, app: &str, email: &str) {
     // 1
     let (status, _) = story
@@ -111,7 +113,7 @@ async fn crud(story: &Story, app: &str, email: &str) {
     lifecycle(story, &user, "deactivate").await;
     // 8
     assert_eq!(story.ours().user(&id).await["active"], false);
-    // 9: nothing is sent until the app is assigned again.
+    // 9: no request is sent until the app is assigned again.
     let before = story.ours().user(&id).await;
     lifecycle(story, &user, "activate").await;
     assert_eq!(story.ours().user(&id).await, before);
@@ -135,8 +137,8 @@ async fn assign(story: &Story, app: &str, user: &str, email: &str) {
         "id": user, "scope": "USER", "credentials": { "userName": email }, "profile": profile,
     });
     let path = format!("/apps/{app}/users");
-    let (status, said) = story.okta_api(Method::POST, &path, Some(body)).await;
-    assert_eq!(status, 200, "{said}");
+    let (status, body) = story.okta_api(Method::POST, &path, Some(body)).await;
+    assert_eq!(status, 200, "{body}");
     story.okta.settle();
 }
 
@@ -148,7 +150,7 @@ async fn lifecycle(story: &Story, user: &str, step: &str) {
 }
 
 both!(
-    somebody_who_is_here_already_is_taken_over,
+    an_existing_user_is_linked,
     |app| async move {
         for (name, _) in APPS {
             let story = Story::new(app.neighbour().await);
@@ -173,7 +175,7 @@ both!(
 );
 
 both!(
-    groups_are_pushed_in_chunks_and_follow_okta,
+    groups_are_pushed_in_chunks_and_updated,
     |app| async move {
         for (name, _) in APPS {
             pushed_groups(app.neighbour().await, name).await;
@@ -216,20 +218,20 @@ async fn pushed_groups(app: TestApp, name: Option<&str>) {
         ids.into_iter().collect::<Vec<_>>()
     };
     assert_eq!(members("Surveyors").await, expected(&staff[..120]));
-    // Some go, some come, it gets another name.
+    // Some members leave, some join, and the group is renamed.
     for user in &staff[..3] {
         okta.leave(&pushed, user);
     }
     okta.join(&pushed, staff[125]);
     okta.rename_group(&pushed, "Surveyors West");
     okta.settle();
-    let mut wished = staff[3..120].to_vec();
-    wished.push(staff[125]);
-    assert_eq!(members("Surveyors West").await, expected(&wished));
+    let mut desired = staff[3..120].to_vec();
+    desired.push(staff[125]);
+    assert_eq!(members("Surveyors West").await, expected(&desired));
     okta.push_now(&id, &pushed);
     okta.settle();
-    assert_eq!(members("Surveyors West").await, expected(&wished));
-    // Unlinked with `delete the group in the target app`; the people stay.
+    assert_eq!(members("Surveyors West").await, expected(&desired));
+    // Unlinked with `delete the group in the target app`; its users remain.
     let path = format!("{path}/{}", mapping["id"].as_str().expect("an id"));
     let off = json!({ "status": "INACTIVE" });
     assert_eq!(story.okta_api(Method::PATCH, &path, Some(off)).await.0, 200);
@@ -241,7 +243,7 @@ async fn pushed_groups(app: TestApp, name: Option<&str>) {
     assert!(okta.failures().is_empty(), "{:?}", okta.failures());
 }
 
-both!(a_synced_password_and_an_own_attribute, |app| async move {
+both!(passwords_and_custom_attributes_are_synced, |app| async move {
     for (name, _) in APPS {
         let story = Story::new(app.neighbour().await);
         let id = story.connected_app(name).await;
@@ -280,14 +282,14 @@ both!(a_wrong_token_is_not_saved, |app| async move {
 });
 
 both!(
-    who_failed_is_pushed_again_when_an_admin_asks,
+    a_failed_user_is_pushed_again_on_retry,
     |app| async move {
         for (name, _) in APPS {
             let story = Story::new(app.neighbour().await);
             story.connected_app(name).await;
             let id = story.okta.app("By hand");
             let ada = story.okta.hire("ada@acme.example");
-            // No name that a server could take.
+            // A name that no server accepts.
             story.okta.edit_profile(&ada, json!({ "login": "" }));
             assign(&story, &id, &ada, "").await;
             let (status, sync_state, ours) = story.okta.app_user(&id, &ada).expect("assigned");

@@ -1,4 +1,5 @@
-//! Roles, scopes and places: what each credential is refused, and what is done nevertheless.
+//! Roles, scopes and network zones: the requests that each credential is refused, and the work that
+//! continues regardless.
 
 use crate::fake_okta::{FakeOkta, Fault, When};
 use crate::harness::both;
@@ -20,14 +21,14 @@ async fn click(story: &Story) {
 }
 
 both!(
-    an_application_administrator_can_do_all_but_push_groups,
+    an_application_administrator_can_do_everything_except_group_push,
     |app| async move {
         let story = Story::new(app);
         populate(&story);
         story
             .okta
             .change_token(|token| token.roles = vec!["APP_ADMIN"]);
-        story.wish(EVERYBODY);
+        story.write_setup(EVERYBODY);
         let ran = story.run(&["check"]).expect(0);
         assert!(
             ran.finding("ok", "roles")
@@ -36,7 +37,7 @@ both!(
         story.apply().expect(2);
         click(&story).await;
         story.apply_after_clicks().expect(0);
-        story.wish(&format!("{EVERYBODY}{PUSHED}"));
+        story.write_setup(&format!("{EVERYBODY}{PUSHED}"));
         story.apply().expect_message(3, "Group Administrator");
         let status =
             "SELECT count(*) AS n FROM setup_writes WHERE status = 403 AND error_code = 'E0000006'";
@@ -51,21 +52,21 @@ both!(
     }
 );
 
-both!(a_read_only_administrator_makes_nothing, |app| async move {
+both!(a_read_only_administrator_creates_nothing, |app| async move {
     let story = Story::new(app);
     populate(&story);
     let before = story.okta.snapshot();
     story
         .okta
         .change_token(|token| token.roles = vec!["READ_ONLY_ADMIN"]);
-    story.wish(EVERYBODY);
+    story.write_setup(EVERYBODY);
     story.run(&["plan"]).expect(0);
     story.apply().expect_message(3, "Application Administrator");
     assert_eq!((story.okta.snapshot(), story.live_tokens()), (before, 0));
 });
 
 both!(
-    every_verb_says_what_is_wrong_with_the_token,
+    every_command_reports_a_faulty_token,
     |app| async move {
         let mut story = Story::new(app);
         let verbs: [&[&str]; 8] = [
@@ -92,7 +93,7 @@ both!(
     }
 );
 
-both!(a_person_s_token_is_warned_of, |app| async move {
+both!(a_personal_token_causes_a_warning, |app| async move {
     let story = Story::new(app);
     let user = story.admin.user.clone();
     let person = serde_json::json!({ "login": "ada.byron@acme.example", "firstName": "Ada", "lastName": "Byron", "displayName": "Ada Byron" });
@@ -104,7 +105,7 @@ both!(a_person_s_token_is_warned_of, |app| async move {
     );
 });
 
-both!(a_service_app_lacks_a_scope_or_its_role, |app| async move {
+both!(a_missing_scope_or_role_of_a_service_app_is_reported, |app| async move {
     let mut story = Story::new(app);
     populate(&story);
     let key = Key::rsa("setup");
@@ -117,7 +118,7 @@ both!(a_service_app_lacks_a_scope_or_its_role, |app| async move {
     story.set("ROLLCALL_OKTA_TOKEN", "");
     story.set("ROLLCALL_OKTA_KEY_FILE", path.to_str().expect("UTF-8"));
     let login = format!("client_id = \"{client}\"\nkey_id = \"setup\"");
-    story.wish_as(&login, EVERYBODY);
+    story.write_setup_with_login(&login, EVERYBODY);
     story
         .apply()
         .expect_message(3, "needs the scope okta.apps.");
@@ -132,7 +133,7 @@ both!(a_service_app_lacks_a_scope_or_its_role, |app| async move {
     story.apply().expect_message(3, "It needs the role");
     assert!(story.okta.org().apps.is_empty());
     change(&story, |_, roles| roles.push("APP_ADMIN"));
-    // The token endpoint has its bad moments too.
+    // The token endpoint can fail too.
     for fault in [Fault::Limited, Fault::LoseAnswer, Fault::Broken] {
         story
             .okta
@@ -149,7 +150,7 @@ fn change(story: &Story, change: impl FnOnce(&mut Vec<String>, &mut Vec<&'static
     change(&mut app.scopes, &mut app.roles);
 }
 
-both!(a_clock_that_is_wrong_is_told, |app| async move {
+both!(a_wrong_clock_is_reported, |app| async move {
     let story = Story::new(app);
     story.okta.org().clock_ahead_s = 600;
     let ran = story.run(&["check"]).expect(1);
@@ -157,7 +158,7 @@ both!(a_clock_that_is_wrong_is_told, |app| async move {
 });
 
 both!(
-    a_rate_limit_that_is_nearly_used_up_is_told,
+    a_nearly_exhausted_rate_limit_is_reported,
     |app| async move {
         let story = Story::new(app);
         story.okta.org().requests_left = 7;
@@ -166,10 +167,10 @@ both!(
     }
 );
 
-both!(the_credential_goes_to_nobody_else, |app| async move {
+both!(the_credential_is_sent_to_no_other_host, |app| async move {
     let story = Story::new(app);
     let stranger = FakeOkta::start();
-    // A redirect is not followed, and a page of another host not read.
+    // A redirect is not followed, and a page of another host is not read.
     story.okta.org().elsewhere = Some(stranger.url.clone());
     story
         .okta
@@ -184,7 +185,7 @@ both!(the_credential_goes_to_nobody_else, |app| async move {
     assert!(stranger.org().requests.is_empty());
 });
 
-both!(an_address_that_is_no_org, |app| async move {
+both!(an_invalid_org_url_is_rejected, |app| async move {
     let story = Story::new(app);
     story.okta.plan(
         When::Request("GET", "/.well-known/okta-organization"),

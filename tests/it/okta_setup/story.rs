@@ -1,4 +1,5 @@
-//! What the stories stand on: an org, a tenant, a wished state in a file, and the real binary.
+//! The fixture of the setup tests: an org, a tenant, a desired state in a file, and the real
+//! binary.
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -11,28 +12,28 @@ use tempfile::TempDir;
 use crate::fake_okta::{ApiToken, FakeOkta, Typed};
 use crate::harness::{Client, TestApp};
 
-/// A tenant of ours and an org of theirs.
+/// A tenant of the service and an org.
 pub struct Story {
     pub app: TestApp,
     pub okta: FakeOkta,
     pub admin: ApiToken,
     folder: TempDir,
-    /// The environment of each run.
+    /// The environment variables of each run.
     environment: Vec<(&'static str, String)>,
 }
 
-/// What a run of `rollcall setup` printed and ended with.
+/// The output and exit code of a run of `rollcall setup`.
 #[derive(Debug)]
 pub struct Ran {
     pub code: i32,
-    /// The JSON object of `--json`; null for text.
+    /// The JSON object of `--json`; null for text output.
     pub json: Value,
     pub text: String,
     pub stderr: String,
 }
 
 impl Story {
-    /// With a super admin's token, and a wished state whose head is written already.
+    /// Starts with a super admin's token, and a desired state with only an app.
     pub fn new(app: TestApp) -> Self {
         let okta = FakeOkta::start();
         let admin = okta.token(&["SUPER_ADMIN"]);
@@ -48,17 +49,17 @@ impl Story {
             folder,
             environment,
         };
-        story.wish("[app]\nlabel = \"Rollcall\"\n");
+        story.write_setup("[app]\nlabel = \"Rollcall\"\n");
         story
     }
 
-    /// Writes `setup.toml`, with what every wish starts with.
-    pub fn wish(&self, rest: &str) {
-        self.wish_as("", rest);
+    /// Writes `setup.toml`, beginning with the connection settings.
+    pub fn write_setup(&self, rest: &str) {
+        self.write_setup_with_login("", rest);
     }
 
-    /// The same with more lines under `[okta]`.
-    pub fn wish_as(&self, okta: &str, rest: &str) {
+    /// The same with additional lines under `[okta]`.
+    pub fn write_setup_with_login(&self, okta: &str, rest: &str) {
         let text = format!(
             "[okta]\norg = \"{}\"\n{okta}\n[rollcall]\nbase_url = \"{}\"\ntenant = \"{}\"\n{rest}",
             self.okta.url,
@@ -68,14 +69,14 @@ impl Story {
         self.write("setup.toml", text.as_bytes());
     }
 
-    /// A file beside `setup.toml`.
+    /// Writes a file next to `setup.toml`.
     pub fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {
         let path = self.folder.path().join(name);
         std::fs::write(&path, bytes).expect("writes a file");
         path
     }
 
-    /// A file that a run wrote.
+    /// Reads a file that a run wrote.
     #[track_caller]
     pub fn read(&self, name: &str) -> String {
         let path = self.folder.path().join(name);
@@ -85,7 +86,7 @@ impl Story {
             .to_owned()
     }
 
-    /// Sets, or with "" takes away, a variable of the runs.
+    /// Sets an environment variable of the runs, or removes it if the value is "".
     pub fn set(&mut self, name: &'static str, value: &str) {
         self.environment.retain(|(known, _)| *known != name);
         if !value.is_empty() {
@@ -93,7 +94,7 @@ impl Story {
         }
     }
 
-    /// One verb with `--json`, to its end.
+    /// Runs one command with `--json` until it ends.
     pub fn run(&self, arguments: &[&str]) -> Ran {
         let with_json: Vec<&str> = arguments.iter().copied().chain(["--json"]).collect();
         let mut ran = self.run_for_people(&with_json);
@@ -103,7 +104,7 @@ impl Story {
         ran
     }
 
-    /// One verb as a person runs it.
+    /// Runs one command with text output, as a person does.
     pub fn run_for_people(&self, arguments: &[&str]) -> Ran {
         ended(
             self.command(arguments).output().expect("runs the binary"),
@@ -111,19 +112,19 @@ impl Story {
         )
     }
 
-    /// A verb that is running; the story ends it or waits for it.
+    /// Starts a command; the test stops it or waits for it.
     pub fn start(&self, arguments: &[&str]) -> Child {
         let mut command = self.command(arguments);
         let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());
         command.spawn().expect("starts the binary")
     }
 
-    /// The end of a started verb.
+    /// Waits for the end of a started command.
     pub fn wait(&self, child: Child) -> Ran {
         ended(child.wait_with_output().expect("waits"), &self.secrets())
     }
 
-    /// One verb with this on its standard input.
+    /// Runs one command with this standard input.
     pub fn run_with_input(&self, arguments: &[&str], input: &str) -> Ran {
         let mut command = self.command(arguments);
         command
@@ -151,26 +152,27 @@ impl Story {
         command
     }
 
-    /// What no output may show.
+    /// Values that must not appear in any output.
     fn secrets(&self) -> Vec<String> {
-        let kept = self.environment.iter();
+        let variables = self.environment.iter();
         let secrets = ["ROLLCALL_OKTA_TOKEN", "ROLLCALL_EVENT_HOOK_SECRET"];
-        kept.filter(|(name, _)| secrets.contains(name))
+        variables.filter(|(name, _)| secrets.contains(name))
             .map(|(_, value)| value.clone())
             .collect()
     }
 
-    /// `apply`, with our token for Okta in the file `token`.
+    /// Runs `apply`, with our token for Okta in the file `token`.
     pub fn apply(&self) -> Ran {
         self.run(&["apply", "--yes", "--token-file", "token"])
     }
 
-    /// `apply` once more after the clicks: our server notes who came in the background, so it may have to look twice.
+    /// Runs `apply` after the manual steps: the server records requests in the background, so it
+    /// may have to check twice.
     pub fn apply_after_clicks(&self) -> Ran {
         self.run(&["apply", "--yes", "--token-file", "token", "--wait", "15m"])
     }
 
-    /// What the admin types into the app's form, by what it is called there.
+    /// Returns the value that the admin types into the token field of the app's form.
     pub fn typed_token(&self, app: &str) -> String {
         let token = self.read("token");
         match self.okta.org().apps[app].name.as_str() {
@@ -180,7 +182,7 @@ impl Story {
         }
     }
 
-    /// All the clicks, as the instructions say.
+    /// Does all manual steps of the instructions.
     pub async fn click(&self, app: &str) {
         let token = self.typed_token(app);
         let typed = Typed {
@@ -190,7 +192,7 @@ impl Story {
         self.okta.click_through(app, typed).await.expect("connects");
     }
 
-    /// What there is in the org, without the ids that differ from run to run.
+    /// Returns the state of the org, without the ids that differ between runs.
     pub fn shape(&self) -> Value {
         let org = self.okta.org();
         let apps = org.apps.values().map(|app| {
@@ -213,13 +215,14 @@ impl Story {
         json!({ "apps": apps.collect::<Vec<_>>(), "hooks": hooks.collect::<Vec<_>>() })
     }
 
-    /// How many tokens of this tenant Okta could have from `setup`.
+    /// Returns the number of tokens of this tenant that `setup` could have given to Okta.
     pub fn live_tokens(&self) -> i64 {
         let sql = "SELECT count(*) AS n FROM tokens WHERE name = 'okta-setup' AND revoked IS NULL";
         self.count(sql)
     }
 
-    /// How many rows of this tenant a `SELECT count(*) AS n FROM .. WHERE ..` finds.
+    /// Returns the number of this tenant's rows that a `SELECT count(*) AS n FROM .. WHERE ..`
+    /// finds.
     pub fn count(&self, sql: &str) -> i64 {
         let tenant = format!(
             "(SELECT id FROM tenants WHERE name = '{}')",
@@ -230,7 +233,7 @@ impl Story {
             .count(&format!("{sql} AND tenant_id = {tenant}"))
     }
 
-    // As an admin of the org, by its API.
+    // Actions of an admin of the org, through its API.
 
     pub async fn okta_api(&self, method: Method, path: &str, body: Option<Value>) -> (u16, Value) {
         let http = reqwest::Client::builder()
@@ -253,7 +256,8 @@ impl Story {
         )
     }
 
-    /// An app made and connected without `setup`: a template (dialect B) or one of SAML (dialect A).
+    /// Returns an app created and connected without `setup`: a template (dialect B) or a SAML app
+    /// (dialect A).
     pub async fn connected_app(&self, name: Option<&str>) -> String {
         let body = match name {
             Some(name) => json!({ "name": name, "label": "By hand", "signOnMode": "SAML_2_0" }),
@@ -267,7 +271,7 @@ impl Story {
         let typed = Typed {
             base_url: &self.app.base_url(),
             token: match name {
-                // As typed, with the word.
+                // As typed, with the scheme.
                 Some("scim2headerauth") => credentials,
                 _ => credentials.trim_start_matches("Bearer "),
             },
@@ -276,7 +280,7 @@ impl Story {
         id
     }
 
-    /// The SCIM client of this tenant.
+    /// Returns the SCIM client of this tenant.
     pub fn ours(&self) -> &Client {
         &self.app.client
     }
@@ -306,7 +310,7 @@ impl Ran {
         self
     }
 
-    /// Checks the end and that its message holds this.
+    /// Checks the exit code, and that the message contains this.
     #[track_caller]
     pub fn expect_message(self, code: i32, part: &str) -> Self {
         let ran = self.expect(code);
@@ -315,18 +319,18 @@ impl Ran {
         ran
     }
 
-    /// What the verb has to say beside the common.
+    /// Returns a member specific to the command.
     pub fn more(&self, name: &str) -> Value {
         self.json["more"][name].clone()
     }
 
-    /// How many changes of this step it shows.
+    /// Returns the number of changes that it lists for this step.
     pub fn changes_of(&self, step: &str) -> usize {
         let changes = self.json["changes"].as_array().into_iter().flatten();
         changes.filter(|change| change["step"] == step).count()
     }
 
-    /// What was found about this.
+    /// Returns the finding about this subject.
     #[track_caller]
     pub fn finding(&self, level: &str, about: &str) -> String {
         let findings = self.json["findings"].as_array().expect("findings");

@@ -1,5 +1,5 @@
-//! The terminal session of docs/okta.md: told here as a story, and held to what the page shows, so that the page says
-//! what is really printed.
+//! The terminal session of docs/okta.md: run here and compared with the page, so that the page
+//! shows the real output.
 
 use crate::fake_okta::Typed;
 use crate::harness::both;
@@ -8,7 +8,7 @@ use super::story::Story;
 
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/okta.md");
 
-const WISH: &str = r#"[app]
+const SETUP: &str = r#"[app]
 label = "Rollcall"
 
 [assign]
@@ -19,13 +19,13 @@ group = "Engineering (pushed)"
 target = "Engineering"
 "#;
 
-both!(the_session_of_the_page, |app| async move {
+both!(the_documented_session_matches_the_output, |app| async move {
     let story = Story::new(app);
     let ada = story.okta.hire("ada@acme.example");
     story.okta.hire("test@acme.example");
     story.okta.group("Engineering", &[&ada]);
     story.okta.group("Engineering (pushed)", &[&ada]);
-    story.wish(WISH);
+    story.write_setup(SETUP);
     let before = story.okta.snapshot();
     let mut session = Session {
         story: &story,
@@ -78,7 +78,7 @@ both!(the_session_of_the_page, |app| async move {
     }
 });
 
-/// Commands and what they printed, with the names of the page in place of those of this run.
+/// Commands and their output, with the page's names instead of those of this run.
 struct Session<'s> {
     story: &'s Story,
     text: String,
@@ -111,7 +111,7 @@ impl Session<'_> {
                 "setup: default @",
             );
         let mut lines = String::new();
-        // Whether there is something to wait for depends on who is quicker.
+        // The timing decides whether there is something to wait for.
         let lines_shown = replaced
             .lines()
             .filter(|line| !line.starts_with("waiting: "));
@@ -124,7 +124,7 @@ impl Session<'_> {
     }
 }
 
-/// An id, a token or a time is another one in each run.
+/// Ids, tokens and times differ in each run.
 fn word(text: &str) -> String {
     let bare = text.trim_matches(|letter: char| "(),.;:`".contains(letter));
     if let Some((_, rest)) = bare.split_once("/instance/") {

@@ -1,11 +1,11 @@
-//! What a resource is made of (RFC 7643 sections 2 to 4).
+//! The structure of a resource (RFC 7643 sections 2 to 4).
 
 use serde_json::{Value, json};
 
 use crate::harness::sample::{ENTERPRISE, GROUP, USER};
 use crate::harness::{both, id, texts, with_query};
 
-/// A user of these attributes beside what is required.
+/// Returns a user with these attributes in addition to the required ones.
 fn user(name: &str, more: &Value) -> Value {
     let mut body = json!({ "schemas": [USER], "userName": name });
     let members = body.as_object_mut().unwrap();
@@ -35,7 +35,7 @@ both!(names_ignore_case_and_order, |app| async move {
 });
 
 // R7643-3.1-01, R7643-3.1-02, R7643-3.1-03, R7643-3.1-06, R7643-3.1-07, R7643-3.1-08, R7643-3.1-11, R7644-3.3-01, R7644-3.3-05
-both!(what_every_resource_has, |app| async move {
+both!(every_resource_has_the_common_attributes, |app| async move {
     let echo = json!({ "id": "mine", "meta": { "resourceType": "Group", "created": "2001-01-01T00:00:00Z", "version": "W/\"99\"" } });
     let reply = app.post("/Users", &user("ada", &echo)).await;
     let location = reply.header("location").to_owned();
@@ -57,7 +57,7 @@ both!(what_every_resource_has, |app| async move {
         "{location}"
     );
 
-    // The id is exact, belongs to one resource of all types, and is always shown.
+    // The id is case-exact, belongs to one resource across all types, and is always returned.
     let path = format!("/Users/{own}");
     app.get(&path.to_uppercase().replace("/USERS", "/Users"))
         .await
@@ -79,7 +79,7 @@ both!(what_every_resource_has, |app| async move {
 });
 
 // R7643-3.1-04, R7643-3.1-05
-both!(an_external_id_belongs_to_its_domain, |app| async move {
+both!(an_external_id_matches_only_within_its_tenant, |app| async move {
     let neighbour = app.neighbour().await;
     let external = json!({ "externalId": "701984" });
     for name in ["ada", "eve"] {
@@ -102,7 +102,7 @@ both!(an_external_id_belongs_to_its_domain, |app| async move {
 });
 
 // R7643-2.5-01, R7643-2.5-02, R7643-2.5-03
-both!(nothing_is_written_in_three_ways, |app| async move {
+both!(null_empty_and_absent_are_equivalent, |app| async move {
     let empty = json!({ "nickName": null, "roles": [], "name": { "givenName": null } });
     let made = app.post("/Users", &user("ada", &empty)).await.expect(201);
     for name in ["nickName", "roles", "name", "title"] {
@@ -127,7 +127,7 @@ both!(nothing_is_written_in_three_ways, |app| async move {
 });
 
 // R7643-2.4-01, R7643-2.4-02, R7643-2.4-03, R7643-2.4-05, R7643-2.4-06
-both!(several_values, |app| async move {
+both!(multi_valued_attributes_follow_the_rules, |app| async move {
     let mails = json!({ "emails": [
         { "value": "ada@example.com", "type": "work", "primary": true },
         { "value": "ada@example.com", "type": "work" },
@@ -146,7 +146,7 @@ both!(several_values, |app| async move {
     ] {
         assert_eq!(app.find_users(filter).await, ["ada"], "{filter}");
     }
-    // `display` says nothing that the service needs, so a client may change it.
+    // `display` carries no information that the service needs, so a client may change it.
     let path = format!("/Users/{}", id(&made));
     let rename = json!([{ "op": "replace", "path": "emails[type eq \"home\"].display", "value": "At home" }]);
     let renamed = app.edit(&path, rename).await.expect(200);
@@ -163,7 +163,7 @@ both!(several_values, |app| async move {
 });
 
 // R7643-2.4-04, R7643-4.1.2-01, R7643-4.1.2-02, R7643-4.1.2-03, R7643-4.1.2-08, R7643-4.1.1-03, R7643-4.1.1-05, R7643-4.1.1-06
-both!(values_get_their_canonical_form, |app| async move {
+both!(values_are_stored_in_canonical_form, |app| async move {
     let values = json!({
         "emails": [{ "value": "Ada.Byron+x@EXAMPLE.Com" }],
         "phoneNumbers": [{ "value": "tel:+44-20-1234" }, { "value": "extension 7, ask for Ada" }],
@@ -192,7 +192,7 @@ both!(values_get_their_canonical_form, |app| async move {
     ] {
         assert_eq!(app.find_users(filter).await, ["ada"], "{filter}");
     }
-    // By PATCH too, and what is canonical already is no change.
+    // By PATCH too, and a canonical value is no change.
     let path = format!("/Users/{}", id(&made));
     let same = json!([{ "op": "add", "path": "emails", "value": [{ "value": "Ada.Byron+x@Example.COM" }] }]);
     assert_eq!(app.edit(&path, same).await.expect(200), made);
@@ -202,7 +202,7 @@ both!(values_get_their_canonical_form, |app| async move {
 });
 
 // R7643-4.1.1-01, R7643-4.1.1-02, R7644-5-01, R7644-7.8-01, R7644-3.4.2.2-35
-both!(user_names_are_compared_prepared, |app| async move {
+both!(user_names_are_compared_after_preparation, |app| async move {
     for missing in [
         json!({ "schemas": [USER] }),
         user("", &json!({})),
@@ -246,7 +246,7 @@ both!(user_names_are_compared_prepared, |app| async move {
 });
 
 // R7643-4.1.1-08, R7643-4.1.1-11, R7644-3.3-11, R7643-7-06, R7644-3.4.2.2-36
-both!(a_password_is_never_shown, |app| async move {
+both!(a_password_is_never_returned, |app| async move {
     let secret = "q7#Lm2xz secret";
     let body = user("ada", &json!({ "password": secret }));
     let select = |path: &str| with_query(path, &[("attributes", "password,userName")]);
@@ -276,9 +276,9 @@ both!(a_password_is_never_shown, |app| async move {
 });
 
 // R7643-4.1.2-05, R7643-4.1.2-06, R7643-4.2-04, R7643-4.2-05, R7643-2.3.7-02, R7643-2.4-07, R7644-3.3-02
-both!(memberships_are_shown_on_both_sides, |app| async move {
-    let wish = json!({ "groups": [{ "value": "nowhere" }] });
-    let ada = app.post("/Users", &user("ada", &wish)).await.expect(201);
+both!(memberships_appear_on_both_sides, |app| async move {
+    let ignored = json!({ "groups": [{ "value": "nowhere" }] });
+    let ada = app.post("/Users", &user("ada", &ignored)).await.expect(201);
     let inner = app.create_group("Inner", &[id(&ada)]).await;
     let outer = app.create_group("Outer", &[id(&inner)]).await;
     let path = format!("/Users/{}", id(&ada));
@@ -289,7 +289,7 @@ both!(memberships_are_shown_on_both_sides, |app| async move {
         )
         .await;
     refused.expect_error(400, "mutability");
-    let ada = app.put(&path, &user("ada", &wish)).await.expect(200);
+    let ada = app.put(&path, &user("ada", &ignored)).await.expect(200);
     let mut groups = ada["groups"].as_array().unwrap().clone();
     groups.sort_by_key(|group| group["type"].to_string());
     assert_eq!(texts(&groups, "type"), ["direct", "indirect"]);
@@ -303,7 +303,7 @@ both!(memberships_are_shown_on_both_sides, |app| async move {
         let path = url.strip_prefix(app.base_url().as_str()).unwrap();
         let found = app.get(path).await.expect(200);
         assert_eq!(found["id"], reference["value"], "{url}");
-        // The version in a URI says nothing of what it names.
+        // The version in a URI does not affect the resource that it names.
         let other = url.replace("/scim/v2/", "/scim/");
         assert_ne!(&other, url);
         for url in [url, &other] {
@@ -318,7 +318,7 @@ both!(memberships_are_shown_on_both_sides, |app| async move {
             assert!(found > 0, "{url}");
         }
     }
-    // By such a URI a member can be removed as well.
+    // Such a URI can also remove a member.
     let path = format!("/Groups/{}", id(&outer));
     let url = members[1]["$ref"].as_str().unwrap();
     let remove = json!([{ "op": "remove", "path": format!("members[$ref eq \"{url}\"]") }]);
@@ -327,7 +327,7 @@ both!(memberships_are_shown_on_both_sides, |app| async move {
 });
 
 // R7643-4.2-01, R7643-4.2-02, R7643-4.2-06, R7643-4.3-01, R7643-4.3-02, R7643-3.3-01, R7643-3-04
-both!(groups_and_the_enterprise_extension, |app| async move {
+both!(groups_and_the_enterprise_extension_follow_the_schema, |app| async move {
     for nameless in [
         json!({ "schemas": [GROUP] }),
         json!({ "schemas": [GROUP], "displayName": " " }),
@@ -373,7 +373,7 @@ both!(groups_and_the_enterprise_extension, |app| async move {
 });
 
 // R7643-2.3-01, R7643-2.3.4-01, R7643-2.3.6-01, R7643-2.3.6-02
-both!(types_hold_over_http, |app| async move {
+both!(attribute_types_are_enforced_over_http, |app| async move {
     for (name, wrong) in [
         ("active", json!("yes")),
         ("active", json!(2)),
@@ -400,7 +400,7 @@ both!(types_hold_over_http, |app| async move {
 });
 
 // R7643-3.3-02, R7643-3-01, R7643-3-02, R7643-3-03, R7643-3-05, R7643-3-06
-both!(schemas_say_what_is_there, |app| async move {
+both!(schemas_lists_the_extensions_present, |app| async move {
     let strict = app.strict().await;
     let department = json!({ "department": "Looms" });
     for (number, (schemas, container, strictly)) in [
@@ -435,7 +435,7 @@ both!(schemas_say_what_is_there, |app| async move {
             _ => drop(reply.expect_error(400, "invalidSyntax")),
         }
     }
-    // The endpoint says what it is, whatever the list says.
+    // The endpoint determines the type, whatever the list of schemas says.
     let group = json!({ "schemas": [GROUP], "userName": "x" });
     let made = app.post("/Users", &group).await.expect(201);
     assert_eq!(made["schemas"], json!([USER]));

@@ -7,7 +7,7 @@ use crate::harness::sample::{ENTERPRISE, USER};
 use crate::harness::{SCIM, both, id, member_ids, sample, texts, together};
 
 // R7644-3.1-01, R7644-3.2-01, R7644-3.2-02, R7644-3.2-03, R7644-3.2-04, R7644-3.2-05, R7644-3.3-06, R7644-3.8-06, R7644-3.13-01, R7644-3.13-02
-both!(endpoints_and_what_is_none, |app| async move {
+both!(endpoints_support_only_their_methods, |app| async move {
     let ada = app.create_user("ada@example.com").await;
     let path = format!("/Users/{}", id(&ada));
     for (method, path) in [
@@ -31,7 +31,7 @@ both!(endpoints_and_what_is_none, |app| async move {
     for other in ["/scim/v1/Users", "/scim/v3/Users", "/v2/Users", "/Users"] {
         site.get(other).await.expect_error(404, "");
     }
-    // PUT never creates.
+    // PUT never creates a resource.
     let body = sample::user("eve@example.com");
     let unknown = "/Users/01890000-0000-7000-8000-000000000000";
     app.put(unknown, &body).await.expect_error(404, "");
@@ -44,7 +44,7 @@ both!(endpoints_and_what_is_none, |app| async move {
 
 // R7644-3.4.2.2-37
 both!(
-    parameters_of_lists_are_ignored_elsewhere,
+    list_parameters_are_ignored_elsewhere,
     |app| async move {
         let ada = app.create_user("ada@example.com").await;
         assert_eq!(app.get("/Users?foo&bar").await.page().total, 1);
@@ -57,7 +57,7 @@ both!(
 );
 
 // R7644-3.3-04, R7644-3.3-05, R7644-3.3-07, R7644-3.3-09, R7644-3.3-12
-both!(creates_that_compete, |app| async move {
+both!(competing_creates_conflict, |app| async move {
     let body = sample::user("ada@example.com");
     let creates = (0..8).map(|_| {
         let (client, body) = (app.client.clone(), body.clone());
@@ -73,13 +73,13 @@ both!(creates_that_compete, |app| async move {
     app.post("/Users", &missing)
         .await
         .expect_error(400, "invalidValue");
-    // Members are immutable, and settable at the create.
+    // Members are immutable, but a create can set them.
     let group = app.create_group("Surveyors", &[id(&made[0].body)]).await;
     assert_eq!(member_ids(&group), [id(&made[0].body)]);
 });
 
 // R7644-3.1-02, R7644-3.5.1-01, R7644-3.5.1-02, R7644-3.5.1-03, R7644-3.5.1-04, R7644-3.5.1-07, R7644-3.5.1-10, L-09, L-17
-both!(a_put_is_the_whole_resource, |app| async move {
+both!(a_put_replaces_the_whole_resource, |app| async move {
     let strict = app.strict().await;
     for client in [&app, &strict] {
         let full = json!({
@@ -89,7 +89,7 @@ both!(a_put_is_the_whole_resource, |app| async move {
         });
         let made = client.post("/Users", &full).await.expect(201);
         let path = format!("/Users/{}", id(&made));
-        // As Okta sends it: all of it, with what only the service can set.
+        // As Okta sends it: the whole resource, including read-only attributes.
         let put = json!({
             "schemas": [USER], "id": "other", "meta": { "created": "2001-01-01T00:00:00Z" }, "groups": [{ "value": "x" }],
             "userName": "ada.k", "nickName": null, "emails": [{ "value": "c@example.com" }], "password": "other"
@@ -104,13 +104,13 @@ both!(a_put_is_the_whole_resource, |app| async move {
         for gone in ["nickName", "title", ENTERPRISE] {
             assert!(after.get(gone).is_none(), "{gone}: {after}");
         }
-        // The answer is a body for the next PUT, and changes nothing.
+        // The response is a valid body for the next PUT, which changes nothing.
         assert_eq!(client.put(&path, &after).await.expect(200), after);
     }
 });
 
 // R7644-3.5.1-06, R7644-3.5.1-08, R7644-3.2-01
-both!(puts_that_are_refused, |app| async move {
+both!(invalid_puts_are_rejected, |app| async move {
     let ada = app.create_user("ada@example.com").await;
     app.create_user("eve@example.com").await;
     let path = format!("/Users/{}", id(&ada));
@@ -131,7 +131,7 @@ both!(puts_that_are_refused, |app| async move {
 });
 
 // R7644-3.8-01, R7644-3.8-07, R7644-3.3-08
-both!(bodies_are_one_json_object_in_utf_8, |app| async move {
+both!(a_body_must_be_one_json_object_in_utf_8, |app| async move {
     let strict = app.strict().await;
     for client in [&app, &strict] {
         let send = |bytes: &[u8]| {

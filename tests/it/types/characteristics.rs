@@ -1,12 +1,12 @@
-//! What a schema file says of an attribute holds.
+//! The characteristics of attributes in a schema file are enforced.
 
 use serde_json::{Value, json};
 
 use super::{DESK, DEVICE, WARRANTY, device, seated};
 use crate::harness::{TestApp, both_typed, id, sample, together, with_query};
 
-/// A user with this desk: its path, and what was answered.
-async fn sit(app: &TestApp, user_name: &str, desk: Value) -> (String, Value) {
+/// Creates a user with this desk: returns its path and the response.
+async fn create_with_desk(app: &TestApp, user_name: &str, desk: Value) -> (String, Value) {
     let body = seated(user_name, desk);
     let created = app.post("/Users", &body).await.expect(201);
     (format!("/Users/{}", id(&created)), created)
@@ -42,17 +42,17 @@ both_typed!(a_value_has_the_type_of_its_attribute, |app| async move {
         "seat": 1, "height": 0.72, "joined": "2011-05-13T04:42:34.5+02:00", "photo": "AQ",
         "shared": true, "plan": "https://x.example/plan", "room": { "level": 3, "wing": "East" },
     });
-    let (_, created) = sit(&app, "ada@x.example", right.clone()).await;
+    let (_, created) = create_with_desk(&app, "ada@x.example", right.clone()).await;
     assert_eq!(created[DESK], right);
 });
 
 // R7643-2.3.1-01
 both_typed!(canonical_values_are_suggestions, |app| async move {
-    let (_, created) = sit(&app, "ada@x.example", json!({ "building": "Shed" })).await;
+    let (_, created) = create_with_desk(&app, "ada@x.example", json!({ "building": "Shed" })).await;
     assert_eq!(created[DESK]["building"], "Shed");
 });
 
-both_typed!(a_required_sub_attribute_is_demanded, |app| async move {
+both_typed!(a_required_sub_attribute_is_enforced, |app| async move {
     let body = seated("ada@x.example", json!({ "room": { "level": 3 } }));
     let refused = app.post("/Users", &body).await;
     let refused = refused.expect_error(400, "invalidValue");
@@ -65,20 +65,20 @@ both_typed!(a_required_sub_attribute_is_demanded, |app| async move {
 });
 
 // R7643-7-04, R7644-3.3-09
-both_typed!(read_only_immutable_and_write_only, |app| async move {
+both_typed!(mutability_is_enforced, |app| async move {
     let room = json!({ "wing": "East", "phone": "1234" });
-    let (path, created) = sit(
+    let (path, created) = create_with_desk(
         &app,
         "ada@x.example",
         json!({ "room": room, "pin": "9876" }),
     )
     .await;
-    // What the client cannot set is ignored.
+    // Attributes that the client cannot set are ignored.
     assert_eq!(created[DESK], json!({ "room": { "wing": "East" } }));
     let refused = set(&app, &path, "room.phone", json!("1")).await;
     refused.expect_error(400, "mutability");
 
-    // Immutable: set at its first assignment, then it stays.
+    // Immutable: the first assignment sets it, later ones do not change it.
     let first = "2024-01-01T00:00:00Z";
     let joined = set(&app, &path, "joined", json!(first)).await.expect(200);
     assert_eq!(joined[DESK]["joined"], first);
@@ -100,9 +100,9 @@ both_typed!(read_only_immutable_and_write_only, |app| async move {
 });
 
 // R7643-7-06
-both_typed!(a_secret_never_leaves, |app| async move {
+both_typed!(a_secret_is_never_returned, |app| async move {
     let secrets = json!({ "seat": 1, "pin": "leak-pin", "note": "leak-note" });
-    let (path, created) = sit(&app, "ada@x.example", secrets).await;
+    let (path, created) = create_with_desk(&app, "ada@x.example", secrets).await;
     let named = with_query(
         &path,
         &[("attributes", &format!("{DESK}:note,{DESK}:pin,{DESK}:seat"))],
@@ -139,14 +139,15 @@ both_typed!(a_secret_never_leaves, |app| async move {
             app.get(&query).await.expect_error(400, "invalidFilter");
         }
     }
-    // Nor does a change tell it, nor the log; and what may only be written is not even kept.
+    // The change feed and the log do not contain it either, and a write-only value is not even
+    // stored.
     app.delete(&path).await.expect(204);
-    let told = app
+    let returned = app
         .database
         .count("SELECT count(*) AS n FROM changes WHERE payload LIKE '%leak%'");
-    assert_eq!(told, 0);
+    assert_eq!(returned, 0);
     assert!(!app.server.log().contains("leak"));
-    let (_, bob) = sit(
+    let (_, bob) = create_with_desk(
         &app,
         "bob@x.example",
         json!({ "pin": "leak-pin", "note": "kept" }),
@@ -161,8 +162,8 @@ both_typed!(a_secret_never_leaves, |app| async move {
     assert_eq!((count("leak-pin"), count("kept")), (0, 1));
 });
 
-both_typed!(a_change_of_a_secret_is_a_change, |app| async move {
-    let (path, created) = sit(&app, "ada@x.example", json!({ "note": "one" })).await;
+both_typed!(changing_a_secret_is_a_change, |app| async move {
+    let (path, created) = create_with_desk(&app, "ada@x.example", json!({ "note": "one" })).await;
     let same = set(&app, &path, "note", json!("one")).await.expect(200);
     assert_eq!(same["meta"]["version"], created["meta"]["version"]);
     let other = set(&app, &path, "note", json!("two")).await.expect(200);
@@ -170,27 +171,27 @@ both_typed!(a_change_of_a_secret_is_a_change, |app| async move {
 });
 
 // R7643-7-05
-both_typed!(what_is_returned_on_request, |app| async move {
-    let (path, created) = sit(
+both_typed!(request_attributes_are_returned_only_on_request, |app| async move {
+    let (path, created) = create_with_desk(
         &app,
         "ada@x.example",
         json!({ "remarks": "tall", "seat": 1 }),
     )
     .await;
-    // To the write that names it, and to the query that asks for it.
+    // Returned to the write that names it, and to the query that asks for it.
     assert_eq!(created[DESK]["remarks"], "tall");
     let silent = set(&app, &path, "seat", json!(2)).await.expect(200);
     assert_eq!(silent[DESK], json!({ "seat": 2 }));
-    let told = set(&app, &path, "remarks", json!("small"))
+    let returned = set(&app, &path, "remarks", json!("small"))
         .await
         .expect(200);
-    assert_eq!(told[DESK], json!({ "seat": 2, "remarks": "small" }));
+    assert_eq!(returned[DESK], json!({ "seat": 2, "remarks": "small" }));
     let edit = json!([{ "op": "add", "value": { DESK: { "remarks": "blue" } } }]);
-    let told = app.edit(&path, edit).await.expect(200);
-    assert_eq!(told[DESK]["remarks"], "blue");
+    let returned = app.edit(&path, edit).await.expect(200);
+    assert_eq!(returned[DESK]["remarks"], "blue");
     let body = seated("ada@x.example", json!({ "remarks": "red" }));
-    let told = app.put(&path, &body).await.expect(200);
-    assert_eq!(told[DESK], json!({ "remarks": "red" }));
+    let returned = app.put(&path, &body).await.expect(200);
+    assert_eq!(returned[DESK], json!({ "remarks": "red" }));
 
     assert!(app.get(&path).await.expect(200).get(DESK).is_none());
     let listed = app.list("/Users", &[]).await;
@@ -198,19 +199,19 @@ both_typed!(what_is_returned_on_request, |app| async move {
     let asked = with_query(&path, &[("attributes", &format!("{DESK}:remarks"))]);
     assert_eq!(app.get(&asked).await.expect(200)[DESK]["remarks"], "red");
     let excluded = with_query(&path, &[("excludedAttributes", &format!("{DESK}:remarks"))]);
-    let told = app.put(&excluded, &body).await.expect(200);
-    assert!(told.get(DESK).is_none(), "{told}");
+    let returned = app.put(&excluded, &body).await.expect(200);
+    assert!(returned.get(DESK).is_none(), "{returned}");
 });
 
 // R7643-7-03
-both_typed!(case_counts_where_the_schema_says_so, |app| async move {
-    sit(
+both_typed!(case_exact_is_respected, |app| async move {
+    create_with_desk(
         &app,
         "ada@x.example",
         json!({ "badge": "b1", "building": "hq" }),
     )
     .await;
-    sit(&app, "bob@x.example", json!({ "badge": "B1" })).await;
+    create_with_desk(&app, "bob@x.example", json!({ "badge": "B1" })).await;
     let found = app.find_users(&format!("{DESK}:badge eq \"B1\"")).await;
     assert_eq!(found, ["bob@x.example"]);
     let found = app.find_users(&format!("{DESK}:building eq \"HQ\"")).await;
@@ -218,8 +219,8 @@ both_typed!(case_counts_where_the_schema_says_so, |app| async move {
 });
 
 // R7643-7-08
-both_typed!(a_unique_value_has_one_holder, |app| async move {
-    let (ada, created) = sit(&app, "ada@x.example", json!({ "badge": "B1" })).await;
+both_typed!(a_unique_value_has_one_owner, |app| async move {
+    let (ada, created) = create_with_desk(&app, "ada@x.example", json!({ "badge": "B1" })).await;
     let body = seated("bob@x.example", json!({ "badge": "B1" }));
     let refused = app.post("/Users", &body).await;
     let refused = refused.expect_error(409, "uniqueness");
@@ -234,24 +235,24 @@ both_typed!(a_unique_value_has_one_holder, |app| async move {
             .is_empty()
     );
 
-    let (bob, _) = sit(&app, "bob@x.example", json!({ "badge": "B2" })).await;
+    let (bob, _) = create_with_desk(&app, "bob@x.example", json!({ "badge": "B2" })).await;
     set(&app, &bob, "badge", json!("B1"))
         .await
         .expect_error(409, "uniqueness");
     let refused = app.put(&bob, &body).await;
     refused.expect_error(409, "uniqueness");
-    // Its own value is nobody else's.
+    // Its own value does not conflict with itself.
     set(&app, &bob, "seat", json!(3)).await.expect(200);
     set(&app, &ada, "badge", json!("B3")).await.expect(200);
     set(&app, &bob, "badge", json!("B1")).await.expect(200);
     app.delete(&bob).await.expect(204);
     set(&app, &ada, "badge", json!("B1")).await.expect(200);
-    // Another tenant is another world.
+    // Another tenant is independent.
     let neighbour = app.neighbour().await;
-    sit(&neighbour, "ada@x.example", json!({ "badge": "B1" })).await;
+    create_with_desk(&neighbour, "ada@x.example", json!({ "badge": "B1" })).await;
 });
 
-both_typed!(one_of_many_at_once_gets_the_value, |app| async move {
+both_typed!(one_of_many_concurrent_creates_gets_a_unique_value, |app| async move {
     let posts = (0..12).map(|number| {
         let client = app.client.clone();
         let body = seated(&format!("u{number}@x.example"), json!({ "badge": "B1" }));
@@ -262,7 +263,7 @@ both_typed!(one_of_many_at_once_gets_the_value, |app| async move {
     assert_eq!(statuses, [&[201][..], &[409; 11]].concat());
 });
 
-both_typed!(a_value_of_several_is_unique_among_all, |app| async move {
+both_typed!(a_multi_valued_attribute_is_unique_across_resources, |app| async move {
     let with_macs = |serial: &str, macs: &[&str]| {
         let mut body = device(serial);
         body["macs"] = macs
@@ -280,7 +281,7 @@ both_typed!(a_value_of_several_is_unique_among_all, |app| async move {
     app.post("/Devices", &with_macs("S2", &["ee:ff"]))
         .await
         .expect(201);
-    // Twice in one resource is once.
+    // The same value twice in one resource counts once.
     let mut twice = with_macs("S3", &["11:22"]);
     twice["macs"]
         .as_array_mut()
@@ -298,9 +299,9 @@ both_typed!(a_value_of_several_is_unique_among_all, |app| async move {
 });
 
 // R7643-2.5-01, R7643-2.5-02
-both_typed!(nothing_has_many_spellings, |app| async move {
+both_typed!(null_and_empty_values_are_absent, |app| async move {
     let desk = json!({ "building": null, "tags": [], "room": {}, "seat": 1 });
-    let (path, created) = sit(&app, "ada@x.example", desk).await;
+    let (path, created) = create_with_desk(&app, "ada@x.example", desk).await;
     assert_eq!(created[DESK], json!({ "seat": 1 }));
     assert!(app.find_users(&format!("{DESK}:tags pr")).await.is_empty());
     let left = set(&app, &path, "seat", Value::Null).await.expect(200);

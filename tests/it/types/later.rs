@@ -1,4 +1,4 @@
-//! The configuration changes over data that is there already.
+//! Changes of the configuration when data exists already.
 
 use std::path::PathBuf;
 
@@ -10,7 +10,7 @@ use crate::harness::{Database, Server, both_alone, id, sample};
 
 const URN: &str = "urn:x:E";
 
-/// A folder with a schema file and configuration files that use it in several ways.
+/// A directory with a schema file, and configuration files that use it in several ways.
 struct Settings(TempDir);
 
 impl Settings {
@@ -57,7 +57,7 @@ async fn found(server: &Server, filter: &str) -> usize {
     server.admin().find_users(&filter).await.len()
 }
 
-both_alone!(an_index_is_made_of_what_was_there, |database| async move {
+both_alone!(an_index_includes_existing_data, |database| async move {
     let settings = Settings::new();
     {
         let server = Server::start(&database);
@@ -73,7 +73,7 @@ both_alone!(an_index_is_made_of_what_was_there, |database| async move {
         let server = settings.start(&database, "plain.json", indexed);
         assert_eq!(found(&server, "team eq \"RED\"").await, 7, "{indexed}");
         assert_eq!(found(&server, "rank ge 5").await, 2, "{indexed}");
-        // What is written meanwhile is found later, under whatever index.
+        // Writes made meanwhile are found later, with any index.
         let body = member("ada@x.example", json!({ "team": "Blue" }));
         let ada = server.admin().post("/Users", &body).await.expect(201);
         assert_eq!(found(&server, "team eq \"blue\"").await, 1);
@@ -90,7 +90,7 @@ both_alone!(an_index_is_made_of_what_was_there, |database| async move {
 });
 
 both_alone!(
-    an_index_is_made_of_lists_in_sub_attributes,
+    an_index_includes_lists_in_sub_attributes,
     |database| async move {
         let folder = TempDir::new().unwrap();
         let schema = json!({ "id": URN, "name": "E", "attributes": [
@@ -139,7 +139,7 @@ both_alone!(
 );
 
 both_alone!(
-    an_interrupted_index_is_gone_on_with,
+    an_interrupted_index_is_resumed,
     |database| async move {
         let settings = Settings::new();
         let mut ids = Vec::new();
@@ -169,7 +169,7 @@ both_alone!(
     }
 );
 
-both_alone!(values_that_should_have_been_unique, |database| async move {
+both_alone!(existing_duplicates_block_uniqueness, |database| async move {
     let settings = Settings::new();
     let mut ids = Vec::new();
     {
@@ -195,7 +195,7 @@ both_alone!(values_that_should_have_been_unique, |database| async move {
     );
     assert!(ids.iter().any(|id| said.contains(id.as_str())), "{said}");
     {
-        // The way back is open, and so is the way out.
+        // The old configuration still starts, and the duplicate can be corrected.
         let server = settings.start(&database, "plain.json", "");
         let path = format!("/Users/{}", ids[1]);
         let body = member("bob@x.example", json!({ "code": "C2" }));
@@ -221,11 +221,11 @@ both_alone!(
             let refused = node.admin().post("/Users", &body).await;
             refused.expect_error(503, "");
             assert_eq!(node.admin().site().get("/readyz").await.status, 503);
-            // What is there can be read.
+            // Existing data can be read.
             let path = format!("/Users/{}", id(&ada));
             node.admin().get(&path).await.expect(200);
         }
-        // Also in a tenant that such a node makes.
+        // Also in a tenant that such a node creates.
         let tenant = json!({ "name": "late" });
         let made = old.admin().site().post("/admin/v1/tenants", &tenant).await;
         assert_eq!(made.status, 201);
@@ -247,7 +247,7 @@ both_alone!(
 );
 
 both_alone!(
-    an_extension_that_is_no_longer_declared,
+    an_undeclared_extension_remains_readable,
     |database| async move {
         let desk = json!({ "building": "HQ", "seat": 3, "badge": "B1" });
         let path = {
@@ -261,17 +261,17 @@ both_alone!(
         let read = client.get(&path).await.expect(200);
         assert_eq!(read[DESK], desk);
         assert_eq!(read["schemas"], json!([sample::USER, DESK]));
-        // It is one more unknown extension: kept, shown, and written as a whole.
+        // It is another unknown extension: stored, returned, and replaced as a whole.
         let edit = json!([{ "op": "replace", "path": "title", "value": "Dr" }]);
         let patched = client.edit(&path, edit).await.expect(200);
         assert_eq!(patched[DESK], desk);
         let body = seated("ada@x.example", json!({ "seat": "none" }));
         let replaced = client.put(&path, &body).await.expect(200);
         assert_eq!(replaced[DESK], json!({ "seat": "none" }));
-        // And a user who never had it takes over nothing of its uniqueness.
+        // A user who never had it is not affected by its uniqueness.
         let body = seated("bob@x.example", json!({ "badge": "B1" }));
         client.post("/Users", &body).await.expect(201);
-        // Filters read it in the documents, as they read every extension that no schema describes.
+        // Filters read it in the documents, like every extension without a schema.
         let filter = format!("{DESK}:badge eq \"B1\"");
         assert_eq!(client.find_users(&filter).await, ["bob@x.example"]);
         client.delete(&path).await.expect(204);

@@ -1,4 +1,4 @@
-//! What is wrong in the tables or in a schema file stops the start, and is told with its place.
+//! A fault in the tables or in a schema file prevents the start, and is reported with its location.
 
 use std::path::Path;
 use std::process::Command;
@@ -6,8 +6,8 @@ use std::process::Command;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// Starts with this configuration and these files beside it; the complaint.
-fn complaint(config: &str, files: &[(&str, &str)]) -> String {
+/// Starts with this configuration and these files next to it; returns the error message.
+fn startup_error(config: &str, files: &[(&str, &str)]) -> String {
     let folder = TempDir::new().unwrap();
     let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
     write("rollcall.toml", config);
@@ -26,19 +26,19 @@ fn serve(folder: &Path) -> String {
         .output()
         .expect("runs the binary");
     assert_eq!(output.status.code(), Some(1), "{output:?}");
-    // It stopped before it touched a database.
+    // It stopped before it opened a database.
     assert!(!folder.join("never.sqlite").exists());
     String::from_utf8(output.stderr).unwrap()
 }
 
 fn check(config: &str, files: &[(&str, &str)], expected: &[&str]) {
-    let said = complaint(config, files);
+    let said = startup_error(config, files);
     for part in expected {
         assert!(said.contains(part), "{part:?} is not in: {said}");
     }
 }
 
-/// An extension of users in `e.json` with these attributes.
+/// Checks an extension of users in `e.json` with these attributes.
 fn check_attributes(attributes: Value, expected: &[&str]) {
     let schema = json!({ "id": "urn:x:E", "name": "E", "attributes": attributes });
     let mut expected = expected.to_vec();
@@ -54,7 +54,7 @@ const TYPE: &str =
 const ROBOT: &str = r#"{"id":"urn:x:Robot","name":"Robot","attributes":[{"name":"model"}]}"#;
 
 #[test]
-fn a_file_that_is_missing() {
+fn a_missing_file() {
     check(
         EXTENSION,
         &[],
@@ -68,13 +68,13 @@ fn a_file_that_is_missing() {
 }
 
 #[test]
-fn a_file_that_is_no_json() {
+fn a_file_that_is_not_json() {
     let broken = "{\n  \"id\": \"urn:x:E\",\n  \"name\": \"E\"\n  \"attributes\": []\n}";
     check(EXTENSION, &[("e.json", broken)], &["e.json", "line 4"]);
 }
 
 #[test]
-fn a_file_that_is_no_schema() {
+fn a_file_that_is_not_a_schema() {
     check(
         EXTENSION,
         &[("e.json", "{\"id\":\"urn:x:E\",\"name\":\"E\"}")],
@@ -90,7 +90,7 @@ fn an_attribute_with_a_bad_name() {
 }
 
 #[test]
-fn an_attribute_that_is_there_twice() {
+fn a_duplicate_attribute() {
     check_attributes(
         json!([{ "name": "a" }, { "name": "A" }]),
         &["\"A\"", "twice"],
@@ -131,13 +131,13 @@ fn an_attribute_of_an_unknown_type() {
 }
 
 #[test]
-fn a_characteristic_that_is_misspelt() {
+fn a_misspelled_characteristic() {
     check_attributes(json!([{ "name": "a", "caseexact": true }]), &["caseexact"]);
 }
 
 // R7643-2.3.6-02
 #[test]
-fn a_uniqueness_that_cannot_be() {
+fn an_unsupported_uniqueness() {
     for kind in ["binary", "boolean"] {
         check_attributes(
             json!([{ "name": "a", "type": kind, "uniqueness": "server" }]),
@@ -151,7 +151,7 @@ fn a_uniqueness_that_cannot_be() {
 }
 
 #[test]
-fn a_secret_that_would_be_shown() {
+fn a_secret_that_would_be_returned() {
     check_attributes(
         json!([{ "name": "a", "mutability": "writeOnly" }]),
         &["\"a\"", "never"],
@@ -177,7 +177,7 @@ fn a_reserved_name() {
 }
 
 #[test]
-fn an_attribute_that_rollcall_knows_in_another_shape() {
+fn an_attribute_of_the_core_with_another_type() {
     for attribute in [
         json!({ "name": "active", "type": "string" }),
         json!({ "name": "displayName", "multiValued": true }),
@@ -191,7 +191,7 @@ fn an_attribute_that_rollcall_knows_in_another_shape() {
 }
 
 #[test]
-fn a_resource_type_that_nobody_declared() {
+fn an_undeclared_resource_type() {
     let config = "[[extensions]]\nresource_type = \"Robot\"\nschema = \"e.json\"\n";
     check(
         config,
@@ -253,7 +253,7 @@ fn an_endpoint_of_scim_itself() {
 }
 
 #[test]
-fn an_urn_that_is_taken() {
+fn a_urn_in_use() {
     let user = ROBOT.replace("urn:x:Robot", "urn:ietf:params:scim:schemas:core:2.0:User");
     check(TYPE, &[("r.json", &user)], &["r.json", "core:2.0:User"]);
     let twice = format!("{EXTENSION}{EXTENSION}");
@@ -261,7 +261,7 @@ fn an_urn_that_is_taken() {
 }
 
 #[test]
-fn a_urn_that_is_none() {
+fn an_invalid_urn() {
     let schema = ROBOT.replace("urn:x:Robot", "Robot");
     check(TYPE, &[("r.json", &schema)], &["r.json", "URN"]);
     check(
@@ -272,13 +272,13 @@ fn a_urn_that_is_none() {
 }
 
 #[test]
-fn an_index_over_nothing() {
+fn an_index_of_an_unknown_attribute() {
     let config = format!("{TYPE}indexed = [\"maker\"]\n");
     check(&config, &[("r.json", ROBOT)], &["line 1", "\"maker\""]);
 }
 
 #[test]
-fn a_setting_that_there_is_not() {
+fn an_unknown_setting() {
     let config = format!("{TYPE}colour = \"red\"\n");
     check(&config, &[("r.json", ROBOT)], &["line 5", "colour"]);
     check(

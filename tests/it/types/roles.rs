@@ -23,8 +23,8 @@ async fn make(client: &Client, endpoint: &str, name: &str) -> Value {
     client.post(endpoint, &body).await.expect(201)
 }
 
-/// A user with these values.
-fn holder(user_name: &str, roles: Value, entitlements: Value) -> Value {
+/// Returns a user with these values.
+fn user_with(user_name: &str, roles: Value, entitlements: Value) -> Value {
     let mut user = sample::user(user_name);
     user["roles"] = roles;
     user["entitlements"] = entitlements;
@@ -41,7 +41,7 @@ async fn updates(app: &TestApp, user: &str) -> i64 {
     ))
 }
 
-both_typed!(okta_discovers_them_in_its_order, |app| async move {
+both_typed!(okta_can_discover_roles_in_its_order, |app| async move {
     // 1. The resource types, by the URNs that Okta looks for.
     let types = app.get("/ResourceTypes").await.page();
     let find = |name: &str| {
@@ -64,7 +64,7 @@ both_typed!(okta_discovers_them_in_its_order, |app| async move {
     let schemas = app.get("/Schemas").await.page().ids();
     assert_eq!(schemas.iter().filter(|urn| *urn == ENTITLEMENT).count(), 1);
     assert!(schemas.contains(&ROLE.to_owned()));
-    // 3. What is at the endpoints.
+    // 3. The resources at the endpoints.
     let seat = make(&app, "/Licenses", "Pro seat").await;
     let mut expected = seat.clone();
     for member in ["schemas", "meta"] {
@@ -78,8 +78,8 @@ both_typed!(okta_discovers_them_in_its_order, |app| async move {
     assert_eq!(app.list("/Entitlements", &[]).await.ids().len(), 0);
 });
 
-// The facts of Okta's entitlements suite.
-both_typed!(each_endpoint_has_pages_of_one, |app| async move {
+// The assertions of Okta's entitlements suite.
+both_typed!(each_endpoint_supports_pages_of_one, |app| async move {
     for endpoint in ["/Roles", "/Entitlements", "/Licenses"] {
         make(&app, endpoint, "One").await;
         make(&app, endpoint, "Two").await;
@@ -102,7 +102,7 @@ both_typed!(each_endpoint_has_pages_of_one, |app| async move {
     }
 });
 
-both_typed!(their_attributes_are_checked, |app| async move {
+both_typed!(role_attributes_are_validated, |app| async move {
     for (endpoint, urn) in [("/Roles", ROLE), ("/Licenses", ENTITLEMENT)] {
         let with = |description: String| json!({ "schemas": [urn], "displayName": "D", "description": description, "type": "Wrong" });
         let refused = app.post(endpoint, &with("é".repeat(1001))).await;
@@ -113,7 +113,7 @@ both_typed!(their_attributes_are_checked, |app| async move {
             .expect(201);
         let refused = app.post(endpoint, &json!({ "schemas": [urn] })).await;
         refused.expect_error(400, "invalidValue");
-        // The endpoint says what type it is.
+        // The endpoint determines the type.
         let expected = if urn == ROLE {
             Value::Null
         } else {
@@ -126,15 +126,15 @@ both_typed!(their_attributes_are_checked, |app| async move {
     }
 });
 
-both_typed!(users_are_given_them, |app| async move {
+both_typed!(users_can_be_assigned_roles, |app| async move {
     let auditor = make(&app, "/Roles", "Auditor").await;
     let seat = make(&app, "/Licenses", "Pro seat").await;
     let key = make(&app, "/Entitlements", "Key").await;
     let roles = json!([{ "value": id(&auditor), "display": "The auditor" }]);
     let seats = json!([{ "value": id(&seat), "type": "Entitlement" }, value(&key)]);
-    let body = holder("ada@x.example", roles.clone(), seats);
+    let body = user_with("ada@x.example", roles.clone(), seats);
     let created = app.post("/Users", &body).await.expect(201);
-    // A name that the client gives stays; what it leaves out is filled in, and the type is the true one.
+    // A name from the client is stored; missing members are filled in, and the type is corrected.
     assert_eq!(created["roles"], roles);
     let filled = json!([
         { "value": id(&seat), "display": "Pro seat", "type": "License" },
@@ -152,10 +152,10 @@ both_typed!(users_are_given_them, |app| async move {
     );
     assert_eq!(app.find_users(&filter).await, ["ada@x.example"]);
 
-    // The same again is no change; Okta takes a seat away by a PUT.
+    // Sending the same again is no change; Okta removes a license by a PUT.
     let same = app.put(&path, &body).await.expect(200);
     assert_eq!(same["meta"]["version"], created["meta"]["version"]);
-    let less = holder("ada@x.example", json!([]), json!([value(&key)]));
+    let less = user_with("ada@x.example", json!([]), json!([value(&key)]));
     let replaced = app.put(&path, &less).await.expect(200);
     assert!(replaced.get("roles").is_none());
     assert_eq!(replaced["entitlements"], json!([filled[1]]));
@@ -173,7 +173,7 @@ both_typed!(users_are_given_them, |app| async move {
     assert!(patched.get("entitlements").is_none());
 });
 
-both_typed!(what_is_not_there_is_left_out, |app| async move {
+both_typed!(unknown_roles_are_left_out, |app| async move {
     let auditor = make(&app, "/Roles", "Auditor").await;
     let seat = make(&app, "/Licenses", "Seat").await;
     let ada = app.create_user("bob@x.example").await;
@@ -183,17 +183,17 @@ both_typed!(what_is_not_there_is_left_out, |app| async move {
         value(&auditor), value(&auditor), value(&seat), value(&ada), value(&foreign),
         { "value": "gone" }, { "display": "nameless" }, { "value": id(&auditor).to_uppercase() },
     ]);
-    let body = holder("ada@x.example", dangling.clone(), json!([value(&auditor)]));
+    let body = user_with("ada@x.example", dangling.clone(), json!([value(&auditor)]));
     let created = app.post("/Users", &body).await.expect(201);
-    let kept = json!([{ "value": id(&auditor), "display": "Auditor" }]);
-    assert_eq!(created["roles"], kept);
+    let known = json!([{ "value": id(&auditor), "display": "Auditor" }]);
+    assert_eq!(created["roles"], known);
     assert!(created.get("entitlements").is_none());
     let path = format!("/Users/{}", id(&created));
     let same = app.put(&path, &body).await.expect(200);
     assert_eq!(same["meta"]["version"], created["meta"]["version"]);
     let edit = json!([{ "op": "replace", "path": "roles", "value": dangling }]);
     let same = app.edit(&path, edit).await.expect(200);
-    assert_eq!(same["roles"], kept);
+    assert_eq!(same["roles"], known);
     assert!(
         app.server
             .log()
@@ -201,7 +201,7 @@ both_typed!(what_is_not_there_is_left_out, |app| async move {
     );
 });
 
-both_typed!(what_is_deleted_is_taken_off_everybody, |app| async move {
+both_typed!(a_deleted_role_is_removed_from_every_user, |app| async move {
     let (auditor, clerk) = (
         make(&app, "/Roles", "Auditor").await,
         make(&app, "/Roles", "Clerk").await,
@@ -214,7 +214,7 @@ both_typed!(what_is_deleted_is_taken_off_everybody, |app| async move {
         } else {
             json!([value(&auditor), value(&clerk)])
         };
-        let body = holder(
+        let body = user_with(
             &format!("u{number}@x.example"),
             roles,
             json!([value(&seat)]),
@@ -251,13 +251,13 @@ both_typed!(what_is_deleted_is_taken_off_everybody, |app| async move {
 });
 
 both_typed!(
-    a_new_name_reaches_those_who_had_the_old_one,
+    a_renamed_role_is_updated_in_its_users,
     |app| async move {
         let auditor = make(&app, "/Roles", "Auditor").await;
         let own = json!([{ "value": id(&auditor), "display": "Own words" }]);
-        let body = holder("ada@x.example", own.clone(), json!([]));
+        let body = user_with("ada@x.example", own.clone(), json!([]));
         let ada = app.post("/Users", &body).await.expect(201);
-        let body = holder("bob@x.example", json!([value(&auditor)]), json!([]));
+        let body = user_with("bob@x.example", json!([value(&auditor)]), json!([]));
         let bob = app.post("/Users", &body).await.expect(201);
         let path = format!("/Roles/{}", id(&auditor));
         let edit = json!([{ "op": "replace", "path": "displayName", "value": "Reviewer" }]);
@@ -266,14 +266,14 @@ both_typed!(
         let renamed = app.user(id(&bob)).await;
         assert_eq!(renamed["roles"][0]["display"], "Reviewer");
         assert_eq!(updates(&app, id(&bob)).await, 1);
-        // A PUT without the name gives the new one, so it changes nothing.
+        // A PUT without the name stores the new one, so it changes nothing.
         let path = format!("/Users/{}", id(&bob));
         let same = app.put(&path, &body).await.expect(200);
         assert_eq!(same["meta"]["version"], renamed["meta"]["version"]);
     }
 );
 
-/// A folder with a configuration file and a list of roles.
+/// A directory with a configuration file and a list of roles.
 struct Settings(TempDir);
 
 impl Settings {
@@ -306,7 +306,7 @@ impl Settings {
         )
     }
 
-    /// `rollcall load` of this list: whether it was done, and what it said.
+    /// Runs `rollcall load` with this list: whether it succeeded, and its output.
     fn load(&self, database: &crate::harness::Database, list: &Value) -> (bool, String) {
         let file = self.0.path().join("roles.json");
         std::fs::write(&file, list.to_string()).unwrap();
@@ -324,11 +324,11 @@ impl Settings {
     }
 }
 
-both_alone!(an_operator_may_have_them_refused, |database| async move {
+both_alone!(unknown_roles_can_be_rejected, |database| async move {
     let server = Settings::new("unknown_roles = \"refuse\"").start(&database);
     let client = server.admin();
     let auditor = make(&client, "/Roles", "Auditor").await;
-    let body = holder(
+    let body = user_with(
         "ada@x.example",
         json!([value(&auditor), { "value": "gone" }]),
         json!([]),
@@ -341,9 +341,9 @@ both_alone!(an_operator_may_have_them_refused, |database| async move {
         "{detail}"
     );
     assert_eq!(client.list("/Users", &[]).await.total, 0);
-    // No type of entitlements is declared: they stay free values.
+    // No entitlement type is declared: the values remain unchecked.
     let free = json!([{ "value": "anything", "type": "x" }]);
-    let body = holder("ada@x.example", json!([value(&auditor)]), free.clone());
+    let body = user_with("ada@x.example", json!([value(&auditor)]), free.clone());
     let created = client.post("/Users", &body).await.expect(201);
     assert_eq!(created["entitlements"], free);
     let path = format!("/Users/{}", id(&created));
@@ -360,11 +360,11 @@ both_alone!(an_operator_may_have_them_refused, |database| async move {
 });
 
 both_alone!(
-    values_from_before_the_type_was_declared,
+    values_older_than_the_declaration_remain,
     |database| async move {
         let user = {
             let server = Server::start(&database);
-            let body = holder(
+            let body = user_with(
                 "ada@x.example",
                 json!([{ "value": "old" }]),
                 json!([{ "value": "free" }]),
@@ -374,7 +374,8 @@ both_alone!(
         assert_eq!(user["roles"], json!([{ "value": "old" }]));
         let server = Settings::new("unknown_roles = \"refuse\"").start(&database);
         let client = server.admin();
-        // They are found, and shown until the user is written; a write is not refused for their sake.
+        // Filters find them, and they are returned until the user is written; they do not cause a
+        // write to be rejected.
         assert_eq!(client.find_users("roles.value eq \"old\"").await.len(), 1);
         let path = format!("/Users/{}", id(&user));
         let edit = json!([{ "op": "replace", "path": "active", "value": false }]);
@@ -384,10 +385,10 @@ both_alone!(
     }
 );
 
-both_alone!(a_read_only_type_is_loaded, |database| async move {
+both_alone!(a_read_only_type_can_be_loaded, |database| async move {
     let settings = Settings::read_only();
     let role = |id: &str, name: &str| json!({ "id": id, "displayName": name });
-    // Before the first start, too.
+    // Also before the first start.
     let (done, said) = settings.load(
         &database,
         &json!([role("r-1", "Auditor"), role("r-2", "Clerk")]),
@@ -402,7 +403,7 @@ both_alone!(a_read_only_type_is_loaded, |database| async move {
     assert_eq!(listed.ids(), ["r-1", "r-2"]);
     assert_eq!(listed.resources[0]["meta"]["resourceType"], "Role");
 
-    // Clients read, and no more.
+    // Clients can only read.
     for (method, path) in [
         (Method::POST, "/Roles"),
         (Method::PUT, "/Roles/r-1"),
@@ -423,10 +424,10 @@ both_alone!(a_read_only_type_is_loaded, |database| async move {
 
     let roles = json!([{ "value": "r-1" }, { "value": "r-2" }]);
     let ada = client
-        .post("/Users", &holder("ada@x.example", roles, json!([])))
+        .post("/Users", &user_with("ada@x.example", roles, json!([])))
         .await
         .expect(201);
-    // While the service runs: one goes, one gets a new name, one comes.
+    // While the service runs: one is deleted, one renamed, one created.
     let next = json!({ "Resources": [role("r-3", "Boss"), role("r-2", "Scribe")] });
     let (done, said) = settings.load(&database, &next);
     assert!(
@@ -439,7 +440,7 @@ both_alone!(a_read_only_type_is_loaded, |database| async move {
         json!([{ "value": "r-2", "display": "Scribe" }])
     );
     assert_eq!(client.list("/Roles", &[]).await.total, 2);
-    // The same again leaves no trace.
+    // Loading the same again changes nothing.
     let changes = database.count("SELECT count(*) AS n FROM changes");
     let (done, said) = settings.load(&database, &next);
     assert!(done && said.ends_with("2 as before\n"), "{said}");
@@ -448,14 +449,14 @@ both_alone!(a_read_only_type_is_loaded, |database| async move {
 });
 
 both_alone!(
-    a_role_that_many_have_is_taken_off_them_all,
+    a_deleted_role_is_removed_from_many_users,
     |database| async move {
         const MANY: i64 = 1_234;
         let settings = Settings::read_only();
         let role = json!([{ "id": "r-1", "displayName": "Auditor" }]);
         let (done, said) = settings.load(&database, &role);
         assert!(done, "{said}");
-        // Users from before any type was declared: the index over them is made in several steps.
+        // Users from before any type was declared: the index over them is built in several steps.
         drop(Server::start(&database));
         database.plant_users(usize::try_from(MANY).unwrap());
         database.execute(
@@ -501,7 +502,7 @@ both_alone!(
     }
 );
 
-both_alone!(a_wrong_list_is_not_loaded, |database| async move {
+both_alone!(an_invalid_list_is_not_loaded, |database| async move {
     let settings = Settings::read_only();
     let server = settings.start(&database);
     let good = json!({ "id": "r-1", "displayName": "Auditor" });
@@ -529,7 +530,7 @@ both_alone!(a_wrong_list_is_not_loaded, |database| async move {
         );
     }
     assert_eq!(server.admin().list("/Roles", &[]).await.total, 0);
-    // Not with other types than the service has, nor into a type that clients write.
+    // Not with types other than the service's, nor into a type that clients can write.
     server
         .admin()
         .post("/Users", &sample::user("ada@x.example"))
@@ -549,9 +550,9 @@ both_alone!(a_wrong_list_is_not_loaded, |database| async move {
     assert!(!done && said.contains("read_only"), "{said}");
 });
 
-both_typed!(a_page_of_users_shows_them_by_name, |app| async move {
+both_typed!(a_page_of_users_contains_role_names, |app| async move {
     let auditor = make(&app, "/Roles", "Auditor").await;
-    let body = holder("ada@x.example", json!([value(&auditor)]), json!([]));
+    let body = user_with("ada@x.example", json!([value(&auditor)]), json!([]));
     app.post("/Users", &body).await.expect(201);
     let query = with_query("/Users", &[("attributes", "roles.display")]);
     let page = app.get(&query).await.page();

@@ -1,4 +1,4 @@
-//! What a load leaves behind, and the questions that the service must answer by it.
+//! The record of a load, and the checks of the service against it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,22 +7,22 @@ use serde_json::Value;
 use super::{Entry, Journal, Person, FeedEntry, last_number, feed_entries};
 use crate::harness::{Client, id, member_ids, texts};
 
-/// What is known of a load that has ended.
+/// The results of a load that has ended.
 pub struct Record {
     pub acknowledged: usize,
-    /// How often the answer was "try again".
+    /// The number of answers that asked to try again.
     pub refused: usize,
     pub(super) group: String,
     pub(super) first: i64,
     pub(super) journals: Vec<Journal>,
-    /// What an application saw of the feed meanwhile.
+    /// The changes that a follower read from the feed meanwhile.
     pub(super) seen: Vec<FeedEntry>,
 }
 
 impl Record {
-    /// Whatever was acknowledged is there, the rest is there whole or not at all, and the feed tells the same
-    /// without a gap.
-    pub async fn assert_kept(&self, client: &Client) {
+    /// Checks that every acknowledged write exists, that every other write exists as a whole or not
+    /// at all, and that the feed agrees without a gap.
+    pub async fn assert_nothing_lost(&self, client: &Client) {
         let members: BTreeSet<String> = member_ids(&client.group(&self.group).await)
             .into_iter()
             .collect();
@@ -57,7 +57,7 @@ impl Record {
                 assert_eq!(there[0], there[1], "half a pair: {there:?}");
             }
         }
-        // What an application has seen once stays so.
+        // Changes that a follower has read do not change afterwards.
         let seen = self.seen.len();
         assert!(
             seen <= feed.len(),
@@ -66,7 +66,7 @@ impl Record {
         assert_eq!(self.seen, feed[..seen]);
     }
 
-    /// The changes since the load began.
+    /// Reads the changes since the load began.
     async fn feed(&self, client: &Client) -> Vec<FeedEntry> {
         let last = last_number(client).await;
         let mut feed: Vec<FeedEntry> = Vec::new();
@@ -84,7 +84,7 @@ impl Record {
         feed
     }
 
-    /// The person that a resource is, where its attributes agree with one another.
+    /// Converts a resource to a person, checking that its attributes are consistent.
     fn whole_person(&self, user: &Value, members: &BTreeSet<String>) -> Person {
         let text = |name: &str| user[name].as_str().unwrap_or_default().to_owned();
         assert_eq!(user["emails"][0]["value"], user["userName"], "{user}");
@@ -100,7 +100,7 @@ impl Record {
     }
 }
 
-/// The resource of an entry, by its id where that is known, and by its indexed e-mail, which must agree.
+/// Finds the resource of an entry by its id, if known, and by its indexed e-mail, which must agree.
 async fn find(client: &Client, entry: &Entry) -> Option<Value> {
     let by_email = async |name: &str| {
         let filter = format!("emails.value eq \"{name}\"");

@@ -1,4 +1,4 @@
-//! Who writes, and notes what was said of each write.
+//! A writer that records the answer to each write.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -9,15 +9,15 @@ use serde_json::{Value, json};
 use super::{Dice, Entry, Journal, PAUSE, Person, Progress};
 use crate::harness::{Client, SCIM, id, sample};
 
-/// Why there is no acknowledgement.
-enum Silence {
-    /// The service said to try again.
+/// The reason for a missing acknowledgement.
+enum NotAcknowledged {
+    /// The service asked to try again.
     Later,
     /// The connection broke.
     Gone,
 }
 
-/// One of those who write.
+/// One of the writers.
 pub(super) struct Writer {
     pub client: Client,
     pub label: String,
@@ -29,7 +29,7 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Writes until the load is over, or the service gone.
+    /// Writes until the load ends or the service fails.
     pub async fn write(mut self) -> Journal {
         while !self.progress.is_over.load(Ordering::Relaxed) {
             let settled: Vec<usize> = (0..self.journal.entries.len())
@@ -55,28 +55,28 @@ impl Writer {
             };
             match done {
                 Ok(()) => {}
-                Err(Silence::Later) => tokio::time::sleep(PAUSE).await,
-                Err(Silence::Gone) => break,
+                Err(NotAcknowledged::Later) => tokio::time::sleep(PAUSE).await,
+                Err(NotAcknowledged::Gone) => break,
             }
         }
         self.journal
     }
 
-    async fn send(&self, method: Method, path: &str, body: &Value) -> Result<Value, Silence> {
+    async fn send(&self, method: Method, path: &str, body: &Value) -> Result<Value, NotAcknowledged> {
         let bytes = match body {
             Value::Null => Vec::new(),
             body => body.to_string().into_bytes(),
         };
         let headers = [("content-type", SCIM)];
         let Ok(reply) = self.client.try_send(method, path, &headers, bytes).await else {
-            return Err(Silence::Gone);
+            return Err(NotAcknowledged::Gone);
         };
         if reply.status == 503 {
             let after = reply.header("retry-after").parse::<u32>();
             assert!(after.is_ok(), "no Retry-After: {reply:?}");
             self.progress.refused.fetch_add(1, Ordering::Relaxed);
-            self.progress.bell.notify_one();
-            return Err(Silence::Later);
+            self.progress.progressed.notify_one();
+            return Err(NotAcknowledged::Later);
         }
         assert!(reply.status < 300, "{reply:?}");
         Ok(reply.body)
@@ -84,7 +84,7 @@ impl Writer {
 
     fn acknowledge(&self) {
         self.progress.acknowledged.fetch_add(1, Ordering::Relaxed);
-        self.progress.bell.notify_one();
+        self.progress.progressed.notify_one();
     }
 
     fn new_person(&mut self) -> Person {
@@ -108,8 +108,8 @@ impl Writer {
         format!("/Users/{}", id.expect("a settled person"))
     }
 
-    /// Notes what a request about one person came to.
-    fn note(&mut self, of: usize, becomes: Option<Person>, done: &Result<Value, Silence>) {
+    /// Records the result of a request about one person.
+    fn note(&mut self, of: usize, becomes: Option<Person>, done: &Result<Value, NotAcknowledged>) {
         let entry = &mut self.journal.entries[of];
         match done {
             Ok(_) => {
@@ -119,14 +119,14 @@ impl Writer {
         }
     }
 
-    async fn create(&mut self) -> Result<(), Silence> {
+    async fn create(&mut self) -> Result<(), NotAcknowledged> {
         let person = self.new_person();
         let done = self.send(Method::POST, "/Users", &body_of(&person)).await;
         self.add(person, done.as_ref().ok().map(|user| id(user).to_owned()));
         done.map(|_| self.acknowledge())
     }
 
-    /// A person whose creation was acknowledged, with an id, or not.
+    /// Records a person: with an id if its creation was acknowledged.
     fn add(&mut self, person: Person, id: Option<String>) {
         let (sure, doubt) = match id {
             Some(_) => (Some(person), None),
@@ -140,7 +140,7 @@ impl Writer {
         });
     }
 
-    async fn put(&mut self, of: usize) -> Result<(), Silence> {
+    async fn put(&mut self, of: usize) -> Result<(), NotAcknowledged> {
         let person = Person {
             joined: self.person(of).joined,
             ..self.new_person()
@@ -151,7 +151,7 @@ impl Writer {
         self.update(of, person, done)
     }
 
-    async fn patch(&mut self, of: usize) -> Result<(), Silence> {
+    async fn patch(&mut self, of: usize) -> Result<(), NotAcknowledged> {
         let person = Person {
             title: self.new_person().title,
             ..self.person(of)
@@ -168,8 +168,8 @@ impl Writer {
         &mut self,
         of: usize,
         person: Person,
-        done: Result<Value, Silence>,
-    ) -> Result<(), Silence> {
+        done: Result<Value, NotAcknowledged>,
+    ) -> Result<(), NotAcknowledged> {
         self.note(of, Some(person), &done);
         done?;
         self.journal.entries[of].updates += 1;
@@ -177,7 +177,7 @@ impl Writer {
         Ok(())
     }
 
-    async fn join(&mut self, pair: [usize; 2]) -> Result<(), Silence> {
+    async fn join(&mut self, pair: [usize; 2]) -> Result<(), NotAcknowledged> {
         let ids = pair.map(|of| self.journal.entries[of].id.clone().unwrap_or_default());
         let value = sample::members(&[&ids[0], &ids[1]]);
         let body = sample::patch(json!([{ "op": "add", "path": "members", "value": value }]));
@@ -197,21 +197,21 @@ impl Writer {
         done.map(|_| self.acknowledge())
     }
 
-    async fn leave(&mut self, of: usize) -> Result<(), Silence> {
+    async fn leave(&mut self, of: usize) -> Result<(), NotAcknowledged> {
         let person = Person {
             joined: false,
             ..self.person(of)
         };
         let user = self.journal.entries[of].id.clone().unwrap_or_default();
-        let place = format!("members[value eq \"{user}\"]");
-        let body = sample::patch(json!([{ "op": "remove", "path": place }]));
+        let member_path = format!("members[value eq \"{user}\"]");
+        let body = sample::patch(json!([{ "op": "remove", "path": member_path }]));
         let path = format!("/Groups/{}", self.group);
         let done = self.send(Method::PATCH, &path, &body).await;
         self.note(of, Some(person), &done);
         done.map(|_| self.acknowledge())
     }
 
-    async fn delete(&mut self, of: usize) -> Result<(), Silence> {
+    async fn delete(&mut self, of: usize) -> Result<(), NotAcknowledged> {
         let done = self
             .send(Method::DELETE, &self.path(of), &Value::Null)
             .await;
@@ -219,8 +219,8 @@ impl Writer {
         done.map(|_| self.acknowledge())
     }
 
-    /// Two people who go into the group, in one request.
-    async fn bulk(&mut self) -> Result<(), Silence> {
+    /// Creates two people and adds them to the group, in one request.
+    async fn bulk(&mut self) -> Result<(), NotAcknowledged> {
         let people = [self.new_person(), self.new_person()];
         let post = |person: &Person| json!({ "method": "POST", "path": "/Users", "bulkId": person.name, "data": body_of(person) });
         let references = people
@@ -247,7 +247,7 @@ impl Writer {
                 joined: true,
                 ..person.clone()
             };
-            // An operation that was told to come again may have been done, as a request may.
+            // An operation answered with "try again" may have been applied, as a request may.
             match (id, join) {
                 (Some(id), 200..300) => self.add(joined, Some(id)),
                 (Some(id), 400) => self.add(person, Some(id)),
@@ -267,7 +267,7 @@ impl Writer {
     }
 }
 
-/// The status of each operation of a bulk request, and the id of who was created.
+/// Returns the status of each operation of a bulk request, and the ids of created users.
 fn results_of(answer: &Value) -> [(u16, Option<String>); 3] {
     let results = answer["Operations"].as_array().expect("results");
     let result = |number: usize| {
@@ -275,7 +275,7 @@ fn results_of(answer: &Value) -> [(u16, Option<String>); 3] {
             result["status"].as_str().unwrap_or_default()
         });
         let status: u16 = text.parse().expect("a status");
-        // What refers to somebody who could not be created is wrong.
+        // An operation that references a user that could not be created fails.
         let fits = matches!(status, 200..300 | 503) || (status == 400 && number == 2);
         assert!(fits, "{answer}");
         let location = results[number]["location"].as_str().unwrap_or_default();
