@@ -27,7 +27,7 @@ async fn expect_unauthorized(client: &Client, error: Option<&str>) {
 }
 
 // R6750-2.1-01
-both!(every_authorization_form_accepts_the_token, |app| async move {
+both!(every_authorization_form_is_accepted, |app| async move {
     let token = app.token("forms", &["scim"]).await;
     for header in [
         format!("Bearer {token}"),
@@ -45,7 +45,7 @@ both!(every_authorization_form_accepts_the_token, |app| async move {
 });
 
 // R6750-3-01, R6750-3-02, R6750-3-03, R6750-3.1-02, R7644-2-01, R9110-11.4-01
-both!(a_request_without_a_valid_token_is_rejected, |app| async move {
+both!(a_missing_or_invalid_token_is_rejected, |app| async move {
     expect_unauthorized(&app.anonymous(), None).await;
     let token = app.token("nobody", &["scim"]).await;
     let almost = format!("{token}x");
@@ -182,7 +182,7 @@ both!(two_tokens_of_a_tenant_are_valid_at_once, |app| async move {
 });
 
 // R7644-7.4-01
-both!(a_token_created_on_the_command_line_works, |app| async move {
+both!(a_token_created_by_the_cli_works, |app| async move {
     let arguments = [
         "token",
         "create",
@@ -253,7 +253,7 @@ async fn cacheable_reads(client: &Client, user: &Value) -> [Reply; 2] {
 }
 
 // R6750-3.1-02
-both!(token_changes_apply_despite_the_caller_cache, |app| async move {
+both!(a_changed_token_is_not_served_from_cache, |app| async move {
     let user = app.create_user("ada@example.com").await;
     let change = |what: &str, name: &str| {
         format!(

@@ -672,7 +672,7 @@ both!(nul_is_rejected_in_every_url, |app| async move {
 });
 
 both!(
-    a_group_can_be_managed_through_odd_urls,
+    a_group_can_be_managed_through_malformed_urls,
     |app| async move {
         // All quirks at once, as a gateway with a mistyped base URL would send them.
         let ada = app
@@ -736,7 +736,7 @@ both!(an_unparsable_request_is_rejected, |app| async move {
     app.get("/Users").await.page();
 });
 
-both!(a_parsable_faulty_request_gets_a_scim_error, |app| async move {
+both!(a_faulty_request_gets_a_scim_error, |app| async move {
     let rest = format!(
         "HTTP/1.1\r\nHost: x\r\nAuthorization: {}\r\n",
         app.credentials()

@@ -7,7 +7,7 @@ use crate::harness::{Client, SCIM, both, id, member_ids, sample, with_query};
 
 // R7644-3.3-07, RINTEROP-5.3-01
 both!(
-    a_setting_applies_to_the_next_request,
+    a_changed_setting_applies_to_the_next_request,
     |app| async move {
         let mut body = sample::user("ada@example.com");
         body["nope"] = json!("x");
@@ -135,7 +135,7 @@ both!(the_accept_header_is_honored, |app| async move {
 });
 
 // R7644-3.5.2-19, RIPSIE-6.2-01
-both!(one_request_accepts_many_member_operations, |app| async move {
+both!(one_patch_has_many_member_operations, |app| async move {
     for client in [&app, &app.strict().await] {
         let mut ids = Vec::new();
         for number in 0..60 {

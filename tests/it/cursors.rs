@@ -250,7 +250,7 @@ both!(cursors_are_advertised, |app| async move {
     );
 });
 
-both!(deleting_the_users_at_a_cursor_keeps_it_valid, |app| async move {
+both!(a_cursor_survives_deletion_of_its_users, |app| async move {
     let all = people(&app, 9).await;
     let count = [("count", "3")];
     let delete = async |ids: &[String]| {
@@ -349,7 +349,7 @@ both_alone!(
 
 // R9865-5-02
 both!(
-    sorting_reveals_no_unreadable_attribute,
+    sorting_reveals_no_attribute_without_permission,
     |app| async move {
         people(&app, 2).await;
         let body = json!({ "tenant": app.tenant, "name": "narrow", "scopes": ["read"], "fields": ["userName"] });

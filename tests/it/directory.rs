@@ -142,7 +142,7 @@ both!(
 );
 
 both!(
-    a_users_groups_include_nested_ones,
+    a_users_groups_include_those_that_contain_them,
     |app| async move {
         let user = app.create_user("ada@example.com").await;
         let inner = app.create_group("Inner", &[id(&user)]).await;
@@ -175,7 +175,7 @@ both!(
     }
 );
 
-both!(membership_checks_work_singly_and_in_batches, |app| async move {
+both!(membership_is_checked_singly_or_batched, |app| async move {
     let (ada, bob) = (
         app.create_user("ada@example.com").await,
         app.create_user("bob@example.com").await,
@@ -320,7 +320,7 @@ both!(an_unchanged_response_is_not_modified, |app| async move {
     }
 });
 
-both!(a_limited_token_queries_only_readable_attributes, |app| async move {
+both!(a_limited_token_queries_its_fields_only, |app| async move {
     let user = app
         .post("/Users", &sample::full_user("ada@example.com"))
         .await

@@ -135,7 +135,7 @@ fn assert_complete(attribute: &Value) {
 }
 
 // R7644-4-04, R7644-4-05
-both!(discovery_rejects_filters_and_ignores_paging, |app| async move {
+both!(discovery_forbids_filters, |app| async move {
     for path in ["/ServiceProviderConfig", "/ResourceTypes", "/Schemas"] {
         let filtered = format!("{path}?filter=id%20pr");
         app.get(&filtered).await.expect_error(403, "");

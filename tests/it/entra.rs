@@ -339,24 +339,24 @@ async fn try_shapes(app: &TestApp, shapes: Vec<Shape>) {
 }
 
 // L-01, L-02, L-07, L-13
-both!(every_published_attribute_form_is_handled, |app| async move {
+both!(published_attribute_forms_are_handled, |app| async move {
     try_shapes(&app, shapes_of_attributes()).await;
 });
 
 // L-03, L-04, R7644-3.5.2.3-12
-both!(every_published_name_form_is_handled, |app| async move {
+both!(published_name_forms_are_handled, |app| async move {
     try_shapes(&app, shapes_of_names()).await;
     try_shapes(&app.neighbour().await, shapes_of_managers()).await;
 });
 
 // L-05, L-06, L-16
-both!(every_published_list_form_is_handled, |app| async move {
+both!(published_list_forms_are_handled, |app| async move {
     try_shapes(&app, shapes_of_lists()).await;
     try_shapes(&app.neighbour().await, shapes_of_roles()).await;
 });
 
 // L-11, L-12, L-16, R7644-3.4.2.2-08, R7644-3.4.2.2-09, R7644-3.4.2.2-10
-both!(every_published_filter_form_is_handled, |app| async move {
+both!(published_filter_forms_are_handled, |app| async move {
     let strict = app.strict().await;
     for client in [&app, &strict] {
         fresh(client, "ada@example.com").await;
@@ -489,7 +489,7 @@ async fn group_of_entra(app: &TestApp, members: &[&str]) {
 }
 
 // L-14, R7644-3.8-05
-both!(bodies_without_the_scim_media_type_are_accepted, |app| async move {
+both!(the_scim_media_type_is_optional, |app| async move {
     for (number, headers) in [
         &[("content-type", "application/json")][..],
         &[("content-type", "application/json; charset=utf-8")],

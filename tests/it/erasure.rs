@@ -350,7 +350,7 @@ both_alone!(
     }
 );
 
-both!(erasure_is_published_and_recorded_in_history, |app| async move {
+both!(erasure_appears_in_the_feed_and_history, |app| async move {
     let admin = app.client_with_scopes(&["admin", "read"]).await;
     let before_all = rollcall::clock::Clock::now(&rollcall::clock::SystemClock::default());
     let user = app.create_user("ada@example.com").await;

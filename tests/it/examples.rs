@@ -105,7 +105,11 @@ both!(the_python_copy_matches_the_directory, |app| async move {
             .expect("runs python3, which the examples need");
         let complaint = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{complaint}");
-        assert_eq!(python_copy(&file), server_state(&app).await, "round {round}");
+        assert_eq!(
+            python_copy(&file),
+            server_state(&app).await,
+            "round {round}"
+        );
     }
 });
 
@@ -167,6 +171,10 @@ both!(the_rust_copy_matches_the_directory, |app| async move {
                     .map(move |member| (group.clone(), member))
             })
             .collect();
-        assert_eq!((resources, members), server_state(&app).await, "round {round}");
+        assert_eq!(
+            (resources, members),
+            server_state(&app).await,
+            "round {round}"
+        );
     }
 });

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::harness::cluster::Cluster;
 use crate::harness::load::Load;
-use crate::harness::{Client, Database, TIMEOUT, Reply, Server, id, runtime, sample};
+use crate::harness::{Client, Database, Reply, Server, TIMEOUT, id, runtime, sample};
 
 const STANDBY: &str = "second";
 

@@ -9,11 +9,11 @@ mod assign;
 mod console;
 mod handler;
 mod hooks;
+mod http;
 mod oauth;
 mod org;
 mod profile;
 mod push;
-mod http;
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
@@ -23,8 +23,8 @@ use tokio::net::TcpListener;
 use tokio::sync::{Notify, oneshot};
 
 pub use console::{Click, Typed};
-pub use org::{ApiToken, Dialect, Fault, Org, When};
 pub use http::Request;
+pub use org::{ApiToken, Dialect, Fault, Org, When};
 
 /// Longer than any step takes; a test that waits longer hangs.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -123,7 +123,11 @@ impl FakeOkta {
             .changed
             .wait_timeout_while(org, TIMEOUT, |org| !done(org));
         let (org, outcome) = waited.expect("no thread failed");
-        assert!(!outcome.timed_out(), "{problem}: {:?}", recent_requests(&org));
+        assert!(
+            !outcome.timed_out(),
+            "{problem}: {:?}",
+            recent_requests(&org)
+        );
     }
 
     /// Counts the requests with this method whose path contains `part`.
@@ -141,7 +145,11 @@ impl FakeOkta {
     }
 }
 
-fn matching_requests<'o>(org: &'o Org, method: &'o str, part: &'o str) -> impl Iterator<Item = &'o Request> {
+fn matching_requests<'o>(
+    org: &'o Org,
+    method: &'o str,
+    part: &'o str,
+) -> impl Iterator<Item = &'o Request> {
     let matches = move |request: &&Request| request.method == method && request.path.contains(part);
     org.requests.iter().filter(matches)
 }

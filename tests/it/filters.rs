@@ -142,7 +142,7 @@ both!(filters_match_on_id, |app| async move {
 });
 
 // L-10, L-16, R7644-3.4.2.2-12
-both!(spaces_may_be_encoded_as_plus_or_percent_20, |app| async move {
+both!(a_space_may_be_plus_or_percent_20, |app| async move {
     staff(&app).await;
     for query in [
         "filter=userName%20eq%20%22Ada%22",
@@ -203,7 +203,7 @@ both!(malformed_filters_are_rejected, |app| async move {
 
 // R7644-3.4.2.2-05
 both!(
-    a_filter_error_includes_its_position,
+    a_filter_error_includes_the_position_of_the_fault,
     |app| async move {
         let path = with_query("/Users", &[("filter", r#"userName eq "a" nor active pr"#)]);
         let error = app.get(&path).await.expect_error(400, "invalidFilter");

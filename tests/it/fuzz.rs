@@ -340,36 +340,41 @@ fn bulks() -> impl Strategy<Value = Value> {
 }
 
 // R7644-3.7-08
-both_fuzzed!(bulk_requests, 150, bulks(), async |fixture, before, body| {
-    let sent = body["Operations"].as_array().map_or(0, Vec::len);
-    let limit = body["failOnErrors"].as_u64().filter(|limit| *limit > 0);
-    let body = body.to_string().replace("{user}", &fixture.user);
-    let reply = fixture
-        .send_one(before, Method::POST, "/Bulk", SCIM, body.into_bytes())
-        .await?;
-    if reply.status != 200 {
-        prop_assert_eq!(reply.status, 400, "{:?}", reply);
-        return Ok(());
-    }
-    let results = reply.body["Operations"].as_array().unwrap();
-    let mut failed = 0;
-    for result in results {
-        let status = result["status"].as_str().unwrap_or_default();
+both_fuzzed!(
+    bulk_requests,
+    150,
+    bulks(),
+    async |fixture, before, body| {
+        let sent = body["Operations"].as_array().map_or(0, Vec::len);
+        let limit = body["failOnErrors"].as_u64().filter(|limit| *limit > 0);
+        let body = body.to_string().replace("{user}", &fixture.user);
+        let reply = fixture
+            .send_one(before, Method::POST, "/Bulk", SCIM, body.into_bytes())
+            .await?;
+        if reply.status != 200 {
+            prop_assert_eq!(reply.status, 400, "{:?}", reply);
+            return Ok(());
+        }
+        let results = reply.body["Operations"].as_array().unwrap();
+        let mut failed = 0;
+        for result in results {
+            let status = result["status"].as_str().unwrap_or_default();
+            prop_assert!(
+                status.len() == 3 && matches!(status.as_bytes()[0], b'2' | b'4'),
+                "{}",
+                result
+            );
+            failed += u64::from(status.starts_with('4'));
+        }
+        let stopped = limit.is_some_and(|limit| failed >= limit);
         prop_assert!(
-            status.len() == 3 && matches!(status.as_bytes()[0], b'2' | b'4'),
-            "{}",
-            result
+            results.len() == sent || (stopped && results.len() < sent),
+            "{:?}",
+            reply
         );
-        failed += u64::from(status.starts_with('4'));
+        Ok(())
     }
-    let stopped = limit.is_some_and(|limit| failed >= limit);
-    prop_assert!(
-        results.len() == sent || (stopped && results.len() < sent),
-        "{:?}",
-        reply
-    );
-    Ok(())
-});
+);
 
 both_fuzzed!(
     arbitrary_bytes,
@@ -439,11 +444,15 @@ both_fuzzed!(
                 "/Groups/{group}"
             };
             let path = fill_path(fixture, one);
-            let reply = fixture.send_one(before, Method::PUT, &path, SCIM, bytes).await?;
+            let reply = fixture
+                .send_one(before, Method::PUT, &path, SCIM, bytes)
+                .await?;
             if reply.status == 200 {
                 // A returned resource can be sent back, and is unchanged.
                 let echo = reply.body.to_string().into_bytes();
-                let echoed = fixture.send_one(before, Method::PUT, &path, SCIM, echo).await?;
+                let echoed = fixture
+                    .send_one(before, Method::PUT, &path, SCIM, echo)
+                    .await?;
                 prop_assert_eq!(&echoed.body, &reply.body, "the echo differs");
             }
         }
@@ -579,7 +588,11 @@ both_fuzzed!(
         ]),
     ),
     async |fixture, before, (name, value, path)| {
-        let path = format!("{}?{name}={}", fill_path(fixture, path), percent_encode(&value));
+        let path = format!(
+            "{}?{name}={}",
+            fill_path(fixture, path),
+            percent_encode(&value)
+        );
         fixture
             .send_one(before, Method::GET, &path, SCIM, Vec::new())
             .await

@@ -104,7 +104,7 @@ both!(a_group_requires_a_name, |app| async move {
 });
 
 both!(
-    members_are_returned_without_null_values,
+    members_are_returned_without_null_sub_attributes,
     |app| async move {
         let ids = people(&app, 2).await;
         let members =
@@ -224,7 +224,7 @@ both!(every_way_to_name_members_works, |app| async move {
 });
 
 // R7643-4.2-03, R7644-3.5.2-07, R7644-3.5.2.2-03
-both!(a_failed_patch_does_not_change_the_members, |app| async move {
+both!(a_failed_patch_changes_no_members, |app| async move {
     let ids = people(&app, 2).await;
     let group = app.create_group("A", &[&ids[0]]).await;
     let path = format!("/Groups/{}", id(&group));

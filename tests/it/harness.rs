@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use serde_json::{Value, json};
 
 pub use client::{Client, Page, Reply, SCIM, id, member_ids, percent_encode, texts, with_query};
-pub use server::{Database, TIMEOUT, Server};
+pub use server::{Database, Server, TIMEOUT};
 
 /// The configuration file that declares types for the tests.
 pub const TYPES: &str = concat!(

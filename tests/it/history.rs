@@ -291,10 +291,7 @@ async fn check_past_answers(app: &TestApp, reader: &Client, seed: u64) -> (usize
     for (step, at, answers) in moments.iter().rev() {
         for (query, answer) in answers {
             let found = ask(reader, query, Some(*at)).await;
-            assert_eq!(
-                &found, answer,
-                "{query} at {at}: seed {seed}, step {step}"
-            );
+            assert_eq!(&found, answer, "{query} at {at}: seed {seed}, step {step}");
             compared += 1;
             gone += usize::from(answer.0 == 404);
         }
@@ -303,7 +300,7 @@ async fn check_past_answers(app: &TestApp, reader: &Client, seed: u64) -> (usize
 }
 
 both!(
-    a_past_moment_returns_its_original_state,
+    a_query_for_a_past_moment_returns_its_state,
     |app| async move {
         let reader = app.client_with_scopes(&["read"]).await.site();
         let (mut compared, mut gone) = (0, 0);
@@ -323,7 +320,7 @@ both!(
 );
 
 both!(
-    history_names_the_author_of_each_change,
+    history_names_the_author_of_changes_and_deletes,
     |app| async move {
         let before = now();
         let user = app.create_user("ada@example.com").await;

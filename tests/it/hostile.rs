@@ -392,7 +392,7 @@ fn put(body: &mut Value, pointer: &str, value: Value) {
 }
 
 both_typed!(
-    hostile_values_cause_no_server_error,
+    hostile_parameters_and_members_cause_no_server_error,
     |app| async move {
         let admin = app.client_with_scopes(&["scim", "admin"]).await.site();
         let document = Document::new(&app, &admin).await;

@@ -14,7 +14,7 @@ use rollcall::clock::{Clock as _, SystemClock};
 use rollcall::issuers::{Bounds, Issuers, Origin, Pace};
 use serde_json::{Value, json};
 
-use crate::harness::issuer::{FakeIssuer, Key, Behavior};
+use crate::harness::issuer::{Behavior, FakeIssuer, Key};
 use crate::harness::{Client, Database, Server, both_alone, id, runtime, sample, together};
 
 const NOW_S: i64 = 1_800_000_000;
@@ -180,12 +180,23 @@ fn old_keys_remain_valid_during_an_outage() {
         let issuer = FakeIssuer::start(&[&old]).await;
         let issuers = trust(&issuer, Origin::Address(issuer.jwks_uri()));
         assert!(is_taken(&issuers, &issuer, &old, 0).await);
-        for behavior in [Behavior::Down, Behavior::Silent, Behavior::Huge, Behavior::Elsewhere] {
+        for behavior in [
+            Behavior::Down,
+            Behavior::Silent,
+            Behavior::Huge,
+            Behavior::Elsewhere,
+        ] {
             issuer.is(behavior);
             for round in 1..4 {
                 let second = REFRESH_S * round;
-                assert!(is_taken(&issuers, &issuer, &old, second).await, "{behavior:?}");
-                assert!(!is_taken(&issuers, &issuer, &new, second).await, "{behavior:?}");
+                assert!(
+                    is_taken(&issuers, &issuer, &old, second).await,
+                    "{behavior:?}"
+                );
+                assert!(
+                    !is_taken(&issuers, &issuer, &new, second).await,
+                    "{behavior:?}"
+                );
             }
         }
         issuer.is(Behavior::Well);
@@ -211,7 +222,10 @@ fn an_issuer_without_a_valid_response_authenticates_no_token() {
             let issuers = trust(&issuer, Origin::Discovery);
             let before = issuer.requests();
             for second in 0..5 {
-                assert!(!is_taken(&issuers, &issuer, &key, second).await, "{behavior:?}");
+                assert!(
+                    !is_taken(&issuers, &issuer, &key, second).await,
+                    "{behavior:?}"
+                );
             }
             assert!(issuer.requests() <= before + 2, "{behavior:?}");
         }
@@ -279,7 +293,11 @@ fn unsigned(header: Value, claims: &Value) -> String {
 }
 
 /// Invalid tokens, each with a description of its fault.
-fn invalid_tokens(key: &Key, first: &FakeIssuer, second: &FakeIssuer) -> Vec<(&'static str, String)> {
+fn invalid_tokens(
+    key: &Key,
+    first: &FakeIssuer,
+    second: &FakeIssuer,
+) -> Vec<(&'static str, String)> {
     let now = now_s();
     let good = first.claims(now);
     let hs256 = |secret: &[u8]| {

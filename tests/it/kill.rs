@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::harness::cluster::Cluster;
 use crate::harness::load::{Dice, Load, Record};
-use crate::harness::{Client, Database, TIMEOUT, Server, both_alone, rounds, runtime};
+use crate::harness::{Client, Database, Server, TIMEOUT, both_alone, rounds, runtime};
 
 /// Waits until a random moment, unrelated to the progress of the load.
 async fn any_moment(load: &Load, dice: &mut Dice) {

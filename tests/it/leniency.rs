@@ -106,7 +106,7 @@ fn lists_of_a_user() -> Vec<Listed> {
 }
 
 both_typed!(
-    a_removed_value_disappears_everywhere,
+    a_removed_value_disappears_and_the_others_remain,
     |app| async move {
         for (number, list) in lists_of_a_user().iter().enumerate() {
             let ada = app

@@ -53,7 +53,7 @@ impl TrustingServer {
 }
 
 // R7644-3.11-01, R7644-3.11-03
-both_alone!(me_is_the_user_named_by_the_subject, |database: Database| async move {
+both_alone!(me_is_the_token_subject, |database: Database| async move {
     let trusting = TrustingServer::start(&database, "userName");
     let admin = trusting.server.admin();
     let ada = admin.create_user("ada@example.com").await;

@@ -90,7 +90,10 @@ fn parallel_adds_on_two_nodes_all_apply() {
         let mut ids = together(adds).await;
         ids.sort();
         for number in 0..2 {
-            assert_eq!(member_ids(&nodes.client_of(number).group(id(&group)).await), ids);
+            assert_eq!(
+                member_ids(&nodes.client_of(number).group(id(&group)).await),
+                ids
+            );
         }
     });
 }
@@ -120,7 +123,11 @@ fn an_import_can_use_another_node_for_every_page() {
             // Deletions behind the import's position must not shift others past it.
             for gone in seen.iter().rev().take(15) {
                 let path = format!("/Users/{gone}");
-                nodes.client_of(page_number + 1).delete(&path).await.expect(204);
+                nodes
+                    .client_of(page_number + 1)
+                    .delete(&path)
+                    .await
+                    .expect(204);
             }
         }
         seen.sort();

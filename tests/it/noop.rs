@@ -22,7 +22,7 @@ fn changes(app: &TestApp) -> i64 {
 }
 
 // L-09, R7644-3.1-02, R7644-3.5.1-09
-both!(a_put_of_our_own_response_changes_nothing, |app| async move {
+both!(a_put_of_a_response_changes_nothing, |app| async move {
     let plain = json!({ "userName": "bare@example.com" });
     let inactive = json!({ "userName": "off@example.com", "active": false });
     let mut users = Vec::new();
@@ -107,7 +107,7 @@ both!(each_write_records_one_change, |app| async move {
 });
 
 both!(
-    change_numbers_have_no_gap_under_load,
+    change_numbers_have_no_gap_under_concurrent_load,
     |app| async move {
         let writers = (0..40).map(|number| {
             let client = app.client.clone();

@@ -283,7 +283,7 @@ both!(
 );
 
 both!(
-    c_an_import_misses_no_user_under_load,
+    c_an_import_misses_no_user_during_busy_writes,
     |app| async move {
         let ids = staff(&app, "c-", 250).await;
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();

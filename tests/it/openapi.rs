@@ -125,7 +125,7 @@ both!(the_served_document_is_the_committed_one, |app| async move {
 });
 
 both!(
-    each_path_accepts_the_described_methods,
+    each_path_accepts_exactly_the_described_methods,
     |app| async move {
         let document = Document::new();
         let client = app.client_with_scopes(&["scim", "admin"]).await.site();

@@ -248,7 +248,7 @@ both!(an_invalid_envelope_is_rejected, |app| async move {
 
 // L-08, R7643-3.1-07, R7644-3.5.2-16, R7644-3.5.2.1-07, R7644-3.5.2.1-10, R7644-3.5.2.2-04, R7644-3.5.2.3-11
 both!(
-    a_patch_without_effect_changes_nothing,
+    a_patch_without_effect_changes_no_version_or_feed,
     |app| async move {
         let (before, path) = create_full_user(&app).await;
         for operation in [

@@ -5,7 +5,7 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use crate::harness::cluster::Cluster;
-use crate::harness::{Client, Database, TIMEOUT, Server, id, runtime};
+use crate::harness::{Client, Database, Server, TIMEOUT, id, runtime};
 
 /// A primary, an asynchronous standby, and a node that reads from the standby for read-only
 /// callers.

@@ -32,7 +32,7 @@ fn names(list: &Value) -> Vec<String> {
 }
 
 // R7644-3.4.3-01, R7644-3.4.3-02, R7644-3.4.3-03, R7644-3.4.3-04, R9865-3-01
-both!(a_search_equals_the_query_with_its_members, |app| async move {
+both!(a_search_equals_the_same_query, |app| async move {
     some(&app).await;
     for (members, query) in [
         (json!({}), vec![]),

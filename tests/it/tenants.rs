@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::harness::{both, id, member_ids, sample, texts};
 
 // R7644-6.2-01
-both!(no_resource_of_another_tenant_is_accessible, |app| async move {
+both!(another_tenants_resources_are_hidden, |app| async move {
     let neighbour = app.neighbour().await;
     let user = app.create_user("ada@example.com").await;
     let group = app.create_group("Surveyors", &[id(&user)]).await;
@@ -33,7 +33,7 @@ both!(no_resource_of_another_tenant_is_accessible, |app| async move {
 });
 
 // R7643-3.1-05, R7644-6-01, R7644-6.2-03
-both!(no_list_contains_another_tenants_resources, |app| async move {
+both!(lists_exclude_other_tenants, |app| async move {
     let neighbour = app.neighbour().await;
     let user = app.create_user("ada@example.com").await;
     let group = app.create_group("Surveyors", &[id(&user)]).await;
@@ -83,7 +83,7 @@ both!(a_name_is_unique_per_tenant, |app| async move {
 });
 
 // R7644-6.2-03
-both!(a_group_accepts_no_members_of_another_tenant, |app| async move {
+both!(a_group_rejects_foreign_members, |app| async move {
     let neighbour = app.neighbour().await;
     let here = app.create_user("ada@example.com").await;
     let there = neighbour.create_user("eve@example.com").await;
@@ -157,7 +157,7 @@ both!(a_tenant_can_be_created_once, |app| async move {
 });
 
 // R7644-6-01
-both!(an_admin_of_one_tenant_manages_only_that_tenant, |app| async move {
+both!(a_tenant_admin_manages_only_its_tenant, |app| async move {
     let neighbour = app.neighbour().await;
     let admin = app.client_with_scopes(&["admin"]).await.site();
     let own = json!({ "tenant": app.tenant, "name": "own", "scopes": ["read"] });

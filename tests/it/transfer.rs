@@ -135,7 +135,7 @@ both_alone!(
 );
 
 both_alone!(
-    an_import_is_atomic,
+    an_import_is_applied_whole_or_not_at_all,
     |database: Database| async move {
         let source = other(&database);
         let server = Server::start_with(&source, BASE, &[]);

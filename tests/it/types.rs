@@ -169,7 +169,7 @@ both_typed!(a_required_extension_is_enforced, |app| async move {
 });
 
 // R7643-7-01, R7643-6-01
-both_typed!(discovery_lists_declared_types_and_extensions, |app| async move {
+both_typed!(discovery_lists_the_declared_types, |app| async move {
     let types = app.get("/ResourceTypes").await.page();
     let names = texts(&types.resources, "name");
     assert!(names.starts_with(&["User".into(), "Group".into(), "Device".into()]));

@@ -84,7 +84,7 @@ both!(attribute_names_ignore_case, |app| async move {
 
 // L-02, L-04, R7643-2.5-01, R7643-2.5-03, R7643-3-05, R7644-3.3-07
 both!(
-    lenient_forms_of_values_are_accepted,
+    lenient_forms_of_attribute_values_are_accepted,
     |app| async move {
         let body = json!({
             "userName": "ada@example.com",
@@ -174,7 +174,7 @@ both!(an_invalid_user_is_rejected, |app| async move {
 // R7643-4.1.1-02, R7643-7-08, R7644-3.3-04, R7644-3.4.2.2-35, R7644-5-01, R7644-7.8-01, RINTEROP-5.2-01,
 // RINTEROP-6.9-01
 both!(
-    user_names_are_unique_regardless_of_case,
+    user_names_are_unique_regardless_of_their_case,
     |app| async move {
         app.create_user("Ada@Example.com").await;
         for same in [
@@ -275,7 +275,7 @@ both!(a_put_replaces_the_writable_attributes, |app| async move {
 
 // R7644-3.2-01, R7644-3.5.1-06, R7644-3.5.1-08
 both!(
-    a_failed_put_changes_nothing,
+    a_put_that_is_rejected_changes_no_attribute,
     |app| async move {
         let created = app.create_user("ada@example.com").await;
         app.create_user("taken@example.com").await;
@@ -348,7 +348,7 @@ both!(a_deactivated_user_is_not_deleted, |app| async move {
 });
 
 // R7643-3.1-03, R7644-3.4.1-02
-both!(an_id_is_case_exact_and_belongs_to_one_type, |app| async move {
+both!(an_id_is_case_exact_and_of_one_type, |app| async move {
     let user = app.create_user("ada@example.com").await;
     let group = app.create_group("Surveyors", &[]).await;
     let (user, group) = (id(&user), id(&group));
@@ -440,7 +440,7 @@ both!(
 
 // R7644-3.5.1-03
 both!(
-    a_put_without_active_does_not_change_it,
+    a_put_without_active_leaves_active_unchanged,
     |app| async move {
         let user = app.create_user("ada@example.com").await;
         let path = format!("/Users/{}", id(&user));

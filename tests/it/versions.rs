@@ -254,7 +254,7 @@ both!(
 );
 
 // R7644-3.14-10
-both!(one_of_several_writers_with_one_tag_succeeds, |app| async move {
+both!(one_of_many_writers_with_a_tag_succeeds, |app| async move {
     let user = app.create_user("ada@example.com").await;
     let path = format!("/Users/{}", id(&user));
     let tag = user["meta"]["version"].as_str().unwrap().to_owned();

@@ -97,7 +97,11 @@ both_alone!(
                 "user.deleted"
             ]
         );
-        assert!(received.iter().all(|delivery| is_signed_by(delivery, &secret)));
+        assert!(
+            received
+                .iter()
+                .all(|delivery| is_signed_by(delivery, &secret))
+        );
         assert!(!is_signed_by(&received[0], "whsec_AAAA"));
         let seqs: Vec<i64> = received.iter().map(Delivery::seq).collect();
         assert_eq!(seqs, (2..=8).collect::<Vec<i64>>());
@@ -149,7 +153,10 @@ both_alone!(
             .iter()
             .map(|one| one.body["type"].as_str().unwrap().to_owned())
             .collect();
-        assert_eq!(received, ["user.created", "user.deactivated", "user.created"]);
+        assert_eq!(
+            received,
+            ["user.created", "user.deactivated", "user.created"]
+        );
     }
 );
 
@@ -169,7 +176,11 @@ both_alone!(
         write_seven_changes(&server.admin()).await;
         let received = receiver.until(|received| first_deliveries(received).len() == 7);
         assert_eq!(first_deliveries(&received), [1, 2, 3, 4, 5, 6, 7]);
-        assert!(received.iter().all(|delivery| is_signed_by(delivery, &secret)));
+        assert!(
+            received
+                .iter()
+                .all(|delivery| is_signed_by(delivery, &secret))
+        );
         // All attempts at one change have the same id.
         let ids: HashMap<i64, &str> = received
             .iter()
@@ -238,7 +249,7 @@ both_alone!(
     }
 );
 
-both_alone!(a_receiver_can_end_its_subscription, |database: Database| async move {
+both_alone!(status_410_ends_delivery, |database: Database| async move {
     let receiver = Receiver::start(|before, _| Answer::Status(if before == 0 { 410 } else { 200 }));
     let server = Server::start_with(&database, QUICK, &[]);
     subscribe(&database, &receiver, &[]);
@@ -295,7 +306,11 @@ both_alone!(
             seen.len() == 120
         });
         assert_eq!(first_deliveries(&received), (1..=120).collect::<Vec<i64>>());
-        assert!(received.iter().all(|delivery| is_signed_by(delivery, &secret)));
+        assert!(
+            received
+                .iter()
+                .all(|delivery| is_signed_by(delivery, &secret))
+        );
     }
 );
 

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::handler::{body, equals, only_query, page};
-use super::org::{App, Connection, Dialect, Mapping, Org, USER_TYPE, now};
 use super::http::{Reply, Request};
+use super::org::{App, Connection, Dialect, Mapping, Org, USER_TYPE, now};
 use super::{assign, profile};
 
 const MEMBERS: [&str; 8] = [
@@ -141,7 +141,10 @@ fn create(org: &mut Org, request: &Request) -> Reply {
         return Reply::invalid("label: 1 to 100 characters");
     }
     if let Some(missing_member) = missing_member(&given) {
-        org.complain(format!("{missing_member} is missing: {}", request.describe()));
+        org.complain(format!(
+            "{missing_member} is missing: {}",
+            request.describe()
+        ));
         return Reply::invalid(&format!("{missing_member}: The field cannot be left blank"));
     }
     let id = org.new_id("0oa");

@@ -6,8 +6,8 @@ use serde_json::{Map, Value, json};
 
 use super::apps::app;
 use super::handler::{Holder, body, equals, only_query, page};
-use super::org::{AppUser, Group, Job, Org, Push, User, now};
 use super::http::{Reply, Request};
+use super::org::{AppUser, Group, Job, Org, Push, User, now};
 
 /// Handles `users`, `groups` and `api-tokens`.
 pub fn route_directory(
@@ -263,7 +263,10 @@ fn assign_user(org: &mut Org, request: &Request, id: &str) -> Reply {
             .is_some_and(|profile| !profile.is_empty())
     {
         // With profile push on, Okta rejects mapped attributes.
-        org.complain(format!("a profile with an assignment: {}", request.describe()));
+        org.complain(format!(
+            "a profile with an assignment: {}",
+            request.describe()
+        ));
     }
     if !org.users[user].is_active {
         return Reply::error(403, "E0000117", "Cannot assign an inactive user");
@@ -451,7 +454,10 @@ fn delete_push(org: &mut Org, request: &Request, id: &str, push: &str) -> Reply 
         Some("true") => true,
         Some("false") => false,
         _ => {
-            org.complain(format!("deleteTargetGroup is missing: {}", request.describe()));
+            org.complain(format!(
+                "deleteTargetGroup is missing: {}",
+                request.describe()
+            ));
             return Reply::invalid("deleteTargetGroup: must be given");
         }
     };

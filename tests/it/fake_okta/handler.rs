@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 
-use super::org::{Access, Fault, Org, When, now_s};
 use super::http::{Reply, Request};
+use super::org::{Access, Fault, Org, When, now_s};
 use super::{Shared, apps, assign, hooks, oauth, profile, push};
 
 /// Serves one connection: one request, and its answer unless a fault prevents it.

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::handler::{body, only_query};
-use super::org::Org;
 use super::http::{Reply, Request};
+use super::org::Org;
 
 pub fn route(
     org: &mut Org,

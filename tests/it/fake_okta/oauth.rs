@@ -8,8 +8,8 @@ use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::org::{Access, Org, ServiceApp, now_s};
 use super::http::{Reply, Request, form};
+use super::org::{Access, Org, ServiceApp, now_s};
 
 /// The nonce that a proof must contain.
 const NONCE: &str = "nonceOfTheseStories";
@@ -110,7 +110,11 @@ fn check_unused(org: &mut Org, claims: &Value) -> Result<(), ()> {
 
 /// Returns the thumbprint of the key that the request proves, if the app requires a proof. A
 /// missing proof and a missing nonce are refused with different errors.
-fn check_possession(org: &mut Org, request: &Request, app: &ServiceApp) -> Result<Option<String>, Reply> {
+fn check_possession(
+    org: &mut Org,
+    request: &Request,
+    app: &ServiceApp,
+) -> Result<Option<String>, Reply> {
     if !app.wants_proof {
         if !request.header("dpop").is_empty() {
             org.complain("a proof that nobody asked for");

@@ -4,8 +4,8 @@ use serde_json::{Map, Value, json};
 
 use super::apps::app;
 use super::handler::{body, only_query, page};
-use super::org::{Mapping, Org};
 use super::http::{Reply, Request};
+use super::org::{Mapping, Org};
 
 /// The attributes of every app's profile, with Okta's own expressions for them.
 const BASE: [(&str, &str); 5] = [

@@ -289,7 +289,9 @@ async fn write(client: Client, writer: usize, group: String, progress: Arc<watch
 }
 
 /// Returns the server's state in the form of the copy.
-async fn server_state(client: &Client) -> (BTreeMap<String, Value>, BTreeMap<String, BTreeSet<String>>) {
+async fn server_state(
+    client: &Client,
+) -> (BTreeMap<String, Value>, BTreeMap<String, BTreeSet<String>>) {
     let (mut resources, mut members) = (BTreeMap::new(), BTreeMap::new());
     for endpoint in ["/Users", "/Groups"] {
         for page in 0.. {

@@ -284,7 +284,11 @@ impl Reply {
             Value::Null if total == 0 || per_page == 0 => Vec::new(),
             other => panic!("Resources is {other}"),
         };
-        assert_eq!(u64::try_from(resources.len()).unwrap(), per_page, "{describe}");
+        assert_eq!(
+            u64::try_from(resources.len()).unwrap(),
+            per_page,
+            "{describe}"
+        );
         Page {
             total,
             start,

@@ -25,7 +25,10 @@ impl SmallDisk {
         // Created before the mount, so that it is always unmounted.
         let keeper = Keeper::new(&format!("umount -l '{mount_point}'; rmdir '{mount_point}'"));
         let size = format!("size={size_kib}k");
-        if !runs("mount", &["-t", "tmpfs", "-o", &size, "tmpfs", &mount_point]) {
+        if !runs(
+            "mount",
+            &["-t", "tmpfs", "-o", &size, "tmpfs", &mount_point],
+        ) {
             let note = "\nSKIPPED: a test of a full disk: no right to mount one\n\n";
             std::io::stderr().write_all(note.as_bytes()).ok();
             return None;

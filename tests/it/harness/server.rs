@@ -58,9 +58,7 @@ impl Database {
     fn at(url: String, backend: Backend, directory: TempDir) -> Self {
         let dir = directory.path().display();
         // A server may still be writing in it.
-        let keeper = Keeper::new(&format!(
-            "rm -rf '{dir}' || {{ sleep 1; rm -rf '{dir}'; }}"
-        ));
+        let keeper = Keeper::new(&format!("rm -rf '{dir}' || {{ sleep 1; rm -rf '{dir}'; }}"));
         Self {
             url,
             backend,
@@ -157,7 +155,9 @@ impl Database {
                 let file = self.url.trim_start_matches("sqlite:");
                 let mut connection = SqliteConnection::establish(file).expect("opens the database");
                 let connected = diesel::sql_query("PRAGMA busy_timeout = 30000");
-                connected.execute(&mut connection).expect("sets the time-out");
+                connected
+                    .execute(&mut connection)
+                    .expect("sets the time-out");
                 query.execute(&mut connection).expect("executes");
             }
             Backend::Postgres => {

@@ -196,13 +196,13 @@ const SCOPES: [&str; 9] = [
     "okta.apiTokens.read",
 ];
 
-both!(a_token_can_set_up_every_kind_of_app, |app| async move {
+both!(a_token_sets_up_every_kind_of_app, |app| async move {
     for (kind, carries) in KINDS {
         every_kind(&Story::new(app.neighbour().await), "", kind, carries).await;
     }
 });
 
-both!(a_service_app_can_set_up_every_kind_of_app, |app| async move {
+both!(a_service_app_sets_up_every_kind_of_app, |app| async move {
     for (kind, carries) in KINDS {
         let mut story = Story::new(app.neighbour().await);
         let key = Key::ec("setup");
@@ -309,31 +309,31 @@ async fn disturbed(app: TestApp, fault: Fault, codes: &[i32]) {
     }
 }
 
-both!(apply_recovers_from_a_kill_after_each_write, |app| async move {
+both!(apply_survives_a_kill_after_each_write, |app| async move {
     disturbed(app, Fault::HoldAnswer, &[]).await;
 });
 
-both!(apply_recovers_from_a_kill_before_each_write, |app| async move {
+both!(apply_survives_a_kill_before_each_write, |app| async move {
     disturbed(app, Fault::HoldRequest, &[]).await;
 });
 
-both!(apply_recovers_from_a_lost_response_at_each_write, |app| async move {
+both!(apply_survives_a_lost_response_per_write, |app| async move {
     disturbed(app, Fault::LoseAnswer, &[0, 4]).await;
 });
 
-both!(apply_recovers_from_a_server_error_at_each_write, |app| async move {
+both!(apply_survives_an_error_at_each_write, |app| async move {
     disturbed(app, Fault::Broken, &[0, 4]).await;
 });
 
-both!(apply_recovers_from_a_rate_limit_at_each_write, |app| async move {
+both!(apply_survives_a_rate_limit_per_write, |app| async move {
     disturbed(app, Fault::Limited, &[0]).await;
 });
 
-both!(apply_recovers_from_missing_rights_at_each_write, |app| async move {
+both!(apply_survives_missing_rights_per_write, |app| async move {
     disturbed(app, Fault::Forbidden, &[0, 3]).await;
 });
 
-both!(apply_recovers_from_a_kill_before_the_manual_step, |app| async move {
+both!(apply_survives_a_kill_before_manual_step, |app| async move {
     for fault in [Fault::HoldAnswer, Fault::HoldRequest] {
         for number in 1..=2 {
             let story = with_hook_secret(app.neighbour().await);
@@ -359,7 +359,7 @@ both!(apply_recovers_from_a_kill_before_the_manual_step, |app| async move {
 });
 
 both!(
-    an_invalid_setup_file_changes_nothing,
+    an_invalid_setup_file_changes_nothing_in_the_org,
     |app| async move {
         let story = Story::new(app);
         let before = story.okta.snapshot();
@@ -437,7 +437,7 @@ both!(two_apps_with_our_marker_are_a_conflict, |app| async move {
 });
 
 both!(
-    an_app_is_found_without_our_record,
+    an_app_is_found_by_its_marker_without_our_record,
     |app| async move {
         let story = Story::new(app);
         for number in 0..5 {
@@ -464,7 +464,7 @@ both!(
     }
 );
 
-both!(apply_handles_changes_made_in_the_console, |app| async move {
+both!(apply_handles_changes_in_the_console, |app| async move {
     let story = Story::new(app);
     story.apply().expect(2);
     let id = story.okta.app("Rollcall");

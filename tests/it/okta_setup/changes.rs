@@ -166,7 +166,7 @@ both!(
     }
 );
 
-both!(a_group_that_okta_cannot_push_is_reported, |app| async move {
+both!(a_failed_group_push_is_reported, |app| async move {
     let story = Story::new(app);
     let ada = story.okta.hire("ada@acme.example");
     story.okta.group("Engineering", &[&ada]);

@@ -106,7 +106,7 @@ both!(a_service_app_may_use_each_kind_of_key, |app| async move {
         .expect_message(3, "does not accept the service app's key");
 });
 
-both!(check_retries_when_okta_is_briefly_unavailable, |app| async move {
+both!(check_retries_a_brief_outage_of_okta, |app| async move {
     let story = Story::new(app);
     for fault in [
         Fault::Limited,

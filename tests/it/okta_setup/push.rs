@@ -150,7 +150,7 @@ async fn lifecycle(story: &Story, user: &str, step: &str) {
 }
 
 both!(
-    an_existing_user_is_linked,
+    an_existing_user_is_linked_instead_of_created,
     |app| async move {
         for (name, _) in APPS {
             let story = Story::new(app.neighbour().await);
@@ -175,7 +175,7 @@ both!(
 );
 
 both!(
-    groups_are_pushed_in_chunks_and_updated,
+    groups_are_pushed_in_chunks_and_kept_up_to_date,
     |app| async move {
         for (name, _) in APPS {
             pushed_groups(app.neighbour().await, name).await;
@@ -243,7 +243,7 @@ async fn pushed_groups(app: TestApp, name: Option<&str>) {
     assert!(okta.failures().is_empty(), "{:?}", okta.failures());
 }
 
-both!(passwords_and_custom_attributes_are_synced, |app| async move {
+both!(a_password_and_a_custom_attribute_sync, |app| async move {
     for (name, _) in APPS {
         let story = Story::new(app.neighbour().await);
         let id = story.connected_app(name).await;
@@ -282,7 +282,7 @@ both!(a_wrong_token_is_not_saved, |app| async move {
 });
 
 both!(
-    a_failed_user_is_pushed_again_on_retry,
+    a_failed_user_is_pushed_again_when_an_admin_retries,
     |app| async move {
         for (name, _) in APPS {
             let story = Story::new(app.neighbour().await);

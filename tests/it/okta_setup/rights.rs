@@ -52,7 +52,7 @@ both!(
     }
 );
 
-both!(a_read_only_administrator_creates_nothing, |app| async move {
+both!(a_read_only_administrator_writes_nothing, |app| async move {
     let story = Story::new(app);
     populate(&story);
     let before = story.okta.snapshot();
@@ -66,7 +66,7 @@ both!(a_read_only_administrator_creates_nothing, |app| async move {
 });
 
 both!(
-    every_command_reports_a_faulty_token,
+    every_command_reports_the_fault_of_a_token,
     |app| async move {
         let mut story = Story::new(app);
         let verbs: [&[&str]; 8] = [
@@ -105,7 +105,7 @@ both!(a_personal_token_causes_a_warning, |app| async move {
     );
 });
 
-both!(a_missing_scope_or_role_of_a_service_app_is_reported, |app| async move {
+both!(a_missing_scope_or_role_is_reported, |app| async move {
     let mut story = Story::new(app);
     populate(&story);
     let key = Key::rsa("setup");

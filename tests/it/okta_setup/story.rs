@@ -156,7 +156,8 @@ impl Story {
     fn secrets(&self) -> Vec<String> {
         let variables = self.environment.iter();
         let secrets = ["ROLLCALL_OKTA_TOKEN", "ROLLCALL_EVENT_HOOK_SECRET"];
-        variables.filter(|(name, _)| secrets.contains(name))
+        variables
+            .filter(|(name, _)| secrets.contains(name))
             .map(|(_, value)| value.clone())
             .collect()
     }

@@ -19,7 +19,7 @@ group = "Engineering (pushed)"
 target = "Engineering"
 "#;
 
-both!(the_documented_session_matches_the_output, |app| async move {
+both!(the_documented_session_is_accurate, |app| async move {
     let story = Story::new(app);
     let ada = story.okta.hire("ada@acme.example");
     story.okta.hire("test@acme.example");

@@ -144,7 +144,7 @@ both!(
 );
 
 both!(
-    status_reports_an_unanswered_write,
+    status_reports_a_write_without_a_response,
     |app| async move {
         let story = Story::new(app);
         story.okta.plan(When::Write(1), Fault::LoseAnswer);
@@ -380,7 +380,7 @@ both!(remove_restores_the_org, |app| async move {
     finish(&story).await;
 });
 
-both!(remove_recovers_from_a_kill_at_each_write, |app| async move {
+both!(remove_survives_a_kill_at_each_write, |app| async move {
     let (shape, writes) = {
         let (story, _) = set_up(app.neighbour().await).await;
         let before = story.okta.writes();

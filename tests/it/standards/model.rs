@@ -79,7 +79,7 @@ both!(every_resource_has_the_common_attributes, |app| async move {
 });
 
 // R7643-3.1-04, R7643-3.1-05
-both!(an_external_id_matches_only_within_its_tenant, |app| async move {
+both!(an_external_id_is_scoped_to_its_tenant, |app| async move {
     let neighbour = app.neighbour().await;
     let external = json!({ "externalId": "701984" });
     for name in ["ada", "eve"] {
@@ -202,7 +202,7 @@ both!(values_are_stored_in_canonical_form, |app| async move {
 });
 
 // R7643-4.1.1-01, R7643-4.1.1-02, R7644-5-01, R7644-7.8-01, R7644-3.4.2.2-35
-both!(user_names_are_compared_after_preparation, |app| async move {
+both!(user_names_are_prepared_for_comparison, |app| async move {
     for missing in [
         json!({ "schemas": [USER] }),
         user("", &json!({})),
@@ -327,7 +327,7 @@ both!(memberships_appear_on_both_sides, |app| async move {
 });
 
 // R7643-4.2-01, R7643-4.2-02, R7643-4.2-06, R7643-4.3-01, R7643-4.3-02, R7643-3.3-01, R7643-3-04
-both!(groups_and_the_enterprise_extension_follow_the_schema, |app| async move {
+both!(group_and_enterprise_attributes_work, |app| async move {
     for nameless in [
         json!({ "schemas": [GROUP] }),
         json!({ "schemas": [GROUP], "displayName": " " }),

@@ -44,7 +44,7 @@ both!(endpoints_support_only_their_methods, |app| async move {
 
 // R7644-3.4.2.2-37
 both!(
-    list_parameters_are_ignored_elsewhere,
+    list_parameters_are_ignored_on_other_requests,
     |app| async move {
         let ada = app.create_user("ada@example.com").await;
         assert_eq!(app.get("/Users?foo&bar").await.page().total, 1);

@@ -171,7 +171,7 @@ both_typed!(changing_a_secret_is_a_change, |app| async move {
 });
 
 // R7643-7-05
-both_typed!(request_attributes_are_returned_only_on_request, |app| async move {
+both_typed!(some_attributes_are_returned_on_request, |app| async move {
     let (path, created) = create_with_desk(
         &app,
         "ada@x.example",
@@ -252,7 +252,7 @@ both_typed!(a_unique_value_has_one_owner, |app| async move {
     create_with_desk(&neighbour, "ada@x.example", json!({ "badge": "B1" })).await;
 });
 
-both_typed!(one_of_many_concurrent_creates_gets_a_unique_value, |app| async move {
+both_typed!(one_of_many_concurrent_creates_succeeds, |app| async move {
     let posts = (0..12).map(|number| {
         let client = app.client.clone();
         let body = seated(&format!("u{number}@x.example"), json!({ "badge": "B1" }));
@@ -263,7 +263,7 @@ both_typed!(one_of_many_concurrent_creates_gets_a_unique_value, |app| async move
     assert_eq!(statuses, [&[201][..], &[409; 11]].concat());
 });
 
-both_typed!(a_multi_valued_attribute_is_unique_across_resources, |app| async move {
+both_typed!(each_value_of_a_list_is_unique, |app| async move {
     let with_macs = |serial: &str, macs: &[&str]| {
         let mut body = device(serial);
         body["macs"] = macs

@@ -139,7 +139,7 @@ both_alone!(
 );
 
 both_alone!(
-    an_interrupted_index_is_resumed,
+    an_interrupted_index_build_is_resumed,
     |database| async move {
         let settings = Settings::new();
         let mut ids = Vec::new();
@@ -169,7 +169,7 @@ both_alone!(
     }
 );
 
-both_alone!(existing_duplicates_block_uniqueness, |database| async move {
+both_alone!(existing_duplicates_prevent_a_start, |database| async move {
     let settings = Settings::new();
     let mut ids = Vec::new();
     {

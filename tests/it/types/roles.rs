@@ -201,7 +201,7 @@ both_typed!(unknown_roles_are_left_out, |app| async move {
     );
 });
 
-both_typed!(a_deleted_role_is_removed_from_every_user, |app| async move {
+both_typed!(a_deleted_role_is_removed_from_users, |app| async move {
     let (auditor, clerk) = (
         make(&app, "/Roles", "Auditor").await,
         make(&app, "/Roles", "Clerk").await,
@@ -251,7 +251,7 @@ both_typed!(a_deleted_role_is_removed_from_every_user, |app| async move {
 });
 
 both_typed!(
-    a_renamed_role_is_updated_in_its_users,
+    a_renamed_role_is_renamed_in_all_of_its_users,
     |app| async move {
         let auditor = make(&app, "/Roles", "Auditor").await;
         let own = json!([{ "value": id(&auditor), "display": "Own words" }]);

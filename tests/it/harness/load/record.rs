@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{Entry, Journal, Person, FeedEntry, last_number, feed_entries};
+use super::{Entry, FeedEntry, Journal, Person, feed_entries, last_number};
 use crate::harness::{Client, id, member_ids, texts};
 
 /// The results of a load that has ended.

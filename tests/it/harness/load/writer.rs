@@ -62,7 +62,12 @@ impl Writer {
         self.journal
     }
 
-    async fn send(&self, method: Method, path: &str, body: &Value) -> Result<Value, NotAcknowledged> {
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: &Value,
+    ) -> Result<Value, NotAcknowledged> {
         let bytes = match body {
             Value::Null => Vec::new(),
             body => body.to_string().into_bytes(),
