@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Keeps a local copy of the directory in step with Rollcall, in an SQLite file.
 
-It begins with the snapshot and then follows the change feed. Each page of changes and the place that it leads to are written
-in one transaction, so it may be killed at any moment: it goes on where it was. Standard library only.
+It reads a snapshot and then follows the change feed. Each page of changes is written in one
+transaction with the new position in the feed, so the program may be killed at any time: it continues
+from there. It uses only the standard library.
 
     export ROLLCALL_URL=https://scim.example.com ROLLCALL_TOKEN=rct_...
-    python3 sync.py copy.sqlite            # follows for ever
+    python3 sync.py copy.sqlite            # follows continuously
     python3 sync.py copy.sqlite --once     # until it is in step, for cron
 """
 
@@ -25,12 +26,12 @@ CREATE TABLE IF NOT EXISTS members (group_id TEXT, member_id TEXT, PRIMARY KEY (
 CREATE TABLE IF NOT EXISTS place (after INTEGER NOT NULL);
 """
 
-# How long one request to the feed waits for something to happen.
+# How long one request to the feed waits for a change.
 WAIT_S = 30
 
 
 class Gone(Exception):
-    """The changes after our place are no longer kept, or the service was restored from a backup."""
+    """The changes after our position are no longer available, or a backup was restored."""
 
 
 class Rollcall:
@@ -54,7 +55,7 @@ class Rollcall:
 
 
 def snapshot(rollcall, db):
-    """Reads everything; what changes meanwhile comes again by the feed."""
+    """Reads everything; changes made meanwhile arrive again in the feed."""
     with db:
         for table in ("resources", "members", "place"):
             db.execute(f"DELETE FROM {table}")
@@ -76,9 +77,9 @@ def snapshot(rollcall, db):
 
 
 def apply(db, change):
-    """Doing it twice does no harm, and what is not here is passed by."""
+    """Applies a change. Doing it twice is harmless, and unknown resources are ignored."""
     kind, resource_id = change["kind"], change["id"]
-    # Of what was erased nothing is told, and nothing is to be kept.
+    # All data of the resource was erased, and must be erased here too.
     if kind == "deleted" or change.get("erased"):
         db.execute("DELETE FROM resources WHERE id = ?", (resource_id,))
         db.execute("DELETE FROM members WHERE group_id = ? OR member_id = ?", (resource_id, resource_id))
@@ -106,7 +107,10 @@ def apply(db, change):
 
 
 def put(resource, path, value):
-    """Sets an attribute: `title`, `name.givenName`, or one of an extension after its URN and a colon. None unassigns it."""
+    """Sets an attribute: `title`, `name.givenName`, or one of an extension after its URN and a colon.
+
+    None removes the attribute.
+    """
     urn, _, name = path.rpartition(":")
     steps = ([urn] if urn else []) + name.split(".")
     holders = [resource]
@@ -121,7 +125,7 @@ def put(resource, path, value):
         holders[-1][steps[-1]] = value
         return
     holders[-1].pop(steps[-1], None)
-    # An object without a value is unassigned itself.
+    # An object without values is removed too.
     for holder, step in zip(reversed(holders[:-1]), reversed(steps[:-1])):
         if holder[step] == {}:
             del holder[step]
@@ -160,7 +164,7 @@ def main():
             is_refused = isinstance(error, urllib.error.HTTPError) and error.code in (400, 401, 403)
             if arguments.once or is_refused:
                 sys.exit(f"sync: {error}")
-            # The service restarts, or the network is down: it goes on where it was.
+            # The service restarts, or the network is down: continue from the last position.
             time.sleep(5)
 
 

@@ -1,11 +1,11 @@
 //! Keeps a local copy of the directory in step with Rollcall, in memory and in a JSON file.
 //!
-//! It begins with the snapshot and then follows the change feed. The file is replaced as a whole, with the place in the feed
-//! inside it, so the program may be killed at any moment: it goes on where it was.
+//! It reads a snapshot and then follows the change feed. The file is replaced as a whole and contains
+//! the position in the feed, so the program may be killed at any time: it continues from there.
 //!
 //! ```text
 //! export ROLLCALL_URL=https://scim.example.com ROLLCALL_TOKEN=rct_...
-//! cargo run --example sync -- copy.json            # follows for ever
+//! cargo run --example sync -- copy.json            # follows continuously
 //! cargo run --example sync -- copy.json --once     # until it is in step
 //! ```
 
@@ -18,13 +18,13 @@ use reqwest::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// How long one request to the feed waits for something to happen.
+/// How long one request to the feed waits for a change.
 const WAIT_S: u64 = 30;
 
-/// The copy. Doing a change twice does it no harm, and what is not in it is passed by.
+/// The copy. Applying a change twice is harmless, and changes of unknown resources are ignored.
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Copy {
-    /// The number of the last change that is in it; `None` before the first snapshot.
+    /// The number of the last applied change; `None` before the first snapshot.
     pub after: Option<i64>,
     pub resources: BTreeMap<String, Map<String, Value>>,
     /// Groups to their members.
@@ -48,7 +48,7 @@ struct Change {
     members: Vec<String>,
     #[serde(default)]
     resource: Map<String, Value>,
-    /// Nothing is kept of it any more, and nothing shall be kept here.
+    /// All data of the resource was erased, and must be erased here too.
     #[serde(default)]
     erased: bool,
 }
@@ -79,7 +79,7 @@ struct Member {
     member: String,
 }
 
-/// The service, as an application sees it.
+/// The service from an application's point of view.
 pub struct Rollcall {
     http: reqwest::Client,
     url: String,
@@ -97,7 +97,7 @@ impl Rollcall {
         })
     }
 
-    /// `None` where what was asked for is gone (410).
+    /// Returns `None` if the requested changes are no longer available (410).
     async fn get<T: for<'de> Deserialize<'de>>(&self, path: &str) -> anyhow::Result<Option<T>> {
         let url = format!("{}{path}", self.url);
         let request = self.http.get(&url).bearer_auth(&self.token);
@@ -109,7 +109,7 @@ impl Rollcall {
         }
     }
 
-    /// Reads everything; what changes meanwhile comes again by the feed.
+    /// Reads everything; changes made meanwhile arrive again in the feed.
     async fn snapshot(&self) -> anyhow::Result<Copy> {
         let mut copy = Copy::default();
         let mut path = "/snapshot?limit=1000".to_owned();
@@ -131,7 +131,8 @@ impl Rollcall {
         }
     }
 
-    /// Takes the next changes into the copy, waiting up to `wait_s` for the first; true when it is in step.
+    /// Applies the next changes to the copy, waiting up to `wait_s` for the first; returns true
+    /// when it is in step.
     pub async fn step(&self, copy: &mut Copy, wait_s: u64) -> anyhow::Result<bool> {
         if let Some(after) = copy.after {
             let path = format!("/changes?after={after}&limit=1000&wait={wait_s}");
@@ -172,7 +173,7 @@ impl Copy {
                     }
                 }
             }
-            // Ids that the identity provider named and nobody knows, and kinds to come.
+            // Ids of the identity provider that match no user, and future kinds of changes.
             _ => {}
         }
         self.members.retain(|_, members| !members.is_empty());
@@ -187,7 +188,7 @@ impl Copy {
     }
 
     /// # Errors
-    /// A file that is there and is no copy.
+    /// The file exists and is not a copy.
     pub fn load(path: &Path) -> anyhow::Result<Self> {
         if !path.exists() {
             return Ok(Self::default());
@@ -197,7 +198,7 @@ impl Copy {
     }
 
     /// # Errors
-    /// Where the folder cannot be written to.
+    /// The directory is not writable.
     pub fn save(&self, path: &Path) -> anyhow::Result<()> {
         let draft = path.with_extension("draft");
         std::fs::write(&draft, serde_json::to_vec(self)?)?;
@@ -206,7 +207,8 @@ impl Copy {
     }
 }
 
-/// Sets an attribute: `title`, `name.givenName`, or one of an extension after its URN and a colon. Null unassigns it.
+/// Sets an attribute: `title`, `name.givenName`, or one of an extension after its URN and a colon.
+/// Null removes it.
 fn put(resource: &mut Map<String, Value>, path: &str, value: Value) {
     let (urn, path) = match path.rsplit_once(':') {
         Some((urn, path)) => (Some(urn), path),
@@ -233,7 +235,7 @@ fn set(holder: &mut Map<String, Value>, steps: &[&str], value: Value) {
                 set(inner, rest, value);
                 inner.is_empty()
             });
-            // An object without a value is unassigned itself.
+            // An object without values is removed too.
             if is_empty {
                 holder.remove(*name);
             }
@@ -269,7 +271,7 @@ async fn main() -> anyhow::Result<()> {
             }
             Err(error) if is_once => return Err(error),
             Err(error) => {
-                // The service restarts, or the network is down: it goes on where it was.
+                // The service restarts, or the network is down: continue from the last position.
                 eprintln!("{error:#}");
                 tokio::time::sleep(Duration::from_secs(5)).await;
             }

@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""Receives Rollcall's webhooks: checks the signature, leaves out what came before, and prints one line for each change.
+"""Receives Rollcall's webhooks: verifies signatures, skips duplicates, and prints a line per change.
 
     pip install standardwebhooks
     export ROLLCALL_WEBHOOK_SECRET=whsec_...
     python3 webhook_receiver.py --port 9000
 
-Put it behind something that speaks HTTPS, then: rollcall webhook create app --url https://app.example.com/rollcall
+Run it behind an HTTPS proxy, then subscribe:
+
+    rollcall webhook create app --url https://app.example.com/rollcall
 """
 
 import argparse
@@ -17,7 +19,8 @@ import threading
 
 from standardwebhooks import Webhook, WebhookVerificationError
 
-# A change may come twice; so many of the last ids are remembered. An application would keep them in its database.
+# A change may be delivered twice, so the last ids are remembered. An application would store them in its
+# database.
 REMEMBERED = 10_000
 MOST_BYTES = 16 << 20
 
@@ -40,7 +43,7 @@ class Receiver(http.server.BaseHTTPRequestHandler):
             return self.answer(401)
         with self.lock:
             self.take(self.headers["webhook-id"], message)
-        # Only now: what is not answered with 2xx comes again.
+        # Only now: a delivery that is not answered with 2xx is repeated.
         return self.answer(204)
 
     def take(self, message_id, message):

@@ -1,10 +1,14 @@
-//! Is a bulk of 1,000 creates faster than 1,000 POSTs one after another, and whom does it keep waiting?
+//! Measures whether a bulk of 1,000 creates is faster than 1,000 consecutive POSTs, and how long it
+//! delays others.
 //!
-//! One server of the release binary on a fresh database, one connection. In each round the same number of users are
-//! created by POSTs and by one bulk request, who goes first alternates. Then one more bulk while a second client
-//! creates users on a connection of its own. Exit code 1 where bulk is less than five times as fast on `SQLite`.
-//! docs/performance.md has the results.
+//! One server of the release binary on a fresh database, one connection. Each round creates the
+//! same number of users by POSTs and by one bulk request, in alternating order. Then one more bulk
+//! runs while a second client creates users on its own connection. The exit code is 1 if bulk is
+//! less than five times as fast on `SQLite`. docs/performance.md has the results.
 
+#[expect(dead_code, reason = "the load benchmark uses more of it")]
+#[path = "../scaling/connection.rs"]
+mod connection;
 #[expect(
     clippy::expect_used,
     reason = "shared with the tests, which fail by panicking"
@@ -17,9 +21,6 @@ mod sample;
 #[expect(dead_code, reason = "the load benchmark uses more of it")]
 #[path = "../scaling/server.rs"]
 mod server;
-#[expect(dead_code, reason = "the load benchmark uses more of it")]
-#[path = "../scaling/wire.rs"]
-mod wire;
 
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,21 +30,21 @@ use anyhow::{Context as _, ensure};
 use clap::{Parser, ValueEnum};
 use serde_json::{Value, json};
 
+use crate::connection::{Connection, Request};
 use crate::server::{Database, Server};
-use crate::wire::{Connection, Request};
 
 /// Measures a bulk request against the same requests one by one.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// Users of one round.
+    /// Users per round.
     #[arg(long, default_value_t = 1_000)]
     users: usize,
     #[arg(long, default_value_t = 5)]
     rounds: usize,
-    /// Only this database.
+    /// Run only this database.
     #[arg(long)]
     database: Option<Backend>,
-    /// What `cargo bench` adds.
+    /// Passed by `cargo bench`.
     #[arg(long, hide = true)]
     bench: bool,
 }
@@ -54,7 +55,7 @@ enum Backend {
     Postgres,
 }
 
-/// How many times as fast a bulk must be on `SQLite`.
+/// The required speedup of a bulk on `SQLite`.
 const AT_LEAST: f64 = 5.0;
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -86,7 +87,7 @@ fn main() -> anyhow::Result<ExitCode> {
     })
 }
 
-/// Prints the rounds; the ratio of the medians.
+/// Prints the rounds; returns the ratio of the medians.
 fn measure(arguments: &Arguments, name: &str, database: &Database) -> anyhow::Result<f64> {
     let server = Server::start(database)?;
     let mut connection = server.connect()?;
@@ -100,7 +101,7 @@ fn measure(arguments: &Arguments, name: &str, database: &Database) -> anyhow::Re
                 singles.push(one_by_one(&mut connection, &names)?);
             } else {
                 let names = names(&format!("bulk{round}"), users);
-                bulks.push(at_once(&mut connection, &names)?);
+                bulks.push(in_one_bulk(&mut connection, &names)?);
             }
         }
         println!(
@@ -117,14 +118,14 @@ fn measure(arguments: &Arguments, name: &str, database: &Database) -> anyhow::Re
         ms(single),
         ms(bulk)
     );
-    let (alone, beside) = (
-        beside(&server, &names("alone", 0))?,
-        beside(&server, &names("crowd", users))?,
+    let (alone, crowded) = (
+        longest_concurrent_post(&server, &names("alone", 0))?,
+        longest_concurrent_post(&server, &names("crowd", users))?,
     );
     println!(
         "  a POST of another client: at most {:.1} ms alone, {:.1} ms during a bulk",
         ms(alone),
-        ms(beside)
+        ms(crowded)
     );
     Ok(ratio)
 }
@@ -147,7 +148,7 @@ fn one_by_one(connection: &mut Connection, names: &[String]) -> anyhow::Result<D
     Ok(total)
 }
 
-fn at_once(connection: &mut Connection, names: &[String]) -> anyhow::Result<Duration> {
+fn in_one_bulk(connection: &mut Connection, names: &[String]) -> anyhow::Result<Duration> {
     let operation = |name: &String| json!({ "method": "POST", "path": "/Users", "bulkId": name, "data": sample::user(name) });
     let body = json!({
         "schemas": ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"],
@@ -169,8 +170,9 @@ fn at_once(connection: &mut Connection, names: &[String]) -> anyhow::Result<Dura
     Ok(took)
 }
 
-/// The longest POST of a second client: during a bulk of these names, or where there are none, for 200 times alone.
-fn beside(server: &Server, names: &[String]) -> anyhow::Result<Duration> {
+/// Returns the longest POST of a second client: during a bulk of these names, or, without names,
+/// over 200 POSTs alone.
+fn longest_concurrent_post(server: &Server, names: &[String]) -> anyhow::Result<Duration> {
     static ROUND: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
     let done = AtomicBool::new(names.is_empty());
     let mut other = server.connect()?;
@@ -192,7 +194,7 @@ fn beside(server: &Server, names: &[String]) -> anyhow::Result<Duration> {
         } else {
             server
                 .connect()
-                .and_then(|mut connection| at_once(&mut connection, names))
+                .and_then(|mut connection| in_one_bulk(&mut connection, names))
         };
         done.store(true, Ordering::Relaxed);
         let longest = posts

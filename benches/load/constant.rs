@@ -1,5 +1,5 @@
-//! The least that a server of the same framework does: it answers every request with one and the same user. It runs in a
-//! process of its own, as the server does, and is started by the benchmark itself with `--constant`.
+//! A baseline server with the same framework that answers every request with the same user. It runs
+//! in its own process, like the server, and the benchmark starts it with `--constant`.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::{Child, Command, Stdio};
@@ -19,7 +19,7 @@ pub struct Constant {
 }
 
 impl Constant {
-    /// Of the process.
+    /// The process id.
     pub fn id(&self) -> u32 {
         self.child.id()
     }
@@ -67,7 +67,7 @@ async fn answer(answer: Data<Answer>) -> HttpResponse {
     response.body(answer.body.clone())
 }
 
-/// Reads an answer, and gives it until the process is killed.
+/// Reads a response from standard input, and serves it until the process is killed.
 pub fn serve() -> anyhow::Result<()> {
     let mut text = Vec::new();
     std::io::stdin().read_to_end(&mut text)?;
@@ -81,7 +81,7 @@ pub fn serve() -> anyhow::Result<()> {
         let Some((name, value)) = line.split_once(": ") else {
             continue;
         };
-        // What the framework adds by itself.
+        // Headers that the framework adds itself.
         if !["content-length", "date"].contains(&name.to_ascii_lowercase().as_str()) {
             headers.push((name.parse()?, value.parse()?));
         }

@@ -1,4 +1,4 @@
-//! What is asked of a directory between the measurements.
+//! Queries of the directory between measurements.
 
 use anyhow::{Context as _, ensure};
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::sample;
 use crate::server::Server;
 
-/// All users are there.
+/// Checks that all users exist.
 pub fn check(server: &Server, users: usize) -> anyhow::Result<()> {
     let mut connection = server.connect()?;
     let page = connection.request("GET", "/Users?count=1", None);
@@ -22,7 +22,7 @@ pub fn check(server: &Server, users: usize) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The number of the last change.
+/// Returns the number of the last change.
 pub fn last_change(server: &Server) -> anyhow::Result<u64> {
     let mut connection = server.connect()?;
     let request = connection.request_at("GET", "/directory/v1/changes?limit=1", None);
@@ -31,7 +31,7 @@ pub fn last_change(server: &Server) -> anyhow::Result<u64> {
     last.context("a feed without an end")
 }
 
-/// Lets everybody be active again.
+/// Reactivates all users.
 pub fn activate_all(server: &Server) -> anyhow::Result<()> {
     let mut connection = server.connect()?;
     let inactive = "/Users?filter=active%20eq%20false&attributes=id&count=200";

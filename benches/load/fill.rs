@@ -1,4 +1,5 @@
-//! Fills a database by `rollcall import`: the rows are those that the server makes, and it is proven that all are there.
+//! Fills a database by `rollcall import`, so that the server itself writes the rows, and checks
+//! that all exist.
 
 use std::io::{BufWriter, Write};
 use std::process::{Command, Stdio};
@@ -10,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::template::{Template, id, name};
 
-/// A line at a time, and what they amount to.
+/// Writes lines, and computes their checksum.
 struct Sheet<W> {
     output: W,
     digest: Sha256,
@@ -26,7 +27,7 @@ impl<W: Write> Sheet<W> {
     }
 }
 
-/// So many users, each with the change that created it; how long that took.
+/// Creates this many users, each with the change that created it; returns the duration.
 pub fn users(url: &str, template: &Template, count: usize) -> anyhow::Result<f64> {
     let started = Instant::now();
     let mut import = Command::new(env!("CARGO_BIN_EXE_rollcall"))

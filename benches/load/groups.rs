@@ -1,4 +1,4 @@
-//! Groups of several sizes, and what it costs to have one member more.
+//! Groups of several sizes, and the cost of adding a member.
 
 use std::io::Write as _;
 
@@ -6,6 +6,7 @@ use anyhow::{Context as _, ensure};
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 
+use crate::connection::Connection;
 use crate::measure::Bench;
 use crate::numbers::{mega, number, thousands};
 use crate::process;
@@ -14,18 +15,17 @@ use crate::sample;
 use crate::server::Server;
 use crate::target::Target;
 use crate::template::{id, name};
-use crate::wire::Connection;
 
-/// Users who come and go.
+/// The number of users that are added and removed.
 const POOL: usize = 1_000;
 
-/// A group of so many of the first users.
+/// A group of this many of the first users.
 pub struct Group {
     pub members: usize,
     pub path: String,
 }
 
-/// The group of a directory, and the ids of those who are in none.
+/// The groups of a directory, and the ids of users without a group.
 pub struct Groups {
     pub all: Vec<Group>,
     pub pool: NamedTempFile,
@@ -54,7 +54,7 @@ impl Groups {
     }
 }
 
-/// Created by one bulk request.
+/// Creates them by one bulk request.
 fn make_pool(connection: &mut Connection, section: &mut Section) -> anyhow::Result<NamedTempFile> {
     let operation = |number: usize| {
         let user = sample::user(&format!("pool{number}@example.com"));
@@ -123,12 +123,12 @@ fn make_group(
     Ok(Group { members, path })
 }
 
-/// Of a server that has done next to nothing yet, so that no memory is there from before.
+/// Measures a server that has done almost nothing, so that no memory is left from before.
 fn get(server: &Server, group: &Group, section: &mut Section) -> anyhow::Result<()> {
     let mut connection = server.connect()?;
     let first = connection.request("GET", "/Users?count=100", None);
     connection.send(&first)?;
-    let before = process::forget_peak(server.id())?;
+    let before = process::reset_peak(server.id())?;
     let request = connection.request("GET", &group.path, None);
     let took = connection.send(&request)?.as_secs_f64();
     let more = process::memory(server.id())?.peak - before.resident;

@@ -1,4 +1,5 @@
-//! Cleans up after a run that was killed. One that ends by itself, also by an error, does so as it goes.
+//! Cleans up after a killed run. A run that ends by itself, even with an error, cleans up as it
+//! ends.
 
 use std::io::Write as _;
 use std::os::unix::process::CommandExt as _;
@@ -7,7 +8,8 @@ use std::process::{Child, Command, Stdio};
 
 use anyhow::Context as _;
 
-/// A small `sh` in a group of its own, which is told what there is, and acts when nobody can tell it more.
+/// A small `sh` in its own process group, which receives a list of resources and removes them once
+/// its input ends.
 pub struct Keeper(Child);
 
 const SCRIPT: &str = "while read -r kind what; do case $kind in \
@@ -30,14 +32,14 @@ impl Keeper {
     }
 
     pub fn process(&self, process: u32) -> anyhow::Result<()> {
-        self.tell(&format!("process {process}"))
+        self.send(&format!("process {process}"))
     }
 
     pub fn folder(&self, folder: &Path) -> anyhow::Result<()> {
-        self.tell(&format!("folder {}", folder.display()))
+        self.send(&format!("folder {}", folder.display()))
     }
 
-    fn tell(&self, what: &str) -> anyhow::Result<()> {
+    fn send(&self, what: &str) -> anyhow::Result<()> {
         let mut input = self.0.stdin.as_ref().context("no pipe")?;
         Ok(writeln!(input, "{what}")?)
     }
@@ -45,7 +47,7 @@ impl Keeper {
 
 impl Drop for Keeper {
     fn drop(&mut self) {
-        self.tell("done").ok();
+        self.send("done").ok();
         self.0.wait().ok();
     }
 }

@@ -1,9 +1,13 @@
-//! How much the release binary does, beside what the same machine does without it, in the same run.
+//! Measures the throughput of the release binary, and of the same machine without it, in the same
+//! run.
 //!
-//! The baselines are a constant answer of the same framework in a process of its own, the raw database doing the same
-//! durable writes and the same lookups, and a directory of another size. Results are ratios to them; exit code 1 where
-//! a target is missed or an answer was an error. docs/performance.md has the results.
+//! The baselines are a constant response of the same framework in its own process, the raw database
+//! with the same durable writes and lookups, and a directory of another size. Results are ratios to
+//! them; the exit code is 1 if a target is missed or a response was an error. docs/performance.md
+//! has the results.
 
+#[path = "../scaling/connection.rs"]
+mod connection;
 mod constant;
 mod directory;
 mod fill;
@@ -30,8 +34,6 @@ mod streams;
 mod target;
 mod template;
 mod walks;
-#[path = "../scaling/wire.rs"]
-mod wire;
 mod wrk;
 
 use std::process::ExitCode;
@@ -46,42 +48,42 @@ use crate::measure::Bench;
 use crate::report::Report;
 use crate::template::Template;
 
-/// As the server's, for the baselines.
+/// The same allocator as the server's, for the baselines.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Measures the server under load, and its baselines.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// Users of the directories.
+    /// Numbers of users.
     #[arg(long, value_delimiter = ',', default_values_t = [1_000, 100_000])]
     users: Vec<usize>,
-    /// Seconds of each operation.
+    /// Seconds per operation.
     #[arg(long, default_value_t = 5)]
     seconds: u64,
-    /// The first is for all operations, the others for those that have a baseline.
+    /// The first number applies to all operations, the others to those with a baseline.
     #[arg(long, value_delimiter = ',', default_values_t = [64, 16, 1])]
     connections: Vec<usize>,
-    /// Only this database.
+    /// Run only this database.
     #[arg(long)]
     database: Option<Backend>,
-    /// Only these operations (of requests.lua) and parts: sizes, groups, listeners, walks.
+    /// Run only these operations (of requests.lua) and parts: sizes, groups, listeners, walks.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
-    /// Record where the server spends its time during this operation, and measure nothing else.
+    /// Only profile the server during this operation.
     #[arg(long)]
     profile: Option<String>,
-    /// What `cargo bench` adds.
+    /// Passed by `cargo bench`.
     #[arg(long, hide = true)]
     bench: bool,
-    /// Be the constant handler.
+    /// Run as the constant handler.
     #[arg(long, hide = true)]
     constant: bool,
 }
 
 impl Arguments {
-    /// Whether it asks for an operation or a part.
-    fn is_wanted(&self, name: &str) -> bool {
+    /// Whether an operation or a part is selected.
+    fn is_selected(&self, name: &str) -> bool {
         self.only.is_empty() || self.only.iter().any(|wanted| wanted == name)
     }
 }
@@ -153,7 +155,8 @@ fn main() -> anyhow::Result<ExitCode> {
     })
 }
 
-/// Everything on one database, the smallest directory first. The server of each stays, so that two can be compared.
+/// Runs everything on one database, the smallest directory first. The servers keep running, so that
+/// two can be compared.
 fn run(
     (arguments, keeper): (&Arguments, &Keeper),
     backend: Backend,
@@ -175,18 +178,21 @@ fn run(
     let Some(mut large) = benches.pop() else {
         return Ok(());
     };
-    if let Some(small) = benches.first_mut().filter(|_| arguments.is_wanted("sizes")) {
+    if let Some(small) = benches
+        .first_mut()
+        .filter(|_| arguments.is_selected("sizes"))
+    {
         report.add(pairs::sizes(small, &mut large)?);
     }
     drop(benches);
     let mut section = large.section(": groups and all users");
-    if arguments.is_wanted("walks") {
+    if arguments.is_selected("walks") {
         walks::walk(&large.server, large.users, &mut section)?;
     }
-    if arguments.is_wanted("listeners") {
+    if arguments.is_selected("listeners") {
         pairs::listeners(&mut large, &mut section)?;
     }
-    if arguments.is_wanted("groups") {
+    if arguments.is_selected("groups") {
         let groups = Groups::make(&mut large, &mut section)?;
         pairs::groups(&mut large, &groups, &mut section)?;
     }

@@ -1,4 +1,4 @@
-//! One database of one size with its server, and the same without us.
+//! One database of one size with its server, and the bare database for comparison.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -21,15 +21,15 @@ use crate::template::Template;
 use crate::wrk::{self, Load, Outcome};
 use crate::{Arguments, Backend, directory, fill, postgres, process};
 
-/// The database without us.
+/// The bare database.
 enum Bare {
     Sqlite(Box<Raw>),
     Postgres(Pgbench),
 }
 
-/// How often the server and its baselines are measured in turn.
+/// How often the server and its baselines are measured alternately.
 const ROUNDS: u64 = 5;
-/// So few users are soon all changed; then each run begins with all of them as they were.
+/// In a directory this small, a run soon changes every user; so each run first restores them.
 const SMALL: usize = 10_000;
 
 pub struct Bench<'a> {
@@ -40,7 +40,7 @@ pub struct Bench<'a> {
     pub users: usize,
     pub server: Server,
     bare: Bare,
-    /// How many requests were sent to change somebody, or a group, for the next ones to go on from there.
+    /// The number of change requests sent to users or groups, from which the next ones continue.
     changed: HashMap<Vec<String>, u64>,
     runs: u64,
     filled: f64,
@@ -50,7 +50,8 @@ pub struct Bench<'a> {
 }
 
 impl<'a> Bench<'a> {
-    /// Fills a database and starts the server on it. `None` where this machine has no such database.
+    /// Fills a database and starts the server on it. Returns `None` if this machine has no such
+    /// database.
     pub fn prepare(
         arguments: &'a Arguments,
         backend: Backend,
@@ -71,7 +72,7 @@ impl<'a> Bench<'a> {
             Backend::Sqlite => {
                 let file = copy.path().join("bare.sqlite");
                 std::fs::copy(file_of(&database), &file)?;
-                // Else the first writes wait for all of it to reach the disk.
+                // Otherwise the first writes wait until all of it reaches the disk.
                 File::open(&file)?.sync_all()?;
                 File::open(file_of(&database))?.sync_all()?;
                 Bare::Sqlite(Box::new(Raw::open(&file, users)?))
@@ -109,7 +110,7 @@ impl<'a> Bench<'a> {
         Ok(Some(bench))
     }
 
-    /// Another server on the same database.
+    /// Starts another server on the same database.
     pub fn restart(&mut self) -> anyhow::Result<()> {
         self.server = Server::start(&self.database)?;
         self.keeper.process(self.server.id())?;
@@ -124,7 +125,7 @@ impl<'a> Bench<'a> {
         ))
     }
 
-    /// Single users and lists.
+    /// Measures single users and lists.
     pub fn users(&mut self) -> anyhow::Result<Section> {
         let arguments = self.arguments;
         let mut section = self.section("");
@@ -137,7 +138,7 @@ impl<'a> Bench<'a> {
         let first = arguments.connections.first().copied().unwrap_or(64);
         for operation in operations::main()
             .iter()
-            .filter(|operation| arguments.is_wanted(operation.name))
+            .filter(|operation| arguments.is_selected(operation.name))
         {
             section.push(self.compare(operation, first)?);
             for connections in arguments.connections.iter().skip(1).copied() {
@@ -157,7 +158,7 @@ impl<'a> Bench<'a> {
         let others = operations::others(&self.server, self.users)?;
         for operation in others
             .iter()
-            .filter(|operation| arguments.is_wanted(operation.name))
+            .filter(|operation| arguments.is_selected(operation.name))
         {
             section.push(self.row(operation, first, arguments.seconds)?);
         }
@@ -174,7 +175,8 @@ impl<'a> Bench<'a> {
         Ok(section)
     }
 
-    /// The server, the constant handler and the bare database in turn, so that what else the machine does hits them all.
+    /// Measures the server, the constant handler and the bare database alternately, so that other
+    /// load on the machine affects them all.
     fn compare(&mut self, operation: &Operation, connections: usize) -> anyhow::Result<Row> {
         let seconds = self.arguments.seconds.div_ceil(ROUNDS);
         let (mut outcomes, mut constants, mut bares) = (Vec::new(), Vec::new(), Vec::new());
@@ -214,7 +216,7 @@ impl<'a> Bench<'a> {
         Ok(row)
     }
 
-    /// What pgbench does where its clients need not wait for each other; not in `SQLite`, which has one writer.
+    /// Measures pgbench without contention between clients; not for `SQLite`, which has one writer.
     fn bare_without_counters(
         &mut self,
         operation: &Operation,
@@ -226,13 +228,13 @@ impl<'a> Bench<'a> {
         };
         let script = match operation.kind {
             Kind::Read => return Ok(None),
-            Kind::Create => pgbench::create(&template.create, Counters::LeftOut),
-            Kind::Change => pgbench::patch(&template.patch, Counters::LeftOut),
+            Kind::Create => pgbench::create(&template.create, Counters::PerClient),
+            Kind::Change => pgbench::patch(&template.patch, Counters::PerClient),
         };
         bench.run(&script, connections, seconds).map(Some)
     }
 
-    /// Without a baseline.
+    /// Measures without a baseline.
     pub fn row(
         &mut self,
         operation: &Operation,
@@ -243,7 +245,7 @@ impl<'a> Bench<'a> {
         Ok(Row::new(operation.title.clone(), connections, &[outcome]))
     }
 
-    /// Loads the server, and counts what was acknowledged and not done among the errors.
+    /// Loads the server, and counts acknowledged changes that are missing as errors.
     pub fn load(
         &mut self,
         operation: &Operation,
@@ -259,7 +261,8 @@ impl<'a> Bench<'a> {
         let before = self.last_change()?;
         let mut outcome = self.send(&host, operation, connections, seconds)?;
         if operation.kind != Kind::Read {
-            // Some of those that were under way at the end are done too; a few met another one of the same user.
+            // Some requests in flight at the end are done too; a few met another one of the same
+            // user.
             let changes = self.last_change()? - before;
             let under_way = self
                 .arguments
@@ -317,13 +320,15 @@ impl<'a> Bench<'a> {
                 bench.run(&pgbench::filter(), connections, seconds)
             }
             (Bare::Postgres(bench), "create") => bench.run(
-                &pgbench::create(create, Counters::Kept),
+                &pgbench::create(create, Counters::Shared),
                 connections,
                 seconds,
             ),
-            (Bare::Postgres(bench), _) => {
-                bench.run(&pgbench::patch(patch, Counters::Kept), connections, seconds)
-            }
+            (Bare::Postgres(bench), _) => bench.run(
+                &pgbench::patch(patch, Counters::Shared),
+                connections,
+                seconds,
+            ),
         }
     }
 

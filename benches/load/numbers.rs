@@ -1,4 +1,4 @@
-//! Arithmetic of measured values, and how they are written.
+//! Arithmetic and formatting of measured values.
 
 pub fn mean(values: impl Iterator<Item = f64>) -> f64 {
     let values: Vec<f64> = values.collect();

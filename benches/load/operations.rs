@@ -1,4 +1,4 @@
-//! What is asked of a directory.
+//! The measured operations.
 
 use anyhow::Context as _;
 use serde_json::Value;
@@ -7,23 +7,23 @@ use crate::Backend;
 use crate::server::Server;
 use crate::target::Target;
 
-/// Whether it leaves changes behind, as is checked afterwards.
+/// Whether the operation records changes; this is checked afterwards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     Read,
-    /// Of somebody new in each run.
+    /// Creates new users in each run.
     Create,
-    /// Of those who are there, from where the last run stopped.
+    /// Changes existing users, continuing where the last run stopped.
     Change,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Operation {
-    /// In requests.lua.
+    /// The name in requests.lua.
     pub name: &'static str,
     pub title: String,
     pub kind: Kind,
-    /// What it needs beside the number of users.
+    /// Arguments in addition to the number of users.
     pub arguments: Vec<String>,
 }
 
@@ -37,16 +37,16 @@ impl Operation {
         }
     }
 
-    /// The least share of a constant answer.
+    /// The minimum share of the constant response's rate.
     pub fn of_constant(&self, backend: Backend) -> Option<Target> {
         let is_measured = self.kind == Kind::Read && backend == Backend::Sqlite;
         is_measured.then_some(Target::AtLeast(0.5))
     }
 
-    /// The least share of the bare database.
+    /// The minimum share of the bare database's rate.
     pub fn of_bare(&self, backend: Backend) -> Option<Target> {
         match (self.kind, backend) {
-            // One thread that does nothing else, without a wire.
+            // One thread that does nothing else, without a network.
             (Kind::Read, Backend::Sqlite) => None,
             (_, Backend::Postgres) => Some(Target::AtLeast(0.5)),
             (_, Backend::Sqlite) => Some(Target::AtLeast(3.0)),
@@ -54,7 +54,7 @@ impl Operation {
     }
 }
 
-/// Those that have a baseline.
+/// Returns the operations with a baseline.
 pub fn main() -> Vec<Operation> {
     let new = |name, title, kind| Operation::new(name, title, kind, Vec::new());
     vec![

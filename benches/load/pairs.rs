@@ -1,5 +1,5 @@
-//! Two sides in turn, so that whatever else the machine does hits both: a large directory and a small one, a large group
-//! and a small one, with listeners and without.
+//! Comparisons of two alternating sides, so that other load on the machine affects both: a large
+//! and a small directory, a large and a small group, with and without listeners.
 
 use crate::groups::{Group, Groups};
 use crate::measure::Bench;
@@ -14,7 +14,7 @@ use crate::wrk::Outcome;
 const ROUNDS: usize = 5;
 const LISTENERS: usize = 10;
 
-/// The median latency of one client in the large directory against the small one.
+/// Compares the median latency of one client in the large and the small directory.
 pub fn sizes(small: &mut Bench<'_>, large: &mut Bench<'_>) -> anyhow::Result<Section> {
     let against = thousands(number(small.users));
     let mut section = large.section(&format!(" against {against}"));
@@ -35,7 +35,7 @@ pub fn sizes(small: &mut Bench<'_>, large: &mut Bench<'_>) -> anyhow::Result<Sec
     Ok(section)
 }
 
-/// One member more or less in a large group against one of ten members.
+/// Compares a member change in a large group and in a group of ten members.
 pub fn groups(bench: &mut Bench<'_>, groups: &Groups, section: &mut Section) -> anyhow::Result<()> {
     let pool = groups.pool.path().display().to_string();
     let edit = |group: &Group| {
@@ -88,7 +88,7 @@ fn push(section: &mut Section, what: &str, few: &[Outcome], many: &[Outcome], li
     section.facts.push(ratio.within(Target::AtMost(limit)));
 }
 
-/// What listeners cost those who write.
+/// Measures the cost of listeners for writers.
 pub fn listeners(bench: &mut Bench<'_>, section: &mut Section) -> anyhow::Result<()> {
     let create = Operation::new("create", "create", Kind::Create, Vec::new());
     let connections = bench.arguments.connections.first().copied().unwrap_or(64);

@@ -1,4 +1,4 @@
-//! PostgreSQL without us: pgbench, prepared statements, the same lookups and the same rows.
+//! The bare PostgreSQL: pgbench, prepared statements, the same lookups and the same rows.
 
 use std::process::{Command, Stdio};
 
@@ -7,54 +7,58 @@ use anyhow::{Context as _, ensure};
 use crate::postgres;
 use crate::template::{Cell, Effect, Piece, Text};
 
-/// Runs scripts against a database of its own, gone when dropped.
+/// Runs scripts against its own database, which is removed when dropped.
 pub struct Pgbench {
     pub url: String,
     pub users: usize,
-    /// Runs so far: nobody is created twice.
+    /// The number of runs so far, so that no user is created twice.
     pub runs: usize,
 }
 
-/// Somebody who is there.
-const ANYBODY: &str = "\\set k random(0, :users - 1)\n";
-/// Somebody new, about in the order of time, for all clients.
-const NEWCOMER: &str = "\\set i :i + 1\n\\set k 500000000 + :run * 10000000 + :i * :clients + :client_id\n\\set number :k\n";
+/// Selects an existing user.
+const EXISTING_USER: &str = "\\set k random(0, :users - 1)\n";
+/// Selects a new user, roughly ordered by time, across all clients.
+const NEW_USER: &str = "\\set i :i + 1\n\\set k 500000000 + :run * 10000000 + :i * :clients + :client_id\n\\set number :k\n";
 
 const ID: &str = "(E'01890000-0000-7000-8000-' || lpad(:k, 12, '0'))";
 const NAME: &str = "(E'zq' || lpad(:k, 9, '0'))";
 
 pub fn get() -> String {
     format!(
-        "{ANYBODY}SELECT id, resource_type, version, created, modified, doc FROM resources \
+        "{EXISTING_USER}SELECT id, resource_type, version, created, modified, doc FROM resources \
          WHERE tenant_id = 1 AND id = {ID} AND resource_type = 'User';\n"
     )
 }
 
 pub fn filter() -> String {
     format!(
-        "{ANYBODY}SELECT id, resource_type, version, created, modified, doc FROM resources \
+        "{EXISTING_USER}SELECT id, resource_type, version, created, modified, doc FROM resources \
          WHERE tenant_id = 1 AND resource_type = 'User' AND user_name = {NAME} || '@example.com';\n"
     )
 }
 
 pub fn create(effects: &[Effect], counters: Counters) -> String {
-    format!("{NEWCOMER}{}", transaction(effects, counters))
+    format!("{NEW_USER}{}", transaction(effects, counters))
 }
 
 pub fn patch(effects: &[Effect], counters: Counters) -> String {
-    format!("{NEWCOMER}{ANYBODY}{}", transaction(effects, counters))
+    format!(
+        "{NEW_USER}{EXISTING_USER}{}",
+        transaction(effects, counters)
+    )
 }
 
-/// The rows that all clients write, so that each waits for the commit of the one before.
+/// The rows that all clients write, so that each waits for the previous commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Counters {
-    /// As we do: changes are numbered without gaps, and resources are counted.
-    Kept,
-    /// Each client numbers its changes by itself.
-    LeftOut,
+    /// As Rollcall does: changes are numbered without gaps, and resources are counted.
+    Shared,
+    /// Each client numbers its own changes.
+    PerClient,
 }
 
-/// One transaction. What all clients write comes last, so that they wait for each other as briefly as can be.
+/// Builds one transaction. Rows that all clients write come last, so that clients block each other
+/// as briefly as possible.
 fn transaction(effects: &[Effect], counters: Counters) -> String {
     let (mut own, mut shared, mut numbered, mut tenant) =
         (Vec::new(), Vec::new(), Vec::new(), String::new());
@@ -68,7 +72,7 @@ fn transaction(effects: &[Effect], counters: Counters) -> String {
                 let insert = format!("INSERT INTO {table} ({columns})");
                 if !row.iter().any(|(_, cell)| *cell == Cell::ChangeNumber) {
                     add_row(&mut own, &insert, &values);
-                } else if counters == Counters::Kept {
+                } else if counters == Counters::Shared {
                     numbered.push(format!(
                         "WITH s AS ({tenant} RETURNING change_seq) {insert} SELECT {values} FROM s"
                     ));
@@ -81,9 +85,9 @@ fn transaction(effects: &[Effect], counters: Counters) -> String {
             }
         }
     }
-    // The resource before what refers to it.
+    // The resource before the rows that refer to it.
     own.sort_by_key(|statement| !statement.starts_with("INSERT INTO resources"));
-    let shared = if counters == Counters::Kept {
+    let shared = if counters == Counters::Shared {
         shared
     } else {
         Vec::new()
@@ -98,7 +102,7 @@ fn transaction(effects: &[Effect], counters: Counters) -> String {
     statements.concat().join(";\n") + ";\n"
 }
 
-/// The rows of one table are one statement.
+/// Combines the rows of one table into one statement.
 fn add_row(statements: &mut Vec<String>, insert: &str, values: &str) {
     match statements.last_mut() {
         Some(last) if last.starts_with(insert) => {
@@ -157,7 +161,7 @@ fn value(cell: &Cell) -> String {
     }
 }
 
-/// pgbench takes a colon for the start of a variable, also within quotes.
+/// pgbench parses a colon as the start of a variable, even within quotes.
 fn literal(text: &Text) -> String {
     let piece = |piece: &Piece| match piece {
         Piece::Fixed(text) => {
@@ -185,7 +189,7 @@ impl Drop for Pgbench {
 }
 
 impl Pgbench {
-    /// Transactions a second.
+    /// Runs a script; returns transactions per second.
     pub fn run(&mut self, script: &str, connections: usize, seconds: u64) -> anyhow::Result<f64> {
         self.runs += 1;
         let file = tempfile::NamedTempFile::new()?;

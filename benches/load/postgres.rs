@@ -1,5 +1,5 @@
-//! A PostgreSQL as one runs it in earnest: with fsync, and a commit that waits for it. It has the functions of the tests'
-//! module of this name, for server.rs.
+//! PostgreSQL as in production: with fsync, and commits that wait for it. It has the functions of
+//! the tests' module of this name, for server.rs.
 
 #[expect(
     clippy::expect_used,
@@ -16,7 +16,7 @@ use diesel::{Connection as _, PgConnection, RunQueryDsl as _, sql_query};
 
 use throwaway::Throwaway;
 
-/// The sizes that a small server is given by hand; a checkpoint comes by time and not in the midst of a measurement.
+/// Settings of a small server; a checkpoint happens by time and not in the middle of a measurement.
 const SETTINGS: &str = "-c fsync=on -c synchronous_commit=on -c full_page_writes=on -c shared_buffers=512MB \
                         -c max_wal_size=4GB -c checkpoint_timeout=30min";
 
@@ -24,7 +24,7 @@ pub fn fresh_database() -> Option<String> {
     create("template0")
 }
 
-/// A database like another one, to which nobody is connected.
+/// Copies a database that has no connections.
 pub fn copy(url: &str) -> Option<String> {
     create(url.rsplit('/').next()?)
 }
@@ -53,13 +53,13 @@ pub fn drop_database(url: &str) {
     }
 }
 
-/// One statement.
+/// Runs one statement.
 pub fn run(url: &str, sql: &str) -> anyhow::Result<()> {
     sql_query(sql).execute(&mut PgConnection::establish(url)?)?;
     Ok(())
 }
 
-/// Where a program of PostgreSQL is.
+/// Returns the path of a PostgreSQL program.
 pub fn program(name: &str) -> PathBuf {
     let installed = throwaway::find_programs().map(|programs| programs.join(name));
     installed

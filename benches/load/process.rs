@@ -1,4 +1,4 @@
-//! What the kernel says of a process and of the machine.
+//! Statistics of the kernel about a process and the machine.
 
 use std::io::Write as _;
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use anyhow::Context as _;
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Memory {
     pub resident: u64,
-    /// The most since the start, or since [`forget_peak`].
+    /// The peak since the start, or since [`reset_peak`].
     pub peak: u64,
 }
 
@@ -29,14 +29,14 @@ pub fn memory(process: u32) -> anyhow::Result<Memory> {
     })
 }
 
-/// Lets the peak begin anew from what there is now.
-pub fn forget_peak(process: u32) -> anyhow::Result<Memory> {
+/// Resets the peak to the current value.
+pub fn reset_peak(process: u32) -> anyhow::Result<Memory> {
     std::fs::write(format!("/proc/{process}/clear_refs"), "5")?;
     memory(process)
 }
 
-/// How often a second the disk confirms a small write, which is what a durable commit waits for. A shared disk has good
-/// minutes and bad ones.
+/// Measures how many small writes per second the disk confirms, which limits durable commits. The
+/// rate of a shared disk varies from minute to minute.
 pub fn flushes() -> anyhow::Result<f64> {
     let mut file = tempfile::tempfile_in(env!("CARGO_TARGET_TMPDIR"))?;
     let started = Instant::now();
@@ -49,7 +49,7 @@ pub fn flushes() -> anyhow::Result<f64> {
     Ok(f64::from(done) / started.elapsed().as_secs_f64())
 }
 
-/// The processors and the memory, in words.
+/// Describes the processors and the memory.
 pub fn machine() -> String {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let field = |text: &str, name: &str| -> String {

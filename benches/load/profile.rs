@@ -1,4 +1,4 @@
-//! Where the server spends its time during one operation: perf looks at it a thousand times a second.
+//! Profiles the server during one operation with perf, at a thousand samples per second.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -10,7 +10,7 @@ use crate::numbers::thousands;
 use crate::operations;
 use crate::report::Row;
 
-/// Leaves `bench/OPERATION-DATABASE.perf` in Cargo's target directory.
+/// Writes `bench/OPERATION-DATABASE.perf` in Cargo's target directory.
 pub fn record(bench: &mut Bench<'_>, wanted: &str) -> anyhow::Result<PathBuf> {
     let mut known = operations::main();
     known.extend(operations::others(&bench.server, bench.users)?);
@@ -18,15 +18,14 @@ pub fn record(bench: &mut Bench<'_>, wanted: &str) -> anyhow::Result<PathBuf> {
     let operation = known.iter().find(|operation| operation.name == wanted);
     let operation = operation.with_context(|| format!("no operation {wanted}, only {names:?}"))?;
     let connections = bench.arguments.connections.first().copied().unwrap_or(64);
-    // Caches fill, statements are prepared.
+    // Warms up caches and prepared statements.
     bench.row(operation, connections, 2)?;
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent();
     let folder = target.context("no target directory")?.join("bench");
     std::fs::create_dir_all(&folder)?;
     let file = folder.join(format!("{wanted}-{:?}.perf", bench.backend).to_lowercase());
     let seconds = bench.arguments.seconds;
-    // The processor's own counters are not to be had in a virtual machine, its clock is. The binary has no frame
-    // pointers.
+    // A virtual machine has no hardware counters, but a clock. The binary has no frame pointers.
     let perf = Command::new("perf")
         .args([
             "record",

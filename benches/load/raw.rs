@@ -1,6 +1,8 @@
-//! `SQLite` without us: one thread, prepared statements, one durable transaction for each write, and the same rows.
+//! The bare `SQLite`: one thread, prepared statements, one durable transaction for each write, and
+//! the same rows.
 //!
-//! One thread, as it has one writer: more of them wait for each other's lock and are slower.
+//! One thread, because `SQLite` has one writer: more threads wait for each other's lock and are
+//! slower.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -16,12 +18,12 @@ pub struct Raw {
     connection: Connection,
     users: usize,
     random: Random,
-    /// How many users were created.
+    /// The number of created users.
     created: usize,
 }
 
 impl Raw {
-    /// With the settings of the server's writer.
+    /// Opens it with the settings of the server's writer.
     pub fn open(path: &Path, users: usize) -> anyhow::Result<Self> {
         let connection = Connection::open(path)?;
         connection.execute_batch(
@@ -48,7 +50,7 @@ impl Raw {
         self.look_up(time, sql, |number| format!("{}@example.com", name(number)))
     }
 
-    /// How many rows a second are found.
+    /// Returns the rows found per second.
     fn look_up(
         &mut self,
         time: Duration,
@@ -66,7 +68,7 @@ impl Raw {
         })
     }
 
-    /// How many of these writes a second are done, each to somebody new.
+    /// Returns the writes per second, each for a new user.
     pub fn create(&mut self, time: Duration, effects: &[Effect]) -> anyhow::Result<f64> {
         let mut plan = Plan::prepare(&self.connection, effects)?;
         let created = &mut self.created;
@@ -76,7 +78,7 @@ impl Raw {
         })
     }
 
-    /// How many of these writes a second are done, each to somebody who is there.
+    /// Returns the writes per second, each for an existing user.
     pub fn patch(&mut self, time: Duration, effects: &[Effect]) -> anyhow::Result<f64> {
         let mut plan = Plan::prepare(&self.connection, effects)?;
         let (random, users) = (&mut self.random, self.users);
@@ -84,18 +86,18 @@ impl Raw {
     }
 }
 
-/// A write, made ready.
+/// A prepared write.
 struct Plan<'c, 'e> {
     begin: rusqlite::Statement<'c>,
     statements: Vec<(rusqlite::Statement<'c>, Vec<&'e Cell>)>,
     commit: rusqlite::Statement<'c>,
 }
 
-/// The statement of one row, and what its parameters are.
+/// Returns the statement for one row, and its parameters.
 fn statement<'e>(effect: &'e Effect) -> (String, Vec<&'e Cell>) {
     let mut cells = Vec::new();
     let mut place = |cell: &'e Cell| match cell {
-        // There is one tenant.
+        // There is only one tenant.
         Cell::ChangeNumber => "(SELECT change_seq FROM tenants WHERE id = 1)".to_owned(),
         cell => {
             cells.push(cell);
@@ -172,7 +174,7 @@ impl<'c, 'e> Plan<'c, 'e> {
     }
 }
 
-/// How often a second something can be done.
+/// Returns how often per second `work` succeeds.
 fn rate(time: Duration, mut work: impl FnMut() -> anyhow::Result<()>) -> anyhow::Result<f64> {
     let started = Instant::now();
     let mut done: u32 = 0;

@@ -1,4 +1,4 @@
-//! What was measured, as a Markdown table for people and as JSON for programs.
+//! The measured values, as a Markdown table and as JSON.
 
 use std::path::{Path, PathBuf};
 
@@ -9,20 +9,20 @@ use crate::numbers::{mean, median, thousands};
 use crate::target::Target;
 use crate::wrk::Outcome;
 
-/// How a number stands to the same without us, in the same run.
+/// The ratio of a number to its baseline in the same run.
 #[derive(Debug, Clone, Serialize)]
 pub struct Comparison {
     pub baseline: String,
     pub value: f64,
-    /// The median of the rounds: what hits one side alone is no property of either.
+    /// The median of the rounds, because a disturbance of one side is not a property of either.
     pub ratio: f64,
-    /// Of the rounds, the least and the greatest.
+    /// The lowest and the highest round.
     pub between: [f64; 2],
     pub target: Option<Target>,
 }
 
 impl Comparison {
-    /// Of what was measured in turn.
+    /// Compares values that were measured alternately.
     pub fn new(baseline: &str, ours: &[f64], theirs: &[f64], target: Option<Target>) -> Self {
         let pairs = ours.iter().zip(theirs);
         let ratios: Vec<f64> = pairs.map(|(ours, theirs)| ours / theirs).collect();
@@ -66,13 +66,13 @@ impl Row {
     }
 }
 
-/// One number that has a limit of its own.
+/// A number with its own limit.
 #[derive(Debug, Clone, Serialize)]
 pub struct Fact {
     pub what: String,
     pub value: f64,
     pub unit: &'static str,
-    /// What it was made of.
+    /// The values that it was computed from.
     pub parts: Vec<f64>,
     pub target: Option<Target>,
 }
@@ -96,7 +96,7 @@ impl Fact {
         }
     }
 
-    /// What was divided by what.
+    /// Describes a quotient by its two values.
     pub fn ratio(what: &str, dividend: f64, divisor: f64, unit: &'static str) -> Self {
         let mut fact = Self::new(what, dividend / divisor, unit);
         fact.parts = vec![dividend, divisor];

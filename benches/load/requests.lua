@@ -1,5 +1,5 @@
--- The requests that wrk sends. Arguments: operation, token, users, a number that differs from run to run, and what the
--- operation needs: a path, or a file of ids. The ids and names are those that fill.rs gives.
+-- The requests that wrk sends. Arguments: operation, token, users, a number that differs in each run, and
+-- an argument of the operation: a path, or a file of ids. Ids and names are those of fill.rs.
 
 local body_type = "application/scim+json"
 local user_schema = "urn:ietf:params:scim:schemas:core:2.0:User"
@@ -32,7 +32,7 @@ local function send(method, path, body)
   return wrk.format(method, "/scim/v2" .. path, headers, body)
 end
 
--- As tests/it/harness/sample.rs has Okta create one.
+-- Okta's create request, as in tests/it/harness/sample.rs.
 local function user(user_name, title)
   local given = string.match(user_name, "^[^@.]*")
   return string.format(
@@ -54,7 +54,7 @@ local operations = {
     made = made + 1
     return send("POST", "/Users", user(string.format("new%d.%d@example.com", salt, made), ""))
   end,
-  -- From one to the next, so that nobody is asked for twice before all others were; each time round the other way.
+  -- In sequence, so that each user is changed once before any is changed again; active alternates.
   patch = function()
     local at = salt + made
     made = made + 1
@@ -65,7 +65,8 @@ local operations = {
   end,
 }
 
--- Adds one of the pool to a group, and removes the one that came a hundred before, so that the group stays as it is.
+-- Adds a user of the pool to a group, and removes the one added a hundred requests before, so that the
+-- size of the group stays the same.
 local function member(at)
   local op = '{"op":"add","path":"members","value":[{"value":"%s"}]}'
   local number = at

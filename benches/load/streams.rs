@@ -10,7 +10,7 @@ use anyhow::{Context as _, ensure};
 
 use crate::server::TOKEN;
 
-/// Gone when dropped.
+/// Disconnected when dropped.
 pub struct Listeners {
     streams: Vec<TcpStream>,
     threads: Vec<JoinHandle<()>>,
@@ -46,7 +46,7 @@ impl Listeners {
         Ok(listeners)
     }
 
-    /// How many events all of them have got.
+    /// Returns the number of events that all of them received.
     pub fn events(&self) -> u64 {
         self.events.load(Ordering::Relaxed)
     }

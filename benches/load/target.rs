@@ -1,4 +1,4 @@
-//! What a number has to reach.
+//! The target of a number.
 
 use serde::Serialize;
 

@@ -1,5 +1,6 @@
-//! What one user looks like: on the wire, in an export, and in the tables. It is learnt from the server itself, so that
-//! whoever fills a database or writes the same rows without us does what the server does, also when that changes.
+//! The representation of one user over HTTP, in an export, and in the tables. It is recorded from
+//! the server itself, so that the baselines write the same rows as the server, even after it
+//! changes.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,7 +15,7 @@ use serde_json::json;
 use crate::server::{Database, Server};
 use crate::{Backend, sample};
 
-/// Stands for a name; so do the digits of any other user.
+/// A placeholder for the name of any user, with as many digits.
 const NAME: &str = "zq999999999";
 
 /// The id of a user by number.
@@ -22,12 +23,12 @@ pub fn id(number: usize) -> String {
     format!("01890000-0000-7000-8000-{number:012}")
 }
 
-/// What stands in for the name of a user by number; requests.lua makes the same.
+/// Returns the name of a user by number; requests.lua generates the same.
 pub fn name(number: usize) -> String {
     format!("zq{number:09}")
 }
 
-/// A text with the id and the name of a user left out.
+/// A text with placeholders for the id and the name of a user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Text(pub Vec<Piece>);
 
@@ -81,7 +82,7 @@ pub enum Cell {
     ChangeNumber,
 }
 
-/// What a write does to one row.
+/// The effect of a write on one row.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
     Insert {
@@ -92,20 +93,21 @@ pub enum Effect {
         table: String,
         key: Vec<(String, Cell)>,
         set: Vec<(String, Cell)>,
-        /// By how much a number moves.
+        /// The difference by which a number changes.
         add: Vec<(String, i64)>,
     },
 }
 
-/// What one user looks like.
+/// The representations of one user.
 pub struct Template {
-    /// The lines of an export: the header, the resource and the change. The rest is told by them.
+    /// The lines of an export: the header, the resource and the change. The others are derived from
+    /// them.
     pub header: serde_json::Value,
     pub resource: Text,
     pub change: Text,
     pub create: Vec<Effect>,
     pub patch: Vec<Effect>,
-    /// The answer to a GET: status line and headers, and the body.
+    /// The response to a GET: status line and headers, and the body.
     pub head: String,
     pub body: Vec<u8>,
 }
@@ -116,7 +118,7 @@ impl Template {
         let path = database.url.trim_start_matches("sqlite:").to_owned();
         let server = Server::start(&database)?;
         let mut connection = server.connect()?;
-        // Another one first: there are counts from then on.
+        // Creates another user first, so that the counters exist.
         let first = connection.request("POST", "/Users", Some(&sample::user("first@example.com")));
         connection.send(&first)?;
         let empty = snapshot(&path)?;
@@ -130,7 +132,7 @@ impl Template {
         let get = connection.request("GET", &format!("/Users/{id}"), None);
         connection.send(&get)?;
         let (head, body) = (connection.head().to_owned(), connection.bytes().to_vec());
-        // So that what is a time differs from what is a count.
+        // Waits, so that timestamps differ from counts.
         std::thread::sleep(Duration::from_millis(5));
         let change = sample::patch(json!([{ "op": "replace", "value": { "active": false } }]));
         let patch = connection.request("PATCH", &format!("/Users/{id}"), Some(&change));
@@ -160,7 +162,7 @@ impl Template {
     }
 }
 
-/// A user as it was before the PATCH.
+/// Returns a user as it was before the PATCH.
 fn activated(resource: &Text) -> anyhow::Result<Text> {
     let mark = "\u{1}";
     let line = resource.fill(mark, NAME);
@@ -184,12 +186,12 @@ fn export(url: &str) -> anyhow::Result<String> {
     Ok(String::from_utf8(output.stdout)?)
 }
 
-/// Written at other times than the request's: they are no part of it.
+/// Tables that are written at other times, not by the request.
 const ASIDE: [&str; 3] = ["arrivals", "tokens", "walks"];
 
 struct Table {
     columns: Vec<Column>,
-    /// By the values of the key.
+    /// Rows by the values of their key.
     rows: BTreeMap<String, Vec<Value>>,
 }
 
@@ -200,7 +202,7 @@ struct Column {
     is_key: bool,
 }
 
-/// All rows of a small database.
+/// Reads all rows of a small database.
 fn snapshot(path: &str) -> anyhow::Result<BTreeMap<String, Table>> {
     let connection = Sqlite::open(Path::new(path))?;
     let mut statement = connection.prepare(
@@ -250,7 +252,7 @@ fn snapshot(path: &str) -> anyhow::Result<BTreeMap<String, Table>> {
     Ok(found)
 }
 
-/// What happened between two states, the counters first: a change needs its number.
+/// Returns the difference between two states, the counters first: a change needs its number.
 fn difference(
     before: &BTreeMap<String, Table>,
     after: &BTreeMap<String, Table>,

@@ -1,4 +1,4 @@
-//! A full import: everybody, a hundred at a time.
+//! A full import of all users, a hundred per page.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use crate::report::{Fact, Section};
 use crate::server::Server;
 use crate::target::Target;
 
-/// A walk that takes longer is broken off: what its pages took tells as much.
+/// A longer walk is stopped: the pages until then suffice.
 const LONGEST: Duration = Duration::from_secs(60);
 
-/// As Okta does it, by startIndex, and by cursor.
+/// Walks like Okta, by startIndex, and by cursor.
 pub fn walk(server: &Server, users: usize, section: &mut Section) -> anyhow::Result<()> {
     let by_index = pages(server, users, |_, seen| {
         Some(format!("startIndex={}", seen + 1))
@@ -43,11 +43,12 @@ pub fn walk(server: &Server, users: usize, section: &mut Section) -> anyhow::Res
 
 struct Walk {
     mean_ms: f64,
-    /// How the medians of its tenths differ: where it is linear they do not.
+    /// The ratio of the medians of its tenths; constant if the walk is linear.
     spread: f64,
 }
 
-/// `next` makes the query of a page from the answer before, and from how many were seen; `None` ends it.
+/// `next` returns the query of a page, given the last response and the number of users seen; `None`
+/// ends the walk.
 fn pages(
     server: &Server,
     users: usize,
@@ -62,7 +63,7 @@ fn pages(
         let took = connection.send(&request)?;
         spent += took;
         times.push(took);
-        // What the client does with a page is not the server's time.
+        // Excludes the client's own processing from the server's time.
         let page = connection.body()?;
         seen += page
             .get("Resources")

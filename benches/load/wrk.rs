@@ -1,4 +1,4 @@
-//! wrk: a load generator in C, which sends what requests.lua makes.
+//! wrk: a load generator in C, which sends the requests of requests.lua.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -10,7 +10,7 @@ use crate::numbers;
 use crate::operations::Operation;
 use crate::server::TOKEN;
 
-/// What is sent, to whom and how.
+/// The requests, and their target.
 #[derive(Clone, Copy)]
 pub struct Load<'a> {
     pub operation: &'a Operation,
@@ -18,7 +18,7 @@ pub struct Load<'a> {
     pub users: usize,
     pub connections: usize,
     pub seconds: u64,
-    /// Another one in each run, so that nobody is created twice.
+    /// Different in each run, so that no user is created twice.
     pub salt: u64,
 }
 
@@ -30,11 +30,11 @@ pub struct Outcome {
     pub p50: f64,
     /// In microseconds.
     pub p99: f64,
-    /// Answers of 400 and above.
+    /// Responses with status 400 and above.
     refused: u64,
-    /// Connections that broke, and answers that did not come.
+    /// Broken connections and missing responses.
     broken: u64,
-    /// What was acknowledged and left no change.
+    /// Acknowledged requests that recorded no change.
     #[serde(default)]
     pub undone: u64,
 }
@@ -49,7 +49,7 @@ impl Outcome {
     }
 }
 
-/// One thread: it shares the processors with the server.
+/// Uses one thread, because it shares the processors with the server.
 pub fn run(load: &Load<'_>) -> anyhow::Result<Outcome> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/load/requests.lua");
     let output = Command::new("wrk")

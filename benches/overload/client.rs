@@ -1,4 +1,4 @@
-//! A client that costs little: many connections on one thread, which takes every answer as it is.
+//! A cheap client: many connections on one thread, which do not validate responses.
 
 use std::io::ErrorKind;
 
@@ -9,12 +9,12 @@ pub struct Connection {
     stream: TcpStream,
     host: String,
     token: String,
-    /// What was read of the answer.
+    /// The part of the response that was read.
     read: Vec<u8>,
     body_at: usize,
 }
 
-/// What an answer said.
+/// The result of a request.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Outcome {
     pub status: u16,
@@ -68,8 +68,8 @@ impl Connection {
         })
     }
 
-    /// A new one in the place of one that was closed.
-    pub async fn again(&self) -> anyhow::Result<Self> {
+    /// Opens a connection to replace a closed one.
+    pub async fn reconnect(&self) -> anyhow::Result<Self> {
         Self::open(&self.host, &self.token).await
     }
 
@@ -98,7 +98,7 @@ impl Connection {
         .into_bytes()
     }
 
-    /// Sends a request and reads the whole answer.
+    /// Sends a request and reads the whole response.
     pub async fn exchange(&mut self, mut request: &[u8]) -> anyhow::Result<Outcome> {
         while !request.is_empty() {
             match self.stream.try_write(request) {
@@ -142,7 +142,7 @@ impl Connection {
         }
     }
 
-    /// The body of the last answer.
+    /// The body of the last response.
     pub fn body(&self) -> &[u8] {
         self.read.get(self.body_at..).unwrap_or_default()
     }

@@ -36,7 +36,7 @@ pub async fn fill(server: &Server, users: usize) -> anyhow::Result<Directory> {
 }
 
 impl Directory {
-    /// The request of this number.
+    /// Returns the request with this number.
     fn request(&self, connection: &Connection, number: usize) -> anyhow::Result<Vec<u8>> {
         let index = number.wrapping_mul(7919) % self.people.len();
         let (id, name) = self.people.get(index).context("nobody is there")?;
@@ -51,7 +51,8 @@ impl Directory {
     }
 }
 
-/// Requests a second where each connection waits for its answer, and what each takes of the server's processor time.
+/// Measures requests per second if each connection waits for its response, and the server's CPU
+/// time for each.
 pub async fn closed(
     server: &Server,
     directory: &Arc<Directory>,
@@ -85,14 +86,14 @@ pub async fn closed(
     Ok((rate, spent.div_f64(fraction(requests))))
 }
 
-/// What became of a request, and when.
+/// The result of a request, and its time.
 pub struct Sent {
     pub outcome: Option<Outcome>,
     pub latency: Duration,
     pub done: Duration,
 }
 
-/// Requests that come at this rate, whatever becomes of the earlier ones.
+/// Sends requests at this rate, whether earlier ones are answered or not.
 pub async fn open(
     server: &Server,
     directory: &Arc<Directory>,

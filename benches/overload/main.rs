@@ -1,12 +1,13 @@
-//! What happens at twice the rate that the service can keep up with, and what connections cost that do nothing?
+//! Measures the service at twice its maximum rate, and the cost of idle connections.
 //!
-//! One server on a fresh database. First closed loops, each connection waiting for its answer, tell the best rate. Then
-//! requests come in an open loop at twice that rate, whether earlier ones are answered or not, over many connections.
-//! Half of them look a user up, a quarter reads one, a quarter creates one. The latency counts from the moment at which
-//! the request was due. Both in turn for some rounds, since a machine is not as fast in one second as in the next: the
-//! median of the rounds counts. At last, idle connections. docs/performance.md has the results.
+//! One server on a fresh database. First, closed loops, in which each connection waits for its
+//! response, find the best rate. Then an open loop sends requests at twice that rate, whether
+//! earlier ones are answered or not, over many connections. Half of them look a user up, a quarter
+//! reads one, a quarter creates one. The latency counts from the time at which the request was due.
+//! Both alternate for some rounds, since the speed of a machine varies: the median of the rounds
+//! counts. Finally, idle connections. docs/performance.md has the results.
 //!
-//! The client runs on the same cores, so what it takes is missing on the other side: more so at twice the rate.
+//! The client runs on the same cores and takes CPU time from the server: more so at twice the rate.
 
 mod client;
 mod loops;
@@ -33,34 +34,34 @@ use crate::numbers::fraction;
 use crate::report::report;
 use crate::server::{Database, Server};
 
-/// Measures a service that gets more than it can do.
+/// Measures the service at more than its maximum rate.
 #[derive(Debug, Parser)]
 struct Arguments {
     /// Requests at twice the best rate.
     #[arg(long, default_value_t = 20_000)]
     requests: usize,
-    /// Connections that they come over.
+    /// Connections for these requests.
     #[arg(long, default_value_t = 1_500)]
     connections: usize,
     /// Requests of each closed loop.
     #[arg(long, default_value_t = 10_000)]
     closed: usize,
-    /// Rounds, each with a best rate of its own.
+    /// Rounds, each with its own best rate.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u8).range(1..))]
     rounds: u8,
-    /// How many times the best rate.
+    /// The rate of the open loop, as a multiple of the best rate.
     #[arg(long, default_value_t = 2.0)]
     times: f64,
-    /// Users that are there beforehand.
+    /// Users created beforehand.
     #[arg(long, default_value_t = 1_000)]
     users: usize,
     /// Idle connections.
     #[arg(long, default_value_t = 2_000)]
     idle: usize,
-    /// Only this database.
+    /// Run only this database.
     #[arg(long)]
     database: Option<Backend>,
-    /// What `cargo bench` adds.
+    /// Passed by `cargo bench`.
     #[arg(long, hide = true)]
     bench: bool,
 }
@@ -71,9 +72,9 @@ pub enum Backend {
     Postgres,
 }
 
-/// Less than this part of the best rate is a failure.
+/// The minimum share of the best rate.
 const AT_LEAST: f64 = 0.8;
-/// How many connections the closed loops have; the best of them counts.
+/// The numbers of connections of the closed loops; the best one counts.
 const CLOSED: [usize; 3] = [32, 64, 128];
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -147,13 +148,13 @@ async fn overload(
         100.0 * least.unwrap_or(median),
         100.0 * greatest.unwrap_or(median)
     );
-    // It goes on as before.
+    // Afterwards the service works as before.
     let (after, _) = closed(&server, &directory, 64, arguments.closed).await?;
     println!("  64 connections afterwards: {after:.0}/s");
     Ok(is_good && *median >= AT_LEAST)
 }
 
-/// Connections that did one request each and then nothing.
+/// Measures connections that send one request each and then stay idle.
 async fn idle(database: &Database, count: usize) -> anyhow::Result<()> {
     let server = Server::start(database)?;
     let visit = async || -> anyhow::Result<Connection> {

@@ -1,4 +1,4 @@
-//! Numbers as they are reckoned with.
+//! Conversions of numbers.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ pub fn per_second(count: usize, time: Duration) -> f64 {
     fraction(count) / time.as_secs_f64()
 }
 
-/// A number as a fraction can be reckoned with.
+/// Converts a number for fractional arithmetic.
 pub fn fraction(count: usize) -> f64 {
     f64::from(u32::try_from(count).unwrap_or(u32::MAX))
 }

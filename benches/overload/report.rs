@@ -1,4 +1,4 @@
-//! What became of the requests of an open loop.
+//! The results of an open loop.
 
 use std::time::Duration;
 
@@ -6,11 +6,11 @@ use crate::client::Outcome;
 use crate::loops::Sent;
 use crate::numbers::{fraction, per_second};
 
-/// What a round showed.
+/// The results of a round.
 pub struct Seen {
-    /// Requests served in a second.
+    /// Requests served per second.
     pub goodput: f64,
-    /// Every request was served, or refused as it should be.
+    /// Whether every request was served or correctly rejected.
     pub all_answered: bool,
 }
 

@@ -1,4 +1,4 @@
-//! The binary as a child process, on a fresh database, and what the system says of it.
+//! The binary as a child process on a fresh database, and its system statistics.
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -11,10 +11,10 @@ use crate::client::Connection;
 use crate::{Backend, postgres};
 
 const TOKEN: &str = "the-token-of-the-benchmark";
-/// `sysconf(_SC_CLK_TCK)`, which is this everywhere on Linux.
+/// `sysconf(_SC_CLK_TCK)`, which has this value everywhere on Linux.
 const TICKS_PER_S: u32 = 100;
 
-/// An empty database, gone when dropped.
+/// An empty database, removed when dropped.
 pub struct Database {
     url: String,
     directory: TempDir,
@@ -22,7 +22,8 @@ pub struct Database {
 }
 
 impl Database {
-    /// Below Cargo's target directory, which is on a real disk. `None` where this machine has no such database.
+    /// Creates it below Cargo's target directory, which is on a real disk. Returns `None` if this
+    /// machine has no such database.
     pub fn fresh(backend: Backend) -> anyhow::Result<Option<Self>> {
         let directory = TempDir::with_prefix_in("overload-", env!("CARGO_TARGET_TMPDIR"))?;
         let url = match backend {
@@ -48,7 +49,7 @@ impl Drop for Database {
     }
 }
 
-/// A server that listens. Killed when dropped.
+/// A listening server. Killed when dropped.
 pub struct Server {
     child: Child,
     host: String,
@@ -84,7 +85,7 @@ impl Server {
         Connection::open(&self.host, TOKEN).await
     }
 
-    /// A line of `/proc/PID/status`, such as `VmRSS`.
+    /// Returns a line of `/proc/PID/status`, such as `VmRSS`.
     pub fn memory_kib(&self, name: &str) -> anyhow::Result<usize> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
         let line = status.lines().find_map(|line| line.strip_prefix(name));
@@ -92,7 +93,7 @@ impl Server {
         Ok(number.context("no such line")?.parse()?)
     }
 
-    /// The time on all cores since the start.
+    /// Returns the CPU time on all cores since the start.
     pub fn cpu(&self) -> anyhow::Result<Duration> {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
         let (_, fields) = stat.rsplit_once(')').context("no stat")?;

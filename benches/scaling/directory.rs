@@ -1,4 +1,4 @@
-//! A server full of users, and the requests that are made of them.
+//! A server full of users, and the measured requests.
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -7,27 +7,27 @@ use std::time::Instant;
 use anyhow::{Context as _, anyhow, ensure};
 use serde_json::{Value, json};
 
+use crate::connection::{Connection, Request};
 use crate::numbers::counted;
 use crate::random::Random;
 use crate::sample;
 use crate::server::Server;
-use crate::wire::{Connection, Request};
 
-/// How many connections fill a server: as many writes share a commit.
+/// The number of connections that fill a server: this many writes share a commit.
 const FILLERS: usize = 64;
 
-/// A server and who is in it.
+/// A server and its users.
 pub struct Directory {
     pub connection: Connection,
     /// The ids, by number of the user.
     users: Vec<String>,
     deactivated: HashSet<usize>,
-    /// How many of the first users are in a group.
+    /// The number of the first users that are in a group.
     grouped: usize,
     random: Random,
 }
 
-/// A group and what is asked of it.
+/// A group and its requests.
 pub struct Group {
     path: String,
     /// The numbers of its users.
@@ -39,7 +39,7 @@ pub fn user_name(number: usize) -> String {
 }
 
 impl Directory {
-    /// Creates so many users, as Okta creates them, and says how quick that was.
+    /// Creates this many users, as Okta creates them, and prints the rate.
     pub fn fill(server: &Server, count: usize) -> anyhow::Result<Self> {
         let started = Instant::now();
         let parts: Vec<_> = std::thread::scope(|scope| {
@@ -84,7 +84,7 @@ impl Directory {
         Ok(())
     }
 
-    /// Creates a group of users who are in no group yet, then replaces it by itself but for one member.
+    /// Creates a group of users without a group, then replaces it with the same members except one.
     pub fn group(&mut self, name: &str, size: usize) -> anyhow::Result<Group> {
         let members = self.grouped..self.grouped + size;
         let ids: Vec<&str> = members.clone().map(|number| self.id(number)).collect();
@@ -107,7 +107,7 @@ impl Directory {
         Ok(Group { path, members })
     }
 
-    /// The id of the resource that was just created.
+    /// Returns the id of the last created resource.
     pub fn created_id(&self) -> anyhow::Result<String> {
         id_of(&self.connection.body()?)
     }
@@ -127,8 +127,8 @@ impl Directory {
         ))
     }
 
-    /// What comes before each create: nobody has the name yet.
-    pub fn look_up_nobody(&mut self) -> Request {
+    /// The lookup before each create: no user has the name yet.
+    pub fn look_up_unknown(&mut self) -> Request {
         let number = self.random.below(self.users.len());
         self.get(&format!("/Users?filter=userName%20eq%20%22nobody{number:07}%40example.com%22&startIndex=1&count=100"))
     }
@@ -147,13 +147,13 @@ impl Directory {
         self.connection.request("POST", "/Users", Some(&body))
     }
 
-    /// Deletes what the last request created.
+    /// Deletes the resource that the last request created.
     pub fn delete_created(&self) -> anyhow::Result<Request> {
         let path = format!("/Users/{}", self.created_id()?);
         Ok(self.connection.request("DELETE", &path, None))
     }
 
-    /// Deactivates a user, or activates the one that is inactive: a change each time.
+    /// Deactivates a user, or reactivates the inactive one, so that each request is a change.
     pub fn flip_active(&mut self) -> Request {
         let number = self.random.below(self.users.len());
         let active = self.deactivated.remove(&number);
@@ -165,15 +165,15 @@ impl Directory {
             .request("PATCH", &format!("/Users/{}", self.id(number)), Some(&body))
     }
 
-    /// A user who is in no group, another one in each round.
-    fn newcomer(&self, round: usize) -> (usize, &str) {
+    /// Returns a user without a group, a different one in each round.
+    fn new_member(&self, round: usize) -> (usize, &str) {
         let free = self.users.len() - self.grouped;
         let number = self.grouped + round % free.max(1);
         (number, self.id(number))
     }
 
     pub fn add_member(&self, group: &Group, round: usize) -> Request {
-        let (number, id) = self.newcomer(round);
+        let (number, id) = self.new_member(round);
         let value = json!([{ "value": id, "display": user_name(number) }]);
         let body = sample::patch(json!([{ "op": "add", "path": "members", "value": value }]));
         self.connection.request("PATCH", &group.path, Some(&body))
@@ -185,13 +185,13 @@ impl Directory {
     }
 
     pub fn remove_member(&self, group: &Group, round: usize) -> Request {
-        let path = format!("members[value eq \"{}\"]", self.newcomer(round).1);
+        let path = format!("members[value eq \"{}\"]", self.new_member(round).1);
         let body = sample::patch(json!([{ "op": "remove", "path": path }]));
         self.connection.request("PATCH", &group.path, Some(&body))
     }
 }
 
-/// Every `FILLERS`th user, from number `filler` on: their numbers and ids.
+/// Creates every `FILLERS`th user, starting with number `filler`; returns their numbers and ids.
 fn create_users(
     server: &Server,
     filler: usize,

@@ -1,10 +1,13 @@
-//! Does a request cost the same in a large directory as in a small one?
+//! Measures whether a request costs the same in a large directory as in a small one.
 //!
-//! Two servers of the release binary run at the same time, one with 1,000 users and one with 100,000, and one client
-//! asks them in turn, so that whatever else the machine does hits both. The small one is the baseline. Then, on the
-//! large one, a group of 50,000 is edited in turn with a group of 10. Exit code 1 where a median is more than twice
-//! its baseline. docs/performance.md has the results.
+//! Two servers of the release binary run at the same time, one with 1,000 users and one with
+//! 100,000, and one client alternates between them, so that other load on the machine affects both.
+//! The small one is the baseline. Then, on the large one, edits of a group of 50,000 alternate with
+//! edits of a group of 10. The exit code is 1 if a median is more than twice its baseline.
+//! docs/performance.md has the results.
 
+#[expect(dead_code, reason = "the load benchmark uses more of it")]
+mod connection;
 mod directory;
 mod measure;
 mod numbers;
@@ -12,8 +15,6 @@ mod random;
 mod report;
 #[expect(dead_code, reason = "the load benchmark uses more of it")]
 mod server;
-#[expect(dead_code, reason = "the load benchmark uses more of it")]
-mod wire;
 
 #[expect(
     clippy::expect_used,
@@ -50,16 +51,16 @@ struct Arguments {
     /// Members of the large group.
     #[arg(long, default_value_t = 50_000)]
     large_group: usize,
-    /// The most rounds of a table; each asks every question once on both sides.
+    /// Maximum rounds of a table; each sends every request once to both sides.
     #[arg(long, default_value_t = 2_000)]
     rounds: usize,
-    /// The most seconds of a table.
+    /// Maximum seconds of a table.
     #[arg(long, default_value_t = 15)]
     seconds: u64,
-    /// Only this database.
+    /// Run only this database.
     #[arg(long)]
     database: Option<Backend>,
-    /// What `cargo bench` adds.
+    /// Passed by `cargo bench`.
     #[arg(long, hide = true)]
     bench: bool,
 }
@@ -107,7 +108,7 @@ fn main() -> anyhow::Result<ExitCode> {
     })
 }
 
-/// Both tables of one database, or `None` where this machine has none.
+/// Measures both tables of one database, or returns `None` if this machine does not have it.
 fn run(arguments: &Arguments, backend: Backend) -> anyhow::Result<Option<Vec<Section>>> {
     let (Some(small), Some(large)) = (Database::fresh(backend)?, Database::fresh(backend)?) else {
         return Ok(None);
@@ -118,7 +119,7 @@ fn run(arguments: &Arguments, backend: Backend) -> anyhow::Result<Option<Vec<Sec
     };
     println!("\n{}", backend.name());
     let (small, large) = (Server::start(&small)?, Server::start(&large)?);
-    // The large one first: the other's connection would be closed for being idle.
+    // The large one first: otherwise the other's connection would be closed as idle.
     let mut directory = Directory::fill(&large, arguments.large)?;
     let mut baseline = Directory::fill(&small, arguments.small)?;
     let users = measure::users(&mut baseline, &mut directory, &limits)?;

@@ -1,24 +1,24 @@
-//! Asks two sides in turn and keeps how long each answer took.
+//! Sends requests to two sides alternately and records the latency of each.
 
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
+use crate::connection::Request;
 use crate::directory::{Directory, Group};
-use crate::wire::Request;
 
-/// Rounds that are not counted: caches fill, statements are prepared.
+/// Warm-up rounds, which are not counted.
 const WARM_UP: usize = 50;
-/// Rounds that are run however long they take.
+/// The minimum number of rounds, however long they take.
 const AT_LEAST: usize = 200;
 
-/// What ends a measurement, whichever comes first.
+/// The limits of a measurement; the first one reached ends it.
 pub struct Limits {
     pub rounds: usize,
     pub time: Duration,
 }
 
-/// One operation, and what each round of it took.
+/// One operation, and its duration in each round.
 pub struct Case {
     pub name: &'static str,
     pub baseline: Vec<Duration>,
@@ -34,7 +34,8 @@ enum Side {
 type OnDirectory = fn(&mut Directory, usize) -> Result<Request>;
 type OnGroup = fn(&Directory, &Group, usize) -> Request;
 
-/// What is asked of both directories in each round. A create is followed by its delete, so that their sizes stay.
+/// The requests to both directories in each round. A create is followed by its delete, so that the
+/// sizes stay the same.
 const USERS: [(&str, OnDirectory); 7] = [
     ("look up a userName", |on, _| Ok(on.look_up())),
     ("look up a free userName", |on, _| Ok(on.look_up_nobody())),
@@ -45,14 +46,15 @@ const USERS: [(&str, OnDirectory); 7] = [
     ("PATCH active", |on, _| Ok(on.flip_active())),
 ];
 
-/// What is asked of both groups in each round. An addition is followed by its removal, so that their sizes stay.
+/// The requests for both groups in each round. An addition is followed by its removal, so that the
+/// sizes stay the same.
 const GROUPS: [(&str, OnGroup); 3] = [
     ("PATCH: add one member", Directory::add_member),
     ("PATCH: remove one member", Directory::remove_member),
     ("GET a user who is a member", Directory::read_member),
 ];
 
-/// The same of a small and a large directory.
+/// Measures a small and a large directory.
 pub fn users(small: &mut Directory, large: &mut Directory, limits: &Limits) -> Result<Vec<Case>> {
     rounds(limits, &USERS, |make, round, side| {
         let on = match side {
@@ -64,7 +66,7 @@ pub fn users(small: &mut Directory, large: &mut Directory, limits: &Limits) -> R
     })
 }
 
-/// The same of a small and a large group of one directory.
+/// Measures a small and a large group of one directory.
 pub fn groups(on: &mut Directory, few: &Group, many: &Group, limits: &Limits) -> Result<Vec<Case>> {
     rounds(limits, &GROUPS, |make, round, side| {
         let group = match side {
@@ -76,7 +78,7 @@ pub fn groups(on: &mut Directory, few: &Group, many: &Group, limits: &Limits) ->
     })
 }
 
-/// Asks everything on both sides, round after round. Who comes first alternates too.
+/// Sends every request to both sides, round after round, in alternating order.
 fn rounds<Make>(
     limits: &Limits,
     questions: &[(&'static str, Make)],

@@ -1,4 +1,4 @@
-//! How numbers are written.
+//! Formatting of numbers.
 
 /// `100,000 users`
 pub fn counted(count: usize, what: &str) -> String {

@@ -1,4 +1,4 @@
-//! What was measured, as a table for people and as JSON for programs.
+//! The measured values, as a table and as JSON.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::measure::Case;
 
-/// How much more the large side may cost.
+/// The maximum cost of the large side relative to the small one.
 const LIMIT: f64 = 2.0;
 
 /// The tables of all databases.
@@ -21,7 +21,7 @@ pub struct Report {
 /// One table.
 pub struct Section {
     database: &'static str,
-    /// What the sides are called, the baseline first.
+    /// The names of the sides, the baseline first.
     sides: [String; 2],
     rows: Vec<Row>,
 }

@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 use tempfile::TempDir;
 
-use crate::wire::Connection;
+use crate::connection::Connection;
 use crate::{Backend, postgres};
 
 pub const TOKEN: &str = "the-token-of-the-benchmark";
 
-/// An empty database, gone when dropped.
+/// An empty database, removed when dropped.
 pub struct Database {
     pub url: String,
     directory: TempDir,
@@ -21,7 +21,8 @@ pub struct Database {
 }
 
 impl Database {
-    /// Below Cargo's target directory, which is on a real disk. `None` where this machine has no such database.
+    /// Creates it below Cargo's target directory, which is on a real disk. Returns `None` if this
+    /// machine has no such database.
     pub fn fresh(backend: Backend) -> anyhow::Result<Option<Self>> {
         let directory = TempDir::with_prefix_in("scaling-", env!("CARGO_TARGET_TMPDIR"))?;
         let url = match backend {
@@ -40,7 +41,7 @@ impl Database {
 }
 
 impl Database {
-    /// Where the file is, and the log of the server.
+    /// The directory of the database file and the server's log.
     pub fn folder(&self) -> &Path {
         self.directory.path()
     }
@@ -54,11 +55,11 @@ impl Drop for Database {
     }
 }
 
-/// A server that listens. Killed when dropped.
+/// A listening server. Killed when dropped.
 pub struct Server {
     child: Child,
     pub host: String,
-    /// How long it took from the start of the process until it listened.
+    /// The time from the start of the process until it listened.
     pub ready: Duration,
 }
 
@@ -96,7 +97,7 @@ impl Server {
         bail!("the server did not start");
     }
 
-    /// Of the process.
+    /// The process id.
     pub fn id(&self) -> u32 {
         self.child.id()
     }

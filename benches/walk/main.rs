@@ -1,16 +1,18 @@
-//! A walk over a large directory by cursor, while another client deletes and creates.
+//! Measures a walk over a large directory by cursor, while another client deletes and creates
+//! users.
 //!
-//! Everyone who is there from the start of the walk to its end must be seen exactly once, and the last pages must cost
-//! what the first ones did. The baseline, in the same run and on the same server, is the page at the same depth by
-//! `startIndex` without the walk's note. Exit code 1 where somebody is missed or met twice, or where the last pages by
-//! cursor cost more than twice the first. docs/performance.md has the results.
+//! Every user who is present from the start of the walk to its end must be seen exactly once, and
+//! the last pages must cost as much as the first ones. The baseline, in the same run and on the
+//! same server, is the page at the same depth by `startIndex` without a stored position. The exit
+//! code is 1 if a user is missed or seen twice, or if the last pages by cursor cost more than twice
+//! the first. docs/performance.md has the results.
 
+#[expect(dead_code, reason = "the load benchmark uses more of it")]
+#[path = "../scaling/connection.rs"]
+mod connection;
 #[expect(dead_code, reason = "the load benchmark uses more of it")]
 #[path = "../scaling/server.rs"]
 mod server;
-#[expect(dead_code, reason = "the load benchmark uses more of it")]
-#[path = "../scaling/wire.rs"]
-mod wire;
 
 #[expect(
     clippy::expect_used,
@@ -30,8 +32,8 @@ use clap::{Parser, ValueEnum};
 use diesel::{Connection as _, PgConnection, RunQueryDsl as _, SqliteConnection, sql_query};
 use serde_json::{Value, json};
 
+use crate::connection::Connection;
 use crate::server::{Database, Server};
-use crate::wire::Connection;
 
 /// Measures a walk by cursor.
 #[derive(Debug, Parser)]
@@ -39,13 +41,13 @@ struct Arguments {
     /// Users of the directory.
     #[arg(long, default_value_t = 200_000)]
     users: usize,
-    /// Users on a page.
+    /// Users per page.
     #[arg(long, default_value_t = 200)]
     count: usize,
-    /// Only this database.
+    /// Run only this database.
     #[arg(long)]
     database: Option<Backend>,
-    /// What `cargo bench` adds.
+    /// Passed by `cargo bench`.
     #[arg(long, hide = true)]
     bench: bool,
 }
@@ -56,10 +58,10 @@ enum Backend {
     Postgres,
 }
 
-/// How many pages at each end make a median.
+/// The number of pages at each end that form a median.
 const EDGE: usize = 50;
-/// One in so many leaves while the walk goes on.
-const LEAVES: usize = 20;
+/// One user out of this many is deleted during the walk.
+const DELETED_ONE_IN: usize = 20;
 
 fn main() -> anyhow::Result<ExitCode> {
     let arguments = Arguments::parse();
@@ -112,7 +114,7 @@ fn measure(backend: Backend, database: &Database, arguments: &Arguments) -> anyh
         let mut connection = server.connect()?;
         let mut times = Vec::new();
         for number in 0..EDGE {
-            // No page was at these places before, so that there is no note.
+            // No earlier page was at these positions, so no position is stored.
             let path = format!(
                 "/Users?startIndex={}&count={}",
                 start + number,
@@ -134,7 +136,7 @@ fn measure(backend: Backend, database: &Database, arguments: &Arguments) -> anyh
     Ok(is_good)
 }
 
-/// The times of the pages, and how many writes were done meanwhile.
+/// Returns the durations of the pages, and the number of writes meanwhile.
 fn walk(
     server: &Server,
     arguments: &Arguments,
@@ -174,7 +176,7 @@ fn walk(
     writer
         .join()
         .map_err(|_| anyhow::anyhow!("the writer failed"))??;
-    let stays = |number: &usize| !number.is_multiple_of(LEAVES);
+    let stays = |number: &usize| !number.is_multiple_of(DELETED_ONE_IN);
     for number in (0..arguments.users).filter(stays) {
         ensure!(
             seen.contains(&planted_id(number)),
@@ -184,7 +186,7 @@ fn walk(
     Ok((times, writes.load(Ordering::Relaxed)))
 }
 
-/// Deletes some of those who are there, from all over, and creates others among them.
+/// Deletes some of the users, spread over the directory, and creates others between them.
 fn write(
     mut connection: Connection,
     users: usize,
@@ -192,13 +194,13 @@ fn write(
     done: &AtomicBool,
     writes: &AtomicUsize,
 ) -> anyhow::Result<()> {
-    for number in (0..users).step_by(LEAVES) {
+    for number in (0..users).step_by(DELETED_ONE_IN) {
         if done.load(Ordering::Relaxed) {
             break;
         }
-        // In a scattered order; the number of steps and the prime have no factor in common.
-        let steps = users / LEAVES;
-        let number = (number / LEAVES * 7_919 % steps.max(1)) * LEAVES;
+        // In a scattered order; the number of steps and the prime are coprime.
+        let steps = users / DELETED_ONE_IN;
+        let number = (number / DELETED_ONE_IN * 7_919 % steps.max(1)) * DELETED_ONE_IN;
         if salt == 0 {
             let path = format!("/Users/{}", planted_id(number));
             let request = connection.request("DELETE", &path, None);
@@ -226,7 +228,7 @@ fn planted_id(number: usize) -> String {
     format!("01890000-0000-7000-8000-{number:012}")
 }
 
-/// Puts users there behind the server's back: by HTTP it takes too long.
+/// Inserts users directly into the database, because it takes too long by HTTP.
 fn plant(backend: Backend, url: &str, users: usize) -> anyhow::Result<()> {
     let numbers = match backend {
         Backend::Sqlite => format!(

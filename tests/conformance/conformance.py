@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Holds docs/conformance.md to the tests, so that it cannot rot.
+"""Checks docs/conformance.md against the tests, so that it stays correct.
 
-    conformance.py            compares, and fails where anything is not so
-    conformance.py --write    writes docs/conformance.md anew
+    conformance.py            compares, and fails on any difference
+    conformance.py --write    generates docs/conformance.md
 
-A test says which requirements it shows in a comment right above it: `// R7644-3.14-03, R7644-3.14-09`. The file
-requirements.txt lists every requirement with its level, and the reason where no test shows it: the requirement cannot
-apply to this kind of software ("n/a: .."), it belongs to a feature that is not offered ("off: .."), or it is not held
-("no: ..").
+A test lists the requirements that it covers in a comment directly above it:
+`// R7644-3.14-03, R7644-3.14-09`. The file requirements.txt lists every requirement with its level and,
+if no test covers it, the reason: the requirement cannot apply to this kind of software ("n/a: .."), it
+belongs to a feature that is not offered ("off: .."), or it is not met ("no: ..").
 """
 
 import collections
@@ -35,7 +35,7 @@ class Faults(list):
 
 
 def requirements(faults):
-    """Level and reason of each id, in order."""
+    """Returns level and reason of each id, in order."""
     found = {}
     for number, line in enumerate((HERE / "requirements.txt").read_text().splitlines(), 1):
         if not line or line.startswith("#"):
@@ -51,7 +51,7 @@ def requirements(faults):
 
 
 def compare_with_the_list(known, faults):
-    """Beside a checkout with the list of requirements, the ids and levels are those of the list."""
+    """Compares ids and levels with the list of requirements, if it is next to the checkout."""
     for folder in ROOT.parents:
         listed = folder / "shared/reference/standards.md"
         if listed.exists():
@@ -68,7 +68,7 @@ def compare_with_the_list(known, faults):
 
 
 def claims(faults):
-    """Pairs of a requirement and the test, as a file and a name, whose comment claims it."""
+    """Yields each requirement with the test, as a file and a name, whose comment claims it."""
     files = sorted(path for folder in ("src", "tests/it", "crates", "tests/suites") for path in (ROOT / folder).rglob("*"))
     for path in files:
         if path.suffix not in (".rs", ".py") or "target" in path.parts:
@@ -91,14 +91,14 @@ def claims(faults):
 
 
 def tests_that_run():
-    """The names that `cargo test` knows."""
+    """Returns the names in the list of `cargo test`."""
     command = ["cargo", "test", "--quiet", "--", "--list"]
     said = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
     return {line.removesuffix(": test") for line in said.splitlines() if line.endswith(": test")}
 
 
 def full_name(path, name, running):
-    """The test's name in the list of `cargo test`, without the database; None where it does not run."""
+    """Returns the test's name for `cargo test`, without the database, or None if it does not run."""
     parts = list(path.with_suffix("").parts)
     # tests/it/x.rs and src/x.rs of the package, crates/name/src/x.rs of another.
     parts = parts[{"tests": 2, "src": 1, "crates": 3}[parts[0]]:]
@@ -115,7 +115,7 @@ def full_name(path, name, running):
 
 
 def shown_by(known, faults):
-    """The tests that show each requirement."""
+    """Returns the tests that cover each requirement."""
     running = tests_that_run()
     shown = collections.defaultdict(list)
     for requirement, path, name in claims(faults):
@@ -134,7 +134,10 @@ def shown_by(known, faults):
 
 
 def page(known, shown, faults):
-    """The generated part, and the percentages held of what is offered and of all that applies, among what binds."""
+    """Returns the generated part, and the percentages of binding requirements that are met.
+
+    The first percentage counts the offered features, the second everything that applies.
+    """
     counts = collections.defaultdict(collections.Counter)
     rows = []
     for name, (level, kind, reason) in known.items():
@@ -167,7 +170,7 @@ def page(known, shown, faults):
 
 
 def share(part, whole):
-    """The percentage, or None of nothing."""
+    """Returns the percentage, or None if there is nothing to count."""
     return 100 * part / whole if whole else None
 
 

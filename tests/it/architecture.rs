@@ -71,7 +71,7 @@ fn the_imports_between_files_have_no_cycle() {
     let mut faults = BTreeSet::new();
     for package in Package::ALL {
         let sources = Sources::read(package).unwrap();
-        for circle in sources.circles() {
+        for cycle in sources.cycles() {
             let files: Vec<&str> = circle.iter().map(String::as_str).collect();
             faults.insert(format!(
                 "{}:\n    {}",

@@ -1,7 +1,7 @@
 """Runs the requests that real identity providers send, with their correct answers, on both databases.
 
-The cases and their runner are no part of this project; they lie in ../shared. Where they are not
-there, this says so and does nothing.
+The cases and their runner are not part of this project, but in ../shared. If they are missing, the
+script prints this and does nothing.
 """
 
 import argparse
@@ -17,15 +17,15 @@ HERE = pathlib.Path(__file__).resolve().parent
 
 
 def cases():
-    """The folder of the cases; `None` where there is none beside the project."""
+    """Returns the directory of the cases, or `None` if it does not exist next to the project."""
     folders = (folder / "shared/acceptance/field" for folder in HERE.parents)
     return next((folder for folder in folders if folder.exists()), None)
 
 
 def passed(binary, database, folder):
-    """How many cases passed, how many failed, and what the runner printed."""
+    """Returns the numbers of passed and failed cases, and the output of the runner."""
     url, directory = database.fresh()
-    # The server reads the settings of its working directory.
+    # The server reads settings from its working directory.
     shutil.copy(folder / "config.toml", directory / "rollcall.toml")
     shutil.copy(folder / "field.json", directory)
     with Server(binary, url, directory) as server:

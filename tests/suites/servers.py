@@ -1,4 +1,4 @@
-"""The real binary on a fresh database, for the suites: no fixed port, nothing left behind."""
+"""The real binary on a fresh database, for the suites: without a fixed port, and cleaned up at the end."""
 
 import json
 import os
@@ -11,11 +11,11 @@ import tempfile
 import urllib.parse
 import urllib.request
 
-PATIENCE_S = 60
+TIMEOUT_S = 60
 
 
 class Server:
-    """A running service. Use it with `with`; it is stopped at the end."""
+    """A running service. Use it in a `with` statement, which stops it at the end."""
 
     def __init__(self, binary, url, directory):
         self.binary, self.database = binary, url
@@ -36,7 +36,7 @@ class Server:
         self.scim = f"{self.address}/scim/v2"
 
     def cli(self, *arguments):
-        """What a command of the command line prints, on the same database."""
+        """Returns the output of a command on the same database."""
         command = [self.binary, *arguments, "--database", self.database]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
@@ -46,7 +46,7 @@ class Server:
             f"{self.scim}{path}", json.dumps(body).encode(),
             {"Authorization": f"Bearer {self.token}", "Content-Type": "application/scim+json"},
         )
-        with urllib.request.urlopen(request, timeout=PATIENCE_S) as response:
+        with urllib.request.urlopen(request, timeout=TIMEOUT_S) as response:
             return json.load(response)
 
     def __enter__(self):
@@ -55,7 +55,7 @@ class Server:
     def __exit__(self, *_):
         self.process.terminate()
         try:
-            self.process.wait(PATIENCE_S)
+            self.process.wait(TIMEOUT_S)
         except subprocess.TimeoutExpired:
             self.process.kill()
         self.process.stdout.close()
@@ -71,7 +71,7 @@ class Sqlite:
         self.made = 0
 
     def fresh(self):
-        """The URL of an empty database, and a directory for the server."""
+        """Returns the URL of an empty database, and a directory for the server."""
         self.made += 1
         directory = pathlib.Path(self.place.name) / str(self.made)
         directory.mkdir()
@@ -85,7 +85,7 @@ class Sqlite:
 
 
 class Postgres(Sqlite):
-    """Databases in a cluster of its own, reached by a socket in a temporary directory."""
+    """Databases in a separate cluster with a socket in a temporary directory."""
 
     name = "postgres"
 
@@ -119,7 +119,7 @@ class Postgres(Sqlite):
 
 
 def postgres_programs():
-    """The folder of `initdb`, the newest version first."""
+    """Returns the directory of `initdb`, the newest version first."""
     found = sorted(pathlib.Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: -int(path.parts[-3]))
     found += [pathlib.Path(path) for path in [shutil.which("initdb")] if path]
     if not found:

@@ -1,7 +1,7 @@
-"""Runs suites that others wrote against a fresh server each, and says what they found.
+"""Runs third-party suites, each against a fresh server, and reports their findings.
 
-Every suite has a function below: it runs the tool as docs/conformance.md says and returns what is wrong, a line
-each. A check that was skipped is wrong too, unless what it checks is not advertised.
+Every suite has a function below: it runs the tool as docs/conformance.md describes and returns the
+faults, one per line. A skipped check is a fault too, unless its feature is not advertised.
 """
 
 import argparse
@@ -25,10 +25,10 @@ USER = "urn:ietf:params:scim:schemas:core:2.0:User"
 
 
 def tool(*command, **environment):
-    """Runs a program of the virtual environment; its status and what it printed."""
+    """Runs a program of the virtual environment; returns its status and output."""
     shown = " ".join(str(word) for word in command)
     print(f"   {shown}", flush=True)
-    # Some tools leave notes where they run.
+    # Some tools write files to their working directory.
     with tempfile.TemporaryDirectory(prefix="rollcall-suite-") as place:
         done = subprocess.run(
             [TOOLS / command[0], *command[1:]], capture_output=True, text=True, stdin=subprocess.DEVNULL, cwd=place,
@@ -38,15 +38,16 @@ def tool(*command, **environment):
 
 
 def described(server):
-    """The paths that the service says it has."""
+    """Returns the paths in the OpenAPI document."""
     with urllib.request.urlopen(f"{server.address}/openapi.json") as answer:
         return json.load(answer)["paths"].keys()
 
 
 def scim2_tester(server):
-    """Whatever is not SUCCESS is wrong: SKIPPED too, since it skips only for want of a feature.
+    """Everything except SUCCESS is a fault: SKIPPED too, since it means a missing feature.
 
-    No discovery tells of `/.search` (RFC 7644 section 3.4.3), so the OpenAPI document decides whether it is tried.
+    Discovery does not mention `/.search` (RFC 7644 section 3.4.3), so the OpenAPI document decides
+    whether it must work.
     """
     status, said = tool("scim2", "--url", server.scim, "test", "--verbose",
                         SCIM_CLI_HEADERS=f"Authorization: Bearer {server.token}")
@@ -66,7 +67,7 @@ def scim2_tester(server):
 
 
 def scim_sanity(server):
-    """Skips are right for the resource types that /ResourceTypes does not list, and for nothing else."""
+    """Allows skips only for resource types that /ResourceTypes does not list."""
     status, said = tool("scim-sanity", "probe", server.scim, "--token", server.token, "--json-output",
                         "--i-accept-side-effects")
     try:
@@ -84,7 +85,7 @@ def scim_sanity(server):
 
 
 def scim2_client(server):
-    """The story of client.py, which prints a line for each step."""
+    """Runs client.py, which prints a line for each step."""
     without = [] if "/scim/v2/.search" in described(server) else ["--without-search"]
     status, said = tool("python", HERE / "client.py", server.scim, *without, TOKEN=server.token)
     found = re.search(r"^(\d+) passed, (\d+) failed$", said, re.M)
@@ -97,10 +98,11 @@ def scim2_client(server):
 
 
 def schemathesis(server):
-    """Requests made from the served OpenAPI document, right and wrong ones, alone and along its links.
+    """Sends valid and invalid requests derived from the OpenAPI document, alone and along its links.
 
-    The tenant is strict, so that what the document rules out is refused. The administration comes last: it
-    may change the tenant's settings. The bootstrap token is none that a request could revoke.
+    The tenant is strict, so that it rejects everything that the document excludes. The admin API is
+    tested last, because it may change the tenant's settings. A request cannot revoke the bootstrap
+    token.
     """
     server.cli("tenant", "set", "default", "--compatibility", "strict")
     checks, wrong = 0, []
@@ -114,14 +116,17 @@ def schemathesis(server):
         checks += int(found[1]) if found else 0
         if status != 0 or not found:
             wrong.append(f"exit status {status}: {said}")
-        # Nothing is shown by answers that only ask for a token.
+        # Responses that only ask for a token prove nothing.
         if "Authentication failed" in said:
             wrong.append(f"requests were not authenticated: {said[-4000:]}")
     return checks, wrong
 
 
 def standardwebhooks(server):
-    """The receiver of examples/, which checks signatures with the public library: every change once, in order, no forgery."""
+    """Runs the receiver of examples/, which verifies signatures with the public library.
+
+    It must receive every change once and in order, and reject forgeries.
+    """
     port = free_port()
     secret = server.cli("webhook", "create", "app", "--url", f"http://127.0.0.1:{port}/")
     receiver = subprocess.Popen(
@@ -137,7 +142,7 @@ def standardwebhooks(server):
         heard = [(one["type"], one["data"]["seq"]) for one in told]
         if heard != [("user.created", seq) for seq in range(1, 21)]:
             wrong.append(f"heard {heard}")
-        # From now on the receiver takes what comes for a forgery.
+        # With another secret, the receiver rejects deliveries as forgeries.
         server.cli("webhook", "rotate", "app", "--keep", "1s")
         time.sleep(1.1)
         server.post("/Users", {"schemas": [USER], "userName": "last@example.com"})
@@ -174,7 +179,7 @@ def main():
     arguments.add_argument("--databases", default="sqlite,postgres")
     asked = arguments.parse_args()
     backends = [kind for kind in (Sqlite, Postgres) if kind.name in asked.databases.split(",")]
-    # The receiver of webhooks is on this machine.
+    # The webhook receiver is on this machine.
     os.environ["ROLLCALL_WEBHOOK_ALLOW_PRIVATE"] = "on"
     binary = str(pathlib.Path(asked.binary).resolve())
     passed = failed = 0

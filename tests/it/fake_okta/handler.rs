@@ -170,7 +170,7 @@ fn as_described(request: &Request) -> Vec<u8> {
 async fn call_out(shared: &Shared, request: &Request) -> Option<Result<(), String>> {
     match (request.method.as_str(), &request.segments()[..]) {
         ("POST", ["apps", app, "connections", "default"]) => {
-            let connection = apps::wished_connection(&shared.lock(), app, request)?;
+            let connection = apps::requested_connection(&shared.lock(), app, request)?;
             Some(push::test(&shared.http, &connection).await)
         }
         ("POST", ["eventHooks", hook, "lifecycle", "verify"]) => {
@@ -213,7 +213,7 @@ fn route(org: &mut Org, request: &Request, outside: Option<Result<(), String>>) 
     let reply = match segments.first() {
         Some(&"apps") => apps::route(org, request, &segments, outside),
         Some(&("users" | "groups" | "api-tokens")) => {
-            assign::route_people(org, request, &segments, &holder)
+            assign::route_directory(org, request, &segments, &holder)
         }
         Some(&("meta" | "mappings")) => profile::route(org, request, &segments),
         Some(&("eventHooks" | "logs")) => hooks::route(org, request, &segments, outside),

@@ -1,4 +1,4 @@
-//! A client that costs next to nothing: one blocking connection, requests made ready beforehand.
+//! A cheap client: one blocking connection, and requests prepared in advance.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
@@ -16,7 +16,7 @@ pub struct Connection {
     body: Vec<u8>,
 }
 
-/// A request as it goes over the wire.
+/// A request as sent.
 pub struct Request(Vec<u8>);
 
 impl Connection {
@@ -33,12 +33,12 @@ impl Connection {
         })
     }
 
-    /// `path` follows `/scim/v2`.
+    /// Prepares a request; `path` is relative to `/scim/v2`.
     pub fn request(&self, method: &str, path: &str, body: Option<&Value>) -> Request {
         self.request_at(method, &format!("/scim/v2{path}"), body)
     }
 
-    /// `path` is the whole of it.
+    /// Prepares a request; `path` is the full path.
     pub fn request_at(&self, method: &str, path: &str, body: Option<&Value>) -> Request {
         let (host, token) = (&self.host, &self.token);
         let body = body.map(Value::to_string).unwrap_or_default();
@@ -50,7 +50,8 @@ impl Connection {
         Request((head + &body).into_bytes())
     }
 
-    /// Sends the request and reads the whole answer, which must be a good one; how long that took.
+    /// Sends the request and reads the whole response, which must be a success; returns the
+    /// duration.
     pub fn send(&mut self, request: &Request) -> anyhow::Result<Duration> {
         let started = Instant::now();
         self.stream.get_mut().write_all(&request.0)?;
@@ -65,17 +66,17 @@ impl Connection {
         Ok(elapsed)
     }
 
-    /// The status line and the headers of the last answer.
+    /// The status line and the headers of the last response.
     pub fn head(&self) -> &str {
         &self.head
     }
 
-    /// The body of the last answer, as it came.
+    /// The body of the last response, as received.
     pub fn bytes(&self) -> &[u8] {
         &self.body
     }
 
-    /// The body of the last answer.
+    /// The body of the last response.
     pub fn body(&self) -> anyhow::Result<Value> {
         Ok(serde_json::from_slice(&self.body)?)
     }
@@ -109,7 +110,7 @@ impl Connection {
     }
 }
 
-/// A body that is sent while it is made.
+/// Reads a chunked body.
 fn read_chunks(stream: &mut BufReader<TcpStream>, body: &mut Vec<u8>) -> anyhow::Result<()> {
     loop {
         let mut line = String::new();
