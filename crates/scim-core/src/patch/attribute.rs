@@ -1,4 +1,5 @@
-//! One attribute, perhaps narrowed to some elements and a sub-attribute, and a value -> the change to make.
+//! Resolves an operation on one attribute, which may be narrowed to some elements and to a
+//! sub-attribute, to an edit.
 
 mod miss;
 mod parts;
@@ -12,18 +13,18 @@ use serde_json::Value;
 use self::miss::FilterTarget;
 use self::parts::{part, parts};
 use self::removal::{listed, listed_parts, names_only_lists, remove, remove_equal};
-use super::{
-    Action, Edit, ElementEdit, ElementSelection, OnMiss, Op, Reader, SubEdit, ValueEdit, member,
-    refuse,
-};
-use crate::admit::coerce::{Location, NullMeaning, into_password};
-use crate::admit::strict::ReadOnly;
-use crate::admit::{coerce, strict};
+use super::edit::{Edit, ElementEdit, ElementSelection, OnMiss, SubEdit, ValueEdit};
+use super::operation::{Action, Op};
+use super::reader::Reader;
+use super::{member, refuse};
+use crate::coerce::{Location, NullMeaning, into_password};
 use crate::registry::{AttrRef, ResourceType};
 use crate::schema::{Attribute, Mutability};
+use crate::strict::ReadOnly;
 use crate::{Compatibility, Filter, ScimError, filter, name};
+use crate::{coerce, strict};
 
-/// What a path names beyond the attribute.
+/// The parts of a path beyond the attribute.
 #[derive(Clone, Copy)]
 pub(super) struct Selected<'a> {
     pub filter: Option<&'a syntax::Filter>,
@@ -47,7 +48,7 @@ impl<'a> Selected<'a> {
 }
 
 /// Reads an operation on one attribute; `selected` names its sub-attribute, where one is meant.
-pub(super) fn attribute(
+pub(super) fn read(
     rt: &ResourceType,
     path: &AttrRef,
     selected: Selected,
@@ -55,34 +56,17 @@ pub(super) fn attribute(
     reader: &mut Reader,
 ) -> Result<(), ScimError> {
     let attribute = &path.attribute;
-    let target = EditTarget {
-        attribute,
-        sub: selected.sub,
-        name: match selected.sub {
-            Some(sub) if path.sub.is_none() => format!("{}.{}", path.key(), sub.name),
-            _ => path.key().to_owned(),
-        },
-        compatibility: reader.compatibility,
-    };
+    let target = EditTarget::new(path, selected, reader.compatibility);
     let is_relational = rt.is_relational(&attribute.name) && path.container.is_none();
     let action = match action.value {
-        Some(value) if is_relational || action.op == Op::Remove => Action {
-            value: Some(target.unwrapped(value)),
-            ..action
-        },
+        Some(value) if is_relational || action.op == Op::Remove => {
+            action.with_value(target.unwrapped(value))
+        }
         _ => action,
     };
     target.check(selected, action)?;
     let filter = match selected.filter {
-        Some(syntax) => {
-            let path = target.list(rt, path, selected)?;
-            let filter = filter::resolve_element(rt, &path, syntax, reader.compatibility)?;
-            Some(ChosenElements {
-                path,
-                syntax,
-                filter,
-            })
-        }
+        Some(syntax) => Some(target.choose(rt, target.list(rt, path, selected)?, syntax)?),
         None => None,
     };
     if is_relational {
@@ -97,7 +81,7 @@ pub(super) fn attribute(
     if rt.is_password(path.container.as_deref(), attribute) {
         return password(attribute, action, reader);
     }
-    if says_nothing_of_activity(rt, path, action, reader.compatibility) {
+    if leaves_activity(rt, path, action, reader.compatibility) {
         return Ok(());
     }
     if let (Some(value), None, false) = (action.value, selected.sub, action.op == Op::Remove) {
@@ -106,7 +90,7 @@ pub(super) fn attribute(
         }
     }
     if let Some(change) = target.change(action, selected, filter)? {
-        reader.edit(Edit::Attribute {
+        reader.push_edit(Edit::Attribute {
             path: path.clone(),
             change,
         });
@@ -123,13 +107,13 @@ fn password(attribute: &Attribute, action: Action, reader: &mut Reader) -> Resul
             coerce::attribute(attribute, value, &at)?.and_then(into_password)
         }
     };
-    reader.edit(Edit::Password(password));
+    reader.push_edit(Edit::Password(password));
     Ok(())
 }
 
-/// Whether a tolerant tenant's client gives a user's `active` no value. As in a create and a PUT
-/// that leaves the user as active or inactive as before.
-fn says_nothing_of_activity(
+/// Whether the operation gives a user's `active` no value. A tolerant tenant then leaves the user
+/// active or inactive as before, as in a create and a PUT.
+fn leaves_activity(
     rt: &ResourceType,
     path: &AttrRef,
     action: Action,
@@ -158,7 +142,34 @@ struct EditTarget<'a> {
     compatibility: Compatibility,
 }
 
-impl EditTarget<'_> {
+impl<'a> EditTarget<'a> {
+    fn new(path: &'a AttrRef, selected: Selected<'a>, compatibility: Compatibility) -> Self {
+        Self {
+            attribute: &path.attribute,
+            sub: selected.sub,
+            name: match selected.sub {
+                Some(sub) if path.sub.is_none() => format!("{}.{}", path.key(), sub.name),
+                _ => path.key().to_owned(),
+            },
+            compatibility,
+        }
+    }
+
+    /// Resolves the filter that chooses elements of the list.
+    fn choose<'s>(
+        &self,
+        rt: &ResourceType,
+        list: AttrRef,
+        syntax: &'s syntax::Filter,
+    ) -> Result<ChosenElements<'s>, ScimError> {
+        let filter = filter::resolve_element(rt, &list, syntax, self.compatibility)?;
+        Ok(ChosenElements {
+            path: list,
+            syntax,
+            filter,
+        })
+    }
+
     fn leaf(&self) -> &Attribute {
         self.sub.map_or(self.attribute, |sub| sub)
     }
@@ -167,14 +178,15 @@ impl EditTarget<'_> {
         Location::root(&self.name)
     }
 
-    /// Some clients name the attribute of the path again: `"value": {"members": [..]}`.
+    /// Unwraps a value in which the client repeats the attribute of the path: `"value": {"members":
+    /// [..]}`.
     fn unwrapped<'v>(&self, value: &'v Value) -> &'v Value {
         let Value::Object(members) = value else {
             return value;
         };
         let mut members = members.iter();
         match (members.next(), members.next()) {
-            // Null within the value is not a wish to remove everything.
+            // Null within the value does not ask to remove everything.
             (Some((name, inner)), None)
                 if !self.compatibility.is_strict()
                     && !inner.is_null()
@@ -210,10 +222,11 @@ impl EditTarget<'_> {
         Ok(())
     }
 
-    /// Checks what a strict tenant demands of the value, before it is read.
+    /// Checks what a strict tenant demands of the value, before it is coerced.
     fn check_strict(&self, selected: Selected, action: Action) -> Result<(), ScimError> {
         let at = self.at();
-        let (attribute, read_only) = (self.attribute, ReadOnly::Refuse);
+        let attribute = self.attribute;
+        let read_only = ReadOnly::Refuse;
         match (action.op, self.sub, action.value) {
             (Op::Remove, _, value) => refuse::no_value_to_remove(value, &self.name),
             (_, _, None | Some(Value::Null)) => Ok(()),
@@ -224,7 +237,7 @@ impl EditTarget<'_> {
             (_, None, Some(value @ Value::Array(_))) if selected.filter.is_none() => {
                 strict::attribute(attribute, value, read_only, &at)
             }
-            // RFC 7644 section 3.5.2.1 lets one value stand for a list of one.
+            // RFC 7644 section 3.5.2.1 accepts one value in place of a list of one.
             (_, None, Some(value)) => strict::element(attribute, value, read_only, &at),
         }
     }
@@ -258,7 +271,7 @@ impl EditTarget<'_> {
         match (chosen, self.sub) {
             (Some(chosen), Some(sub)) if selected.chooses_values => {
                 let change = self.filtered(action, sub, None, chosen)?;
-                Ok(change.map(|change| self.of_sub(sub, change)))
+                Ok(change.map(|change| self.edit_sub(sub, change)))
             }
             (Some(chosen), sub) => self.filtered(action, self.attribute, sub, chosen),
             (None, sub) if op == Op::Remove => {
@@ -275,7 +288,7 @@ impl EditTarget<'_> {
                     value => remove(self.leaf(), value, &self.at())?,
                 };
                 Ok(match sub {
-                    Some(sub) => change.map(|change| self.of_sub(sub, change)),
+                    Some(sub) => change.map(|change| self.edit_sub(sub, change)),
                     None => change,
                 })
             }
@@ -287,14 +300,14 @@ impl EditTarget<'_> {
                     )));
                 }
                 let part = self.part(op, sub, value)?;
-                Ok(part.map(|(sub, change)| self.of_sub(&sub, change)))
+                Ok(part.map(|(sub, change)| self.edit_sub(&sub, change)))
             }
             (None, None) => whole(op, self.attribute, value, &self.at()),
         }
     }
 
     /// A change of the sub-attribute, of the one value or of all elements.
-    fn of_sub(&self, sub: &Arc<Attribute>, change: ValueEdit) -> ValueEdit {
+    fn edit_sub(&self, sub: &Arc<Attribute>, change: ValueEdit) -> ValueEdit {
         let part = (Arc::clone(sub), change);
         if self.attribute.multi_valued {
             ValueEdit::Each(Box::new(part))
@@ -425,7 +438,7 @@ fn whole(
     let Some(value) = value else {
         return Ok(None);
     };
-    // An add of nothing; an empty text stands for a wish to clear, as Entra writes it.
+    // An add of nothing; an empty text asks to clear the attribute, as Entra writes it.
     if op == Op::Add && coerce::is_nothing(value) {
         return Ok(None);
     }
