@@ -37,7 +37,7 @@ impl Context {
     /// What the caller may read.
     pub fn limit(&self) -> Option<FieldMask> {
         let fields = self.principal.fields.as_ref()?;
-        Some(FieldMask::to(fields.names()))
+        Some(FieldMask::new(fields.names()))
     }
 
     /// Stops a filter that asks for what the caller may not read.

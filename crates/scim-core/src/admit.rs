@@ -1,40 +1,56 @@
-//! Outside JSON -> [`Document`], for create and replace.
+//! Reads the JSON of a create or replace into a [`Document`].
 //!
-//! The one place where names are matched ignoring case and types are made right; what comes out is trusted
-//! everywhere else. Tolerant by default, because a refusal stops a customer's provisioning (RFC 7644 section 3.3 and 3.5.1); for a
-//! strict tenant a gate stands before, which lets only through what needs no mending.
-//! It must not know what is stored, but for what [`replace`] is given.
+//! This is the only module, with [`crate::patch`], where names are matched ignoring case and types
+//! are corrected; the rest of the crate trusts the result. [`Compatibility::Tolerant`] is the
+//! default, because a rejected request stops a customer's provisioning (RFC 7644 sections 3.3 and
+//! 3.5.1); for a strict tenant, values that would need correction are rejected first. The module
+//! knows nothing of what is stored but the document that [`replace`] is given.
+//!
+//! ```
+//! use scim_core::{Compatibility, Registry, admit};
+//! use serde_json::json;
+//!
+//! let registry = Registry::standard();
+//! let user = registry.by_name("User").expect("every registry has users");
+//!
+//! // Entra ID writes booleans as text; the schema makes them booleans.
+//! let body = json!({ "USERNAME": "ada", "active": "True", "shoeSize": 38 });
+//! let admitted = admit::admit(user, &body, Compatibility::Tolerant)?;
+//! assert_eq!(admitted.document.0["userName"], "ada");
+//! assert_eq!(admitted.document.0["active"], true);
+//! assert_eq!(admitted.ignored, ["shoeSize"]);
+//!
+//! let error = admit::admit(user, &body, Compatibility::Strict).unwrap_err();
+//! assert_eq!(error.kind.status(), 400);
+//! # Ok::<(), scim_core::ScimError>(())
+//! ```
 
-pub(super) mod coerce;
-pub(super) mod same;
-pub(super) mod strict;
-pub(super) mod validate;
-
-pub use validate::MAX_INDEXED_BYTES;
+pub use crate::validate::MAX_INDEXED_BYTES;
 
 use std::collections::HashSet;
 
 use serde_json::{Map, Value};
 
-use self::coerce::{Location, NullMeaning, into_password, set_once};
-use self::strict::ReadOnly;
-use self::validate::validate;
+use crate::coerce::{Location, NullMeaning, into_password, set_once};
 use crate::members::Member;
 use crate::registry::{Extension, ResourceType};
 use crate::schema::{Attribute, Mutability};
-use crate::{Compatibility, Document, ScimError, members, name, patch, registry};
+use crate::strict::ReadOnly;
+use crate::validate::validate;
+use crate::{Compatibility, Document, ScimError, coerce, members, name, patch, registry, strict};
 
-/// What a create or replace asks for.
+/// The content of a create or replace, checked against a resource type.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Admitted {
     /// Without an `id`, whatever the client sent.
     pub document: Document,
     /// `None` where the body does not mention `members`.
     pub members: Option<Vec<Member>>,
-    /// In clear, not checked against any policy; `None` where there is none or it is empty.
+    /// The password in clear, not checked against any policy; `None` if there is none or it is
+    /// empty.
     pub password: Option<String>,
-    /// `active` is null, and the client is taken at its word: it is unassigned, not what the
-    /// service would make of it.
+    /// Whether `active` is null and the client is strict, so that the attribute is unassigned and
+    /// gets no default.
     pub active_cleared: bool,
     /// The names that no schema defines, as the client wrote them.
     pub ignored: Vec<String>,
@@ -42,10 +58,15 @@ pub struct Admitted {
 
 /// Reads a resource as a client sends it with POST or PUT.
 ///
-/// readOnly attributes are ignored. From a tolerant tenant names are also read as a PATCH without
-/// path reads them, attributes that no schema defines are left out without error, and undeclared
-/// extensions are kept as they are; from a strict one both are faults. The result is complete and
-/// valid but for uniqueness.
+/// readOnly attributes are ignored. From a tolerant tenant, names are also read as a PATCH without
+/// path reads them, attributes that no schema defines are left out, and undeclared extensions are
+/// stored unchanged; from a strict one, both are errors. The result is complete and valid except
+/// that uniqueness is not checked.
+///
+/// # Errors
+/// `invalidSyntax` for a body that is not an object, names a member twice or lists wrong `schemas`;
+/// `invalidValue` for a value of another type than the attribute's, or a required attribute that is
+/// missing.
 pub fn admit(
     rt: &ResourceType,
     body: &Value,
@@ -81,10 +102,14 @@ pub fn admit(
     Ok(admitted)
 }
 
-/// The document that a PUT of `incoming` makes of `current` (RFC 7644 section 3.5.1).
+/// Returns the document that a PUT of `incoming` makes of `current` (RFC 7644 section 3.5.1).
 ///
-/// Attributes that `incoming` lacks become unassigned, but for readOnly and immutable ones and a user's `active`. Where nothing changes
-/// the result is `current` to the letter.
+/// Attributes that `incoming` lacks become unassigned, except readOnly and immutable ones and a
+/// user's `active`. If nothing changes, the result is equal to `current`, byte for byte.
+///
+/// # Errors
+/// `mutability` if an immutable attribute would change, `invalidValue` if the result lacks a
+/// required attribute.
 pub fn replace(
     rt: &ResourceType,
     current: &Document,
@@ -122,7 +147,7 @@ pub fn replace(
     })
 }
 
-/// A PUT that says nothing of `active` neither lets a leaver back in nor leaves a user without it.
+/// Keeps `active` in a PUT that does not mention it: a user who has left is not let back in.
 fn keep_activity(rt: &ResourceType, current: &Document, document: &mut Document) {
     if rt.schema.id == name::USER
         && !document.0.contains_key("active")
@@ -132,8 +157,8 @@ fn keep_activity(rt: &ResourceType, current: &Document, document: &mut Document)
     }
 }
 
-/// Fills in what a new resource has where the client says nothing: a user is active, an
-/// entitlement is of the type that its endpoint stands for.
+/// Adds the defaults of a new resource if the client sends none: a user is active, and the `type`
+/// of an entitlement is the name of its resource type.
 pub fn defaults(rt: &ResourceType, admitted: &mut Admitted) {
     let document = &mut admitted.document;
     let is_open = !admitted.active_cleared && !document.0.contains_key("active");
@@ -154,7 +179,8 @@ struct Draft<'a> {
     compatibility: Compatibility,
     /// Names in the schema's spelling, URNs in lower case.
     seen: HashSet<String>,
-    /// What `schemas` lists of extensions, in their own spelling; `None` before it was seen.
+    /// The extensions that `schemas` lists, in their own spelling; `None` before `schemas` was
+    /// seen.
     listed: Option<Vec<String>>,
     admitted: Admitted,
     /// The names that are neither an attribute nor an extension: full names, paths, undeclared
@@ -185,8 +211,8 @@ impl<'a> Draft<'a> {
             return Err(coerce::twice(&at));
         }
         if name == "schemas" {
-            // It follows from what the document holds; a tolerant tenant's clients may say what
-            // they like.
+            // It follows from what the document holds, so a tolerant tenant's clients may send
+            // anything.
             if self.compatibility.is_strict() {
                 self.listed = Some(listed_schemas(self.rt, value)?);
             }
@@ -194,7 +220,7 @@ impl<'a> Draft<'a> {
         }
         if self.compatibility.is_strict() && attribute.mutability != Mutability::ReadOnly {
             strict::attribute(attribute, value, ReadOnly::Ignore, &at)?;
-            // RFC 7644 section 3.3: null overrides what the service would set.
+            // RFC 7644 section 3.3: null overrides the server's default.
             self.admitted.active_cleared |= name == "active" && value.is_null();
         }
         if attribute.mutability != Mutability::ReadOnly {
@@ -233,7 +259,7 @@ impl<'a> Draft<'a> {
         if !self.seen.insert(urn.to_ascii_lowercase()) {
             return Err(coerce::twice(&at));
         }
-        // A list of one stands for its element.
+        // A list of one is read as its element.
         let value = coerce::only(value);
         let attributes = extension_attributes(extension, value, &at)?;
         if !attributes.is_empty() {
@@ -253,7 +279,7 @@ impl<'a> Draft<'a> {
         Ok(())
     }
 
-    /// Adds to the draft what the other names say.
+    /// Adds to the draft the attributes under other names.
     fn complete(self) -> Result<Admitted, ScimError> {
         if self.compatibility.is_strict() {
             self.check_listed()?;
@@ -321,14 +347,15 @@ fn extension_attributes(
     }
 }
 
-/// The extensions that `schemas` lists for a strict tenant: distinct URNs, the type's own and those
-/// of its extensions (RFC 7643 section 3).
+/// Returns the extensions that `schemas` lists for a strict tenant: distinct URNs, the type's own
+/// and those of its extensions (RFC 7643 section 3).
 fn listed_schemas(rt: &ResourceType, value: &Value) -> Result<Vec<String>, ScimError> {
     let fault = |found: &str| schemas_fault(rt, found);
     let Value::Array(urns) = value else {
         return Err(fault("as a list of text"));
     };
-    let (mut names_core, mut listed) = (false, Vec::new());
+    let mut names_core = false;
+    let mut listed = Vec::new();
     for urn in urns {
         let urn = urn.as_str().ok_or_else(|| fault("as a list of text"))?;
         let again = match rt.extension(urn) {
@@ -359,7 +386,7 @@ fn schemas_fault(rt: &ResourceType, found: &str) -> ScimError {
     ))
 }
 
-/// Whether a replace has to look at the old value.
+/// Whether a replace depends on the old value.
 fn is_guarded(attribute: &Attribute) -> bool {
     let is_guarded =
         |a: &Attribute| matches!(a.mutability, Mutability::ReadOnly | Mutability::Immutable);

@@ -1,27 +1,30 @@
-//! The values of `roles` and `entitlements` in a user's document, where they name resources of their own.
+//! The values of `roles` and `entitlements` in a user's document, if these refer to resources of
+//! their own.
 //!
-//! Knows documents; which resources there are, the caller says.
+//! Knows documents; the caller says which resources exist.
 
 use serde_json::{Map, Value};
 
 use crate::Document;
 use crate::registry::{Assignable, ResourceType};
 
-/// A role or an entitlement that is there.
+/// A role or an entitlement that exists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NamedAssignment {
+    /// The name of its resource type.
     pub resource_type: String,
+    /// Its display name.
     pub display: Option<String>,
 }
 
-/// The ids that the attribute's values name.
+/// Returns the ids that the attribute's values name.
 pub fn ids<'d>(document: &'d Document, attribute: &str) -> impl Iterator<Item = &'d str> {
     let values = document.0.get(attribute).and_then(Value::as_array);
     values.into_iter().flatten().filter_map(id_of)
 }
 
-/// Makes the values those of what is there: each once, with its name where the client gave none, and with its type.
-/// What is not there goes; it is returned, as the client wrote it.
+/// Completes the values: each once, with its name if the client gave none, and with its type.
+/// Removes and returns the values that do not exist, as the client wrote them.
 pub fn settle(
     rt: &ResourceType,
     assignable: &Assignable,
@@ -56,12 +59,12 @@ pub fn settle(
     unknown
 }
 
-/// Takes the values off that name this id.
+/// Removes the values that name this id.
 pub fn withdraw(document: &mut Document, attribute: &str, id: &str) {
     edit(document, attribute, |element| id_of(element) != Some(id));
 }
 
-/// Gives the values that name this id their new name, where they had the old one.
+/// Renames the values that name this id, if they have the old name.
 pub fn rename(
     document: &mut Document,
     attribute: &str,

@@ -1,7 +1,7 @@
-//! Bulk requests (RFC 7644 section 3.7): what their envelope holds, which operations refer to which, and in what order
-//! they can be run.
+//! Bulk requests (RFC 7644 section 3.7): the envelope, the references between operations, and the
+//! order in which they can be run.
 //!
-//! Knows nothing of how an operation is run, nor of who may.
+//! Knows nothing of how an operation is run, or of authorization.
 
 mod order;
 mod references;
@@ -17,12 +17,9 @@ use crate::registry::{Registry, ResourceType};
 use crate::{Compatibility, ScimError};
 
 pub use order::units;
-pub use references::{KnownResource, References};
+pub use references::{KnownResource, PREFIX, References};
 
-/// What stands before the `bulkId` of another operation where an id is expected.
-pub const PREFIX: &str = "bulkId:";
-
-/// The endpoints that are there and hold no resources.
+/// The endpoints that exist and hold no resources.
 const NO_RESOURCES: [&str; 6] = [
     "Bulk",
     "Me",
@@ -32,53 +29,69 @@ const NO_RESOURCES: [&str; 6] = [
     ".search",
 ];
 
-/// A bulk request whose operations nobody has looked at.
+/// A bulk request whose operations have not been checked yet.
 #[derive(Debug)]
 pub struct Envelope {
-    /// After how many failures to stop.
+    /// The number of failures after which to stop.
     pub fail_on_errors: Option<usize>,
+    /// The operations, unread: see [`Operation::parse`].
     pub operations: Vec<Value>,
 }
 
-/// One operation: what its result echoes, and what is to be done.
+/// One operation: the members that its result echoes, and the task.
 #[derive(Debug)]
 pub struct Operation {
-    /// As sent, in capitals where it is one that we know.
+    /// As sent; in upper case if it is a known method.
     pub method: String,
+    /// The client's name for the resource that a POST creates.
     pub bulk_id: Option<String>,
+    /// The task, or the error of an operation that makes no sense.
     pub task: Result<Task, ScimError>,
 }
 
+/// The task of an operation.
 #[derive(Debug)]
 pub struct Task {
+    /// The operation on the resource.
     pub verb: Verb,
+    /// The resource type that the path names.
     pub rt: Arc<ResourceType>,
-    /// What a PUT, PATCH or DELETE is of.
+    /// The resource of a PUT, PATCH or DELETE.
     pub target: Option<BulkTarget>,
-    /// What the target's version must be, as in `If-Match`.
+    /// The version that the target must have, as in `If-Match`.
     pub version: Option<String>,
+    /// The body that the request would have by itself; null for a DELETE.
     pub data: Value,
 }
 
+/// The operation that the method of a bulk operation stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verb {
+    /// POST.
     Create,
+    /// PUT.
     Replace,
+    /// PATCH.
     Patch,
+    /// DELETE.
     Delete,
 }
 
 /// The resource that a path names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BulkTarget {
+    /// The resource with this id.
     Id(String),
-    /// What the POST of this `bulkId` creates.
+    /// The resource that the POST with this `bulkId` creates.
     BulkId(String),
 }
 
 impl Envelope {
+    /// Reads the envelope of a bulk request.
+    ///
     /// # Errors
-    /// `invalidSyntax` for what is no bulk request, `invalidValue` for an impossible `failOnErrors`.
+    /// `invalidSyntax` if the body is no bulk request, `invalidValue` for an impossible
+    /// `failOnErrors`.
     pub fn parse(body: Value, compatibility: Compatibility) -> Result<Self, ScimError> {
         let Value::Object(mut body) = body else {
             return Err(ScimError::invalid_syntax("A bulk request is an object."));
@@ -135,7 +148,10 @@ fn fail_on_errors_in(
 }
 
 impl Operation {
-    /// Reads one operation. `bases` are what an address may begin with before the endpoint.
+    /// Reads one operation. `bases` are the prefixes that an address may have before the endpoint.
+    ///
+    /// An invalid operation is no error here: its [`task`](Self::task) is, so that the others still
+    /// run.
     pub fn parse(registry: &Registry, bases: &[&str], operation: Value) -> Self {
         let Value::Object(mut members) = operation else {
             return Self {
@@ -180,22 +196,13 @@ impl Task {
         bulk_id: Option<&Value>,
         mut members: Map<String, Value>,
     ) -> Result<Self, ScimError> {
-        match bulk_id {
-            None | Some(Value::Null) if verb == Verb::Create => {
-                return Err(ScimError::invalid_value("A POST needs a bulkId."));
-            }
-            None | Some(Value::Null) => {}
-            Some(Value::String(text)) if !text.is_empty() => {}
-            Some(_) => {
-                return Err(ScimError::invalid_value("A bulkId is a text, not empty."));
-            }
-        }
+        check_bulk_id(verb, bulk_id)?;
         let Some(Value::String(path)) = take(&mut members, "path") else {
             return Err(ScimError::invalid_value(
                 "An operation needs a path, such as \"/Users\".",
             ));
         };
-        let (rt, target) = place(registry, bases, &path)?;
+        let (rt, target) = resolve_path(registry, bases, &path)?;
         match (verb, &target) {
             (Verb::Create, Some(_)) => {
                 return Err(ScimError::invalid_value(format!(
@@ -216,17 +223,7 @@ impl Task {
             Some(Value::String(text)) => Some(text),
             Some(_) => return Err(ScimError::invalid_value("A version is a text.")),
         };
-        let data = take(&mut members, "data").filter(|data| !data.is_null());
-        let data = match (verb, data) {
-            (Verb::Delete, _) => Value::Null,
-            (_, Some(data @ Value::Object(_))) => data,
-            (_, Some(_)) => return Err(ScimError::invalid_syntax("data must be an object.")),
-            (_, None) => {
-                return Err(ScimError::invalid_value(
-                    "A POST, PUT or PATCH needs data: the body that it would have by itself.",
-                ));
-            }
-        };
+        let data = read_data(verb, take(&mut members, "data"))?;
         Ok(Self {
             verb,
             rt,
@@ -237,16 +234,38 @@ impl Task {
     }
 }
 
+fn check_bulk_id(verb: Verb, bulk_id: Option<&Value>) -> Result<(), ScimError> {
+    match bulk_id {
+        None | Some(Value::Null) if verb == Verb::Create => {
+            Err(ScimError::invalid_value("A POST needs a bulkId."))
+        }
+        None | Some(Value::Null) => Ok(()),
+        Some(Value::String(text)) if !text.is_empty() => Ok(()),
+        Some(_) => Err(ScimError::invalid_value("bulkId must be a text and not empty.")),
+    }
+}
+
+fn read_data(verb: Verb, data: Option<Value>) -> Result<Value, ScimError> {
+    match (verb, data) {
+        (Verb::Delete, _) => Ok(Value::Null),
+        (_, Some(data @ Value::Object(_))) => Ok(data),
+        (_, None | Some(Value::Null)) => Err(ScimError::invalid_value(
+            "A POST, PUT or PATCH needs data: the body that it would have by itself.",
+        )),
+        (_, Some(_)) => Err(ScimError::invalid_syntax("data must be an object.")),
+    }
+}
+
 /// Resolves a path: an endpoint, or one resource. Clients also send whole addresses. Slashes at
 /// the end and doubled ones say nothing, as in the address of a request.
-fn place(
+fn resolve_path(
     registry: &Registry,
     bases: &[&str],
     path: &str,
 ) -> Result<(Arc<ResourceType>, Option<BulkTarget>), ScimError> {
     let mut rest = bases
         .iter()
-        .find_map(|base| after(path, base))
+        .find_map(|base| strip_base(path, base))
         .unwrap_or_else(|| segments(path));
     let endpoint = rest.next().unwrap_or_default();
     let Some(rt) = registry.by_endpoint(&format!("/{endpoint}")) else {
@@ -282,7 +301,7 @@ fn segments(path: &str) -> Segments<'_> {
 }
 
 /// The segments of a path behind those of a base; `None` where it does not begin with them.
-fn after<'p>(path: &'p str, base: &str) -> Option<Segments<'p>> {
+fn strip_base<'p>(path: &'p str, base: &str) -> Option<Segments<'p>> {
     let mut rest = segments(path);
     for segment in segments(base) {
         rest.next().filter(|other| *other == segment)?;

@@ -1,26 +1,28 @@
-//! How literally a client is taken: the one switch between the standards to the letter and what clients really send.
+//! The switch between the standards as written and what identity providers really send.
 //!
-//! It is an argument of [`crate::admit`], [`crate::patch`] and [`crate::filter`]; it must not know where it is set.
+//! It is an argument of [`crate::admit`], [`crate::patch`] and [`crate::filter`]; the caller
+//! decides which tenants are strict.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// Whether what clients are known to send is understood, or only what RFC 7643 and RFC 7644 allow.
+/// Whether the dialects of known clients are understood, or only what RFC 7643 and RFC 7644 allow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Compatibility {
-    /// What Okta, Entra ID and others send is understood where its meaning is plain.
+    /// Accepts what Okta, Entra ID and others send if its meaning is plain.
     #[default]
     Tolerant,
-    /// The standards to the letter; where they leave a choice, the refusal.
+    /// Accepts only what the standards allow; where they leave a choice, rejects.
     Strict,
 }
 
 impl Compatibility {
+    /// Whether only what the standards allow is accepted.
     pub fn is_strict(self) -> bool {
         self == Self::Strict
     }
 
-    /// How closely filters and paths must follow the grammar.
+    /// Returns the dialect in which filters and paths are parsed.
     pub(super) fn syntax(self) -> scim_filter_parser::Dialect {
         match self {
             Self::Tolerant => scim_filter_parser::Dialect::Tolerant,
@@ -28,6 +30,7 @@ impl Compatibility {
         }
     }
 
+    /// Returns `tolerant` or `strict`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Tolerant => "tolerant",
@@ -42,9 +45,9 @@ impl fmt::Display for Compatibility {
     }
 }
 
-/// The word was neither `tolerant` nor `strict`.
+/// The text was neither `tolerant` nor `strict`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no compatibility; there are tolerant and strict")]
+#[error("`{0}` is not a compatibility: use tolerant or strict")]
 pub struct UnknownCompatibility(String);
 
 impl FromStr for Compatibility {

@@ -1,4 +1,5 @@
-//! What differs between two documents, for the change feed and to see whether anything differs at all.
+//! The differences between two documents, for a change feed and to decide whether anything differs
+//! at all.
 //!
 //! Knows nothing of members and groups, which are not in documents.
 
@@ -10,17 +11,20 @@ use crate::registry::ResourceType;
 /// One attribute that differs; `None` is unassigned.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct AttrChange {
-    /// `title`, `name.givenName`, `emails`, `urn:..:User:department`, or the URN of an unknown extension.
+    /// `title`, `name.givenName`, `emails`, `urn:..:User:department`, or the URN of an unknown
+    /// extension.
     pub path: String,
+    /// The value before the change.
     pub before: Option<Value>,
+    /// The value after the change.
     pub after: Option<Value>,
 }
 
-/// The attributes that differ; empty where the documents say the same.
+/// Returns the attributes that differ; empty if the documents are equal.
 ///
-/// An attribute with several values is one change as a whole; a complex one with a single value is told by its
-/// sub-attributes, and a registered extension by its attributes. They come in the order of `before`,
-/// what is new after what was there.
+/// A multi-valued attribute is one change as a whole; a complex one with a single value is reported
+/// by its sub-attributes, and a registered extension by its attributes. They come in the order of
+/// `before`, followed by the new ones.
 pub fn diff(rt: &ResourceType, before: &Document, after: &Document) -> Vec<AttrChange> {
     let mut changes = Vec::new();
     for (name, before, after) in differing(&before.0, &after.0) {
@@ -37,7 +41,8 @@ pub fn diff(rt: &ResourceType, before: &Document, after: &Document) -> Vec<AttrC
     changes
 }
 
-/// Records the difference of one attribute, by its sub-attributes where it is complex and single-valued.
+/// Records the difference of one attribute, by its sub-attributes where it is complex and
+/// single-valued.
 fn compare(
     rt: &ResourceType,
     path: String,
@@ -64,8 +69,8 @@ fn compare(
     }
 }
 
-/// Takes recorded differences back, so that the document is as it was before them. `payload` is the JSON text of an object
-/// with the list `attributes`.
+/// Takes recorded differences back, so that the document is as it was before them. `payload` is the
+/// JSON text of an object with the list `attributes`.
 pub fn undo(rt: &ResourceType, document: &mut Map<String, Value>, payload: &str) {
     let payload: Value = serde_json::from_str(payload).unwrap_or_default();
     let list = payload.get("attributes").and_then(Value::as_array);
@@ -155,7 +160,7 @@ mod tests {
         let changes = diff(user, &document(&before), &document(&after));
         let changes: Vec<_> = changes
             .into_iter()
-            // No document holds null, so it can stand for unassigned here.
+            // No document holds null, so it can mean unassigned here.
             .map(
                 |AttrChange {
                      path,

@@ -1,7 +1,7 @@
 //! A resource's own content as ordered JSON with canonical attribute names.
 //!
-//! Holds the order that makes equal documents equal texts. It must not know where a document comes from or
-//! where it is stored.
+//! Holds the order that makes equal documents equal texts. The module knows nothing of where a
+//! document comes from or where it is stored.
 
 use std::sync::Arc;
 use std::{fmt, mem};
@@ -13,22 +13,27 @@ use crate::schema::{Attribute, Mutability};
 
 /// The stored part of a resource: everything but `meta`, `members`, `User.groups` and the password.
 ///
-/// Names are spelled as the schema spells them, unassigned attributes are absent, and extensions are objects
-/// under their URN. [`crate::admit`] and [`crate::patch`] make documents; nothing else should.
+/// Names are spelled as the schema spells them, unassigned attributes are absent, and extensions
+/// are objects under their URN. [`crate::admit`] and [`crate::patch`] make documents; nothing else
+/// should. The text of a document is its [`Display`](fmt::Display).
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Document(pub Map<String, Value>);
 
 impl Document {
-    /// Reads what [`fmt::Display`] wrote.
+    /// Parses the text that [`Display`](fmt::Display) wrote.
+    ///
+    /// # Errors
+    /// Returns an error if the text is not a JSON object.
     pub fn parse(text: &str) -> Result<Self, serde_json::Error> {
         serde_json::from_str(text).map(Self)
     }
 
+    /// Returns the `id` of the resource.
     pub fn id(&self) -> Option<&str> {
         self.0.get("id").and_then(Value::as_str)
     }
 
-    /// Sets the id that the service gives to a new resource, in its place after `schemas`.
+    /// Sets the id of a new resource, right after `schemas`.
     pub fn set_id(&mut self, id: &str) {
         self.0.shift_remove("id");
         let position = usize::from(self.0.contains_key("schemas"));
@@ -36,8 +41,8 @@ impl Document {
             .shift_insert(position, "id".to_owned(), Value::from(id));
     }
 
-    /// The value at the path. The path of a sub-attribute gives a value only within a singular complex attribute:
-    /// the elements of a multi-valued one have one each.
+    /// Returns the value at the path. The path of a sub-attribute has a value only within a
+    /// singular complex attribute: the elements of a multi-valued one have one each.
     pub fn get(&self, path: &AttrRef) -> Option<&Value> {
         let value = self
             .container(path.container.as_deref())?
@@ -48,7 +53,7 @@ impl Document {
         }
     }
 
-    /// The object that holds an extension's attributes, or with `None` the core attributes.
+    /// Returns the object that holds an extension's attributes, or with `None` the core attributes.
     pub(super) fn container(&self, urn: Option<&str>) -> Option<&Map<String, Value>> {
         match urn {
             None => Some(&self.0),
@@ -75,8 +80,8 @@ impl Document {
         }
     }
 
-    /// Puts every name in its place (`schemas`, common attributes, then as the schemas list them, unknown
-    /// extensions last), drops empty containers and states in `schemas` what is there.
+    /// Orders all names (`schemas`, common attributes, then as the schemas list them, unknown
+    /// extensions last), drops empty containers and rebuilds `schemas`.
     pub(super) fn arrange(&mut self, rt: &ResourceType) {
         let mut old = mem::take(&mut self.0);
         let mut schemas = vec![Value::from(rt.schema.id.as_str())];
@@ -129,7 +134,7 @@ impl fmt::Display for Document {
     }
 }
 
-/// The members of an object, none of anything else.
+/// Returns the members of an object, none of anything else.
 pub(super) fn into_object(value: Option<Value>) -> Map<String, Value> {
     match value {
         Some(Value::Object(members)) => members,
@@ -137,7 +142,7 @@ pub(super) fn into_object(value: Option<Value>) -> Map<String, Value> {
     }
 }
 
-/// Puts the sub-attributes of one complex value in the order of the schema.
+/// Orders the sub-attributes of one complex value as the schema lists them.
 pub(super) fn arrange_complex(attribute: &Attribute, members: &mut Map<String, Value>) {
     let mut old = mem::take(members);
     let kept = |sub: &&Arc<Attribute>| sub.mutability != Mutability::WriteOnly;
@@ -167,7 +172,8 @@ fn change_in<E>(
     Ok(())
 }
 
-/// `None` where nothing is kept: a value that may be written and never read has no use here, so it is forgotten.
+/// Returns the value in the order of the schema; `None` if nothing is left. writeOnly values are
+/// dropped: they could never be read.
 fn arranged(attribute: &Attribute, mut value: Value) -> Option<Value> {
     if attribute.mutability == Mutability::WriteOnly {
         return None;

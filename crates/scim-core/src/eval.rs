@@ -1,15 +1,16 @@
-//! Does this resource, or this one value of it, satisfy the filter?
+//! Decides whether a resource, or one value of it, satisfies a filter.
 //!
-//! The oracle: what is said here the store's SQL must say too. Evaluation is total, it never fails; the
-//! combinations that make no sense have been refused by [`crate::filter`]. This module knows nothing of
-//! SQL or of paging.
+//! A translation of filters to SQL can be tested against this evaluation. It is total, it never
+//! fails; [`crate::filter`] has rejected the combinations that make no sense. The module knows
+//! nothing of SQL or of paging.
 //!
-//! Rules where RFC 7644 section 3.4.2.2 is silent: `ne` is the negation of `eq`, so it holds for an unassigned
-//! attribute; on a multi-valued attribute it holds where any value differs or none is assigned. `eq null` means
-//! unassigned. Text is ordered by its bytes, after folding unless the attribute is `caseExact`.
+//! Rules where RFC 7644 section 3.4.2.2 is silent: `ne` is the negation of `eq`, so it holds for an
+//! unassigned attribute; on a multi-valued attribute it holds if any value differs or none is
+//! assigned. `eq null` means unassigned. Text is ordered by its bytes, after folding unless the
+//! attribute is `caseExact`.
 //!
-//! A sub-attribute with several values is multi-valued too: `home.rooms eq "r0"` holds where any
-//! room is `r0`, and `places[tags eq "a" and tags eq "b"]` where one place has both tags.
+//! A sub-attribute with several values is multi-valued too: `home.rooms eq "r0"` holds if any room
+//! is `r0`, and `places[tags eq "a" and tags eq "b"]` if one place has both tags.
 
 use std::borrow::Cow;
 
@@ -25,11 +26,14 @@ use crate::views::{GroupView, MemberView};
 /// A resource with everything that a filter may ask for.
 #[derive(Debug, Clone, Copy)]
 pub struct View<'a> {
+    /// The attributes of the resource.
     pub document: &'a Document,
+    /// The attributes that the server sets.
     pub meta: &'a Meta<'a>,
-    /// Of a group; may be left empty where the filter does not [mention](mentions) them.
+    /// The members of a group; may be left empty if the filter does not [mention](mentions) them.
     pub members: &'a [MemberView],
-    /// Of a user, direct and nested; may be left empty where the filter does not [mention](mentions) them.
+    /// The groups of a user, direct and nested; may be left empty if the filter does not
+    /// [mention](mentions) them.
     pub groups: &'a [GroupView],
 }
 
@@ -43,7 +47,7 @@ pub fn matches(filter: &Filter, view: &View) -> bool {
             let value = attribute(path, view);
             elements(value.as_deref())
                 .iter()
-                .flat_map(|element| leaves(path, element))
+                .flat_map(|element| values_at(path, element))
                 .any(assigned)
         }
         Filter::Compare { path, op, value } => {
@@ -57,7 +61,7 @@ pub fn matches(filter: &Filter, view: &View) -> bool {
             } else {
                 let leaf = found
                     .first()
-                    .and_then(|element| leaves(path, element).first());
+                    .and_then(|element| values_at(path, element).first());
                 compare(path, *op, value, leaf)
             }
         }
@@ -65,7 +69,7 @@ pub fn matches(filter: &Filter, view: &View) -> bool {
             let value = attribute(path, view);
             elements(value.as_deref())
                 .iter()
-                .flat_map(|element| leaves(path, element))
+                .flat_map(|element| values_at(path, element))
                 .filter(|element| assigned(element))
                 .any(|element| element_matches(filter, path, element))
         }
@@ -88,9 +92,9 @@ pub fn mentions(filter: &Filter, attribute: &str) -> bool {
 /// Whether one element of `attribute` satisfies the filter of the brackets: `type eq "work"` in
 /// `emails[type eq "work"]`.
 ///
-/// The paths of the filter are complete (`emails.type`); what is not of `attribute` counts as unassigned. An element
-/// of a simple attribute is its own `value`. Where `attribute` names a sub-attribute, as in
-/// `home.rooms[value eq "r0"]`, the element is one value of its list.
+/// The paths of the filter are complete (`emails.type`); those outside `attribute` count as
+/// unassigned. An element of a simple attribute is its own `value`. If `attribute` names a
+/// sub-attribute, as in `home.rooms[value eq "r0"]`, the element is one value of its list.
 pub fn element_matches(filter: &Filter, attribute: &AttrRef, element: &Value) -> bool {
     let own = |path: &AttrRef| -> &[Value] {
         if !path.has_attribute_of(attribute) {
@@ -98,7 +102,7 @@ pub fn element_matches(filter: &Filter, attribute: &AttrRef, element: &Value) ->
         } else if is_element_itself(path, attribute) {
             std::slice::from_ref(element)
         } else {
-            leaves(path, element)
+            values_at(path, element)
         }
     };
     match filter {
@@ -145,7 +149,8 @@ pub fn compare(path: &AttrRef, op: CompareOp, operand: &Operand, found: Option<&
     }
 }
 
-/// Whether the value counts as assigned: not null, not empty, and for a complex value not without content.
+/// Whether the value counts as assigned: not null, not empty, and for a complex value not without
+/// content.
 pub fn assigned(value: &Value) -> bool {
     match value {
         Value::Null => false,
@@ -158,7 +163,7 @@ pub fn assigned(value: &Value) -> bool {
 
 /// The values at the path inside one element of the path's attribute: at most one, unless the
 /// sub-attribute has several.
-pub(super) fn leaves<'v>(path: &AttrRef, element: &'v Value) -> &'v [Value] {
+pub(super) fn values_at<'v>(path: &AttrRef, element: &'v Value) -> &'v [Value] {
     let leaf = match (element, &path.sub) {
         (Value::Object(members), Some(sub)) => member_of(path, members, &sub.name),
         (Value::Object(_), None) => Some(element),
@@ -197,13 +202,13 @@ fn assumed(path: &AttrRef, element: &Value) -> Option<&'static Value> {
     (path.is_primary_flag() && assigned(element)).then_some(&FALSE)
 }
 
-/// The assigned values of one element that a comparison with the operand looks at.
+/// Returns the assigned values of one element that a comparison with the operand applies to.
 fn compared<'v>(
     path: &AttrRef,
     operand: &Operand,
     element: &'v Value,
 ) -> impl Iterator<Item = &'v Value> {
-    let values = leaves(path, element);
+    let values = values_at(path, element);
     let assumed = match operand {
         Operand::Bool(_) if !values.iter().any(assigned) => assumed(path, element),
         _ => None,

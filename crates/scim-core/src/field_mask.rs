@@ -1,6 +1,7 @@
-//! What a limited caller may read: some attributes, and what every resource says of itself.
+//! The attributes that a restricted caller may read.
 //!
-//! What one may not read one may not filter or sort by either: the answer would tell it.
+//! Callers cannot filter or sort by an attribute that they may not read: the answer would reveal
+//! it.
 
 use std::sync::Arc;
 
@@ -10,26 +11,27 @@ use crate::filter::Filter;
 use crate::registry::{AttrRef, ResourceType};
 use crate::schema::Attribute;
 
-/// Without these a resource could not be told from another.
+/// Resources could not be distinguished without these.
 const ALWAYS: [&str; 3] = ["schemas", "id", "meta"];
 
-/// The attributes that may be read: names, paths such as `emails.value`, or the URN of a whole schema. One that a
-/// resource type does not have opens nothing there.
+/// The attributes that a caller may read: names, paths such as `emails.value`, or the URN of a
+/// whole schema. A name that a resource type does not have allows nothing there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FieldMask(Arc<[String]>);
 
 impl FieldMask {
-    pub fn to(names: Arc<[String]>) -> Self {
+    /// Makes a mask of the names that may be read.
+    pub fn new(names: Arc<[String]>) -> Self {
         Self(names)
     }
 
-    /// Whether all of what the path names may be read.
+    /// Whether the whole value at the path may be read.
     pub fn allows(&self, rt: &ResourceType, path: &AttrRef) -> bool {
         let sub = path.sub.as_ref().map(|sub| sub.name.as_str());
         self.allows_sub(rt, &path.attribute, path.container.as_deref(), sub)
     }
 
-    /// Whether something of a top-level attribute may be read.
+    /// Whether some part of a top-level attribute may be read.
     pub fn allows_some(&self, rt: &ResourceType, attribute: &Attribute) -> bool {
         self.allows_sub(rt, attribute, None, None)
             || attribute
@@ -38,7 +40,7 @@ impl FieldMask {
                 .any(|sub| self.allows_sub(rt, attribute, None, Some(&sub.name)))
     }
 
-    /// An attribute that the filter asks about and that may not be read.
+    /// Returns an attribute that the filter names and that may not be read.
     pub fn hidden_in(&self, rt: &ResourceType, filter: &Filter) -> Option<AttrRef> {
         match filter {
             Filter::And(terms) | Filter::Or(terms) => {
@@ -52,7 +54,7 @@ impl FieldMask {
         }
     }
 
-    /// Takes out of a resource what may not be read.
+    /// Removes from a resource what may not be read.
     pub fn apply(&self, rt: &ResourceType, resource: &mut Map<String, Value>) {
         resource.retain(|name, value| {
             if let Some(path) = rt.attr_by_key(name).filter(|_| !name.contains(':')) {
@@ -136,8 +138,8 @@ mod tests {
 
     const EU: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
 
-    fn limit(names: &[&str]) -> FieldMask {
-        FieldMask::to(names.iter().map(|&name| name.to_owned()).collect())
+    fn mask(names: &[&str]) -> FieldMask {
+        FieldMask::new(names.iter().map(|&name| name.to_owned()).collect())
     }
 
     fn check(names: &[&str], mut expected: Value) {
@@ -158,7 +160,7 @@ mod tests {
         ] {
             expected[name] = value;
         }
-        limit(names).apply(
+        mask(names).apply(
             registry.by_name("User").unwrap(),
             user.as_object_mut().unwrap(),
         );
@@ -166,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_shown() {
+    fn shown_attributes() {
         check(&["nope"], json!({}));
         check(
             &["USERNAME", "groups"],
@@ -191,13 +193,13 @@ mod tests {
     }
 
     #[test]
-    fn what_may_be_asked() {
+    fn filters_on_hidden_attributes() {
         let registry = Registry::standard();
         let rt = registry.by_name("User").unwrap();
-        let limit = limit(&["userName", "name", "emails.value"]);
+        let mask = mask(&["userName", "name", "emails.value"]);
         let check = |text: &str, hidden: Option<&str>| {
             let found =
-                limit.hidden_in(rt, &filter::parse(rt, text, Compatibility::Strict).unwrap());
+                mask.hidden_in(rt, &filter::parse(rt, text, Compatibility::Strict).unwrap());
             assert_eq!(found.as_ref().map(AttrRef::key), hidden, "{text}");
         };
         check(r#"userName eq "a" and id eq "b" and meta.created pr"#, None);
@@ -221,12 +223,12 @@ mod tests {
     }
 
     #[test]
-    fn what_may_be_asked_of_undeclared_extensions() {
+    fn filters_on_undeclared_extensions() {
         let registry = Registry::standard();
         let rt = registry.by_name("User").unwrap();
         let check = |allowed: &str, text: &str, hidden: Option<&str>| {
             let filter = filter::parse(rt, text, Compatibility::Tolerant).unwrap();
-            let found = limit(&["userName", allowed]).hidden_in(rt, &filter);
+            let found = mask(&["userName", allowed]).hidden_in(rt, &filter);
             assert_eq!(found.as_ref().map(AttrRef::key), hidden, "{allowed} {text}");
         };
         for (text, key) in [
@@ -246,12 +248,12 @@ mod tests {
     }
 
     #[test]
-    fn what_to_load() {
+    fn attributes_to_load() {
         let registry = Registry::standard();
         let rt = registry.by_name("Group").unwrap();
         let members = &rt.attr_by_key("members").unwrap().attribute;
-        assert!(limit(&["members.value"]).allows_some(rt, members));
-        assert!(limit(&["members"]).allows_some(rt, members));
-        assert!(!limit(&["displayName"]).allows_some(rt, members));
+        assert!(mask(&["members.value"]).allows_some(rt, members));
+        assert!(mask(&["members"]).allows_some(rt, members));
+        assert!(!mask(&["displayName"]).allows_some(rt, members));
     }
 }

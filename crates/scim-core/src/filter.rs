@@ -1,7 +1,7 @@
 //! A filter whose paths and operands have been checked against one resource type.
 //!
-//! [`resolve`] turns the parser's syntax into this form once; [`crate::eval`] and the store's SQL both
-//! read it, so that they can only agree.
+//! [`resolve`] turns the parser's syntax into this form once; [`crate::eval`] and a translation to
+//! SQL both read it, so they agree on its meaning.
 
 use std::borrow::Cow;
 
@@ -12,22 +12,33 @@ use crate::registry::{AttrRef, Referent, Registry, ResourceType};
 use crate::schema::{Returned, Type, instant};
 use crate::{Compatibility, ScimError, version};
 
-/// A resolved filter. Inside [`Filter::Element`] the paths are those of the element's sub-attributes.
+/// A resolved filter. Inside [`Filter::Element`] the paths are those of the element's
+/// sub-attributes.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Filter {
+    /// All terms hold; always true without terms.
     And(Vec<Filter>),
+    /// At least one term holds; never true without terms.
     Or(Vec<Filter>),
+    /// The term does not hold.
     Not(Box<Filter>),
+    /// `pr`: the attribute has a value.
     Present(AttrRef),
+    /// A comparison with a literal.
     Compare {
+        /// The attribute or sub-attribute.
         path: AttrRef,
+        /// The operator.
         op: CompareOp,
+        /// The literal, in the type of the attribute.
         value: Operand,
     },
     /// `emails[type eq "work"]`: one element satisfies the whole inner filter.
     /// The paths inside are complete (`emails.type`), and are looked up in the one element.
     Element {
+        /// The attribute whose elements are tested.
         path: AttrRef,
+        /// The condition on one element.
         filter: Box<Filter>,
     },
 }
@@ -39,10 +50,12 @@ pub use scim_filter_parser::CompareOp;
 pub enum Operand {
     /// Unassigned (RFC 7643 section 2.5: null, missing and `[]` are one state).
     Null,
+    /// `true` or `false`.
     Bool(bool),
     /// Integer and decimal attributes.
     Number(f64),
-    /// The text to compare with: folded by the attribute's own rule where it is `caseExact: false`, raw otherwise.
+    /// The text to compare with: folded by the attribute's own rule where it is `caseExact: false`,
+    /// raw otherwise.
     Text(String),
     /// `dateTime` attributes: microseconds since the epoch.
     Instant(i64),
@@ -57,8 +70,8 @@ pub fn parse(
     resolve(rt, &read(text, compatibility)?, compatibility)
 }
 
-/// The same where several types are asked: an attribute that this one does not have has no value (RFC 7644 section
-/// 3.4.2.1), so that nothing is true of it but that it is not equal to something.
+/// The same where several types are asked: an attribute that this one does not have has no value
+/// (RFC 7644 section 3.4.2.1), so that nothing is true of it but that it is not equal to something.
 ///
 /// An extension that another type of the registry declares counts as one that this type does not
 /// have.
@@ -83,7 +96,8 @@ fn resolve_known(
             .map(|term| resolve_known(registry, rt, term, compatibility))
             .collect()
     };
-    let (always, never) = (Filter::And(Vec::new()), Filter::Or(Vec::new()));
+    let always = Filter::And(Vec::new());
+    let never = Filter::Or(Vec::new());
     let (path, of_unknown) = match filter {
         ast::Filter::And(terms) => return all(terms).map(Filter::And),
         ast::Filter::Or(terms) => return all(terms).map(Filter::Or),
@@ -122,8 +136,9 @@ fn read(text: &str, compatibility: Compatibility) -> Result<ast::Filter, ScimErr
 
 /// Checks a filter against the attributes of a resource type.
 ///
-/// Every fault is `invalidFilter`: an unknown attribute, one that is never returned (its value must not leak
-/// through queries), an operator that the attribute's type does not have (RFC 7644 section 3.4.2.2).
+/// Every fault is `invalidFilter`: an unknown attribute, one that is never returned (its value must
+/// not leak through queries), an operator that the attribute's type does not have (RFC 7644 section
+/// 3.4.2.2).
 pub fn resolve(
     rt: &ResourceType,
     filter: &ast::Filter,
@@ -136,11 +151,11 @@ pub fn resolve(
     scope.filter(filter)
 }
 
-/// Checks the filter in the brackets of `attribute[...]`; its paths are the names of sub-attributes.
+/// Checks the filter in the brackets of `attribute[...]`; its paths are the names of
+/// sub-attributes. The paths of PATCH use it too.
 ///
 /// The paths of the result are complete (`emails.type`). In `home.rooms[...]`, where a
-/// sub-attribute has several values, `value` is the one name, and it means the value itself. Used
-/// for the paths of PATCH too.
+/// sub-attribute has several values, `value` is the only name, and it means the value itself.
 pub fn resolve_element(
     rt: &ResourceType,
     attribute: &AttrRef,
@@ -253,7 +268,7 @@ impl Scope<'_> {
     fn element(self, element: &ast::ElementFilter) -> Result<Filter, ScimError> {
         let Names::Resource(rt) = self.names else {
             return Err(ScimError::invalid_filter(format!(
-                "{}[...] stands inside another [...], which SCIM does not allow.",
+                "{}[...] is inside another [...], which SCIM does not allow.",
                 element.path
             )));
         };
@@ -354,8 +369,8 @@ impl Scope<'_> {
         }
     }
 
-    /// The path that stands for `path` where it is compared: `emails co "x"` means the value, as in
-    /// the examples of RFC 7644 section 3.4.2.2.
+    /// Returns the path that is compared in place of `path`: `emails co "x"` compares the value, as
+    /// in the examples of RFC 7644 section 3.4.2.2.
     fn compared(self, path: AttrRef, value: &ast::Value) -> Result<AttrRef, ScimError> {
         if path.is_undeclared && path.sub.is_none() {
             // An undeclared attribute may hold simple values and complex ones.
@@ -385,7 +400,8 @@ impl Scope<'_> {
         op: CompareOp,
         value: &ast::Value,
     ) -> Result<Filter, ScimError> {
-        // A complex value has no order and no text, but it may be there or not (RFC 7643 section 2.5).
+        // A complex value has no order and no text, but it may be there or not (RFC 7643 section
+        // 2.5).
         if path.leaf().is_complex() || path.is_undeclared {
             match (op, value) {
                 (CompareOp::Eq, ast::Value::Null) => {
@@ -460,14 +476,14 @@ fn operand(path: &AttrRef, op: CompareOp, value: &ast::Value) -> Result<Operand,
     };
     if !has_operator {
         return Err(ScimError::invalid_filter(format!(
-            "The operator {op} does not go with {path} and {value}."
+            "The operator {op} cannot compare {path} with {value}."
         )));
     }
     let typed = match (kind, value) {
         (_, ast::Value::Null) => Some(Operand::Null),
         (Type::Boolean, ast::Value::Bool(value)) => Some(Operand::Bool(*value)),
         (Type::Integer | Type::Decimal, ast::Value::Integer(value)) => {
-            // There is no lossless conversion; a number this large compares as its nearest double.
+            // No lossless conversion exists; a number this large compares as its nearest double.
             value.to_string().parse().ok().map(Operand::Number)
         }
         (Type::Integer | Type::Decimal, ast::Value::Decimal(value)) => {
@@ -478,7 +494,8 @@ fn operand(path: &AttrRef, op: CompareOp, value: &ast::Value) -> Result<Operand,
             // PostgreSQL cannot hold U+0000, so no stored text has it and none may be asked for.
             if !text.contains('\0') =>
         {
-            // A tag as it is shown finds what it names, whatever groups were shown beside it.
+            // A client's tag finds the resource that it names, whatever groups were shown beside
+            // it.
             Some(Operand::Text(if path.key() == "meta.version" {
                 version::without_mark(text)
             } else {

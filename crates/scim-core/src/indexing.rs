@@ -1,6 +1,7 @@
-//! What the store indexes of a document: rows for the declared paths and the hot columns.
+//! The values of a document that a database indexes: rows for the declared paths, and columns for
+//! the attributes that nearly every request looks up.
 //!
-//! Pure: how the rows are kept is the store's business.
+//! The module knows nothing of how the rows are stored.
 
 use serde_json::Value;
 
@@ -12,15 +13,16 @@ use crate::schema::{Type, Uniqueness, instant};
 /// One value under an indexed path.
 #[derive(Debug, Clone, PartialEq)]
 pub struct IndexRow {
+    /// The indexed path.
     pub path: AttrRef,
-    /// The index of the element in its array; 0 for a single-valued attribute. Where it is the
-    /// sub-attribute that has several values, the index of the value among all of the attribute's.
+    /// The index of the element in its array; 0 for a single-valued attribute. If the sub-attribute
+    /// has several values, the index of the value among all values of the attribute.
     pub position: i32,
     /// Folded, or raw where the attribute is `caseExact`.
     pub text: Option<String>,
     /// A number, a boolean as 0 or 1, or a `dateTime` in microseconds since the epoch.
     pub num: Option<f64>,
-    /// Among which values this one must be the only one, where the attribute is unique.
+    /// The set of values in which this one must be unique, if the attribute is unique.
     pub unique_in: Option<String>,
 }
 
@@ -29,14 +31,16 @@ pub struct IndexRow {
 pub struct HotColumns {
     /// Folded.
     pub user_name: Option<String>,
-    /// As it is.
+    /// Unchanged.
     pub external_id: Option<String>,
     /// Folded.
     pub display_name: Option<String>,
+    /// Whether a user is active.
     pub active: Option<bool>,
 }
 
-/// What a resource is called where it stands as a member or as a group: its `userName`, else its `displayName`.
+/// Returns the display name of a resource in the lists of members and groups: its `userName`, or
+/// else its `displayName`.
 pub fn label(document: &Document) -> Option<String> {
     ["userName", "displayName"]
         .iter()
@@ -44,7 +48,7 @@ pub fn label(document: &Document) -> Option<String> {
         .map(str::to_owned)
 }
 
-/// The rows of the index: for the paths that the type marks as indexed, and no other.
+/// Returns the rows of the index: for the paths that the type marks as indexed, and no other.
 ///
 /// Unassigned values have no row; neither have values whose type is not the schema's.
 pub fn index_rows(rt: &ResourceType, document: &Document) -> Vec<IndexRow> {
@@ -61,14 +65,14 @@ pub fn index_rows(rt: &ResourceType, document: &Document) -> Vec<IndexRow> {
     rows
 }
 
-/// The rows of one path, of an attribute that is not unique.
+/// Returns the rows of one path, of an attribute that is not unique.
 pub fn rows_at(path: &AttrRef, document: &Document) -> Vec<IndexRow> {
     values_at(path, document)
         .filter_map(|(position, value)| row(path, position, value))
         .collect()
 }
 
-/// The assigned values at the path, whatever their type, each with the position of its row.
+/// Returns the assigned values at the path, whatever their type, each with the position of its row.
 pub fn values_at<'d>(
     path: &AttrRef,
     document: &'d Document,
@@ -87,7 +91,7 @@ pub fn values_at<'d>(
     all.filter(|(_, value)| assigned(value))
 }
 
-/// The values of the columns that every resource has beside its document.
+/// Returns the values of the columns that every resource has beside its document.
 pub fn hot_columns(rt: &ResourceType, document: &Document) -> HotColumns {
     let text = |name: &str| -> Option<String> {
         let path = rt.attr_by_key(name)?;
@@ -102,7 +106,7 @@ pub fn hot_columns(rt: &ResourceType, document: &Document) -> HotColumns {
     }
 }
 
-/// The value of the path's attribute, whole.
+/// Returns the whole value of the path's attribute.
 fn top_level<'d>(document: &'d Document, path: &AttrRef) -> Option<&'d Value> {
     let map = match &path.container {
         Some(urn) => document.0.get(urn.as_ref())?.as_object()?,
@@ -131,7 +135,8 @@ fn row(path: &AttrRef, position: i32, value: &Value) -> Option<IndexRow> {
     })
 }
 
-/// How the rows of a path are made: where this text changes, rows that are there already are to be made anew.
+/// Returns the rule by which the rows of a path are made: if this text changes, the existing rows
+/// have to be rebuilt.
 pub fn index_rule(rt: &ResourceType, path: &AttrRef) -> String {
     let leaf = path.leaf();
     let kind = match leaf.kind {
@@ -153,8 +158,8 @@ pub fn index_rule(rt: &ResourceType, path: &AttrRef) -> String {
     }
 }
 
-/// The name of the set of values that the path's values must differ in: `server` is within the type, `global`
-/// wherever the same schema is in use.
+/// Returns the name of the set of values that the path's values must differ in: `server` is within
+/// the type, `global` wherever the same schema is in use.
 pub fn unique_in(rt: &ResourceType, path: &AttrRef) -> Option<String> {
     match path.leaf().uniqueness {
         Uniqueness::None => None,
@@ -212,7 +217,7 @@ mod tests {
                 (&format!("{enterprise}:manager.value"), 0, Some("U1"), None),
             ],
         );
-        // What a damaged document may hold is no value.
+        // Values of other types, as in a damaged document, have no rows.
         check(
             user,
             &json!({"emails": {"value": 5}, "name": "x", enterprise: []}),
@@ -266,7 +271,7 @@ mod tests {
                 ("places.keys", 2, Some("m"), None),
             ],
         );
-        // What an earlier version wrote in place of a list of one.
+        // Earlier versions wrote a list of one so.
         check(
             &rt,
             &json!({"home": {"rooms": "X"}}),

@@ -1,4 +1,5 @@
-//! Group members as the core sees them. They are rows in the store, never part of a [`crate::Document`].
+//! Group members as the core sees them. They are rows in the store, never part of a
+//! [`crate::Document`].
 //!
 //! Knows how clients write them, not whether the ids exist.
 
@@ -6,8 +7,8 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value};
 
-use crate::admit::coerce;
-use crate::admit::coerce::Location;
+use crate::coerce;
+use crate::coerce::Location;
 use crate::{Filter, ScimError};
 
 /// One member as a client sent it (RFC 7643 section 4.2).
@@ -22,13 +23,14 @@ pub struct Member {
 /// One step of a PATCH on `members`, in the order of the request.
 #[derive(Debug, Clone, PartialEq)]
 pub enum MemberEdit {
-    /// Each id once. To add one that is a member already is no fault and no change.
+    /// Add these members, each id once. To add one that is a member already changes nothing.
     Add(Vec<Member>),
-    /// Remove these ids; an id that is no member is no fault.
+    /// Remove these ids; an id that is no member is ignored.
     Remove(Vec<String>),
     /// `remove` with a filter that is more than a list of ids: the members that
     /// [`crate::eval::element_matches`] finds. The paths inside are complete (`members.type`).
     RemoveWhere(Filter),
+    /// Remove all members.
     RemoveAll,
     /// Changes nothing: `noTarget` unless the filter finds a member.
     Demand(Filter),
@@ -36,7 +38,8 @@ pub enum MemberEdit {
     Replace(Vec<Member>),
 }
 
-/// Reads the value of `members`: a list, one member alone, or nothing (null). Each id once, the first counts.
+/// Reads the value of `members`: a list, one member alone, or nothing (null). Each id once, the
+/// first counts.
 pub(super) fn parse(value: &Value, at: &Location) -> Result<Vec<Member>, ScimError> {
     let elements = match value {
         Value::Null => &[],
@@ -51,7 +54,7 @@ pub(super) fn parse(value: &Value, at: &Location) -> Result<Vec<Member>, ScimErr
             Value::Null => continue,
             Value::Object(element) => parse_one(element, &at)?,
             // The id alone.
-            Value::String(_) | Value::Number(_) => of_id(coerce::text(element, &at)?, None, &at)?,
+            Value::String(_) | Value::Number(_) => with_id(coerce::text(element, &at)?, None, &at)?,
             other => {
                 return Err(ScimError::invalid_value(format!(
                     "{at} must be an object such as {{\"value\":\"<id>\"}}, not {}",
@@ -77,10 +80,10 @@ fn parse_one(element: &Map<String, Value>, at: &Location) -> Result<Member, Scim
             coerce::text(given, &at.name(name))?;
         }
     }
-    of_id(value, display, at)
+    with_id(value, display, at)
 }
 
-fn of_id(
+fn with_id(
     value: Option<String>,
     display: Option<String>,
     at: &Location,
@@ -92,7 +95,7 @@ fn of_id(
     };
     if value.len() > MAX_ID_BYTES {
         return Err(ScimError::invalid_value(format!(
-            "{at}.value is longer than {MAX_ID_BYTES} bytes, which no id is"
+            "{at}.value is longer than {MAX_ID_BYTES} bytes, the limit of an id"
         )));
     }
     Ok(Member { value, display })

@@ -1,6 +1,6 @@
 //! The bodies that are not resources: lists, errors and discovery.
 //!
-//! Built from values that are given; knows nothing of requests, of the configuration or of who asks.
+//! Built from the arguments; knows nothing of requests, of the configuration or of callers.
 
 use serde_json::{Map, Value, json};
 
@@ -10,24 +10,31 @@ use crate::schema::{Attribute, Schema, Type};
 
 /// Message URNs (RFC 7644 section 8.2).
 pub const LIST_RESPONSE: &str = "urn:ietf:params:scim:api:messages:2.0:ListResponse";
+/// The body of a query by POST (RFC 7644 section 3.4.3).
 pub const SEARCH_REQUEST: &str = "urn:ietf:params:scim:api:messages:2.0:SearchRequest";
+/// The body of a PATCH.
 pub const PATCH_OP: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
+/// The body of a bulk request.
 pub const BULK_REQUEST: &str = "urn:ietf:params:scim:api:messages:2.0:BulkRequest";
+/// The response to a bulk request.
 pub const BULK_RESPONSE: &str = "urn:ietf:params:scim:api:messages:2.0:BulkResponse";
+/// The body of an error.
 pub const ERROR: &str = "urn:ietf:params:scim:api:messages:2.0:Error";
 
 /// The URNs of the discovery resources.
 pub const SERVICE_PROVIDER_CONFIG: &str =
     "urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig";
+/// The resource at `/ResourceTypes/{name}`.
 pub const RESOURCE_TYPE: &str = "urn:ietf:params:scim:schemas:core:2.0:ResourceType";
+/// The resource at `/Schemas/{urn}`.
 pub const SCHEMA: &str = "urn:ietf:params:scim:schemas:core:2.0:Schema";
 
-/// The body of an error (RFC 7644 section 3.12); `status` is a string there.
+/// Returns the body of an error (RFC 7644 section 3.12); `status` is a string there.
 pub fn error_body(status: u16, scim_type: Option<&str>, detail: &str) -> String {
     error_value(status, scim_type, detail).to_string()
 }
 
-/// The same, for a place within another body.
+/// Returns the body of an error as a value, to be put into another body.
 pub fn error_value(status: u16, scim_type: Option<&str>, detail: &str) -> Value {
     let mut body = Map::new();
     body.insert("schemas".to_owned(), json!([ERROR]));
@@ -39,7 +46,7 @@ pub fn error_value(status: u16, scim_type: Option<&str>, detail: &str) -> Value 
     Value::Object(body)
 }
 
-/// The answer to a bulk request, of results that are JSON text already.
+/// Returns the response to a bulk request; the results are JSON text already.
 pub fn bulk_response(results: &[String]) -> String {
     format!(
         r#"{{"schemas":["{BULK_RESPONSE}"],"Operations":[{}]}}"#,
@@ -47,22 +54,25 @@ pub fn bulk_response(results: &[String]) -> String {
     )
 }
 
-/// What is said of a page by cursor (RFC 9865 section 2). A cursor is made of characters that JSON leaves as they are.
+/// The metadata of a page by cursor (RFC 9865 section 2). A cursor consists of characters that JSON
+/// does not escape.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Cursored {
-    /// Left out where the number is not known.
+    /// Left out if the number is not known.
     pub total: Option<u64>,
+    /// The cursor of the page before.
     pub previous: Option<String>,
+    /// The cursor of the next page.
     pub next: Option<String>,
 }
 
-/// A page of a list whose resources are JSON text already; `itemsPerPage` is how many they are.
+/// Returns a page of a list whose resources are JSON text already; `itemsPerPage` is their number.
 pub fn list_response(total: u64, start_index: u64, resources: &[String]) -> String {
     let head = format!(r#""totalResults":{total},"startIndex":{start_index},"#);
     list(&head, resources)
 }
 
-/// The same for a page by cursor.
+/// Returns a page by cursor.
 pub fn cursor_response(cursored: &Cursored, resources: &[String]) -> String {
     let mut head = String::new();
     if let Some(total) = cursored.total {
@@ -99,41 +109,59 @@ fn list(head: &str, resources: &[String]) -> String {
     body
 }
 
-/// What this service supports. The default is the least: PATCH, filters and paging by index, nothing optional.
+/// The features of a server. The default is the minimum: PATCH, filters and paging by index,
+/// nothing optional.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Capabilities {
+    /// The address of documentation for people.
     pub documentation_uri: Option<String>,
+    /// Bulk requests.
     pub bulk: Bulk,
+    /// The most resources in a response to a query.
     pub filter_max_results: u64,
+    /// Whether clients can set passwords.
     pub change_password: bool,
+    /// Whether lists can be sorted.
     pub sort: bool,
+    /// Whether resources have versions.
     pub etag: bool,
     /// The first is the preferred one.
     pub authentication: Vec<Authentication>,
+    /// Paging of lists.
     pub pagination: Pagination,
 }
 
-/// The numbers are shown even where bulk requests are off, since RFC 7643 section 5 demands them.
+/// The limits of bulk requests. They are shown even if bulk requests are off, since RFC 7643
+/// section 5 demands them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Bulk {
+    /// Whether bulk requests are accepted.
     pub supported: bool,
+    /// The most operations in a request.
     pub max_operations: u64,
+    /// The most bytes in the body of a request.
     pub max_payload_size_bytes: u64,
 }
 
 /// RFC 9865 section 4. Paging by index is always there, and the default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pagination {
+    /// Whether lists can be paged by cursor.
     pub cursor: bool,
+    /// The number of resources in a page if the client sets none.
     pub default_page_size: u64,
+    /// The most resources in a page.
     pub max_page_size: u64,
-    /// How long a cursor is good at least; shown where there are cursors.
+    /// The minimum lifetime of a cursor; shown if cursors are supported.
     pub cursor_timeout_seconds: u64,
 }
 
+/// An authentication scheme.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Authentication {
+    /// A bearer token (RFC 6750).
     Bearer,
+    /// HTTP Basic (RFC 7617).
     Basic,
 }
 
@@ -252,7 +280,7 @@ pub fn resource_type_resource(base_url: &str, rt: &ResourceType) -> Value {
 /// The resource at `/Schemas/{urn}` (RFC 7643 section 7).
 pub fn schema_resource(base_url: &str, schema: &Schema) -> Value {
     // RFC 7643 section 3.1 leaves common attributes out of schemas. Entra ID maps externalId by
-    // default, and Microsoft's validation looks up every mapped attribute here.
+    // default, and Microsoft's validator looks up every mapped attribute here.
     let listed = [USER, GROUP].contains(&schema.id.as_str());
     let external_id = common().attribute("externalId").filter(|_| listed);
     let attributes = external_id.into_iter().chain(&schema.attributes);
@@ -378,8 +406,8 @@ mod tests {
         for schema in registry.schemas() {
             let body = schema_resource(BASE, schema);
             assert_eq!(body["id"], body["id"].as_str().unwrap());
-            // What is shown can be read again as the same schema, after the common attribute that
-            // it lists.
+            // The output can be read again as the same schema, after the common attribute that it
+            // lists.
             let again: Schema = serde_json::from_value(body).unwrap();
             let listed = usize::from([USER, GROUP].contains(&schema.id.as_str()));
             let (common, own) = again.attributes.split_at(listed);

@@ -21,15 +21,18 @@ pub const OKTA_ROLE: &str = "urn:okta:scim:schemas:core:1.0:Role";
 /// The core schema of entitlements, as Okta's governance knows it.
 pub const OKTA_ENTITLEMENT: &str = "urn:okta:scim:schemas:core:1.0:Entitlement";
 
-/// A text prepared for comparison; two texts are equal ignoring case when their folded forms are equal.
+/// A text prepared for comparison; two texts are equal ignoring case when their folded forms are
+/// equal.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Folded(String);
 
 impl Folded {
+    /// Returns the folded text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
+    /// Returns the folded text without a copy.
     pub fn into_string(self) -> String {
         self.0
     }
@@ -46,8 +49,8 @@ pub fn fold(text: &str) -> Folded {
     if text.is_ascii() {
         return Folded(text.to_ascii_lowercase());
     }
-    // Letter by letter, not `str::to_lowercase`: that looks at a letter's neighbours (final sigma), so that
-    // the fold of a prefix would not be a prefix of the fold and `sw` would miss.
+    // Letter by letter, not `str::to_lowercase`: that depends on a letter's neighbours (final
+    // sigma), so the fold of a prefix would not be a prefix of the fold and `sw` would miss.
     let lower = text
         .nfc()
         .flat_map(char::to_lowercase)
@@ -55,12 +58,13 @@ pub fn fold(text: &str) -> Folded {
     Folded(lower.nfc().collect())
 }
 
-/// Prepares a `userName` (RFC 7643 section 4.1.1, RFC 8265 section 3.3): full-width and half-width letters
-/// become ordinary ones, then NFC and lower case. Idempotent.
+/// Prepares a `userName` (RFC 7643 section 4.1.1, RFC 8265 section 3.3): full-width and half-width
+/// letters become ordinary ones, then NFC and lower case. Idempotent.
 ///
-/// This is what the PRECIS profile `UsernameCaseMapped` gives for every name that it accepts, but for
-/// the Greek final sigma, which counts as a sigma here. Names that the profile refuses (with a blank for
-/// instance) exist in directories, so they are prepared in the same way instead of being refused.
+/// The PRECIS profile `UsernameCaseMapped` gives the same result for every name that it accepts,
+/// except for the Greek final sigma, which counts as a sigma here. Names that the profile rejects
+/// (with a space for instance) exist in directories, so they are prepared in the same way instead
+/// of being rejected.
 pub fn fold_user_name(text: &str) -> Folded {
     if text.is_ascii() {
         return Folded(text.to_ascii_lowercase());
@@ -71,7 +75,8 @@ pub fn fold_user_name(text: &str) -> Folded {
     }
 }
 
-/// Whether the profile `UsernameCaseMapped` of RFC 8265 section 3.3 allows the name: one part, or several with blanks between.
+/// Whether the profile `UsernameCaseMapped` of RFC 8265 section 3.3 allows the name: one part, or
+/// several with spaces between.
 pub fn is_precis_user_name(text: &str) -> bool {
     let parts = text.split(' ').filter(|part| !part.is_empty());
     parts
@@ -79,8 +84,9 @@ pub fn is_precis_user_name(text: &str) -> bool {
         .all(|part| UsernameCaseMapped::new().enforce(part).is_ok())
 }
 
-/// The first character of a user name that no way of preparing it allows (RFC 8264 section 9): controls, characters that
-/// nobody sees and that would make two names look like one, and what is no character.
+/// Returns the first character of a user name that no preparation allows (RFC 8264 section 9):
+/// controls, invisible characters that would make two names look like one, and unassigned code
+/// points.
 pub fn forbidden_in_user_name(text: &str) -> Option<char> {
     if text.is_ascii() {
         return text.chars().find(char::is_ascii_control);
@@ -90,15 +96,16 @@ pub fn forbidden_in_user_name(text: &str) -> Option<char> {
     text.chars().find(is_forbidden)
 }
 
-/// A password prepared for hashing by the profile `OpaqueString` of RFC 8265 section 4.2: NFC, and every blank U+0020. `None`
-/// for what the profile refuses.
+/// Prepares a password for hashing by the profile `OpaqueString` of RFC 8265 section 4.2: NFC, and
+/// every space U+0020. Returns `None` if the profile rejects it.
 pub fn opaque(text: &str) -> Option<String> {
     let prepared = OpaqueString::new().enforce(text).ok()?;
     Some(prepared.into_owned())
 }
 
-/// The URI of a `$ref` as it is compared: without a version of the protocol, for `https://h/v2/Users/1` is `https://h/Users/1` (RFC
-/// 7643 section 2.4). Idempotent.
+/// Returns the URI of a `$ref` in the form in which it is compared: without a version of the
+/// protocol, since `https://h/v2/Users/1` is `https://h/Users/1` (RFC 7643 section 2.4).
+/// Idempotent.
 pub fn without_version(uri: &str) -> Cow<'_, str> {
     let is_version = |segment: &str| {
         let digits = segment.strip_prefix(['v', 'V']).unwrap_or_default();
@@ -114,7 +121,8 @@ pub fn without_version(uri: &str) -> Cow<'_, str> {
     Cow::Owned(segments.join("/"))
 }
 
-/// Whether an attribute may be called so: RFC 7643 section 2.1, and `$ref`, which its grammar forgot.
+/// Whether an attribute may be called so: RFC 7643 section 2.1, and `$ref`, which its grammar
+/// forgot.
 pub fn is_attribute_name(name: &str) -> bool {
     let mut bytes = name.bytes();
     let starts_well = bytes

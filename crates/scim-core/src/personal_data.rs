@@ -1,7 +1,7 @@
-//! What a person is called, and where the record of another names that person: for an erasure.
+//! The identifiers of a person, and their removal from the records of others: for an erasure.
 //!
-//! The places are those that are there to name somebody: the manager of a user, and member ids that were none. What
-//! others' records say in free text is theirs.
+//! Only values that exist to name somebody else are removed: the manager of a user, and member ids
+//! that were unknown. Free text in the records of others belongs to them.
 
 use std::collections::BTreeSet;
 
@@ -9,26 +9,28 @@ use serde_json::{Map, Value};
 
 use crate::name::{ENTERPRISE_USER, fold};
 
-/// All that one person was ever called.
+/// Every identifier that one person ever had.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identifiers {
     id: String,
-    /// What a reference may hold in the place of the id: user names, external ids, e-mail addresses.
-    words: BTreeSet<String>,
-    /// What a reference may show.
-    shown: BTreeSet<String>,
+    /// Texts that a reference may hold in place of the id: user names, external ids, e-mail
+    /// addresses.
+    references: BTreeSet<String>,
+    /// Texts that a reference may display.
+    displayed: BTreeSet<String>,
 }
 
 impl Identifiers {
-    pub fn of(id: &str) -> Self {
+    /// Starts with the id; [`Self::learn`] adds the rest.
+    pub fn new(id: &str) -> Self {
         Self {
             id: id.to_owned(),
-            words: BTreeSet::new(),
-            shown: BTreeSet::new(),
+            references: BTreeSet::new(),
+            displayed: BTreeSet::new(),
         }
     }
 
-    /// Takes in a document of the person, or the payload of a change.
+    /// Adds the identifiers in a document of the person, or in the payload of a change of theirs.
     pub fn learn(&mut self, payload: &Map<String, Value>) {
         for (name, value) in payload {
             self.learn_attribute(name, value);
@@ -54,51 +56,53 @@ impl Identifiers {
                 .map(str::to_owned)
         };
         match path {
-            "userName" | "externalId" => self.words.extend(text(value)),
+            "userName" | "externalId" => self.references.extend(text(value)),
             "emails" => {
                 let list = value.as_array().into_iter().flatten();
                 let values = list.filter_map(|one| text(one.get("value")?));
-                self.words.extend(values);
+                self.references.extend(values);
             }
-            "displayName" | "name.formatted" => self.shown.extend(text(value)),
-            "name" => self.shown.extend(value.get("formatted").and_then(text)),
+            "displayName" | "name.formatted" => self.displayed.extend(text(value)),
+            "name" => self.displayed.extend(value.get("formatted").and_then(text)),
             _ => {}
         }
     }
 
-    /// The pieces of which one is in every JSON text that names the person.
-    pub fn pieces(&self) -> Vec<String> {
-        let words = self.words.iter().flat_map(|word| {
-            let folded = fold(word).into_string();
-            [word.clone(), folded]
+    /// Returns search terms: every JSON text that names the person contains at least one of them.
+    pub fn search_terms(&self) -> Vec<String> {
+        let references = self.references.iter().flat_map(|reference| {
+            let folded = fold(reference).into_string();
+            [reference.clone(), folded]
         });
-        let all: BTreeSet<String> = words
-            .chain(self.shown.iter().cloned())
+        let all: BTreeSet<String> = references
+            .chain(self.displayed.iter().cloned())
             .chain([self.id.clone()])
-            .map(|text| inside_json(&text))
+            .map(|text| escape_json(&text))
             .collect();
         all.into_iter().collect()
     }
 
-    /// What an issuer may call the person in an access token.
+    /// Returns the subjects under which an issuer may name the person in an access token.
     pub fn subjects(&self) -> Vec<String> {
-        let words = self.words.iter().cloned();
-        words.chain([self.id.clone()]).collect()
+        let references = self.references.iter().cloned();
+        references.chain([self.id.clone()]).collect()
     }
 
-    /// Whether a reference with this value is one to the person.
-    pub fn is(&self, text: &str) -> bool {
+    /// Whether a reference with this value names the person.
+    pub fn matches(&self, text: &str) -> bool {
         let last = text.rsplit('/').next().unwrap_or(text);
-        text == self.id || last == self.id || self.is_word(text)
+        text == self.id || last == self.id || self.is_reference(text)
     }
 
-    fn is_word(&self, text: &str) -> bool {
+    fn is_reference(&self, text: &str) -> bool {
         let folded = fold(text);
-        self.words.iter().any(|word| fold(word) == folded)
+        self.references
+            .iter()
+            .any(|reference| fold(reference) == folded)
     }
 
-    fn is_or_shows(&self, text: &str) -> bool {
-        self.is(text) || self.shown.contains(text)
+    fn matches_or_displays(&self, text: &str) -> bool {
+        self.matches(text) || self.displayed.contains(text)
     }
 
     /// Whether the person is the manager in a document of another.
@@ -107,17 +111,18 @@ impl Identifiers {
         manager.is_some_and(|manager| self.is_manager(manager))
     }
 
-    /// Who the manager is, the value says; where there is none, what is shown.
+    /// Whether the manager is the person: the `value` decides; if there is none, the displayed
+    /// name.
     fn is_manager(&self, manager: &Value) -> bool {
         let text = |name: &str| manager.get(name).and_then(Value::as_str);
         match (text("value"), text("$ref"), text("displayName")) {
-            (Some(value), ..) => self.is(value),
-            (None, Some(reference), _) => self.is(reference),
-            (None, None, shown) => shown.is_some_and(|shown| self.shown.contains(shown)),
+            (Some(value), ..) => self.matches(value),
+            (None, Some(reference), _) => self.matches(reference),
+            (None, None, shown) => shown.is_some_and(|shown| self.displayed.contains(shown)),
         }
     }
 
-    /// The payload of another's change without the person; `None` where it does not name the person.
+    /// Returns the payload of another's change without the person; `None` if it does not name them.
     pub fn scrub(&self, payload: &str) -> Option<String> {
         let before: Map<String, Value> = serde_json::from_str(payload).ok()?;
         let mut after = before.clone();
@@ -132,13 +137,13 @@ impl Identifiers {
         if let Some(Value::Array(members)) = after.get_mut("members") {
             members.retain(|member| {
                 let value = member.get("value").and_then(Value::as_str);
-                !value.is_some_and(|value| self.is_word(value))
+                !value.is_some_and(|value| self.is_reference(value))
             });
         }
         (after != before).then(|| Value::Object(after).to_string())
     }
 
-    /// Both sides stand alone: somebody else may have come after the person, or been there before.
+    /// Both sides are judged alone: another person may have come after this one, or before.
     fn scrub_difference(&self, entry: &mut Value) {
         let Some(entry) = entry.as_object_mut() else {
             return;
@@ -155,7 +160,7 @@ impl Identifiers {
                 continue;
             };
             let names = match &*value {
-                Value::String(text) => self.is_or_shows(text),
+                Value::String(text) => self.matches_or_displays(text),
                 Value::Object(_) => self.is_manager(value),
                 _ => false,
             };
@@ -180,8 +185,8 @@ fn take_manager(document: &mut Map<String, Value>) {
     }
 }
 
-/// The text as it stands between the quotes of a JSON text.
-fn inside_json(text: &str) -> String {
+/// Returns the text as it appears between the quotes of a JSON string.
+fn escape_json(text: &str) -> String {
     let quoted = Value::from(text).to_string();
     let inner = quoted
         .strip_prefix('"')
@@ -196,7 +201,7 @@ mod tests {
     use super::*;
 
     fn ada() -> Identifiers {
-        let mut names = Identifiers::of("a1");
+        let mut names = Identifiers::new("a1");
         let learn = |names: &mut Identifiers, value: Value| names.learn(value.as_object().unwrap());
         learn(
             &mut names,
@@ -220,12 +225,12 @@ mod tests {
             "OLD@x",
             "a@home",
         ] {
-            assert!(names.is(text), "{text}");
+            assert!(names.matches(text), "{text}");
         }
         for text in ["a", "T", "Ada King", "x", "https://h/scim/v2/Users/a11"] {
-            assert!(!names.is(text), "{text}");
+            assert!(!names.matches(text), "{text}");
         }
-        assert!(names.pieces().contains(&r#"Ada \"K\""#.to_owned()));
+        assert!(names.search_terms().contains(&r#"Ada \"K\""#.to_owned()));
         assert!(names.subjects().contains(&"old@x".to_owned()));
     }
 

@@ -1,5 +1,5 @@
-//! Which attributes a response shows: `attributes`, `excludedAttributes` and the `returned` characteristic
-//! (RFC 7644 section 3.9, RFC 7643 section 7).
+//! The attributes of a response: `attributes`, `excludedAttributes` and the `returned`
+//! characteristic (RFC 7644 section 3.9, RFC 7643 section 7).
 //!
 //! Works on complete resources; knows nothing of where their parts come from.
 
@@ -15,15 +15,16 @@ use crate::field_mask::FieldMask;
 use crate::registry::{AttrRef, ResourceType};
 use crate::schema::{Attribute, Returned};
 
-/// The attributes that a client asked for, within what it may read. Names are resolved later, since a list may hold
-/// several types.
+/// The attributes that a client asked for, within what it may read. Names are resolved later, since
+/// a list may hold several types.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Selection {
     choice: Choice,
-    /// What a write named in its body: attributes that are returned on request only are returned to it.
+    /// The attributes that a write named in its body: those that are returned on request only are
+    /// returned to it.
     sent: Vec<AttrRef>,
     /// Nothing beyond it is shown, whatever was asked for.
-    limit: Option<FieldMask>,
+    mask: Option<FieldMask>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +37,7 @@ enum Choice {
 }
 
 impl Selection {
-    /// Everything that is returned where a client asks for nothing in particular.
+    /// Selects everything that is returned by default.
     pub fn all() -> Self {
         Self::of(Choice::All)
     }
@@ -45,18 +46,18 @@ impl Selection {
         Self {
             choice,
             sent: Vec::new(),
-            limit: None,
+            mask: None,
         }
     }
 
-    /// Shows nothing beyond the limit.
+    /// Shows nothing that the mask does not allow.
     #[must_use]
-    pub fn within(self, limit: Option<FieldMask>) -> Self {
-        Self { limit, ..self }
+    pub fn within(self, mask: Option<FieldMask>) -> Self {
+        Self { mask, ..self }
     }
 
-    /// For the answer to a write with this body (RFC 7643 section 7, `returned`): what the client sent of the
-    /// attributes that are returned on request.
+    /// For the answer to a write with this body (RFC 7643 section 7, `returned`): what the client
+    /// sent of the attributes that are returned on request.
     #[must_use]
     pub fn and_sent(mut self, rt: &ResourceType, body: &Value) -> Self {
         if rt.has_returned_on_request() {
@@ -65,7 +66,11 @@ impl Selection {
         self
     }
 
-    /// Reads the two query parameters: names with commas between them. An empty parameter is as good as none.
+    /// Parses the two query parameters: names separated by commas. An empty parameter means the same
+    /// as none.
+    ///
+    /// # Errors
+    /// `invalidValue` if both select attributes.
     pub fn parse(attributes: Option<&str>, excluded: Option<&str>) -> Result<Self, ScimError> {
         let attributes = names(attributes);
         let excluded = names(excluded);
@@ -79,7 +84,7 @@ impl Selection {
         }
     }
 
-    /// Which parameter chose, and the names in it.
+    /// Returns the parameter that chose, and the names in it.
     pub fn named(&self) -> (&'static str, &[String]) {
         match &self.choice {
             Choice::All => ("", &[]),
@@ -88,16 +93,18 @@ impl Selection {
         }
     }
 
+    /// Whether no parameter selects attributes.
     pub fn is_all(&self) -> bool {
-        self.choice == Choice::All && self.limit.is_none()
+        self.choice == Choice::All && self.mask.is_none()
     }
 
-    /// Whether a top-level attribute, such as `members`, is shown at least in part: must the server load it?
+    /// Whether a top-level attribute, such as `members`, is shown at least in part, so that the
+    /// server has to load it.
     pub fn wants(&self, rt: &ResourceType, attribute: &str) -> bool {
         rt.find(attribute).is_some_and(|path| {
-            let within = |limit: &FieldMask| limit.allows_some(rt, &path.attribute);
+            let within = |mask: &FieldMask| mask.allows_some(rt, &path.attribute);
             Chosen::of(rt, self).shows(&path.attribute, None)
-                && self.limit.as_ref().is_none_or(within)
+                && self.mask.as_ref().is_none_or(within)
         })
     }
 
@@ -109,7 +116,7 @@ impl Selection {
             })
         };
         match &self.choice {
-            _ if self.limit.is_some() => false,
+            _ if self.mask.is_some() => false,
             Choice::All => true,
             Choice::Only(_) => false,
             Choice::Except(names) => names
@@ -129,7 +136,8 @@ fn names(parameter: Option<&str>) -> Vec<String> {
         .collect()
 }
 
-/// The attributes that the body of a write names: those of a resource, or of the operations of a PATCH.
+/// The attributes that the body of a write names: those of a resource, or of the operations of a
+/// PATCH.
 fn sent(rt: &ResourceType, body: &Value) -> Vec<AttrRef> {
     let mut found = Vec::new();
     let operations = body.as_object().into_iter().flatten();
@@ -185,8 +193,8 @@ fn named_in(rt: &ResourceType, urn: Option<&str>, object: &Value, found: &mut Ve
     }
 }
 
-/// Removes from a complete resource (with `meta`, `members` and `groups`) what the client did not ask for and
-/// what is never returned. Names that the type does not have are ignored.
+/// Removes from a complete resource (with `meta`, `members` and `groups`) what the client did not
+/// ask for and what is never returned. Names that the type does not have are ignored.
 pub fn project(rt: &ResourceType, resource: &mut Map<String, Value>, selection: &Selection) {
     let chosen = Chosen::of(rt, selection);
     resource.retain(|name, value| {
@@ -207,8 +215,8 @@ pub fn project(rt: &ResourceType, resource: &mut Map<String, Value>, selection: 
         });
         !container.is_empty()
     });
-    if let Some(limit) = &selection.limit {
-        limit.apply(rt, resource);
+    if let Some(mask) = &selection.mask {
+        mask.apply(rt, resource);
     }
 }
 

@@ -1,27 +1,35 @@
 //! Resource types, their schemas and extensions, and the resolution of names to attributes.
 //!
-//! Types and extensions come from schema files, the built-in ones too. Knows nothing of where they are stored.
+//! Types and extensions come from schema files, the built-in ones too. Knows nothing of where they
+//! are stored.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::schema::Schema;
 
+mod access;
+mod assignable;
 mod assignments;
 mod attr;
 mod blueprint;
+mod common;
+mod extension;
 mod resource_type;
 mod spelling;
 mod standard;
 
-pub use assignments::{Assignable, MAX_DESCRIPTION};
+pub use access::ClientAccess;
+pub use assignable::{Assignable, MAX_DESCRIPTION};
 pub use attr::{AttrPath, AttrRef};
-pub use blueprint::{Blueprint, ClientAccess};
-pub use resource_type::{Extension, ResourceType};
+pub use blueprint::Blueprint;
+pub use common::common;
+pub use extension::Extension;
+pub use resource_type::ResourceType;
 pub use spelling::Referent;
-pub use standard::{common, known_schema};
+pub use standard::known_schema;
 
-/// What SCIM itself has under the base URL; a resource type there could never be reached.
+/// The endpoints of SCIM itself; a resource type there could never be reached.
 const ENDPOINTS_IN_USE: [&str; 5] = [
     "/ServiceProviderConfig",
     "/ResourceTypes",
@@ -30,7 +38,7 @@ const ENDPOINTS_IN_USE: [&str; 5] = [
     "/Me",
 ];
 
-/// All resource types of the service.
+/// All resource types of a server.
 #[derive(Debug)]
 pub struct Registry {
     types: Vec<Arc<ResourceType>>,
@@ -38,16 +46,19 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// User with the enterprise extension, and Group.
+    /// Returns the registry of RFC 7643: User with the enterprise extension, and Group.
     pub fn standard() -> Self {
-        match standard::blueprints().and_then(|all| Self::of(&all)) {
+        match Blueprint::standard().and_then(|all| Self::of(&all)) {
             Ok(registry) => registry,
             #[expect(clippy::panic, reason = "the files are compiled in; a test reads them")]
             Err(error) => panic!("the built-in schemas: {error}"),
         }
     }
 
-    /// Builds every type. The message of a fault is for the operator.
+    /// Builds every type.
+    ///
+    /// # Errors
+    /// Returns a message for the operator if a type breaks RFC 7643 or clashes with another.
     pub fn of(blueprints: &[Blueprint]) -> Result<Self, String> {
         let mut blueprints = blueprints.to_vec();
         let assigned = assignments::declared(&mut blueprints);
@@ -58,7 +69,11 @@ impl Registry {
         Self::new(types)
     }
 
-    /// Names and endpoints must be distinct, and one URN must mean one schema.
+    /// Registers types that are built already.
+    ///
+    /// # Errors
+    /// Returns a message for the operator: names and endpoints must be distinct, and one URN must
+    /// mean one schema.
     pub fn new(types: Vec<ResourceType>) -> Result<Self, String> {
         let mut schemas: Vec<Arc<Schema>> = Vec::new();
         let mut taken = HashSet::new();
@@ -90,26 +105,28 @@ impl Registry {
         Ok(Self { types, schemas })
     }
 
+    /// Returns the type of this name, such as `User`.
     pub fn by_name(&self, name: &str) -> Option<&Arc<ResourceType>> {
         self.types.iter().find(|rt| rt.name == name)
     }
 
-    /// `endpoint` has its slash: `/Users`.
+    /// Returns the type at the endpoint, which begins with a slash: `/Users`.
     pub fn by_endpoint(&self, endpoint: &str) -> Option<&Arc<ResourceType>> {
         self.types.iter().find(|rt| rt.endpoint == endpoint)
     }
 
+    /// Returns all resource types, in the order of their declaration.
     pub fn types(&self) -> &[Arc<ResourceType>] {
         &self.types
     }
 
-    /// Every schema once: those of the resource types in their order, then those of the discovery resources,
-    /// since RFC 7643 section 7 wants a schema for each URN in use.
+    /// Returns every schema once: those of the resource types in their order, then those of the
+    /// discovery resources, since RFC 7643 section 7 demands a schema for each URN in use.
     pub fn schemas(&self) -> impl Iterator<Item = &Arc<Schema>> {
         self.schemas.iter().chain(standard::discovery().iter())
     }
 
-    /// The schema with this URN, whatever its letter case.
+    /// Returns the schema with this URN, ignoring letter case.
     pub fn schema(&self, urn: &str) -> Option<&Arc<Schema>> {
         self.schemas()
             .find(|schema| schema.id.eq_ignore_ascii_case(urn))

@@ -1,7 +1,8 @@
 //! From the stored text of a document to the text of a response.
 //!
-//! The common answer shows the whole resource; then the stored text is copied unread, and `members`, `groups` and
-//! `meta` are written before its last brace. Only a selection of attributes needs the text to be parsed.
+//! The common answer shows the whole resource; then the stored text is copied unread, and
+//! `members`, `groups` and `meta` are written before its last brace. Only a selection of attributes
+//! needs the text to be parsed.
 
 use jiff::Timestamp;
 use jiff::tz::Offset;
@@ -10,43 +11,72 @@ use serde_json::{Map, Value, json};
 use crate::project::{Selection, project};
 use crate::registry::ResourceType;
 use crate::version::Version;
-use crate::views::{GroupView, MemberView};
+use crate::views::{GroupView, MemberView, Related};
 
-/// What the service itself knows of a resource (RFC 7643 section 3.1).
+/// The attributes of a resource that the server sets (RFC 7643 section 3.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Meta<'a> {
+    /// The name of the resource type.
     pub resource_type: &'a str,
+    /// The time of the resource's creation.
     pub created: Timestamp,
+    /// The time of its last change.
     pub modified: Timestamp,
     /// The absolute URI of the resource.
     pub location: &'a str,
+    /// The version, of which `meta.version` is the entity tag.
     pub version: Version,
 }
 
-/// The resource as the client gets it.
+/// Renders a resource as JSON text.
 ///
-/// `doc_text` is a document as it was stored. Where `members` or `groups` is `None` the attribute is left out, and
-/// where it is empty it is `[]`.
+/// `doc_text` is the stored text of a document: where all of it is shown, `meta` and the related
+/// rows are spliced in before its last brace, without parsing it.
+///
+/// ```
+/// use jiff::Timestamp;
+/// use scim_core::project::Selection;
+/// use scim_core::render::{Meta, render};
+/// use scim_core::views::Related;
+/// use scim_core::Registry;
+///
+/// let registry = Registry::standard();
+/// let user = registry.by_name("User").expect("every registry has users");
+/// let meta = Meta {
+///     resource_type: "User",
+///     created: Timestamp::UNIX_EPOCH,
+///     modified: Timestamp::UNIX_EPOCH,
+///     location: "https://example.com/scim/v2/Users/1",
+///     version: 1.into(),
+/// };
+/// let selection = Selection::parse(Some("userName"), None)?;
+/// let stored = r#"{"id":"1","userName":"ada","title":"Countess"}"#;
+/// let text = render(user, stored, &meta, Related::default(), &selection);
+/// assert_eq!(text, r#"{"id":"1","userName":"ada"}"#);
+/// # Ok::<(), scim_core::ScimError>(())
+/// ```
 pub fn render(
     rt: &ResourceType,
     doc_text: &str,
     meta: &Meta<'_>,
-    members: Option<&[MemberView]>,
-    groups: Option<&[GroupView]>,
+    related: Related<'_>,
     selection: &Selection,
 ) -> String {
     if let Some(open) = whole(rt, doc_text, selection) {
-        let members = members.filter(|_| selection.wants(rt, "members"));
-        let groups = groups.filter(|_| selection.wants(rt, "groups"));
-        return splice(open, meta, members, groups);
+        let wanted = Related {
+            members: related.members.filter(|_| selection.wants(rt, "members")),
+            groups: related.groups.filter(|_| selection.wants(rt, "groups")),
+        };
+        return splice(open, meta, wanted);
     }
-    // What is stored was written by this service; were it damaged, the rest is still worth showing.
+    // The stored text was written by [`Document`](crate::Document); were it damaged, the rest is
+    // still worth showing.
     let mut resource: Map<String, Value> = serde_json::from_str(doc_text).unwrap_or_default();
     let mut put = |name: &str, value: Value| resource.insert(name.to_owned(), value);
-    if let Some(members) = members {
+    if let Some(members) = related.members {
         put("members", members.iter().map(member_value).collect());
     }
-    if let Some(groups) = groups {
+    if let Some(groups) = related.groups {
         put("groups", groups.iter().map(group_value).collect());
     }
     put("meta", meta_value(meta));
@@ -54,59 +84,60 @@ pub fn render(
     Value::Object(resource).to_string()
 }
 
-/// The document without its last brace, where the answer shows all of it.
+/// Returns the document without its last brace if the response shows all of it.
 fn whole<'t>(rt: &ResourceType, doc_text: &'t str, selection: &Selection) -> Option<&'t str> {
     let is_whole = rt.is_returned_whole() && selection.shows_whole_document(rt);
     let text = doc_text.trim_end().strip_suffix('}');
     text.filter(|_| is_whole)
 }
 
-/// A group as the client gets it, whose members are written as they come: of very many there is the text and no second
-/// form. What comes out is what [`render`] says.
+/// Renders a group whose members are written as they are read, so that a very large group never
+/// exists in a second form. The text is equal to that of [`render`].
 pub struct MemberStream {
-    /// Full ones. A text in one piece would be copied as it grows.
-    pieces: Vec<String>,
+    /// The full chunks. One long text would be copied as it grows.
+    chunks: Vec<String>,
     last: String,
 }
 
-/// How long the pieces are, about.
-const PIECE_BYTES: usize = 64 * 1024;
+/// The approximate size of a chunk.
+const CHUNK_BYTES: usize = 64 * 1024;
 
 impl MemberStream {
-    /// `None` where the answer is not the whole resource.
+    /// Begins the text; returns `None` if the response is not the whole resource.
     pub fn begin(rt: &ResourceType, doc_text: &str, selection: &Selection) -> Option<Self> {
         let open = whole(rt, doc_text, selection)?;
         let fits = selection.wants(rt, "members") && !selection.wants(rt, "groups");
         fits.then(|| {
-            let mut last = begun(open, 1024);
+            let mut last = open_object(open, 1024);
             last.push_str(r#""members":["#);
-            let pieces = Vec::new();
-            Self { pieces, last }
+            let chunks = Vec::new();
+            Self { chunks, last }
         })
     }
 
+    /// Writes one member.
     pub fn push(&mut self, member: &MemberView) {
         if !self.last.ends_with('[') {
             self.last.push(',');
         }
         push_member(&mut self.last, member);
-        if self.last.len() >= PIECE_BYTES {
-            let next = String::with_capacity(PIECE_BYTES + 1024);
-            self.pieces.push(std::mem::replace(&mut self.last, next));
+        if self.last.len() >= CHUNK_BYTES {
+            let next = String::with_capacity(CHUNK_BYTES + 1024);
+            self.chunks.push(std::mem::replace(&mut self.last, next));
         }
     }
 
-    /// The text, in pieces.
+    /// Returns the text, in chunks.
     pub fn end(mut self, meta: &Meta<'_>) -> Vec<String> {
         self.last.push_str("],");
         push_meta(&mut self.last, meta);
-        self.pieces.push(self.last);
-        self.pieces
+        self.chunks.push(self.last);
+        self.chunks
     }
 }
 
-fn begun(open: &str, room: usize) -> String {
-    let mut text = String::with_capacity(open.len() + room);
+fn open_object(open: &str, capacity: usize) -> String {
+    let mut text = String::with_capacity(open.len() + capacity);
     text.push_str(open);
     if !open.trim_end().ends_with('{') {
         text.push(',');
@@ -115,14 +146,10 @@ fn begun(open: &str, room: usize) -> String {
 }
 
 /// `open` is an object without its last brace.
-fn splice(
-    open: &str,
-    meta: &Meta<'_>,
-    members: Option<&[MemberView]>,
-    groups: Option<&[GroupView]>,
-) -> String {
+fn splice(open: &str, meta: &Meta<'_>, related: Related<'_>) -> String {
+    let Related { members, groups } = related;
     let rows = members.map_or(0, <[_]>::len) + groups.map_or(0, <[_]>::len);
-    let mut text = begun(open, 256 + meta.location.len() + 192 * rows);
+    let mut text = open_object(open, 256 + meta.location.len() + 192 * rows);
     if let Some(members) = members {
         push_list(&mut text, r#""members":["#, members, push_member);
     }
@@ -133,7 +160,7 @@ fn splice(
     text
 }
 
-/// `meta`, and the brace that closes the resource.
+/// Writes `meta` and the brace that closes the resource.
 fn push_meta(text: &mut String, meta: &Meta<'_>) {
     text.push_str(r#""meta":{"resourceType":"#);
     push_text(text, meta.resource_type);
@@ -148,13 +175,12 @@ fn push_meta(text: &mut String, meta: &Meta<'_>) {
     text.push_str("}}");
 }
 
-/// Writes what the time prints of itself, without the formatting machinery, which took longer than all else of `meta`.
+/// Writes a time as its `Display` does, but without the formatting machinery, which took longer
+/// than the rest of `meta`.
 fn push_time(text: &mut String, time: Timestamp) {
     let date = Offset::UTC.to_datetime(time);
-    let (micros, nanos) = (
-        date.subsec_nanosecond() / 1000,
-        date.subsec_nanosecond() % 1000,
-    );
+    let micros = date.subsec_nanosecond() / 1000;
+    let nanos = date.subsec_nanosecond() % 1000;
     if date.year() < 0 || nanos != 0 {
         text.push_str(&time.to_string());
         return;
@@ -178,7 +204,7 @@ fn push_time(text: &mut String, time: Timestamp) {
     text.push('Z');
 }
 
-/// The digits of a number, from that of `unit` on.
+/// Writes the digits of a number, from that of `unit` on.
 fn push_digits(text: &mut String, number: i32, mut unit: i32) {
     while unit > 0 {
         let digit = u8::try_from(number / unit % 10).unwrap_or_default();
@@ -226,9 +252,9 @@ fn push_group(text: &mut String, group: &GroupView) {
     text.push_str("\"}");
 }
 
-/// A JSON string; ids, URIs and most names need no escape and are copied.
+/// Writes a JSON string; ids, URIs and most names need no escape and are copied.
 fn push_text(text: &mut String, value: &str) {
-    // Without a way out in the middle, many bytes are looked at in one step.
+    // Without an early exit the compiler checks many bytes in one step.
     let is_plain = |so_far, byte| so_far & (byte >= b' ') & (byte != b'"') & (byte != b'\\');
     if value.bytes().fold(true, is_plain) {
         text.push('"');
@@ -243,7 +269,7 @@ fn directness(group: &GroupView) -> &'static str {
     if group.direct { "direct" } else { "indirect" }
 }
 
-/// `meta` as a value, in the same words as in [`render`].
+/// Returns `meta` as a value, equal to that of [`render`].
 pub fn meta_value(meta: &Meta<'_>) -> Value {
     json!({
         "resourceType": meta.resource_type,
@@ -254,7 +280,7 @@ pub fn meta_value(meta: &Meta<'_>) -> Value {
     })
 }
 
-/// One element of `members` as a value, in the same words as in [`render`].
+/// Returns one element of `members` as a value, equal to that of [`render`].
 pub fn member_value(member: &MemberView) -> Value {
     let mut value = Map::new();
     value.insert("value".to_owned(), Value::from(member.value.as_str()));
@@ -266,7 +292,7 @@ pub fn member_value(member: &MemberView) -> Value {
     Value::Object(value)
 }
 
-/// One element of `groups` as a value, in the same words as in [`render`].
+/// Returns one element of `groups` as a value, equal to that of [`render`].
 pub fn group_value(group: &GroupView) -> Value {
     let mut value = Map::new();
     value.insert("value".to_owned(), Value::from(group.value.as_str()));
@@ -313,14 +339,23 @@ mod tests {
         let registry = Registry::standard();
         let group = registry.by_name("Group").unwrap();
         let selection = Selection::parse(None, Some(excluded)).unwrap();
-        let text = render(group, doc, &meta(), members, None, &selection);
+        let text = render(
+            group,
+            doc,
+            &meta(),
+            Related {
+                members,
+                groups: None,
+            },
+            &selection,
+        );
         assert_eq!(text, expected);
         // One by one they come to the same.
-        if let (Some(mut roll), Some(members)) =
+        if let (Some(mut stream), Some(members)) =
             (MemberStream::begin(group, doc, &selection), members)
         {
-            members.iter().for_each(|member| roll.push(member));
-            assert_eq!(roll.end(&meta()).concat(), expected);
+            members.iter().for_each(|member| stream.push(member));
+            assert_eq!(stream.end(&meta()).concat(), expected);
         }
     }
 
@@ -346,18 +381,27 @@ mod tests {
     }
 
     #[test]
-    fn a_long_roll_is_in_pieces_of_the_same_text() {
+    fn a_streamed_group_is_the_rendered_text() {
         let registry = Registry::standard();
         let group = registry.by_name("Group").unwrap();
         let all = Selection::parse(None, None).unwrap();
         let doc = r#"{"id":"g1","displayName":"G"}"#;
         let many: Vec<MemberView> = (0..2000).flat_map(|_| members()).collect();
-        let mut roll = MemberStream::begin(group, doc, &all).unwrap();
-        many.iter().for_each(|member| roll.push(member));
-        let pieces = roll.end(&meta());
-        assert!(pieces.len() > 2, "{}", pieces.len());
-        let expected = render(group, doc, &meta(), Some(&many), None, &all);
-        assert_eq!(pieces.concat(), expected);
+        let mut stream = MemberStream::begin(group, doc, &all).unwrap();
+        many.iter().for_each(|member| stream.push(member));
+        let chunks = stream.end(&meta());
+        assert!(chunks.len() > 2, "{}", chunks.len());
+        let expected = render(
+            group,
+            doc,
+            &meta(),
+            Related {
+                members: Some(&many),
+                groups: None,
+            },
+            &all,
+        );
+        assert_eq!(chunks.concat(), expected);
     }
 
     #[test]
@@ -405,8 +449,10 @@ mod tests {
                 user,
                 r#"{"id":"1"}"#,
                 &meta(),
-                None,
-                Some(&rows),
+                Related {
+                    members: None,
+                    groups: Some(&rows),
+                },
                 &selection,
             );
             assert_eq!(text, expected);
@@ -416,8 +462,10 @@ mod tests {
             user,
             r#"{"id":"1"}"#,
             &meta(),
-            None,
-            Some(&rows),
+            Related {
+                members: None,
+                groups: Some(&rows),
+            },
             &selection,
         );
         assert_eq!(

@@ -11,20 +11,26 @@ use crate::name::is_attribute_name;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Schema {
+    /// The URN.
     pub id: String,
     /// Optional (RFC 7643 section 7): the end of the URN where the file has none.
     #[serde(default)]
     pub name: String,
+    /// A description for people.
     #[serde(default)]
     pub description: String,
+    /// The attributes, in the order in which documents hold them.
     pub attributes: Vec<Arc<Attribute>>,
 }
 
 impl Schema {
-    /// Reads and checks a schema.
+    /// Parses and checks a schema.
     ///
-    /// References and binary values are made case exact, which RFC 7643 sections 2.3.6 and 2.3.7 demand and the
-    /// RFC's own figures, copied into many schema files, forget.
+    /// References and binary values are made case exact, which RFC 7643 sections 2.3.6 and 2.3.7
+    /// demand and the RFC's own figures, copied into many schema files, forget.
+    ///
+    /// # Errors
+    /// Returns a message that names the attribute if the text is no schema or breaks RFC 7643.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut schema: Self =
             serde_json::from_str(text).map_err(|error| format!("not a schema: {error}"))?;
@@ -43,10 +49,14 @@ impl Schema {
         Ok(schema)
     }
 
-    /// Refuses a schema that RFC 7643 does not allow; the message names the attribute.
+    /// Checks the schema against RFC 7643.
+    ///
+    /// # Errors
+    /// Returns a message that names the attribute.
     pub fn check(&self) -> Result<(), String> {
         let blame = |reason: String| format!("schema {}: {reason}", self.id);
-        // The colon tells a container from a plain attribute; a quote or blank could not stand in a path.
+        // The colon distinguishes a container from a plain attribute; a path could not contain a
+        // quote or a space.
         if !self.id.contains(':') || self.id.contains(|c: char| c.is_whitespace() || c == '"') {
             return Err(blame("the id must be a URN".to_owned()));
         }
@@ -57,7 +67,7 @@ impl Schema {
         Ok(())
     }
 
-    /// The attribute of this name, whatever its letter case.
+    /// Returns the attribute of this name, ignoring letter case.
     pub fn attribute(&self, name: &str) -> Option<&Arc<Attribute>> {
         find(&self.attributes, name)
     }
@@ -67,37 +77,50 @@ impl Schema {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Attribute {
+    /// The name, as documents spell it.
     pub name: String,
+    /// The data type: `type` in JSON.
     #[serde(rename = "type", default)]
     pub kind: Type,
+    /// Whether the value is a list.
     #[serde(default)]
     pub multi_valued: bool,
+    /// A description for people.
     #[serde(default)]
     pub description: String,
+    /// Whether a resource must have a value.
     #[serde(default)]
     pub required: bool,
+    /// Suggested values. Others are accepted too.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub canonical_values: Vec<String>,
+    /// Whether letter case distinguishes two texts.
     #[serde(default)]
     pub case_exact: bool,
+    /// Whether and when clients can write the value.
     #[serde(default)]
     pub mutability: Mutability,
+    /// Whether responses hold the value.
     #[serde(default)]
     pub returned: Returned,
+    /// Whether two resources may share a value.
     #[serde(default)]
     pub uniqueness: Uniqueness,
+    /// The resource types that a reference may name, or `external` or `uri`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reference_types: Vec<String>,
+    /// The sub-attributes of a complex attribute.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sub_attributes: Vec<Arc<Attribute>>,
 }
 
 impl Attribute {
-    /// The sub-attribute of this name, whatever its letter case.
+    /// Returns the sub-attribute of this name, ignoring letter case.
     pub fn sub_attribute(&self, name: &str) -> Option<&Arc<Attribute>> {
         find(&self.sub_attributes, name)
     }
 
+    /// Whether the attribute has sub-attributes.
     pub fn is_complex(&self) -> bool {
         self.kind == Type::Complex
     }
@@ -105,7 +128,7 @@ impl Attribute {
     fn can_be_unique(&self) -> bool {
         match self.kind {
             Type::String | Type::Reference | Type::Integer | Type::Decimal | Type::DateTime => true,
-            // RFC 7643 section 2.3.6.
+            // The data types of RFC 7643 section 2.3.
             Type::Binary | Type::Boolean | Type::Complex => false,
         }
     }
@@ -179,19 +202,27 @@ fn check_distinct(attributes: &[Arc<Attribute>]) -> Result<(), String> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Type {
+    /// Text (section 2.3.1).
     #[default]
     String,
+    /// `true` or `false` (section 2.3.2).
     Boolean,
+    /// A number (section 2.3.3).
     Decimal,
+    /// A whole number (section 2.3.4).
     Integer,
+    /// A date and time (section 2.3.5).
     DateTime,
+    /// Base64 text (section 2.3.6).
     Binary,
+    /// A URI (section 2.3.7).
     Reference,
+    /// An object of sub-attributes (section 2.3.8).
     Complex,
 }
 
-/// Reads the text of a `dateTime` value (RFC 7643 section 2.3.5: date and time of xsd:dateTime) as microseconds since
-/// the epoch; a text without a time zone is read as UTC.
+/// Parses the text of a `dateTime` value (RFC 7643 section 2.3.5: date and time of xsd:dateTime) to
+/// microseconds since the Unix epoch; a text without a time zone is read as UTC.
 pub fn instant(text: &str) -> Option<i64> {
     let bytes = text.as_bytes();
     let has = |index: usize, wanted: u8| bytes.get(index) == Some(&wanted);
@@ -210,32 +241,46 @@ pub fn instant(text: &str) -> Option<i64> {
     Some(timestamp.as_microsecond())
 }
 
+/// The `mutability` of RFC 7643 section 7.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Mutability {
+    /// The server sets the value.
     ReadOnly,
+    /// Clients can read and change the value.
     #[default]
     ReadWrite,
+    /// Clients can set the value once.
     Immutable,
+    /// Clients can write the value and never read it.
     WriteOnly,
 }
 
+/// The `returned` of RFC 7643 section 7.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Returned {
+    /// In every response.
     Always,
+    /// In no response.
     Never,
+    /// In responses unless the request selects other attributes.
     #[default]
     Default,
+    /// Only if the request names it.
     Request,
 }
 
+/// The `uniqueness` of RFC 7643 section 7.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Uniqueness {
+    /// Two resources may share a value.
     #[default]
     None,
+    /// No two resources of a type share a value.
     Server,
+    /// No two resources share a value.
     Global,
 }
 

@@ -1,7 +1,7 @@
-//! Values that are never returned (RFC 7643 section 7) are in documents, and nowhere else: what tells of a document,
-//! such as a change, is stripped of them here.
+//! Removes values that are never returned (RFC 7643 section 7) from what is derived from a
+//! document, such as a change: they exist in documents only.
 //!
-//! What a client is answered, [`crate::project`] strips.
+//! [`crate::project`] removes them from responses.
 
 use serde_json::{Map, Value};
 
@@ -9,12 +9,13 @@ use crate::diff::AttrChange;
 use crate::registry::ResourceType;
 use crate::schema::{Attribute, Returned};
 
-/// The text of a document without its secrets; the text itself where the type has none.
-pub fn without(rt: &ResourceType, doc_text: String) -> String {
+/// Returns the text of a document without its secrets; the text itself if the type has none.
+pub fn strip_document(rt: &ResourceType, doc_text: String) -> String {
     if !rt.has_secrets() {
         return doc_text;
     }
-    // What is stored was written by this service; were it damaged, nothing of it is told.
+    // The stored text was written by [`Document`](crate::Document); were it damaged, nothing of it
+    // is shown.
     let mut resource: Map<String, Value> = serde_json::from_str(&doc_text).unwrap_or_default();
     resource.retain(|name, value| match (rt.extension(name), value) {
         (Some(extension), Value::Object(members)) => {
@@ -32,8 +33,9 @@ pub fn without(rt: &ResourceType, doc_text: String) -> String {
     Value::Object(resource).to_string()
 }
 
-/// A difference as others may know it: that a secret was changed, not from what to what.
-pub fn hide(rt: &ResourceType, mut change: AttrChange) -> AttrChange {
+/// Returns a difference without secrets: it still shows that a secret was changed, not from what to
+/// what.
+pub fn strip_change(rt: &ResourceType, mut change: AttrChange) -> AttrChange {
     if !rt.has_secrets() {
         return change;
     }
@@ -50,7 +52,7 @@ pub fn hide(rt: &ResourceType, mut change: AttrChange) -> AttrChange {
     change
 }
 
-/// Takes the secrets out of the value; false where nothing remains.
+/// Removes the secrets from the value; returns false if nothing remains.
 fn keep(attribute: &Attribute, value: &mut Value) -> bool {
     if attribute.returned == Returned::Never {
         return false;
@@ -104,7 +106,7 @@ mod tests {
             "urn:x:E": {"n": "leak"}, "urn:unknown": {"n": "kept"},
         });
         assert_eq!(
-            without(&rt(), text.to_string()),
+            strip_document(&rt(), text.to_string()),
             json!({"id": "1", "a": "x", "c": [{"t": 1}], "urn:unknown": {"n": "kept"}}).to_string()
         );
     }
@@ -117,7 +119,11 @@ mod tests {
             after: Some(value),
         };
         let check = |path: &str, value: Value, expected: Option<Value>| {
-            assert_eq!(hide(&rt(), change(path, value)).after, expected, "{path}");
+            assert_eq!(
+                strip_change(&rt(), change(path, value)).after,
+                expected,
+                "{path}"
+            );
         };
         check("a", json!("x"), Some(json!("x")));
         check("n", json!("leak"), None);

@@ -1,37 +1,45 @@
 //! The order of a list (RFC 7644 section 3.4.2.3): by one attribute, and among equals by id.
 //!
-//! The oracle for the store's `ORDER BY`, as [`crate::eval`] is for its conditions. Resources without a value
-//! come last; descending is the exact reverse of ascending. This module knows nothing of SQL or of paging.
+//! The reference for a database's `ORDER BY`, as [`crate::eval`] is for its conditions. Resources
+//! without a value come last; descending is the exact reverse of ascending. The module knows
+//! nothing of SQL or of paging.
 
 use std::cmp::Ordering;
 
 use serde_json::Value;
 
-use crate::eval::{View, attribute, elements, leaves};
+use crate::eval::{View, attribute, elements, values_at};
 use crate::registry::{AttrRef, ResourceType};
 use crate::schema::{Returned, Type, instant};
 use crate::{Compatibility, ScimError};
 
+/// The `sortOrder` of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Order {
+    /// The smallest first.
     #[default]
     Ascending,
+    /// The greatest first.
     Descending,
 }
 
-/// What one resource is ordered by: ready to compare, and the greatest of all where it has no value.
+/// The sort key of one resource: ready to compare, and the greatest of all if it has no value.
 #[derive(Debug, Clone)]
 pub enum SortKey {
+    /// False before true.
     Bool(bool),
+    /// A number.
     Number(f64),
     /// Microseconds since the epoch.
     Instant(i64),
     /// Folded unless the attribute is `caseExact`.
     Text(String),
+    /// No value; comes last.
     Missing,
 }
 
-/// A sort key is put into cursors, and no index has longer ones. Texts that differ only later are equals.
+/// A sort key is put into cursors, and no index has longer ones. Texts that differ only later are
+/// equals.
 const LONGEST_BYTES: usize = 2_000;
 
 impl Order {
@@ -50,11 +58,11 @@ impl Order {
     }
 }
 
-/// Resolves `sortBy`; `None` where the type has no such attribute.
+/// Resolves `sortBy`; returns `None` if the type has no such attribute.
 ///
 /// # Errors
-/// `invalidValue` for a complex attribute without `value`, and for one that is never returned, since the order would
-/// tell what it holds.
+/// `invalidValue` for a complex attribute without `value`, and for one that is never returned,
+/// since the order would reveal its values.
 pub fn resolve(
     rt: &ResourceType,
     sort_by: &str,
@@ -95,7 +103,7 @@ pub fn key(path: &AttrRef, view: &View) -> SortKey {
     let value = attribute(path, view);
     let elements = elements(value.as_deref());
     let key = |element: &Value| {
-        let mut values = leaves(path, element).iter();
+        let mut values = values_at(path, element).iter();
         values.find_map(|value| typed(path, value))
     };
     let is_primary = |element: &&Value| element.get("primary") == Some(&Value::Bool(true));
@@ -128,7 +136,8 @@ fn typed(path: &AttrRef, value: &Value) -> Option<SortKey> {
 }
 
 impl SortKey {
-    /// The order of kinds: where several types are listed, their attributes of one name may be of several kinds.
+    /// The order of kinds: where several types are listed, their attributes of one name may be of
+    /// several kinds.
     pub fn rank(&self) -> u8 {
         match self {
             Self::Bool(_) => 0,

@@ -1,17 +1,18 @@
-//! Versions of resources as entity tags, and the conditions that a request may set on them (RFC 7644 section 3.14,
-//! RFC 9110 section 13).
+//! Versions of resources as entity tags, and the conditions that a request may set on them (RFC
+//! 7644 section 3.14, RFC 9110 section 13).
 //!
-//! Knows nothing of headers, but for the texts that stand in them.
+//! Knows nothing of headers but the texts in them.
 
 use std::fmt;
 
 use crate::views::GroupView;
 
-/// The version of a resource. Printed it is the tag: `meta.version` and the `ETag` header are this text.
+/// The version of a resource. Its `Display` is the entity tag: the text of `meta.version` and of
+/// the `ETag` header.
 ///
-/// The number counts the changes of the resource itself. What `User.groups` shows changes with every group above
-/// the user and without a write of the user; a mark of it follows the number, so that nobody is told that an answer
-/// with other groups is the one that he has.
+/// The number counts the changes of the resource itself. `User.groups` changes with every group
+/// above the user, without a write of the user; a mark of the groups follows the number, so that a
+/// response with other groups is never reported as unmodified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Version {
     number: i64,
@@ -29,14 +30,14 @@ impl From<i64> for Version {
 
 impl Version {
     /// The version of an answer that shows these groups.
-    pub fn showing(number: i64, groups: &[GroupView]) -> Self {
+    pub fn with_groups(number: i64, groups: &[GroupView]) -> Self {
         Self {
             number,
             groups: (!groups.is_empty()).then(|| mark(groups)),
         }
     }
 
-    /// What stands between the quotes.
+    /// Returns the text between the quotes.
     fn opaque(&self) -> String {
         match self.groups {
             None => self.number.to_string(),
@@ -86,20 +87,21 @@ fn mark(groups: &[GroupView]) -> u64 {
 pub enum Tags {
     /// `*`: any version at all.
     Any,
-    /// What stands between the quotes of each.
+    /// The texts between the quotes.
     List(Vec<String>),
 }
 
 impl Tags {
-    /// Reads the text of `If-Match`, of `If-None-Match` or of a bulk operation's `version`.
+    /// Parses the text of `If-Match`, of `If-None-Match` or of a bulk operation's `version`.
     ///
-    /// Tags are compared weakly, since all of ours are weak. A tag without quotes is taken as it is: identity
-    /// providers send what they find, in whatever form it survived.
+    /// Tags are compared weakly, since all tags of this crate are weak. A tag without quotes is
+    /// accepted unchanged: identity providers send the tag in whatever form survived their own
+    /// storage.
     pub fn parse(text: &str) -> Self {
         let mut list = Vec::new();
-        let mut rest = text.trim_start_matches(is_gap);
+        let mut rest = text.trim_start_matches(is_separator);
         while !rest.is_empty() {
-            if rest.trim_end_matches(is_gap) == "*" {
+            if rest.trim_end_matches(is_separator) == "*" {
                 return Self::Any;
             }
             let weak = rest.strip_prefix("W/").unwrap_or(rest);
@@ -111,18 +113,20 @@ impl Tags {
                 }
             };
             list.push(tag.to_owned());
-            rest = after.trim_start_matches(is_gap);
+            rest = after.trim_start_matches(is_separator);
         }
         Self::List(list)
     }
 
-    /// Whether one of the tags is this very version, groups and all.
+    /// Whether one of the tags is this version of what a client can write; a client cannot write a
+    /// user's groups.
     fn hold(&self, version: &Version) -> bool {
         let opaque = version.opaque();
         self.any(|tag| tag == opaque)
     }
 
-    /// Whether one of the tags is this version of what a client can write; groups are not his to write.
+    /// Whether one of the tags has this number, whatever groups were shown: a client cannot write a
+    /// user's groups.
     fn hold_number(&self, version: &Version) -> bool {
         let number = version.number.to_string();
         self.any(|tag| tag.split('-').next() == Some(number.as_str()))
@@ -136,14 +140,16 @@ impl Tags {
     }
 }
 
-fn is_gap(character: char) -> bool {
+fn is_separator(character: char) -> bool {
     character == ',' || character.is_ascii_whitespace()
 }
 
-/// What a request demands of the version that it meets. The default demands nothing.
+/// The conditions that a request sets on the version. The default has none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Precondition {
+    /// The versions of which one must be current.
     pub if_match: Option<Tags>,
+    /// The versions of which none may be current.
     pub if_none_match: Option<Tags>,
 }
 
@@ -212,11 +218,11 @@ mod tests {
     #[test]
     fn tags() {
         assert_eq!(Version::from(3).to_string(), r#"W/"3""#);
-        assert_eq!(Version::showing(3, &[]), Version::from(3));
-        let marked = Version::showing(3, &[group("g1", "Crew", true)]).to_string();
+        assert_eq!(Version::with_groups(3, &[]), Version::from(3));
+        let marked = Version::with_groups(3, &[group("g1", "Crew", true)]).to_string();
         assert_eq!(
             marked,
-            Version::showing(3, &[group("g1", "Crew", true)]).to_string()
+            Version::with_groups(3, &[group("g1", "Crew", true)]).to_string()
         );
         assert_eq!(marked.len(), r#"W/"3-0123456789abcdef""#.len());
         for other in [
@@ -225,7 +231,7 @@ mod tests {
             group("g1", "Crew", false),
             group("g1C", "rew", true),
         ] {
-            assert_ne!(Version::showing(3, &[other]).to_string(), marked);
+            assert_ne!(Version::with_groups(3, &[other]).to_string(), marked);
         }
         assert_eq!(without_mark(&marked), r#"W/"3""#);
         for text in [r#"W/"3""#, "a-b", r#"W/"3-"#, ""] {
@@ -235,7 +241,7 @@ mod tests {
 
     #[test]
     fn conditions() {
-        let marked = Version::showing(3, &[group("g1", "Crew", true)]);
+        let marked = Version::with_groups(3, &[group("g1", "Crew", true)]);
         let if_match = |text: &str| Precondition {
             if_match: Some(Tags::parse(text)),
             if_none_match: None,

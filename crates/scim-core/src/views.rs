@@ -1,9 +1,21 @@
-//! What a resource shows that is no part of its document: who is in a group, and which groups a user is in.
+//! The rows that a resource shows beside its document: the members of a group, and the groups of a
+//! user.
+
+/// The rows to show beside a document. `None` leaves the attribute out, an empty slice shows `[]`.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Related<'a> {
+    /// The members of a group.
+    pub members: Option<&'a [MemberView]>,
+    /// The groups of a user, direct and nested.
+    pub groups: Option<&'a [GroupView]>,
+}
 
 /// One value of `Group.members`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MemberView {
+    /// The id of the member.
     pub value: String,
+    /// The name of the member, if it is known.
     pub display: Option<String>,
     /// `User` or `Group`.
     pub kind: String,
@@ -14,7 +26,9 @@ pub struct MemberView {
 /// One value of `User.groups`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupView {
+    /// The id of the group.
     pub value: String,
+    /// The name of the group.
     pub display: Option<String>,
     /// The absolute URI of the group.
     pub reference: String,

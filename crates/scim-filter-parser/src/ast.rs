@@ -1,11 +1,11 @@
 //! The syntax trees of filters and PATCH paths.
 //!
-//! Every type here prints its canonical text with [`std::fmt::Display`]; what the parser returned, once printed, parses
-//! to the same tree.
+//! Every type here prints its canonical text with [`std::fmt::Display`]; what the parser returned,
+//! once printed, parses to the same tree.
 
 /// A parsed filter.
 ///
-/// What the parser returns is flat: an `And` holds no `And` as a term, an `Or` no `Or`.
+/// The parser returns flat trees: an `And` holds no `And` as a term, an `Or` no `Or`.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Filter {
     /// At least two terms.
@@ -18,7 +18,8 @@ pub enum Filter {
     Present(AttrPath),
     /// `userName eq "bjensen"`
     Compare(Comparison),
-    /// `emails[type eq "work"]`, and in the tolerant dialect also `emails[type eq "work"].value co "x"`.
+    /// `emails[type eq "work"]`, and in the tolerant dialect also `emails[type eq "work"].value co
+    /// "x"`.
     Element(ElementFilter),
 }
 
@@ -38,13 +39,13 @@ pub struct Comparison {
 pub struct ElementFilter {
     /// The attribute whose elements are meant.
     pub path: AttrPath,
-    /// What one and the same element must satisfy; its paths are sub-attributes. Holds no `Element`.
+    /// The condition on a single element; its paths are sub-attributes. Holds no `Element`.
     pub filter: Box<Filter>,
     /// The tolerant dialect's test after the bracket.
     pub tail: Option<ElementTail>,
 }
 
-/// What follows the bracket in the tolerant form `emails[type eq "work"].value co "x"`.
+/// The test after the bracket in the tolerant form `emails[type eq "work"].value co "x"`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ElementTail {
     /// The sub-attribute tested.
@@ -55,10 +56,10 @@ pub struct ElementTail {
 
 /// `[URN ":"] name ["." sub]`, spelled as it was written.
 ///
-/// The URN is everything before the last colon; only a schema registry can know better, so [`std::fmt::Display`]
-/// gives the text back unchanged. A schema URN alone reads the same way: of
-/// `urn:ietf:params:scim:schemas:extension:enterprise:2.0:User` the `name` is `User`; of `urn:example:ext:2.0` (tolerant
-/// dialect, paths only) it is `2.0`.
+/// The URN is everything before the last colon; only a schema registry can know better, so
+/// [`std::fmt::Display`] gives the text back unchanged. A schema URN alone reads the same way: of
+/// `urn:ietf:params:scim:schemas:extension:enterprise:2.0:User` the `name` is `User`; of
+/// `urn:example:ext:2.0` (tolerant dialect, paths only) it is `2.0`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct AttrPath {
     /// The schema's URN, without the colon after it.
@@ -145,7 +146,7 @@ pub enum Value {
 pub struct PatchPath {
     /// The attribute.
     pub attr: AttrPath,
-    /// Which elements of the attribute are meant; holds no `Element`.
+    /// Selects elements of the attribute; holds no `Element`.
     pub filter: Option<Filter>,
     /// The sub-attribute after the bracket; one without a bracket is in `attr.sub`.
     pub sub: Option<String>,

@@ -2,19 +2,19 @@
 
 use std::fmt;
 
-/// Why a text is not a filter or a path.
+/// The error of a text that is not a filter or a path.
 ///
-/// `message` is a plain English sentence fragment for the person who wrote the text; it quotes at most a few characters
-/// of it. [`Display`](fmt::Display) adds the position.
+/// `message` is a plain English sentence fragment for the author of the text; it quotes at most a
+/// few characters of it. [`Display`](fmt::Display) adds the position.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ParseError {
-    /// What sort of defect it is.
+    /// The kind of defect.
     pub kind: ErrorKind,
-    /// Byte offset of the defect in the text given, always on a character boundary; the length of the text where
-    /// something is missing at its end.
+    /// Byte offset of the defect in the text given, always on a character boundary; the length of
+    /// the text where something is missing at its end.
     pub position: usize,
-    /// What was expected or what is wrong.
+    /// The token that was expected, or the defect.
     pub message: String,
 }
 
@@ -23,12 +23,13 @@ pub struct ParseError {
 pub enum ErrorKind {
     /// The text does not follow the grammar.
     Syntax,
-    /// As [`ErrorKind::Syntax`], but the defect lies behind a `[` that is still open: the filter on elements is
-    /// malformed, not the path around it.
+    /// As [`ErrorKind::Syntax`], but the defect lies behind a `[` that is still open: the filter on
+    /// elements is malformed, not the path around it.
     ElementSyntax,
-    /// A word stands where an operator belongs. In a PATCH path that is always inside the brackets.
+    /// A word where an operator was expected. In a PATCH path that is always inside the brackets.
     UnknownOperator,
-    /// More brackets are open at once than [`Options::max_depth`](crate::Options::max_depth) allows.
+    /// More brackets are open at once than [`Options::max_depth`](crate::Options::max_depth)
+    /// allows.
     TooDeep,
     /// The text is longer than [`Options::max_length`](crate::Options::max_length).
     TooLong,

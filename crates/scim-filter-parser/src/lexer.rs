@@ -1,10 +1,11 @@
-//! The parser's place in the text: looking ahead, moving on, and making errors. Knows characters, not grammar.
+//! The parser's position in the text: peeking, advancing, and making errors. Knows characters, not
+//! grammar.
 
 use crate::{Dialect, ErrorKind, Options, ParseError};
 
 pub(crate) type Result<T> = std::result::Result<T, ParseError>;
 
-/// How many characters of the text an error message quotes.
+/// The most characters of the text that an error message quotes.
 const QUOTED_CHARS: usize = 32;
 
 pub(crate) struct Parser<'t> {
@@ -13,14 +14,14 @@ pub(crate) struct Parser<'t> {
     pub(crate) position: usize,
     pub(crate) dialect: Dialect,
     pub(crate) max_depth: usize,
-    /// How many `(` and `[` are open.
+    /// The number of `(` and `[` that are open.
     pub(crate) depth: usize,
     /// Whether a `[` is open; it also decides the kind of an error.
     pub(crate) in_element: bool,
 }
 
 impl<'t> Parser<'t> {
-    /// Refuses a text that is too long before anything else looks at it.
+    /// Rejects a text that is too long before it is read.
     pub(crate) fn new(text: &'t str, options: &Options) -> Result<Self> {
         if text.len() > options.max_length {
             return Err(ParseError {
@@ -63,19 +64,20 @@ impl<'t> Parser<'t> {
         found
     }
 
-    /// Skips blanks and tells whether there was one.
-    pub(crate) fn blanks(&mut self) -> bool {
+    /// Skips spaces and returns whether there was one.
+    pub(crate) fn skip_spaces(&mut self) -> bool {
         let rest = self.rest();
-        let after = rest.trim_start_matches(|c| self.is_blank(c));
+        let after = rest.trim_start_matches(|c| self.is_space(c));
         self.position += rest.len() - after.len();
         after.len() < rest.len()
     }
 
-    fn is_blank(&self, c: char) -> bool {
+    fn is_space(&self, c: char) -> bool {
         c == ' ' || (self.is_tolerant() && matches!(c, '\t' | '\n' | '\r'))
     }
 
-    /// The characters up to the next blank, bracket, parenthesis or quote, without moving on.
+    /// Returns the characters up to the next space, bracket, parenthesis or quote, without
+    /// advancing.
     pub(crate) fn token(&self) -> &'t str {
         self.run_until(|c| matches!(c, '(' | ')' | '[' | ']' | '"' | '\''))
     }
@@ -98,7 +100,7 @@ impl<'t> Parser<'t> {
         rest.get(..end).unwrap_or_default()
     }
 
-    /// Opens one level; the caller closes it with [`Parser::leave`]. Nothing recurses without passing here.
+    /// Opens one level; the caller closes it with [`Parser::leave`]. All recursion passes here.
     pub(crate) fn enter(&mut self) -> Result<()> {
         if self.depth >= self.max_depth {
             return Err(ParseError {
@@ -118,7 +120,7 @@ impl<'t> Parser<'t> {
         self.depth = self.depth.saturating_sub(1);
     }
 
-    /// The error that `what` was expected here.
+    /// Returns the error that `what` was expected here.
     pub(crate) fn expected(&self, what: &str) -> ParseError {
         let token = self.token();
         let message = match self.peek() {
@@ -131,7 +133,7 @@ impl<'t> Parser<'t> {
         self.defect(self.position, message)
     }
 
-    /// A syntax error at `position`.
+    /// Returns a syntax error at `position`.
     pub(crate) fn defect(&self, position: usize, message: impl Into<String>) -> ParseError {
         let kind = if self.in_element {
             ErrorKind::ElementSyntax
@@ -146,7 +148,7 @@ impl<'t> Parser<'t> {
     }
 }
 
-/// A piece of the text for an error message, shortened. A token holds no control characters.
+/// Shortens a part of the text for an error message. A token holds no control characters.
 pub(crate) fn quote(token: &str) -> String {
     match token.char_indices().nth(QUOTED_CHARS) {
         Some((end, _)) => format!("{}…", token.get(..end).unwrap_or_default()),
@@ -154,7 +156,7 @@ pub(crate) fn quote(token: &str) -> String {
     }
 }
 
-/// A character for an error message: quotes as they are, what cannot be seen escaped.
+/// Formats a character for an error message: quotes unchanged, invisible characters escaped.
 pub(crate) fn printable(c: char) -> String {
     match c {
         '"' | '\'' | '\\' => c.to_string(),

@@ -1,7 +1,8 @@
-//! Parser, syntax tree and printer for SCIM 2.0 filters and PATCH paths (RFC 7644 sections 3.4.2.2 and 3.5.2).
+//! Parser, syntax tree and printer for SCIM 2.0 filters and PATCH paths (RFC 7644 sections 3.4.2.2
+//! and 3.5.2).
 //!
-//! The crate knows the grammar and nothing else: no schema, no attribute types, no evaluation. It has no dependencies,
-//! never panics and bounds its work by a [length and a depth](Options).
+//! The crate knows the grammar and nothing else: no schema, no attribute types, no evaluation. It
+//! has no dependencies, never panics and bounds its work by a [length and a depth](Options).
 //!
 //! ```
 //! use scim_filter_parser::{CompareOp, Filter, Value};
@@ -43,8 +44,8 @@
 //!
 //! # Dialects
 //!
-//! [`Dialect::Tolerant`], the default, also takes what real clients send although the RFC's grammar lacks it;
-//! [`Dialect::Strict`] refuses it. See [`Dialect`] for the list.
+//! [`Dialect::Tolerant`], the default, also takes what real clients send although the RFC's grammar
+//! lacks it; [`Dialect::Strict`] refuses it. See [`Dialect`] for the list.
 //!
 //! ```
 //! use scim_filter_parser::{Dialect, Filter, Options, parse_filter_with};

@@ -1,4 +1,5 @@
-//! The values on the right side of a comparison: JSON literals and, in the tolerant dialect, what clients send instead.
+//! The values on the right side of a comparison: JSON literals and, in the tolerant dialect, what
+//! clients send instead.
 
 use crate::Value;
 use crate::lexer::{Parser, Result, printable, quote};
@@ -62,7 +63,8 @@ impl Parser<'_> {
         }
     }
 
-    /// A string with the escapes of JSON (RFC 8259 section 7), from its opening to its closing quote.
+    /// A string with the escapes of JSON (RFC 8259 section 7), from its opening to its closing
+    /// quote.
     fn string(&mut self, quote: char) -> Result<String> {
         let opening = self.position;
         self.eat(quote);
@@ -96,7 +98,7 @@ impl Parser<'_> {
         }
     }
 
-    /// What comes before the next character that means something within a string.
+    /// Returns the text before the next character with a meaning within a string.
     fn plain(&self, quote: char) -> &str {
         let rest = self.rest();
         let is_special = |byte: u8| byte < b' ' || byte == b'\\' || char::from(byte) == quote;
@@ -104,7 +106,7 @@ impl Parser<'_> {
         rest.get(..end).unwrap_or_default()
     }
 
-    /// The character that the escape at `at` stands for; its backslash has been read.
+    /// Returns the character of the escape at `at`; its backslash has been read.
     fn escape(&mut self, at: usize, quote: char) -> Result<char> {
         let Some(c) = self.peek() else {
             return Err(self.defect(at, "expected an escaped character after `\\`"));

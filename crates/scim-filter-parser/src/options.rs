@@ -1,9 +1,10 @@
-//! What a caller may choose: the dialect and the limits.
+//! The options of the parser: the dialect and the limits.
 
-/// How closely a text must follow the grammar of RFC 7644.
+/// The strictness with which the grammar of RFC 7644 is applied.
 ///
-/// In both dialects attribute names, operators and keywords are case-insensitive, a run of blanks counts as one blank,
-/// blanks may stand at either end and inside `(…)` and `[…]`, and both `not(` and `not (` are read.
+/// In both dialects attribute names, operators and keywords are case-insensitive, a run of spaces
+/// counts as one, spaces may occur at either end and inside `(…)` and `[…]`, and both `not(` and
+/// `not (` are accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Dialect {
     /// The grammar of RFC 7644 Figure 1 with its errata.
@@ -12,12 +13,15 @@ pub enum Dialect {
     ///
     /// * `emails[type eq "work"].value co "x"` in a filter;
     /// * single-quoted strings, with the escapes of JSON and `\'`;
-    /// * bare words as values, which are strings: `userName eq bjensen` (not the words `and`, `or`, `not`);
+    /// * bare words as values, which are strings: `userName eq bjensen` (not the words `and`, `or`,
+    ///   `not`);
     /// * `true`, `false` and `null` in any letter case;
-    /// * tab, line feed and carriage return as blanks;
-    /// * no blank where a quote, bracket or parenthesis already separates: `(a pr)and(b pr)`;
-    /// * a schema URN alone as a PATCH path, even where its last segment is no attribute name (`urn:example:ext:2.0`);
-    /// * a prefix before the last colon of an attribute path that lacks the scheme of a URI (`acme:badge`).
+    /// * tab, line feed and carriage return as spaces;
+    /// * no space beside a quote, bracket or parenthesis: `(a pr)and(b pr)`;
+    /// * a schema URN alone as a PATCH path, even if its last segment is no attribute name
+    ///   (`urn:example:ext:2.0`);
+    /// * a prefix before the last colon of an attribute path that lacks the scheme of a URI
+    ///   (`acme:badge`).
     #[default]
     Tolerant,
 }
@@ -34,11 +38,11 @@ pub enum Dialect {
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
-    /// What is accepted beyond the RFC; tolerant unless told otherwise.
+    /// The dialect; tolerant by default.
     pub dialect: Dialect,
-    /// How many `(` and `[` may be open at once. Never more than [`DEPTH_CEILING`], whatever is given here.
+    /// The most `(` and `[` that may be open at once. [`DEPTH_CEILING`] caps it.
     pub max_depth: usize,
-    /// The longest text that is looked at, in bytes.
+    /// The longest text that is accepted, in bytes.
     pub max_length: usize,
 }
 

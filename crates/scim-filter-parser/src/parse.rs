@@ -10,6 +10,9 @@ use crate::{
 };
 
 /// Parses a filter with the dialect and limits of `options`.
+///
+/// # Errors
+/// Returns the first defect: see [`ErrorKind`].
 pub fn parse_filter_with(text: &str, options: &Options) -> Result<Filter> {
     let mut parser = Parser::new(text, options)?;
     let filter = parser.filter("")?;
@@ -18,6 +21,9 @@ pub fn parse_filter_with(text: &str, options: &Options) -> Result<Filter> {
 }
 
 /// Parses a PATCH path with the dialect and limits of `options`.
+///
+/// # Errors
+/// Returns the first defect: see [`ErrorKind`].
 pub fn parse_path_with(text: &str, options: &Options) -> Result<PatchPath> {
     let mut parser = Parser::new(text, options)?;
     let path = parser.patch_path()?;
@@ -25,11 +31,15 @@ pub fn parse_path_with(text: &str, options: &Options) -> Result<PatchPath> {
     Ok(path)
 }
 
-/// Parses an attribute path, as in the `attributes` query parameter, with the dialect and limits of `options`.
+/// Parses an attribute path, as in the `attributes` query parameter, with the dialect and limits of
+/// `options`.
+///
+/// # Errors
+/// Returns the first defect: see [`ErrorKind`].
 pub fn parse_attr_path_with(text: &str, options: &Options) -> Result<AttrPath> {
     let mut parser = Parser::new(text, options)?;
     let path = parser.leading_attr_path()?;
-    parser.blanks();
+    parser.skip_spaces();
     match parser.peek() {
         None => Ok(path),
         Some(_) => Err(parser.expected("the end of the attribute path")),
@@ -121,7 +131,7 @@ impl Connective {
         }
     }
 
-    /// Adds a term; those of the same connective are taken in, so that `(a or b) or c` is one `Or`.
+    /// Adds a term; one of the same connective is flattened, so `(a or b) or c` is one `Or`.
     fn add(self, terms: &mut Vec<Filter>, term: Filter) {
         match (self, term) {
             (Self::And, Filter::And(inner)) | (Self::Or, Filter::Or(inner)) => terms.extend(inner),
@@ -137,12 +147,12 @@ enum Test {
 }
 
 impl Parser<'_> {
-    /// A whole filter. `after` is what stands before, for the message.
+    /// Parses a whole filter. `after` names the preceding token in error messages.
     fn filter(&mut self, after: &str) -> Result<Filter> {
         self.chain(Connective::Or, after)
     }
 
-    /// One operand, or several with the connective between them.
+    /// Parses one operand, or several with the connective between them.
     fn chain(&mut self, connective: Connective, after: &str) -> Result<Filter> {
         let first = self.operand(connective, after)?;
         if !self.connective(connective)? {
@@ -168,10 +178,10 @@ impl Parser<'_> {
         }
     }
 
-    /// Reads the connective if it comes next; otherwise stays where it is.
+    /// Consumes the connective if it comes next; otherwise does not advance.
     fn connective(&mut self, connective: Connective) -> Result<bool> {
         let before = self.position;
-        let separated = self.blanks();
+        let separated = self.skip_spaces();
         let token = self.token();
         let word = connective.word();
         if !token.eq_ignore_ascii_case(word) {
@@ -179,19 +189,19 @@ impl Parser<'_> {
             return Ok(false);
         }
         if !separated && !self.is_tolerant() {
-            return Err(self.defect(self.position, format!("expected a blank before `{word}`")));
+            return Err(self.defect(self.position, format!("expected a space before `{word}`")));
         }
         self.position += token.len();
         let end = self.position;
-        if !self.blanks() && !self.is_tolerant() && self.peek().is_some() {
-            return Err(self.defect(end, format!("expected a blank after `{word}`")));
+        if !self.skip_spaces() && !self.is_tolerant() && self.peek().is_some() {
+            return Err(self.defect(end, format!("expected a space after `{word}`")));
         }
         Ok(true)
     }
 
-    /// A group, a negated group, a filter on elements or a test of one attribute.
+    /// Parses a group, a negated group, a filter on elements or a test of one attribute.
     fn term(&mut self, after: &str) -> Result<Filter> {
-        self.blanks();
+        self.skip_spaces();
         if self.peek() == Some('(') {
             return self.group();
         }
@@ -202,7 +212,7 @@ impl Parser<'_> {
         }
         if is("not") {
             self.position += token.len();
-            self.blanks();
+            self.skip_spaces();
             if self.peek() != Some('(') {
                 return Err(self.expected("`(` after `not`"));
             }
@@ -223,7 +233,7 @@ impl Parser<'_> {
         self.enter()?;
         self.eat('(');
         let filter = self.filter(" after `(`")?;
-        self.blanks();
+        self.skip_spaces();
         if !self.eat(')') {
             return Err(self.expected("`and`, `or` or `)`"));
         }
@@ -264,7 +274,7 @@ impl Parser<'_> {
         self.eat('[');
         self.in_element = true;
         let filter = self.filter(" after `[`")?;
-        self.blanks();
+        self.skip_spaces();
         if !self.eat(']') {
             return Err(self.expected("`and`, `or` or `]`"));
         }
@@ -273,9 +283,9 @@ impl Parser<'_> {
         Ok(filter)
     }
 
-    /// The operator and the value after the path written `path`.
+    /// Parses the operator and the value after the path written `path`.
     fn test(&mut self, path: &str) -> Result<Test> {
-        self.blanks();
+        self.skip_spaces();
         let token = self.token();
         let lower = token.to_ascii_lowercase();
         if lower == "pr" {
@@ -298,15 +308,15 @@ impl Parser<'_> {
             });
         };
         self.position += token.len();
-        let separated = self.blanks();
+        let separated = self.skip_spaces();
         if !separated && !self.is_tolerant() && self.peek().is_some() {
-            return Err(self.expected(&format!("a blank after `{lower}`")));
+            return Err(self.expected(&format!("a space after `{lower}`")));
         }
         Ok(Test::Compare(op, self.value(&lower)?))
     }
 
     fn end_of_filter(&mut self) -> Result<()> {
-        self.blanks();
+        self.skip_spaces();
         match self.peek() {
             None => Ok(()),
             Some(_) => Err(self.expected("`and`, `or` or the end of the filter")),
@@ -330,7 +340,7 @@ impl Parser<'_> {
     }
 
     fn leading_attr_path(&mut self) -> Result<AttrPath> {
-        self.blanks();
+        self.skip_spaces();
         if self.token().is_empty() {
             return Err(self.expected("an attribute path"));
         }
@@ -338,7 +348,7 @@ impl Parser<'_> {
     }
 
     fn end_of_path(&mut self, path: &PatchPath) -> Result<()> {
-        self.blanks();
+        self.skip_spaces();
         match self.peek() {
             None => Ok(()),
             Some(_) if path.filter.is_none() => Err(self.expected("`[` or the end of the path")),

@@ -3,7 +3,7 @@
 use crate::AttrPath;
 use crate::lexer::{Parser, Result, printable, quote};
 
-/// Where an attribute path stands; a PATCH path may name a whole extension.
+/// The context of an attribute path; a PATCH path may name a whole extension.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PathContext {
     Filter,
@@ -12,7 +12,7 @@ pub(crate) enum PathContext {
 
 impl Parser<'_> {
     /// Reads the attribute path that starts here; the caller has seen that there is a token.
-    pub(crate) fn attr_path(&mut self, place: PathContext) -> Result<AttrPath> {
+    pub(crate) fn attr_path(&mut self, context: PathContext) -> Result<AttrPath> {
         let start = self.position;
         let token = self.token();
         // URNs hold colons and dots (`…:core:2.0:User:name.familyName`), names hold neither.
@@ -41,10 +41,10 @@ impl Parser<'_> {
                 name: name.to_owned(),
                 sub: sub.map(str::to_owned),
             },
-            // A schema's URN may end in what is no attribute name, `2.0` for one.
+            // A schema's URN may end in a segment that is no attribute name, such as `2.0`.
             Err(_)
                 if self.is_tolerant()
-                    && place == PathContext::Path
+                    && context == PathContext::Path
                     && urn.is_some()
                     && is_urn_segment(local) =>
             {

@@ -1,4 +1,4 @@
-//! The canonical text of a tree: lower-case operators, single blanks, no parenthesis that is not needed.
+//! The canonical text of a tree: lower-case operators, single spaces, no redundant parentheses.
 
 use std::fmt::{self, Display, Formatter, Write as _};
 
@@ -96,7 +96,8 @@ impl Display for Value {
             Self::Null => f.write_str("null"),
             Self::Bool(value) => write!(f, "{value}"),
             Self::Integer(value) => write!(f, "{value}"),
-            // Debug keeps the point or the exponent (`1.0`, `1e300`), so that it stays a decimal when read again.
+            // Debug keeps the point or the exponent (`1.0`, `1e300`), so that it stays a decimal
+            // when read again.
             Self::Decimal(value) => write!(f, "{value:?}"),
             Self::String(value) => string(f, value),
         }

@@ -142,7 +142,7 @@ pub async fn look(
 pub fn marks_of(names: &Identifiers) -> Marks {
     let actor = |name: String| format!("jwt:{name}");
     Marks {
-        pieces: names.pieces().into_iter().take(MOST_NAMES).collect(),
+        pieces: names.search_terms().into_iter().take(MOST_NAMES).collect(),
         actors: names
             .subjects()
             .into_iter()
@@ -167,7 +167,7 @@ pub fn known_of(
     id: &ResourceId,
 ) -> Result<Subject, Error> {
     let stored = resources::get(conn, tenant, &rt.name, id)?;
-    let mut names = Identifiers::of(id.as_str());
+    let mut names = Identifiers::new(id.as_str());
     let learn = |names: &mut Identifiers, text: &str| {
         let payload: Map<String, Value> = serde_json::from_str(text).unwrap_or_default();
         names.learn(&payload);

@@ -113,7 +113,7 @@ pub fn apply(
             MemberEdit::Demand(filter) => {
                 if found(tx, group, members_attr, &filter, &options.base_url)?.is_empty() {
                     return Err(ScimError::no_target(
-                        "no member of the group is what the path asks for",
+                        "no member of the group matches the path",
                     )
                     .into());
                 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use scim_core::project::Selection;
 use scim_core::render::{MemberStream, Meta};
-use scim_core::views::{GroupView, MemberView};
+use scim_core::views::{GroupView, MemberView, Related};
 use scim_core::{ResourceType, Version, render};
 use serde_json::Value;
 
@@ -197,7 +197,10 @@ pub fn version(
     // Addresses are no part of a version.
     let groups = groups_shown(conn, tenant, "", rt, std::slice::from_ref(row), selection)?;
     let groups = groups.and_then(|mut groups| groups.remove(row.id.as_str()));
-    Ok(Version::showing(row.version, &groups.unwrap_or_default()))
+    Ok(Version::with_groups(
+        row.version,
+        &groups.unwrap_or_default(),
+    ))
 }
 
 /// What is shown of the resources of a page and is in no document; `None` where it is not shown.
@@ -246,10 +249,13 @@ fn resource(
     selection: &Selection,
 ) -> Resource {
     let location = location(base_url, rt, &row.id);
-    let version = Version::showing(row.version, groups.as_deref().unwrap_or_default());
+    let version = Version::with_groups(row.version, groups.as_deref().unwrap_or_default());
     let meta = meta(rt, row, &location, version);
-    let (members, groups) = (members.as_deref(), groups.as_deref());
-    let body = render::render(rt, &row.doc, &meta, members, groups, selection);
+    let related = Related {
+        members: members.as_deref(),
+        groups: groups.as_deref(),
+    };
+    let body = render::render(rt, &row.doc, &meta, related, selection);
     let body = ResourceText::Whole(body);
     Resource {
         location,
@@ -317,7 +323,7 @@ impl<'a> Lookup<'a> {
         // Addresses are no part of a version.
         let view = |row: &GroupRow| group_view("", row.clone());
         let groups: Vec<_> = found.groups.iter().map(view).collect();
-        Version::showing(found.row.version, &groups)
+        Version::with_groups(found.row.version, &groups)
     }
 
     pub fn render(&self, base_url: &str, found: ResourceView) -> Resource {

@@ -105,7 +105,7 @@ impl Writer {
     fn append_differences(&self, tx: &mut Tx<'_>, differences: Vec<diff::AttrChange>) {
         let (flips, rest): (Vec<_>, Vec<_>) = differences
             .into_iter()
-            .map(|change| secrets::hide(&self.rt, change))
+            .map(|change| secrets::strip_change(&self.rt, change))
             .partition(is_flip);
         for flip in flips {
             let kind = if flip.after == Some(Value::Bool(true)) {

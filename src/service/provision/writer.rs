@@ -86,7 +86,7 @@ impl Writer {
     pub fn append(&self, tx: &mut Tx<'_>, kind: ChangeKind, payload: String) {
         let payload = match kind {
             // Their payload is the document.
-            ChangeKind::Created | ChangeKind::Deleted => secrets::without(&self.rt, payload),
+            ChangeKind::Created | ChangeKind::Deleted => secrets::strip_document(&self.rt, payload),
             _ => payload,
         };
         tx.append(Change {

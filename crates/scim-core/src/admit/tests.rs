@@ -33,7 +33,7 @@ fn admit_user(body: &Value) -> Result<Admitted, ScimError> {
     admit(&user(), &body, Compatibility::Tolerant)
 }
 
-/// Checks a user's document; rows leave out `schemas` and `userName` where they are as usual.
+/// Checks a user's document; rows leave out `schemas` and `userName` if they have the usual values.
 #[track_caller]
 fn check(body: Value, expected: Value) {
     let document = admit_user(&body).unwrap().document;
@@ -402,7 +402,7 @@ fn lists() {
             {"value": "a", "type": "home"},
         ]}),
     );
-    // Okta maps two phones of one type, told apart by `primary`.
+    // Okta maps two phones of one type, distinguished by `primary`.
     let phones = json!({"phoneNumbers": [
         {"value": "+1", "type": "work", "primary": true},
         {"value": "+2", "type": "work", "primary": false},
@@ -494,7 +494,7 @@ fn texts_that_cannot_be_stored() {
     ] {
         check_invalid(body, "longer than 2000 bytes");
     }
-    // What counts is the folded text; where no index is, length is free.
+    // The length of the folded text counts; without an index, length is not limited.
     check_invalid(json!({"displayName": "\u{130}".repeat(800)}), "longer");
     check(
         json!({"title": long, "displayName": "e".repeat(2_000)}),

@@ -2,14 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-/// Parts operations into units in the order in which to run them. `waits_for` has the operations that each waits for.
+/// Splits operations into units in the order in which to run them. `waits_for` has the operations
+/// that each waits for.
 ///
-/// A unit is run after all that it waits for, and otherwise as early as it stands in the request: an operation that
-/// refers to a later one is put off, nothing is brought forward. Operations that wait for one another in a circle
-/// make one unit, in the order of the request.
+/// A unit runs after all that it waits for, and otherwise in the order of the request: an operation
+/// that refers to a later one is put off, nothing is brought forward. Operations that wait for one
+/// another in a circle make one unit, in the order of the request.
 pub fn units(waits_for: &[BTreeSet<usize>]) -> Vec<Vec<usize>> {
-    let circles = circles(waits_for);
-    let unit_of: HashMap<usize, usize> = circles
+    let cycles = cycles(waits_for);
+    let unit_of: HashMap<usize, usize> = cycles
         .iter()
         .enumerate()
         .flat_map(|(unit, operations)| operations.iter().map(move |operation| (*operation, unit)))
@@ -29,15 +30,15 @@ pub fn units(waits_for: &[BTreeSet<usize>]) -> Vec<Vec<usize>> {
             }
         }
     }
-    let first = |unit: usize| circles.get(unit).and_then(|all| all.first().copied());
+    let first = |unit: usize| cycles.get(unit).and_then(|all| all.first().copied());
     let mut ready: BTreeSet<(Option<usize>, usize)> = open
         .iter()
         .filter(|(_, others)| others.is_empty())
         .map(|(unit, _)| (first(*unit), *unit))
         .collect();
-    let mut order = Vec::with_capacity(circles.len());
+    let mut order = Vec::with_capacity(cycles.len());
     while let Some((_, unit)) = ready.pop_first() {
-        order.extend(circles.get(unit).cloned());
+        order.extend(cycles.get(unit).cloned());
         for later in waiting.remove(&unit).unwrap_or_default() {
             if let Some(others) = open.get_mut(&later) {
                 others.remove(&unit);
@@ -50,7 +51,7 @@ pub fn units(waits_for: &[BTreeSet<usize>]) -> Vec<Vec<usize>> {
     order
 }
 
-/// What Tarjan's search knows of an operation.
+/// The state of an operation in Tarjan's search.
 struct Node {
     number: usize,
     /// The least number that is known to be reachable from here, among those still open.
@@ -58,10 +59,12 @@ struct Node {
     open: bool,
 }
 
-/// The strongly connected components, each sorted. Without recursion: the depth is the client's to choose.
-fn circles(waits_for: &[BTreeSet<usize>]) -> Vec<Vec<usize>> {
+/// Returns the strongly connected components, each sorted, without recursion: the client chooses
+/// the depth.
+fn cycles(waits_for: &[BTreeSet<usize>]) -> Vec<Vec<usize>> {
     let mut nodes: HashMap<usize, Node> = HashMap::new();
-    let (mut stack, mut circles) = (Vec::new(), Vec::new());
+    let mut stack = Vec::new();
+    let mut cycles = Vec::new();
     let none = BTreeSet::new();
     let next_of = |operation: usize| waits_for.get(operation).unwrap_or(&none).iter();
     for root in 0..waits_for.len() {
@@ -92,13 +95,13 @@ fn circles(waits_for: &[BTreeSet<usize>]) -> Vec<Vec<usize>> {
                         lower(&mut nodes, *parent, low);
                     }
                     if number == low {
-                        circles.push(close(operation, &mut nodes, &mut stack));
+                        cycles.push(close(operation, &mut nodes, &mut stack));
                     }
                 }
             }
         }
     }
-    circles
+    cycles
 }
 
 fn enter(operation: usize, nodes: &mut HashMap<usize, Node>, stack: &mut Vec<usize>) {
@@ -154,7 +157,7 @@ mod tests {
     fn orders() {
         check(&[], &[]);
         check(&[&[], &[], &[]], &[&[0], &[1], &[2]]);
-        // What waits is put off; the others keep their places.
+        // An operation that waits is put off; the others keep their order.
         check(&[&[2], &[], &[]], &[&[1], &[2], &[0]]);
         check(&[&[1], &[2], &[]], &[&[2], &[1], &[0]]);
         check(&[&[3], &[0], &[], &[]], &[&[2], &[3], &[0], &[1]]);
@@ -168,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_chain_and_many_circles_take_no_time() {
+    fn a_long_chain_and_many_cycles_are_fast() {
         let count = 100_000;
         let chain: Vec<BTreeSet<usize>> = (0..count)
             .map(|n| (n + 1 < count).then_some(n + 1).into_iter().collect())

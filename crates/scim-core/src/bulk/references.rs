@@ -1,27 +1,31 @@
-//! `bulkId:x` in the data of an operation: where it stands for an id, it becomes the id.
+//! Replaces `bulkId:x` by the id in the data of an operation.
 //!
-//! A literal text stays a text: only what the schema says to be a reference is looked at (RFC 7644 section 3.7.2).
+//! A literal text stays a text: only attributes that the schema declares as references are resolved
+//! (RFC 7644 section 3.7.2).
 
 use std::collections::{BTreeSet, HashMap};
 
 use serde_json::{Map, Value};
 
-use super::PREFIX;
 use crate::ScimError;
 use crate::registry::ResourceType;
 use crate::schema::{Attribute, Mutability, Type};
 
-/// What a `bulkId` stands for.
+/// The prefix of the `bulkId` of another operation where an id is expected.
+pub const PREFIX: &str = "bulkId:";
+
+/// The resource that a `bulkId` refers to.
 #[derive(Debug, Clone)]
 pub struct KnownResource {
     /// The number of the operation that creates it.
     pub operation: usize,
+    /// The id of the resource.
     pub id: String,
     /// The address of the resource to be.
     pub location: String,
 }
 
-/// Resolves the references of one operation and notes them.
+/// Resolves the references of one operation and records them.
 #[derive(Debug)]
 pub struct References<'k> {
     known: &'k HashMap<String, KnownResource>,
@@ -31,6 +35,7 @@ pub struct References<'k> {
 }
 
 impl<'k> References<'k> {
+    /// Starts the resolution for one operation; `known` has the resources by `bulkId`.
     pub fn new(known: &'k HashMap<String, KnownResource>) -> Self {
         Self {
             known,
@@ -39,14 +44,15 @@ impl<'k> References<'k> {
         }
     }
 
-    /// Puts ids in the place of references in the body of a POST or PUT.
+    /// Replaces references by ids in the body of a POST or PUT.
     pub fn resolve_resource(&mut self, rt: &ResourceType, body: &mut Value) {
         if let Value::Object(members) = body {
             self.attributes(rt, None, members);
         }
     }
 
-    /// The same in the operations of a PATCH: in values, and in the filters of paths.
+    /// Replaces references by ids in the operations of a PATCH: in values, and in the filters of
+    /// paths.
     pub fn resolve_patch(&mut self, rt: &ResourceType, body: &mut Value) {
         let operations = body
             .as_object_mut()
@@ -74,7 +80,7 @@ impl<'k> References<'k> {
         }
     }
 
-    /// The id that a `bulkId` stands for.
+    /// Returns the id of the resource that the `bulkId` refers to.
     pub fn id(&mut self, bulk_id: &str) -> Option<String> {
         match self.known.get(bulk_id) {
             Some(known) => {
@@ -88,8 +94,10 @@ impl<'k> References<'k> {
         }
     }
 
+    /// Returns the operations that were referred to.
+    ///
     /// # Errors
-    /// `invalidValue` where something did not resolve.
+    /// `invalidValue` if a `bulkId` did not resolve.
     pub fn finish(self) -> Result<BTreeSet<usize>, ScimError> {
         match self.unknown.first() {
             None => Ok(self.used),
@@ -265,7 +273,8 @@ fn is_reference(rt: &ResourceType, attribute: &Attribute, sub: &Attribute) -> bo
         || (sub.name == "value" && refers(rt, attribute) && sub.mutability != Mutability::ReadOnly)
 }
 
-/// A reference to resources of the service, and not to the world outside (RFC 7643 section 7, `referenceTypes`).
+/// Whether the attribute refers to resources of this server, not to external ones (RFC 7643 section
+/// 7, `referenceTypes`).
 fn names_resources(attribute: &Attribute) -> bool {
     attribute.kind == Type::Reference
         && attribute
@@ -412,7 +421,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nothing_creates_does_not_resolve() {
+    fn unknown_bulk_ids_do_not_resolve() {
         let registry = Registry::standard();
         let known = known();
         let mut references = References::new(&known);

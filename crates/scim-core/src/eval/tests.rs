@@ -5,7 +5,7 @@ use super::*;
 use crate::name::ENTERPRISE_USER;
 use crate::{Compatibility, Registry, filter};
 
-/// Which of the people satisfy the filter, by their first letters.
+/// Returns the first letters of the people who satisfy the filter.
 fn users(text: &str) -> String {
     let people = [
         json!({
@@ -75,8 +75,8 @@ fn check(text: &str, expected: &str) {
     assert_eq!(users(text), expected, "{text}");
 }
 
-// R7643-2.3.7-01, R7643-7-03, R7644-3.4.2.2-20, R7644-3.4.2.2-22, R7644-3.4.2.2-24, R7644-3.4.2.2-35, R7644-5-01,
-// R7644-7.8-01
+// R7643-2.3.7-01, R7643-7-03, R7644-3.4.2.2-20, R7644-3.4.2.2-22, R7644-3.4.2.2-24,
+// R7644-3.4.2.2-35, R7644-5-01, R7644-7.8-01
 #[test]
 fn strings() {
     check(r#"userName eq "åsa@EXAMPLE.com""#, "a");
@@ -121,7 +121,8 @@ fn unassigned() {
     check("active eq false", "b");
 }
 
-// R7643-2.4-02, R7644-3.4.2.2-07, R7644-3.4.2.2-27, R7644-3.4.2.2-28, R7644-3.4.2.2-29, R7644-3.4.2.2-34
+// R7643-2.4-02, R7644-3.4.2.2-07, R7644-3.4.2.2-27, R7644-3.4.2.2-28, R7644-3.4.2.2-29,
+// R7644-3.4.2.2-34
 #[test]
 fn several_values() {
     check(r#"emails co "work.example""#, "ab");

@@ -5,14 +5,37 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::{Edit, ElementEdit, ElementSelection, OnMiss, Patched, SubEdit, ValueEdit};
-use crate::admit::coerce;
-use crate::admit::coerce::{Location, is_primary, set_once};
-use crate::admit::same::{Comparable, ListedValues, pair};
+use super::cost::{copied, values};
+use super::edit::{Edit, ElementEdit, ElementSelection, OnMiss, SubEdit, ValueEdit};
+use crate::coerce;
+use crate::coerce::{Location, is_primary, set_once};
 use crate::document::{arrange_complex, into_object};
+use crate::equality::{Comparable, ListedValues, pair};
 use crate::eval::element_matches;
 use crate::schema::{Attribute, Mutability};
 use crate::{Document, ScimError};
+
+/// A document after a PATCH.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Patched {
+    /// The document after all edits.
+    pub document: Document,
+    /// The password to set, in clear; `Some(None)` clears it, `None` leaves it.
+    pub password: Option<Option<String>>,
+    /// As [`Patch::ignored`](super::Patch::ignored), for names that only the document shows to be
+    /// unknown.
+    pub ignored: Vec<String>,
+}
+
+impl Patched {
+    pub(super) fn of(document: Document) -> Self {
+        Self {
+            document,
+            password: None,
+            ignored: Vec::new(),
+        }
+    }
+}
 
 impl Edit {
     pub(super) fn apply(&self, patched: &mut Patched) -> Result<(), ScimError> {
@@ -30,7 +53,8 @@ impl Edit {
                 Ok(())
             }
             Self::Attribute { path, change } => {
-                let (attribute, at) = (&path.attribute, Location::root(path.key()));
+                let attribute = &path.attribute;
+                let at = Location::root(path.key());
                 let container = path.container.as_deref();
                 patched
                     .document
@@ -47,7 +71,7 @@ impl Edit {
         }
     }
 
-    /// The number of values that the edit looks at.
+    /// Returns the number of values that the edit has to visit.
     pub(super) fn steps(&self, document: &Document) -> usize {
         match self {
             Self::Attribute { path, change } => {
@@ -62,36 +86,6 @@ impl Edit {
             Self::Undeclared(edit) => edit.steps(document),
             Self::CheckId(_) | Self::Password(_) | Self::Clear(_) => 1,
         }
-    }
-}
-
-/// The cost of copying a value into each element that a filter finds: without a bound, a small
-/// request could make a resource that fills the memory.
-pub(super) fn copied(value: &Value) -> usize {
-    const BYTES_A_STEP: usize = 64;
-    fn bytes(value: &Value) -> usize {
-        match value {
-            Value::Null | Value::Bool(_) | Value::Number(_) => 1,
-            Value::String(text) => text.len(),
-            Value::Array(elements) => elements.iter().map(bytes).sum(),
-            Value::Object(members) => members
-                .iter()
-                .map(|(name, value)| name.len().saturating_add(bytes(value)))
-                .sum(),
-        }
-    }
-    bytes(value).div_euclid(BYTES_A_STEP)
-}
-
-/// The number of values of an attribute, those of its sub-attributes included.
-pub(super) fn values(value: Option<&Value>) -> usize {
-    match value {
-        Some(Value::Array(elements)) => elements.iter().map(|one| values(Some(one))).sum(),
-        Some(Value::Object(members)) => members
-            .values()
-            .map(|member| member.as_array().map_or(0, Vec::len))
-            .fold(1, usize::saturating_add),
-        _ => 1,
     }
 }
 
@@ -161,7 +155,7 @@ impl ValueEdit {
         Ok((!elements.is_empty()).then_some(Value::Array(elements)))
     }
 
-    /// The most listed objects that each value may be compared with.
+    /// Returns the most listed objects that each value may have to be compared with.
     fn depth(&self, attribute: &Attribute) -> usize {
         match self {
             Self::RemoveListed(listed) => ListedValues::of(attribute, listed).depth(),
@@ -182,7 +176,7 @@ impl ValueEdit {
         }
     }
 
-    /// The cost of copying the values of the change into each element.
+    /// Returns the cost of copying the values of the change into each element.
     fn copied(&self) -> usize {
         let of_parts = |parts: &[SubEdit]| -> usize {
             let values = parts.iter().filter_map(|(_, change)| change.value());
@@ -199,7 +193,7 @@ impl ValueEdit {
         }
     }
 
-    /// Whether the change needs something to be there.
+    /// Whether the change needs an existing value.
     fn needs_target(&self) -> bool {
         match self {
             Self::Set(_) | Self::Append(_) | Self::Elements(_) => true,
@@ -250,7 +244,7 @@ fn each(
     let (sub, change) = part;
     let mut all = vec![true; elements.len()];
     if let ValueEdit::Where(selection) = change {
-        // The elements whose list has such a value; an element without one is no fault.
+        // Selects the elements whose list has such a value; an element without one is no error.
         for (hit, element) in all.iter_mut().zip(elements.iter()) {
             let list = element.get(&sub.name).and_then(Value::as_array);
             *hit = list.is_some_and(|list| selection.matches(list).contains(&true));
@@ -300,47 +294,22 @@ fn apply_step(
 }
 
 fn no_match(at: &Location) -> ScimError {
-    ScimError::no_target(format!("no value of {at} is what the path asks for"))
+    ScimError::no_target(format!("no value of {at} matches the path"))
 }
 
-/// Appends what is not there yet. An element with the `value` and `type` of one that is there adds to that one
-/// (RFC 7643 section 2.4: the same pair should not stand twice).
+/// Appends the values that are not present yet. An element with the `value` and `type` of an
+/// existing one is merged into that one (RFC 7643 section 2.4: a pair should not occur twice).
 fn append(
     attribute: &Attribute,
     elements: &mut Vec<Value>,
     new: &[Value],
     at: &Location,
 ) -> Result<(), ScimError> {
-    enum AppendTarget {
-        Known,
-        Beside(usize),
-        New,
-    }
-    let spots: Vec<AppendTarget> = {
-        let known: HashSet<Comparable> = elements
-            .iter()
-            .map(|element| Comparable::of(attribute, element))
-            .collect();
-        let mut pairs = HashMap::with_capacity(elements.len());
-        for (index, element) in elements.iter().enumerate() {
-            if let Some(pair) = pair(attribute, element) {
-                pairs.entry(pair).or_insert(index);
-            }
-        }
-        let spot = |element: &Value| {
-            let beside = pair(attribute, element).and_then(|pair| pairs.get(&pair));
-            match beside {
-                _ if known.contains(&Comparable::of(attribute, element)) => AppendTarget::Known,
-                Some(index) => AppendTarget::Beside(*index),
-                None => AppendTarget::New,
-            }
-        };
-        new.iter().map(spot).collect()
-    };
+    let targets = append_targets(attribute, elements, new);
     let mut primary = None;
     let mut added = AddedValues::new();
-    for (value, spot) in new.iter().zip(spots) {
-        let index = match spot {
+    for (value, target) in new.iter().zip(targets) {
+        let index = match target {
             AppendTarget::Known => continue,
             AppendTarget::New => {
                 elements.push(value.clone());
@@ -373,6 +342,37 @@ fn append(
     }
     coerce::dedupe(attribute, elements);
     Ok(())
+}
+
+/// The element that an appended value goes to.
+enum AppendTarget {
+    /// An equal element is there.
+    Known,
+    /// The element at this index has the same `value` and `type`.
+    Beside(usize),
+    New,
+}
+
+fn append_targets(attribute: &Attribute, elements: &[Value], new: &[Value]) -> Vec<AppendTarget> {
+    let known: HashSet<Comparable> = elements
+        .iter()
+        .map(|element| Comparable::of(attribute, element))
+        .collect();
+    let mut pairs = HashMap::with_capacity(elements.len());
+    for (index, element) in elements.iter().enumerate() {
+        if let Some(pair) = pair(attribute, element) {
+            pairs.entry(pair).or_insert(index);
+        }
+    }
+    let target = |element: &Value| {
+        let beside = pair(attribute, element).and_then(|pair| pairs.get(&pair));
+        match beside {
+            _ if known.contains(&Comparable::of(attribute, element)) => AppendTarget::Known,
+            Some(index) => AppendTarget::Beside(*index),
+            None => AppendTarget::New,
+        }
+    };
+    new.iter().map(target).collect()
 }
 
 /// The values to append to lists in elements, by the index of the element and that of the

@@ -1,35 +1,37 @@
-//! Operations on `Group.members`, which become edits of rows.
+//! Reads operations on `Group.members`, which become edits of rows.
 //!
-//! Never "read the list, compute, write it all": other requests change the same group at the same time.
-
-use std::collections::HashSet;
+//! Nothing here reads the list, computes and writes it all: other requests change the same group at
+//! the same time.
 
 use scim_filter_parser as syntax;
 use serde_json::{Map, Value};
 
-use super::{Action, Op, Reader, refuse};
-use crate::admit::coerce;
-use crate::admit::coerce::Location;
+use super::operation::{Action, Op, named};
+use super::reader::Reader;
+use super::refuse;
+use crate::coerce;
+use crate::coerce::Location;
 use crate::filter::Operand;
 use crate::members::Member;
 use crate::{Filter, MemberEdit, ResourceType, ScimError, members};
 
-/// The whole list: `path: "members"`, or `members` in the value of an operation without path.
+/// Reads an operation on the whole list: `path: "members"`, or `members` in the value of an
+/// operation without path.
 pub(super) fn whole(action: Action, reader: &mut Reader) -> Result<(), ScimError> {
     let at = Location::root("members");
     let edit = match (action.op, action.value) {
         (Op::Add, Some(value)) => MemberEdit::Add(members::parse(value, &at)?),
         (Op::Replace, Some(value)) => MemberEdit::Replace(members::parse(value, &at)?),
         (Op::Remove, None | Some(Value::Null)) => MemberEdit::RemoveAll,
-        // Entra lists whom to remove; to read that as "remove all" would empty the group.
+        // Entra lists the members to remove; to read that as "remove all" would empty the group.
         (Op::Remove, Some(value)) => MemberEdit::Remove(listed(value, &at)?),
         (Op::Add | Op::Replace, None) => return Err(refuse::no_value("members")),
     };
-    reader.members(edit);
+    reader.push_member_edit(edit);
     Ok(())
 }
 
-/// `members[filter]`. `filter` is the resolved form of `syntax`.
+/// Reads an operation on `members[filter]`. `filter` is the resolved form of `syntax`.
 pub(super) fn filtered(
     rt: &ResourceType,
     action: Action,
@@ -39,7 +41,7 @@ pub(super) fn filtered(
 ) -> Result<(), ScimError> {
     let Action { op, value } = action;
     if reader.is_strict() && op != Op::Remove {
-        return strictly(action, syntax, filter, reader);
+        return filtered_strict(action, syntax, filter, reader);
     }
     let ids = ids(syntax);
     let edit = match (op, value, ids) {
@@ -59,20 +61,22 @@ pub(super) fn filtered(
             MemberEdit::RemoveWhere(filter)
         }
         (Op::Add, Some(Value::Null), _) => return Ok(()),
-        (Op::Add | Op::Replace, Some(value), Some(ids)) => MemberEdit::Add(same(value, &ids)?),
+        (Op::Add | Op::Replace, Some(value), Some(ids)) => {
+            MemberEdit::Add(filtered_by_id(value, &ids)?)
+        }
         (Op::Add | Op::Replace, Some(_), None) => return Err(refuse::immutable()),
         (Op::Add | Op::Replace, None, _) => return Err(refuse::no_value("members")),
     };
-    reader.members(edit);
+    reader.push_member_edit(edit);
     Ok(())
 }
 
-/// Null and `""`: the filter alone says whom to remove.
+/// Null and `""`: the filter alone selects the members to remove.
 fn is_blank(value: &Value) -> bool {
     value.is_null() || value.as_str() == Some("")
 }
 
-/// The members that the filter finds, as far as they are listed.
+/// Narrows the filter to the members that are listed.
 fn narrowed(rt: &ResourceType, filter: Filter, listed: Vec<String>) -> Filter {
     let Some(value) = rt.attr_by_key("members.value") else {
         return filter;
@@ -85,9 +89,10 @@ fn narrowed(rt: &ResourceType, filter: Filter, listed: Vec<String>) -> Filter {
     Filter::And(vec![filter, Filter::Or(is_listed.collect())])
 }
 
-/// `add` and `replace` on `members[filter]` as the RFC has them. A member's sub-attributes are
-/// immutable, so a value cannot change those that the filter finds; null unassigns them.
-fn strictly(
+/// Reads `add` and `replace` on `members[filter]` as the RFC defines them. A member's
+/// sub-attributes are immutable, so a value cannot change those that the filter finds; null
+/// unassigns them.
+fn filtered_strict(
     action: Action,
     syntax: &syntax::Filter,
     filter: Filter,
@@ -95,21 +100,21 @@ fn strictly(
 ) -> Result<(), ScimError> {
     match (action.op, action.value) {
         (Op::Replace, Some(Value::Null)) => {
-            reader.members(MemberEdit::Demand(filter.clone()));
-            reader.members(MemberEdit::RemoveWhere(filter));
+            reader.push_member_edit(MemberEdit::Demand(filter.clone()));
+            reader.push_member_edit(MemberEdit::RemoveWhere(filter));
             Ok(())
         }
         (Op::Add, Some(Value::Null)) => Ok(()),
         (_, None) => Err(refuse::no_value("members")),
         (_, Some(Value::Object(members))) if says_nothing_new(members, syntax) => {
-            reader.members(MemberEdit::Demand(filter));
+            reader.push_member_edit(MemberEdit::Demand(filter));
             Ok(())
         }
         (_, Some(_)) => Err(refuse::immutable()),
     }
 }
 
-/// Whether an object only says again which member the filter is about.
+/// Whether an object only repeats the id of the member that the filter selects.
 fn says_nothing_new(members: &Map<String, Value>, syntax: &syntax::Filter) -> bool {
     let ids = ids(syntax).unwrap_or_default();
     members.iter().all(|(name, value)| match value {
@@ -119,39 +124,7 @@ fn says_nothing_new(members: &Map<String, Value>, syntax: &syntax::Filter) -> bo
     })
 }
 
-/// Appends an edit, joined with the one before where that means the same: a push of a thousand operations becomes
-/// a few statements.
-pub(super) fn push(edits: &mut Vec<MemberEdit>, edit: MemberEdit) {
-    match (edits.last_mut(), edit) {
-        (_, MemberEdit::Add(new)) if new.is_empty() => {}
-        (_, MemberEdit::Remove(ids)) if ids.is_empty() => {}
-        (Some(MemberEdit::Add(before)), MemberEdit::Add(new)) => before.extend(new),
-        (Some(MemberEdit::Remove(before)), MemberEdit::Remove(new)) => before.extend(new),
-        (_, edit) => edits.push(edit),
-    }
-}
-
-/// Makes the ids of each edit distinct once all have been joined.
-pub(super) fn dedupe(edits: &mut [MemberEdit]) {
-    for edit in edits {
-        match edit {
-            MemberEdit::Add(members) => {
-                let mut seen = HashSet::with_capacity(members.len());
-                members.retain(|member| seen.insert(member.value.clone()));
-            }
-            MemberEdit::Remove(ids) => {
-                let mut seen = HashSet::with_capacity(ids.len());
-                ids.retain(|id| seen.insert(id.clone()));
-            }
-            MemberEdit::RemoveWhere(_)
-            | MemberEdit::RemoveAll
-            | MemberEdit::Demand(_)
-            | MemberEdit::Replace(_) => {}
-        }
-    }
-}
-
-/// The ids that a `remove` lists: member objects, or the ids alone.
+/// Returns the ids that a `remove` lists: member objects, or the ids alone.
 fn listed(value: &Value, at: &Location) -> Result<Vec<String>, ScimError> {
     let elements = match value {
         Value::Array(elements) => elements.as_slice(),
@@ -169,13 +142,13 @@ fn listed(value: &Value, at: &Location) -> Result<Vec<String>, ScimError> {
     Ok(ids)
 }
 
-/// The ids of a filter that is `value eq "x"`, or several of these joined by `or`.
+/// Returns the ids of a filter that is `value eq "x"`, or several of these joined by `or`.
 fn ids(filter: &syntax::Filter) -> Option<Vec<String>> {
     match filter {
-        syntax::Filter::Compare(comparison) => one_id(comparison).map(|id| vec![id]),
+        syntax::Filter::Compare(comparison) => compared_id(comparison).map(|id| vec![id]),
         syntax::Filter::Or(terms) => {
             let id = |term: &syntax::Filter| match term {
-                syntax::Filter::Compare(comparison) => one_id(comparison),
+                syntax::Filter::Compare(comparison) => compared_id(comparison),
                 _ => None,
             };
             terms.iter().map(id).collect()
@@ -184,7 +157,7 @@ fn ids(filter: &syntax::Filter) -> Option<Vec<String>> {
     }
 }
 
-fn one_id(comparison: &syntax::Comparison) -> Option<String> {
+fn compared_id(comparison: &syntax::Comparison) -> Option<String> {
     let path = &comparison.path;
     let is_id = path.urn.is_none() && path.sub.is_none() && path.name.eq_ignore_ascii_case("value");
     match &comparison.value {
@@ -195,8 +168,9 @@ fn one_id(comparison: &syntax::Comparison) -> Option<String> {
     }
 }
 
-/// `add` or `replace` on `members[value eq "x"]`: the value may only say again who that is.
-fn same(value: &Value, ids: &[String]) -> Result<Vec<Member>, ScimError> {
+/// Reads `add` or `replace` on `members[value eq "x"]`: the value may only repeat the id of the
+/// member.
+fn filtered_by_id(value: &Value, ids: &[String]) -> Result<Vec<Member>, ScimError> {
     let object = match value {
         Value::Array(elements) => match elements.as_slice() {
             [Value::Object(object)] => object,
@@ -205,7 +179,7 @@ fn same(value: &Value, ids: &[String]) -> Result<Vec<Member>, ScimError> {
         Value::Object(object) => object,
         _ => return Err(refuse::immutable()),
     };
-    let [given, display] = super::named(object, ["value", "display"])?;
+    let [given, display] = named(object, ["value", "display"])?;
     let at = Location::root("members");
     let given = match given {
         Some(given) => coerce::text(given, &at)?,

@@ -1,17 +1,20 @@
-//! One operation -> edits: what it names, and in which of the many forms clients use.
+//! Resolves one operation to edits: determines what it names, in any of the forms that clients use.
 
 use scim_filter_parser::{self as syntax, PatchPath};
 use serde_json::{Map, Value};
 
+use super::edit::Edit;
+use super::operation::{Action, Op, distinct, named};
+use super::reader::{Reader, Source};
 use super::refuse::shortened;
 use super::undeclared::{self, Near, UndeclaredEdit};
-use super::{Action, Edit, Op, Reader, Source, edit, refuse};
-use crate::admit::coerce::Location;
-use crate::admit::strict::ReadOnly;
-use crate::admit::{coerce, strict};
+use super::{attribute, refuse};
+use crate::coerce::Location;
 use crate::registry::{AttrRef, Extension, Referent, ResourceType};
 use crate::schema::{Attribute, Mutability};
+use crate::strict::ReadOnly;
 use crate::{Compatibility, ScimError, registry};
+use crate::{coerce, strict};
 
 pub(super) fn operation(
     rt: &ResourceType,
@@ -24,7 +27,7 @@ pub(super) fn operation(
             coerce::kind_of(operation)
         )));
     };
-    let [op, path, value] = super::named(operation, ["op", "path", "value"])?;
+    let [op, path, value] = named(operation, ["op", "path", "value"])?;
     let op = read_op(op, reader.compatibility)?;
     match path {
         None | Some(Value::Null) => without_path(rt, op, value, reader),
@@ -63,8 +66,8 @@ fn without_path(
     reader: &mut Reader,
 ) -> Result<(), ScimError> {
     match (op, value) {
-        // RFC 7644 section 3.5.2.2 wants a path, but a list of values says as plainly what to
-        // remove.
+        // RFC 7644 section 3.5.2.2 demands a path, but a list of values says just as plainly what
+        // to remove.
         (Op::Remove, Some(Value::Object(attributes)))
             if !reader.is_strict() && lists_values(rt, attributes) =>
         {
@@ -94,14 +97,15 @@ fn lists_values(rt: &ResourceType, attributes: &Map<String, Value>) -> bool {
     !attributes.is_empty() && attributes.iter().all(lists)
 }
 
-/// The core attributes in the value of an operation without path, and what clients put beside them.
+/// Reads the core attributes in the value of an operation without path, and what clients put beside
+/// them.
 fn core(
     rt: &ResourceType,
     op: Op,
     attributes: &Map<String, Value>,
     reader: &mut Reader,
 ) -> Result<(), ScimError> {
-    super::distinct(attributes.keys().map(String::as_str))?;
+    distinct(attributes.keys().map(String::as_str))?;
     for (name, value) in attributes {
         let common = || registry::common().attribute(name);
         match rt.schema.attribute(name).or_else(common) {
@@ -131,7 +135,7 @@ fn known(
                 Value::String(id) => id.clone(),
                 _ => return Err(refuse::read_only("id")),
             };
-            reader.edit(Edit::CheckId(id));
+            reader.push_edit(Edit::CheckId(id));
             Ok(())
         }
         // RFC 7643 section 3.1: what a client says of `meta` is ignored.
@@ -149,7 +153,7 @@ fn known(
     }
 }
 
-/// An attribute that is named in a value.
+/// Reads an attribute that is named in a value.
 fn attribute_named(
     rt: &ResourceType,
     op: Op,
@@ -161,16 +165,22 @@ fn attribute_named(
         op,
         value: Some(value),
     };
-    edit::attribute(rt, path, edit::Selected::in_value(path), action, reader)
+    attribute::read(
+        rt,
+        path,
+        attribute::Selected::in_value(path),
+        action,
+        reader,
+    )
 }
 
 fn is_read_only(path: &AttrRef) -> bool {
     [path.attribute.mutability, path.leaf().mutability].contains(&Mutability::ReadOnly)
 }
 
-/// A name in a value without path that is no core attribute: an extension, or for a tolerant tenant
-/// a path (Entra writes `name.givenName` and `emails[type eq "work"].value`), or one that no schema
-/// defines and that is ignored as in a create.
+/// Reads a name in a value without path that is no core attribute: an extension, or for a tolerant
+/// tenant a path (Entra writes `name.givenName` and `emails[type eq "work"].value`), or a name that
+/// no schema defines, which is ignored as in a create.
 pub(super) fn other(
     rt: &ResourceType,
     op: Op,
@@ -190,7 +200,7 @@ pub(super) fn other(
     match (rt.referent(name), coerce::only(value)) {
         (Referent::Core, Value::Object(attributes)) => core(rt, op, attributes, reader),
         (Referent::Attribute(path), _) if is_read_only(&path) => Ok(()),
-        // Which of the elements is meant, a body cannot say.
+        // A body cannot say which of the elements is meant.
         (Referent::Attribute(path), _)
             if path.sub.is_some()
                 && path.attribute.multi_valued
@@ -201,11 +211,11 @@ pub(super) fn other(
         }
         (Referent::Attribute(path), _) => attribute_named(rt, op, &path, value, reader),
         (Referent::NearMiss(_), _) if value.is_object() => {
-            of_undeclared(op, name, value, None, reader)
+            undeclared_name(op, name, value, None, reader)
         }
-        (Referent::NearMiss(_), _) => of_undeclared(op, name, value, Some(Near::Ignore), reader),
+        (Referent::NearMiss(_), _) => undeclared_name(op, name, value, Some(Near::Ignore), reader),
         (Referent::Undeclared, _) if is_addressable(name, value) => {
-            of_undeclared(op, name, value, None, reader)
+            undeclared_name(op, name, value, None, reader)
         }
         (
             Referent::Core | Referent::Extension(_) | Referent::Undefined | Referent::Undeclared,
@@ -224,8 +234,8 @@ fn is_addressable(name: &str, value: &Value) -> bool {
     value.is_object() || value.is_null() || owner.contains(':')
 }
 
-/// The URN of an undeclared extension, or an attribute under it, as a name in a value.
-fn of_undeclared(
+/// Reads the URN of an undeclared extension, or an attribute under it, as a name in a value.
+fn undeclared_name(
     op: Op,
     name: &str,
     value: &Value,
@@ -239,11 +249,11 @@ fn of_undeclared(
     if reader.source == Source::Body && value.is_object() {
         edit = edit.of_container();
     }
-    reader.edit(Edit::Undeclared(edit));
+    reader.push_edit(Edit::Undeclared(edit));
     Ok(())
 }
 
-/// A name with a filter, as in `emails[type eq "work"].value`.
+/// Reads a name with a filter, as in `emails[type eq "work"].value`.
 fn bracketed(
     rt: &ResourceType,
     op: Op,
@@ -258,7 +268,7 @@ fn bracketed(
             with_path(rt, op, name, Some(value), reader)
         }
         _ if reader.source == Source::Operation => {
-            // What is no path at all is a mistake of the client's.
+            // Text that is no path at all is a mistake of the client's.
             parse_path(name, reader.compatibility)?;
             reader.ignore(name);
             Ok(())
@@ -270,7 +280,7 @@ fn bracketed(
     }
 }
 
-/// A whole extension: its URN as path, or as name in a value without path.
+/// Reads an operation on a whole extension: its URN as path, or as name in a value without path.
 fn extension(
     rt: &ResourceType,
     op: Op,
@@ -280,16 +290,10 @@ fn extension(
 ) -> Result<(), ScimError> {
     let urn = extension.schema.id.as_str();
     if reader.is_strict() {
-        match (op, value) {
-            (Op::Remove, value) => refuse::no_value_to_remove(value, urn)?,
-            (_, None) => {}
-            (_, Some(value)) => {
-                strict::extension(extension, value, ReadOnly::Refuse, &Location::root(urn))?;
-            }
-        }
+        check_extension_strict(op, extension, value)?;
     }
     let value = match value {
-        // A list of one stands for its element.
+        // A list of one is read as its element.
         Some(Value::Array(elements)) if !reader.is_strict() => match elements.as_slice() {
             [one @ Value::Object(_)] => Some(one),
             _ => value,
@@ -300,7 +304,7 @@ fn extension(
         (Op::Remove, None | Some(Value::Null)) => clear(extension, reader),
         (_, None) => Err(refuse::no_value(urn)),
         (_, Some(Value::Object(members))) => {
-            super::distinct(members.keys().map(String::as_str))?;
+            distinct(members.keys().map(String::as_str))?;
             for (name, value) in members {
                 let full_name = format!("{urn}:{name}");
                 match rt.attr_by_key(&full_name) {
@@ -323,13 +327,28 @@ fn extension(
     }
 }
 
+fn check_extension_strict(
+    op: Op,
+    extension: &Extension,
+    value: Option<&Value>,
+) -> Result<(), ScimError> {
+    let urn = extension.schema.id.as_str();
+    match (op, value) {
+        (Op::Remove, value) => refuse::no_value_to_remove(value, urn),
+        (_, None) => Ok(()),
+        (_, Some(value)) => {
+            strict::extension(extension, value, ReadOnly::Refuse, &Location::root(urn))
+        }
+    }
+}
+
 fn clear(extension: &Extension, reader: &mut Reader) -> Result<(), ScimError> {
     let urn = extension.schema.id.as_str();
     let attributes = &extension.schema.attributes;
     if extension.required || attributes.iter().any(|a| a.required) {
         return Err(refuse::required(urn));
     }
-    reader.edit(Edit::Clear(urn.to_owned()));
+    reader.push_edit(Edit::Clear(urn.to_owned()));
     Ok(())
 }
 
@@ -346,13 +365,8 @@ fn with_path(
     if rt.is_core(text) && !reader.is_strict() {
         return without_path(rt, op, value, reader);
     }
-    let corrected = match reader.compatibility {
-        Compatibility::Tolerant => rt.with_colon(text.trim_start()),
-        Compatibility::Strict => None,
-    };
     let given = text;
-    let text = corrected.as_deref().unwrap_or(given);
-    let path = parse_path(text, reader.compatibility)?;
+    let path = parse_corrected(rt, text, reader.compatibility)?;
     let attr = syntax::AttrPath {
         sub: None,
         ..path.attr.clone()
@@ -374,21 +388,35 @@ fn with_path(
         },
         None => None,
     };
-    // `home.rooms[value eq "r0"]` chooses among the values of the sub-attribute.
+    // The filter of `home.rooms[value eq "r0"]` chooses among the values of the sub-attribute.
     let chooses_values = path.attr.sub.is_some() && path.filter.is_some();
     if chooses_values && path.sub.is_some() {
         return undefined(rt, given, reader);
     }
-    let selected = edit::Selected {
+    let selected = attribute::Selected {
         filter: path.filter.as_ref(),
         sub,
         chooses_values,
         is_named_in_value: false,
     };
-    edit::attribute(rt, &attribute, selected, action, reader)
+    attribute::read(rt, &attribute, selected, action, reader)
 }
 
-/// A push may list many members in one filter, so a path may be longer than a filter in a query.
+/// Parses a path. A tolerant tenant's may have a dot in place of the colon after a known URN.
+fn parse_corrected(
+    rt: &ResourceType,
+    text: &str,
+    compatibility: Compatibility,
+) -> Result<PatchPath, ScimError> {
+    let corrected = match compatibility {
+        Compatibility::Tolerant => rt.with_colon(text.trim_start()),
+        Compatibility::Strict => None,
+    };
+    parse_path(corrected.as_deref().unwrap_or(text), compatibility)
+}
+
+/// Parses a path. A push may list many members in one filter, so a path may be longer than a filter
+/// in a query.
 fn parse_path(text: &str, compatibility: Compatibility) -> Result<PatchPath, ScimError> {
     let options = syntax::Options {
         dialect: compatibility.syntax(),
@@ -407,7 +435,7 @@ fn path_fault(text: &str, error: &syntax::ParseError) -> ScimError {
     }
 }
 
-/// A path whose attribute the type does not have.
+/// Reads an operation with a path whose attribute the type does not have.
 fn unknown_path(
     rt: &ResourceType,
     text: &str,
@@ -440,11 +468,12 @@ fn unknown_path(
     if let Some(filter) = path.filter {
         edit = edit.select(&path.attr, &filter, path.sub, reader.compatibility)?;
     }
-    reader.edit(Edit::Undeclared(edit));
+    reader.push_edit(Edit::Undeclared(edit));
     Ok(())
 }
 
-/// An operation on what no schema defines. One that is left out does not stop the others.
+/// Reads an operation on an attribute that no schema defines. One that is left out does not stop
+/// the others.
 fn undefined(rt: &ResourceType, text: &str, reader: &mut Reader) -> Result<(), ScimError> {
     if reader.is_strict() {
         return Err(no_such(rt, text));
@@ -461,7 +490,8 @@ fn no_such(rt: &ResourceType, text: &str) -> ScimError {
     ))
 }
 
-/// `schemas` follows from what the document holds, so there is nothing to do but to refuse what cannot be.
+/// Reads an operation on `schemas`, which follows from what the document holds: there is nothing to
+/// do but to reject what cannot be.
 fn schemas(
     rt: &ResourceType,
     op: Op,

@@ -1,4 +1,4 @@
-//! What an operation is refused with.
+//! The errors with which operations are rejected.
 
 use serde_json::Value;
 
@@ -22,8 +22,8 @@ pub(super) fn immutable() -> ScimError {
     )
 }
 
-/// RFC 7644 section 3.5.2.2 gives a `remove` no value. To read one as "only these" or to read over it would be a guess, and the
-/// wrong one empties a group.
+/// Rejects the value of a `remove`, which has none in RFC 7644 section 3.5.2.2. To read one as
+/// "only these", or to ignore it, would be a guess, and the wrong one empties a group.
 pub(super) fn no_value_to_remove(value: Option<&Value>, name: &str) -> Result<(), ScimError> {
     match value {
         None | Some(Value::Null) => Ok(()),
@@ -37,14 +37,15 @@ pub(super) fn no_value(name: &str) -> ScimError {
     ScimError::invalid_value(format!("add and replace need a value for {name}"))
 }
 
-/// A URN that is nearly that of a known schema would make an extension that nothing reads.
+/// Rejects a URN that is nearly that of a known schema: it would make an extension that nothing
+/// reads.
 pub(super) fn near_miss(text: &str, known: &str) -> ScimError {
     ScimError::invalid_path(format!(
-        "{text:?} is under no schema of the resource type, but nearly under {known:?}; correct the URN in the attribute mapping"
+        "{text:?} is not under a schema of the resource type; did you mean {known:?}? Correct the URN in the attribute mapping"
     ))
 }
 
-/// The start of a text, so that a detail stays readable.
+/// Returns the start of a text, so that a detail stays readable.
 pub(super) fn shortened(text: &str) -> String {
     const LETTERS: usize = 120;
     let mut start: String = text.chars().take(LETTERS).collect();

@@ -1,12 +1,13 @@
 //! PATCH as tables: document, operations, document.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use proptest::prelude::*;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::*;
 use crate::admit::{admit, replace};
+use crate::message::PATCH_OP;
 use crate::name::ENTERPRISE_USER as EU;
 use crate::registry::Extension;
 use crate::schema::Schema;
@@ -33,7 +34,7 @@ fn patch_op(operations: Value) -> Value {
     json!({"schemas": [PATCH_OP], "Operations": operations})
 }
 
-/// The document with what every row of the tables leaves out.
+/// Completes a document with the attributes that every row of the tables leaves out.
 fn complete(rt: &ResourceType, attributes: &Value) -> Document {
     let mut members = attributes.as_object().unwrap().clone();
     let name = if rt.name == "User" {
@@ -65,7 +66,7 @@ fn check(document: Value, operations: Value, expected: Value) {
         expected.to_string(),
         "{operations}"
     );
-    // What a PATCH makes is what a PUT of it would make.
+    // A PUT of the result of a PATCH changes nothing.
     let body = Value::Object(patched.document.0.clone());
     let mut again = admit(&rt, &body, Compatibility::Tolerant).unwrap().document;
     again.set_id(ID);

@@ -1,4 +1,4 @@
-//! Edits of extensions that no schema describes: their values are kept and compared as they are,
+//! Edits of extensions that no schema describes: their values are stored and compared unchanged,
 //! names are matched ignoring case.
 
 mod names;
@@ -13,12 +13,13 @@ use self::values::{
     MemberEditKind, apply_at, as_list, is_blank, keep_distinct, many_values, merge,
     names_only_lists, remove_listed_members, set_object, single_value, spelled, split_name,
 };
-use super::apply::{copied, values as count_values};
-use super::{Op, refuse};
-use crate::admit::coerce;
-use crate::admit::coerce::{Location, is_nothing, only};
-use crate::admit::same::{Comparable, ListedValues};
+use super::cost::{copied, values as count_values};
+use super::operation::Op;
+use super::refuse;
+use crate::coerce;
+use crate::coerce::{Location, is_nothing, only};
 use crate::document::into_object;
+use crate::equality::{Comparable, ListedValues};
 use crate::eval::element_matches;
 use crate::filter::{literal, resolve_undeclared};
 use crate::registry::AttrRef;
@@ -28,9 +29,9 @@ use crate::{Compatibility, Document, Filter, ScimError};
 #[derive(Debug, Clone)]
 pub(super) struct UndeclaredEdit {
     op: Op,
-    /// The container's URN, or that and an attribute: only the document can tell.
+    /// The container's URN, or that and an attribute: only the document decides which.
     name: String,
-    /// `None` for a remove of all that the name stands for.
+    /// `None` for a remove of everything under the name.
     value: Option<Value>,
     near: Option<Near>,
     chosen: Option<Chosen>,
@@ -38,8 +39,8 @@ pub(super) struct UndeclaredEdit {
     is_container: bool,
 }
 
-/// The fate of a name that is nearly under a known schema, unless the document has an extension of
-/// that name.
+/// The treatment of a name that is nearly under a known schema, unless the document has an
+/// extension of that name.
 #[derive(Debug, Clone)]
 pub(super) enum Near {
     /// `invalidPath` that names this URN.
@@ -88,7 +89,7 @@ impl UndeclaredEdit {
         })
     }
 
-    /// The edit of a whole extension, as the body of a create or replace has it.
+    /// Turns this into the edit of a whole extension, as the body of a create or replace has it.
     pub(super) fn of_container(self) -> Self {
         Self {
             is_container: true,
@@ -123,7 +124,7 @@ impl UndeclaredEdit {
         &self.name
     }
 
-    /// The number of values that the edit looks at.
+    /// Returns the number of values that the edit has to visit.
     pub(super) fn steps(&self, document: &Document) -> usize {
         let (urn, path) = self.split(document);
         let Some(container) = spelled(&document.0, urn).and_then(|urn| document.0.get(urn)) else {
@@ -155,7 +156,7 @@ impl UndeclaredEdit {
             .saturating_add(names)
     }
 
-    /// Whether the edit was applied; else its name is nearly that of a known schema, and the
+    /// Applies the edit. Returns false if its name is nearly that of a known schema, and the
     /// document has no extension of that name.
     pub(super) fn apply(&self, document: &mut Document) -> Result<bool, ScimError> {
         let (urn, path) = self.split(document);
@@ -167,7 +168,7 @@ impl UndeclaredEdit {
         }
         let says_nothing = self.value.as_ref().is_some_and(coerce::is_empty);
         let Some(urn) = own.or_else(|| (!says_nothing).then(|| urn.to_owned())) else {
-            // `"urn:acme:x": ""` is no value of an extension `urn:acme`.
+            // `"urn:acme:x": ""` gives no value to an extension `urn:acme`.
             return Ok(true);
         };
         let mut container = into_object(document.0.get_mut(&urn).map(Value::take));
@@ -183,8 +184,8 @@ impl UndeclaredEdit {
         Ok(true)
     }
 
-    /// The URN and the attribute. A container that exists decides; an object is meant for a
-    /// container of its own.
+    /// Splits the name into the URN and the attribute. An existing container decides; an object is
+    /// meant for a container of its own.
     fn split(&self, document: &Document) -> (&str, Option<&str>) {
         let whole = (self.name.as_str(), None);
         let Some((urn, path)) = self.name.rsplit_once(':') else {
@@ -210,8 +211,8 @@ impl UndeclaredEdit {
         }
     }
 
-    /// The same where the client wrote a dot in place of the last colon after the URN of an
-    /// extension that the document has: `urn:acme:x.list`.
+    /// Does the same as [`Self::split`] if the client wrote a dot in place of the last colon after
+    /// the URN of an extension that the document has: `urn:acme:x.list`.
     fn split_at_dot(&self, document: &Document) -> Option<(&str, &str)> {
         let (owner, local) = self.name.rsplit_once(':')?;
         let has = |urn: &str| spelled(&document.0, urn).is_some();
@@ -231,7 +232,7 @@ impl UndeclaredEdit {
             .and_then(|(urn, path)| Some((urn, path.strip_prefix('.')?)))
     }
 
-    fn deed<'v>(&self, value: Option<&'v Value>) -> MemberEditKind<'v> {
+    fn change<'v>(&self, value: Option<&'v Value>) -> MemberEditKind<'v> {
         static NULL: Value = Value::Null;
         match self.op {
             Op::Remove => MemberEditKind::Remove(value),
@@ -264,7 +265,7 @@ impl UndeclaredEdit {
         path: &str,
     ) -> Result<(), ScimError> {
         match &self.chosen {
-            None => apply_at(container, path, self.deed(self.value.as_ref()))?,
+            None => apply_at(container, path, self.change(self.value.as_ref()))?,
             Some(chosen) => {
                 let (name, sub) = split_name(container, path);
                 match sub {
@@ -276,8 +277,8 @@ impl UndeclaredEdit {
         Ok(())
     }
 
-    /// The elements that the filter finds of a list inside a member, or inside each value of a
-    /// member.
+    /// Edits the elements that the filter finds of a list inside a member, or inside each value of
+    /// a member.
     fn on_inner(
         &self,
         chosen: &Chosen,
@@ -304,7 +305,7 @@ impl UndeclaredEdit {
                     return Ok(());
                 }
                 Err(ScimError::no_target(format!(
-                    "no value of {} is what the path asks for",
+                    "no value of {} matches the path",
                     self.name
                 )))
             }
@@ -323,7 +324,7 @@ impl UndeclaredEdit {
         }
     }
 
-    /// The elements of one list that the filter finds.
+    /// Edits the elements of one list that the filter finds.
     fn on_chosen(
         &self,
         chosen: &Chosen,
@@ -346,7 +347,7 @@ impl UndeclaredEdit {
             let element = chosen.described(self.value.as_ref());
             let refused = || {
                 ScimError::no_target(format!(
-                    "no value of {} is what the path asks for",
+                    "no value of {} matches the path",
                     self.name
                 ))
             };
@@ -380,7 +381,7 @@ impl UndeclaredEdit {
             let stays = match sub {
                 _ if !hit => true,
                 Some(sub) if element.is_object() => self.change_member(&mut element, sub)?,
-                // An element that is no object has no members but its own `value`.
+                // An element that is no object has no member but its own `value`.
                 Some(sub) if !sub.eq_ignore_ascii_case("value") => true,
                 _ => self.change_element(&mut element, &listed, &mut added)?,
             };
@@ -394,16 +395,16 @@ impl UndeclaredEdit {
         Ok(())
     }
 
-    /// Changes a member of an element; whether anything is left of the element.
+    /// Changes a member of an element; returns whether anything is left of the element.
     fn change_member(&self, element: &mut Value, sub: &str) -> Result<bool, ScimError> {
         let Some(members) = element.as_object_mut() else {
             return Ok(true);
         };
-        apply_at(members, sub, self.deed(self.value.as_ref()))?;
+        apply_at(members, sub, self.change(self.value.as_ref()))?;
         Ok(!members.is_empty())
     }
 
-    /// Changes an element that the filter finds; whether it stays.
+    /// Changes an element that the filter finds; returns whether it stays.
     fn change_element(
         &self,
         element: &mut Value,
@@ -446,7 +447,7 @@ impl Chosen {
         elements.any(|element| element_matches(&self.filter, &self.path, element))
     }
 
-    /// The element that the filter and the value describe together, where they do not contradict
+    /// Returns the element that the filter and the value describe together, unless they contradict
     /// each other.
     fn described(&self, value: Option<&Value>) -> Option<Value> {
         let mut members = self.terms.clone()?;
@@ -484,7 +485,7 @@ impl Chosen {
     }
 }
 
-/// The members that a filter of `eq` terms joined by `and` fixes.
+/// Returns the members that a filter of `eq` terms joined by `and` fixes.
 fn eq_terms(filter: &syntax::Filter) -> Option<Map<String, Value>> {
     match filter {
         syntax::Filter::Compare(comparison) if comparison.op == syntax::CompareOp::Eq => {

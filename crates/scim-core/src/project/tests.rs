@@ -34,7 +34,7 @@ fn check_with(attributes: &str, excluded: &str, expected: Value) {
     );
 }
 
-/// What is shown besides `schemas` and `id`.
+/// Checks the attributes that are shown besides `schemas` and `id`.
 fn check(attributes: &str, mut expected: Value) {
     expected["schemas"] = json!(["s"]);
     expected["id"] = json!("1");

@@ -1,28 +1,17 @@
-//! Roles and entitlements as Okta's governance reads them: types of their own, which users name in `roles` and
-//! `entitlements`.
+//! Roles and entitlements as Okta's governance reads them: types of their own, which users name in
+//! `roles` and `entitlements`.
 //!
-//! Where no such type is declared, both attributes hold whatever a client writes.
+//! If no such type is declared, both attributes hold whatever a client writes.
 
 use std::collections::BTreeMap;
 
-use super::{Blueprint, ResourceType};
+use super::assignable::Assignable;
+use super::blueprint::Blueprint;
+use super::resource_type::ResourceType;
 use crate::name;
 
-/// Okta takes descriptions of so many characters.
-pub const MAX_DESCRIPTION: usize = 1_000;
-
-/// An attribute of users, and what its values name.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Assignable {
-    /// `roles` or `entitlements`.
-    pub attribute: &'static str,
-    /// The resource types that a value may be of.
-    pub types: Vec<String>,
-    /// Whether a value says its type too.
-    pub tells_type: bool,
-}
-
-/// What of the blueprints users can be given; the paths that find who has it are indexed.
+/// Returns the attributes by which users refer to declared types; the paths that find their holders
+/// are indexed.
 pub(super) fn declared(blueprints: &mut [Blueprint]) -> Vec<Assignable> {
     let mut types: BTreeMap<&'static str, Vec<String>> = BTreeMap::new();
     for blueprint in blueprints.iter() {
@@ -51,7 +40,7 @@ pub(super) fn declared(blueprints: &mut [Blueprint]) -> Vec<Assignable> {
     assignable.collect()
 }
 
-/// Tells each side of the other.
+/// Links users and the types that they refer to, in both directions.
 pub(super) fn link(types: &mut [ResourceType], assignable: Vec<Assignable>) {
     let user = types.iter().position(|rt| rt.schema.id == name::USER);
     let Some(user) = user.and_then(|index| types.get_mut(index)) else {

@@ -14,6 +14,7 @@ use crate::schema::{Attribute, Mutability, Returned, Type, Uniqueness};
 #[derive(Debug, Clone)]
 pub struct AttrRef(Arc<AttrPath>);
 
+/// The parts of an [`AttrRef`].
 #[derive(Debug)]
 pub struct AttrPath {
     /// Canonical text: `userName`, `emails.value`, `meta.created`,
@@ -21,7 +22,9 @@ pub struct AttrPath {
     pub key: String,
     /// The extension's URN, where the attribute lives in an extension's container.
     pub container: Option<Arc<str>>,
+    /// The top-level attribute.
     pub attribute: Arc<Attribute>,
+    /// The sub-attribute, if the path names one.
     pub sub: Option<Arc<Attribute>>,
     /// Whether no schema declares the attribute: see [`AttrRef::undeclared`].
     pub is_undeclared: bool,
@@ -52,8 +55,8 @@ impl AttrRef {
         }))
     }
 
-    /// Returns the path of the member `name` in one value of this undeclared attribute, as it can
-    /// stand inside brackets: `type` in `urn:acme:x:list[type eq "t"]`.
+    /// Returns the path of the member `name` in one value of this undeclared attribute, as it may
+    /// occur inside brackets: `type` in `urn:acme:x:list[type eq "t"]`.
     pub fn undeclared_member(&self, name: &str, kind: Type) -> Self {
         let mut attribute = Arc::clone(&self.attribute);
         if self.sub.is_none() {
@@ -68,11 +71,12 @@ impl AttrRef {
         }))
     }
 
+    /// Returns the canonical text of the path.
     pub fn key(&self) -> &str {
         &self.0.key
     }
 
-    /// The attribute that holds the value: the sub-attribute where the path names one.
+    /// Returns the attribute that holds the value: the sub-attribute if the path names one.
     pub fn leaf(&self) -> &Attribute {
         self.0.sub.as_deref().unwrap_or(&self.0.attribute)
     }
@@ -84,7 +88,7 @@ impl AttrRef {
     }
 
     /// Whether the path leads to lists inside the elements of a list: `places.tags`, where both
-    /// have several values. The position of such a value does not tell which element it belongs to.
+    /// have several values. The position of such a value does not show which element it belongs to.
     pub fn is_list_in_list(&self) -> bool {
         self.attribute.multi_valued && self.sub.as_ref().is_some_and(|sub| sub.multi_valued)
     }
@@ -106,7 +110,8 @@ impl AttrRef {
             && self.attribute.name == other.attribute.name
     }
 
-    /// A text value of this path as it is compared and indexed: as it is where case counts, else folded.
+    /// Returns a text value of this path in the form in which it is compared and indexed: unchanged
+    /// if case counts, otherwise folded.
     ///
     /// Operands of filters, rows of the index and stored values must all go through here.
     pub fn comparable<'t>(&self, text: &'t str) -> Cow<'t, str> {

@@ -3,46 +3,47 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::assignments::Assignable;
+use super::access::ClientAccess;
+use super::assignable::Assignable;
 use super::attr::{AttrRef, paths};
-use super::blueprint::ClientAccess;
-use super::standard::common;
+use super::common::common;
+use super::extension::Extension;
 use crate::name;
 use crate::schema::{Attribute, Mutability, Returned, Schema, Type, Uniqueness};
 
 /// One resource type: `User` at `/Users`.
 #[derive(Debug)]
 pub struct ResourceType {
-    /// Also `meta.resourceType` and the value of the `resource_type` column.
+    /// The name: also `meta.resourceType`.
     pub name: String,
     /// With the slash: `/Users`.
     pub endpoint: String,
+    /// A description for people.
     pub description: String,
+    /// The core schema.
     pub schema: Arc<Schema>,
+    /// The schema extensions.
     pub extensions: Vec<Extension>,
-    /// The paths that have rows in the store's `attributes` table.
+    /// The paths that a database indexes.
     pub indexed: Vec<AttrRef>,
     /// Whether clients may write resources of this type.
     pub access: ClientAccess,
-    /// Of users: the attributes whose values name resources of other types.
+    /// The attributes whose values name resources of other types; of users only.
     pub assignable: Vec<Assignable>,
-    /// Of roles and entitlements: where users name them.
+    /// The path at which users name this resource; of roles and entitlements only.
     pub assigned_at: Option<AttrRef>,
     returned_whole: bool,
     secrets: bool,
     on_request: bool,
-    /// By key in lower case and by key as it is; core keys also with the URN.
+    /// By key in lower case and by key as spelled; core keys also with the URN.
     lookup: HashMap<String, AttrRef>,
 }
 
-#[derive(Debug, Clone)]
-pub struct Extension {
-    pub schema: Arc<Schema>,
-    pub required: bool,
-}
-
 impl ResourceType {
-    /// Checks what a schema file can get wrong; the message is for the operator. Nothing is indexed yet.
+    /// Checks and builds a resource type. No path is indexed yet.
+    ///
+    /// # Errors
+    /// Returns a message for the operator if a schema file breaks RFC 7643 or clashes with another.
     pub fn new(
         name: &str,
         endpoint: &str,
@@ -51,41 +52,9 @@ impl ResourceType {
         extensions: Vec<Extension>,
     ) -> Result<Self, String> {
         let blame = |reason: String| format!("resource type {name:?}: {reason}");
-        if !name::is_attribute_name(name) {
-            return Err(blame(
-                "the name may hold letters and digits only".to_owned(),
-            ));
-        }
-        if !endpoint
-            .strip_prefix('/')
-            .is_some_and(name::is_attribute_name)
-        {
-            return Err(blame(format!(
-                "the endpoint {endpoint:?} must be one path segment, such as \"/Users\""
-            )));
-        }
-        schema.check().map_err(blame)?;
-        for attribute in &schema.attributes {
-            if common().attribute(&attribute.name).is_some() {
-                return Err(blame(format!(
-                    "attribute {:?} is one that every resource has",
-                    attribute.name
-                )));
-            }
-        }
-        for attribute in &schema.attributes {
-            check_shape(name, attribute).map_err(blame)?;
-        }
-        let mut urns = HashSet::from([schema.id.to_ascii_lowercase()]);
-        for extension in &extensions {
-            extension.schema.check().map_err(blame)?;
-            if !urns.insert(extension.schema.id.to_ascii_lowercase()) {
-                return Err(blame(format!(
-                    "schema {:?} is there twice",
-                    extension.schema.id
-                )));
-            }
-        }
+        check_names(name, endpoint).map_err(blame)?;
+        check_core(name, &schema).map_err(blame)?;
+        check_extensions(&schema, &extensions).map_err(blame)?;
         let lookup = lookup(&schema, &extensions).map_err(blame)?;
         // Documents hold no password, so that one attribute does not count.
         let returned_whole = lookup.values().all(|path| {
@@ -115,8 +84,11 @@ impl ResourceType {
         })
     }
 
-    /// Marks the paths that get rows in the store's index, in place of those marked before. A unique attribute
-    /// always has them.
+    /// Marks the paths that a database indexes, in place of those marked before. A unique attribute
+    /// is always indexed.
+    ///
+    /// # Errors
+    /// Returns a message for the operator if a path does not exist or cannot be indexed.
     pub fn index(mut self, keys: &[&str]) -> Result<Self, String> {
         let unique = self.unique();
         let indexed: Result<Vec<AttrRef>, String> = keys
@@ -143,7 +115,8 @@ impl ResourceType {
         Ok(self)
     }
 
-    /// The paths whose values no two resources may share, but for those that have a column of their own.
+    /// Returns the paths whose values no two resources may share, except those that have a column
+    /// of their own.
     fn unique(&self) -> Vec<AttrRef> {
         let mut unique: Vec<AttrRef> = self
             .lookup
@@ -157,7 +130,7 @@ impl ResourceType {
         unique
     }
 
-    /// Whether the attribute is the password that the service keeps as a hash, outside of documents.
+    /// Whether the attribute is the password, which is kept outside of documents.
     pub fn is_password(&self, container: Option<&str>, attribute: &Attribute) -> bool {
         container.is_none()
             && attribute.name == "password"
@@ -166,17 +139,17 @@ impl ResourceType {
             && !attribute.multi_valued
     }
 
-    /// Whether some attribute is returned only to those who ask for it.
+    /// Whether some attribute is returned only on request.
     pub fn has_returned_on_request(&self) -> bool {
         self.on_request
     }
 
-    /// Whether documents hold values that must never leave the service.
+    /// Whether documents hold values that are never returned.
     pub fn has_secrets(&self) -> bool {
         self.secrets
     }
 
-    /// Resolves a path as a client wrote it, whatever its letter case; the core URN may be left out.
+    /// Resolves a parsed path, ignoring letter case; the core URN may be left out.
     ///
     /// An extension's URN alone is not an attribute: see [`Self::extension`].
     pub fn attr(&self, path: &scim_filter_parser::AttrPath) -> Option<AttrRef> {
@@ -194,27 +167,27 @@ impl ResourceType {
         self.find(key).cloned()
     }
 
-    /// As [`Self::attr_by_key`], only to look at.
+    /// As [`Self::attr_by_key`], without a clone.
     pub fn find(&self, key: &str) -> Option<&AttrRef> {
         let found = self.lookup.get(key);
         // Most clients spell names as the schema does.
         found.or_else(|| self.lookup.get(&key.to_ascii_lowercase()))
     }
 
-    /// The extension with this URN, whatever its letter case.
+    /// Returns the extension with this URN, ignoring letter case.
     pub fn extension(&self, urn: &str) -> Option<&Extension> {
         self.extensions
             .iter()
             .find(|extension| extension.schema.id.eq_ignore_ascii_case(urn))
     }
 
-    /// Whether `urn` is the core schema's, whatever its letter case.
+    /// Whether `urn` is the core schema's, ignoring letter case.
     pub fn is_core(&self, urn: &str) -> bool {
         self.schema.id.eq_ignore_ascii_case(urn)
     }
 
-    /// Whether this top-level attribute is kept as rows of the store, never within a document:
-    /// `Group.members` and the derived `User.groups`.
+    /// Whether this top-level attribute is stored as rows, never within a document: `Group.members`
+    /// and the derived `User.groups`.
     pub fn is_relational(&self, name: &str) -> bool {
         let attribute = match self.name.as_str() {
             "User" => "groups",
@@ -224,19 +197,57 @@ impl ResourceType {
         attribute.eq_ignore_ascii_case(name)
     }
 
-    /// Whether a client that asks for nothing in particular gets whole documents: no attribute is
-    /// returned on request only, or never.
+    /// Whether a request without a selection gets whole documents: no attribute is returned on
+    /// request only, or never.
     pub fn is_returned_whole(&self) -> bool {
         self.returned_whole
     }
 
-    /// The core schema, then the extensions.
+    /// Returns the core schema, then the extensions.
     pub fn schemas(&self) -> impl Iterator<Item = &Arc<Schema>> {
         std::iter::once(&self.schema).chain(self.extensions.iter().map(|e| &e.schema))
     }
 }
 
-/// The attributes that the service keeps in columns of their own must be what it takes them for.
+fn check_names(name: &str, endpoint: &str) -> Result<(), String> {
+    if !name::is_attribute_name(name) {
+        return Err("the name may hold letters and digits only".to_owned());
+    }
+    let segment = endpoint.strip_prefix('/');
+    if !segment.is_some_and(name::is_attribute_name) {
+        return Err(format!(
+            "the endpoint {endpoint:?} must be one path segment, such as \"/Users\""
+        ));
+    }
+    Ok(())
+}
+
+fn check_core(name: &str, schema: &Schema) -> Result<(), String> {
+    schema.check()?;
+    for attribute in &schema.attributes {
+        if common().attribute(&attribute.name).is_some() {
+            return Err(format!(
+                "attribute {:?} is one that every resource has",
+                attribute.name
+            ));
+        }
+    }
+    let mut attributes = schema.attributes.iter();
+    attributes.try_for_each(|attribute| check_shape(name, attribute))
+}
+
+fn check_extensions(schema: &Schema, extensions: &[Extension]) -> Result<(), String> {
+    let mut urns = HashSet::from([schema.id.to_ascii_lowercase()]);
+    for extension in extensions {
+        extension.schema.check()?;
+        if !urns.insert(extension.schema.id.to_ascii_lowercase()) {
+            return Err(format!("schema {:?} is there twice", extension.schema.id));
+        }
+    }
+    Ok(())
+}
+
+/// Checks the attributes that have columns of their own: they must have the type of the column.
 fn check_shape(name: &str, attribute: &Attribute) -> Result<(), String> {
     let single = |kind| attribute.kind == kind && !attribute.multi_valued;
     let (fits, due) = match attribute.name.to_ascii_lowercase().as_str() {

@@ -1,14 +1,16 @@
-//! The names of attributes as clients spell them: with or without a URN, with a dot in the place of
-//! the last colon, or with a URN that is nearly a known one.
+//! The names of attributes as clients spell them: with or without a URN, with a dot in place of the
+//! last colon, or with a URN that is nearly a known one.
 //!
-//! Knows schemas, not documents. Names with brackets are the business of the parser.
+//! Knows schemas, not documents. Names with brackets are parsed elsewhere.
 
 use super::attr::AttrRef;
-use super::resource_type::{Extension, ResourceType};
+use super::extension::Extension;
+use super::resource_type::ResourceType;
 
 /// The meaning of a name without brackets.
 #[derive(Debug)]
 pub enum Referent<'a> {
+    /// A declared attribute or sub-attribute.
     Attribute(AttrRef),
     /// The core schema's URN alone.
     Core,
@@ -27,7 +29,7 @@ pub enum Referent<'a> {
 const CORE: &str = "urn:ietf:params:scim:schemas:core:";
 
 impl ResourceType {
-    /// Reads a name as tolerant tenants' clients write it.
+    /// Resolves a name as tolerant tenants' clients write it.
     pub fn referent(&self, name: &str) -> Referent<'_> {
         if let Some(path) = self.attr_by_key(name) {
             return Referent::Attribute(path);
@@ -55,8 +57,8 @@ impl ResourceType {
         }
     }
 
-    /// The path with a colon between a known URN and the attribute, where the client wrote a dot:
-    /// `urn:..:2.0:User.department`.
+    /// Returns the path with a colon between a known URN and the attribute, if the client wrote a
+    /// dot: `urn:..:2.0:User.department`.
     pub fn with_colon(&self, path: &str) -> Option<String> {
         self.schemas().find_map(|schema| {
             let attribute = after_urn(path, &schema.id)?.strip_prefix('.')?;

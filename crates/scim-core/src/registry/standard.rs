@@ -2,24 +2,20 @@
 
 use std::sync::{Arc, LazyLock};
 
-use super::{Blueprint, ClientAccess, Extension};
+use super::access::ClientAccess;
+use super::blueprint::Blueprint;
+use super::common::built_in;
+use super::extension::Extension;
 use crate::schema::Schema;
 
-/// The attributes that every resource has (RFC 7643 section 3.1). Not a schema of its own to clients.
-pub fn common() -> &'static Schema {
-    &COMMON
-}
-
-static COMMON: LazyLock<Schema> = LazyLock::new(|| built_in(include_str!("../schema/common.json")));
-
-/// The schemas of the resources that describe this service.
+/// Returns the schemas of the discovery resources.
 pub(super) fn discovery() -> &'static [Arc<Schema>] {
     &*DISCOVERY
 }
 
 static DISCOVERY: LazyLock<[Arc<Schema>; 3]> = LazyLock::new(|| {
-    // Read without the checks: the schema of schemas nests complex attributes, the one exception that
-    // RFC 7643 section 7 makes.
+    // Read without the checks: the schema of schemas nests complex attributes, the one exception
+    // that RFC 7643 section 7 makes.
     [
         include_str!("../schema/service_provider_config.json"),
         include_str!("../schema/resource_type.json"),
@@ -28,15 +24,8 @@ static DISCOVERY: LazyLock<[Arc<Schema>; 3]> = LazyLock::new(|| {
     .map(|text| Arc::new(built_in(text)))
 });
 
-#[expect(clippy::panic, reason = "the files are compiled in; a test reads them")]
-fn built_in(text: &str) -> Schema {
-    match serde_json::from_str(text) {
-        Ok(schema) => schema,
-        Err(error) => panic!("a built-in schema: {error}"),
-    }
-}
-
-/// A schema that a resource type can name by its URN, whatever the letter case: those of Okta's governance.
+/// Returns a schema that a resource type can name by its URN, ignoring letter case: those of Okta's
+/// governance.
 pub fn known_schema(urn: &str) -> Option<Arc<Schema>> {
     KNOWN
         .iter()
@@ -52,8 +41,18 @@ static KNOWN: LazyLock<[Arc<Schema>; 2]> = LazyLock::new(|| {
     .map(|text| Arc::new(built_in(text)))
 });
 
-/// The types that are always there, as operators extend them: User with the enterprise extension, and Group.
-pub(super) fn blueprints() -> Result<Vec<Blueprint>, String> {
+impl Blueprint {
+    /// Returns the types that are always there, as operators extend them: User with the enterprise
+    /// extension (RFC 7643 section 4.3), and Group.
+    ///
+    /// # Errors
+    /// None but those that a test of the compiled-in files would find.
+    pub fn standard() -> Result<Vec<Self>, String> {
+        blueprints()
+    }
+}
+
+fn blueprints() -> Result<Vec<Blueprint>, String> {
     let parse = |text| Schema::parse(text).map(Arc::new);
     let enterprise = Extension {
         schema: parse(include_str!("../schema/enterprise_user.json"))?,

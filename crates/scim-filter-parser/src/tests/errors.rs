@@ -1,4 +1,4 @@
-//! Where a text is refused, how it is called, and what the message says.
+//! The position, kind and message of each error.
 
 use super::{check_error, filter, path, strict, tolerant};
 use crate::ErrorKind::{ElementSyntax, Syntax, UnknownOperator};
@@ -430,9 +430,9 @@ fn what_only_the_tolerant_dialect_reads() {
         22,
         "a filter cannot name a sub-attribute after `]`; put the test inside the brackets",
     );
-    strict_filter("(a pr)and b pr", 6, "expected a blank before `and`");
-    strict_filter("a pr or(b pr)", 7, "expected a blank after `or`");
-    strict_filter("a eq\"x\"", 4, "expected a blank after `eq`, found `\"`");
+    strict_filter("(a pr)and b pr", 6, "expected a space before `and`");
+    strict_filter("a pr or(b pr)", 7, "expected a space after `or`");
+    strict_filter("a eq\"x\"", 4, "expected a space after `eq`, found `\"`");
     strict_filter("a\tpr", 1, "expected an operator after `a`, found `\\t`");
 }
 

@@ -131,8 +131,8 @@ fn patch_path() -> impl Strategy<Value = PatchPath> {
     })
 }
 
-/// Texts that are nearly filters: pieces of the grammar in any order.
-fn pieces() -> impl Strategy<Value = String> {
+/// Texts that are nearly filters: tokens of the grammar in any order.
+fn tokens() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         proptest::sample::select(vec![
             "a",
@@ -189,7 +189,7 @@ fn pieces() -> impl Strategy<Value = String> {
     })
 }
 
-/// Whatever the text is, it is refused at a place inside it, or its canonical text means the same.
+/// Any text is rejected with a position inside it, or its canonical text means the same.
 fn survives(text: &str) {
     for dialect in [Dialect::Strict, Dialect::Tolerant] {
         let options = roomy(dialect);
@@ -259,7 +259,7 @@ proptest! {
     }
 
     #[test]
-    fn any_row_of_pieces_is_survived(text in pieces()) {
+    fn any_row_of_pieces_is_survived(text in tokens()) {
         survives(&text);
     }
 

@@ -1,4 +1,4 @@
-//! What a strict tenant refuses, and what a tolerant one makes of the same body.
+//! Bodies that a strict tenant rejects, and the result of the same body for a tolerant one.
 
 use super::*;
 
@@ -129,7 +129,8 @@ fn types() {
     }
 }
 
-// R7643-2.1-01, R7643-2.3.8-02, R7643-2.5-01, R7643-3-03, R7643-3-06, R7644-3.3-02, R7643-3.3-02, R7643-4.3-02
+// R7643-2.1-01, R7643-2.3.8-02, R7643-2.5-01, R7643-3-03, R7643-3-06, R7644-3.3-02, R7643-3.3-02,
+// R7643-4.3-02
 #[test]
 fn what_is_no_fault() {
     check_same(json!({}));

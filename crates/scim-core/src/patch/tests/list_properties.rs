@@ -103,7 +103,7 @@ fn place() -> impl Strategy<Value = Place> {
     ])
 }
 
-/// Takes empty lists away, which are as good as none.
+/// Removes empty lists, which mean the same as none.
 fn prune(value: &mut Value) {
     match value {
         Value::Object(members) => {

@@ -8,7 +8,8 @@ use super::*;
 fn add_appends_to_a_list_in_a_complex_value() {
     let before = home(json!(["r0", "r1"]));
     let after = || home(json!(["r0", "r1", "r2"]));
-    let (path, whole) = (format!("{HOME}:home.rooms"), format!("{HOME}:home"));
+    let path = format!("{HOME}:home.rooms");
+    let whole = format!("{HOME}:home");
     check_everywhere(&before, operation("add", &path, json!(["r2"])), after());
     check_everywhere(
         &before,
@@ -91,7 +92,7 @@ fn lists_in_the_elements_of_a_list() {
         json!({"op": "remove", "path": format!("{HOME}:places[tags eq \"y\"]")}),
         json!({HOME: {"places": [before[HOME]["places"][1]]}}),
     );
-    // What the filter does not find is created, its list as a list.
+    // An element that the filter does not find is created, its list as a list.
     check_tolerant(
         &json!({}),
         operation(
@@ -383,7 +384,7 @@ fn removing_lists_of_what_has_one_value() {
     );
 }
 
-/// An `add` of nothing leaves a list as it is, however nothing is written.
+/// An `add` of nothing changes no list, however the client writes nothing.
 // R7644-3.5.2.1-05
 #[test]
 fn adding_nothing() {

@@ -2,8 +2,7 @@
 
 use super::*;
 
-/// A name that a tolerant tenant leaves out of a value is logged, like what it leaves out of a
-/// body.
+/// A name that a tolerant tenant drops from a value is logged, like one dropped from a body.
 #[test]
 fn names_that_no_schema_defines_are_noted() {
     let rt = resident();
@@ -122,7 +121,7 @@ fn a_body_is_read_like_a_value_without_path() {
         let mut admitted = admit(&rt, &created, Compatibility::Tolerant).unwrap();
         admitted.document.set_id(ID);
         let mut value = body.clone();
-        // Without elements there is none whose part could be added.
+        // Without elements no sub-attribute can be added.
         value.as_object_mut().unwrap().shift_remove("emails.value");
         let operations = json!([{"op": "add", "value": value}]);
         let document = patched(&rt, &json!({}), &operations, Compatibility::Tolerant).unwrap();

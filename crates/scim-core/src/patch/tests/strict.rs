@@ -1,4 +1,4 @@
-//! What a strict tenant's PATCH refuses, and what a tolerant one makes of the same operations.
+//! PATCHes that a strict tenant rejects, and the result of the same operations for a tolerant one.
 
 use super::*;
 use crate::name::{GROUP, USER};
@@ -173,7 +173,8 @@ fn values() {
     check_neither(json!({}), one("replace", "name", json!("Ada")), INVALID);
 }
 
-// R7644-3.5.2.1-05, R7644-3.5.2.1-10, R7644-3.5.2.3-02, R7644-3.5.2.3-04, R7644-3.5.2.3-05, R7644-3.5.2.3-09
+// R7644-3.5.2.1-05, R7644-3.5.2.1-10, R7644-3.5.2.3-02, R7644-3.5.2.3-04, R7644-3.5.2.3-05,
+// R7644-3.5.2.3-09
 #[test]
 fn what_is_no_fault() {
     let one_mail = json!({"value": "a@w.org"});

@@ -1,4 +1,4 @@
-//! Extensions that no schema describes, where only the values tell what is a list.
+//! Extensions that no schema describes, in which only the values show what is a list.
 
 use super::*;
 
@@ -264,7 +264,7 @@ fn lists_of_undeclared_extensions_without_path() {
     );
 }
 
-/// In an undeclared extension, where only the values tell what is a list.
+/// Paths into an undeclared extension, in which only the values show what is a list.
 #[test]
 fn undeclared_values_are_not_lost_to_a_path_into_them() {
     let objects = json!([

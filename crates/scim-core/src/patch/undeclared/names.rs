@@ -1,10 +1,10 @@
-//! The names of undeclared attributes: those that a path can address.
+//! Checks the names of undeclared attributes: a path must be able to address them.
 
 use serde_json::{Map, Value};
 
 use crate::ScimError;
-use crate::admit::coerce::Location;
-use crate::patch::distinct;
+use crate::coerce::Location;
+use crate::patch::operation::distinct;
 use crate::patch::refuse::shortened;
 
 /// Whether a path could address the name: not that of `urn:acme:x:` or `urn:acme:x:a b`.
@@ -18,7 +18,7 @@ pub(in crate::patch) fn is_name(name: &str, value: Option<&Value>) -> bool {
         && (may_be_urn || is_addressable(local))
 }
 
-/// Refuses names of attributes and sub-attributes that no path could ever address.
+/// Rejects names of attributes and sub-attributes that no path could ever address.
 pub(super) fn check_names(value: &Value, at: &Location) -> Result<(), ScimError> {
     let Value::Object(members) = value else {
         return check_sub_names(value, at);
@@ -66,6 +66,6 @@ fn is_addressable(name: &str) -> bool {
 pub(in crate::patch) fn not_addressable(name: &str) -> ScimError {
     let name = shortened(name);
     ScimError::invalid_syntax(format!(
-        "{name:?} is no name of an attribute: no path could address it; correct the attribute mapping"
+        "{name:?} is not a valid attribute name: no path could address it; correct the attribute mapping"
     ))
 }

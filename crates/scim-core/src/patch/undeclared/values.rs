@@ -1,15 +1,15 @@
-//! JSON values that no schema describes: added to, replaced, and taken from, as far as they
-//! themselves tell what is a list.
+//! Adds to, replaces and removes from JSON values that no schema describes, as far as the values
+//! themselves show what is a list.
 
 use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value};
 
-use super::super::Op;
 use crate::ScimError;
-use crate::admit::coerce::is_nothing;
-use crate::admit::same::{Comparable, ListedValues};
+use crate::coerce::is_nothing;
 use crate::document::into_object;
+use crate::equality::{Comparable, ListedValues};
+use crate::patch::operation::Op;
 
 /// An action on a value.
 #[derive(Clone, Copy)]
@@ -19,17 +19,17 @@ pub(super) enum MemberEditKind<'a> {
     Remove(Option<&'a Value>),
 }
 
-/// Applies the deed to a member by its name, or with a dot to a member of that member.
+/// Applies the change to a member by its name, or with a dot to a member of that member.
 ///
 /// # Errors
-/// `invalidPath` where the member has no members to change.
+/// `invalidPath` if the member has no members to change.
 pub(super) fn apply_at(
     members: &mut Map<String, Value>,
     path: &str,
-    deed: MemberEditKind,
+    change: MemberEditKind,
 ) -> Result<(), ScimError> {
     let (name, sub) = split_name(members, path);
-    match (sub, deed) {
+    match (sub, change) {
         (None, MemberEditKind::Put(op, value)) => {
             if put(op, members, &name, value)? {
                 members.shift_remove(&name);
@@ -52,37 +52,37 @@ pub(super) fn apply_at(
                 members.shift_remove(&name);
             }
         }
-        (Some(sub), deed) => apply_inside(members, name, &sub, deed)?,
+        (Some(sub), change) => apply_inside(members, name, &sub, change)?,
     }
     Ok(())
 }
 
-/// Applies the deed to a member of the member with this name, of each of its elements where it is a
-/// list. A value that has no members stays as it is.
+/// Applies the change to a member of the member with this name, of each of its elements if it is a
+/// list. A value that has no members is left unchanged.
 ///
 /// # Errors
-/// `invalidPath` where the member has no members to change.
+/// `invalidPath` if the member has no members to change.
 fn apply_inside(
     members: &mut Map<String, Value>,
     name: String,
     sub: &str,
-    deed: MemberEditKind,
+    change: MemberEditKind,
 ) -> Result<(), ScimError> {
-    let is_gone = match (members.get_mut(&name), deed) {
-        (Some(Value::Object(inner)), deed) => {
-            apply_at(inner, sub, deed)?;
+    let is_gone = match (members.get_mut(&name), change) {
+        (Some(Value::Object(inner)), change) => {
+            apply_at(inner, sub, change)?;
             inner.is_empty()
         }
         (Some(Value::Array(_)), MemberEditKind::Put(Op::Add, _)) => {
             return Err(many_values(&name, sub));
         }
-        (Some(Value::Array(elements)), deed) => {
-            apply_to_each(elements, &name, sub, deed)?;
+        (Some(Value::Array(elements)), change) => {
+            apply_to_each(elements, &name, sub, change)?;
             elements.is_empty()
         }
         (Some(Value::Null) | None, MemberEditKind::Put(..)) => {
             let mut inner = Map::new();
-            apply_at(&mut inner, sub, deed)?;
+            apply_at(&mut inner, sub, change)?;
             if !inner.is_empty() {
                 members.insert(name, Value::Object(inner));
             }
@@ -104,18 +104,18 @@ fn apply_to_each(
     elements: &mut Vec<Value>,
     name: &str,
     sub: &str,
-    deed: MemberEditKind,
+    change: MemberEditKind,
 ) -> Result<(), ScimError> {
-    if matches!(deed, MemberEditKind::Put(..)) && !elements.iter().any(Value::is_object) {
+    if matches!(change, MemberEditKind::Put(..)) && !elements.iter().any(Value::is_object) {
         return Err(single_value(name, sub));
     }
     let mut outcome = Ok(());
-    elements.retain_mut(|element| match (element.as_object_mut(), deed) {
-        (Some(members), deed) => {
-            note(&mut outcome, apply_at(members, sub, deed));
+    elements.retain_mut(|element| match (element.as_object_mut(), change) {
+        (Some(members), change) => {
+            keep_first_error(&mut outcome, apply_at(members, sub, change));
             !members.is_empty()
         }
-        // An element that is no object has no members but its own `value`.
+        // An element that is no object has no member but its own `value`.
         (None, MemberEditKind::Remove(listed)) if sub.eq_ignore_ascii_case("value") => {
             listed.is_none_or(|listed| !ListedValues::undeclared(as_list(listed)).has(element))
         }
@@ -138,14 +138,14 @@ pub(super) fn single_value(name: &str, sub: &str) -> ScimError {
     ))
 }
 
-/// Keeps the first fault.
-fn note(outcome: &mut Result<(), ScimError>, next: Result<(), ScimError>) {
+/// Records the first error.
+fn keep_first_error(outcome: &mut Result<(), ScimError>, next: Result<(), ScimError>) {
     if outcome.is_ok() {
         *outcome = next;
     }
 }
 
-/// Puts an object under the name; an empty one unassigns it, but takes no value away that is no
+/// Sets an object under the name; an empty one unassigns it, but removes no value that is not an
 /// object.
 pub(super) fn set_object(
     members: &mut Map<String, Value>,
@@ -159,8 +159,8 @@ pub(super) fn set_object(
     }
 }
 
-/// The name as the object spells it, and what follows the dot. A member whose own name has a dot
-/// wins.
+/// Splits a path into the name as the object spells it and the part after the dot. A member whose
+/// own name has a dot wins.
 pub(super) fn split_name(members: &Map<String, Value>, path: &str) -> (String, Option<String>) {
     split(path, |name| spelled(members, name).map(str::to_owned))
 }
@@ -276,9 +276,9 @@ impl MemberNames {
     }
 }
 
-/// Adds or replaces by the rules for known attributes, as far as the JSON itself tells what it is:
-/// objects merge, lists are added to or replaced, null and `[]` unassign under `replace`. Whether
-/// the member is to be removed.
+/// Adds or replaces by the rules for declared attributes, as far as the JSON itself shows what it
+/// is: objects merge, lists are added to or replaced, null and `[]` unassign under `replace`.
+/// Returns whether the member is to be removed.
 fn put(
     op: Op,
     members: &mut Map<String, Value>,
@@ -310,8 +310,8 @@ fn put(
     Ok(false)
 }
 
-/// The values in the shape of the elements that they are added to: `{"value": ..}` alone is its
-/// text among texts, and a text is `{"value": ..}` among such objects.
+/// Returns the values in the shape of the elements that they are added to: `{"value": ..}` alone
+/// becomes its text among texts, and a text becomes `{"value": ..}` among such objects.
 fn like(elements: &[Value], new: &[Value]) -> Vec<Value> {
     let is_simple = |value: &Value| value.is_string() || value.is_number() || value.is_boolean();
     let has_value = |element: &Value| element.get("value").is_some_and(is_simple);
@@ -330,7 +330,7 @@ fn like(elements: &[Value], new: &[Value]) -> Vec<Value> {
     new.iter().map(shaped).collect()
 }
 
-/// The value as it is stored: equal elements of a list once.
+/// Returns the value as it is stored: equal elements of a list once.
 fn distinct(value: &Value) -> Value {
     match value {
         Value::Array(elements) => {
@@ -380,7 +380,7 @@ pub(super) fn remove_listed_members(members: &mut Map<String, Value>, listed: &M
     }
 }
 
-/// Removes from a value what is listed; whether nothing is left of it.
+/// Removes from a value what is listed; returns whether nothing is left of it.
 fn remove_listed(value: &mut Value, listed: &Value) -> bool {
     match (value, listed) {
         (Value::Array(elements), listed) => {
@@ -429,7 +429,7 @@ pub(super) fn keep_distinct(elements: &mut Vec<Value>) {
     elements.retain(|_| first.next().unwrap_or(true));
 }
 
-/// The name as the object spells it.
+/// Returns the name as the object spells it.
 pub(super) fn spelled<'a>(members: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
     match members.get_key_value(name) {
         Some((name, _)) => Some(name),

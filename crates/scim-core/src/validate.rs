@@ -1,15 +1,15 @@
-//! What must hold for a whole document, whichever way it came to be.
+//! Checks whole documents, however they were made.
 
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::coerce::{self, Location};
+use crate::coerce::{self, Location};
 use crate::registry::{AttrRef, MAX_DESCRIPTION, ResourceType};
 use crate::schema::{Attribute, Mutability};
 use crate::{Document, ScimError, indexing, name};
 
-/// Holds a whole document to what the schema demands: required attributes, one primary value at most, and
+/// Checks a whole document against the schema: required attributes, at most one primary value, and
 /// lengths that an index can take.
 pub(crate) fn validate(rt: &ResourceType, document: &Document) -> Result<(), ScimError> {
     required(&rt.schema.attributes, &document.0, None)?;
@@ -28,7 +28,8 @@ pub(crate) fn validate(rt: &ResourceType, document: &Document) -> Result<(), Sci
     lengths(rt, document)
 }
 
-/// Okta would not import a role or an entitlement with more.
+/// Checks the length of a description: Okta would not import a role or an entitlement with a longer
+/// one.
 fn description(rt: &ResourceType, document: &Document) -> Result<(), ScimError> {
     let text = document.0.get("description").and_then(Value::as_str);
     let is_limited = matches!(
@@ -37,7 +38,7 @@ fn description(rt: &ResourceType, document: &Document) -> Result<(), ScimError> 
     );
     if is_limited && text.is_some_and(|text| text.chars().count() > MAX_DESCRIPTION) {
         return Err(ScimError::invalid_value(format!(
-            "description is longer than {MAX_DESCRIPTION} characters, which Okta does not take; shorten it"
+            "description is longer than {MAX_DESCRIPTION} characters, the limit of Okta; shorten it"
         )));
     }
     Ok(())
@@ -60,7 +61,7 @@ fn required(
             None => Location::root(&attribute.name),
         };
         let value = values.get(&attribute.name);
-        // The service sets readOnly attributes, and a password is never in a document.
+        // The server sets readOnly attributes, and a password is never in a document.
         let is_ours = matches!(
             attribute.mutability,
             Mutability::ReadOnly | Mutability::WriteOnly
@@ -99,7 +100,7 @@ fn lengths(rt: &ResourceType, document: &Document) -> Result<(), ScimError> {
     if let Some(Value::String(user_name)) = document.0.get("userName") {
         if let Some(found) = name::forbidden_in_user_name(user_name) {
             return Err(ScimError::invalid_value(format!(
-                "userName holds the character U+{:04X}, which no user name may have; correct it in the identity provider",
+                "userName holds the character U+{:04X}, which user names cannot have; correct it in the identity provider",
                 u32::from(found)
             )));
         }

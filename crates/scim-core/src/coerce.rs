@@ -1,76 +1,25 @@
-//! One JSON value from outside -> the value that an attribute of the schema may hold.
+//! Coerces a JSON value of a request to the value that an attribute of the schema may hold.
 //!
-//! Lenient where a client's meaning is plain (RFC 7643 section 2.3 is the strict word): identity providers send
-//! numbers for text, text for booleans and single values for lists. Knows attributes, not resources.
+//! Lenient if a client's meaning is plain (RFC 7643 section 2.3 is strict): identity providers send
+//! numbers for text, text for booleans and single values for lists. Knows attributes, not
+//! resources.
 
+mod location;
 mod scalar;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::fmt;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-pub(crate) use self::scalar::{is_base64, kind_of, scalar, text, wrong};
-use super::same::{Comparable, pair};
+pub(crate) use self::location::Location;
+pub(crate) use self::scalar::{is_base64, kind_of, no_nul, scalar, text, wrong};
 use crate::document::arrange_complex;
+use crate::equality::{Comparable, pair};
 use crate::schema::{Attribute, Mutability};
 use crate::{ScimError, name};
 
-/// Where in the request a value stands, for error details: `emails[1].value`.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Location<'a> {
-    parent: Option<&'a Location<'a>>,
-    step: Segment<'a>,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Segment<'a> {
-    Name(&'a str),
-    Index(usize),
-}
-
-impl<'a> Location<'a> {
-    pub(crate) fn root(name: &'a str) -> Self {
-        Self {
-            parent: None,
-            step: Segment::Name(name),
-        }
-    }
-
-    pub(crate) fn name(&'a self, name: &'a str) -> Self {
-        Self {
-            parent: Some(self),
-            step: Segment::Name(name),
-        }
-    }
-
-    pub(crate) fn index(&'a self, index: usize) -> Self {
-        Self {
-            parent: Some(self),
-            step: Segment::Index(index),
-        }
-    }
-}
-
-impl fmt::Display for Location<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(parent) = self.parent {
-            parent.fmt(f)?;
-        }
-        match (self.step, self.parent.map(|parent| parent.step)) {
-            (Segment::Index(index), _) => write!(f, "[{index}]"),
-            (Segment::Name(name), None) => f.write_str(name),
-            // An extension's container and its attribute.
-            (Segment::Name(name), Some(Segment::Name(parent))) if parent.contains(':') => {
-                write!(f, ":{name}")
-            }
-            (Segment::Name(name), Some(_)) => write!(f, ".{name}"),
-        }
-    }
-}
-
-/// What null and `[]` mean in an object that is merged into what is there.
+/// The meaning of null and `[]` in an object that is merged into an existing one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NullMeaning {
     /// The attribute becomes unassigned (RFC 7643 section 2.5).
@@ -82,7 +31,8 @@ pub(crate) enum NullMeaning {
 /// An attribute that an object names, with its value; `None` unassigns it.
 pub(crate) type NamedValue = (Arc<Attribute>, Option<Value>);
 
-/// The value for the whole attribute; `None` is unassigned (null, `""`, `[]`, or nothing left in it).
+/// Returns the value for the whole attribute; `None` is unassigned (null, `""`, `[]`, or nothing
+/// left in it).
 pub(crate) fn attribute(
     attribute: &Attribute,
     value: &Value,
@@ -96,7 +46,8 @@ pub(crate) fn attribute(
     }
 }
 
-/// The elements of a multi-valued attribute, exact duplicates once; a single value is a list of one.
+/// Returns the elements of a multi-valued attribute, exact duplicates once; a single value is a
+/// list of one.
 pub(crate) fn elements(
     attribute: &Attribute,
     value: &Value,
@@ -119,7 +70,7 @@ pub(crate) fn elements(
     Ok(elements)
 }
 
-/// One element of a multi-valued attribute.
+/// Returns one element of a multi-valued attribute.
 pub(crate) fn element(
     attribute: &Attribute,
     value: &Value,
@@ -127,7 +78,8 @@ pub(crate) fn element(
 ) -> Result<Option<Value>, ScimError> {
     if let (true, Value::Object(members)) = (attribute.is_complex(), value) {
         let named = sub_values(attribute, members, NullMeaning::Unassign, at)?;
-        // Okta pushes the whole profile, empty fields too: an element whose value is sent empty is none.
+        // Okta pushes the whole profile, empty fields too: an element whose value is empty is
+        // dropped.
         let is_empty = |(sub, value): &NamedValue| sub.name == "value" && value.is_none();
         let says_more = |(sub, value): &NamedValue| {
             value.is_some() && !matches!(sub.name.as_str(), "type" | "primary" | "display")
@@ -153,7 +105,7 @@ pub(crate) fn element(
     }
 }
 
-/// The `value` of a complex attribute, sent without the object around it.
+/// Returns the `value` of a complex attribute, sent without the object around it.
 fn bare_value(
     attribute: &Attribute,
     value: &Value,
@@ -172,7 +124,7 @@ fn bare_value(
     Ok((Arc::clone(sub), value))
 }
 
-/// The one element of a list of one, else the value itself.
+/// Returns the only element of a list of one, otherwise the value itself.
 pub(crate) fn only(value: &Value) -> &Value {
     match value {
         Value::Array(elements) => match elements.as_slice() {
@@ -183,7 +135,7 @@ pub(crate) fn only(value: &Value) -> &Value {
     }
 }
 
-/// The names in the value that the attribute does not define, each once, as `name.petName`.
+/// Returns the names in the value that the attribute does not define, each once, as `name.petName`.
 pub(crate) fn undefined(attribute: &Attribute, value: &Value, at: &str) -> Vec<String> {
     if !attribute.is_complex() {
         return Vec::new();
@@ -207,7 +159,7 @@ fn find<'v>(members: &'v Map<String, Value>, name: &str) -> Option<&'v Value> {
     members.find_map(|(key, value)| key.eq_ignore_ascii_case(name).then_some(value))
 }
 
-/// The value of a singular attribute, or of a simple element.
+/// Returns the value of a singular attribute, or of a simple element.
 pub(crate) fn single(
     attribute: &Attribute,
     value: &Value,
@@ -229,7 +181,7 @@ pub(crate) fn single(
                 Some(inner) => scalar(attribute, inner, at),
                 None => Err(wrong(attribute, value, at)),
             },
-            // A list of one stands for its element.
+            // A list of one is read as its element.
             [one] if !one.is_array() => scalar(attribute, one, at),
             _ => Err(wrong(attribute, value, at)),
         },
@@ -237,8 +189,9 @@ pub(crate) fn single(
     }
 }
 
-/// The sub-attributes that the value of a singular complex attribute names; `None` where it is unassigned as a
-/// whole. Text alone, or a list of one object, is taken where the meaning is plain (`manager`).
+/// Returns the sub-attributes that the value of a singular complex attribute names; `None` if it is
+/// unassigned as a whole. Text alone, or a list of one object, is accepted if the meaning is plain
+/// (`manager`).
 pub(crate) fn complex(
     attribute: &Attribute,
     value: &Value,
@@ -261,7 +214,7 @@ pub(crate) fn complex(
     }
 }
 
-/// The sub-attributes that an object names.
+/// Returns the sub-attributes that an object names.
 fn sub_values(
     attribute: &Attribute,
     members: &Map<String, Value>,
@@ -277,11 +230,12 @@ fn sub_values(
     Ok(named)
 }
 
-/// Gives the value of a sub-attribute the one form that RFC 7643 section 4.1.2 asks for. Idempotent.
+/// Brings the value of a sub-attribute to the canonical form of RFC 7643 section 4.1.2. Idempotent.
 pub(crate) fn canonicalise(parent: &Attribute, sub: &Attribute, value: &mut Value) {
     let Value::String(text) = value else { return };
     match (parent.name.as_str(), sub.name.as_str()) {
-        // RFC 5321 section 2.4: the domain ignores letter case, the part before it belongs to the receiving host.
+        // RFC 5321 section 2.4: the domain ignores letter case, the part before it belongs to the
+        // receiving host.
         ("emails", "value") => {
             if let Some((local, domain)) = text.rsplit_once('@')
                 && domain.bytes().any(|b| b.is_ascii_uppercase())
@@ -291,7 +245,7 @@ pub(crate) fn canonicalise(parent: &Attribute, sub: &Attribute, value: &mut Valu
         }
         ("ims", "value") => {
             let canonical: String = text.split_whitespace().collect::<String>().to_lowercase();
-            // Of a value that is nothing but blanks something has to remain.
+            // A value of nothing but spaces must not become empty.
             if !canonical.is_empty() && *text != canonical {
                 *text = canonical;
             }
@@ -300,8 +254,8 @@ pub(crate) fn canonicalise(parent: &Attribute, sub: &Attribute, value: &mut Valu
     }
 }
 
-/// The attributes that an object names, in the order of `attributes`. Names are matched ignoring case; unknown
-/// ones and those that a client cannot set are left out.
+/// Returns the attributes that an object names, in the order of `attributes`. Names are matched
+/// ignoring case; unknown ones and those that a client cannot set are left out.
 pub(crate) fn named(
     attributes: &[Arc<Attribute>],
     members: &Map<String, Value>,
@@ -331,8 +285,9 @@ pub(crate) fn named(
     Ok(slots.into_iter().flatten().collect())
 }
 
-/// Refuses JSON of an unknown shape that could not be stored: with U+0000 anywhere inside, in names too, which not
-/// every database can hold, or nested so deep that a reader of the stored text would give up.
+/// Rejects JSON of an unknown shape that could not be stored: with U+0000 anywhere inside, in names
+/// too, which not every database can hold, or nested so deep that a parser of the stored text would
+/// give up.
 pub(crate) fn storable(value: &Value, at: &Location) -> Result<(), ScimError> {
     fn walk(value: &Value, at: &Location, levels: usize) -> Result<(), ScimError> {
         let Some(levels) = levels.checked_sub(1) else {
@@ -357,16 +312,8 @@ pub(crate) fn storable(value: &Value, at: &Location) -> Result<(), ScimError> {
 
 const MAX_LEVELS: usize = 50;
 
-pub(crate) fn no_nul(text: &str, at: &Location) -> Result<(), ScimError> {
-    if text.contains('\0') {
-        return Err(ScimError::invalid_value(format!(
-            "{at} holds the character U+0000, which cannot be stored"
-        )));
-    }
-    Ok(())
-}
-
-/// Null and `[]`: the ways to write nothing that cannot be a slip for an empty text.
+/// Whether the value is null or `[]`: the ways to write nothing that cannot be a slip for an empty
+/// text.
 pub(crate) fn is_nothing(value: &Value) -> bool {
     match value {
         Value::Null => true,
@@ -375,7 +322,7 @@ pub(crate) fn is_nothing(value: &Value) -> bool {
     }
 }
 
-/// Null, `[]` and `""`.
+/// Whether the value is null, `[]` or `""`.
 pub(crate) fn is_empty(value: &Value) -> bool {
     is_nothing(value) || value.as_str() == Some("")
 }
@@ -402,26 +349,30 @@ pub(crate) fn dedupe(attribute: &Attribute, elements: &mut Vec<Value>) {
     if elements.len() < 2 {
         return;
     }
-    let homes = homes(attribute, elements);
-    if homes.iter().enumerate().all(|(index, home)| index == *home) {
+    let first_equals = first_equals(attribute, elements);
+    if first_equals
+        .iter()
+        .enumerate()
+        .all(|(index, first_equal)| index == *first_equal)
+    {
         return;
     }
     let mut kept: Vec<Option<Value>> = elements.drain(..).map(Some).collect();
     let mut joined = BTreeSet::new();
-    for (index, home) in homes.into_iter().enumerate() {
-        if index == home {
+    for (index, first_equal) in first_equals.into_iter().enumerate() {
+        if index == first_equal {
             continue;
         }
         let twin = kept.get_mut(index).and_then(Option::take);
         if let (Some(Some(Value::Object(first))), Some(Value::Object(twin))) =
-            (kept.get_mut(home), twin)
+            (kept.get_mut(first_equal), twin)
         {
             join(first, twin);
-            joined.insert(home);
+            joined.insert(first_equal);
         }
     }
-    for home in joined {
-        if let Some(Some(Value::Object(members))) = kept.get_mut(home) {
+    for first_equal in joined {
+        if let Some(Some(Value::Object(members))) = kept.get_mut(first_equal) {
             dedupe_lists(attribute, members);
             arrange_complex(attribute, members);
         }
@@ -429,24 +380,24 @@ pub(crate) fn dedupe(attribute: &Attribute, elements: &mut Vec<Value>) {
     elements.extend(kept.into_iter().flatten());
 }
 
-/// For each element the index of the first that is the same.
-fn homes(attribute: &Attribute, elements: &[Value]) -> Vec<usize> {
+/// Returns for each element the index of the first that is the same.
+fn first_equals(attribute: &Attribute, elements: &[Value]) -> Vec<usize> {
     let mut seen = HashMap::with_capacity(elements.len());
     let mut pairs = HashMap::with_capacity(elements.len());
-    let home = |(index, element)| {
-        let home = *seen
+    let first_equal = |(index, element)| {
+        let first_equal = *seen
             .entry(Comparable::of(attribute, element))
             .or_insert(index);
         match pair(attribute, element) {
-            Some(pair) => *pairs.entry(pair).or_insert(home),
-            None => home,
+            Some(pair) => *pairs.entry(pair).or_insert(first_equal),
+            None => first_equal,
         }
     };
-    elements.iter().enumerate().map(home).collect()
+    elements.iter().enumerate().map(first_equal).collect()
 }
 
-/// Adds to the first of two elements what only the second one says. Its lists may then hold equal
-/// values.
+/// Adds to the first of two elements the members that only the second has. Its lists may then hold
+/// equal values.
 fn join(first: &mut Map<String, Value>, twin: Map<String, Value>) {
     for (name, value) in twin {
         match (name.as_str(), value, first.get_mut(&name)) {
@@ -487,7 +438,7 @@ pub(crate) fn extend(attribute: &Attribute, elements: &mut Vec<Value>, new: &[Va
     elements.extend(fresh);
 }
 
-/// The password of a request, prepared by RFC 8265, or as it is where that would refuse it: a
+/// Returns the password of a request, prepared by RFC 8265, or unchanged if that would reject it: a
 /// tolerant tenant loses no user over a password.
 pub(crate) fn into_password(value: Value) -> Option<String> {
     match value {
@@ -508,7 +459,7 @@ fn object(named: Vec<NamedValue>) -> Option<Value> {
     (!members.is_empty()).then_some(Value::Object(members))
 }
 
-/// The `value` of an object that says nothing else. Clients of Microsoft's library send
+/// Returns the `value` of an object that has no other member. Clients of Microsoft's library send
 /// `{"$ref": null, "value": ..}` for single values.
 fn only_value(members: &Map<String, Value>) -> Option<&Value> {
     let is_value = |name: &str| name.eq_ignore_ascii_case("value");

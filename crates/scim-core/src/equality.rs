@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use crate::name;
 use crate::schema::{Attribute, Type, instant};
 
-/// A value as it is compared with others of the same attribute.
+/// A value that is compared with others of the same attribute.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Comparable<'a> {
     /// `None` where no schema describes the value.
@@ -21,7 +21,7 @@ pub(crate) struct Comparable<'a> {
 }
 
 impl<'a> Comparable<'a> {
-    /// One value of the attribute: an element, where it is multi-valued.
+    /// Wraps one value of the attribute: an element, if it is multi-valued.
     pub(crate) fn of(attribute: &'a Attribute, value: &'a Value) -> Self {
         Self {
             attribute: Some(attribute),
@@ -29,7 +29,7 @@ impl<'a> Comparable<'a> {
         }
     }
 
-    /// A value that no schema describes.
+    /// Wraps a value that no schema describes.
     pub(crate) fn undeclared(value: &'a Value) -> Self {
         Self {
             attribute: None,
@@ -51,7 +51,7 @@ impl<'a> Comparable<'a> {
         Self { value, ..self }
     }
 
-    /// The members of an object that say something.
+    /// Returns the members of an object that carry meaning.
     fn members(
         self,
         members: &'a Map<String, Value>,
@@ -92,7 +92,7 @@ impl<'a> Comparable<'a> {
         }
     }
 
-    /// The `value` of an element, where it is a text.
+    /// Returns the `value` of an element if it is a text.
     pub(crate) fn text_value(self) -> Option<Self> {
         let value = self.value.get("value").filter(|value| value.is_string())?;
         Some(self.member("value", value))
@@ -155,7 +155,7 @@ impl PartialEq for Comparable<'_> {
                         .is_some_and(|left| self.instant(right) == Some(left))
             }
             (Value::Number(left), Value::Number(right)) => {
-                // A double cannot tell large integers apart.
+                // A double cannot distinguish large integers.
                 let are_integers = !left.is_f64() && !right.is_f64();
                 left == right
                     || (self.attribute.is_some()
@@ -219,8 +219,8 @@ impl Hash for Comparable<'_> {
     }
 }
 
-/// The `value` and `type` of an element, by which it is known (RFC 7643 section 2.4: the same pair
-/// should not be there twice). `None` for an element without a text as its `value`.
+/// Returns the `value` and `type` of an element, which identify it (RFC 7643 section 2.4: the same
+/// pair should not occur twice). `None` for an element without a text as its `value`.
 pub(crate) fn pair<'a>(
     attribute: &'a Attribute,
     element: &'a Value,
@@ -279,7 +279,7 @@ impl<'a> ListedValues<'a> {
             attribute: self.attribute,
             value: element,
         };
-        // Where no schema says what the list holds, a value alone means the `value` of an object.
+        // If no schema says what the list holds, a value alone means the `value` of an object.
         let has_bare_value = || {
             self.attribute.is_none()
                 && element
@@ -296,7 +296,7 @@ impl<'a> ListedValues<'a> {
             || has_bare_value()
     }
 
-    /// The most objects that one element may have to be compared with.
+    /// Returns the most objects that one element may have to be compared with.
     pub(crate) fn depth(&self) -> usize {
         let longest = self.by_value.values().map(Vec::len).max();
         self.others
@@ -335,10 +335,8 @@ mod tests {
     #[track_caller]
     fn check(left: &Value, right: &Value, expected: bool) {
         let attribute = list();
-        let (one, other) = (
-            Comparable::of(&attribute, left),
-            Comparable::of(&attribute, right),
-        );
+        let one = Comparable::of(&attribute, left);
+        let other = Comparable::of(&attribute, right);
         assert_eq!(one == other, expected, "{left} {right}");
         assert_eq!(other == one, expected, "{right} {left}");
         let distinct = HashSet::from([one, other]).len();
@@ -397,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_element_holds() {
+    fn containment() {
         let attribute = list();
         let check = |own: Value, listed: Value, expected: bool| {
             let holds =

@@ -1,15 +1,15 @@
-//! One simple value: text, a boolean, a number, a date or binary data.
+//! Coerces one simple value: text, a boolean, a number, a date or binary data.
 
 use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde_json::{Number, Value};
 
-use super::{Location, no_nul};
+use super::location::Location;
 use crate::ScimError;
 use crate::schema::{Attribute, Type};
 
-/// One simple value.
+/// Returns the value in the type of the attribute; `None` is unassigned.
 pub(crate) fn scalar(
     attribute: &Attribute,
     value: &Value,
@@ -42,7 +42,7 @@ pub(crate) fn scalar(
     Ok(Some(admitted))
 }
 
-/// The text of a string attribute; `None` where it is unassigned.
+/// Returns the text of a string attribute; `None` if it is unassigned.
 pub(crate) fn text(value: &Value, at: &Location) -> Result<Option<String>, ScimError> {
     match value {
         Value::Null => Ok(None),
@@ -56,6 +56,16 @@ pub(crate) fn text(value: &Value, at: &Location) -> Result<Option<String>, ScimE
             format!("{at} must be text, not {}", kind_of(value)),
         )),
     }
+}
+
+/// Refuses text that `PostgreSQL` cannot store.
+pub(crate) fn no_nul(text: &str, at: &Location) -> Result<(), ScimError> {
+    if text.contains('\0') {
+        return Err(ScimError::invalid_value(format!(
+            "{at} holds the character U+0000, which cannot be stored"
+        )));
+    }
+    Ok(())
 }
 
 /// Entra ID sends "True" and "False", databases behind other clients 1 and 0.
@@ -89,7 +99,8 @@ fn number_text(number: &Number, at: &Location) -> Result<String, ScimError> {
     Ok(number.to_string())
 }
 
-/// The text of an xsd:dateTime as it is stored: with an offset, Z where the client gave none.
+/// Returns the text of an xsd:dateTime in the form that is stored: with an offset, Z if the client
+/// gave none.
 fn date_time(text: &str) -> Option<String> {
     if text.as_bytes().get(10) != Some(&b'T') {
         return None;
@@ -128,7 +139,7 @@ pub(crate) fn wrong(attribute: &Attribute, value: &Value, at: &Location) -> Scim
     ScimError::invalid_value(format!("{at} must be {due}, not {}", found(value)))
 }
 
-/// The value itself where it is short and cannot be a secret, else its kind.
+/// Returns the value itself if it is short and cannot be a secret, otherwise its kind.
 fn found(value: &Value) -> String {
     match value {
         Value::Bool(_) | Value::Number(_) => value.to_string(),
@@ -137,7 +148,7 @@ fn found(value: &Value) -> String {
     }
 }
 
-/// "an object", "text": what a client sent, for error details.
+/// Returns the kind of a JSON value for error details: "an object", "text".
 pub(crate) fn kind_of(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",

@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 
-use crate::admit::coerce::NamedValue;
-use crate::patch::{Op, SubEdit, ValueEdit};
+use crate::coerce::NamedValue;
+use crate::patch::edit::{SubEdit, ValueEdit};
+use crate::patch::operation::Op;
 
 /// The changes that `add` or `replace` makes of sub-attributes with these values.
 pub(super) fn parts(op: Op, named: Vec<NamedValue>) -> Vec<SubEdit> {
@@ -23,20 +24,4 @@ pub(super) fn part(op: Op, (sub, value): NamedValue) -> Option<SubEdit> {
         (_, None) => ValueEdit::Unassign,
     };
     Some((sub, change))
-}
-
-impl ValueEdit {
-    /// The value that the change gives to an attribute without one.
-    pub(in crate::patch) fn value(&self) -> Option<Value> {
-        match self {
-            Self::Set(value) => Some(value.clone()),
-            Self::Append(values) | Self::Elements(values) => Some(Value::Array(values.clone())),
-            Self::Unassign
-            | Self::UnassignEqual(_)
-            | Self::Merge(_)
-            | Self::RemoveListed(_)
-            | Self::Each(_)
-            | Self::Where(_) => None,
-        }
-    }
 }

@@ -1,18 +1,20 @@
-//! The gate of strict tenants: refuses every value that is not of the very form that the schema gives its attribute.
+//! The checks of strict tenants: reject every value that does not have exactly the form that the
+//! schema gives its attribute.
 //!
-//! It only looks. What passes here goes on to [`super::coerce`], which then has nothing to mend. So the two ways of taking
-//! a client differ in this one place, and not in every function that reads a value.
+//! They change nothing. A value that passes goes on to [`crate::coerce`], which then has nothing to
+//! correct. So the two compatibilities differ in this one module, and not in every function that
+//! reads a value.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 
-use super::coerce::{self, Location};
+use crate::coerce::{self, Location};
 use crate::registry::{Extension, ResourceType};
 use crate::schema::{Attribute, Mutability, Type, instant};
 use crate::{ScimError, name};
 
-/// What becomes of a readOnly sub-attribute in a value.
+/// The treatment of a readOnly sub-attribute in a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ReadOnly {
     /// POST and PUT ignore it, of whatever type it is (RFC 7644 sections 3.3 and 3.5.1).
@@ -116,7 +118,8 @@ fn refused(at: &Location) -> ScimError {
     ScimError::mutability(format!("{at} is readOnly and cannot be changed"))
 }
 
-/// The fault of a name that no schema has. RFC 7644 says nothing of it; to the letter it is no part of the resource.
+/// Returns the error for a name that no schema has. RFC 7644 does not mention such names; read
+/// strictly, they are not part of the resource.
 pub(crate) fn unknown(rt: &ResourceType, name: &dyn std::fmt::Display) -> ScimError {
     ScimError::invalid_syntax(format!("a {} has no attribute `{name}`", rt.name))
 }
@@ -163,7 +166,8 @@ fn simple(
     }
     let parent = parent.map_or("", |parent| parent.name.as_str());
     match (parent, attribute.name.as_str(), value) {
-        // RFC 7643 section 4.1.1: prepared as RFC 8265 says, whose grammar has blanks between the parts of a name.
+        // RFC 7643 section 4.1.1: prepared as in RFC 8265, whose grammar has spaces between the
+        // parts of a name.
         ("", "userName", Value::String(text)) if !name::is_precis_user_name(text) => {
             Err(ScimError::invalid_value(format!(
                 "{at} holds a character that the profile UsernameCaseMapped of RFC 8265 does not allow"
@@ -189,7 +193,8 @@ fn simple(
     }
 }
 
-/// Whether the text has only what RFC 3986 allows in a URI or a relative reference, and a scheme where a colon asks for one.
+/// Whether the text has only what RFC 3986 allows in a URI or a relative reference, and a scheme
+/// where a colon asks for one.
 fn is_uri_reference(text: &str) -> bool {
     let has_allowed = |text: &str| {
         text.bytes()
@@ -214,8 +219,9 @@ fn is_country(text: &str) -> bool {
     text.is_empty() || (text.len() == 2 && text.bytes().all(|b| b.is_ascii_alphabetic()))
 }
 
-/// Whether the text is one DER `SEQUENCE` of a `SEQUENCE`, a `SEQUENCE` and a `BIT STRING`, which is the frame of a certificate
-/// (RFC 5280 section 4.1). What stands inside is between the client and whoever reads it.
+/// Whether the text is one DER `SEQUENCE` of a `SEQUENCE`, a `SEQUENCE` and a `BIT STRING`, which
+/// is the frame of a certificate (RFC 5280 section 4.1). The content is between the client and its
+/// readers.
 fn is_certificate(text: &str) -> bool {
     const SEQUENCE: u8 = 0x30;
     const BIT_STRING: u8 = 0x03;

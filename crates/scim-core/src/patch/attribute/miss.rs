@@ -1,4 +1,4 @@
-//! A filter that finds no element: whether it describes one that can be created.
+//! Decides whether a filter that finds no element describes one that can be created.
 
 use std::sync::Arc;
 
@@ -6,15 +6,16 @@ use scim_filter_parser as syntax;
 use serde_json::{Map, Value};
 
 use super::parts::parts;
-use crate::admit::coerce;
-use crate::admit::coerce::{Location, NamedValue};
-use crate::admit::same::Comparable;
+use crate::coerce;
+use crate::coerce::{Location, NamedValue};
 use crate::document::arrange_complex;
+use crate::equality::Comparable;
 use crate::filter::literal;
-use crate::patch::{OnMiss, Op, SubEdit, ValueEdit};
+use crate::patch::edit::{OnMiss, SubEdit, ValueEdit};
+use crate::patch::operation::Op;
 use crate::schema::{Attribute, Mutability};
 
-/// A filter on the elements of a list, and what it stands for where it finds none.
+/// A filter on the elements of a list, with the meaning that it has if it finds none.
 pub(super) struct FilterTarget<'a> {
     pub list: &'a Attribute,
     pub syntax: &'a syntax::Filter,
@@ -74,7 +75,7 @@ impl FilterTarget<'_> {
             let named = self.list.sub_attributes.iter().filter_map(named).collect();
             return self.on_miss(&parts(Op::Replace, named));
         }
-        // `rooms[value eq "r1"]` can only be followed by this very value.
+        // The only value that fits `rooms[value eq "r1"]` is this very one.
         let is_asked_for = match self.syntax {
             syntax::Filter::Compare(comparison)
                 if comparison.op == syntax::CompareOp::Eq
@@ -96,7 +97,7 @@ impl FilterTarget<'_> {
         }
     }
 
-    /// The sub-attributes that a filter of `eq` terms joined by `and` fixes.
+    /// Returns the sub-attributes that a filter of `eq` terms joined by `and` fixes.
     fn eq_terms(&self, filter: &syntax::Filter) -> Option<Vec<NamedValue>> {
         match filter {
             syntax::Filter::Compare(comparison) if comparison.op == syntax::CompareOp::Eq => {

@@ -1,16 +1,16 @@
-//! The value of a `remove`: which elements or parts it takes.
+//! Reads the value of a `remove`: the elements or parts that it takes away.
 
 use serde_json::{Map, Value};
 
 use crate::ScimError;
-use crate::admit::coerce;
-use crate::admit::coerce::{Location, NamedValue, NullMeaning};
-use crate::patch::{SubEdit, ValueEdit};
+use crate::coerce;
+use crate::coerce::{Location, NamedValue, NullMeaning};
+use crate::patch::edit::{SubEdit, ValueEdit};
 use crate::schema::{Attribute, Mutability};
 
-/// `remove` of an attribute or sub-attribute. A value lists what to remove of a list or of a
-/// complex value; a simple value goes whatever the operation says it is. Nothing where an empty
-/// list says so.
+/// Reads a `remove` of an attribute or sub-attribute. A value lists what to remove of a list or of
+/// a complex value; a simple value is removed whatever the operation's value is. Returns `None` if
+/// the operation lists nothing.
 pub(super) fn remove(
     attribute: &Attribute,
     value: Option<&Value>,
@@ -30,7 +30,7 @@ pub(super) fn remove(
     Ok(Some(change))
 }
 
-/// Whether the value of a `remove` says which parts of a complex value to take.
+/// Whether the value of a `remove` names the parts of a complex value to take.
 fn names_parts(attribute: &Attribute, value: &Value) -> bool {
     match value {
         Value::Object(_) | Value::Array(_) => attribute.is_complex(),
@@ -40,8 +40,8 @@ fn names_parts(attribute: &Attribute, value: &Value) -> bool {
     }
 }
 
-/// The removal of an attribute named in a list of what to remove, such as
-/// `{"department": "D"}` for a whole extension: only where it has this value.
+/// Reads the removal of an attribute named in a list of what to remove, such as `{"department":
+/// "D"}` for a whole extension: it is removed only if it has this value.
 pub(super) fn remove_equal(
     attribute: &Attribute,
     value: &Value,
@@ -73,7 +73,7 @@ pub(super) fn listed_parts(
     Ok(named.into_iter().flatten().filter_map(removal).collect())
 }
 
-/// The elements that a `remove` lists.
+/// Returns the elements that a `remove` lists.
 pub(super) fn listed(
     attribute: &Attribute,
     value: &Value,
@@ -90,7 +90,7 @@ pub(super) fn listed(
             (Some(Value::Object(element)), Value::Object(given))
                 if !element.contains_key("value") =>
             {
-                told_apart(attribute, element, given).map(Value::Object)
+                with_given_names(attribute, element, given).map(Value::Object)
             }
             (element, _) => element,
         });
@@ -98,10 +98,10 @@ pub(super) fn listed(
     Ok(listed)
 }
 
-/// The element that a `remove` lists without a `value`, with all by which the client tells it from
-/// others: what it calls empty stays as null. `None` where it has a member that no schema defines,
-/// for no element has that.
-fn told_apart(
+/// Completes the element that a `remove` lists without a `value` with everything by which the
+/// client distinguishes it from others: what the client calls empty stays as null. Returns `None`
+/// if it has a member that no schema defines, since no element has that.
+fn with_given_names(
     attribute: &Attribute,
     mut element: Map<String, Value>,
     given: &Map<String, Value>,
