@@ -1,19 +1,20 @@
-//! Time and randomness: the only caller of "now" and of the random source.
+//! Time and randomness: the only module that reads the system clock and the random source.
 
 use std::sync::Mutex;
 
 use jiff::Timestamp;
 use uuid::{ContextV7, Uuid};
 
-/// What tells the time and hands out ids. The test clock is the second implementation.
+/// A source of time and ids: [`SystemClock`], or [`TestClock`] in tests.
 pub trait Clock: Send + Sync + 'static {
+    /// Returns the current time.
     fn now(&self) -> Timestamp;
 
-    /// A new UUIDv7, greater than every id that this clock gave before.
+    /// Returns a new UUIDv7, greater than every id that this clock returned before.
     fn new_id(&self) -> String;
 }
 
-/// The machine's clock.
+/// The system clock.
 #[derive(Debug, Default)]
 pub struct SystemClock {
     ids: Mutex<ContextV7>,
@@ -21,7 +22,7 @@ pub struct SystemClock {
 
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
-        #[expect(clippy::disallowed_methods, reason = "this is the one caller")]
+        #[expect(clippy::disallowed_methods, reason = "the clock is the only caller")]
         Timestamp::now()
     }
 
@@ -30,7 +31,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that stands still until it is moved.
+/// A clock that only moves when it is set.
 #[derive(Debug)]
 pub struct TestClock {
     now: Mutex<Timestamp>,
@@ -38,13 +39,15 @@ pub struct TestClock {
 }
 
 impl TestClock {
-    pub fn at(now: Timestamp) -> Self {
+    /// Creates a clock that is set to this time.
+    pub fn new(now: Timestamp) -> Self {
         Self {
             now: Mutex::new(now),
             ids: Mutex::default(),
         }
     }
 
+    /// Sets the time.
     pub fn set(&self, now: Timestamp) {
         *lock(&self.now) = now;
     }
@@ -73,10 +76,10 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
         .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-/// Bytes from the operating system's random source.
+/// Returns bytes from the operating system's random source.
 ///
 /// # Errors
-/// Where the operating system has none to give.
+/// Returns an error if the random source is unavailable.
 pub fn random_bytes<const N: usize>() -> std::io::Result<[u8; N]> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).map_err(std::io::Error::other)?;
@@ -89,7 +92,7 @@ mod tests {
 
     #[test]
     fn ids_only_grow() {
-        let clock = TestClock::at(Timestamp::from_second(1_800_000_000).unwrap());
+        let clock = TestClock::new(Timestamp::from_second(1_800_000_000).unwrap());
         let ids: Vec<String> = (0..1000).map(|_| clock.new_id()).collect();
         assert!(ids.windows(2).all(|pair| pair[0] < pair[1]));
     }

@@ -1,4 +1,4 @@
-//! Rollcall: a SCIM 2.0 provisioning service. ARCHITECTURE.md has the map.
+//! Rollcall: a SCIM 2.0 provisioning service. ARCHITECTURE.md describes the modules.
 
 pub mod app;
 pub mod auth;

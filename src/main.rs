@@ -1,4 +1,4 @@
-//! The command `rollcall`.
+//! The `rollcall` command.
 
 use std::process::ExitCode;
 
@@ -11,19 +11,19 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let cli = match cli::Cli::try_parse() {
         Ok(cli) => cli,
-        Err(asked) => {
-            asked.print().ok();
-            // Not clap's 2, which says that a step of `setup` is left for a person.
-            return if asked.use_stderr() {
+        Err(error) => {
+            error.print().ok();
+            // clap exits with 2, which `setup` reserves for "manual step pending"; use 1.
+            return if error.use_stderr() {
                 ExitCode::FAILURE
             } else {
                 ExitCode::SUCCESS
             };
         }
     };
-    let done = cli::run(cli);
-    telemetry::finish_log();
-    match done {
+    let result = cli::run(cli);
+    telemetry::flush_log();
+    match result {
         Ok(code) => code,
         Err(error) => {
             eprintln!("rollcall: {}", telemetry::chain(error.as_ref()));

@@ -15,30 +15,31 @@ pub use metrics::{Metrics, Requests};
 
 use crate::clock::SystemClock;
 use json::JsonLog;
-use log_writer::Lines;
+use log_writer::LogWriter;
 
-/// The lines that may still wait when the program ends.
-static LINES: OnceLock<Lines> = OnceLock::new();
+/// The writer to flush when the program ends.
+static LOG_WRITER: OnceLock<LogWriter> = OnceLock::new();
 
-/// Starts the log on standard error: text on a terminal, JSON lines otherwise. `ROLLCALL_LOG` sets what is logged,
-/// by default `info`.
+/// Starts the log on standard error: text on a terminal, JSON lines otherwise. `ROLLCALL_LOG` sets
+/// the filter, by default `info`.
 ///
 /// # Errors
-/// Where there can be no more threads.
+/// Returns an error if the operating system cannot start a thread.
 pub fn start_log() -> std::io::Result<()> {
     #[expect(
         clippy::disallowed_methods,
-        reason = "the log tells of the settings too, so it begins before them"
+        reason = "reading the settings logs, so the log starts first"
     )]
-    let wished = std::env::var("ROLLCALL_LOG");
-    let wished = wished.ok().and_then(|text| text.parse().ok());
-    // Unlike its cousin, it has nothing to ask for each request.
-    let filter = wished.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
-    // A second start, as in tests, keeps the first log.
+    let directives = std::env::var("ROLLCALL_LOG");
+    let filter = directives.ok().and_then(|text| text.parse().ok());
+    // `Targets` decides once per call site, while `EnvFilter` would do work for each span.
+    let filter = filter.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
+    // If the log was started before, as in tests, the first one stays.
     let _ = if std::io::stderr().is_terminal() {
         let text = tracing_subscriber::fmt::layer()
             .with_writer(std::io::stderr)
-            // It would complain on standard error, and panic where that cannot be written either: on a full disk.
+            // It would report errors on standard error, and panic if that fails too, as on a full
+            // disk.
             .log_internal_errors(false);
         tracing_subscriber::registry()
             .with(filter)
@@ -46,12 +47,12 @@ pub fn start_log() -> std::io::Result<()> {
             .try_init()
             .map_err(drop)
     } else {
-        let lines = Lines::start()?;
-        LINES.get_or_init(|| lines.clone());
+        let writer = LogWriter::start()?;
+        LOG_WRITER.get_or_init(|| writer.clone());
         tracing_subscriber::registry()
             .with(filter)
             .with(JsonLog {
-                lines,
+                writer,
                 clock: SystemClock::default(),
             })
             .try_init()
@@ -60,22 +61,22 @@ pub fn start_log() -> std::io::Result<()> {
     Ok(())
 }
 
-/// Writes what is left of the log: the program ends.
-pub fn finish_log() {
-    if let Some(lines) = LINES.get() {
-        lines.flush();
+/// Writes the pending log lines before the program ends.
+pub fn flush_log() {
+    if let Some(writer) = LOG_WRITER.get() {
+        writer.flush();
     }
 }
 
-/// An error with everything that caused it; a cause that says what was said already is left out.
+/// Formats an error with its causes; a cause whose text is already included is left out.
 pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
-        let words = cause.to_string();
-        if !text.ends_with(&words) {
+        let cause_text = cause.to_string();
+        if !text.ends_with(&cause_text) {
             text.push_str(": ");
-            text.push_str(&words);
+            text.push_str(&cause_text);
         }
         source = cause.source();
     }

@@ -1,45 +1,45 @@
-//! The `Authorization` header, in every form that Okta's authentication modes send.
+//! The `Authorization` header, in each form that Okta's authentication modes send.
 
 use std::borrow::Cow;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-/// The secret that a request carries. It has no `Debug`, so that it cannot reach a log.
+/// The secret of a request. It has no `Debug`, so that it cannot be logged.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credential<'h> {
     secret: Cow<'h, str>,
     form: Form,
 }
 
-/// How the secret was written.
+/// The form in which the secret was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
     Bearer,
-    /// Without a scheme, as Okta's header authentication sends what was typed.
+    /// Without a scheme: Okta's header authentication sends the value as it was entered.
     Bare,
-    /// `Bearer Bearer TOKEN`: the word was typed where Okta puts it in front anyway.
+    /// `Bearer Bearer TOKEN`: the scheme was entered although Okta adds it.
     Doubled,
     Basic,
 }
 
-/// Why a header holds no credential.
+/// The reason why a header has no credential.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
     #[error("the Authorization header is empty")]
     Empty,
-    #[error("the Authorization header is not readable text")]
+    #[error("the Authorization header is not valid UTF-8")]
     NotText,
     #[error("the Basic credential is not base64 of user:password")]
     Basic,
 }
 
 impl<'h> Credential<'h> {
-    /// Reads `Bearer TOKEN`, a bare `TOKEN` (Okta's header authentication sends what was typed), or
-    /// `Basic base64(user:TOKEN)`. The scheme's letter case does not matter (RFC 9110 section 11.1).
+    /// Parses `Bearer TOKEN`, a bare `TOKEN`, or `Basic base64(user:TOKEN)`. The scheme is
+    /// case-insensitive (RFC 9110 section 11.1).
     ///
     /// # Errors
-    /// See [`Malformed`]; each is answered with 401.
+    /// Each [`Malformed`] is answered with 401.
     pub fn parse(header: &'h [u8]) -> Result<Self, Malformed> {
         let text = std::str::from_utf8(header)
             .map_err(|_| Malformed::NotText)?
@@ -53,7 +53,7 @@ impl<'h> Credential<'h> {
             (Cow::Owned(password), Form::Basic)
         } else if scheme.eq_ignore_ascii_case("bearer") {
             match rest.split_once(' ') {
-                Some((word, token)) if word.eq_ignore_ascii_case("bearer") => {
+                Some((second, token)) if second.eq_ignore_ascii_case("bearer") => {
                     (token.trim().into(), Form::Doubled)
                 }
                 _ => (rest.into(), Form::Bearer),
@@ -70,11 +70,12 @@ impl<'h> Credential<'h> {
         Ok(Self { secret, form })
     }
 
+    /// Returns the form in which the secret was sent.
     pub fn form(&self) -> Form {
         self.form
     }
 
-    /// The secret itself, to be hashed or verified and never kept.
+    /// Returns the secret, to be hashed or verified and never stored.
     pub fn secret(&self) -> &str {
         &self.secret
     }
@@ -121,7 +122,7 @@ mod tests {
     fn forms() {
         let form = |header: &str| {
             Credential::parse(header.as_bytes())
-                .map(|one| one.form())
+                .map(|credential| credential.form())
                 .ok()
         };
         assert_eq!(form("Bearer abc"), Some(Form::Bearer));
@@ -131,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_text() {
+    fn invalid_utf_8() {
         assert!(matches!(
             Credential::parse(b"Bearer \xff"),
             Err(Malformed::NotText)

@@ -1,4 +1,5 @@
-//! Access tokens of an outside issuer, checked against keys that it is given (RFC 7519, RFC 9068).
+//! Verification of the access tokens of external issuers (RFC 7519, RFC 9068). The keys are an
+//! argument.
 
 use std::collections::BTreeMap;
 
@@ -10,36 +11,40 @@ use serde_json::{Map, Value};
 
 use crate::auth::{Fields, Principal, Scope, Scopes};
 
-/// Seconds that the issuer's clock may differ from ours.
+/// The number of seconds by which the issuer's clock may differ from ours.
 const LEEWAY_S: i64 = 30;
 
-/// The only algorithms that count; whatever the token's header asks for, a public key never becomes an HMAC secret.
+/// The accepted algorithms. They are all asymmetric, so a token's header cannot turn a public key
+/// into an HMAC secret.
 const ALGORITHMS: [Algorithm; 3] = [Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA];
 
-/// Longer texts are no access tokens and are not worth decoding.
-const MAX_LENGTH_BYTES: usize = 16 * 1024;
+/// The maximum length of an access token; longer texts are not decoded.
+const MAX_TOKEN_BYTES: usize = 16 * 1024;
 
-/// More keys than an issuer in its right mind publishes; the rest is not kept.
+/// The number of keys of a key set that are used, far above what issuers publish.
 const MAX_KEYS: usize = 100;
 
-/// Whose tokens count, for which tenant, and with which rights.
+/// A trusted issuer, and the tenant and rights that its tokens have.
 #[derive(Debug, Clone)]
 pub struct Issuer {
     /// The exact `iss`.
     pub issuer: String,
+    /// The audience that `aud` must contain.
     pub audience: String,
+    /// The tenant of its tokens.
     pub tenant: TenantOf,
-    /// What the scopes of the token mean here. `None`: `scim`, `read` and `admin` mean themselves.
+    /// The scopes here for the scopes of a token. `None`: `scim`, `read` and `admin` as they are.
     pub scopes: Option<BTreeMap<String, Scope>>,
-    /// As [`Principal::fields`]. Such a token reads, whatever else it may do elsewhere.
+    /// As [`Principal::fields`]. Such a token can only read.
     pub fields: Option<Fields>,
 }
 
-/// Which tenant a token speaks for.
+/// The tenant of an issuer's tokens.
 #[derive(Debug, Clone)]
 pub enum TenantOf {
     One(i64),
-    /// The value of a claim, and the tenants that it may name: the issuer cannot reach any other.
+    /// The name of a claim, and the tenant for each of its values. The issuer has no access to any
+    /// other tenant.
     Claim {
         name: String,
         tenants: BTreeMap<String, i64>,
@@ -51,17 +56,17 @@ pub enum TenantOf {
 pub struct KeySet(Vec<Jwk>);
 
 impl KeySet {
-    /// Reads a JSON Web Key Set. A key of a kind that is not known here is left out and spoils no other
-    /// (RFC 7517 section 5); a secret one has no place in the set and is left out too.
+    /// Parses a JSON Web Key Set. Ignores keys of an unknown type (RFC 7517 section 5) and
+    /// symmetric keys.
     ///
     /// # Errors
-    /// Where it is no key set at all.
+    /// Returns an error if the bytes are not a key set.
     pub fn parse(bytes: &[u8]) -> Result<Self, serde_json::Error> {
         #[derive(Deserialize)]
-        struct Raw {
+        struct RawKeySet {
             keys: Vec<Value>,
         }
-        let raw: Raw = serde_json::from_slice(bytes)?;
+        let raw: RawKeySet = serde_json::from_slice(bytes)?;
         let keys = raw
             .keys
             .into_iter()
@@ -72,36 +77,38 @@ impl KeySet {
         Ok(Self(keys))
     }
 
+    /// Returns whether the set has a key with this `kid`.
     pub fn has(&self, kid: &str) -> bool {
-        self.with(kid).next().is_some()
+        self.with_kid(kid).next().is_some()
     }
 
-    fn with<'s>(&'s self, kid: &'s str) -> impl Iterator<Item = &'s Jwk> {
+    fn with_kid<'s>(&'s self, kid: &'s str) -> impl Iterator<Item = &'s Jwk> {
         self.0
             .iter()
             .filter(move |key| key.common.key_id.as_deref() == Some(kid))
     }
 }
 
-/// Why a token is refused. The text is for the log; the caller only hears that the token is invalid.
+/// The reason why a token is not valid. The text is for the log; the response only says that the
+/// token is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Rejected {
     #[error("not a JWT with a header, a key id and an issuer")]
     Malformed,
-    #[error("the header has critical parts that are not understood (RFC 7515 section 4.1.11)")]
+    #[error("the header has `crit` extensions that are not supported (RFC 7515 section 4.1.11)")]
     Critical,
     #[error("the algorithm is not one of RS256, ES256 and EdDSA")]
     Algorithm,
-    #[error("no configured issuer has the token's `iss` and `aud`")]
+    #[error("no configured issuer matches the token's `iss` and `aud`")]
     Issuer,
     #[error("the issuer's key set has no usable key with this `kid`")]
     Key,
-    #[error("the signature or a claim does not hold: {0}")]
+    #[error("the signature or a claim is not valid: {0}")]
     Invalid(String),
-    #[error("the token names no tenant that the issuer may speak for")]
+    #[error("the token names no tenant that the issuer is configured for")]
     Tenant,
     #[error(
-        "`sub` is empty, longer than {MOST_SUBJECT_CHARS} characters, or holds control characters"
+        "`sub` is empty, longer than {MAX_SUBJECT_CHARS} characters, or contains control characters"
     )]
     Subject,
     #[error("expired")]
@@ -110,39 +117,43 @@ pub enum Rejected {
     NotYetValid,
 }
 
-/// What a token says of itself before anything is checked: enough to choose the key, and worth nothing more.
+/// A token that was parsed but not verified: only good for choosing the key.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Claimed {
-    pub algorithm: Algorithm,
+pub struct UnverifiedToken<'t> {
+    text: &'t str,
+    algorithm: Algorithm,
+    /// The id of the key that the token says it was signed with.
     pub kid: String,
+    /// The issuer that the token claims to be from.
     pub issuer: String,
 }
 
-impl Claimed {
-    /// Reads the header and `iss`.
+impl<'t> UnverifiedToken<'t> {
+    /// Parses the header and `iss`.
     ///
     /// # Errors
-    /// For what no key could make valid.
-    pub fn read(token: &str) -> Result<Self, Rejected> {
+    /// Returns an error for a token that no key could make valid.
+    pub fn parse(text: &'t str) -> Result<Self, Rejected> {
         #[derive(Deserialize)]
         struct Payload {
             iss: String,
         }
-        if token.len() > MAX_LENGTH_BYTES {
+        if text.len() > MAX_TOKEN_BYTES {
             return Err(Rejected::Malformed);
         }
-        let read = jsonwebtoken::dangerous::insecure_decode::<Payload>(token)
+        let decoded = jsonwebtoken::dangerous::insecure_decode::<Payload>(text)
             .map_err(|_| Rejected::Malformed)?;
-        if !ALGORITHMS.contains(&read.header.alg) {
+        if !ALGORITHMS.contains(&decoded.header.alg) {
             return Err(Rejected::Algorithm);
         }
-        if read.header.crit.is_some() {
+        if decoded.header.crit.is_some() {
             return Err(Rejected::Critical);
         }
         Ok(Self {
-            algorithm: read.header.alg,
-            kid: read.header.kid.ok_or(Rejected::Malformed)?,
-            issuer: read.claims.iss,
+            text,
+            algorithm: decoded.header.alg,
+            kid: decoded.header.kid.ok_or(Rejected::Malformed)?,
+            issuer: decoded.claims.iss,
         })
     }
 }
@@ -156,23 +167,23 @@ struct Claims {
     #[serde(default)]
     iat: Option<i64>,
     #[serde(default)]
-    scp: Option<Words>,
+    scp: Option<ScopeClaim>,
     #[serde(default)]
-    scope: Option<Words>,
+    scope: Option<ScopeClaim>,
     #[serde(flatten)]
     rest: Map<String, Value>,
 }
 
-/// Okta writes `scp` as a list, RFC 9068 writes `scope` as a text.
+/// A claim with scopes: Okta sends `scp` as a list, RFC 9068 defines `scope` as a text.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
-enum Words {
+enum ScopeClaim {
     Text(String),
     List(Vec<String>),
 }
 
-impl Words {
-    fn each(&self) -> Vec<&str> {
+impl ScopeClaim {
+    fn names(&self) -> Vec<&str> {
         match self {
             Self::Text(text) => text.split(' ').collect(),
             Self::List(list) => list.iter().map(String::as_str).collect(),
@@ -180,37 +191,36 @@ impl Words {
     }
 }
 
-/// Whether a credential has the shape of a JWT, so that it is no token of ours.
+/// Returns whether a credential has the form of a JWT, which our own tokens do not have.
 pub fn looks_like_jwt(secret: &str) -> bool {
     secret.split('.').count() == 3 && secret.starts_with("ey")
 }
 
-/// Whom a token speaks for.
+/// The subject of a verified token.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Spoken {
+pub struct Subject {
     pub principal: Principal,
-    /// Unix seconds: from then on it speaks for nobody.
+    /// When the token expires, in Unix seconds, leeway included.
     pub until_s: i64,
 }
 
-/// Checks a token of an issuer against the issuer's keys and answers who it speaks for.
+/// Verifies a token with the keys of its issuer.
 ///
 /// # Errors
-/// See [`Rejected`].
+/// The reason for which the token is not valid.
 pub fn verify(
-    token: &str,
-    claimed: &Claimed,
+    token: &UnverifiedToken<'_>,
     issuer: &Issuer,
     keys: &KeySet,
     now: Timestamp,
-) -> Result<Spoken, Rejected> {
+) -> Result<Subject, Rejected> {
     let mut reason = Rejected::Key;
-    for jwk in keys.with(&claimed.kid) {
-        match claims_of(token, claimed.algorithm, jwk, issuer) {
+    for jwk in keys.with_kid(&token.kid) {
+        match verify_claims(token, jwk, issuer) {
             Ok(claims) => {
                 let until_s = check_times(&claims, now.as_second())?;
-                let principal = principal(&claims, issuer)?;
-                return Ok(Spoken { principal, until_s });
+                let principal = build_principal(&claims, issuer)?;
+                return Ok(Subject { principal, until_s });
             }
             Err(rejected) => reason = rejected,
         }
@@ -218,25 +228,25 @@ pub fn verify(
     Err(reason)
 }
 
-fn claims_of(
-    token: &str,
-    algorithm: Algorithm,
+/// Verifies the signature, `iss` and `aud`.
+fn verify_claims(
+    token: &UnverifiedToken<'_>,
     jwk: &Jwk,
     issuer: &Issuer,
 ) -> Result<Claims, Rejected> {
-    if !fits(jwk, algorithm) {
+    if !is_usable(jwk, token.algorithm) {
         return Err(Rejected::Algorithm);
     }
     let key = DecodingKey::from_jwk(jwk).map_err(|_| Rejected::Key)?;
-    let mut validation = Validation::new(algorithm);
+    let mut validation = Validation::new(token.algorithm);
     validation.set_issuer(&[&issuer.issuer]);
     validation.set_audience(&[&issuer.audience]);
     validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
-    // The library asks the system clock; time is an argument here, so the times are checked below.
+    // The crate reads the system clock, while time is an argument here: `check_times` does this.
     validation.validate_exp = false;
     validation.validate_nbf = false;
     let decoded =
-        decode::<Claims>(token, &key, &validation).map_err(|error| match error.kind() {
+        decode::<Claims>(token.text, &key, &validation).map_err(|error| match error.kind() {
             jsonwebtoken::errors::ErrorKind::InvalidIssuer
             | jsonwebtoken::errors::ErrorKind::InvalidAudience => Rejected::Issuer,
             _ => Rejected::Invalid(error.to_string()),
@@ -244,9 +254,9 @@ fn claims_of(
     Ok(decoded.claims)
 }
 
-/// Whether a key is one of this algorithm's, on its curve, and meant for signatures.
-fn fits(jwk: &Jwk, algorithm: Algorithm) -> bool {
-    let (is_kind, named) = match (algorithm, &jwk.algorithm) {
+/// Returns whether a key is for this algorithm, on the right curve, and meant for signatures.
+fn is_usable(jwk: &Jwk, algorithm: Algorithm) -> bool {
+    let (is_curve, key_algorithm) = match (algorithm, &jwk.algorithm) {
         (Algorithm::RS256, AlgorithmParameters::RSA(_)) => (true, KeyAlgorithm::RS256),
         (Algorithm::ES256, AlgorithmParameters::EllipticCurve(key)) => {
             (key.curve == EllipticCurve::P256, KeyAlgorithm::ES256)
@@ -256,41 +266,40 @@ fn fits(jwk: &Jwk, algorithm: Algorithm) -> bool {
         }
         _ => return false,
     };
-    let is_named = jwk
+    let is_algorithm = jwk
         .common
         .key_algorithm
         .as_ref()
-        .is_none_or(|found| *found == named);
-    let signs = jwk
+        .is_none_or(|found| *found == key_algorithm);
+    let is_for_signatures = jwk
         .common
         .public_key_use
         .as_ref()
         .is_none_or(|found| *found == PublicKeyUse::Signature);
-    is_kind && is_named && signs
+    is_curve && is_algorithm && is_for_signatures
 }
 
-/// The longest `sub` that `OpenID` Connect allows (Core 1.0 section 2).
-const MOST_SUBJECT_CHARS: usize = 255;
+/// The maximum length of `sub` in `OpenID` Connect (Core 1.0 section 2).
+const MAX_SUBJECT_CHARS: usize = 255;
 
-/// A subject is written into every change that it makes, so it must be something that a database
-/// can hold.
-fn is_subject(text: &str) -> bool {
-    let length = text.chars().take(MOST_SUBJECT_CHARS + 1).count();
-    (1..=MOST_SUBJECT_CHARS).contains(&length) && !text.contains(char::is_control)
+/// Returns whether a `sub` can be stored: each change records the subject that made it.
+fn is_valid_subject(text: &str) -> bool {
+    let length = text.chars().take(MAX_SUBJECT_CHARS + 1).count();
+    (1..=MAX_SUBJECT_CHARS).contains(&length) && !text.contains(char::is_control)
 }
 
-fn principal(claims: &Claims, issuer: &Issuer) -> Result<Principal, Rejected> {
-    if !is_subject(&claims.sub) {
+fn build_principal(claims: &Claims, issuer: &Issuer) -> Result<Principal, Rejected> {
+    if !is_valid_subject(&claims.sub) {
         return Err(Rejected::Subject);
     }
-    let words = [&claims.scp, &claims.scope]
+    let names = [&claims.scp, &claims.scope]
         .into_iter()
         .flatten()
-        .flat_map(Words::each);
-    let scopes: Scopes = words
-        .filter_map(|word| match &issuer.scopes {
-            None => word.parse().ok(),
-            Some(meanings) => meanings.get(word).copied(),
+        .flat_map(ScopeClaim::names);
+    let scopes: Scopes = names
+        .filter_map(|name| match &issuer.scopes {
+            None => name.parse().ok(),
+            Some(mapping) => mapping.get(name).copied(),
         })
         .collect();
     Ok(Principal {
@@ -298,7 +307,7 @@ fn principal(claims: &Claims, issuer: &Issuer) -> Result<Principal, Rejected> {
         name: format!("jwt:{}", claims.sub),
         scopes: match issuer.fields {
             None => scopes,
-            // An answer to a write shows the whole resource.
+            // The response to a write contains the whole resource.
             Some(_) => scopes.only_reading(),
         },
         fields: issuer.fields.clone(),
@@ -318,7 +327,7 @@ fn tenant(claims: &Claims, tenant: &TenantOf) -> Result<i64, Rejected> {
     }
 }
 
-/// Answers until when.
+/// Checks `exp`, `nbf` and `iat`. Returns when the token expires.
 fn check_times(claims: &Claims, now_s: i64) -> Result<i64, Rejected> {
     let latest = now_s.saturating_add(LEEWAY_S);
     let until_s = claims.exp.saturating_add(LEEWAY_S);
@@ -339,7 +348,7 @@ mod tests {
 
     use super::*;
 
-    // Made for these tests alone; they guard nothing.
+    // Generated for these tests; it protects nothing.
     const PRIVATE: &str = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n-----END PRIVATE KEY-----\n";
     const NOW: i64 = 1_800_000_000;
 
@@ -367,9 +376,9 @@ mod tests {
     }
 
     fn verified(token: &str, issuer: &Issuer) -> Result<Principal, Rejected> {
-        let claimed = Claimed::read(token)?;
+        let unverified = UnverifiedToken::parse(token)?;
         let now = Timestamp::from_second(NOW).unwrap();
-        verify(token, &claimed, issuer, &keys("k1"), now).map(|spoken| spoken.principal)
+        verify(&unverified, issuer, &keys("k1"), now).map(|subject| subject.principal)
     }
 
     fn claims() -> Value {
@@ -426,7 +435,7 @@ mod tests {
     }
 
     #[test]
-    fn scopes_are_ours_or_what_the_issuer_is_said_to_mean() {
+    fn scopes_are_ours_or_mapped() {
         let scopes = |claims: &Value, issuer: &Issuer| {
             let token = token(&header(Some("k1")), claims);
             verified(&token, issuer).unwrap().scopes.to_string()
@@ -441,13 +450,13 @@ mod tests {
         let named = with("scp", json!(["people.read", "scim"]));
         assert_eq!(scopes(&named, &mapped), "read");
         let mut limited = issuer();
-        limited.fields = Some(Fields::of_stored("userName"));
+        limited.fields = Some(Fields::from_stored("userName"));
         assert_eq!(scopes(&text, &limited), "read");
         assert_eq!(scopes(&with("scp", json!(["admin"])), &limited), "");
     }
 
     #[test]
-    fn a_claim_names_one_of_the_tenants_that_it_may_name() {
+    fn a_claim_names_only_configured_tenants() {
         let mut issuer = issuer();
         issuer.tenant = TenantOf::Claim {
             name: "org".to_owned(),
@@ -464,7 +473,7 @@ mod tests {
     }
 
     #[test]
-    fn unsigned_and_symmetric_tokens_are_refused() {
+    fn unsigned_and_symmetric_tokens_are_rejected() {
         let AlgorithmParameters::OctetKeyPair(public) = &keys("k1").0[0].algorithm.clone() else {
             unreachable!()
         };
@@ -476,28 +485,28 @@ mod tests {
             &EncodingKey::from_secret(public.x.as_bytes()),
         )
         .unwrap();
-        let refused = |token: &str| verified(token, &issuer()).unwrap_err();
-        assert_eq!(refused(&forged), Rejected::Algorithm);
+        let rejection = |token: &str| verified(token, &issuer()).unwrap_err();
+        assert_eq!(rejection(&forged), Rejected::Algorithm);
         let none = "eyJhbGciOiJub25lIiwia2lkIjoiazEifQ.e30.";
-        assert_eq!(refused(none), Rejected::Malformed);
+        assert_eq!(rejection(none), Rejected::Malformed);
         assert_eq!(
-            refused(&token(&header(None), &claims())),
+            rejection(&token(&header(None), &claims())),
             Rejected::Malformed
         );
         assert_eq!(
-            refused(&token(&header(Some("k9")), &claims())),
+            rejection(&token(&header(Some("k9")), &claims())),
             Rejected::Key
         );
-        assert_eq!(refused("e30.e30.e30"), Rejected::Malformed);
+        assert_eq!(rejection("e30.e30.e30"), Rejected::Malformed);
         let mut critical = header(Some("k1"));
         critical.crit = Some(vec!["exp".to_owned()]);
-        assert_eq!(refused(&token(&critical, &claims())), Rejected::Critical);
-        let long = format!("{}.e30.", "e".repeat(MAX_LENGTH_BYTES));
-        assert_eq!(refused(&long), Rejected::Malformed);
+        assert_eq!(rejection(&token(&critical, &claims())), Rejected::Critical);
+        let long = format!("{}.e30.", "e".repeat(MAX_TOKEN_BYTES));
+        assert_eq!(rejection(&long), Rejected::Malformed);
     }
 
     #[test]
-    fn what_is_kept_of_a_key_set() {
+    fn a_key_set_has_only_usable_keys() {
         let ed = r#"{"kty":"OKP","crv":"Ed25519","kid":"ed","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
         let oct = r#"{"kty":"oct","kid":"oct","k":"c2VjcmV0"}"#;
         let text = format!(r#"{{"keys":[{oct},{{"kty":"new","kid":"new"}},7,{ed}]}}"#);
@@ -509,14 +518,14 @@ mod tests {
     }
 
     #[test]
-    fn a_key_serves_its_own_algorithm_alone() {
+    fn a_key_is_only_for_its_own_algorithm() {
         let mut jwk = keys("k1").0.remove(0);
-        assert!(fits(&jwk, Algorithm::EdDSA));
-        assert!(!fits(&jwk, Algorithm::RS256) && !fits(&jwk, Algorithm::ES256));
+        assert!(is_usable(&jwk, Algorithm::EdDSA));
+        assert!(!is_usable(&jwk, Algorithm::RS256) && !is_usable(&jwk, Algorithm::ES256));
         jwk.common.public_key_use = Some(PublicKeyUse::Encryption);
-        assert!(!fits(&jwk, Algorithm::EdDSA));
+        assert!(!is_usable(&jwk, Algorithm::EdDSA));
         jwk.common.public_key_use = Some(PublicKeyUse::Signature);
         jwk.common.key_algorithm = Some(KeyAlgorithm::RS256);
-        assert!(!fits(&jwk, Algorithm::EdDSA));
+        assert!(!is_usable(&jwk, Algorithm::EdDSA));
     }
 }

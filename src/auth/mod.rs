@@ -1,6 +1,7 @@
-//! Who is calling: the `Authorization` header to a credential, tokens and their scopes, JWT by issuer keys.
+//! Authentication without I/O: the `Authorization` header, the form of our own tokens, the
+//! verification of JWTs, principals and scopes.
 //!
-//! Pure checks against what it is given; it must not know the store, the services or actix.
+//! It must not know the store, the services or actix.
 
 pub mod credential;
 pub mod fields;

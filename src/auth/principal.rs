@@ -1,4 +1,4 @@
-//! The authenticated caller and what it may do.
+//! The authenticated caller and its rights.
 
 use std::fmt;
 use std::str::FromStr;
@@ -24,7 +24,7 @@ impl Principal {
     }
 }
 
-/// One right. `scim` provisions and reads, `read` only reads, `admin` manages tokens.
+/// A permission. `scim` provisions and reads, `read` only reads, `admin` manages tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Scope {
@@ -42,6 +42,7 @@ pub struct Scopes {
 }
 
 impl Scopes {
+    /// Returns the set of all scopes.
     pub fn every() -> Self {
         Self {
             scim: true,
@@ -50,6 +51,7 @@ impl Scopes {
         }
     }
 
+    /// Returns the set with this scope added.
     #[must_use]
     pub fn with(mut self, scope: Scope) -> Self {
         match scope {
@@ -60,7 +62,7 @@ impl Scopes {
         self
     }
 
-    /// Whether the set allows what `scope` allows; `scim` includes `read`.
+    /// Returns whether the set includes `scope`; `scim` includes `read`.
     pub fn allow(self, scope: Scope) -> bool {
         match scope {
             Scope::Scim => self.scim,
@@ -69,7 +71,7 @@ impl Scopes {
         }
     }
 
-    /// What of it only reads.
+    /// Returns the scopes that remain without those that write.
     #[must_use]
     pub fn only_reading(self) -> Self {
         Self {
@@ -78,7 +80,7 @@ impl Scopes {
         }
     }
 
-    /// The scopes named in a text separated by blanks or commas; unknown words are left out.
+    /// Parses scopes separated by spaces or commas and ignores unknown words.
     pub fn parse_known(text: &str) -> Self {
         text.split([' ', ','])
             .filter_map(|word| word.parse().ok())
@@ -94,15 +96,15 @@ impl FromIterator<Scope> for Scopes {
 
 impl fmt::Display for Scopes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut gap = "";
+        let mut separator = "";
         for (held, scope) in [
             (self.scim, Scope::Scim),
             (self.read, Scope::Read),
             (self.admin, Scope::Admin),
         ] {
             if held {
-                write!(f, "{gap}{scope}")?;
-                gap = " ";
+                write!(f, "{separator}{scope}")?;
+                separator = " ";
             }
         }
         Ok(())
@@ -119,9 +121,9 @@ impl fmt::Display for Scope {
     }
 }
 
-/// A scope's name was none of `scim`, `read` and `admin`.
+/// A text that is not the name of a scope.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no scope; the scopes are scim, read and admin")]
+#[error("`{0}` is not a scope; the scopes are scim, read and admin")]
 pub struct UnknownScope(String);
 
 impl FromStr for Scope {

@@ -1,37 +1,37 @@
-//! Rollcall's own tokens: how they look and how they are stored.
+//! The form of Rollcall's own tokens, and the hash under which they are stored.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest as _, Sha256};
 
-/// The SHA-256 of a token. A plain digest is enough for a secret of full entropy, and lets a lookup be by index, which leaks
-/// nothing by its time.
+/// The SHA-256 of a token. A plain digest is enough for a random secret of 256 bits, and allows
+/// lookups by index, whose timing leaks nothing about the token.
 pub type Digest = [u8; 32];
 
-/// Every token starts with this, so that a secret scanner can know one.
+/// The prefix of every token, by which secret scanners recognise one.
 pub const PREFIX: &str = "rct_";
 
-/// The token's text from 32 random bytes: 256 bits, far above the 128 that RFC 7644 section 7.4 asks for.
+/// Formats a token from 256 random bits, twice what RFC 7644 section 7.4 asks for.
 pub fn format(random: [u8; 32]) -> String {
     format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(random))
 }
 
-/// Whether a text is as long as every token of ours is.
-pub fn is_whole(text: &str) -> bool {
+/// Returns whether a text has the length of a token.
+pub fn has_token_length(text: &str) -> bool {
     text.len() == PREFIX.len().saturating_add(43)
 }
 
-/// Whether a text looks as every token of ours does.
-pub fn is_ours(text: &str) -> bool {
-    is_whole(text) && text.starts_with(PREFIX)
+/// Returns whether a text has the form of a token.
+pub fn has_token_form(text: &str) -> bool {
+    has_token_length(text) && text.starts_with(PREFIX)
 }
 
-/// By what a token is compared and remembered; the text itself is never kept.
+/// Returns the digest by which a token is compared and cached; the token itself is never stored.
 pub fn digest(secret: &str) -> Digest {
     Sha256::digest(secret.as_bytes()).into()
 }
 
-/// What is stored of a token: its digest in hexadecimal.
+/// Returns the stored form of a digest: hexadecimal.
 pub fn hash(digest: &Digest) -> String {
     let mut digits = String::with_capacity(2 * digest.len());
     for byte in digest {
@@ -56,10 +56,10 @@ mod tests {
     }
 
     #[test]
-    fn a_token_has_the_prefix_and_no_blank() {
+    fn a_token_has_the_prefix_and_no_space() {
         let token = format([7; 32]);
         assert!(token.starts_with(PREFIX) && !token.contains(' ') && token.len() == 47);
-        assert!(is_ours(&token) && !is_ours(&token.to_uppercase()));
-        assert!(is_whole(&token) && !is_whole(token.trim_end_matches('c')));
+        assert!(has_token_form(&token) && !has_token_form(&token.to_uppercase()));
+        assert!(has_token_length(&token) && !has_token_length(token.trim_end_matches('c')));
     }
 }

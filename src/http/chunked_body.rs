@@ -1,4 +1,4 @@
-//! A long body that was made in pieces: it is never in one.
+//! A long response body as a list of chunks, which are never joined in memory.
 
 use std::convert::Infallible;
 use std::io;
@@ -8,22 +8,23 @@ use std::task::{Context, Poll};
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::web::Bytes;
 
-/// The pieces, each given free as it is handed over.
+/// A body of chunks, each freed when it is sent.
 pub struct ChunkedBody {
-    pieces: std::vec::IntoIter<Bytes>,
+    chunks: std::vec::IntoIter<Bytes>,
     length: usize,
 }
 
 impl ChunkedBody {
-    pub fn new(pieces: impl IntoIterator<Item = impl Into<Bytes>>) -> Self {
-        let pieces: Vec<Bytes> = pieces.into_iter().map(Into::into).collect();
+    /// Creates a body from its chunks.
+    pub fn new(chunks: impl IntoIterator<Item = impl Into<Bytes>>) -> Self {
+        let chunks: Vec<Bytes> = chunks.into_iter().map(Into::into).collect();
         Self {
-            length: pieces.iter().map(Bytes::len).sum(),
-            pieces: pieces.into_iter(),
+            length: chunks.iter().map(Bytes::len).sum(),
+            chunks: chunks.into_iter(),
         }
     }
 
-    /// Of all that there are at first, in bytes.
+    /// Returns the length of the whole body in bytes.
     pub fn length(&self) -> usize {
         self.length
     }
@@ -40,14 +41,14 @@ impl MessageBody for ChunkedBody {
         mut self: Pin<&mut Self>,
         _cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, Self::Error>>> {
-        Poll::Ready(self.pieces.next().map(Ok))
+        Poll::Ready(self.chunks.next().map(Ok))
     }
 }
 
-/// How long the pieces of a [`ChunkWriter`] are, about.
-const PIECE_BYTES: usize = 64 * 1024;
+/// The approximate size of the chunks of a [`ChunkWriter`].
+const CHUNK_BYTES: usize = 64 * 1024;
 
-/// A text that is written as it comes.
+/// Collects what is written to it in chunks.
 #[derive(Default)]
 pub struct ChunkWriter {
     full: Vec<Bytes>,
@@ -57,7 +58,7 @@ pub struct ChunkWriter {
 impl io::Write for ChunkWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let size = self.last.len().saturating_add(bytes.len());
-        if size > PIECE_BYTES && !self.last.is_empty() {
+        if size > CHUNK_BYTES && !self.last.is_empty() {
             self.full.push(std::mem::take(&mut self.last).into());
         }
         self.last.extend_from_slice(bytes);
@@ -82,20 +83,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_text_is_gathered_in_pieces() {
+    fn a_text_is_collected_in_chunks() {
         let words: Vec<String> = (0..50_000).map(|number| format!("{number} ")).collect();
         let mut text = ChunkWriter::default();
         for word in &words {
             text.write_all(word.as_bytes()).unwrap();
         }
-        let long = "x".repeat(2 * PIECE_BYTES);
+        let long = "x".repeat(2 * CHUNK_BYTES);
         text.write_all(long.as_bytes()).unwrap();
-        let pieces = ChunkedBody::from(text);
+        let body = ChunkedBody::from(text);
         let whole = words.concat() + &long;
-        assert_eq!(pieces.length(), whole.len());
-        let pieces: Vec<Bytes> = pieces.pieces.collect();
-        assert!(pieces.len() > 4, "{}", pieces.len());
-        assert!(pieces.iter().all(|piece| piece.len() <= 2 * PIECE_BYTES));
-        assert_eq!(pieces.concat(), whole.as_bytes());
+        assert_eq!(body.length(), whole.len());
+        let chunks: Vec<Bytes> = body.chunks.collect();
+        assert!(chunks.len() > 4, "{}", chunks.len());
+        assert!(chunks.iter().all(|chunk| chunk.len() <= 2 * CHUNK_BYTES));
+        assert_eq!(chunks.concat(), whole.as_bytes());
     }
 }

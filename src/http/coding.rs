@@ -1,8 +1,7 @@
-//! The content coding of a request body (RFC 9110 section 8.4): gzip and deflate, decoded as they
-//! arrive.
+//! The content coding of a request body (RFC 9110 section 8.4): gzip and deflate, decoded as the
+//! body arrives.
 //!
-//! The decoded bytes are what limits and memory are counted in, and no more of them is ever held
-//! than the limit allows.
+//! Limits and memory count decoded bytes, and no more of them are held than the limit allows.
 
 use std::io::{self, Write};
 
@@ -15,17 +14,14 @@ use scim_core::ScimError;
 
 use crate::http::error::ApiError;
 
-/// The value of `Accept-Encoding` in the answer to another coding (RFC 9110 section 15.5.16).
-pub const OFFERED: &str = "gzip, deflate";
-
-/// The bytes that are decoded between two looks at the limit.
+/// The number of bytes that are decoded between two checks of the limit.
 const STEP_BYTES: usize = 16 * 1024;
 
-/// A gzip body may have several members one after the other (RFC 1952 section 2.2). Each costs a
-/// new start, so empty ones by the hundred thousand would keep a thread busy for seconds.
-const MOST_MEMBERS: usize = 1_000;
+/// The number of members that a gzip body may have (RFC 1952 section 2.2). Each needs a new
+/// decoder, so a hundred thousand empty ones would keep a thread busy for seconds.
+const MAX_MEMBERS: usize = 1_000;
 
-/// A content coding that is understood.
+/// A supported content coding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Coding {
     Gzip,
@@ -33,11 +29,11 @@ pub enum Coding {
 }
 
 impl Coding {
-    /// The coding of a request's body; `None` where it is sent as it is.
+    /// Returns the coding of a request's body; `None` if it is not encoded.
     ///
     /// # Errors
-    /// [`ApiError::ContentCoding`] for an unknown coding, and for several on top of each other.
-    pub fn of(request: &HttpRequest) -> Result<Option<Self>, ApiError> {
+    /// [`ApiError::ContentCoding`] for an unsupported coding, and for more than one.
+    pub fn from_request(request: &HttpRequest) -> Result<Option<Self>, ApiError> {
         let mut found = None;
         for header in request.headers().get_all(CONTENT_ENCODING) {
             let header = header.to_str().map_err(|_| ApiError::ContentCoding)?;
@@ -58,24 +54,24 @@ impl Coding {
     }
 }
 
-/// Decodes a body piece by piece.
+/// Decodes a body chunk by chunk.
 pub struct Decoder<R: FnMut() -> Result<(), ApiError>>(State<R>);
 
 enum State<R: FnMut() -> Result<(), ApiError>> {
-    // On the heap: its buffers make it far larger than the other.
+    // Boxed: its buffers make it far larger than the other variant.
     Gzip(Box<Gzip<R>>),
     Deflate(Deflate<R>),
 }
 
 impl<R: FnMut() -> Result<(), ApiError>> Decoder<R> {
-    /// `small_bytes` are decoded freely; `take_room` is called once before there are more.
-    pub fn new(coding: Coding, limit_bytes: usize, small_bytes: usize, take_room: R) -> Self {
+    /// Creates a decoder. It calls `reserve` once, before it holds more than `small_bytes`.
+    pub fn new(coding: Coding, limit_bytes: usize, small_bytes: usize, reserve: R) -> Self {
         let decoded = Decoded {
             bytes: BytesMut::new(),
             limit_bytes,
-            free_bytes: small_bytes.min(limit_bytes),
-            take_room,
-            refused: None,
+            reserved_bytes: small_bytes.min(limit_bytes),
+            reserve,
+            error: None,
         };
         Self(match coding {
             Coding::Gzip => State::Gzip(Box::new(Gzip {
@@ -91,42 +87,42 @@ impl<R: FnMut() -> Result<(), ApiError>> Decoder<R> {
         })
     }
 
-    /// Decodes the next piece.
+    /// Decodes the next chunk.
     ///
     /// # Errors
-    /// 400 for a damaged body, 413 over the limit, and what `take_room` answers.
-    pub fn decode(&mut self, piece: &[u8]) -> Result<(), ApiError> {
+    /// 400 for a damaged body, 413 over the limit, and what `reserve` returns.
+    pub fn decode(&mut self, chunk: &[u8]) -> Result<(), ApiError> {
         let written = match &mut self.0 {
-            State::Gzip(gzip) => gzip.write(piece),
-            State::Deflate(deflate) => deflate.write(piece),
+            State::Gzip(gzip) => gzip.write(chunk),
+            State::Deflate(deflate) => deflate.write(chunk),
         };
-        written.map_err(|_| self.failure())
+        written.map_err(|_| self.error())
     }
 
-    /// The whole body.
+    /// Returns the whole decoded body.
     ///
     /// # Errors
-    /// As [`Decoder::decode`]; a body that ends too early is a damaged one.
+    /// As [`Decoder::decode`]; a body that ends too early counts as damaged.
     pub fn finish(mut self) -> Result<BytesMut, ApiError> {
         let finished = match &mut self.0 {
             State::Gzip(gzip) => gzip.finish(),
             State::Deflate(deflate) => deflate.finish(),
         };
-        finished.map_err(|_| self.failure())?;
+        finished.map_err(|_| self.error())?;
         let bytes = self
             .decoded()
             .map(|decoded| std::mem::take(&mut decoded.bytes));
-        bytes.ok_or_else(|| self.failure())
+        bytes.ok_or_else(|| self.error())
     }
 
-    fn failure(&mut self) -> ApiError {
+    /// Returns why decoding failed.
+    fn error(&mut self) -> ApiError {
         let damaged = || {
-            let text =
-                "The body is not what its Content-Encoding says: it is damaged or ends too early.";
+            let text = "The body cannot be decoded as its Content-Encoding says: it is damaged or ends too early.";
             ScimError::invalid_syntax(text).into()
         };
         self.decoded()
-            .and_then(|decoded| decoded.refused.take())
+            .and_then(|decoded| decoded.error.take())
             .unwrap_or_else(damaged)
     }
 
@@ -146,12 +142,12 @@ struct Gzip<R: FnMut() -> Result<(), ApiError>> {
 }
 
 impl<R: FnMut() -> Result<(), ApiError>> Gzip<R> {
-    fn write(&mut self, mut piece: &[u8]) -> io::Result<()> {
-        while let Some(member) = self.member.as_mut().filter(|_| !piece.is_empty()) {
-            let read = member.write(piece)?;
-            piece = piece.get(read..).unwrap_or_default();
+    fn write(&mut self, mut chunk: &[u8]) -> io::Result<()> {
+        while let Some(member) = self.member.as_mut().filter(|_| !chunk.is_empty()) {
+            let read = member.write(chunk)?;
+            chunk = chunk.get(read..).unwrap_or_default();
             if read == 0 {
-                // It has ended; what follows is the next one.
+                // The member has ended; the next one follows.
                 self.next_member()?;
             }
         }
@@ -161,7 +157,7 @@ impl<R: FnMut() -> Result<(), ApiError>> Gzip<R> {
     fn next_member(&mut self) -> io::Result<()> {
         self.finish()?;
         self.members += 1;
-        if self.members > MOST_MEMBERS {
+        if self.members > MAX_MEMBERS {
             return Err(io::ErrorKind::InvalidData.into());
         }
         if let Some(member) = self.member.take() {
@@ -178,10 +174,10 @@ impl<R: FnMut() -> Result<(), ApiError>> Gzip<R> {
     }
 }
 
-/// `deflate` is zlib's format (RFC 9110 section 8.4.1.2), but some clients send the bare stream
-/// inside it.
+/// Decodes `deflate`, which is zlib's format (RFC 9110 section 8.4.1.2). Some clients send only the
+/// deflate stream inside it.
 struct Deflate<R> {
-    /// The first bytes, until there are enough to tell the formats apart.
+    /// The first bytes, until there are enough to distinguish the formats.
     head: Vec<u8>,
     inflate: Option<Decompress>,
     has_ended: bool,
@@ -189,23 +185,23 @@ struct Deflate<R> {
 }
 
 impl<R: FnMut() -> Result<(), ApiError>> Deflate<R> {
-    fn write(&mut self, piece: &[u8]) -> io::Result<()> {
+    fn write(&mut self, chunk: &[u8]) -> io::Result<()> {
         if self.inflate.is_some() {
-            return self.inflate(piece);
+            return self.inflate(chunk);
         }
-        self.head.extend_from_slice(piece);
+        self.head.extend_from_slice(chunk);
         let &[method, flags, ..] = self.head.as_slice() else {
             return Ok(());
         };
-        // RFC 1950 section 2.2. A bare stream cannot begin so: these bits are an empty part of a
-        // stored block.
+        // RFC 1950 section 2.2. A bare stream does not begin like this: these bits would mean a
+        // stored block with padding that is not zero.
         let is_zlib = method & 0x0f == 8 && (u16::from(method) * 256 + u16::from(flags)) % 31 == 0;
         self.inflate = Some(Decompress::new(is_zlib));
         let head = std::mem::take(&mut self.head);
         self.inflate(&head)
     }
 
-    fn inflate(&mut self, mut piece: &[u8]) -> io::Result<()> {
+    fn inflate(&mut self, mut chunk: &[u8]) -> io::Result<()> {
         let Some(inflate) = &mut self.inflate else {
             return Ok(());
         };
@@ -213,19 +209,21 @@ impl<R: FnMut() -> Result<(), ApiError>> Deflate<R> {
         loop {
             if self.has_ended {
                 // Nothing may follow the end.
-                return match piece {
+                return match chunk {
                     [] => Ok(()),
                     _ => Err(io::ErrorKind::InvalidData.into()),
                 };
             }
-            let (read, written) = (inflate.total_in(), inflate.total_out());
-            let status = inflate.decompress(piece, &mut step, FlushDecompress::None)?;
+            let read_before = inflate.total_in();
+            let written_before = inflate.total_out();
+            let status = inflate.decompress(chunk, &mut step, FlushDecompress::None)?;
             self.has_ended = status == Status::StreamEnd;
-            let read = usize::try_from(inflate.total_in() - read).unwrap_or(usize::MAX);
-            let written = usize::try_from(inflate.total_out() - written).unwrap_or(usize::MAX);
+            let read = usize::try_from(inflate.total_in() - read_before).unwrap_or(usize::MAX);
+            let written =
+                usize::try_from(inflate.total_out() - written_before).unwrap_or(usize::MAX);
             self.decoded
                 .write_all(step.get(..written).unwrap_or_default())?;
-            piece = piece.get(read..).unwrap_or_default();
+            chunk = chunk.get(read..).unwrap_or_default();
             if read == 0 && written == 0 && !self.has_ended {
                 return Ok(());
             }
@@ -244,28 +242,28 @@ impl<R: FnMut() -> Result<(), ApiError>> Deflate<R> {
 struct Decoded<R> {
     bytes: BytesMut,
     limit_bytes: usize,
-    /// The number of bytes that memory was taken for.
-    free_bytes: usize,
-    take_room: R,
-    /// Why no more is taken.
-    refused: Option<ApiError>,
+    /// The number of bytes that memory was reserved for.
+    reserved_bytes: usize,
+    reserve: R,
+    /// Why decoding stopped.
+    error: Option<ApiError>,
 }
 
 impl<R: FnMut() -> Result<(), ApiError>> Write for Decoded<R> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let size = self.bytes.len().saturating_add(bytes.len());
         let limit_bytes = self.limit_bytes;
-        let taken = match size {
+        let allowed = match size {
             size if size > limit_bytes => Err(ApiError::TooLarge { limit_bytes }),
-            size if size > self.free_bytes => (self.take_room)(),
+            size if size > self.reserved_bytes => (self.reserve)(),
             _ => Ok(()),
         };
-        if let Err(error) = taken {
-            self.refused = Some(error);
+        if let Err(error) = allowed {
+            self.error = Some(error);
             return Err(io::ErrorKind::OutOfMemory.into());
         }
-        if size > self.free_bytes {
-            self.free_bytes = limit_bytes;
+        if size > self.reserved_bytes {
+            self.reserved_bytes = limit_bytes;
         }
         self.bytes.extend_from_slice(bytes);
         Ok(bytes.len())
@@ -305,12 +303,12 @@ mod tests {
         encoder.finish().unwrap()
     }
 
-    /// The decoded bytes or the status, fed in pieces of this size.
+    /// Returns the decoded bytes or the status, fed in chunks of this size.
     fn decode(coding: Coding, encoded: &[u8], size: usize) -> Result<Vec<u8>, u16> {
         let mut decoder = Decoder::new(coding, 100 * KIB, 10 * KIB, || Ok(()));
         let status = |error: ApiError| error.status_code().as_u16();
-        for piece in encoded.chunks(size) {
-            decoder.decode(piece).map_err(status)?;
+        for chunk in encoded.chunks(size) {
+            decoder.decode(chunk).map_err(status)?;
         }
         decoder.finish().map(|bytes| bytes.to_vec()).map_err(status)
     }
@@ -324,7 +322,7 @@ mod tests {
                     let decoded = decode(coding, encoded, size);
                     assert_eq!(decoded.as_deref(), Ok(text), "{coding:?} by {size}");
                 }
-                // What follows, and what is missing.
+                // Trailing bytes, and a missing end.
                 assert_eq!(decode(coding, &[encoded, b"x"].concat(), 9), Err(400));
                 let cut = &encoded[..encoded.len() - 1];
                 assert_eq!(decode(coding, cut, 9), Err(400), "{coding:?}");
@@ -343,10 +341,10 @@ mod tests {
         }
         let members = |count: usize| [gzip(b"").repeat(count), gzip(b"{}")].concat();
         assert_eq!(
-            decode(Coding::Gzip, &members(MOST_MEMBERS - 1), 9).as_deref(),
+            decode(Coding::Gzip, &members(MAX_MEMBERS - 1), 9).as_deref(),
             Ok(&b"{}"[..])
         );
-        assert_eq!(decode(Coding::Gzip, &members(MOST_MEMBERS), 1000), Err(400));
+        assert_eq!(decode(Coding::Gzip, &members(MAX_MEMBERS), 1000), Err(400));
         for coding in [Coding::Gzip, Coding::Deflate] {
             for damaged in [&b""[..], b"{", b"{\"userName\":\"ada\"}", &[0xff; 50]] {
                 assert_eq!(
@@ -369,28 +367,28 @@ mod tests {
         assert_eq!(decode(Coding::Deflate, &zlib(&fits), 9), Ok(fits));
         for (coding, encoded) in [(Coding::Gzip, gzip(&bomb)), (Coding::Deflate, zlib(&bomb))] {
             let mut decoder = Decoder::new(coding, 100 * KIB, 10 * KIB, || Ok(()));
-            let refused = decoder.decode(&encoded).unwrap_err();
-            assert!(matches!(refused, ApiError::TooLarge { .. }), "{refused}");
+            let error = decoder.decode(&encoded).unwrap_err();
+            assert!(matches!(error, ApiError::TooLarge { .. }), "{error}");
             assert!(decoder.decoded().unwrap().bytes.capacity() < 300 * KIB);
         }
     }
 
     #[test]
-    fn room_is_taken_once_and_before_it_is_used() {
+    fn memory_is_reserved_once_and_before_it_is_used() {
         let text = vec![b' '; 80 * KIB];
-        let mut taken = 0;
+        let mut reservations = 0;
         let mut decoder = Decoder::new(Coding::Gzip, 100 * KIB, 10 * KIB, || {
-            taken += 1;
+            reservations += 1;
             Ok(())
         });
         decoder.decode(&gzip(&text)).unwrap();
         assert_eq!(decoder.finish().unwrap().len(), text.len());
-        assert_eq!(taken, 1);
+        assert_eq!(reservations, 1);
         let mut decoder = Decoder::new(Coding::Deflate, 100 * KIB, 10 * KIB, || {
             Err(ApiError::NoRoom)
         });
-        let refused = decoder.decode(&zlib(&text)).unwrap_err();
-        assert!(matches!(refused, ApiError::NoRoom), "{refused}");
+        let error = decoder.decode(&zlib(&text)).unwrap_err();
+        assert!(matches!(error, ApiError::NoRoom), "{error}");
         assert!(decoder.decoded().unwrap().bytes.len() <= 10 * KIB);
     }
 
@@ -401,7 +399,7 @@ mod tests {
             for value in headers {
                 request = request.append_header((CONTENT_ENCODING, *value));
             }
-            let found = Coding::of(&request.to_http_request()).ok();
+            let found = Coding::from_request(&request.to_http_request()).ok();
             assert_eq!(found, expected, "{headers:?}");
         };
         check(&[], Some(None));

@@ -8,13 +8,14 @@ use actix_web::{HttpRequest, HttpResponse, ResponseError, Route, web};
 use scim_core::{ErrorKind, message};
 use serde_json::Value;
 
-use crate::http::coding;
 use crate::http::scim::responses::SCIM_JSON;
 use crate::service::error::{Gone, Unauthenticated};
 use crate::{service, telemetry};
 
 /// How long a client should wait after 503; Okta reads whole seconds only.
 const RETRY_AFTER_S: &str = "1";
+/// The content codings of a request body that are accepted (RFC 9110 section 15.5.16).
+const ACCEPTED_CODINGS: &str = "gzip, deflate";
 const REALM: &str = r#"Bearer realm="rollcall""#;
 
 /// Whatever a request can end in other than success.
@@ -181,7 +182,7 @@ impl ApiError {
             Self::MediaType => "The body must be sent as application/scim+json or application/json.".to_owned(),
             Self::ContentCoding => format!(
                 "The body has a Content-Encoding that is not understood. Send it as it is, or in one of: {}.",
-                coding::OFFERED
+                ACCEPTED_CODINGS
             ),
             Self::SeveralCredentials => "Send the token once, in one Authorization header, and none in the address.".to_owned(),
             Self::NotAcceptable => "The answer is application/scim+json, which the Accept header rules out.".to_owned(),
@@ -325,7 +326,7 @@ impl ResponseError for ApiError {
                 response.append_header((RETRY_AFTER, after_s.to_string()));
             }
             Self::ContentCoding => {
-                response.append_header((ACCEPT_ENCODING, coding::OFFERED));
+                response.append_header((ACCEPT_ENCODING, ACCEPTED_CODINGS));
             }
             Self::MethodNotAllowed { allow } => {
                 response.append_header((ALLOW, *allow));

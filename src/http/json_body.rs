@@ -20,51 +20,53 @@ use crate::service;
 /// Reads the whole body as one JSON object.
 ///
 /// # Errors
-/// 415 for another media type or content coding, 413 over the limit, 408 when it comes too slowly,
-/// 503 where there is no memory for it now, 400 `invalidSyntax` for what is no JSON object.
+/// 415 for another media type or content coding, 413 over the limit, 408 if it arrives too slowly,
+/// 503 if the memory for bodies is used up, 400 `invalidSyntax` for anything but a JSON object.
 pub async fn read(
     request: &HttpRequest,
     payload: Payload,
     limits: BodyLimits,
 ) -> Result<Value, ApiError> {
     check_media_type(request)?;
-    let arrival = BodyReader {
+    let reader = BodyReader {
         payload,
         limits,
         started: Instant::now(),
         received_bytes: 0,
     };
-    let bytes = match Coding::of(request)? {
-        None => collect(request, arrival).await?,
-        Some(coding) => decode(request, arrival, coding).await?,
+    let bytes = match Coding::from_request(request)? {
+        None => collect(request, reader).await?,
+        Some(coding) => decode(request, reader, coding).await?,
     };
     Ok(parse(&bytes)?)
 }
 
-/// Reads the whole body as this type, for endpoints outside SCIM. SCIM's own rules for values name
-/// U+0000 better.
+/// Reads the whole body as this type, for endpoints outside SCIM. SCIM's own validation has better
+/// messages for U+0000.
 ///
 /// # Errors
-/// As [`read`], and 400 for an object that does not fit or holds U+0000.
+/// As [`read`], and 400 for an object that does not fit the type or contains U+0000.
 pub async fn typed<T: DeserializeOwned>(
     request: &HttpRequest,
     payload: Payload,
     limits: BodyLimits,
 ) -> Result<T, ApiError> {
     let body = read(request, payload, limits).await?;
-    if let Some(member) = nul_in(&body) {
+    if let Some(member) = find_nul(&body) {
         let text = format!(
-            "`{member}` holds the character U+0000, which the database cannot store. Remove it."
+            "`{member}` contains the character U+0000, which the database cannot store. Remove it."
         );
         return Err(service::Error::BadRequest(text).into());
     }
-    Ok(serde_json::from_value(body)
-        .map_err(|error| service::Error::BadRequest(format!("The body does not fit: {error}.")))?)
+    Ok(serde_json::from_value(body).map_err(|error| {
+        service::Error::BadRequest(format!(
+            "The body does not have the expected form: {error}."
+        ))
+    })?)
 }
 
-/// The member that holds U+0000, as its value, deep within it or in its name. An element of a list
-/// goes by the list's name.
-fn nul_in(value: &Value) -> Option<String> {
+/// Returns the name of the member that contains U+0000, in its name or anywhere in its value.
+fn find_nul(value: &Value) -> Option<String> {
     fn has_nul(value: &Value) -> bool {
         match value {
             Value::String(text) => text.contains('\0'),
@@ -81,7 +83,7 @@ fn nul_in(value: &Value) -> Option<String> {
 }
 
 fn check_media_type(request: &HttpRequest) -> Result<(), ApiError> {
-    // A body without a Content-Type is taken for JSON.
+    // A body without a Content-Type is read as JSON.
     let Some(value) = request.headers().get(CONTENT_TYPE) else {
         return Ok(());
     };
@@ -97,7 +99,7 @@ fn check_media_type(request: &HttpRequest) -> Result<(), ApiError> {
     }
 }
 
-/// A body on its way.
+/// A body that is being received.
 struct BodyReader {
     payload: Payload,
     limits: BodyLimits,
@@ -107,87 +109,86 @@ struct BodyReader {
 
 impl BodyReader {
     async fn next(&mut self) -> Result<Option<Bytes>, ApiError> {
-        let left = self
+        let remaining = self
             .limits
             .time_for(self.received_bytes)
             .saturating_sub(self.started.elapsed());
-        let chunk = tokio::time::timeout(left.min(self.limits.time), self.payload.next())
+        let chunk = tokio::time::timeout(remaining.min(self.limits.time), self.payload.next())
             .await
             .map_err(|_| ApiError::SlowBody)?;
-        let chunk = chunk
-            .transpose()
-            .map_err(|_| ScimError::invalid_syntax("The body broke off before its end."))?;
+        let chunk = chunk.transpose().map_err(|_| {
+            ScimError::invalid_syntax("The connection was closed before the end of the body.")
+        })?;
         let size = chunk.as_ref().map_or(0, Bytes::len);
         self.received_bytes = self.received_bytes.saturating_add(size);
         Ok(chunk)
     }
 }
 
-async fn collect(request: &HttpRequest, mut arrival: BodyReader) -> Result<BytesMut, ApiError> {
-    let limit_bytes = arrival.limits.size_bytes;
-    let announced = request
+async fn collect(request: &HttpRequest, mut reader: BodyReader) -> Result<BytesMut, ApiError> {
+    let limit_bytes = reader.limits.size_bytes;
+    let content_length = request
         .headers()
         .get(CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok())
         .and_then(|text| text.parse::<usize>().ok());
-    if announced.is_some_and(|size| size > limit_bytes) {
+    if content_length.is_some_and(|size| size > limit_bytes) {
         return Err(ApiError::TooLarge { limit_bytes });
     }
-    // What comes without a length may become as large as any.
-    let mut taken = announced.unwrap_or(0);
-    take_room(request, taken)?;
-    let mut bytes = BytesMut::with_capacity(taken.min(SMALL_BYTES));
-    while let Some(chunk) = arrival.next().await? {
-        let size = arrival.received_bytes;
+    let mut reserved_bytes = content_length.unwrap_or(0);
+    reserve(request, reserved_bytes)?;
+    let mut bytes = BytesMut::with_capacity(reserved_bytes.min(SMALL_BYTES));
+    while let Some(chunk) = reader.next().await? {
+        let size = reader.received_bytes;
         if size > limit_bytes {
             return Err(ApiError::TooLarge { limit_bytes });
         }
-        if size > SMALL_BYTES && size > taken {
-            take_room(request, limit_bytes.saturating_sub(taken))?;
-            taken = limit_bytes;
+        // A body without a length may become as large as the limit.
+        if size > SMALL_BYTES && size > reserved_bytes {
+            reserve(request, limit_bytes.saturating_sub(reserved_bytes))?;
+            reserved_bytes = limit_bytes;
         }
         bytes.extend_from_slice(&chunk);
     }
     Ok(bytes)
 }
 
-/// The encoded bytes that are decoded before other requests get their turn: they may grow a
-/// thousandfold.
-const ENCODED_PIECE_BYTES: usize = 4 * 1024;
+/// The number of encoded bytes that are decoded before other requests of the thread continue: they
+/// may expand a thousandfold.
+const ENCODED_CHUNK_BYTES: usize = 4 * 1024;
 
 async fn decode(
     request: &HttpRequest,
-    mut arrival: BodyReader,
+    mut reader: BodyReader,
     coding: Coding,
 ) -> Result<BytesMut, ApiError> {
-    let limit_bytes = arrival.limits.size_bytes;
-    // The length that was announced says nothing of the decoded one, so this may become as large as
-    // any.
-    let take_room = || take_room(request, limit_bytes);
-    let mut decoder = Decoder::new(coding, limit_bytes, SMALL_BYTES, take_room);
-    while let Some(chunk) = arrival.next().await? {
-        // A coding adds little to what it cannot shorten; parts that decode to nothing can be sent
-        // without end.
-        if arrival.received_bytes > limit_bytes.saturating_add(SMALL_BYTES) {
+    let limit_bytes = reader.limits.size_bytes;
+    // The Content-Length does not bound the decoded length.
+    let reserve = || reserve(request, limit_bytes);
+    let mut decoder = Decoder::new(coding, limit_bytes, SMALL_BYTES, reserve);
+    while let Some(chunk) = reader.next().await? {
+        // A coding adds little to data that it cannot compress. Without this limit, a client could
+        // send parts that decode to nothing without end.
+        if reader.received_bytes > limit_bytes.saturating_add(SMALL_BYTES) {
             return Err(ApiError::TooLarge { limit_bytes });
         }
-        for piece in chunk.chunks(ENCODED_PIECE_BYTES) {
-            decoder.decode(piece)?;
+        for part in chunk.chunks(ENCODED_CHUNK_BYTES) {
+            decoder.decode(part)?;
             tokio::task::yield_now().await;
         }
     }
-    if arrival.received_bytes == 0 {
+    if reader.received_bytes == 0 {
         return Ok(BytesMut::new());
     }
     decoder.finish()
 }
 
-/// Takes room for a body, which is the request's to its end.
-fn take_room(request: &HttpRequest, bytes: usize) -> Result<(), ApiError> {
+/// Reserves memory for a body until the request ends.
+fn reserve(request: &HttpRequest, bytes: usize) -> Result<(), ApiError> {
     let shared = request.app_data::<Data<AppState>>();
     if let Some(shared) = shared.filter(|_| bytes > SMALL_BYTES) {
-        let part = shared.room.take(bytes)?;
-        request.extensions_mut().insert(part);
+        let reservation = shared.room.reserve(bytes)?;
+        request.extensions_mut().insert(reservation);
     }
     Ok(())
 }
@@ -214,7 +215,8 @@ fn parse(bytes: &[u8]) -> Result<Value, ScimError> {
     }
 }
 
-/// Builds a [`Value`] and refuses an object that has one name twice: which of the two counts would be a guess.
+/// Builds a [`Value`] and rejects an object that has a name twice, because which of the two is
+/// meant would be a guess.
 #[derive(Clone, Copy)]
 struct UniqueNames;
 
@@ -275,7 +277,7 @@ impl<'de> Visitor<'de> for UniqueNames {
             let value = map.next_value_seed(self)?;
             if object.contains_key(&name) {
                 return Err(A::Error::custom(format_args!(
-                    "the name `{name}` stands twice in one object"
+                    "the name `{name}` appears twice in one object"
                 )));
             }
             object.insert(name, value);
@@ -297,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn nul_is_found_by_the_member_that_holds_it() {
+    fn nul_is_found_in_its_member() {
         for (body, expected) in [
             (r#"{"a":"\\u0000"}"#, None),
             (r#"{"a":{"b":[1,null,"x"]}}"#, None),
@@ -307,7 +309,7 @@ mod tests {
             (r#"{"a\u0000":1}"#, Some(r"a\u0000")),
         ] {
             let body: Value = serde_json::from_str(body).unwrap();
-            assert_eq!(nul_in(&body).as_deref(), expected, "{body}");
+            assert_eq!(find_nul(&body).as_deref(), expected, "{body}");
         }
     }
 

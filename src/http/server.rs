@@ -58,7 +58,7 @@ pub fn start(
             .app_data(RouteLabel::none())
             .wrap(Compress::default())
             .wrap(from_fn(observe::observe))
-            .wrap(from_fn(middleware::pass))
+            .wrap(from_fn(middleware::admit))
             .configure(|config| routes(config, &registry))
     })
     .workers(listen.workers)

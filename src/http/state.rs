@@ -117,8 +117,8 @@ impl Caller {
         })?;
         let found = authenticator.authenticate(&credential).await;
         match &found {
-            Ok((principal, _)) => shared.gate.welcome(header, principal),
-            Err(service::Error::Unauthenticated(_)) => shared.gate.forget(header),
+            Ok((principal, _)) => shared.gate.record_valid(header, principal),
+            Err(service::Error::Unauthenticated(_)) => shared.gate.record_invalid(header),
             Err(_) => {}
         }
         let (principal, policy) = found?;

@@ -1,4 +1,4 @@
-//! Asking an issuer for its keys, bounded in time and size.
+//! Fetching the keys of an issuer, with limits on time and size.
 
 use std::time::Duration;
 
@@ -6,14 +6,14 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::auth::jwt::KeySet;
-use crate::issuers::Origin;
+use crate::issuers::origin::Origin;
 
-/// What one fetch may cost.
+/// The limits of one fetch.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
-    /// For each of the at most three requests of a fetch.
+    /// The timeout of each of the up to three requests of a fetch.
     pub time: Duration,
-    /// Of each answer.
+    /// The maximum size of each response.
     pub size_bytes: usize,
 }
 
@@ -26,10 +26,10 @@ impl Default for Bounds {
     }
 }
 
-/// Why there are no keys.
+/// An error while fetching keys.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
-    #[error("{url} gave no answer")]
+    #[error("the request to {url} failed")]
     Request {
         url: String,
         #[source]
@@ -39,30 +39,31 @@ pub enum FetchError {
     Status { url: String, status: u16 },
     #[error("{url} answered more than {limit_bytes} bytes")]
     TooLarge { url: String, limit_bytes: usize },
-    #[error("{url} answered what is not expected there")]
+    #[error("{url} answered with unexpected content")]
     Content {
         url: String,
         #[source]
         cause: serde_json::Error,
     },
-    #[error("the metadata at {url} are of another issuer")]
+    #[error("the metadata at {url} are those of another issuer")]
     OtherIssuer { url: String },
     #[error("{url} is neither https nor on this machine")]
     Insecure { url: String },
 }
 
-/// The parts of an issuer's metadata that count here (RFC 8414 section 2).
+/// The parts of an issuer's metadata that are used (RFC 8414 section 2).
 #[derive(Debug, Deserialize)]
 struct Metadata {
     issuer: String,
     jwks_uri: String,
 }
 
-/// Fetches the keys.
-///
-/// # Errors
-/// See [`FetchError`].
-pub async fn keys(issuer: &str, origin: &Origin, bounds: Bounds) -> Result<KeySet, FetchError> {
+/// Fetches the keys of an issuer.
+pub async fn fetch_keys(
+    issuer: &str,
+    origin: &Origin,
+    bounds: Bounds,
+) -> Result<KeySet, FetchError> {
     let url = match origin {
         Origin::Fixed(keys) => return Ok(keys.clone()),
         Origin::Address(url) => url.clone(),
@@ -72,21 +73,22 @@ pub async fn keys(issuer: &str, origin: &Origin, bounds: Bounds) -> Result<KeySe
     KeySet::parse(&bytes).map_err(|cause| FetchError::Content { url, cause })
 }
 
-/// The address of the key set: by `OpenID` Connect Discovery, and where there is no such document, by RFC 8414.
+/// Returns the address of the key set: from `OpenID` Connect Discovery, or, if the issuer has no
+/// such document, from RFC 8414 metadata.
 async fn discover(issuer: &str, bounds: Bounds) -> Result<String, FetchError> {
     let url = format!(
         "{}/.well-known/openid-configuration",
         issuer.trim_end_matches('/')
     );
-    let (url, found) = match typed::<Metadata>(&url, bounds).await {
+    let (url, found) = match get_json::<Metadata>(&url, bounds).await {
         Err(FetchError::Status { status: 404, .. }) => {
-            let url = oauth_metadata(issuer);
-            let found = typed::<Metadata>(&url, bounds).await?;
+            let url = oauth_metadata_url(issuer);
+            let found = get_json::<Metadata>(&url, bounds).await?;
             (url, found)
         }
         other => (url, other?),
     };
-    // RFC 8414 section 3.3: the names must be the same, or one issuer could speak for another.
+    // RFC 8414 section 3.3: the names must be identical, or one issuer could impersonate another.
     if found.issuer == issuer {
         Ok(found.jwks_uri)
     } else {
@@ -94,8 +96,9 @@ async fn discover(issuer: &str, bounds: Bounds) -> Result<String, FetchError> {
     }
 }
 
-/// RFC 8414 section 3.1: the well-known part stands between host and path.
-fn oauth_metadata(issuer: &str) -> String {
+/// Returns the address of the RFC 8414 metadata: section 3.1 puts the well-known part between host
+/// and path.
+fn oauth_metadata_url(issuer: &str) -> String {
     let (scheme, rest) = issuer.split_once("://").unwrap_or(("https", issuer));
     let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
     let path = path.trim_end_matches('/');
@@ -103,7 +106,7 @@ fn oauth_metadata(issuer: &str) -> String {
     format!("{scheme}://{host}/.well-known/oauth-authorization-server{slash}{path}")
 }
 
-async fn typed<T: DeserializeOwned>(url: &str, bounds: Bounds) -> Result<T, FetchError> {
+async fn get_json<T: DeserializeOwned>(url: &str, bounds: Bounds) -> Result<T, FetchError> {
     let bytes = get(url, bounds).await?;
     serde_json::from_slice(&bytes).map_err(|cause| FetchError::Content {
         url: url.to_owned(),
@@ -111,7 +114,8 @@ async fn typed<T: DeserializeOwned>(url: &str, bounds: Bounds) -> Result<T, Fetc
     })
 }
 
-/// No redirect is followed: keys come from where the operator, or the issuer, said that they are.
+/// Gets a document. It follows no redirect: keys come only from the address that the operator or
+/// the issuer named.
 async fn get(url: &str, bounds: Bounds) -> Result<Vec<u8>, FetchError> {
     let url = url.to_owned();
     if !url.starts_with("https://") && !is_loopback(&url) {
@@ -126,7 +130,7 @@ async fn get(url: &str, bounds: Bounds) -> Result<Vec<u8>, FetchError> {
         .redirect(reqwest::redirect::Policy::none())
         // From the first byte sent to the last one received.
         .timeout(bounds.time)
-        // A fetch is rare; a connection kept open would only grow stale.
+        // Fetches are rare, so an idle connection would be closed before the next one.
         .pool_max_idle_per_host(0);
     if is_loopback(&url) {
         builder = builder.no_proxy();
@@ -149,7 +153,7 @@ async fn get(url: &str, bounds: Bounds) -> Result<Vec<u8>, FetchError> {
     Ok(bytes)
 }
 
-/// Whether an address without TLS never leaves this machine.
+/// Returns whether this is an `http` address of this machine, which needs no TLS.
 pub fn is_loopback(url: &str) -> bool {
     let Some(rest) = url.strip_prefix("http://") else {
         return false;
@@ -173,8 +177,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn where_rfc_8414_puts_the_metadata() {
-        let check = |issuer: &str, expected: &str| assert_eq!(oauth_metadata(issuer), expected);
+    fn rfc_8414_metadata_url() {
+        let check = |issuer: &str, expected: &str| assert_eq!(oauth_metadata_url(issuer), expected);
         let known = "https://id.example.com/.well-known/oauth-authorization-server";
         check("https://id.example.com", known);
         check("https://id.example.com/", known);
@@ -185,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stays_on_this_machine() {
+    fn loopback_addresses() {
         let check = |url: &str, expected: bool| assert_eq!(is_loopback(url), expected, "{url}");
         check("http://127.0.0.1:8080/keys", true);
         check("http://[::1]:8080/keys", true);

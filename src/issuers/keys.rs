@@ -1,19 +1,20 @@
-//! The keys of one issuer: which are known, how old they are, and when the issuer is asked again.
+//! The cached keys of one issuer, and when they are fetched again.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::auth::jwt::KeySet;
-use crate::issuers::Origin;
 use crate::issuers::fetch::{self, Bounds};
+use crate::issuers::origin::Origin;
 
-/// How often an issuer is asked.
+/// The pace at which the keys of an issuer are fetched.
 #[derive(Debug, Clone, Copy)]
 pub struct Pace {
-    /// No two fetches are nearer to each other than this, whatever tokens come.
+    /// The least time between two fetches, whatever tokens arrive.
     pub floor: SignedDuration,
-    /// Keys older than this are asked for again before they are used, so that one which was taken back ends.
+    /// The age at which keys are fetched again before they are used, so that a key that the issuer
+    /// withdrew stops working.
     pub refresh: SignedDuration,
 }
 
@@ -33,32 +34,33 @@ pub struct Keys {
     origin: Origin,
     pace: Pace,
     bounds: Bounds,
-    known: RwLock<CachedKeys>,
-    /// Held during a fetch: whoever needs one at the same time waits for it and starts no other.
-    turn: tokio::sync::Mutex<()>,
+    cached: RwLock<CachedKeys>,
+    /// Held during a fetch: requests that need one at the same time wait for it and start no other.
+    fetching: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug, Clone, Default)]
 struct CachedKeys {
     keys: Arc<KeySet>,
-    /// When they came. They stay through an outage, however long.
+    /// When they were fetched. They are used through an outage of the issuer, however long.
     fetched: Option<Timestamp>,
-    /// When they were last asked for, with or without an answer.
+    /// When a fetch was last tried, successful or not.
     tried: Option<Timestamp>,
 }
 
-/// What a token's key asks for.
-enum Need {
-    Nothing,
-    /// The keys at hand will do, and others should be asked for.
-    Later,
-    /// The keys at hand will not do, or are too old to be trusted unasked.
-    Now,
+/// The refresh that a token requires.
+enum Refresh {
+    No,
+    /// The cached keys are used, and new ones are fetched meanwhile.
+    InBackground,
+    /// The cached keys lack the token's key or are too old.
+    First,
 }
 
 impl Keys {
+    /// Creates an empty cache, or one that holds fixed keys.
     pub fn new(issuer: &str, origin: Origin, pace: Pace, bounds: Bounds) -> Arc<Self> {
-        let known = match &origin {
+        let cached = match &origin {
             Origin::Fixed(keys) => CachedKeys {
                 keys: Arc::new(keys.clone()),
                 ..CachedKeys::default()
@@ -70,13 +72,13 @@ impl Keys {
             origin,
             pace,
             bounds,
-            known: RwLock::new(known),
-            turn: tokio::sync::Mutex::default(),
+            cached: RwLock::new(cached),
+            fetching: tokio::sync::Mutex::default(),
         })
     }
 
-    /// Whether these are the keys of that issuer from that place.
-    pub fn are_of(&self, issuer: &str, origin: &Origin) -> bool {
+    /// Returns whether these are the keys of that issuer from that origin.
+    pub fn matches(&self, issuer: &str, origin: &Origin) -> bool {
         self.issuer == issuer
             && match (&self.origin, origin) {
                 (Origin::Discovery, Origin::Discovery) => true,
@@ -85,57 +87,61 @@ impl Keys {
             }
     }
 
-    /// The keys to check a token with. It waits for the issuer where it must, but never longer than one fetch takes.
-    pub async fn for_kid(self: &Arc<Self>, kid: &str, now: Timestamp) -> Arc<KeySet> {
-        match self.need(kid, now) {
-            Need::Nothing => {}
-            Need::Later => {
-                // Nobody waits for it; an issuer that is down slows no request.
+    /// Returns the keys to verify a token with. Waits for the issuer if necessary, at most for one
+    /// fetch.
+    pub async fn get(self: &Arc<Self>, kid: &str, now: Timestamp) -> Arc<KeySet> {
+        match self.refresh_for(kid, now) {
+            Refresh::No => {}
+            Refresh::InBackground => {
+                // No request waits for it, so an issuer that is down slows none.
                 drop(self.spawn(now));
             }
-            Need::Now => {
-                // A task of its own: a caller who hangs up must not keep the keys from everybody else.
+            Refresh::First => {
+                // In a task: a client that disconnects must not cancel the fetch for the others.
                 if self.spawn(now).await.is_err() {
-                    tracing::error!(issuer = self.issuer, "fetching keys ended with a panic");
+                    tracing::error!(
+                        issuer = self.issuer,
+                        "the fetch of the issuer's keys panicked"
+                    );
                 }
             }
         }
-        self.known().keys
+        self.cached().keys
     }
 
-    /// Whether these are the keys at hand, and young enough to be used unasked.
-    pub fn are_still(&self, set: &Arc<KeySet>, now: Timestamp) -> bool {
-        let known = self.known();
-        let is_young = matches!(self.origin, Origin::Fixed(_)) || !self.are_old(&known, now);
-        is_young && Arc::ptr_eq(&known.keys, set)
+    /// Returns whether this set is the cached one, and not due for a refresh.
+    pub fn is_current(&self, set: &Arc<KeySet>, now: Timestamp) -> bool {
+        let cached = self.cached();
+        let is_young = matches!(self.origin, Origin::Fixed(_)) || !self.is_old(&cached, now);
+        is_young && Arc::ptr_eq(&cached.keys, set)
     }
 
-    fn are_old(&self, known: &CachedKeys, now: Timestamp) -> bool {
-        known
+    fn is_old(&self, cached: &CachedKeys, now: Timestamp) -> bool {
+        cached
             .fetched
             .is_none_or(|at| now.duration_since(at) >= self.pace.refresh)
     }
 
-    fn need(&self, kid: &str, now: Timestamp) -> Need {
+    fn refresh_for(&self, kid: &str, now: Timestamp) -> Refresh {
         if matches!(self.origin, Origin::Fixed(_)) {
-            return Need::Nothing;
+            return Refresh::No;
         }
-        let known = self.known();
-        // After `known` was read: a fetch that ends in between has left its keys already.
-        let is_under_way = self.turn.try_lock().is_err();
-        let is_old = self.are_old(&known, now);
-        match (known.keys.has(kid), is_old) {
-            (true, false) => Need::Nothing,
-            (false, _) if is_under_way => Need::Now,
-            _ if self.is_too_soon(&known, now) => Need::Nothing,
-            // The last attempt failed: an outage.
-            (true, true) if known.tried > known.fetched => Need::Later,
-            (true, true) | (false, _) => Need::Now,
+        let cached = self.cached();
+        // After the cache was read: a fetch that ends in between has stored its keys already.
+        let is_fetching = self.fetching.try_lock().is_err();
+        let is_old = self.is_old(&cached, now);
+        match (cached.keys.has(kid), is_old) {
+            (true, false) => Refresh::No,
+            (false, _) if is_fetching => Refresh::First,
+            _ if self.is_too_soon(&cached, now) => Refresh::No,
+            // The last attempt failed: the issuer may be down.
+            (true, true) if cached.tried > cached.fetched => Refresh::InBackground,
+            (true, true) | (false, _) => Refresh::First,
         }
     }
 
-    fn is_too_soon(&self, known: &CachedKeys, now: Timestamp) -> bool {
-        known
+    fn is_too_soon(&self, cached: &CachedKeys, now: Timestamp) -> bool {
+        cached
             .tried
             .is_some_and(|at| now.duration_since(at) < self.pace.floor)
     }
@@ -146,32 +152,32 @@ impl Keys {
     }
 
     async fn refresh(&self, now: Timestamp) {
-        let _turn = self.turn.lock().await;
-        if self.is_too_soon(&self.known(), now) {
+        let _fetching = self.fetching.lock().await;
+        if self.is_too_soon(&self.cached(), now) {
             return;
         }
-        self.update(|known| known.tried = Some(now));
-        match fetch::keys(&self.issuer, &self.origin, self.bounds).await {
-            Ok(keys) => self.update(|known| {
-                known.keys = Arc::new(keys);
-                known.fetched = Some(now);
+        self.update(|cached| cached.tried = Some(now));
+        match fetch::fetch_keys(&self.issuer, &self.origin, self.bounds).await {
+            Ok(keys) => self.update(|cached| {
+                cached.keys = Arc::new(keys);
+                cached.fetched = Some(now);
             }),
             Err(error) => tracing::warn!(
                 issuer = self.issuer,
                 error = %crate::telemetry::chain(&error),
-                "the issuer's keys could not be fetched; those at hand stay"
+                "could not fetch the issuer's keys; the cached ones stay in use"
             ),
         }
     }
 
-    fn known(&self) -> CachedKeys {
-        self.known
+    fn cached(&self) -> CachedKeys {
+        self.cached
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
     }
 
     fn update(&self, change: impl FnOnce(&mut CachedKeys)) {
-        change(&mut self.known.write().unwrap_or_else(PoisonError::into_inner));
+        change(&mut self.cached.write().unwrap_or_else(PoisonError::into_inner));
     }
 }

@@ -1,5 +1,5 @@
-//! The log as lines of JSON: an object with the time, the level, the message and the fields, and the request that it is
-//! about.
+//! Formats log events as lines of JSON: an object with the time, the level, the message, the
+//! fields, and the span of the request.
 
 use std::cell::{Cell, RefCell};
 use std::fmt::{self, Write as _};
@@ -13,22 +13,22 @@ use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::clock::{Clock as _, SystemClock};
-use crate::telemetry::log_writer::{Lines, Urgency};
+use crate::telemetry::log_writer::{LogWriter, Urgency};
 
-/// Writes every event as a line.
+/// A layer that writes each event as a line.
 pub struct JsonLog {
-    pub lines: Lines,
+    pub writer: LogWriter,
     pub clock: SystemClock,
 }
 
-/// The fields of a span, as they stand within its object.
+/// The fields of a span, formatted as members of its object.
 struct SpanFields(Vec<u8>);
 
 thread_local! {
-    /// The line at hand; it keeps its memory.
+    /// The buffer for a line, which is reused.
     static LINE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-    /// The text of the second that was written last.
-    static SECOND: Cell<(i64, [u8; 19])> = const { Cell::new((i64::MIN, [0; 19])) };
+    /// The text of the last second that was formatted.
+    static LAST_SECOND: Cell<(i64, [u8; 19])> = const { Cell::new((i64::MIN, [0; 19])) };
 }
 
 impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for JsonLog {
@@ -52,7 +52,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for JsonLog {
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         LINE.with(|line| {
-            // A field that logs while it is printed gets a line of its own.
+            // The buffer is in use if the `Debug` of a field logs.
             match line.try_borrow_mut() {
                 Ok(mut line) => self.write(&mut line, event, &context),
                 Err(_) => self.write(&mut Vec::new(), event, &context),
@@ -69,15 +69,15 @@ impl JsonLog {
         line.clear();
         let metadata = event.metadata();
         line.extend_from_slice(br#"{"timestamp":""#);
-        moment(line, self.clock.now());
+        append_time(line, self.clock.now());
         line.extend_from_slice(br#"","level":""#);
         line.extend_from_slice(metadata.level().as_str().as_bytes());
         line.push(b'"');
         event.record(&mut Fields(line));
-        text(line, "target", metadata.target());
+        append_text(line, "target", metadata.target());
         if let Some(span) = context.event_span(event) {
             line.extend_from_slice(br#","span":{"name":"#);
-            string(line, span.name());
+            append_string(line, span.name());
             if let Some(fields) = span.extensions().get::<SpanFields>() {
                 line.extend_from_slice(&fields.0);
             }
@@ -85,40 +85,40 @@ impl JsonLog {
         }
         line.extend_from_slice(b"}\n");
         let urgency = match *metadata.level() {
-            Level::ERROR | Level::WARN => Urgency::Now,
-            Level::INFO | Level::DEBUG | Level::TRACE => Urgency::Soon,
+            Level::ERROR | Level::WARN => Urgency::Immediate,
+            Level::INFO | Level::DEBUG | Level::TRACE => Urgency::Deferred,
         };
-        self.lines.push(line, urgency);
+        self.writer.push(line, urgency);
     }
 }
 
-/// Appends the time as RFC 3339 writes it, in UTC.
-fn moment(line: &mut Vec<u8>, now: Timestamp) {
-    let text = SECOND.with(|kept| {
-        let (second, text) = kept.get();
+/// Appends the time in the format of RFC 3339, in UTC.
+fn append_time(line: &mut Vec<u8>, now: Timestamp) {
+    let text = LAST_SECOND.with(|last| {
+        let (second, text) = last.get();
         if second == now.as_second() {
             return text;
         }
-        let text = text_of_second(now);
-        kept.set((now.as_second(), text));
+        let text = format_second(now);
+        last.set((now.as_second(), text));
         text
     });
     line.extend_from_slice(&text);
     line.push(b'.');
     let micros = now.subsec_microsecond();
-    line.extend([100_000, 10_000, 1_000, 100, 10, 1].map(|unit| digit(micros / unit)));
+    line.extend([100_000, 10_000, 1_000, 100, 10, 1].map(|unit| last_digit(micros / unit)));
     line.push(b'Z');
 }
 
-/// `2026-01-02T03:04:05`.
-fn text_of_second(now: Timestamp) -> [u8; 19] {
+/// Formats a time as `2026-01-02T03:04:05`.
+fn format_second(now: Timestamp) -> [u8; 19] {
     let text = now.to_string();
     let text = text.as_bytes().first_chunk().copied();
     text.unwrap_or(*b"0000-00-00T00:00:00")
 }
 
-/// The last digit.
-fn digit(number: i32) -> u8 {
+/// Returns the last decimal digit.
+fn last_digit(number: i32) -> u8 {
     b'0'.saturating_add(u8::try_from(number % 10).unwrap_or_default())
 }
 
@@ -126,8 +126,8 @@ fn digit(number: i32) -> u8 {
 struct Fields<'l>(&'l mut Vec<u8>);
 
 impl Fields<'_> {
-    fn value(&mut self, field: &Field, value: impl serde::Serialize) {
-        name(self.0, field.name());
+    fn append(&mut self, field: &Field, value: impl serde::Serialize) {
+        append_name(self.0, field.name());
         // Writing to memory cannot fail.
         let _ = serde_json::to_writer(&mut *self.0, &value);
     }
@@ -135,78 +135,78 @@ impl Fields<'_> {
 
 impl Visit for Fields<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        name(self.0, field.name());
+        append_name(self.0, field.name());
         self.0.push(b'"');
         let _ = write!(Escaped(self.0), "{value:?}");
         self.0.push(b'"');
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        text(self.0, field.name(), value);
+        append_text(self.0, field.name(), value);
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.value(field, value);
+        self.append(field, value);
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.value(field, value);
+        self.append(field, value);
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {
-        // JSON has no word for what is no number.
+        // JSON has no representation of NaN and infinity.
         if value.is_finite() {
-            self.value(field, value);
+            self.append(field, value);
         } else {
             self.record_debug(field, &value);
         }
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.value(field, value);
+        self.append(field, value);
     }
 }
 
-fn text(line: &mut Vec<u8>, key: &str, value: &str) {
-    name(line, key);
-    string(line, value);
+fn append_text(line: &mut Vec<u8>, key: &str, value: &str) {
+    append_name(line, key);
+    append_string(line, value);
 }
 
-/// Names are those of the program's own fields: words and dots.
-fn name(line: &mut Vec<u8>, key: &str) {
+/// Appends a name. It needs no escaping: names of fields consist of words and dots.
+fn append_name(line: &mut Vec<u8>, key: &str) {
     line.extend_from_slice(b",\"");
     line.extend_from_slice(key.as_bytes());
     line.extend_from_slice(b"\":");
 }
 
-fn string(line: &mut Vec<u8>, value: &str) {
+fn append_string(line: &mut Vec<u8>, value: &str) {
     line.push(b'"');
-    escape(line, value);
+    append_escaped(line, value);
     line.push(b'"');
 }
 
-/// Text that is written within the quotes of a string.
+/// A writer that escapes text for a JSON string.
 struct Escaped<'l>(&'l mut Vec<u8>);
 
 impl fmt::Write for Escaped<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        escape(self.0, text);
+        append_escaped(self.0, text);
         Ok(())
     }
 }
 
-/// Appends the text as it stands within the quotes of a JSON string.
-fn escape(line: &mut Vec<u8>, text: &str) {
-    // Without a way out in the middle, many bytes are looked at in one step.
-    let is_plain = |so_far, b| so_far & (b >= b' ') & (b != b'"') & (b != b'\\');
+/// Appends text, escaped for a JSON string, without quotes.
+fn append_escaped(line: &mut Vec<u8>, text: &str) {
+    // Without an early exit, the compiler checks many bytes in one step.
+    let is_plain = |all, b| all & (b >= b' ') & (b != b'"') & (b != b'\\');
     if text.bytes().fold(true, is_plain) {
         line.extend_from_slice(text.as_bytes());
         return;
     }
-    let begin = line.len();
+    let start = line.len();
     let _ = serde_json::to_writer(&mut *line, text);
-    // Without the quotes around it.
-    line.remove(begin);
+    // Remove the quotes.
+    line.remove(start);
     line.pop();
 }
 
@@ -228,7 +228,7 @@ mod tests {
             ),
         ] {
             let mut line = Vec::new();
-            moment(&mut line, text.parse().unwrap());
+            append_time(&mut line, text.parse().unwrap());
             assert_eq!(String::from_utf8(line).unwrap(), expected);
         }
     }
@@ -236,10 +236,9 @@ mod tests {
     #[test]
     fn a_line_is_an_object_with_the_request() {
         let mut line = Vec::new();
-        let lines = Lines::start().unwrap();
-        // What was written last on this thread is still there.
+        let writer = LogWriter::start().unwrap();
         let subscriber = tracing_subscriber::registry().with(JsonLog {
-            lines,
+            writer,
             clock: SystemClock::default(),
         });
         tracing::subscriber::with_default(subscriber, || {
@@ -251,7 +250,8 @@ mod tests {
                 ok = true,
                 "answered\n"
             );
-            LINE.with(|kept| line.clone_from(&kept.borrow()));
+            // The buffer still holds the last line of this thread.
+            LINE.with(|last| line.clone_from(&last.borrow()));
         });
         let text = String::from_utf8(line).unwrap();
         assert!(

@@ -1,89 +1,96 @@
-//! Lines on their way to standard error: gathered, and written many at a time.
+//! Writes log lines to standard error, many with one system call.
 //!
-//! A request must not pay a system call for its line of the log. What is quiet for a moment is written at once; under load
-//! a thread writes what has come meanwhile. A warning is out before the program goes on.
+//! A request must not pay a system call for its log line. A thread writes the first line after a
+//! pause at once, and under load everything that was logged in the meantime. Warnings and errors
+//! are written before the caller continues. [Decision
+//! 25](../../docs/decisions/0025-log-writer-and-slow-clients.md) compares this with
+//! `tracing-appender`.
 
 use std::io::Write as _;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Beyond this, who logs waits until it is written: a log that is read slowly must not fill the memory.
-const MOST_WAITING_BYTES: usize = 1 << 20;
-/// Memory that is kept for the next lines.
-const MOST_KEPT_BYTES: usize = 1 << 16;
+/// The number of pending bytes above which the caller writes them itself: a slow reader of the log
+/// slows requests down, instead of filling the memory.
+const MAX_PENDING_BYTES: usize = 1 << 20;
+/// The capacity that the buffers retain.
+const RETAINED_BYTES: usize = 1 << 16;
 /// The least time between two writes of the thread.
-const STEP: Duration = Duration::from_millis(10);
+const WRITE_INTERVAL: Duration = Duration::from_millis(10);
 
-/// Where lines are handed in.
+/// A handle for writing log lines.
 #[derive(Debug, Clone)]
-pub struct Lines(Arc<PendingLines>);
+pub struct LogWriter(Arc<LogBuffers>);
 
 #[derive(Debug, Default)]
-struct PendingLines {
-    waiting: Mutex<Vec<u8>>,
-    arrived: Condvar,
-    /// Who holds it writes, so that the order stays. It has the memory of what was written before.
-    pen: Mutex<Vec<u8>>,
+struct LogBuffers {
+    pending: Mutex<Vec<u8>>,
+    not_empty: Condvar,
+    /// The bytes that are being written. Its lock keeps the lines in order.
+    writing: Mutex<Vec<u8>>,
 }
 
-/// Whether who logs goes on before the line is out.
+/// The time at which a line is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Urgency {
-    Soon,
-    Now,
+    /// By the thread, while the caller continues.
+    Deferred,
+    /// Before the caller continues.
+    Immediate,
 }
 
-impl Lines {
+impl LogWriter {
     /// Starts the thread that writes.
     ///
     /// # Errors
-    /// Where there can be no more threads.
+    /// Returns an error if the operating system cannot start a thread.
     pub fn start() -> std::io::Result<Self> {
-        let lines = Self(Arc::default());
-        let own = lines.clone();
+        let writer = Self(Arc::default());
+        let thread_writer = writer.clone();
         std::thread::Builder::new()
             .name("log".to_owned())
-            .spawn(move || own.write_for_ever())?;
-        Ok(lines)
+            .spawn(move || thread_writer.run())?;
+        Ok(writer)
     }
 
-    /// Hands in a whole line.
+    /// Adds a whole line.
     pub fn push(&self, line: &[u8], urgency: Urgency) {
-        let mut waiting = lock(&self.0.waiting);
-        let is_first = waiting.is_empty();
-        waiting.extend_from_slice(line);
-        let is_much = waiting.len() > MOST_WAITING_BYTES;
-        drop(waiting);
-        if is_much || urgency == Urgency::Now {
+        let mut pending = lock(&self.0.pending);
+        let was_empty = pending.is_empty();
+        pending.extend_from_slice(line);
+        let is_full = pending.len() > MAX_PENDING_BYTES;
+        drop(pending);
+        if is_full || urgency == Urgency::Immediate {
             self.flush();
-        } else if is_first {
-            self.0.arrived.notify_one();
+        } else if was_empty {
+            self.0.not_empty.notify_one();
         }
     }
 
-    /// Writes what waits.
+    /// Writes the pending lines.
     pub fn flush(&self) {
-        let mut gathered = lock(&self.0.pen);
-        std::mem::swap(&mut *gathered, &mut *lock(&self.0.waiting));
-        // There is nowhere to complain that the log cannot be written.
-        let _ = std::io::stderr().write_all(&gathered);
-        gathered.clear();
-        gathered.shrink_to(MOST_KEPT_BYTES);
+        let mut writing = lock(&self.0.writing);
+        std::mem::swap(&mut *writing, &mut *lock(&self.0.pending));
+        // An error cannot be reported anywhere.
+        let _ = std::io::stderr().write_all(&writing);
+        writing.clear();
+        writing.shrink_to(RETAINED_BYTES);
     }
 
-    fn write_for_ever(&self) {
+    /// Writes pending lines as they arrive; does not return.
+    fn run(&self) {
         loop {
-            let mut waiting = lock(&self.0.waiting);
-            while waiting.is_empty() {
-                waiting = self
+            let mut pending = lock(&self.0.pending);
+            while pending.is_empty() {
+                pending = self
                     .0
-                    .arrived
-                    .wait(waiting)
+                    .not_empty
+                    .wait(pending)
                     .unwrap_or_else(PoisonError::into_inner);
             }
-            drop(waiting);
+            drop(pending);
             self.flush();
-            std::thread::sleep(STEP);
+            std::thread::sleep(WRITE_INTERVAL);
         }
     }
 }

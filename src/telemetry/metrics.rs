@@ -1,4 +1,4 @@
-//! What is counted of the requests, in Prometheus' text format.
+//! Request metrics, in Prometheus' text format.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use metrics_exporter_prometheus::{
     Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
 };
 
-/// Upper bounds of the latency buckets, in seconds.
+/// The upper bounds of the latency buckets, in seconds.
 const BUCKETS_S: [f64; 12] = [
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0,
 ];
@@ -18,7 +18,7 @@ pub struct Metrics {
     handle: PrometheusHandle,
 }
 
-/// What the requests of one method, route and status are counted in.
+/// The counter and the histogram for one method, route and status.
 pub struct Requests {
     requests: Counter,
     duration_s: Histogram,
@@ -27,8 +27,7 @@ pub struct Requests {
 const METADATA: Metadata<'static> = Metadata::new("rollcall", Level::INFO, None);
 
 impl Metrics {
-    /// # Errors
-    /// Where the recorder cannot be built.
+    /// Creates and describes the metrics.
     pub fn new() -> Result<Self, metrics_exporter_prometheus::BuildError> {
         let recorder = PrometheusBuilder::new()
             .set_buckets_for_metric(
@@ -40,12 +39,13 @@ impl Metrics {
         recorder.describe_counter(
             "rollcall_http_requests_total".into(),
             None,
-            "Requests answered, by method, route and status.".into(),
+            "Answered requests, by method, route and status.".into(),
         );
         recorder.describe_counter(
             "rollcall_http_refused_total".into(),
             None,
-            "Requests refused at the door to spare the service, by reason; they are in no other metric.".into(),
+            "Requests rejected by admission control, by reason. They are in no other metric."
+                .into(),
         );
         recorder.describe_gauge(
             "rollcall_http_connections".into(),
@@ -55,26 +55,28 @@ impl Metrics {
         recorder.describe_counter(
             "rollcall_http_connections_shut_total".into(),
             None,
-            "Connections shut because their client neither read its answer nor ended its request."
+            "Connections closed because the client did not read its response or complete its request in time."
                 .into(),
         );
         recorder.describe_histogram(
             "rollcall_http_request_duration_seconds".into(),
             Some(metrics::Unit::Seconds),
-            "Time from the request's head to the answer's head, by method and route.".into(),
+            "Time from the head of the request to the head of the response, by method and route."
+                .into(),
         );
         Ok(Self { recorder, handle })
     }
 
-    /// Where the requests of this method, route and status are counted. To be kept: it takes longer to find than to count.
+    /// Returns the metrics for this method, route and status. Callers should cache them, because a
+    /// lookup takes longer than counting.
     pub fn requests(&self, method: &'static str, route: &str, status: u16) -> Requests {
         let labels = vec![
             Label::from_static_parts("method", method),
             Label::new("route", route.to_owned()),
         ];
-        let mut counted = labels.clone();
-        counted.push(Label::new("status", status.to_string()));
-        let requests = Key::from_parts("rollcall_http_requests_total", counted);
+        let mut labels_with_status = labels.clone();
+        labels_with_status.push(Label::new("status", status.to_string()));
+        let requests = Key::from_parts("rollcall_http_requests_total", labels_with_status);
         let duration_s = Key::from_parts("rollcall_http_request_duration_seconds", labels);
         Requests {
             requests: self.recorder.register_counter(&requests, &METADATA),
@@ -82,8 +84,8 @@ impl Metrics {
         }
     }
 
-    /// A counter of requests refused at the door for this reason.
-    pub fn refused(&self, reason: &'static str) -> Counter {
+    /// Returns the counter of requests that admission control rejected for this reason.
+    pub fn rejected(&self, reason: &'static str) -> Counter {
         let labels = vec![Label::from_static_parts("reason", reason)];
         self.recorder.register_counter(
             &Key::from_parts("rollcall_http_refused_total", labels),
@@ -91,8 +93,8 @@ impl Metrics {
         )
     }
 
-    /// Tells how many connections are open, and counts those that were shut.
-    pub fn connections(&self, open: u32, shut: u64) {
+    /// Sets the number of open connections, and counts those that were closed.
+    pub fn record_connections(&self, open: u32, closed: u64) {
         self.recorder
             .register_gauge(
                 &Key::from_static_name("rollcall_http_connections"),
@@ -104,23 +106,24 @@ impl Metrics {
                 &Key::from_static_name("rollcall_http_connections_shut_total"),
                 &METADATA,
             )
-            .increment(shut);
+            .increment(closed);
     }
 
-    /// Puts the durations that were taken into their buckets. To be called every few seconds: until then each is kept.
+    /// Sorts the recorded durations into their buckets. Callers should run it every few seconds,
+    /// because until then each duration is held in memory.
     pub fn tidy(&self) {
         self.handle.run_upkeep();
     }
 
-    /// Prometheus' text format.
+    /// Renders the metrics in Prometheus' text format.
     pub fn render(&self) -> String {
         self.handle.render()
     }
 }
 
 impl Requests {
-    /// Counts one that was answered.
-    pub fn add(&self, elapsed: Duration) {
+    /// Counts an answered request.
+    pub fn record(&self, elapsed: Duration) {
         self.requests.increment(1);
         self.duration_s.record(elapsed.as_secs_f64());
     }
@@ -134,11 +137,11 @@ mod tests {
     fn a_request_is_counted_under_its_route() {
         let metrics = Metrics::new().unwrap();
         let get = metrics.requests("GET", "/scim/v2/Users/{id}", 200);
-        get.add(Duration::from_millis(2));
-        // Found again, it is the same.
+        get.record(Duration::from_millis(2));
+        // A second lookup returns the same counter.
         for _ in 0..2 {
             let other = metrics.requests("other", "none", 404);
-            other.add(Duration::from_millis(2));
+            other.record(Duration::from_millis(2));
         }
         metrics.tidy();
         let text = metrics.render();

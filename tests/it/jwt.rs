@@ -153,8 +153,8 @@ fn a_verification_lasts_until_expiry_or_the_next_fetch() {
         let issuer = FakeIssuer::start(&[&key]).await;
         let issuers = trust(&issuer, Origin::Discovery);
         let token = key.sign(&with(&issuer.claims(NOW_S), "exp", json!(NOW_S + 100)));
-        let pass = issuers.verify(&token, at(0)).await.unwrap().pass;
-        let last = (1..1000).take_while(|second| pass.holds(at(*second)));
+        let validity = issuers.verify(&token, at(0)).await.unwrap().validity;
+        let last = (1..1000).take_while(|second| validity.holds(at(*second)));
         let last = i64::try_from(last.count()).unwrap();
         assert!((100..200).contains(&last), "{last}");
         assert!(issuers.verify(&token, at(last)).await.is_ok());
@@ -162,14 +162,14 @@ fn a_verification_lasts_until_expiry_or_the_next_fetch() {
         assert_eq!(refused, Some(Rejected::Expired));
 
         let token = key.sign(&issuer.claims(NOW_S));
-        let pass = issuers.verify(&token, at(0)).await.unwrap().pass;
-        assert!(pass.holds(at(REFRESH_S - 1)));
-        assert!(!pass.holds(at(REFRESH_S)));
+        let validity = issuers.verify(&token, at(0)).await.unwrap().validity;
+        assert!(validity.holds(at(REFRESH_S - 1)));
+        assert!(!validity.holds(at(REFRESH_S)));
         // A token with another key triggers a fetch, and the issuer no longer publishes ours.
         let new = Key::other_ed("new");
         issuer.publish(&[&new]);
         assert!(is_taken(&issuers, &issuer, &new, FLOOR_S).await);
-        assert!(!pass.holds(at(FLOOR_S)));
+        assert!(!validity.holds(at(FLOOR_S)));
     });
 }
 

@@ -1,4 +1,4 @@
-//! What bodies may take: of size, of time, and of the memory that all of them share.
+//! Limits on request bodies: size, time, and total buffered memory.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,7 +17,7 @@ pub struct BodyLimits {
 }
 
 impl BodyLimits {
-    /// How long the whole may take once so much has come.
+    /// Returns the time that the whole body may take, given the number of bytes received so far.
     pub fn time_for(&self, bytes: usize) -> Duration {
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
         let earned = bytes
@@ -28,37 +28,40 @@ impl BodyLimits {
     }
 }
 
-/// The memory for the large bodies of all requests at once.
+/// The memory that the large bodies of all requests share.
 pub struct MemoryBudget {
-    left: AtomicUsize,
+    available: AtomicUsize,
 }
 
-/// A part of it, given back when dropped.
+/// Bytes reserved from a [`MemoryBudget`]; dropping it returns them.
 pub struct Reservation {
-    room: Arc<MemoryBudget>,
+    budget: Arc<MemoryBudget>,
     bytes: usize,
 }
 
-/// Smaller bodies take no room: there are no more of them than requests at once.
+/// Bodies up to this size need no reservation: the number of requests in flight bounds them.
 pub const SMALL_BYTES: usize = 64 * 1024;
 
 impl MemoryBudget {
+    /// Creates a budget of this many bytes.
     pub fn new(bytes: usize) -> Self {
         Self {
-            left: AtomicUsize::new(bytes),
+            available: AtomicUsize::new(bytes),
         }
     }
 
+    /// Reserves memory for a body.
+    ///
     /// # Errors
-    /// [`ApiError::NoRoom`].
-    pub fn take(self: &Arc<Self>, bytes: usize) -> Result<Reservation, ApiError> {
-        self.left
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
-                left.checked_sub(bytes)
+    /// [`ApiError::NoRoom`] if fewer bytes are available.
+    pub fn reserve(self: &Arc<Self>, bytes: usize) -> Result<Reservation, ApiError> {
+        self.available
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |available| {
+                available.checked_sub(bytes)
             })
             .map_err(|_| ApiError::NoRoom)?;
         Ok(Reservation {
-            room: Arc::clone(self),
+            budget: Arc::clone(self),
             bytes,
         })
     }
@@ -66,7 +69,9 @@ impl MemoryBudget {
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        self.room.left.fetch_add(self.bytes, Ordering::Relaxed);
+        self.budget
+            .available
+            .fetch_add(self.bytes, Ordering::Relaxed);
     }
 }
 
@@ -75,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_came_earns_time() {
+    fn received_bytes_extend_the_time() {
         let limits = BodyLimits {
             size_bytes: 1 << 20,
             time: Duration::from_secs(30),
@@ -91,12 +96,12 @@ mod tests {
     }
 
     #[test]
-    fn room_is_given_back() {
-        let room = Arc::new(MemoryBudget::new(100));
-        let part = room.take(70).unwrap();
-        assert!(room.take(31).is_err());
-        let other = room.take(30).unwrap();
-        drop((part, other));
-        assert!(room.take(100).is_ok());
+    fn dropped_reservations_return_their_bytes() {
+        let budget = Arc::new(MemoryBudget::new(100));
+        let first = budget.reserve(70).unwrap();
+        assert!(budget.reserve(31).is_err());
+        let second = budget.reserve(30).unwrap();
+        drop((first, second));
+        assert!(budget.reserve(100).is_ok());
     }
 }

@@ -1,9 +1,10 @@
-//! The gate: how many requests are inside at once, and whose. Who finds no place is told so before anything is done
-//! for it: no look-up, no body, no line in the log.
+//! Admission control: limits the number of requests in flight, per tenant and in total. It rejects
+//! requests over their share before authentication, body reading or logging.
 //!
-//! A tenant's reads may hold as many places as are free beside them, and so may its writes. So one that floods with
-//! either gets half of them, two a third each, and there is always room for one more. Who finds none waits for a second,
-//! for a burst ends.
+//! A tenant may hold as many permits for its reads as are free, and as many for its writes. So a
+//! tenant that floods with either gets half of the permits, two get a third each, and there is
+//! always a permit for one more. A request over its share waits up to one second; most bursts are
+//! shorter.
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
@@ -22,11 +23,11 @@ use super::permits::{Permits, Share};
 use super::rate_limit::{Buckets, Rate, whole_seconds};
 use super::shed_log::ShedLog;
 
-/// Credentials beyond this many are forgotten.
-const MOST_KNOWN: usize = 100_000;
-/// How long a request may wait for a place: for as long as it would be told to stay away. As many may come at once as the
-/// machine does in this time.
-const WAIT: Duration = Duration::from_secs(1);
+/// The number of valid credentials that are remembered.
+const MAX_KNOWN_CALLERS: usize = 100_000;
+/// The time that a request waits for a permit: as long as `Retry-After` would ask the client to
+/// wait. A burst may therefore be as large as what the machine serves in this time.
+const MAX_WAIT: Duration = Duration::from_secs(1);
 
 /// The settings of the gate.
 #[derive(Debug, Clone, Copy)]
@@ -40,78 +41,83 @@ pub struct AdmissionLimits {
     pub unknown: Rate,
 }
 
-/// Those who are inside.
+/// The requests in flight, and the recent rate of each caller.
 pub struct AdmissionControl {
-    places: Arc<Permits>,
-    /// Whose a credential was when it was last good, by a hash of the header. It lets nobody in: it only tells who is
-    /// asking, before that is looked up.
+    permits: Arc<Permits>,
+    /// The caller of each `Authorization` header that was valid, by a hash of the header. It does
+    /// not authenticate: it only decides which share a request counts towards, before the
+    /// credential is looked up.
     known: Cache<u64, KnownCaller>,
     hasher: RandomState,
     started: Instant,
     tokens: Buckets<u64>,
     tenants: Buckets<TenantId>,
     unknown: Buckets<()>,
-    refusals: ShedLog,
+    shed_log: ShedLog,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct KnownCaller {
     tenant: TenantId,
-    /// A hash of the tenant and the principal's name, which is the same for each access token of one subject.
+    /// A hash of the tenant and the principal's name, so that all access tokens of one subject
+    /// share a bucket.
     token: u64,
 }
 
-/// What a request comes for.
+/// The kind of access that a request asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
     Read,
     Write,
 }
 
-/// Who finds no place, and why.
+/// A rejected request: the error to answer with, and the tenant where it is known.
 pub struct Rejection {
     pub error: ApiError,
     pub tenant: Option<TenantId>,
 }
 
 impl AdmissionControl {
+    /// Creates admission control with these limits.
     pub fn new(limits: AdmissionLimits) -> Self {
         Self {
-            places: Arc::new(Permits::new(limits.places, WAIT)),
-            known: Cache::new(MOST_KNOWN),
+            permits: Arc::new(Permits::new(limits.places, MAX_WAIT)),
+            known: Cache::new(MAX_KNOWN_CALLERS),
             hasher: RandomState::new(),
             started: Instant::now(),
             tokens: Buckets::new(limits.token),
             tenants: Buckets::new(limits.tenant),
             unknown: Buckets::new(limits.unknown),
-            refusals: ShedLog::default(),
+            shed_log: ShedLog::default(),
         }
     }
 
-    /// Remembers that this `Authorization` header is good, and whose it is.
-    pub fn welcome(&self, header: &[u8], principal: &Principal) {
-        let known = self.known_as(principal);
+    /// Records that this `Authorization` header authenticated this principal.
+    pub fn record_valid(&self, header: &[u8], principal: &Principal) {
+        let known = self.known_caller(principal);
         let key = self.hasher.hash_one(header);
         if self.known.get(&key) != Some(known) {
             self.known.insert(key, known);
         }
     }
 
-    /// Forgets an `Authorization` header that is good no more, or never was.
-    pub fn forget(&self, header: &[u8]) {
+    /// Records that this `Authorization` header is not valid, or no longer.
+    pub fn record_invalid(&self, header: &[u8]) {
         self.known.remove(&self.hasher.hash_one(header));
         self.unknown.charge((), 1, || self.started.elapsed());
     }
 
-    /// Tells the metrics and the log of one who was refused.
-    pub fn tell(&self, refused: &Rejection, metrics: &Metrics) {
-        self.refusals.count(metrics, &refused.error, refused.tenant);
+    /// Counts a rejected request in the metrics and the log.
+    pub fn record_rejection(&self, rejection: &Rejection, metrics: &Metrics) {
+        self.shed_log
+            .record(metrics, &rejection.error, rejection.tenant);
     }
 
-    /// Counts what a request holds besides itself: the other operations of a bulk.
+    /// Charges the caller for what a request contains besides itself: the further operations of a
+    /// bulk request.
     pub fn charge(&self, principal: &Principal, count: usize) {
         let count = u32::try_from(count).unwrap_or(u32::MAX);
-        self.charge_known(self.known_as(principal), count);
+        self.charge_known(self.known_caller(principal), count);
     }
 
     fn charge_known(&self, known: KnownCaller, count: u32) {
@@ -120,14 +126,14 @@ impl AdmissionControl {
         self.tenants.charge(known.tenant, count, now);
     }
 
-    fn known_as(&self, principal: &Principal) -> KnownCaller {
+    fn known_caller(&self, principal: &Principal) -> KnownCaller {
         KnownCaller {
             tenant: TenantId(principal.tenant),
             token: self.hasher.hash_one((principal.tenant, &principal.name)),
         }
     }
 
-    /// Whether the caller has asked for too much of late.
+    /// Checks the caller's recent rate of requests.
     fn check_rates(
         &self,
         header: Option<&[u8]>,
@@ -155,35 +161,35 @@ impl AdmissionControl {
             .map_err(too_many(Limited::Tenant(self.tenants.rate().per_s)))
     }
 
-    /// Finds who asks, and a place.
+    /// Admits a request, or rejects it after waiting for a permit.
     ///
     /// # Errors
-    /// 429 and 503, where there is none.
-    pub async fn admit(&self, header: Option<&[u8]>, errand: Access) -> Result<Permit, Rejection> {
+    /// 429 if the caller is over its rate or its share, 503 if no permit is free.
+    pub async fn admit(&self, header: Option<&[u8]>, access: Access) -> Result<Permit, Rejection> {
         let known = header.and_then(|header| self.known.get(&self.hasher.hash_one(header)));
-        let whose = known.map_or(Share::Stranger, |known| match errand {
+        let share = known.map_or(Share::Unauthenticated, |known| match access {
             Access::Read => Share::Reads(known.tenant),
             Access::Write => Share::Writes(known.tenant),
         });
-        let place = match self.check_rates(header, known) {
-            Ok(()) => self.places.enter(whose).await,
-            Err(refused) => Err(refused),
+        let permit = match self.check_rates(header, known) {
+            Ok(()) => self.permits.acquire(share).await,
+            Err(error) => Err(error),
         };
-        let place = place.map_err(|error| Rejection {
+        let permit = permit.map_err(|error| Rejection {
             error,
             tenant: known.map(|known| known.tenant),
         })?;
         if let Some(known) = known {
             self.charge_known(known, 1);
         }
-        Ok(place)
+        Ok(permit)
     }
 }
 
-/// Gives the place of a request free before its end: for one that now waits for something to happen, and has a bound of
-/// its own.
-pub fn step_aside(request: &HttpRequest) {
-    if let Some(place) = request.extensions().get::<Arc<Permit>>() {
-        place.leave();
+/// Releases the permit of a request before its response is sent: for a request that waits for
+/// changes. Their number has its own limit.
+pub fn release_permit(request: &HttpRequest) {
+    if let Some(permit) = request.extensions().get::<Arc<Permit>>() {
+        permit.release();
     }
 }

@@ -1,5 +1,5 @@
-//! What happens to a request before its handler: limits on rate, concurrency, body size and time, and the
-//! middleware that applies them.
+//! Admission: limits on rate, concurrency, body size and time, and the middleware that applies them
+//! before a handler runs.
 
 pub mod body_memory;
 pub mod control;

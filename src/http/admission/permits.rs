@@ -1,4 +1,4 @@
-//! The places inside, and those who wait for one.
+//! The permits that requests in flight hold, and the queue of requests that wait for one.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,129 +9,133 @@ use tokio::sync::oneshot;
 use crate::http::error::{ApiError, Limited};
 use crate::service::TenantId;
 
-/// Strangers hold at most one in so many of the free places.
-const STRANGERS: usize = 4;
+/// Unauthenticated requests hold at most the free permits divided by this.
+const UNAUTHENTICATED_DIVISOR: usize = 4;
 
-/// Whose part a request counts for. Reads and writes of a tenant are two parts: writes wait for a disk, and who only
-/// reads has no need to wait for that.
+/// The share of the permits that a request counts towards. Reads and writes of a tenant are two
+/// shares: writes wait for the disk, and reads should not wait for them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Share {
     Reads(TenantId),
     Writes(TenantId),
-    /// Whoever has shown no credential that was good before.
-    Stranger,
+    /// All requests without a credential that was valid before.
+    Unauthenticated,
 }
 
+/// A fixed number of permits.
 pub struct Permits {
     count: usize,
-    wait: Duration,
-    inside: Mutex<InFlight>,
+    max_wait: Duration,
+    state: Mutex<InFlight>,
 }
 
 #[derive(Default)]
 struct InFlight {
     total: usize,
     held: BTreeMap<Share, usize>,
-    /// In turn: who was given a place goes to the end.
-    waiting: VecDeque<(Share, VecDeque<oneshot::Sender<Permit>>)>,
+    /// A queue for each share, served round-robin: a share that was just served goes to the end.
+    queues: VecDeque<(Share, VecDeque<oneshot::Sender<Permit>>)>,
 }
 
-/// A place, left when dropped.
+/// A permit for one request; dropping it releases it.
 pub struct Permit {
-    places: Arc<Permits>,
-    whose: Share,
-    held: Mutex<PermitState>,
+    permits: Arc<Permits>,
+    share: Share,
+    state: Mutex<PermitState>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum PermitState {
-    Yes,
-    No,
+    Held,
+    Released,
 }
 
 impl Permits {
-    /// As many as `count`; who finds none waits for `wait`.
-    pub fn new(count: usize, wait: Duration) -> Self {
+    /// Creates `count` permits; a request waits up to `max_wait` for one.
+    pub fn new(count: usize, max_wait: Duration) -> Self {
         Self {
             count,
-            wait,
-            inside: Mutex::default(),
+            max_wait,
+            state: Mutex::default(),
         }
     }
 
-    /// Takes a place, and waits for one where there is none.
+    /// Acquires a permit, and waits for one if none is available to this share.
     ///
     /// # Errors
-    /// 429 where the caller's part is taken, 503 where all are.
-    pub async fn enter(self: &Arc<Self>, whose: Share) -> Result<Permit, ApiError> {
-        let (refused, coming) = {
-            let mut inside = self.lock();
-            let refused = match inside.room_for(whose, self.count) {
-                Ok(()) if !inside.has_waiting(whose) => {
-                    inside.take(whose);
-                    drop(inside);
-                    return Ok(self.place(whose));
+    /// 429 if the caller's share is used up, 503 if all permits are held.
+    pub async fn acquire(self: &Arc<Self>, share: Share) -> Result<Permit, ApiError> {
+        let (error, next_permit) = {
+            let mut state = self.lock();
+            let error = match state.check(share, self.count) {
+                Ok(()) if !state.has_waiting(share) => {
+                    state.add(share);
+                    drop(state);
+                    return Ok(self.permit(share));
                 }
                 Ok(()) => ApiError::Full,
-                Err(refused) => refused,
+                Err(error) => error,
             };
-            (refused, inside.wait(whose))
+            (error, state.enqueue(share))
         };
-        match tokio::time::timeout(self.wait, coming).await {
-            Ok(Ok(place)) => Ok(place),
-            _ => Err(refused),
+        match tokio::time::timeout(self.max_wait, next_permit).await {
+            Ok(Ok(permit)) => Ok(permit),
+            _ => Err(error),
         }
     }
 
-    fn leave(self: &Arc<Self>, whose: Share) {
-        let mut inside = self.lock();
-        inside.give_back(whose);
-        for _ in 0..inside.waiting.len() {
-            let Some((whose, mut line)) = inside.waiting.pop_front() else {
+    /// Takes a permit back and hands permits to waiting requests.
+    fn release(self: &Arc<Self>, share: Share) {
+        let mut state = self.lock();
+        state.remove(share);
+        for _ in 0..state.queues.len() {
+            let Some((share, mut queue)) = state.queues.pop_front() else {
                 break;
             };
-            while inside.room_for(whose, self.count).is_ok()
-                && let Some(next) = line.pop_front()
+            while state.check(share, self.count).is_ok()
+                && let Some(next) = queue.pop_front()
             {
-                inside.take(whose);
-                let Err(place) = next.send(self.place(whose)) else {
+                state.add(share);
+                let Err(permit) = next.send(self.permit(share)) else {
                     break;
                 };
-                // Gone meanwhile. Not by its drop, which would wait for the lock that is held here.
-                place.give_up();
-                inside.give_back(whose);
+                // The request stopped waiting. Dropping a permit that is still held would try to
+                // take the lock that is held here.
+                permit.mark_released();
+                state.remove(share);
             }
-            if !line.is_empty() {
-                inside.waiting.push_back((whose, line));
+            if !queue.is_empty() {
+                state.queues.push_back((share, queue));
             }
         }
     }
 
-    fn place(self: &Arc<Self>, whose: Share) -> Permit {
+    fn permit(self: &Arc<Self>, share: Share) -> Permit {
         Permit {
-            places: Arc::clone(self),
-            whose,
-            held: Mutex::new(PermitState::Yes),
+            permits: Arc::clone(self),
+            share,
+            state: Mutex::new(PermitState::Held),
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, InFlight> {
-        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl InFlight {
-    fn room_for(&self, whose: Share, places: usize) -> Result<(), ApiError> {
-        let free = places.saturating_sub(self.total);
+    /// Checks whether the share may hold one more of `count` permits.
+    fn check(&self, share: Share, count: usize) -> Result<(), ApiError> {
+        let free = count.saturating_sub(self.total);
         if free == 0 {
             return Err(ApiError::Full);
         }
-        let held = self.held.get(&whose).copied().unwrap_or(0);
-        let (most, limited) = match whose {
+        let held = self.held.get(&share).copied().unwrap_or(0);
+        let (most, limited) = match share {
             Share::Reads(_) | Share::Writes(_) => (free, Limited::Share),
-            Share::Stranger => (free / STRANGERS, Limited::Strangers),
+            Share::Unauthenticated => (free / UNAUTHENTICATED_DIVISOR, Limited::Strangers),
         };
-        // Who holds nothing gets one.
+        // A share that holds nothing gets one.
         if held == 0 || held < most {
             Ok(())
         } else {
@@ -142,69 +146,69 @@ impl InFlight {
         }
     }
 
-    fn take(&mut self, whose: Share) {
+    fn add(&mut self, share: Share) {
         self.total = self.total.saturating_add(1);
-        let held = self.held.entry(whose).or_insert(0);
+        let held = self.held.entry(share).or_insert(0);
         *held = held.saturating_add(1);
     }
 
-    fn give_back(&mut self, whose: Share) {
+    fn remove(&mut self, share: Share) {
         self.total = self.total.saturating_sub(1);
-        if let Some(held) = self.held.get_mut(&whose) {
+        if let Some(held) = self.held.get_mut(&share) {
             *held = held.saturating_sub(1);
             if *held == 0 {
-                self.held.remove(&whose);
+                self.held.remove(&share);
             }
         }
     }
 
-    fn line(&mut self, whose: Share) -> Option<&mut VecDeque<oneshot::Sender<Permit>>> {
-        let lines = self.waiting.iter_mut();
-        lines
-            .filter(|(other, _)| *other == whose)
-            .map(|(_, line)| line)
-            .next()
+    fn queue(&mut self, share: Share) -> Option<&mut VecDeque<oneshot::Sender<Permit>>> {
+        let mut queues = self.queues.iter_mut();
+        queues
+            .find(|(other, _)| *other == share)
+            .map(|(_, queue)| queue)
     }
 
-    fn has_waiting(&self, whose: Share) -> bool {
-        let mut lines = self.waiting.iter();
-        lines.any(|(other, line)| *other == whose && line.iter().any(|next| !next.is_closed()))
+    fn has_waiting(&self, share: Share) -> bool {
+        let mut queues = self.queues.iter();
+        queues.any(|(other, queue)| *other == share && queue.iter().any(|next| !next.is_closed()))
     }
 
-    fn wait(&mut self, whose: Share) -> oneshot::Receiver<Permit> {
-        self.waiting.retain_mut(|(_, line)| {
-            // Who came first gives up first.
-            while line.front().is_some_and(oneshot::Sender::is_closed) {
-                line.pop_front();
+    fn enqueue(&mut self, share: Share) -> oneshot::Receiver<Permit> {
+        self.queues.retain_mut(|(_, queue)| {
+            // Requests time out in the order in which they came.
+            while queue.front().is_some_and(oneshot::Sender::is_closed) {
+                queue.pop_front();
             }
-            !line.is_empty()
+            !queue.is_empty()
         });
-        let (sender, coming) = oneshot::channel();
-        match self.line(whose) {
-            Some(line) => line.push_back(sender),
-            None => self.waiting.push_back((whose, VecDeque::from([sender]))),
+        let (sender, next_permit) = oneshot::channel();
+        match self.queue(share) {
+            Some(queue) => queue.push_back(sender),
+            None => self.queues.push_back((share, VecDeque::from([sender]))),
         }
-        coming
+        next_permit
     }
 }
 
 impl Permit {
-    /// Gives it free before the end.
-    pub fn leave(&self) {
-        if self.give_up() == PermitState::Yes {
-            self.places.leave(self.whose);
+    /// Releases the permit before it is dropped.
+    pub fn release(&self) {
+        if self.mark_released() == PermitState::Held {
+            self.permits.release(self.share);
         }
     }
 
-    fn give_up(&self) -> PermitState {
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::replace(&mut held, PermitState::No)
+    /// Marks the permit as released and returns its previous state.
+    fn mark_released(&self) -> PermitState {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut state, PermitState::Released)
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.leave();
+        self.release();
     }
 }
 
@@ -217,72 +221,72 @@ mod tests {
     const A: Share = Share::Writes(TenantId(1));
     const B: Share = Share::Writes(TenantId(2));
 
-    fn enter(places: &Arc<Permits>, whose: Share) -> Result<Permit, ApiError> {
-        places.enter(whose).now_or_never().unwrap()
+    fn acquire(permits: &Arc<Permits>, share: Share) -> Result<Permit, ApiError> {
+        permits.acquire(share).now_or_never().unwrap()
     }
 
     #[actix_web::test]
-    async fn everybody_has_a_part() {
-        let places = Arc::new(Permits::new(4, Duration::ZERO));
-        let first = enter(&places, A).unwrap();
-        let second = enter(&places, A).unwrap();
-        let refused = places.enter(A).await.err().unwrap();
-        assert_eq!(refused.reason(), "share");
-        let _other = enter(&places, B).unwrap();
-        assert_eq!(places.enter(B).await.err().unwrap().reason(), "share");
-        let stranger = enter(&places, Share::Stranger).unwrap();
-        assert_eq!(places.enter(A).await.err().unwrap().reason(), "full");
-        drop((first, stranger));
-        let _third = enter(&places, A).unwrap();
-        second.leave();
+    async fn each_tenant_has_a_share() {
+        let permits = Arc::new(Permits::new(4, Duration::ZERO));
+        let first = acquire(&permits, A).unwrap();
+        let second = acquire(&permits, A).unwrap();
+        let rejected = permits.acquire(A).await.err().unwrap();
+        assert_eq!(rejected.reason(), "share");
+        let _other = acquire(&permits, B).unwrap();
+        assert_eq!(permits.acquire(B).await.err().unwrap().reason(), "share");
+        let unauthenticated = acquire(&permits, Share::Unauthenticated).unwrap();
+        assert_eq!(permits.acquire(A).await.err().unwrap().reason(), "full");
+        drop((first, unauthenticated));
+        let _third = acquire(&permits, A).unwrap();
+        second.release();
         drop(second);
-        assert_eq!(places.lock().total, 2, "nobody leaves twice");
+        assert_eq!(permits.lock().total, 2, "a permit is released once");
     }
 
     #[actix_web::test]
-    async fn who_waits_comes_in_turn() {
-        let places = Arc::new(Permits::new(1, Duration::from_secs(3600)));
-        let first = enter(&places, A).unwrap();
+    async fn shares_are_served_in_turn() {
+        let permits = Arc::new(Permits::new(1, Duration::from_secs(3600)));
+        let first = acquire(&permits, A).unwrap();
         let mut waiting: Vec<_> = [A, A, B, B]
             .into_iter()
-            .map(|whose| Box::pin(places.enter(whose)))
+            .map(|share| Box::pin(permits.acquire(share)))
             .collect();
-        for one in &mut waiting {
-            assert!(one.now_or_never().is_none());
+        for request in &mut waiting {
+            assert!(request.now_or_never().is_none());
         }
         // The second gives up.
         drop(waiting.remove(1));
         drop(first);
-        let of_a = waiting.remove(0).now_or_never().unwrap().unwrap();
-        assert!(waiting.iter_mut().all(|one| one.now_or_never().is_none()));
-        drop(of_a);
-        for one in waiting {
-            drop(one.now_or_never().unwrap().unwrap());
+        let permit_of_a = waiting.remove(0).now_or_never().unwrap().unwrap();
+        assert!(waiting.iter_mut().all(|next| next.now_or_never().is_none()));
+        drop(permit_of_a);
+        for request in waiting {
+            drop(request.now_or_never().unwrap().unwrap());
         }
-        assert_eq!(places.lock().total, 0);
-        assert!(places.lock().held.is_empty());
+        assert_eq!(permits.lock().total, 0);
+        assert!(permits.lock().held.is_empty());
     }
 
     #[actix_web::test]
-    async fn however_many_wait_each_comes_in() {
-        let places = Arc::new(Permits::new(1, Duration::from_secs(3600)));
-        let first = enter(&places, A).unwrap();
+    async fn every_waiting_request_is_served() {
+        let permits = Arc::new(Permits::new(1, Duration::from_secs(3600)));
+        let first = acquire(&permits, A).unwrap();
         // One task polls more of them here than tokio would let it.
-        let enter = || Box::pin(tokio::task::unconstrained(places.enter(A)));
-        let mut waiting: Vec<_> = (0..10_000).map(|_| enter()).collect();
-        assert!(waiting.iter_mut().all(|one| one.now_or_never().is_none()));
+        let acquire = || Box::pin(tokio::task::unconstrained(permits.acquire(A)));
+        let mut waiting: Vec<_> = (0..10_000).map(|_| acquire()).collect();
+        assert!(waiting.iter_mut().all(|next| next.now_or_never().is_none()));
         drop(first);
-        for one in waiting {
-            drop(one.now_or_never().unwrap().unwrap());
+        for request in waiting {
+            drop(request.now_or_never().unwrap().unwrap());
         }
-        assert_eq!(places.lock().total, 0);
+        assert_eq!(permits.lock().total, 0);
     }
 
     #[actix_web::test]
-    async fn writes_of_a_tenant_leave_room_for_its_reads() {
-        let places = Arc::new(Permits::new(4, Duration::ZERO));
-        let _writes = [enter(&places, A).unwrap(), enter(&places, A).unwrap()];
-        assert_eq!(places.enter(A).await.err().unwrap().reason(), "share");
-        enter(&places, Share::Reads(TenantId(1))).unwrap();
+    async fn writes_of_a_tenant_leave_permits_for_its_reads() {
+        let permits = Arc::new(Permits::new(4, Duration::ZERO));
+        let _writes = [acquire(&permits, A).unwrap(), acquire(&permits, A).unwrap()];
+        assert_eq!(permits.acquire(A).await.err().unwrap().reason(), "share");
+        acquire(&permits, Share::Reads(TenantId(1))).unwrap();
     }
 }

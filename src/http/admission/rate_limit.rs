@@ -1,38 +1,40 @@
-//! How many requests come in a second: a bucket for each caller, which a request takes from and time fills.
+//! Limits on requests per second: token buckets, one for each caller.
 //!
-//! A bulk request is let in where the bucket has one left, and then takes one for each of its operations. So the bucket
-//! may owe, and a bulk larger than the bucket is possible; that is why this is no library.
+//! A bulk request is admitted if its bucket has one token left, and then takes one for each of its
+//! operations. So a bucket may go negative, which lets a bulk request be larger than the bucket and
+//! which no rate limiting crate supports.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// Buckets that are full are forgotten once there are so many.
+/// The number of buckets at which full ones are removed.
 const SWEEP_AT: usize = 1024;
 
-/// The settings of one kind of bucket.
+/// The settings of the buckets of one kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
-    /// 0 is no limit.
+    /// Requests per second; 0 is no limit.
     pub per_s: u32,
-    /// What a full bucket holds.
+    /// The size of a bucket.
     pub burst: u32,
 }
 
-/// The buckets of one kind.
+/// The buckets of one kind, by caller.
 pub struct Buckets<K> {
     rate: Rate,
     levels: Mutex<Levels<K>>,
 }
 
 struct Levels<K> {
-    /// When each will be full, since the start. One that is full has no entry.
+    /// When each bucket will be full, as time since the start. A full bucket has no entry.
     full_at: HashMap<K, Duration>,
     sweep_at: usize,
 }
 
 impl<K: Hash + Eq> Buckets<K> {
+    /// Creates buckets that are all full.
     pub fn new(rate: Rate) -> Self {
         Self {
             rate,
@@ -43,16 +45,17 @@ impl<K: Hash + Eq> Buckets<K> {
         }
     }
 
+    /// Returns the settings.
     pub fn rate(&self) -> Rate {
         self.rate
     }
 
-    /// Whether the bucket has one left; if not, when it will. The time is asked for only where there is a limit.
+    /// Checks that the bucket has a token left. Reads the time only if there is a limit.
     ///
     /// # Errors
-    /// How long that takes.
+    /// The time until it has one.
     pub fn check(&self, key: &K, now: impl FnOnce() -> Duration) -> Result<(), Duration> {
-        let Some(one) = self.one() else {
+        let Some(interval) = self.interval() else {
             return Ok(());
         };
         let now = now();
@@ -60,17 +63,17 @@ impl<K: Hash + Eq> Buckets<K> {
         let Some(full_at) = levels.full_at.get(key) else {
             return Ok(());
         };
-        let with_this = full_at.max(&now).saturating_add(one);
-        let latest = now.saturating_add(one.saturating_mul(self.rate.burst.max(1)));
+        let with_this = full_at.max(&now).saturating_add(interval);
+        let latest = now.saturating_add(interval.saturating_mul(self.rate.burst.max(1)));
         match with_this.saturating_sub(latest) {
             Duration::ZERO => Ok(()),
             wait => Err(wait),
         }
     }
 
-    /// Takes so many out, whether they are there or not.
+    /// Takes `count` tokens, even if the bucket has fewer.
     pub fn charge(&self, key: K, count: u32, now: impl FnOnce() -> Duration) {
-        let Some(one) = self.one() else {
+        let Some(interval) = self.interval() else {
             return;
         };
         let now = now();
@@ -82,19 +85,21 @@ impl<K: Hash + Eq> Buckets<K> {
         let full_at = levels.full_at.entry(key).or_insert(now);
         *full_at = (*full_at)
             .max(now)
-            .saturating_add(one.saturating_mul(count));
+            .saturating_add(interval.saturating_mul(count));
     }
 
-    /// In how much time one comes in.
-    fn one(&self) -> Option<Duration> {
+    /// Returns the time in which a bucket gains one token; `None` if there is no limit.
+    fn interval(&self) -> Option<Duration> {
         Duration::from_secs(1).checked_div(self.rate.per_s)
     }
 }
 
-/// `Retry-After`, which is whole seconds.
+/// Rounds up to the whole seconds of `Retry-After`, at least one.
 pub fn whole_seconds(wait: Duration) -> u64 {
-    let part = u64::from(wait.subsec_nanos() > 0);
-    wait.as_secs().saturating_add(part).max(1)
+    let has_fraction = wait.subsec_nanos() > 0;
+    wait.as_secs()
+        .saturating_add(u64::from(has_fraction))
+        .max(1)
 }
 
 #[cfg(test)]
@@ -123,7 +128,11 @@ mod tests {
             assert_eq!(take(&two, "a", 0), Ok(()));
         }
         assert_eq!(take(&two, "a", 0), Err(500));
-        assert_eq!(take(&two, "b", 0), Ok(()), "another has its own");
+        assert_eq!(
+            take(&two, "b", 0),
+            Ok(()),
+            "another caller has its own bucket"
+        );
         assert_eq!(take(&two, "a", 400), Err(100));
         assert_eq!(take(&two, "a", 500), Ok(()));
         assert_eq!(take(&two, "a", 500), Err(500));
@@ -134,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bucket_may_owe() {
+    fn a_bucket_may_go_negative() {
         let ten = buckets(10, 5);
         assert_eq!(take(&ten, "a", 0), Ok(()));
         ten.charge("a", 1000, || START);
@@ -151,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn full_buckets_are_forgotten() {
+    fn full_buckets_are_removed() {
         let many = Buckets::new(Rate { per_s: 1, burst: 1 });
         for key in 0..SWEEP_AT {
             many.charge(key, 1, || START);
@@ -161,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn seconds_are_whole_and_never_none() {
+    fn seconds_are_rounded_up_and_at_least_one() {
         for (ms, expected) in [(0, 1), (1, 1), (1_000, 1), (1_001, 2), (99_700, 100)] {
             assert_eq!(whole_seconds(Duration::from_millis(ms)), expected);
         }

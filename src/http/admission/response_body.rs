@@ -1,4 +1,4 @@
-//! An answer on its way out: handed over piece by piece, and its request's place is held until it is gone.
+//! A response body that is sent in chunks and holds the permit of its request until it is sent.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -10,37 +10,40 @@ use actix_web::web::Bytes;
 use crate::http::admission::control::Permit;
 use crate::http::admission::slow_clients::ConnectionWatch;
 
-/// A piece. The server copies what it is given into a buffer, and waits for the client with what it has copied.
-const PIECE_BYTES: usize = 64 * 1024;
+/// The size of a chunk. The server copies each chunk into a buffer and asks for the next one when
+/// the client has taken what was copied.
+const CHUNK_BYTES: usize = 64 * 1024;
 
+/// Wraps a response body.
 pub struct GuardedBody {
     body: BoxBody,
-    /// What the body gave and is not handed over yet.
+    /// What the body returned and was not yet sent.
     rest: Bytes,
-    wire: Option<Arc<ConnectionWatch>>,
-    /// Only held.
-    _place: Option<Arc<Permit>>,
+    watch: Option<Arc<ConnectionWatch>>,
+    /// Released when the body is dropped.
+    _permit: Option<Arc<Permit>>,
 }
 
 impl GuardedBody {
+    /// Wraps a body; dropping it releases the permit.
     pub fn new(
         body: BoxBody,
-        wire: Option<Arc<ConnectionWatch>>,
-        place: Option<Arc<Permit>>,
+        watch: Option<Arc<ConnectionWatch>>,
+        permit: Option<Arc<Permit>>,
     ) -> Self {
         Self {
             body,
             rest: Bytes::new(),
-            wire,
-            _place: place,
+            watch,
+            _permit: permit,
         }
     }
 }
 
 impl Drop for GuardedBody {
     fn drop(&mut self) {
-        if let Some(wire) = &self.wire {
-            wire.rest();
+        if let Some(watch) = &self.watch {
+            watch.expect_request();
         }
     }
 }
@@ -60,18 +63,18 @@ impl MessageBody for GuardedBody {
             match Pin::new(&mut self.body).poll_next(cx) {
                 Poll::Ready(Some(Ok(bytes))) => self.rest = bytes,
                 other => {
-                    // No client can be slow with what is not there yet.
-                    if let Some(wire) = &self.wire {
-                        wire.work();
+                    // The client cannot be slow to read what is not there yet.
+                    if let Some(watch) = &self.watch {
+                        watch.suspend();
                     }
                     return other;
                 }
             }
         }
-        if let Some(wire) = &self.wire {
-            wire.hand_out();
+        if let Some(watch) = &self.watch {
+            watch.expect_read();
         }
-        let size = self.rest.len().min(PIECE_BYTES);
+        let size = self.rest.len().min(CHUNK_BYTES);
         Poll::Ready(Some(Ok(self.rest.split_to(size))))
     }
 }

@@ -1,5 +1,5 @@
-//! What is told of refused requests: each in the metrics, and together in the log, for a flood of lines would be one
-//! more load.
+//! Reports rejected requests: each in the metrics, and once a second in the log, because a log line
+//! for each would add to the load.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -10,51 +10,53 @@ use crate::http::error::ApiError;
 use crate::service::TenantId;
 use crate::telemetry::Metrics;
 
-/// How often the log tells of them.
-const STEP: Duration = Duration::from_secs(1);
+/// The least time between two log lines.
+const LOG_INTERVAL: Duration = Duration::from_secs(1);
 
+/// The rejected requests since the last log line.
 #[derive(Default)]
 pub struct ShedLog {
-    untold: Mutex<Unlogged>,
+    pending: Mutex<Pending>,
 }
 
 #[derive(Default)]
-struct Unlogged {
-    /// The counters at hand: to find one anew costs more than the rest of a refusal.
+struct Pending {
+    /// The counters used so far: to look one up in the registry costs more than the rest of a
+    /// rejection.
     counters: Vec<(&'static str, Counter)>,
     count: u64,
-    told: Option<Instant>,
+    last_logged: Option<Instant>,
 }
 
 impl ShedLog {
-    /// Counts one.
-    pub fn count(&self, metrics: &Metrics, refused: &ApiError, tenant: Option<TenantId>) {
-        let reason = refused.reason();
-        let mut untold = self.untold.lock().unwrap_or_else(PoisonError::into_inner);
-        match untold.counters.iter().find(|(name, _)| *name == reason) {
+    /// Counts a rejected request, and writes a log line if the last one is old enough.
+    pub fn record(&self, metrics: &Metrics, error: &ApiError, tenant: Option<TenantId>) {
+        let reason = error.reason();
+        let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        match pending.counters.iter().find(|(name, _)| *name == reason) {
             Some((_, counter)) => counter.increment(1),
             None => {
-                let counter = metrics.refused(reason);
+                let counter = metrics.rejected(reason);
                 counter.increment(1);
-                untold.counters.push((reason, counter));
+                pending.counters.push((reason, counter));
             }
         }
-        untold.count = untold.count.saturating_add(1);
+        pending.count = pending.count.saturating_add(1);
         let now = Instant::now();
-        if untold
-            .told
-            .is_some_and(|told| now.duration_since(told) < STEP)
+        if pending
+            .last_logged
+            .is_some_and(|logged| now.duration_since(logged) < LOG_INTERVAL)
         {
             return;
         }
-        untold.told = Some(now);
-        let requests = std::mem::take(&mut untold.count);
-        drop(untold);
+        pending.last_logged = Some(now);
+        let requests = std::mem::take(&mut pending.count);
+        drop(pending);
         tracing::warn!(
             requests,
             last.reason = reason,
             last.tenant.id = tenant.map(|tenant| tenant.0),
-            "refused, to do the rest well"
+            "shedding load: requests rejected"
         );
     }
 }

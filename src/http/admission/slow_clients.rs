@@ -1,9 +1,10 @@
-//! The connections and whose turn it is on each. The server itself bounds the first head and the time in which nothing
-//! comes; here is bounded what it leaves open: a client that does not take its answer, and one that begins another
-//! request and never ends its head.
+//! Closes connections whose client is too slow. The server (actix) bounds the head of the first
+//! request and idle time. This bounds what it leaves open: a client that does not read its
+//! response, and one that begins a further request and never ends its head.
 //!
-//! What the server holds of a connection cannot be reached from outside, so each is held here by a second descriptor,
-//! to shut it.
+//! The server's own handle of a connection is out of reach, so each connection is held here by a
+//! second descriptor, through which it can be shut down.
+//! [Decision 25](../../../docs/decisions/0025-log-writer-and-slow-clients.md) has the measurements.
 
 use std::any::Any;
 use std::net::{Shutdown, TcpStream};
@@ -18,12 +19,12 @@ use actix_web::rt::net::TcpStream as Io;
 
 use crate::telemetry::Metrics;
 
-/// How often the connections are looked through.
-const ROUND: Duration = Duration::from_secs(1);
-/// The server ends what it can end by itself, with a better answer.
+/// The interval at which the connections are checked.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
+/// Added to the server's own timeouts, which answer the client before they close.
 const SLACK: Duration = Duration::from_secs(5);
-/// Not the client's turn.
-const OURS: u64 = u64::MAX;
+/// The due time of a connection on which the server has to act, not the client.
+const NEVER: u64 = u64::MAX;
 
 /// How long a client may take.
 #[derive(Debug, Clone, Copy)]
@@ -36,32 +37,33 @@ pub struct Timeouts {
     pub piece: Duration,
 }
 
-/// All connections.
+/// All open connections.
 pub struct ConnectionWatches {
-    turns: Timeouts,
+    timeouts: Timeouts,
     started: Instant,
-    all: Mutex<Vec<Weak<ConnectionWatch>>>,
+    watches: Mutex<Vec<Weak<ConnectionWatch>>>,
 }
 
-/// One connection.
+/// One open connection.
 pub struct ConnectionWatch {
     socket: TcpStream,
-    /// When it is shut, in milliseconds since the start.
+    /// When the connection will be closed, in milliseconds since `started`.
     due_ms: AtomicU64,
-    turns: Timeouts,
+    timeouts: Timeouts,
     started: Instant,
 }
 
 impl ConnectionWatches {
-    pub fn new(turns: Timeouts) -> Self {
+    /// Creates an empty set of connections.
+    pub fn new(timeouts: Timeouts) -> Self {
         Self {
-            turns,
+            timeouts,
             started: Instant::now(),
-            all: Mutex::default(),
+            watches: Mutex::default(),
         }
     }
 
-    /// Takes a new connection in.
+    /// Adds a new connection, and puts its [`ConnectionWatch`] into its data.
     pub fn connect(&self, io: &dyn Any, data: &mut Extensions) {
         let plain = io.downcast_ref::<Io>();
         let tls = || Some(io.downcast_ref::<TlsStream<Io>>()?.get_ref().0);
@@ -71,78 +73,80 @@ impl ConnectionWatches {
         let socket = match io.as_fd().try_clone_to_owned() {
             Ok(descriptor) => TcpStream::from(descriptor),
             Err(error) => {
-                tracing::warn!(%error, "a connection is not watched");
+                tracing::warn!(%error, "a connection is not watched for slow clients");
                 return;
             }
         };
-        let wire = Arc::new(ConnectionWatch {
+        let watch = Arc::new(ConnectionWatch {
             socket,
-            due_ms: AtomicU64::new(OURS),
-            turns: self.turns,
+            due_ms: AtomicU64::new(NEVER),
+            timeouts: self.timeouts,
             started: self.started,
         });
-        wire.rest();
-        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
-        all.push(Arc::downgrade(&wire));
-        drop(all);
-        data.insert(wire);
+        watch.expect_request();
+        let mut watches = self.watches.lock().unwrap_or_else(PoisonError::into_inner);
+        watches.push(Arc::downgrade(&watch));
+        drop(watches);
+        data.insert(watch);
     }
 
-    /// Shuts, once a round and for ever, the connections whose client took too long.
+    /// Closes the connections of slow clients, once per interval; does not return.
     pub async fn watch(&self, metrics: &Metrics) {
-        let mut round = tokio::time::interval(ROUND);
-        round.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut interval = tokio::time::interval(CHECK_INTERVAL);
+        interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            round.tick().await;
-            let (open, shut) = self.look(self.started.elapsed());
-            metrics.connections(open, shut);
-            if shut > 0 {
+            interval.tick().await;
+            let (open, closed) = self.close_due(self.started.elapsed());
+            metrics.record_connections(open, closed);
+            if closed > 0 {
                 tracing::warn!(
-                    connections = shut,
-                    "shut: the client neither reads its answer nor ends its request"
+                    connections = closed,
+                    "closed connections: the client did not read its response or complete its request in time"
                 );
             }
         }
     }
 
-    /// Looks through them once; how many there are, and how many of them were shut.
-    fn look(&self, now: Duration) -> (u32, u64) {
+    /// Closes the connections that are due. Returns the number of open connections and the number
+    /// of those that were closed.
+    fn close_due(&self, now: Duration) -> (u32, u64) {
         let now_ms = to_ms(now);
-        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut shut: u64 = 0;
-        all.retain(|wire| {
-            let Some(wire) = wire.upgrade() else {
+        let mut watches = self.watches.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut closed: u64 = 0;
+        watches.retain(|watch| {
+            let Some(watch) = watch.upgrade() else {
                 return false;
             };
-            if wire.due_ms.load(Ordering::Relaxed) <= now_ms {
-                shut += 1;
-                wire.due_ms.store(OURS, Ordering::Relaxed);
-                // It may be gone already.
-                wire.socket.shutdown(Shutdown::Both).ok();
+            if watch.due_ms.load(Ordering::Relaxed) <= now_ms {
+                closed += 1;
+                watch.due_ms.store(NEVER, Ordering::Relaxed);
+                // It may be closed already.
+                watch.socket.shutdown(Shutdown::Both).ok();
             }
             true
         });
-        (u32::try_from(all.len()).unwrap_or(u32::MAX), shut)
+        (u32::try_from(watches.len()).unwrap_or(u32::MAX), closed)
     }
 }
 
 impl ConnectionWatch {
-    /// A request is here, or its answer is not ready.
-    pub fn work(&self) {
-        self.due_ms.store(OURS, Ordering::Relaxed);
+    /// Stops the clock while the server works on a request or on the next chunk of its response.
+    pub fn suspend(&self) {
+        self.due_ms.store(NEVER, Ordering::Relaxed);
     }
 
-    /// A piece of an answer goes out: the next is asked for when the client has taken it.
-    pub fn hand_out(&self) {
-        self.due_in(self.turns.piece);
+    /// Starts the time in which the client has to read a chunk of a response. The server asks for
+    /// the next chunk when the client has taken this one.
+    pub fn expect_read(&self) {
+        self.set_due(self.timeouts.piece);
     }
 
-    /// The connection waits for a request.
-    pub fn rest(&self) {
-        self.due_in(self.turns.idle + self.turns.head + SLACK);
+    /// Starts the time in which the client has to send the head of its next request.
+    pub fn expect_request(&self) {
+        self.set_due(self.timeouts.idle + self.timeouts.head + SLACK);
     }
 
-    fn due_in(&self, time: Duration) {
+    fn set_due(&self, time: Duration) {
         let due = self.started.elapsed().saturating_add(time);
         self.due_ms.store(to_ms(due), Ordering::Relaxed);
     }
@@ -162,32 +166,32 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
-    fn who_takes_too_long_is_shut() {
+    fn connections_of_slow_clients_are_closed() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let wires = ConnectionWatches::new(Timeouts {
+        let watches = ConnectionWatches::new(Timeouts {
             head: 10 * SECOND,
             idle: 20 * SECOND,
             piece: 5 * SECOND,
         });
-        let wire = Arc::new(ConnectionWatch {
+        let watch = Arc::new(ConnectionWatch {
             socket: listener.accept().unwrap().0,
-            due_ms: AtomicU64::new(OURS),
-            turns: wires.turns,
-            started: wires.started,
+            due_ms: AtomicU64::new(NEVER),
+            timeouts: watches.timeouts,
+            started: watches.started,
         });
-        wires.all.lock().unwrap().push(Arc::downgrade(&wire));
-        assert_eq!(wires.look(1_000 * SECOND), (1, 0));
-        wire.rest();
-        assert_eq!(wires.look(34 * SECOND), (1, 0));
-        wire.work();
-        assert_eq!(wires.look(1_000 * SECOND), (1, 0));
-        wire.hand_out();
-        assert_eq!(wires.look(4 * SECOND), (1, 0));
-        assert_eq!(wires.look(15 * SECOND), (1, 1));
-        assert_eq!(client.read(&mut [0]).unwrap(), 0, "it was shut");
-        assert_eq!(wires.look(1_000 * SECOND), (1, 0), "once");
-        drop(wire);
-        assert_eq!(wires.look(1_000 * SECOND), (0, 0));
+        watches.watches.lock().unwrap().push(Arc::downgrade(&watch));
+        assert_eq!(watches.close_due(1_000 * SECOND), (1, 0));
+        watch.expect_request();
+        assert_eq!(watches.close_due(34 * SECOND), (1, 0));
+        watch.suspend();
+        assert_eq!(watches.close_due(1_000 * SECOND), (1, 0));
+        watch.expect_read();
+        assert_eq!(watches.close_due(4 * SECOND), (1, 0));
+        assert_eq!(watches.close_due(15 * SECOND), (1, 1));
+        assert_eq!(client.read(&mut [0]).unwrap(), 0, "it was closed");
+        assert_eq!(watches.close_due(1_000 * SECOND), (1, 0), "once");
+        drop(watch);
+        assert_eq!(watches.close_due(1_000 * SECOND), (0, 0));
     }
 }

@@ -1,25 +1,27 @@
-//! What the operating system gives: descriptors, and buffers of sockets.
+//! Limits of the operating system: open descriptors, and the buffers of sockets.
 
 use std::net::TcpListener;
 
 use rustix::net::{listen, sockopt};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// A connection takes its own descriptor, and one to shut it by.
-const PER_CONNECTION: u64 = 2;
-/// For the database, the log, webhooks and what else is open.
-const BESIDE: u64 = 512;
-/// Connections that the system keeps until they are taken.
-const WAITING: i32 = 1024;
-/// What the system keeps of an answer that its client does not read; it takes twice of that. Without a bound it is some
-/// MiB for each.
+/// A connection takes its own descriptor, and a second one of the watch for slow clients.
+const DESCRIPTORS_PER_CONNECTION: u64 = 2;
+/// Descriptors for everything else: the database, the log, webhooks.
+const OTHER_DESCRIPTORS: u64 = 512;
+/// The length of the queue of connections that were not yet accepted.
+const BACKLOG: i32 = 1024;
+/// The size of a socket's send buffer; the kernel doubles it. Without a limit, a client that does
+/// not read its response takes some MiB of kernel memory.
 const SEND_BUFFER_BYTES: usize = 128 * 1024;
 
-/// Raises the limit of open descriptors as far as so many connections need and as the system allows. Returns for how
-/// many connections that is enough.
+/// Raises the limit of open descriptors to what this number of connections needs, as far as the
+/// system allows. Returns the number of connections that the limit is enough for.
 pub fn allow(connections: usize) -> usize {
     let wanted = u64::try_from(connections).unwrap_or(u64::MAX);
-    let needed = wanted.saturating_mul(PER_CONNECTION).saturating_add(BESIDE);
+    let needed = wanted
+        .saturating_mul(DESCRIPTORS_PER_CONNECTION)
+        .saturating_add(OTHER_DESCRIPTORS);
     let limit = getrlimit(Resource::Nofile);
     let mut current = limit.current.unwrap_or(u64::MAX);
     if current < needed {
@@ -30,29 +32,31 @@ pub fn allow(connections: usize) -> usize {
         };
         match setrlimit(Resource::Nofile, raised) {
             Ok(()) => current = most,
-            Err(error) => tracing::warn!(%error, "the limit of open descriptors stays"),
+            Err(error) => tracing::warn!(%error, "could not raise the limit of open descriptors"),
         }
     }
     if current >= needed {
         return connections;
     }
-    // Half of few is better than none.
-    let enough = (current.saturating_sub(BESIDE).max(current / 2) / PER_CONNECTION).max(1);
+    // Under a very low limit, connections get at least half of the descriptors.
+    let available = current.saturating_sub(OTHER_DESCRIPTORS).max(current / 2);
+    let enough = (available / DESCRIPTORS_PER_CONNECTION).max(1);
     tracing::warn!(
         descriptors = current,
         needed,
         connections = enough,
         max_connections = connections,
-        "fewer connections than wanted: the system allows no more open descriptors (ulimit -n)"
+        "accepting fewer connections than max_connections: the system allows no more open descriptors (ulimit -n)"
     );
     usize::try_from(enough).unwrap_or(connections)
 }
 
-/// Sets what the connections of a listener inherit. What cannot be set stays as the system has it.
+/// Sets options that the connections of a listener inherit. If that fails, the system's defaults
+/// apply.
 pub fn prepare(listener: &TcpListener) {
     let set = sockopt::set_socket_send_buffer_size(listener, SEND_BUFFER_BYTES)
-        .and_then(|()| listen(listener, WAITING));
+        .and_then(|()| listen(listener, BACKLOG));
     if let Err(error) = set {
-        tracing::warn!(%error, "the listening socket stays as it is");
+        tracing::warn!(%error, "could not set the options of the listening socket");
     }
 }

@@ -145,7 +145,7 @@ pub async fn changes(request: HttpRequest, caller: Caller, shared: Data<AppState
     let page = match u64::try_from(seconds).unwrap_or(0) {
         0 => feed::page_as(service, context, after, wanted, limit, List::push).await?,
         seconds => {
-            control::step_aside(&request);
+            control::release_permit(&request);
             let patience = Duration::from_secs(seconds);
             let page = feed::wait(service, context, after, wanted, limit, patience).await?;
             let mut list = List::default();
@@ -274,7 +274,7 @@ pub async fn stream(request: HttpRequest, caller: Caller, shared: Data<AppState>
     };
     // What is gone is told by the status, while there still is one.
     feed::page(&shared.service, &caller.context, after, wanted.clone(), 1).await?;
-    control::step_aside(&request);
+    control::release_permit(&request);
     let live = Live {
         header: request
             .headers()

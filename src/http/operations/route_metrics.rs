@@ -33,11 +33,11 @@ impl RouteLabel {
         let mut counted = self.counted.borrow_mut();
         let mut all = counted.iter();
         if let Some((.., requests)) = all.find(|one| (one.0, one.1) == (method, status)) {
-            requests.add(elapsed);
+            requests.record(elapsed);
             return;
         }
         let requests = metrics.requests(method, &self.pattern, status);
-        requests.add(elapsed);
+        requests.record(elapsed);
         counted.push((method, status, requests));
     }
 }

@@ -101,7 +101,9 @@ impl AuthOutcome {
     /// What a secret is that no token has.
     pub fn of_stranger(secret: &str) -> Self {
         let word = secret.split(' ').next().unwrap_or_default();
-        if secret.starts_with(crate::auth::token::PREFIX) && !crate::auth::token::is_whole(secret) {
+        if secret.starts_with(crate::auth::token::PREFIX)
+            && !crate::auth::token::has_token_length(secret)
+        {
             Self::Cut
         } else if word.eq_ignore_ascii_case("ssws")
             || (secret.len() == 42 && secret.starts_with("00"))

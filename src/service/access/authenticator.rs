@@ -84,10 +84,10 @@ impl Authenticator {
                 tracing::info!(reason = %rejected, "a JWT was refused");
                 Error::Unauthenticated(Unauthenticated::Invalid)
             })?;
-            let ground = Provenance::Issuer(verified.pass);
+            let ground = Provenance::Issuer(verified.validity);
             return self.with_policy(digest, verified.principal, ground).await;
         }
-        let found = if token::is_ours(secret) {
+        let found = if token::has_token_form(secret) {
             self.reads.token(&token::hash(&digest)).await?
         } else {
             // Not worth the database's time.
@@ -121,7 +121,7 @@ impl Authenticator {
             tenant: row.tenant.0,
             name: format!("token:{}", row.name),
             scopes: Scopes::parse_known(&row.scopes),
-            fields: row.fields.as_deref().map(Fields::of_stored),
+            fields: row.fields.as_deref().map(Fields::from_stored),
         };
         let ground = Provenance::of_row(row, now_us);
         let caller = CacheEntry::new(&principal, known.policy, known.epoch, ground);

@@ -11,7 +11,7 @@ use quick_cache::sync::Cache;
 
 use crate::auth::Principal;
 use crate::auth::token::Digest;
-use crate::issuers::Pass;
+use crate::issuers::Validity;
 use crate::service::access::auth_attempts::AuthOutcome;
 use crate::service::access::last_used;
 use crate::service::{Context, Policy};
@@ -50,7 +50,7 @@ pub(in crate::service) enum Provenance {
     /// The environment of this process.
     Bootstrap,
     /// The word of an issuer.
-    Issuer(Pass),
+    Issuer(Validity),
 }
 
 impl Provenance {
@@ -66,7 +66,7 @@ impl Provenance {
         match self {
             Self::Row { expires, .. } => expires.is_none_or(|end| end > now.as_microsecond()),
             Self::Bootstrap => true,
-            Self::Issuer(pass) => pass.holds(now),
+            Self::Issuer(validity) => validity.holds(now),
         }
     }
 }
