@@ -13,9 +13,9 @@ use crate::service::{Service, feed};
 use crate::store::Backend;
 use crate::telemetry;
 
-/// How often changes that are too old are removed.
+/// Pause between two removals of old changes.
 const PRUNING_ROUND: Duration = Duration::from_secs(60 * 60);
-/// How often measured values are put into their buckets.
+/// Pause between two moves of measured values into their buckets.
 const TIDYING_ROUND: Duration = Duration::from_secs(2);
 
 /// Starts the tasks that run until the server stops.
@@ -38,8 +38,8 @@ pub fn start(state: &AppState, change_retention: Option<Duration>) -> Vec<JoinHa
     tasks
 }
 
-/// Ends the streams of changes when the process is asked to stop: they have no end of their own, and the server
-/// waits for requests in flight.
+/// Ends the streams of changes when the process is asked to stop: they have no end of their own,
+/// and the server waits for requests in flight.
 pub fn close_streams(
     state: &AppState,
     mut terminate: Signal,

@@ -17,8 +17,9 @@ use crate::http::admission::slow_clients::ConnectionWatches;
 use crate::http::server::{self, Bound};
 use crate::http::state::AppState;
 use crate::http::{SCIM_ROOT, openapi};
+use crate::issuers::Issuers;
 use crate::service::access::auth_attempts::AuthAttempts;
-use crate::service::access::authenticator::Authenticator;
+use crate::service::access::authenticator::{Authenticator, Bootstrap};
 use crate::service::access::caller_cache::CallerCache;
 use crate::service::feed::Listeners;
 use crate::service::query::cursor::Cursors;
@@ -32,7 +33,6 @@ use crate::webhooks::{Deliveries, MessageRenderer, WebhookSender};
 /// A bound server and what must outlive it.
 pub struct App {
     pub bound: Bound,
-    pub base_url: String,
     /// The token that was created because there was none; to be shown once.
     pub first_token: Option<String>,
     state: AppState,
@@ -57,14 +57,7 @@ impl App {
         let secret = config.bootstrap_token.as_ref();
         let FirstAccess { bootstrap, token } =
             first_access::prepare(&store, secret, clock.as_ref()).await?;
-        let authenticator = Authenticator {
-            reads: Arc::clone(&reads),
-            clock: Arc::clone(&clock),
-            issuers,
-            callers: CallerCache::default(),
-            attempts: AuthAttempts::default(),
-            bootstrap,
-        };
+        let authenticator = authenticator(&reads, &clock, issuers, bootstrap);
         let cursors = Cursors::load(&store, clock.as_ref(), config.scim.cursor_timeout).await?;
         let tls = config.server.tls.as_ref().map(tls::load).transpose()?;
         let listener = bind(config.server.listen)?;
@@ -73,7 +66,7 @@ impl App {
             None => own_url(listener.local_addr()?, tls.is_some()),
         };
         let options = Options {
-            base_url: base_url.clone(),
+            base_url,
             scim: config.scim.clone(),
         };
         let service = Arc::new(Service {
@@ -93,7 +86,6 @@ impl App {
         let deliveries = Deliveries::start(store, clock, renderer, config.webhooks)?;
         Ok(Self {
             bound,
-            base_url,
             first_token: token,
             state,
             deliveries,
@@ -101,7 +93,13 @@ impl App {
         })
     }
 
-    /// Serves until SIGTERM or SIGINT; requests in flight finish, then the database is closed in order.
+    /// The address that clients use.
+    pub fn base_url(&self) -> &str {
+        &self.state.service.options.base_url
+    }
+
+    /// Serves until SIGTERM or SIGINT; requests in flight finish, then the database is closed in
+    /// order.
     ///
     /// # Errors
     /// The server fails.
@@ -121,7 +119,23 @@ impl App {
     }
 }
 
-/// What the handlers share.
+fn authenticator(
+    reads: &Arc<CoalescedReads>,
+    clock: &Arc<dyn Clock>,
+    issuers: Issuers,
+    bootstrap: Option<Bootstrap>,
+) -> Authenticator {
+    Authenticator {
+        reads: Arc::clone(reads),
+        clock: Arc::clone(clock),
+        issuers,
+        callers: CallerCache::default(),
+        attempts: AuthAttempts::default(),
+        bootstrap,
+    }
+}
+
+/// Builds what the handlers share.
 fn state(config: &Config, service: Arc<Service>) -> anyhow::Result<AppState> {
     let limits = &config.limits;
     Ok(AppState {

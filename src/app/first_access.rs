@@ -9,7 +9,7 @@ use crate::service::access::tokens::{DEFAULT_TENANT, NewToken};
 use crate::service::access::{tenants, tokens};
 use crate::store::Store;
 
-/// How a client gets in before any token was created.
+/// The access of a client before any token was created.
 #[derive(Default)]
 pub struct FirstAccess {
     /// The token from the environment.

@@ -1,4 +1,5 @@
-//! The resource types of this installation: those of the standard and those that the settings declare.
+//! The resource types of this installation: those of the standard and those that the settings
+//! declare.
 
 use std::path::Path;
 use std::sync::Arc;

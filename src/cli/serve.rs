@@ -31,6 +31,6 @@ fn announce(app: &App, with_tls: bool) -> std::io::Result<()> {
     }
     writeln!(out, "listening on {scheme}://{address}")?;
     out.flush()?;
-    tracing::info!(address = %address, scim = %format!("{scheme}://{address}{SCIM_ROOT}"), base_url = app.base_url, "listening");
+    tracing::info!(address = %address, scim = %format!("{scheme}://{address}{SCIM_ROOT}"), base_url = app.base_url(), "listening");
     Ok(())
 }

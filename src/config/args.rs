@@ -12,7 +12,8 @@ use crate::settings::{GivenValue, Origin, Setting, Settings as _};
 /// The flags of every command that uses the database.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct DatabaseArgs {
-    /// The configuration file (environment `ROLLCALL_CONFIG`) [default: rollcall.toml, if it exists]
+    /// The configuration file (environment `ROLLCALL_CONFIG`) [default: rollcall.toml, if it
+    /// exists]
     #[arg(long, value_name = "FILE", global = true)]
     pub config: Option<PathBuf>,
     #[command(flatten)]

@@ -54,7 +54,7 @@ impl Source<'_> {
         }
     }
 
-    /// Where TOML or serde found the fault.
+    /// The error at the position that TOML or serde reports.
     fn toml_error(&self, setting: &str, error: &toml::de::Error) -> ConfigError {
         let offset = error.span().map_or(0, |span| span.start);
         self.error(setting, offset, error.message())

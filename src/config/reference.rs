@@ -1,5 +1,5 @@
-//! Holds `deploy/rollcall.example.toml` and the tables of `docs/settings.md` equal to the declared settings.
-//! `just settings` rewrites both.
+//! Holds `deploy/rollcall.example.toml` and the tables of `docs/settings.md` equal to the declared
+//! settings. `just settings` rewrites both.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -107,6 +107,9 @@ fn example() -> String {
                 && shown != "none"
             {
                 write!(description, " Default: {shown}.").unwrap();
+            }
+            if setting.values.contains('`') || setting.values.contains(" to ") {
+                write!(description, " Accepts {}.", setting.values).unwrap();
             }
             comment(&mut out, &description);
             let value = match setting.example.parse::<u64>() {

@@ -20,11 +20,11 @@ settings! {
         pub scim: ScimSettings = section("SCIM"),
         pub limits: LimitSettings = section("Limits"),
         pub webhooks: webhooks::Options = section("Webhooks"),
-        /// A [token with every scope](tokens.md#the-first-token) in the tenant `default`, valid while the service
-        /// runs with it.
+        /// A [token with every scope](tokens.md#the-first-token) in the tenant `default`, valid
+        /// while the service runs with it.
         pub bootstrap_token: Option<SecretString> =
             setting("bootstrap_token", secret().optional(), absent("none", "")),
-        /// What the file declares beside plain settings.
+        /// The tables of the file.
         pub tables: Tables = fixed(Tables::default()),
     }
     validate = check_body_memory;
@@ -36,8 +36,8 @@ settings! {
     pub struct LimitSettings {
         pub admission: AdmissionLimits = section,
         pub body: BodyLimits = section,
-        /// Memory for all bodies over 64 KiB together; more is answered 503. It must hold the largest body that
-        /// `body_limit_bytes` and `bulk_max_payload_bytes` allow.
+        /// Memory for all bodies over 64 KiB together; more is answered 503. It must hold the
+        /// largest body that `body_limit_bytes` and `bulk_max_payload_bytes` allow.
         pub body_memory_bytes: usize =
             setting("body_memory_bytes", bytes(1024..=1 << 40), 128 << 20),
         pub timeouts: Timeouts = section,

@@ -1,5 +1,5 @@
-//! The settings of `rollcall setup`: the file with the desired state, and the credential for Okta, which no flag
-//! holds.
+//! The settings of `rollcall setup`: the file with the desired state, and the credential for Okta,
+//! which no flag holds.
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -19,11 +19,12 @@ pub struct OktaArgs {
     /// The desired state (environment `ROLLCALL_SETUP_FILE`) [default: setup.toml]
     #[arg(long, value_name = "FILE", global = true)]
     pub file: Option<PathBuf>,
-    /// A file with Okta's API token, `-` for standard input (environment `ROLLCALL_OKTA_TOKEN_FILE`; the token itself
-    /// may be in `ROLLCALL_OKTA_TOKEN`)
+    /// A file with Okta's API token, `-` for standard input (environment
+    /// `ROLLCALL_OKTA_TOKEN_FILE`; the token itself may be in `ROLLCALL_OKTA_TOKEN`)
     #[arg(long, value_name = "FILE", global = true)]
     pub okta_token_file: Option<PathBuf>,
-    /// The private key of an Okta service app, PEM or JWK, instead of a token (environment `ROLLCALL_OKTA_KEY_FILE`)
+    /// The private key of an Okta service app, PEM or JWK, instead of a token (environment
+    /// `ROLLCALL_OKTA_KEY_FILE`)
     #[arg(long, value_name = "FILE", global = true)]
     pub okta_key_file: Option<PathBuf>,
     /// Longest single wait for one of Okta's rate limits [default: 300]

@@ -16,7 +16,7 @@ pub struct Tables {
     pub types: DeclaredTypes,
 }
 
-/// What the file adds to the schemas of the standard.
+/// Resource types and extensions beyond those of the standard.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DeclaredTypes {
     pub extensions: Vec<Located<ExtensionSettings>>,
@@ -48,9 +48,10 @@ file_table! {
             pub tenant: Option<String> = ("`default`", Some("\"default\"")),
             /// A claim that names the tenant instead. Needs `tenants`.
             pub tenant_claim: Option<String> = ("none", None),
-            /// The tenant for each accepted value of that claim, such as `{ "acme-corp" = "acme" }`.
+            /// The tenant for each accepted value of that claim, such as `{ "acme-corp" = "acme"
+            /// }`.
             pub tenants: BTreeMap<String, String> = ("none", None),
-            /// What the issuer's scopes mean here, such as `{ "people.read" = "read" }`.
+            /// Meaning of the issuer's scopes here, such as `{ "people.read" = "read" }`.
             pub scopes: Option<BTreeMap<String, Scope>> =
                 ("`scim`, `read` and `admin` mean themselves", Some("{ \"people.read\" = \"read\" }")),
             /// Attribute names or paths that the tokens may read. Makes the tokens read-only.
@@ -98,13 +99,14 @@ file_table! {
             pub description: Option<String> = ("the schema's", Some("\"A role that a user may have.\"")),
             /// Attributes that filters find by an index.
             pub indexed: Vec<String> = ("none", Some("[]")),
-            /// `provisioned`: SCIM clients write. `read_only`: clients read, and `rollcall load` writes.
+            /// `provisioned`: SCIM clients write. `read_only`: clients read, and `rollcall load`
+            /// writes.
             pub access: TypeAccess = ("`provisioned`", Some("\"provisioned\"")),
         }
     }
 }
 
-/// Who writes the resources of a type.
+/// The writer of a type's resources.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TypeAccess {

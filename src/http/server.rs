@@ -26,8 +26,8 @@ settings! {
         /// Address and port to listen on. Port 0 takes a free port, which the start prints.
         pub listen: SocketAddr =
             setting("listen", parsed("ADDRESS", "address and port", address), "127.0.0.1:8080"),
-        /// How clients reach the service, such as `https://scim.example.com/scim/v2`. `meta.location` and `$ref`
-        /// begin with it.
+        /// The URL by which clients reach the service, such as `https://scim.example.com/scim/v2`.
+        /// `meta.location` and `$ref` begin with it.
         pub base_url: Option<String> = setting(
             "base_url",
             parsed("URL", "http(s) URL", base_url).optional(),
@@ -39,7 +39,7 @@ settings! {
             setting("workers", number(1..=1024), computed("one per core", "2", cores())),
         /// Open connections. More wait in the operating system's queue.
         pub max_connections: usize = setting("max_connections", number(1..=1_000_000), 8192),
-        /// How long requests in flight may take after SIGTERM.
+        /// Longest time for requests in flight after SIGTERM.
         pub shutdown_timeout: Duration = setting("shutdown_timeout_s", seconds(1..=3600), 30),
     }
 }
@@ -48,7 +48,8 @@ settings! {
     /// Certificate chain and key in PEM.
     #[derive(Debug, Clone)]
     pub struct TlsFiles {
-        /// Certificate chain in PEM, to serve HTTPS without a proxy. Set it together with `tls_key`.
+        /// Certificate chain in PEM, to serve HTTPS without a proxy. Set it together with
+        /// `tls_key`.
         pub certificate: PathBuf = setting(
             "tls_certificate",
             parsed("FILE", "file", |path| Ok(path.into())),

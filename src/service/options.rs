@@ -10,26 +10,27 @@ use crate::settings::{ConfigError, Sources, bytes, choice, days, number, seconds
 /// The settings that change what a use case does.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// `https://scim.example.com/scim/v2`, without a slash at the end: `meta.location` and `$ref` begin with it.
+    /// `https://scim.example.com/scim/v2`, without a slash at the end: `meta.location` and `$ref`
+    /// begin with it.
     pub base_url: String,
     pub scim: ScimSettings,
 }
 
 settings! {
-    /// How resources are stored, listed and answered.
+    /// Storing, listing and answering of resources.
     #[derive(Debug, Clone)]
     pub struct ScimSettings {
-        /// What happens to member ids that the tenant does not have. `skip` leaves them out, logs a warning and
-        /// records a change; `refuse` answers 400. See
-        /// [decision 7](decisions/0007-unknown-members-are-skipped.md).
+        /// Treatment of member ids that the tenant does not have. `skip` leaves them out, logs a
+        /// warning and records a change; `refuse` answers 400. See [decision
+        /// 7](decisions/0007-unknown-members-are-skipped.md).
         pub unknown_members: UnknownMembers = setting(
             "unknown_members",
             choice(&[("skip", UnknownMembers::Skip), ("refuse", UnknownMembers::Refuse)]),
             "skip"
         ),
-        /// What happens to roles and entitlements that do not exist, where their types are declared. `drop` leaves
-        /// them out and logs a warning; `refuse` answers 400. See
-        /// [decision 17](decisions/0017-unknown-roles-are-dropped.md).
+        /// Treatment of roles and entitlements that do not exist, where their types are declared.
+        /// `drop` leaves them out and logs a warning; `refuse` answers 400. See [decision
+        /// 17](decisions/0017-unknown-roles-are-dropped.md).
         pub unknown_roles: UnknownRoles = setting(
             "unknown_roles",
             choice(&[("drop", UnknownRoles::Drop), ("refuse", UnknownRoles::Refuse)]),
@@ -41,7 +42,7 @@ settings! {
             choice(&[("on", PasswordSync::On), ("off", PasswordSync::Off)]),
             "off"
         ),
-        /// Which attribute of a user equals the `sub` of a JWT, for `/Me`. `off` answers 501.
+        /// The attribute of a user that equals the `sub` of a JWT, for `/Me`. `off` answers 501.
         pub me: Option<Subject> = setting(
             "me",
             choice(&[
@@ -60,18 +61,19 @@ settings! {
         ),
         /// Most resources on a page. Okta asks for 100, so it cannot be less.
         pub max_page_size: u32 = setting("max_page_size", number(OKTA_PAGE..=LARGEST_PAGE), 1000),
-        /// How long a cursor stays valid.
+        /// Time for which a cursor stays valid.
         pub cursor_timeout: Duration = setting("cursor_timeout_s", seconds(1..=31_536_000), 3600),
-        /// Most resources that one filter or sort order without an index may read; more is 400 `tooMany`.
+        /// Most resources that one filter or sort order without an index may read; more is 400
+        /// `tooMany`.
         pub scan_limit: u64 = setting("scan_limit", number(1..=100_000_000), 100_000),
         /// A PATCH of a group with more members than this is answered 204 without a body.
         pub patch_answer_members: u32 =
             setting("patch_answer_members", number(0..=100_000_000), 1000),
         pub bulk: BulkOptions = section,
-        /// How many days changes are kept for the feed and for history. 0 keeps them forever.
+        /// Days for which changes are kept for the feed and for history. 0 keeps them forever.
         pub change_retention: Option<Duration> = setting(
             "change_retention_days",
-            days(0..=36_500).map(|kept| (!kept.is_zero()).then_some(kept)),
+            days(0..=36_500).map(|time| (!time.is_zero()).then_some(time)),
             0
         ),
     }
@@ -92,12 +94,14 @@ settings! {
     }
 }
 
-/// Okta asks for pages of 100 and advances by 100 whatever it gets, so a lower limit would lose users.
+/// Okta asks for pages of 100 and advances by 100 whatever it gets, so a lower limit would lose
+/// users.
 const OKTA_PAGE: u64 = 100;
 const LARGEST_PAGE: u64 = 10_000;
 
 fn check_page_sizes(settings: &ScimSettings, sources: &Sources) -> Result<(), ConfigError> {
-    let (default, max) = (settings.default_page_size, settings.max_page_size);
+    let default = settings.default_page_size;
+    let max = settings.max_page_size;
     if default > max {
         let problem = format!("a whole number from 1 to {max} was expected, and not `{default}`");
         return Err(sources.error("default_page_size", &problem));
@@ -105,32 +109,34 @@ fn check_page_sizes(settings: &ScimSettings, sources: &Sources) -> Result<(), Co
     Ok(())
 }
 
-/// What to do with a member id that the tenant does not have.
+/// Treatment of a member id that the tenant does not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UnknownMembers {
-    /// Leave it out, apply the rest, tell the log and the change (the default: Okta loses a whole push over one error).
+    /// Leave it out, apply the rest, log it and record it in the change (the default: Okta loses a
+    /// whole push over one error).
     Skip,
     /// Answer 400 naming the ids.
     Refuse,
 }
 
-/// What to do with a role or entitlement that a user is given and that is not there.
+/// Treatment of a role or entitlement that does not exist.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UnknownRoles {
-    /// Leave it out, do the rest, tell the log (the default: a refusal would also stop the deactivation of a leaver).
+    /// Leave it out, apply the rest and log it (the default: a refusal would also stop the
+    /// deactivation of someone who left).
     Drop,
     /// Answer 400 naming it.
     Refuse,
 }
 
-/// Whether passwords are kept, as argon2id hashes.
+/// Whether passwords are stored, as argon2id hashes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PasswordSync {
     On,
     Off,
 }
 
-/// What of a user the subject of an access token is.
+/// The attribute of a user that the subject of an access token equals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Subject {
     UserName,
@@ -139,7 +145,7 @@ pub enum Subject {
 }
 
 impl Options {
-    /// What `/ServiceProviderConfig` tells.
+    /// The content of `/ServiceProviderConfig`.
     pub fn capabilities(&self) -> Capabilities {
         Capabilities {
             filter_max_results: self.scim.max_page_size.into(),

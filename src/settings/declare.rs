@@ -66,7 +66,8 @@ impl<S: Settings> Settings for Option<S> {
 ///
 /// A field is a `setting(key, kind, default)`, a `section` that is another such struct (with the
 /// heading of its table in the reference, `section("Limits")`), or a value that is `fixed`. The
-/// optional function sees the whole and the sources: `fn(&Self, &Sources) -> Result<(), ConfigError>`.
+/// optional function sees the whole and the sources: `fn(&Self, &Sources) -> Result<(),
+/// ConfigError>`.
 macro_rules! settings {
     (
         $(#[$outer:meta])*

@@ -30,7 +30,7 @@ impl<T: 'static> Kind<T> {
     /// Parses a text.
     ///
     /// # Errors
-    /// What was expected instead.
+    /// Describes what was expected.
     pub fn parse(&self, text: &str) -> Result<T, String> {
         (self.parse)(text)
     }

@@ -1,6 +1,6 @@
-//! How a setting is declared, once: [`settings!`] makes a struct whose fields are settings. The flag, the environment
-//! variable, the key in the file, the default, the example file, the reference and the location in an
-//! error message derive from the declaration.
+//! Declarations of settings: [`settings!`] makes a struct whose fields are settings. The
+//! flag, the environment variable, the key in the file, the default, the example file, the
+//! reference and the location in an error message derive from the declaration.
 //!
 //! It must not know which settings exist: each part declares its own, and `config` puts them
 //! together.

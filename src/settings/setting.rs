@@ -21,7 +21,7 @@ pub struct Setting {
     check: Box<dyn Fn(&str) -> Result<(), String>>,
 }
 
-/// What the documentation shows as a default.
+/// The default as the documentation shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ShownDefault {
     /// A value that the setting accepts.
@@ -108,7 +108,7 @@ impl Setting {
     /// Whether the setting accepts a text.
     ///
     /// # Errors
-    /// What was expected instead.
+    /// Describes what was expected.
     pub fn check(&self, text: &str) -> Result<(), String> {
         (self.check)(text)
     }
@@ -139,16 +139,22 @@ impl Setting {
     }
 }
 
-/// Markdown for a terminal: links lose their addresses.
+/// Markdown for a terminal. A link becomes its text and the page, without the section.
 pub fn plain_text(markdown: &str) -> String {
     let mut plain = String::new();
     let mut rest = markdown;
-    while let Some((before, (text, after))) = rest
-        .split_once('[')
-        .and_then(|(before, link)| Some((before, link.split_once("](")?)))
-    {
-        plain.extend([before, text]);
-        rest = after.split_once(')').map_or("", |(_, rest)| rest);
+    while let Some((before, text, target, after)) = first_link(rest) {
+        let page = target.split_once('#').map_or(target, |(page, _)| page);
+        plain.extend([before, text, " (docs/", page, ")"]);
+        rest = after;
     }
     plain + rest
+}
+
+/// The text before the first link, its text and target, and the text after it.
+fn first_link(markdown: &str) -> Option<(&str, &str, &str, &str)> {
+    let (before, link) = markdown.split_once('[')?;
+    let (text, link) = link.split_once("](")?;
+    let (target, after) = link.split_once(')')?;
+    Some((before, text, target, after))
 }

@@ -11,10 +11,10 @@ use crate::settings::{
 settings! {
     #[derive(Debug, PartialEq)]
     struct Oven {
-        /// How hot, as in
+        /// The heat, as in
         /// [the manual](manual.md#heat).
         degrees: u16 = setting("degrees", number(50..=250), 180),
-        /// How long.
+        /// The time.
         time: Duration = setting("bake_time_s", seconds(1..=3600), 60),
         /// `on` blows.
         fan: bool = setting("fan", choice(&[("on", true), ("off", false)]), "off"),
@@ -41,7 +41,7 @@ settings! {
         ),
         /// Its brightness.
         watts: u32 = setting("lamp_watts", number(1..=9), 5),
-        /// How it blinks.
+        /// Its pause.
         blink: Duration = setting("lamp_blink_ms", milliseconds(1..=9), 2),
         /// Its switch.
         switch: String = setting(
@@ -148,9 +148,12 @@ fn a_declaration_has_all_that_the_documentation_needs() {
     assert_eq!(degrees.values, "50 to 250");
     assert_eq!(
         degrees.description,
-        "How hot, as in [the manual](manual.md#heat)."
+        "The heat, as in [the manual](manual.md#heat)."
     );
-    assert_eq!(degrees.help(), "How hot, as in the manual. [default: 180]");
+    assert_eq!(
+        degrees.help(),
+        "The heat, as in the manual (docs/manual.md). [default: 180]"
+    );
     assert_eq!(fan.placeholder, "on|off");
     assert_eq!(fan.values, "`on`, `off`");
     assert_eq!(name.flag(), "oven-name");

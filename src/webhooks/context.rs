@@ -28,8 +28,8 @@ settings! {
         pub backoff_most: Duration = setting("webhook_backoff_most_s", seconds(1..=86_400), 3600),
         /// Age of a change after which a failed attempt makes it a dead letter.
         pub give_up: Duration = setting("webhook_give_up_s", seconds(1..=31_536_000), 259_200),
-        /// How often the worker looks at the outbox if no commit of this process wakes it: other nodes write too, and
-        /// failed attempts wait for their time.
+        /// How often the worker looks at the outbox if no commit of this process wakes it: other
+        /// nodes write too, and failed attempts wait for their time.
         pub look_every: Duration = fixed(LOOK_EVERY),
     }
 }

@@ -43,7 +43,8 @@ settings! {
         pub tenant_rate_per_s: u32 = setting("tenant_rate_per_s", number(0..=1_000_000), 0),
         /// Requests of one tenant that may arrive at once.
         pub tenant_burst: u32 = setting("tenant_burst", number(1..=1_000_000), 200),
-        /// Invalid tokens per second, from all clients together; ten times as many may arrive at once. 0 is no limit.
+        /// Invalid tokens per second, from all clients together; ten times as many may arrive at
+        /// once. 0 is no limit.
         pub unknown_tokens_per_s: u32 =
             setting("unknown_tokens_per_s", number(0..=1_000_000), 100),
     }
@@ -64,8 +65,8 @@ impl AdmissionLimits {
         }
     }
 
-    /// Each costs the database a lookup. People mistype and restart; only a client that goes on for seconds is
-    /// limited.
+    /// Each costs the database a lookup. People mistype and restart; only a client that goes on for
+    /// seconds is limited.
     fn unknown(&self) -> Rate {
         Rate {
             per_s: self.unknown_tokens_per_s,

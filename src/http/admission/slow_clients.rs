@@ -39,7 +39,7 @@ settings! {
         pub head: Duration = fixed(HEAD_TIME),
         /// From one request to the next.
         pub idle: Duration = fixed(KEEP_ALIVE),
-        /// How long a client may take to read 64 KiB of a response.
+        /// Longest time for a client to read 64 KiB of a response.
         pub piece: Duration = setting("answer_timeout_s", seconds(1..=3600), 30),
     }
 }

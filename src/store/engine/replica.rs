@@ -37,7 +37,7 @@ settings! {
             DatabaseUrl::kind(),
             required("postgres://USER@HOST/NAME?sslmode=verify-full")
         ),
-        /// How far the replica may lag. Beyond that, the primary is read.
+        /// Longest time by which the replica may lag. Beyond that, the primary is read.
         pub lag: Duration = setting("database_replica_lag_ms", milliseconds(100..=600_000), 5000),
     }
 }

@@ -34,12 +34,13 @@ settings! {
         pub readers: usize = setting("database_readers", number(1..=256), 4),
         /// Requests that may wait for the readers, and for each writer. More are answered 503.
         pub queue: usize = setting("database_queue", number(1..=1_000_000), 1024),
-        /// How long a request may wait for the database before it is answered 503.
+        /// Longest time that a request may wait for the database before it is answered 503.
         pub wait: Duration = setting("database_queue_wait_ms", milliseconds(1..=600_000), 5000),
         pub replica: Option<ReplicaConfig> = section,
         /// Connections for lookups on the thread that asks. SQLite only.
         pub direct: usize = fixed(inline_readers()),
-        /// Threads that write, each with a connection; a tenant always has the same one. SQLite has one.
+        /// Threads that write, each with a connection; a tenant always has the same one. SQLite has
+        /// one.
         pub writers: usize = fixed(2),
     }
     validate = check_replica;
