@@ -18,6 +18,10 @@ run *args:
 openapi:
     cargo run --quiet -- openapi > openapi/openapi.json
 
+# Write deploy/rollcall.example.toml and the tables of docs/settings.md from the declared settings.
+settings:
+    ROLLCALL_UPDATE_SETTINGS=1 cargo test --quiet --lib config::reference
+
 # The form of the code.
 fmt:
     cargo fmt --all -- --check

@@ -9,6 +9,7 @@ pub mod http;
 pub mod ids;
 pub mod issuers;
 pub mod service;
+pub mod settings;
 pub mod setup;
 pub mod store;
 pub mod telemetry;

@@ -1,4 +1,5 @@
-//! The resource types of this installation: those of the standard and what the configuration declares.
+//! The resource types of this installation: those of the standard and those that the settings
+//! declare.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -7,39 +8,40 @@ use scim_core::registry::{Blueprint, Extension};
 use scim_core::schema::Schema;
 use scim_core::{Registry, registry};
 
-use crate::config::{ConfigError, Declared, ExtensionSettings, Placed, TypeAccess, TypeSettings};
+use crate::config::{DeclaredTypes, ExtensionSettings, Located, TypeAccess, TypeSettings};
 use crate::http::openapi;
+use crate::settings::ConfigError;
 
 /// Reads the schema files and builds the registry.
 ///
 /// # Errors
-/// The first fault, with the table and the file that it is in.
-pub fn build(declared: &Declared) -> Result<Registry, ConfigError> {
+/// The first fault, with its table and file.
+pub fn build(declared: &DeclaredTypes) -> Result<Registry, ConfigError> {
     let mut blueprints = Blueprint::standard().map_err(|problem| fault("schemas", "", &problem))?;
     for table in &declared.types {
         let whole = with_type(&blueprints, table, &declared.folder)
-            .map_err(|problem| fault("resource_types", &table.place, &problem))?;
+            .map_err(|problem| fault("resource_types", &table.location, &problem))?;
         blueprints = whole;
     }
     for table in &declared.extensions {
         let whole = with_extension(&blueprints, table, &declared.folder)
-            .map_err(|problem| fault("extensions", &table.place, &problem))?;
+            .map_err(|problem| fault("extensions", &table.location, &problem))?;
         blueprints = whole;
     }
     Registry::of(&blueprints).map_err(|problem| fault("schemas", "", &problem))
 }
 
-fn fault(setting: &str, place: &str, problem: &str) -> ConfigError {
+fn fault(setting: &str, location: &str, problem: &str) -> ConfigError {
     ConfigError {
         setting: setting.to_owned(),
-        place: place.to_owned(),
+        location: location.to_owned(),
         problem: problem.to_owned(),
     }
 }
 
 fn with_type(
     blueprints: &[Blueprint],
-    table: &Placed<TypeSettings>,
+    table: &Located<TypeSettings>,
     folder: &Path,
 ) -> Result<Vec<Blueprint>, String> {
     let settings = &table.settings;
@@ -57,10 +59,11 @@ fn with_type(
     all.push(Blueprint {
         name: settings.name.clone(),
         endpoint: settings.endpoint.clone(),
-        description: match settings.description.as_str() {
-            "" => schema.description.clone(),
-            text => text.to_owned(),
-        },
+        description: settings
+            .description
+            .clone()
+            .filter(|text| !text.is_empty())
+            .unwrap_or_else(|| schema.description.clone()),
         schema,
         extensions: Vec::new(),
         indexed: settings.indexed.clone(),
@@ -76,7 +79,7 @@ fn with_type(
 
 fn with_extension(
     blueprints: &[Blueprint],
-    table: &Placed<ExtensionSettings>,
+    table: &Located<ExtensionSettings>,
     folder: &Path,
 ) -> Result<Vec<Blueprint>, String> {
     let settings = &table.settings;
@@ -94,7 +97,7 @@ fn with_extension(
     };
     let (schema, source) = read(&folder.join(&settings.schema))?;
     for key in &settings.indexed {
-        // Both ways of writing a path are plain enough.
+        // A path may be written with the schema's URN or without.
         let is_whole = key.contains(':');
         let key = if is_whole {
             key.clone()
@@ -110,7 +113,7 @@ fn with_extension(
     checked(all, &source)
 }
 
-/// Finds the fault while it is known which table made it.
+/// Checks the types so far, so that a fault is reported for the table that made it.
 fn checked(all: Vec<Blueprint>, source: &str) -> Result<Vec<Blueprint>, String> {
     match Registry::of(&all) {
         Ok(_) => Ok(all),

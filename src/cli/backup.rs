@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use crate::config::{DatabaseArgs, DatabaseConfig};
+use crate::config::{self, DatabaseArgs};
+use crate::store;
 use crate::store::engine::backup;
 
 #[derive(Debug, clap::Args)]
@@ -14,7 +15,7 @@ pub struct BackupArgs {
 }
 
 pub fn run(args: &BackupArgs) -> anyhow::Result<()> {
-    let config = DatabaseConfig::load(&args.database)?;
+    let config: store::Config = config::load(&args.database)?;
     let copied = backup::copy(&config.url, &args.path)?;
     println!("{} bytes in {}", copied.size_bytes, args.path.display());
     Ok(())

@@ -1,6 +1,7 @@
 //! `rollcall compact`.
 
-use crate::config::{DatabaseArgs, DatabaseConfig};
+use crate::config::{self, DatabaseArgs};
+use crate::store;
 use crate::store::engine::compact;
 
 #[derive(Debug, clap::Args)]
@@ -10,7 +11,7 @@ pub struct CompactArgs {
 }
 
 pub fn run(args: &CompactArgs) -> anyhow::Result<()> {
-    let config = DatabaseConfig::load(&args.database)?;
+    let config: store::Config = config::load(&args.database)?;
     compact::run(&config.url)?;
     println!("{} is compact", config.url);
     Ok(())

@@ -6,7 +6,7 @@ use scim_core::Registry;
 use crate::app::registry;
 use crate::auth::{Principal, Scopes};
 use crate::clock::{Clock as _, SystemClock};
-use crate::config::{Config, DatabaseArgs, ServeArgs};
+use crate::config::{Config, DatabaseArgs};
 use crate::service::access::tenants;
 use crate::service::access::tokens::DEFAULT_TENANT;
 use crate::service::erasure::{self, Erased, ErasureOutcome};
@@ -36,11 +36,8 @@ pub struct EraseArgs {
 }
 
 pub async fn run(args: EraseArgs) -> anyhow::Result<()> {
-    let config = Config::load(&ServeArgs {
-        database: args.database.clone(),
-        ..ServeArgs::default()
-    })?;
-    let registry = registry::build(&config.declared)?;
+    let config = Config::load(&args.database.clone().into())?;
+    let registry = registry::build(&config.tables.types)?;
     let store = super::store::open(&args.database)?;
     let done = erase(&store, &registry, &args).await;
     store.close();

@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use crate::app::registry;
 use crate::cli::progress;
 use crate::clock::{Clock as _, SystemClock};
-use crate::config::{DatabaseArgs, Declared};
+use crate::config::{self, DatabaseArgs};
 use crate::service::{indexes, transfer};
 
 #[derive(Debug, clap::Args)]
@@ -26,7 +26,7 @@ pub struct ImportArgs {
 }
 
 pub async fn run(args: ImportArgs) -> anyhow::Result<()> {
-    let registry = Arc::new(registry::build(&Declared::load(&args.database)?)?);
+    let registry = Arc::new(registry::build(&config::load_types(&args.database)?)?);
     let (input, bar): (Box<dyn BufRead + Send>, _) = if args.path == Path::new("-") {
         let bar = progress::bar("importing", None)?;
         (Box::new(BufReader::new(std::io::stdin())), bar)

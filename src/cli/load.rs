@@ -9,10 +9,10 @@ use serde_json::Value;
 use crate::app::registry;
 use crate::auth::{Principal, Scopes};
 use crate::clock::{Clock as _, SystemClock};
-use crate::config::{Config, DatabaseArgs, ServeArgs};
+use crate::config::{Config, DatabaseArgs};
 use crate::service::access::tenants;
 use crate::service::access::tokens::DEFAULT_TENANT;
-use crate::service::{Context, indexes, load};
+use crate::service::{Context, Options, indexes, load};
 
 #[derive(Debug, clap::Args)]
 pub struct LoadArgs {
@@ -33,11 +33,8 @@ pub async fn run(args: LoadArgs) -> anyhow::Result<()> {
         std::fs::read_to_string(&args.file).with_context(|| format!("cannot read {file}"))?;
     let list: Value =
         serde_json::from_str(&text).with_context(|| format!("{file} holds no JSON"))?;
-    let config = Config::load(&ServeArgs {
-        database: args.database.clone(),
-        ..ServeArgs::default()
-    })?;
-    let registry = registry::build(&config.declared)?;
+    let config = Config::load(&args.database.clone().into())?;
+    let registry = registry::build(&config.tables.types)?;
     let rt = registry
         .by_name(&args.resource_type)
         .with_context(|| format!("there is no resource type {:?}", args.resource_type))?;
@@ -55,7 +52,10 @@ pub async fn run(args: LoadArgs) -> anyhow::Result<()> {
             policy: tenant.policy,
             at: SystemClock::default().now(),
         };
-        let options = Arc::new(crate::app::options(&config, String::new()));
+        let options = Arc::new(Options {
+            base_url: String::new(),
+            scim: config.scim,
+        });
         load::load(&store, &context, rt, &list, options).await
     }
     .await;

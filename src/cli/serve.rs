@@ -16,7 +16,7 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<()> {
         // Before anybody is told that the service is there: who stops it at once stops it well.
         let terminate = signal(SignalKind::terminate())?;
         let app = App::build(&config).await?;
-        announce(&app, config.tls.is_some())?;
+        announce(&app, config.server.tls.is_some())?;
         app.run(terminate).await
     })
 }
@@ -31,6 +31,6 @@ fn announce(app: &App, with_tls: bool) -> std::io::Result<()> {
     }
     writeln!(out, "listening on {scheme}://{address}")?;
     out.flush()?;
-    tracing::info!(address = %address, scim = %format!("{scheme}://{address}{SCIM_ROOT}"), base_url = app.base_url, "listening");
+    tracing::info!(address = %address, scim = %format!("{scheme}://{address}{SCIM_ROOT}"), base_url = app.base_url(), "listening");
     Ok(())
 }

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use crate::app;
-use crate::config::{DatabaseArgs, DatabaseConfig};
-use crate::store::Store;
+use crate::config::{self, DatabaseArgs};
+use crate::store::{self, Store};
 
 pub fn open(args: &DatabaseArgs) -> anyhow::Result<Arc<Store>> {
-    let mut config = DatabaseConfig::load(args)?;
-    config.readers = 1;
-    app::open_store(&config)
+    let config = store::Config {
+        readers: 1,
+        ..config::load(args)?
+    };
+    Ok(Arc::new(Store::open(&config)?))
 }

@@ -5,11 +5,11 @@ use jiff::SignedDuration;
 
 use crate::cli::token::{duration, time};
 use crate::clock::{Clock, SystemClock};
-use crate::config::{DatabaseArgs, Deliveries};
+use crate::config::{self, DatabaseArgs};
 use crate::service::access::tokens::DEFAULT_TENANT;
 use crate::store::Store;
 use crate::webhooks::subscriptions::{NewSubscription, Redelivery, SubscriptionView};
-use crate::webhooks::{Outcome, WebhookSender, subscriptions};
+use crate::webhooks::{self, Outcome, WebhookSender, subscriptions};
 
 #[derive(Debug, clap::Subcommand)]
 pub enum WebhookCommand {
@@ -88,7 +88,7 @@ pub struct TenantArgs {
 
 pub async fn run(command: WebhookCommand) -> anyhow::Result<()> {
     let place = command.place();
-    let (tenant, settings) = (place.tenant.clone(), Deliveries::load(&place.database)?);
+    let (tenant, settings) = (place.tenant.clone(), config::load(&place.database)?);
     let store = super::store::open(&place.database)?;
     let done = act(&store, tenant, settings, command).await;
     store.close();
@@ -112,11 +112,11 @@ impl WebhookCommand {
 async fn act(
     store: &Store,
     tenant: String,
-    settings: Deliveries,
+    settings: webhooks::Options,
     command: WebhookCommand,
 ) -> anyhow::Result<()> {
     let clock = SystemClock::default();
-    let courier = WebhookSender::new(settings.options.reach, settings.options.timeout)?;
+    let courier = WebhookSender::new(settings.reach, settings.timeout)?;
     match command {
         WebhookCommand::Create {
             name,

@@ -1,5 +1,5 @@
-//! What `rollcall setup` takes from its flags and from the environment: the file of the wished state, and the
-//! credential for Okta, which is never an argument.
+//! The settings of `rollcall setup`: the file with the desired state, and the credential for Okta,
+//! which no flag holds.
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -7,22 +7,24 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use crate::config::sources::environment;
-use crate::config::{ConfigError, DatabaseArgs};
+use crate::config::args::DatabaseArgs;
+use crate::config::environment;
+use crate::settings::ConfigError;
 
-/// The flags that every verb of `rollcall setup` takes.
+/// The flags of every subcommand of `rollcall setup`.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct OktaArgs {
     #[command(flatten)]
     pub database: DatabaseArgs,
-    /// The wished state (environment `ROLLCALL_SETUP_FILE`) [default: setup.toml]
+    /// The desired state (environment `ROLLCALL_SETUP_FILE`) [default: setup.toml]
     #[arg(long, value_name = "FILE", global = true)]
     pub file: Option<PathBuf>,
-    /// A file with Okta's API token, `-` for standard input (environment `ROLLCALL_OKTA_TOKEN_FILE`; the token itself
-    /// may stand in `ROLLCALL_OKTA_TOKEN`)
+    /// A file with Okta's API token, `-` for standard input (environment
+    /// `ROLLCALL_OKTA_TOKEN_FILE`; the token itself may be in `ROLLCALL_OKTA_TOKEN`)
     #[arg(long, value_name = "FILE", global = true)]
     pub okta_token_file: Option<PathBuf>,
-    /// The private key of an Okta service app, PEM or JWK, instead of a token (environment `ROLLCALL_OKTA_KEY_FILE`)
+    /// The private key of an Okta service app, PEM or JWK, instead of a token (environment
+    /// `ROLLCALL_OKTA_KEY_FILE`)
     #[arg(long, value_name = "FILE", global = true)]
     pub okta_key_file: Option<PathBuf>,
     /// Longest single wait for one of Okta's rate limits [default: 300]
@@ -31,12 +33,12 @@ pub struct OktaArgs {
     /// Print one JSON object instead of text
     #[arg(long, global = true)]
     pub json: bool,
-    /// Speak plain HTTP to a stand-in for Okta on this machine, and wait milliseconds for seconds
+    /// Speak plain HTTP to a fake Okta on this machine, and wait milliseconds instead of seconds
     #[arg(long, global = true, hide = true)]
     pub rehearse: bool,
 }
 
-/// The same, read and checked.
+/// The settings of `rollcall setup`, read and checked.
 #[derive(Debug)]
 pub struct OktaSettings {
     pub file: PathBuf,
@@ -47,32 +49,39 @@ pub struct OktaSettings {
     pub rehearse: bool,
 }
 
-/// A token or a key is no larger.
+/// Tokens and keys are smaller.
 const MAX_SECRET_BYTES: u64 = 64 * 1024;
 
 impl OktaSettings {
+    /// Reads the environment and the secret files.
+    ///
     /// # Errors
-    /// A file that cannot be read.
+    /// A file cannot be read.
     pub fn load(args: &OktaArgs) -> Result<Self, ConfigError> {
-        let path = |flag: &Option<PathBuf>, setting| {
+        let path = |flag: &Option<PathBuf>, variable| {
             flag.clone()
-                .or_else(|| environment(setting).map(PathBuf::from))
+                .or_else(|| environment::read(variable).map(PathBuf::from))
         };
-        let token = match (&args.okta_token_file, environment("okta_token")) {
+        let token = match (
+            &args.okta_token_file,
+            environment::read("ROLLCALL_OKTA_TOKEN"),
+        ) {
             (None, Some(token)) => Some(SecretString::from(token)),
-            _ => path(&args.okta_token_file, "okta_token_file")
+            _ => path(&args.okta_token_file, "ROLLCALL_OKTA_TOKEN_FILE")
                 .map(|path| secret(&path, "okta_token_file"))
                 .transpose()?,
         };
         Ok(Self {
-            file: path(&args.file, "setup_file").unwrap_or_else(|| PathBuf::from("setup.toml")),
+            file: path(&args.file, "ROLLCALL_SETUP_FILE")
+                .unwrap_or_else(|| PathBuf::from("setup.toml")),
             token,
-            key: path(&args.okta_key_file, "okta_key_file")
+            key: path(&args.okta_key_file, "ROLLCALL_OKTA_KEY_FILE")
                 .map(|path| secret(&path, "okta_key_file"))
                 .transpose()?,
-            event_hook_secret: environment("event_hook_secret").map(SecretString::from),
+            event_hook_secret: environment::read("ROLLCALL_EVENT_HOOK_SECRET")
+                .map(SecretString::from),
             max_wait: Duration::from_secs(args.max_wait.unwrap_or(300)),
-            rehearse: args.rehearse || environment("setup_rehearse").is_some(),
+            rehearse: args.rehearse || environment::read("ROLLCALL_SETUP_REHEARSE").is_some(),
         })
     }
 }
@@ -89,7 +98,7 @@ fn secret(path: &Path, setting: &str) -> Result<SecretString, ConfigError> {
     };
     read.map_err(|error| ConfigError {
         setting: setting.to_owned(),
-        place: path.display().to_string(),
+        location: path.display().to_string(),
         problem: error.to_string(),
     })?;
     Ok(SecretString::from(text.trim()))

@@ -2,6 +2,8 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::num::NonZero;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,26 +11,57 @@ use actix_web::middleware::{Compress, from_fn};
 use actix_web::web::Data;
 use actix_web::{App, HttpServer};
 
+use crate::http::admission::slow_clients::{HEAD_TIME, KEEP_ALIVE};
 use crate::http::admission::{middleware, sockets};
 use crate::http::operations::observe;
 use crate::http::operations::route_metrics::RouteLabel;
 use crate::http::routes;
 use crate::http::state::AppState;
+use crate::settings::{absent, computed, number, parsed, required, seconds, settings};
 
-/// How long the head of a request may take.
-pub const HEAD_TIME: Duration = Duration::from_secs(15);
-/// How long a connection may wait for its next request.
-pub const KEEP_ALIVE: Duration = Duration::from_secs(75);
+settings! {
+    /// Where and how the server listens.
+    #[derive(Debug, Clone)]
+    pub struct ServerSettings {
+        /// Address and port to listen on. Port 0 takes a free port, which the start prints.
+        pub listen: SocketAddr =
+            setting("listen", parsed("ADDRESS", "address and port", address), "127.0.0.1:8080"),
+        /// The URL by which clients reach the service, such as `https://scim.example.com/scim/v2`.
+        /// `meta.location` and `$ref` begin with it.
+        pub base_url: Option<String> = setting(
+            "base_url",
+            parsed("URL", "http(s) URL", base_url).optional(),
+            absent("the address listened on", "https://scim.example.com/scim/v2")
+        ),
+        pub tls: Option<TlsFiles> = section,
+        /// Threads that serve HTTP.
+        pub workers: usize =
+            setting("workers", number(1..=1024), computed("one per core", "2", cores())),
+        /// Open connections. More wait in the operating system's queue.
+        pub max_connections: usize = setting("max_connections", number(1..=1_000_000), 8192),
+        /// Longest time for requests in flight after SIGTERM.
+        pub shutdown_timeout: Duration = setting("shutdown_timeout_s", seconds(1..=3600), 30),
+    }
+}
 
-/// How the server listens.
-#[derive(Debug, Clone)]
-pub struct Listen {
-    pub workers: usize,
-    /// Connections that may be open; more wait in the system's queue.
-    pub connections: usize,
-    pub tls: Option<Arc<rustls::ServerConfig>>,
-    /// How long requests in flight may take after SIGTERM.
-    pub shutdown_timeout: Duration,
+settings! {
+    /// Certificate chain and key in PEM.
+    #[derive(Debug, Clone)]
+    pub struct TlsFiles {
+        /// Certificate chain in PEM, to serve HTTPS without a proxy. Set it together with
+        /// `tls_key`.
+        pub certificate: PathBuf = setting(
+            "tls_certificate",
+            parsed("FILE", "file", |path| Ok(path.into())),
+            required("/etc/rollcall/chain.pem")
+        ),
+        /// Private key in PEM.
+        pub key: PathBuf = setting(
+            "tls_key",
+            parsed("FILE", "file", |path| Ok(path.into())),
+            required("/etc/rollcall/key.pem")
+        ),
+    }
 }
 
 /// A server that is bound and not yet running.
@@ -44,11 +77,12 @@ pub struct Bound {
 pub fn start(
     listener: std::net::TcpListener,
     shared: AppState,
-    listen: &Listen,
+    tls: Option<Arc<rustls::ServerConfig>>,
+    settings: &ServerSettings,
 ) -> io::Result<Bound> {
     let address = listener.local_addr()?;
     sockets::prepare(&listener);
-    let connections = sockets::allow(listen.connections);
+    let connections = sockets::allow(settings.max_connections);
     let wires = Arc::clone(&shared.wires);
     let mut server = HttpServer::new(move || {
         let registry = Arc::clone(&shared.service.registry);
@@ -61,20 +95,41 @@ pub fn start(
             .wrap(from_fn(middleware::admit))
             .configure(|config| routes(config, &registry))
     })
-    .workers(listen.workers)
-    .shutdown_timeout(listen.shutdown_timeout.as_secs())
+    .workers(settings.workers)
+    .shutdown_timeout(settings.shutdown_timeout.as_secs())
     .on_connect(move |io, data| wires.connect(io, data))
-    .max_connections(connections.div_ceil(listen.workers).max(1))
+    .max_connections(connections.div_ceil(settings.workers).max(1))
     // A client that gives up closes, and what it asked for need not be done any more.
     .h1_allow_half_closed(false)
     .client_request_timeout(HEAD_TIME)
     .keep_alive(KEEP_ALIVE);
-    server = match &listen.tls {
+    server = match tls {
         None => server.listen(listener)?,
-        Some(tls) => server.listen_rustls_0_23(listener, rustls::ServerConfig::clone(tls))?,
+        Some(tls) => server.listen_rustls_0_23(listener, Arc::unwrap_or_clone(tls))?,
     };
     Ok(Bound {
         server: server.run(),
         address,
     })
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse()
+        .map_err(|_| "an address with a port was expected, such as 127.0.0.1:8080".to_owned())
+}
+
+fn base_url(text: &str) -> Result<String, String> {
+    let is_address = (text.starts_with("https://") || text.starts_with("http://"))
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_graphic() && !matches!(b, b'?' | b'#' | b'"' | b'\\'));
+    if is_address {
+        Ok(text.trim_end_matches('/').to_owned())
+    } else {
+        Err("a URL was expected, such as https://scim.example.com/scim/v2, without query or fragment".to_owned())
+    }
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(2, NonZero::get)
 }

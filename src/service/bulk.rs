@@ -41,7 +41,7 @@ pub struct Done {
 /// What is no bulk request, [`Error::TooManyOperations`], and where nothing at all could be done.
 pub async fn run(service: &Service, context: &Context, body: Value) -> Result<Vec<Outcome>, Error> {
     let envelope = Envelope::parse(body, context.policy.compatibility)?;
-    let limit = service.options.bulk.max_operations;
+    let limit = service.options.scim.bulk.max_operations;
     if envelope.operations.len() > limit {
         return Err(Error::TooManyOperations { limit });
     }

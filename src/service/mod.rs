@@ -21,6 +21,8 @@ pub use crate::store::tables::tenants::{GroupNames, PatchAnswer, Policy};
 pub use crate::store::{ResourceId, TenantId};
 pub use context::Context;
 pub use error::Error;
-pub use options::{BulkOptions, Options, PasswordSync, Subject, UnknownMembers, UnknownRoles};
+pub use options::{
+    BulkOptions, Options, PasswordSync, ScimSettings, Subject, UnknownMembers, UnknownRoles,
+};
 pub use scim_core::Precondition;
 pub use state::Service;

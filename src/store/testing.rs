@@ -7,6 +7,7 @@ mod postgres;
 use scim_core::indexing::HotColumns;
 use tempfile::TempDir;
 
+use crate::settings::{Settings as _, Sources};
 use crate::store::tables::resources;
 use crate::store::tables::resources::NewResource;
 use crate::store::{Config, DatabaseUrl, ResourceId, Store, StoreError, TenantId, Tx};
@@ -26,11 +27,18 @@ impl Drop for Fresh {
     }
 }
 
+fn config(url: DatabaseUrl) -> Config {
+    Config {
+        url,
+        ..Config::load(&Sources::default()).unwrap()
+    }
+}
+
 fn on_sqlite() -> Fresh {
     let dir = TempDir::new().unwrap();
     let url = DatabaseUrl::Sqlite(dir.path().join("rollcall.db"));
     Fresh {
-        config: Config::new(url),
+        config: config(url),
         _dir: Some(dir),
         postgres: None,
     }
@@ -39,7 +47,7 @@ fn on_sqlite() -> Fresh {
 fn on_postgres() -> Option<Fresh> {
     let url = postgres::fresh_database()?;
     Some(Fresh {
-        config: Config::new(DatabaseUrl::Postgres(url.clone())),
+        config: config(DatabaseUrl::Postgres(url.clone())),
         _dir: None,
         postgres: Some(url),
     })

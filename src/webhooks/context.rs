@@ -4,29 +4,38 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Clock;
+use crate::settings::{choice, milliseconds, seconds, settings};
 use crate::store::tables::subscriptions::{self, Key};
 use crate::store::{Store, StoreError};
 use crate::webhooks::message::MessageRenderer;
 use crate::webhooks::{Reach, WebhookSender};
 
-/// How patient deliveries are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Options {
-    pub reach: Reach,
-    /// For one attempt, from the first byte to the last.
-    pub timeout: Duration,
-    /// Before the second attempt; each one after waits twice as long.
-    pub backoff: Duration,
-    pub backoff_most: Duration,
-    /// A change that is older than this and fails is given up.
-    pub give_up: Duration,
-    /// How often the outbox is looked at where no commit of this process wakes the worker: other nodes write too, and
-    /// what failed waits for its time.
-    pub look_every: Duration,
+settings! {
+    /// How patient deliveries are.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub struct Options {
+        /// `on` allows private addresses and plain HTTP.
+        pub reach: Reach = setting(
+            "webhook_allow_private",
+            choice(&[("on", Reach::Anywhere), ("off", Reach::Public)]),
+            "off"
+        ),
+        /// Longest time for one attempt.
+        pub timeout: Duration = setting("webhook_timeout_ms", milliseconds(100..=60_000), 10_000),
+        /// Wait before the second attempt. It doubles with each attempt.
+        pub backoff: Duration = setting("webhook_backoff_ms", milliseconds(10..=3_600_000), 5000),
+        /// Longest wait between two attempts.
+        pub backoff_most: Duration = setting("webhook_backoff_most_s", seconds(1..=86_400), 3600),
+        /// Age of a change after which a failed attempt makes it a dead letter.
+        pub give_up: Duration = setting("webhook_give_up_s", seconds(1..=31_536_000), 259_200),
+        /// How often the worker looks at the outbox if no commit of this process wakes it: other
+        /// nodes write too, and failed attempts wait for their time.
+        pub look_every: Duration = fixed(LOOK_EVERY),
+    }
 }
 
 /// The usual [`Options::look_every`].
-pub const LOOK_EVERY: Duration = Duration::from_millis(500);
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// What every delivery needs.
 pub(super) struct DeliveryContext {

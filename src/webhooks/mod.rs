@@ -15,7 +15,7 @@ mod tests;
 mod worker;
 
 pub use address::Reach;
-pub use context::{LOOK_EVERY, Options};
+pub use context::Options;
 pub use message::MessageRenderer;
 pub use post::{Outcome, WebhookSender};
 pub use sign::SigningSecret;

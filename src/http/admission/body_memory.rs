@@ -5,15 +5,19 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::http::error::ApiError;
+use crate::settings::{bytes, seconds, settings};
 
-/// How large a body may be and how long it may take.
-#[derive(Debug, Clone, Copy)]
-pub struct BodyLimits {
-    pub size_bytes: usize,
-    /// For the whole, and for any two pieces between each other.
-    pub time: Duration,
-    /// What came adds to the time for the whole: a second for so many bytes. 0: nothing does.
-    pub bytes_per_s: u64,
+settings! {
+    /// How large a body may be and how long it may take.
+    #[derive(Debug, Clone, Copy)]
+    pub struct BodyLimits {
+        /// Largest request body, counted after decompression.
+        pub size_bytes: usize = setting("body_limit_bytes", bytes(1024..=1 << 30), 16 << 20),
+        /// Longest time for a body to arrive, and the longest pause within it.
+        pub time: Duration = setting("body_timeout_s", seconds(1..=3600), 30),
+        /// For each of these bytes that arrive, the body gets one more second. With 0 it gets none.
+        pub bytes_per_s: u64 = setting("body_bytes_per_s", bytes(0..=1 << 30), 64 << 10),
+    }
 }
 
 impl BodyLimits {

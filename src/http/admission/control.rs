@@ -16,6 +16,7 @@ use quick_cache::sync::Cache;
 use crate::auth::Principal;
 use crate::http::error::{ApiError, Limited};
 use crate::service::TenantId;
+use crate::settings::{number, settings};
 use crate::telemetry::Metrics;
 
 pub use super::permits::Permit;
@@ -29,16 +30,50 @@ const MAX_KNOWN_CALLERS: usize = 100_000;
 /// wait. A burst may therefore be as large as what the machine serves in this time.
 const MAX_WAIT: Duration = Duration::from_secs(1);
 
-/// The settings of the gate.
-#[derive(Debug, Clone, Copy)]
-pub struct AdmissionLimits {
-    pub places: usize,
-    /// Requests of one token.
-    pub token: Rate,
-    /// Requests of one tenant.
-    pub tenant: Rate,
-    /// Tokens that turn out to be nobody's, of all clients together: each costs the database a look-up.
-    pub unknown: Rate,
+settings! {
+    /// How many requests are admitted.
+    #[derive(Debug, Clone, Copy)]
+    pub struct AdmissionLimits {
+        /// Requests in flight. More are answered 429 or 503.
+        pub max_requests: usize = setting("max_requests", number(1..=1_000_000), 1024),
+        /// Requests per second of one token, or of one JWT subject. 0 is no limit.
+        pub token_rate_per_s: u32 = setting("token_rate_per_s", number(0..=1_000_000), 0),
+        /// Requests of one token that may arrive at once.
+        pub token_burst: u32 = setting("token_burst", number(1..=1_000_000), 200),
+        /// Requests per second of one tenant. 0 is no limit.
+        pub tenant_rate_per_s: u32 = setting("tenant_rate_per_s", number(0..=1_000_000), 0),
+        /// Requests of one tenant that may arrive at once.
+        pub tenant_burst: u32 = setting("tenant_burst", number(1..=1_000_000), 200),
+        /// Invalid tokens per second, from all clients together; ten times as many may arrive at
+        /// once. 0 is no limit.
+        pub unknown_tokens_per_s: u32 =
+            setting("unknown_tokens_per_s", number(0..=1_000_000), 100),
+    }
+}
+
+impl AdmissionLimits {
+    fn token(&self) -> Rate {
+        Rate {
+            per_s: self.token_rate_per_s,
+            burst: self.token_burst,
+        }
+    }
+
+    fn tenant(&self) -> Rate {
+        Rate {
+            per_s: self.tenant_rate_per_s,
+            burst: self.tenant_burst,
+        }
+    }
+
+    /// Each costs the database a lookup. People mistype and restart; only a client that goes on for
+    /// seconds is limited.
+    fn unknown(&self) -> Rate {
+        Rate {
+            per_s: self.unknown_tokens_per_s,
+            burst: self.unknown_tokens_per_s.saturating_mul(10),
+        }
+    }
 }
 
 /// The requests in flight, and the recent rate of each caller.
@@ -81,13 +116,13 @@ impl AdmissionControl {
     /// Creates admission control with these limits.
     pub fn new(limits: AdmissionLimits) -> Self {
         Self {
-            permits: Arc::new(Permits::new(limits.places, MAX_WAIT)),
+            permits: Arc::new(Permits::new(limits.max_requests, MAX_WAIT)),
             known: Cache::new(MAX_KNOWN_CALLERS),
             hasher: RandomState::new(),
             started: Instant::now(),
-            tokens: Buckets::new(limits.token),
-            tenants: Buckets::new(limits.tenant),
-            unknown: Buckets::new(limits.unknown),
+            tokens: Buckets::new(limits.token()),
+            tenants: Buckets::new(limits.tenant()),
+            unknown: Buckets::new(limits.unknown()),
             shed_log: ShedLog::default(),
         }
     }

@@ -17,6 +17,7 @@ use actix_tls::accept::rustls_0_23::TlsStream;
 use actix_web::dev::Extensions;
 use actix_web::rt::net::TcpStream as Io;
 
+use crate::settings::{seconds, settings};
 use crate::telemetry::Metrics;
 
 /// The interval at which the connections are checked.
@@ -26,15 +27,22 @@ const SLACK: Duration = Duration::from_secs(5);
 /// The due time of a connection on which the server has to act, not the client.
 const NEVER: u64 = u64::MAX;
 
-/// How long a client may take.
-#[derive(Debug, Clone, Copy)]
-pub struct Timeouts {
-    /// For the head of a request.
-    pub head: Duration,
-    /// From one request to the next.
-    pub idle: Duration,
-    /// For a piece of an answer.
-    pub piece: Duration,
+/// How long the head of a request may take.
+pub const HEAD_TIME: Duration = Duration::from_secs(15);
+/// How long a connection may wait for its next request.
+pub const KEEP_ALIVE: Duration = Duration::from_secs(75);
+
+settings! {
+    /// How long a client may take.
+    #[derive(Debug, Clone, Copy)]
+    pub struct Timeouts {
+        /// For the head of a request.
+        pub head: Duration = fixed(HEAD_TIME),
+        /// From one request to the next.
+        pub idle: Duration = fixed(KEEP_ALIVE),
+        /// Longest time for a client to read 64 KiB of a response.
+        pub piece: Duration = setting("answer_timeout_s", seconds(1..=3600), 30),
+    }
 }
 
 /// All open connections.

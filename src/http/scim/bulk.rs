@@ -21,7 +21,7 @@ pub async fn run(
     shared: Data<AppState>,
     payload: Payload,
 ) -> Result<HttpResponse, ApiError> {
-    let options = shared.service.options.bulk;
+    let options = shared.service.options.scim.bulk;
     if !options.enabled {
         return Err(ApiError::SwitchedOff("bulk"));
     }

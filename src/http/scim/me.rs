@@ -56,7 +56,7 @@ async fn find(
     shared: &AppState,
 ) -> Result<(Data<Endpoint>, Path<String>), ApiError> {
     let service = &shared.service;
-    let by = service.options.me.ok_or(ApiError::SwitchedOff("me"))?;
+    let by = service.options.scim.me.ok_or(ApiError::SwitchedOff("me"))?;
     let users = service.registry.by_name("User");
     let users = users.ok_or_else(|| service::Error::internal("there are no users"))?;
     let id = me::find(service, &caller.context, by).await?;

@@ -86,7 +86,7 @@ impl Run {
         fail_on_errors: Option<usize>,
         options: Arc<Options>,
     ) -> Self {
-        let weighs = options.password_sync == PasswordSync::On;
+        let weighs = options.scim.password_sync == PasswordSync::On;
         let operations = jobs
             .into_iter()
             .map(|(job, uses)| Operation {
@@ -126,7 +126,7 @@ impl Run {
 
     /// Hashes the passwords of new users, some at a time.
     pub async fn hash_new_passwords(&mut self, service: &Service) -> Result<(), Error> {
-        if service.options.password_sync == PasswordSync::Off {
+        if service.options.scim.password_sync == PasswordSync::Off {
             return Ok(());
         }
         let creates = self

@@ -99,7 +99,7 @@ pub fn apply(
             MemberEdit::Add(list) => {
                 let done = members::add(tx, group, &list)?;
                 effect.absorb(done.added, Vec::new());
-                skip_or_refuse(&mut effect, done.unknown, options.unknown_members)?;
+                skip_or_refuse(&mut effect, done.unknown, options.scim.unknown_members)?;
             }
             MemberEdit::Remove(ids) => {
                 let removed = members::remove(tx, group, &ids)?;
@@ -126,7 +126,7 @@ pub fn apply(
                 let done = members::replace(tx, group, &list)?;
                 effect.absorb(done.added, done.removed);
                 effect.renamed.extend(done.renamed);
-                skip_or_refuse(&mut effect, done.unknown, options.unknown_members)?;
+                skip_or_refuse(&mut effect, done.unknown, options.scim.unknown_members)?;
             }
         }
     }

@@ -52,7 +52,7 @@ pub async fn wished(
     id: &ResourceId,
     wish: Option<Option<String>>,
 ) -> Result<Password, Error> {
-    let (PasswordSync::On, Some(wish)) = (service.options.password_sync, wish) else {
+    let (PasswordSync::On, Some(wish)) = (service.options.scim.password_sync, wish) else {
         return Ok(Password::Keep);
     };
     let (tenant, id) = (context.tenant(), id.clone());
@@ -83,7 +83,7 @@ pub async fn patched(
     id: &ResourceId,
     patch: &Patch,
 ) -> Result<Password, Error> {
-    if service.options.password_sync == PasswordSync::Off || !patch.sets_password() {
+    if service.options.scim.password_sync == PasswordSync::Off || !patch.sets_password() {
         return Ok(Password::Keep);
     }
     let (tenant, rt, patch, resource) =

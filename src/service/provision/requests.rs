@@ -35,7 +35,7 @@ pub async fn create(
     let wish = wish.and_sent(rt, body);
     let mut create = Create::prepare(context, rt, id, body)?;
     if let (PasswordSync::On, Some(password)) =
-        (service.options.password_sync, create.password.take())
+        (service.options.scim.password_sync, create.password.take())
     {
         create.set_password_hash(passwords::hash(password).await?);
     }

@@ -34,7 +34,7 @@ impl Writer {
             &self.rt,
             Some(before),
             &mut after,
-            options.unknown_roles,
+            options.scim.unknown_roles,
         )?;
         let mut differences = diff::diff(&self.rt, before, &after);
         if password != Password::Keep {

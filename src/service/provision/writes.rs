@@ -144,7 +144,7 @@ fn settled(
         return Ok(new);
     }
     let mut document = Document::parse(&new.doc).map_err(Error::internal)?;
-    roles::settle(tx, rt, None, &mut document, options.unknown_roles)?;
+    roles::settle(tx, rt, None, &mut document, options.scim.unknown_roles)?;
     new.doc = document.to_string();
     new.rows = indexing::index_rows(rt, &document);
     Ok(new)
@@ -345,7 +345,12 @@ impl Writer {
         }
         let tenant = tx.tenant();
         let is_long = self.rt.is_relational("members")
-            && members::has_more_than(tx.conn(), tenant, &self.id, options.patch_answer_members)?;
+            && members::has_more_than(
+                tx.conn(),
+                tenant,
+                &self.id,
+                options.scim.patch_answer_members,
+            )?;
         Ok(if is_long {
             Return::Minimal
         } else {

@@ -70,7 +70,7 @@ pub async fn list(
     query: ListQuery,
 ) -> Result<String, Error> {
     context.require(Scope::Read)?;
-    let max = service.options.max_page_size;
+    let max = service.options.scim.max_page_size;
     let count = query
         .count
         .map(|count| u32::try_from(count.max(0)).unwrap_or(u32::MAX).min(max));
@@ -95,7 +95,7 @@ pub async fn list(
         order: query.sort.as_ref().map(|sort| sort.order),
         filter_text: query.filter.unwrap_or_default(),
         start,
-        limit: limit.unwrap_or(service.options.default_page_size),
+        limit: limit.unwrap_or(service.options.scim.default_page_size),
         selection: query.selection.within(context.limit()),
     };
     match &asked.start {
@@ -260,7 +260,7 @@ impl Asked {
             start,
             ahead: None,
             limit: self.limit,
-            scan_limit: options.scan_limit,
+            scan_limit: options.scim.scan_limit,
             base_url: options.base_url.clone(),
         };
         (query, self.selection)

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, ConnectionError, PgConnection, SqliteConnection};
 
+use crate::settings::{Kind, parsed};
 use crate::store::StoreError;
 use crate::store::engine::error::Fault;
 
@@ -55,6 +56,13 @@ pub enum DatabaseUrl {
 pub struct UrlError(String);
 
 impl DatabaseUrl {
+    /// The kind of settings that hold one.
+    pub fn kind() -> Kind<Self> {
+        parsed("URL", "URL", |text| {
+            Self::parse(text).map_err(|error| error.to_string())
+        })
+    }
+
     pub fn backend(&self) -> Backend {
         match self {
             Self::Sqlite(_) => Backend::Sqlite,

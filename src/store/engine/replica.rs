@@ -11,6 +11,7 @@ use async_channel::Sender;
 use diesel::sql_types::{Bool, Nullable, Text};
 use diesel::{QueryableByName, RunQueryDsl};
 
+use crate::settings::{milliseconds, required, settings};
 use crate::store::engine::job::Waiting;
 use crate::store::engine::readers::ReadJob;
 use crate::store::engine::sql::Sql;
@@ -25,11 +26,20 @@ const MARKS: u32 = 8;
 const SHORTEST: Duration = Duration::from_millis(20);
 const LONGEST: Duration = Duration::from_secs(1);
 
-/// Where the replica is, and how far it may lag.
-#[derive(Debug, Clone)]
-pub struct ReplicaConfig {
-    pub url: DatabaseUrl,
-    pub lag: Duration,
+settings! {
+    /// The replica's address, and how far it may lag.
+    #[derive(Debug, Clone)]
+    pub struct ReplicaConfig {
+        /// A PostgreSQL that streams from `database`,
+        /// [read for tokens that cannot write](scaling.md#read-from-a-replica).
+        pub url: DatabaseUrl = setting(
+            "database_replica",
+            DatabaseUrl::kind(),
+            required("postgres://USER@HOST/NAME?sslmode=verify-full")
+        ),
+        /// Longest time by which the replica may lag. Beyond that, the primary is read.
+        pub lag: Duration = setting("database_replica_lag_ms", milliseconds(100..=600_000), 5000),
+    }
 }
 
 /// The way to the replica's readers.

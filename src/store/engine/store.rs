@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use async_channel::{Receiver, Sender, TrySendError};
 
 use crate::ids::TenantId;
+use crate::settings::{ConfigError, Sources, milliseconds, number, settings};
 use crate::store::engine::conn::{Backend, Conn, DatabaseUrl, Role};
 use crate::store::engine::error::StoreError;
 use crate::store::engine::inline_reads::{InlineReaders, Writes};
@@ -21,37 +22,46 @@ use crate::store::engine::writer::{Tx, WriteJob, WriterShared};
 use crate::store::engine::{conn, job, migrate, readers, writer};
 use crate::store::tables::indexes;
 
-/// How to open a [`Store`].
-#[derive(Debug, Clone)]
-pub struct Config {
-    pub url: DatabaseUrl,
-    /// A server that may be read in its place: PostgreSQL only.
-    pub replica: Option<ReplicaConfig>,
-    /// Threads that read, each with a connection.
-    pub readers: usize,
-    /// Connections for lookups on the thread that asks. SQLite only.
-    pub direct: usize,
-    /// Threads that write, each with a connection; a tenant always has the same one. SQLite takes one only.
-    pub writers: usize,
-    /// How many jobs may wait for the readers, and how many for each writer, before callers are told `Busy`.
-    pub queue: usize,
-    /// How long a job may wait before its caller is told `Busy`.
-    pub wait: Duration,
+settings! {
+    /// How to open a [`Store`].
+    #[derive(Debug, Clone)]
+    pub struct Config {
+        /// `sqlite:PATH`, or libpq's `postgres://USER:PASSWORD@HOST/NAME?sslmode=verify-full`. See
+        /// [how to choose a database](operating.md#choose-a-database).
+        pub url: DatabaseUrl =
+            setting("database", DatabaseUrl::kind(), "sqlite:rollcall.sqlite"),
+        /// Connections that read, on each node. A replica gets as many more.
+        pub readers: usize = setting("database_readers", number(1..=256), 4),
+        /// Requests that may wait for the readers, and for each writer. More are answered 503.
+        pub queue: usize = setting("database_queue", number(1..=1_000_000), 1024),
+        /// Longest time that a request may wait for the database before it is answered 503.
+        pub wait: Duration = setting("database_queue_wait_ms", milliseconds(1..=600_000), 5000),
+        pub replica: Option<ReplicaConfig> = section,
+        /// Connections for lookups on the thread that asks. SQLite only.
+        pub direct: usize = fixed(inline_readers()),
+        /// Threads that write, each with a connection; a tenant always has the same one. SQLite has
+        /// one.
+        pub writers: usize = fixed(2),
+    }
+    validate = check_replica;
 }
 
-impl Config {
-    pub fn new(url: DatabaseUrl) -> Self {
-        Self {
-            url,
-            replica: None,
-            readers: 4,
-            direct: std::thread::available_parallelism()
-                .map_or(2, NonZero::get)
-                .min(16),
-            writers: 2,
-            queue: 1024,
-            wait: Duration::from_secs(5),
-        }
+fn inline_readers() -> usize {
+    std::thread::available_parallelism()
+        .map_or(2, NonZero::get)
+        .min(16)
+}
+
+fn check_replica(config: &Config, sources: &Sources) -> Result<(), ConfigError> {
+    let Some(replica) = &config.replica else {
+        return Ok(());
+    };
+    match (config.url.backend(), replica.url.backend()) {
+        (Backend::Postgres, Backend::Postgres) => Ok(()),
+        (Backend::Sqlite, _) | (_, Backend::Sqlite) => Err(sources.error(
+            "database_replica",
+            "a replica is a PostgreSQL that follows the one in `database`; SQLite has none",
+        )),
     }
 }
 

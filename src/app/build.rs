@@ -1,0 +1,166 @@
+//! Builds the parts in the order in which they need each other.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::signal::unix::Signal;
+
+use crate::app::first_access::{self, FirstAccess};
+use crate::app::{background, issuers, registry, tls};
+use crate::clock::{Clock, SystemClock};
+use crate::config::Config;
+use crate::http::admission::body_memory::MemoryBudget;
+use crate::http::admission::control::AdmissionControl;
+use crate::http::admission::slow_clients::ConnectionWatches;
+use crate::http::server::{self, Bound};
+use crate::http::state::AppState;
+use crate::http::{SCIM_ROOT, openapi};
+use crate::issuers::Issuers;
+use crate::service::access::auth_attempts::AuthAttempts;
+use crate::service::access::authenticator::{Authenticator, Bootstrap};
+use crate::service::access::caller_cache::CallerCache;
+use crate::service::feed::Listeners;
+use crate::service::query::cursor::Cursors;
+use crate::service::query::index_walk::Walks;
+use crate::service::{Options, Service, indexes};
+use crate::store::Store;
+use crate::store::query::coalesce::CoalescedReads;
+use crate::telemetry::Metrics;
+use crate::webhooks::{Deliveries, MessageRenderer, WebhookSender};
+
+/// A bound server and what must outlive it.
+pub struct App {
+    pub bound: Bound,
+    /// The token that was created because there was none; to be shown once.
+    pub first_token: Option<String>,
+    state: AppState,
+    deliveries: Deliveries,
+    change_retention: Option<Duration>,
+}
+
+impl App {
+    /// Builds everything and binds the port. Requests are answered once [`App::run`] is awaited.
+    ///
+    /// # Errors
+    /// The database, the port, the TLS files or an issuer's key set cannot be used.
+    pub async fn build(config: &Config) -> anyhow::Result<Self> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+        let registry = Arc::new(registry::build(&config.tables.types)?);
+        let store = Arc::new(Store::open(&config.database)?);
+        indexes::prepare(&store, &registry)
+            .await
+            .context("cannot make the indexes of the resource types")?;
+        let reads = Arc::new(CoalescedReads::new(Arc::clone(&store)));
+        let issuers = issuers::load(&store, &config.tables.issuers).await?;
+        let secret = config.bootstrap_token.as_ref();
+        let FirstAccess { bootstrap, token } =
+            first_access::prepare(&store, secret, clock.as_ref()).await?;
+        let authenticator = authenticator(&reads, &clock, issuers, bootstrap);
+        let cursors = Cursors::load(&store, clock.as_ref(), config.scim.cursor_timeout).await?;
+        let tls = config.server.tls.as_ref().map(tls::load).transpose()?;
+        let listener = bind(config.server.listen)?;
+        let base_url = match &config.server.base_url {
+            Some(url) => url.clone(),
+            None => own_url(listener.local_addr()?, tls.is_some()),
+        };
+        let options = Options {
+            base_url,
+            scim: config.scim.clone(),
+        };
+        let service = Arc::new(Service {
+            store: Arc::clone(&store),
+            reads,
+            registry: Arc::clone(&registry),
+            clock: Arc::clone(&clock),
+            options: Arc::new(options),
+            walks: Walks::default(),
+            cursors,
+            listeners: Listeners::default(),
+            authenticator,
+        });
+        let state = state(config, service)?;
+        let bound = server::start(listener, state.clone(), tls, &config.server)?;
+        let renderer = MessageRenderer::new(&registry);
+        let deliveries = Deliveries::start(store, clock, renderer, config.webhooks)?;
+        Ok(Self {
+            bound,
+            first_token: token,
+            state,
+            deliveries,
+            change_retention: config.scim.change_retention,
+        })
+    }
+
+    /// The address that clients use.
+    pub fn base_url(&self) -> &str {
+        &self.state.service.options.base_url
+    }
+
+    /// Serves until SIGTERM or SIGINT; requests in flight finish, then the database is closed in
+    /// order.
+    ///
+    /// # Errors
+    /// The server fails.
+    pub async fn run(self, terminate: Signal) -> anyhow::Result<()> {
+        let server = self.bound.server.handle();
+        let closer = background::close_streams(&self.state, terminate, server);
+        let tasks = background::start(&self.state, self.change_retention);
+        let served = self.bound.server.await;
+        for task in tasks.into_iter().chain([closer]) {
+            task.abort();
+        }
+        served?;
+        self.deliveries.stop().await;
+        let store = Arc::clone(&self.state.service.store);
+        tokio::task::spawn_blocking(move || store.close()).await?;
+        Ok(())
+    }
+}
+
+fn authenticator(
+    reads: &Arc<CoalescedReads>,
+    clock: &Arc<dyn Clock>,
+    issuers: Issuers,
+    bootstrap: Option<Bootstrap>,
+) -> Authenticator {
+    Authenticator {
+        reads: Arc::clone(reads),
+        clock: Arc::clone(clock),
+        issuers,
+        callers: CallerCache::default(),
+        attempts: AuthAttempts::default(),
+        bootstrap,
+    }
+}
+
+/// Builds what the handlers share.
+fn state(config: &Config, service: Arc<Service>) -> anyhow::Result<AppState> {
+    let limits = &config.limits;
+    Ok(AppState {
+        openapi: openapi::document(&service.registry)
+            .to_pretty_json()?
+            .into(),
+        service,
+        body_limits: limits.body,
+        room: Arc::new(MemoryBudget::new(limits.body_memory_bytes)),
+        gate: Arc::new(AdmissionControl::new(limits.admission)),
+        wires: Arc::new(ConnectionWatches::new(limits.timeouts)),
+        metrics: Arc::new(Metrics::new()?),
+        bursts: Arc::default(),
+        courier: WebhookSender::new(config.webhooks.reach, config.webhooks.timeout)?,
+    })
+}
+
+fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    let listener =
+        TcpListener::bind(address).with_context(|| format!("cannot listen on {address}"))?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+fn own_url(address: SocketAddr, with_tls: bool) -> String {
+    let scheme = if with_tls { "https" } else { "http" };
+    format!("{scheme}://{address}{SCIM_ROOT}")
+}

@@ -1,0 +1,10 @@
+//! The whole service, built from the settings.
+
+mod background;
+mod build;
+mod first_access;
+mod issuers;
+pub mod registry;
+mod tls;
+
+pub use build::App;
