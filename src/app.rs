@@ -206,11 +206,11 @@ impl App {
 async fn let_listeners_go(store: Arc<Store>, mut terminate: Signal, server: ServerHandle) {
     tokio::select! {
         _ = terminate.recv() => {
-            store.bell().close();
+            store.notifier().close();
             // The server listens for it too, but not from the start.
             server.stop(true).await;
         }
-        _ = tokio::signal::ctrl_c() => store.bell().close(),
+        _ = tokio::signal::ctrl_c() => store.notifier().close(),
     }
 }
 

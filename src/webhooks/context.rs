@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Clock;
-use crate::store::tables::subscriptions::{self, Key};
+use crate::store::tables::subscriptions::{self, SubscriptionKey};
 use crate::store::{Store, StoreError};
 use crate::webhooks::message::MessageRenderer;
 use crate::webhooks::{Reach, WebhookSender};
@@ -44,7 +44,7 @@ impl DeliveryContext {
         self.clock.now().as_microsecond()
     }
 
-    pub async fn due(&self) -> Result<Vec<Key>, StoreError> {
+    pub async fn due(&self) -> Result<Vec<SubscriptionKey>, StoreError> {
         let now = self.now_us();
         self.store
             .read(move |conn| subscriptions::due(conn, now))
