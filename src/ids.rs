@@ -11,6 +11,18 @@ impl TenantId {
     pub const DEFAULT: Self = Self(1);
 }
 
+impl From<i64> for TenantId {
+    fn from(id: i64) -> Self {
+        Self(id)
+    }
+}
+
+impl From<TenantId> for i64 {
+    fn from(tenant: TenantId) -> Self {
+        tenant.0
+    }
+}
+
 impl fmt::Display for TenantId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)

@@ -49,11 +49,11 @@ pub fn close_streams(
     tokio::spawn(async move {
         tokio::select! {
             _ = terminate.recv() => {
-                store.bell().close();
+                store.notifier().close();
                 // The server listens for the signal too, but not from the start.
                 server.stop(true).await;
             }
-            _ = tokio::signal::ctrl_c() => store.bell().close(),
+            _ = tokio::signal::ctrl_c() => store.notifier().close(),
         }
     })
 }

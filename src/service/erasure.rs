@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::service::access::{admin, tenants};
 use crate::service::provision::writer::Writer;
 use crate::service::{Context, Error, Service};
-use crate::store::tables::changes::{Change, ChangeKind, EMPTIED, Recorded};
+use crate::store::tables::changes::{Change, ChangeKind, EMPTIED, RecordedChange};
 use crate::store::tables::resources::{Password, Stored, Update};
 use crate::store::tables::{changes, erasure, members, resources, setup};
 use crate::store::{ResourceId, Store, TenantId, Tx};
@@ -184,7 +184,7 @@ impl ErasureJob<'_> {
                 continue;
             };
             if scrub(names, id, &mut row.change) {
-                changes::rewrite(conn, tenant, &Recorded { seq, ..row })?;
+                changes::rewrite(conn, tenant, &RecordedChange { seq, ..row })?;
                 scrubbed += 1;
             }
         }

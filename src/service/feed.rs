@@ -19,12 +19,12 @@ use tokio::time::Instant;
 use crate::auth::Scope;
 use crate::service::error::Gone;
 use crate::service::{Context, Error, Service};
-use crate::store::tables::changes::{Reach, Recorded};
+use crate::store::tables::changes::{Reach, RecordedChange};
 use crate::store::tables::{changes, members, resources};
 use crate::store::{Conn, Store, StoreError, TenantId};
 
 pub use crate::store::tables::changes::ChangeKind;
-pub use crate::store::tables::members::Pair;
+pub use crate::store::tables::members::MemberPair;
 pub use shared_reads::{Batch, SharedReads};
 pub(crate) use view::View;
 
@@ -210,7 +210,7 @@ impl Span {
             let is_end = u32::try_from(rows.len()).unwrap_or(CHUNK) < CHUNK;
             for row in rows {
                 page.next = row.seq;
-                let Recorded { change, .. } = &row;
+                let RecordedChange { change, .. } = &row;
                 if !self.wanted.takes(&change.resource_type, change.kind) {
                     continue;
                 }
@@ -258,7 +258,7 @@ impl ChangeFilter {
 /// A place from which changes are waited for.
 #[derive(Debug)]
 pub struct Listener {
-    bell: watch::Receiver<i64>,
+    changes: watch::Receiver<i64>,
     _place: OwnedSemaphorePermit,
 }
 
@@ -271,13 +271,13 @@ impl Listener {
         let places = Arc::clone(&service.listeners.0);
         Ok(Self {
             _place: places.try_acquire_owned().map_err(|_| Error::Busy)?,
-            bell: service.store.bell().listen(context.tenant()),
+            changes: service.store.notifier().subscribe(context.tenant()),
         })
     }
 
     /// Waits for a change, no longer than until `deadline`.
     pub async fn hear(&mut self, deadline: Instant) -> WaitOutcome {
-        match tokio::time::timeout_at(deadline, self.bell.changed()).await {
+        match tokio::time::timeout_at(deadline, self.changes.changed()).await {
             Ok(Ok(())) => WaitOutcome::Change,
             Ok(Err(_)) => WaitOutcome::End,
             Err(_) => WaitOutcome::Nothing,
@@ -337,7 +337,7 @@ pub async fn last(service: &Service, context: &Context) -> Result<i64, Error> {
 pub async fn hear_other_nodes(store: Arc<Store>) {
     loop {
         tokio::time::sleep(LOOK_ROUND).await;
-        let tenants = store.bell().listened();
+        let tenants = store.notifier().subscribed_tenants();
         if tenants.is_empty() {
             continue;
         }
@@ -353,7 +353,7 @@ pub async fn hear_other_nodes(store: Arc<Store>) {
         match found {
             Ok(found) => {
                 for (tenant, last) in found {
-                    store.bell().echo(tenant, last);
+                    store.notifier().notify_remote(tenant, last);
                 }
             }
             Err(error) => tracing::debug!(%error, "other nodes' changes were not asked for"),
@@ -373,7 +373,12 @@ pub async fn prune(store: &Store, now: Timestamp, keep: SignedDuration) -> Resul
         // In small steps, for every write of the tenant waits meanwhile.
         while store
             .write(tenant.id, move |tx| {
-                Ok::<_, Error>(changes::prune(tx, before, PRUNED_AT_ONCE)?)
+                Ok::<_, Error>(changes::prune(
+                    tx.conn(),
+                    tenant.id,
+                    before,
+                    PRUNED_AT_ONCE,
+                )?)
             })
             .await?
         {}
@@ -388,7 +393,7 @@ pub struct Snapshot {
     /// and applies every change behind this number has the tenant's state, though the pages were read at different times.
     pub seq: i64,
     pub resources: Vec<SnapshotItem>,
-    pub members: Vec<Pair>,
+    pub members: Vec<MemberPair>,
     /// Where the next page starts; `None` at the end.
     pub next: Option<String>,
 }

@@ -13,7 +13,7 @@ use crate::service::access::{auth_attempts, tokens};
 use crate::store::tables::{setup as rows, tenants};
 use crate::store::{ResourceId, Store, TenantId};
 
-pub use crate::store::tables::setup::{Ended, Group, Person, Write};
+pub use crate::store::tables::setup::{Ended, OktaGroup, Person, SetupWrite};
 
 /// How much is read at once.
 const PAGE: i64 = 1000;
@@ -104,7 +104,7 @@ impl Records {
         state: String,
     ) -> Result<String, Error> {
         let id = self.clock.new_id();
-        let write = Write {
+        let write = SetupWrite {
             id: id.clone(),
             step: step.to_owned(),
             method: method.to_owned(),
@@ -144,7 +144,7 @@ impl Records {
     ///
     /// # Errors
     /// See [`Records::load`].
-    pub async fn writes(&self, limit: i64) -> Result<Vec<Write>, Error> {
+    pub async fn writes(&self, limit: i64) -> Result<Vec<SetupWrite>, Error> {
         let (tenant, org) = (self.tenant, self.org.clone());
         self.store
             .read(move |conn| Ok::<_, Error>(rows::writes(conn, tenant, &org, limit)?))
@@ -269,9 +269,9 @@ impl Records {
     ///
     /// # Errors
     /// See [`Records::load`].
-    pub async fn groups(&self) -> Result<Vec<Group>, Error> {
+    pub async fn groups(&self) -> Result<Vec<OktaGroup>, Error> {
         let tenant = self.tenant;
-        let mut all: Vec<Group> = Vec::new();
+        let mut all: Vec<OktaGroup> = Vec::new();
         loop {
             let after = all.last().map(|one| one.id.clone()).unwrap_or_default();
             let page = self

@@ -1,7 +1,8 @@
-//! All SQL is here. Two databases behind one [`Conn`]; writes go through a writer that commits in groups.
+//! All SQL. Two databases behind one [`Conn`]; writes go through a writer that commits in groups.
 //!
-//! It must not know actix, HTTP statuses, tokens' secrets or the clock: times and ids are arguments.
-//! Functions take the connection (or [`Tx`]) first and the tenant second, and never begin a transaction.
+//! It must not know actix, HTTP statuses, tokens' secrets or the clock: times and ids are
+//! arguments. Functions take the connection (or [`Tx`]) first and the tenant second, and never
+//! begin a transaction.
 
 pub mod engine;
 pub mod query;

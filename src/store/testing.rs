@@ -1,5 +1,5 @@
-//! What the store's tests share: a fresh database per test, on SQLite and, where this machine has one, on
-//! PostgreSQL.
+//! Helpers of the store's tests: a fresh database per test, on SQLite and, if this machine has it,
+//! on PostgreSQL.
 
 #[path = "../../tests/it/harness/postgres.rs"]
 mod postgres;
@@ -12,7 +12,7 @@ use crate::store::tables::resources;
 use crate::store::tables::resources::NewResource;
 use crate::store::{Config, DatabaseUrl, ResourceId, Store, StoreError, TenantId, Tx};
 
-/// A database that goes with the test.
+/// A database that is deleted after the test.
 pub(crate) struct Fresh {
     pub config: Config,
     _dir: Option<TempDir>,
@@ -61,7 +61,7 @@ pub(crate) fn on_each(test: impl Fn(&Fresh)) {
     }
 }
 
-/// [`on_each`] with the store open.
+/// Like [`on_each`], with an open store.
 pub(crate) fn with_store<F: Future<Output = ()>>(test: impl Fn(std::sync::Arc<Store>) -> F) {
     on_each(|fresh| {
         let store = std::sync::Arc::new(Store::open(&fresh.config).unwrap());
@@ -88,7 +88,7 @@ pub(crate) fn ids(texts: &[&str]) -> Vec<ResourceId> {
     texts.iter().map(|text| id(text)).collect()
 }
 
-/// A user called after its id.
+/// A user whose name is its id.
 pub(crate) fn user(name: &str) -> NewResource {
     NewResource {
         id: id(name),
@@ -107,7 +107,7 @@ pub(crate) fn user(name: &str) -> NewResource {
     }
 }
 
-/// A group called after its id.
+/// A group whose name is its id.
 pub(crate) fn group(name: &str) -> NewResource {
     NewResource {
         id: id(name),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::settings::{choice, milliseconds, seconds, settings};
-use crate::store::tables::subscriptions::{self, Key};
+use crate::store::tables::subscriptions::{self, SubscriptionKey};
 use crate::store::{Store, StoreError};
 use crate::webhooks::message::MessageRenderer;
 use crate::webhooks::{Reach, WebhookSender};
@@ -53,7 +53,7 @@ impl DeliveryContext {
         self.clock.now().as_microsecond()
     }
 
-    pub async fn due(&self) -> Result<Vec<Key>, StoreError> {
+    pub async fn due(&self) -> Result<Vec<SubscriptionKey>, StoreError> {
         let now = self.now_us();
         self.store
             .read(move |conn| subscriptions::due(conn, now))

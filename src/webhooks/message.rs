@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::service::Error;
 use crate::service::feed::{Change, View};
-use crate::store::tables::changes::{self, ChangeKind, Recorded};
+use crate::store::tables::changes::{self, ChangeKind, RecordedChange};
 use crate::store::tables::subscriptions::Subscription;
 use crate::store::tables::tenants::{self, Tenant};
 use crate::store::{Conn, StoreError, TenantId};
@@ -38,7 +38,7 @@ pub fn target_of(row: &Subscription, now: Timestamp) -> Result<DeliveryTarget, E
 }
 
 /// Whether a subscription wants to hear of a change.
-pub fn wants(row: &Subscription, change: &Recorded) -> bool {
+pub fn wants(row: &Subscription, change: &RecordedChange) -> bool {
     let is_in = |list: &str, word: &str| {
         list.is_empty() || list.split(' ').any(|one| one.eq_ignore_ascii_case(word))
     };
@@ -73,7 +73,11 @@ impl MessageRenderer {
     ///
     /// # Errors
     /// Never in practice: what is told is JSON already.
-    pub fn message(&self, tenant: &Tenant, recorded: Recorded) -> Result<Option<Message>, Error> {
+    pub fn message(
+        &self,
+        tenant: &Tenant,
+        recorded: RecordedChange,
+    ) -> Result<Option<Message>, Error> {
         let Some(change) = self.0.change(recorded) else {
             return Ok(None);
         };
@@ -130,7 +134,7 @@ pub fn changes_after(
     tenant: TenantId,
     seq: i64,
     limit: u32,
-) -> Result<Option<(Tenant, Vec<Recorded>)>, StoreError> {
+) -> Result<Option<(Tenant, Vec<RecordedChange>)>, StoreError> {
     let Some(tenant) = tenants::get(conn, tenant)? else {
         return Ok(None);
     };

@@ -6,8 +6,10 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::service::Error;
-use crate::store::tables::changes::Recorded;
-use crate::store::tables::subscriptions::{self, DeadLetter, Key, Note, Subscription};
+use crate::store::tables::changes::RecordedChange;
+use crate::store::tables::subscriptions::{
+    self, DeadLetter, Progress, Subscription, SubscriptionKey,
+};
 use crate::store::tables::tenants::Tenant;
 use crate::telemetry;
 use crate::webhooks::context::DeliveryContext;
@@ -28,7 +30,11 @@ const PAGE_IS_FRESH: Duration = Duration::from_secs(1);
 
 /// Delivers what waits, until there is no more, one fails, or the service stops. False where it met a fault, or another
 /// node was at it.
-pub async fn deliver(worker: &DeliveryContext, key: &Key, stopped: &watch::Receiver<bool>) -> bool {
+pub async fn deliver(
+    worker: &DeliveryContext,
+    key: &SubscriptionKey,
+    stopped: &watch::Receiver<bool>,
+) -> bool {
     let done = async {
         let Some(row) = claim(worker, key).await? else {
             return Ok(false);
@@ -57,7 +63,10 @@ fn lease(worker: &DeliveryContext) -> i64 {
     i64::try_from(lease.as_micros()).unwrap_or(i64::MAX)
 }
 
-async fn claim(worker: &DeliveryContext, key: &Key) -> Result<Option<Subscription>, Error> {
+async fn claim(
+    worker: &DeliveryContext,
+    key: &SubscriptionKey,
+) -> Result<Option<Subscription>, Error> {
     let (key, node, now) = (key.clone(), worker.node.clone(), worker.now_us());
     let until = now.saturating_add(lease(worker));
     worker
@@ -69,7 +78,7 @@ async fn claim(worker: &DeliveryContext, key: &Key) -> Result<Option<Subscriptio
 /// One holding of a subscription.
 struct Round<'a> {
     worker: &'a DeliveryContext,
-    key: &'a Key,
+    key: &'a SubscriptionKey,
     stopped: &'a watch::Receiver<bool>,
     row: Subscription,
     done_seq: i64,
@@ -79,7 +88,7 @@ struct Round<'a> {
 
 impl Round<'_> {
     /// What there is to note at the end.
-    async fn run(&mut self) -> Result<Note, Error> {
+    async fn run(&mut self) -> Result<Progress, Error> {
         if let Some(end) = self.letters().await? {
             return Ok(end);
         }
@@ -107,12 +116,16 @@ impl Round<'_> {
         }
     }
 
-    fn finished(&self) -> Note {
-        Note::Finished { seq: self.done_seq }
+    fn finished(&self) -> Progress {
+        Progress::Finished { seq: self.done_seq }
     }
 
     /// Delivers one change; what is returned is the end of this round.
-    async fn change(&mut self, tenant: &Tenant, change: Recorded) -> Result<Option<Note>, Error> {
+    async fn change(
+        &mut self,
+        tenant: &Tenant,
+        change: RecordedChange,
+    ) -> Result<Option<Progress>, Error> {
         if *self.stopped.borrow() {
             return Ok(Some(self.finished()));
         }
@@ -139,7 +152,7 @@ impl Round<'_> {
                 );
                 let why = "the receiver answered 410 Gone".to_owned();
                 let seq = self.done_seq;
-                return Ok(Some(Note::Stopped { seq, why }));
+                return Ok(Some(Progress::Stopped { seq, why }));
             }
             Outcome::Failed { why, retry_after } => {
                 let attempts = self.row.attempts + 1;
@@ -165,7 +178,7 @@ impl Round<'_> {
         u128::try_from(age).unwrap_or_default() > self.worker.options.give_up.as_micros()
     }
 
-    fn failed(&self, attempts: i64, why: String, retry_after: Option<Duration>) -> Note {
+    fn failed(&self, attempts: i64, why: String, retry_after: Option<Duration>) -> Progress {
         let options = &self.worker.options;
         let wait = backoff(options.backoff, options.backoff_most, attempts, jitter());
         let wait = wait.max(retry_after.unwrap_or_default().min(options.backoff_most));
@@ -176,7 +189,7 @@ impl Round<'_> {
             failure = why,
             "a webhook was not delivered"
         );
-        Note::Failed {
+        Progress::Failed {
             seq: self.done_seq,
             attempts,
             next_at: self.worker.now_us().saturating_add(wait),
@@ -192,7 +205,7 @@ impl Round<'_> {
             "a webhook was given up"
         );
         let letter = DeadLetter {
-            tenant_id: self.key.tenant.0,
+            tenant: self.key.tenant,
             subscription_id: self.key.id.clone(),
             seq,
             at: self.worker.now_us(),
@@ -202,12 +215,12 @@ impl Round<'_> {
         };
         let store = &self.worker.store;
         store
-            .admin(move |conn| Ok(subscriptions::bury(conn, &letter)?))
+            .admin(move |conn| Ok(subscriptions::record_dead_letter(conn, &letter)?))
             .await
     }
 
     /// Keeps the subscription held, and what was delivered from being delivered again.
-    async fn note_now_and_then(&mut self) -> Result<Option<Note>, Error> {
+    async fn note_now_and_then(&mut self) -> Result<Option<Progress>, Error> {
         let held_for = self.row.owner_until.saturating_sub(self.worker.now_us());
         if self.delivered < NOTE_EVERY && held_for > lease(self.worker) / 2 {
             return Ok(None);
@@ -215,7 +228,7 @@ impl Round<'_> {
         self.delivered = 0;
         let until = self.worker.now_us().saturating_add(lease(self.worker));
         let seq = self.done_seq;
-        if self.note(Note::Done { seq, until }).await? {
+        if self.note(Progress::Done { seq, until }).await? {
             self.row.owner_until = until;
             return Ok(None);
         }
@@ -223,7 +236,7 @@ impl Round<'_> {
         Ok(Some(self.finished()))
     }
 
-    async fn note(&self, note: Note) -> Result<bool, Error> {
+    async fn note(&self, note: Progress) -> Result<bool, Error> {
         let (key, node) = (self.key.clone(), self.worker.node.clone());
         self.worker
             .store
@@ -232,7 +245,7 @@ impl Round<'_> {
     }
 
     /// Delivers the dead letters that somebody asked for. One that fails again stays dead.
-    async fn letters(&mut self) -> Result<Option<Note>, Error> {
+    async fn letters(&mut self) -> Result<Option<Progress>, Error> {
         loop {
             let key = self.key.clone();
             let wanted = self
@@ -283,7 +296,7 @@ impl Round<'_> {
             .admin(move |conn| {
                 match still_dead {
                     None => subscriptions::forget(conn, &letter)?,
-                    Some(why) => subscriptions::bury(
+                    Some(why) => subscriptions::record_dead_letter(
                         conn,
                         &DeadLetter {
                             attempts: letter.attempts + 1,

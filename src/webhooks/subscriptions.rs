@@ -78,7 +78,7 @@ pub async fn create(
             }
             let name = wish.name.clone();
             let row = Subscription {
-                tenant_id: tenant.id.0,
+                tenant: tenant.id,
                 id,
                 name: wish.name,
                 url: wish.url,

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use crate::clock::Clock;
 use crate::service::Error;
 use crate::store::Store;
-use crate::store::tables::subscriptions::Key;
+use crate::store::tables::subscriptions::SubscriptionKey;
 use crate::telemetry;
 use crate::webhooks::context::{DeliveryContext, Options};
 use crate::webhooks::message::MessageRenderer;
@@ -62,7 +62,7 @@ impl Deliveries {
 async fn run(worker: Arc<DeliveryContext>, mut stopped: watch::Receiver<bool>) {
     let mut running = JoinSet::new();
     let at_hand = Arc::new(HeldSubscriptions::default());
-    let mut commits = worker.store.bell().listen_to_commits();
+    let mut commits = worker.store.notifier().subscribe_to_commits();
     while !*stopped.borrow() {
         // What is committed from here on wakes the worker again.
         commits.borrow_and_update();
@@ -102,16 +102,16 @@ async fn run(worker: Arc<DeliveryContext>, mut stopped: watch::Receiver<bool>) {
 
 /// The subscriptions that this process is at.
 #[derive(Default)]
-struct HeldSubscriptions(Mutex<HashSet<Key>>);
+struct HeldSubscriptions(Mutex<HashSet<SubscriptionKey>>);
 
 /// Gives the subscription back when it is dropped, also by a panic.
 struct SubscriptionGuard {
     at_hand: Arc<HeldSubscriptions>,
-    key: Key,
+    key: SubscriptionKey,
 }
 
 impl HeldSubscriptions {
-    fn take(self: &Arc<Self>, key: &Key) -> Option<SubscriptionGuard> {
+    fn take(self: &Arc<Self>, key: &SubscriptionKey) -> Option<SubscriptionGuard> {
         let mut keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         keys.insert(key.clone()).then(|| SubscriptionGuard {
             at_hand: Arc::clone(self),

@@ -1,4 +1,4 @@
--- Times are microseconds since the epoch, UTC. `changes` numbers a tenant's changes through tenants.change_seq.
+-- Times are microseconds since the epoch, UTC. tenants.change_seq is the number of the last change.
 -- Every compared text is COLLATE "C": order and equality by bytes, as the core and SQLite compare.
 
 CREATE TABLE tenants (
@@ -51,7 +51,7 @@ CREATE TABLE members (
     PRIMARY KEY (tenant_id, group_id, member_id)
 );
 CREATE INDEX members_member_idx ON members (tenant_id, member_id, group_id);
--- The groups in groups: few, and all that filters on User.groups have to follow.
+-- The groups in groups: few, and the only rows that filters on User.groups follow.
 CREATE INDEX members_nested_idx ON members (tenant_id, group_id, member_id) WHERE kind = 'Group';
 
 CREATE TABLE changes (
@@ -67,7 +67,7 @@ CREATE TABLE changes (
 );
 CREATE INDEX changes_resource_idx ON changes (tenant_id, resource_id, seq);
 
--- How many resources of a type live, and how many were ever deleted.
+-- The number of resources of each type, and of those deleted so far.
 CREATE TABLE counts (
     tenant_id BIGINT NOT NULL REFERENCES tenants (id),
     resource_type TEXT COLLATE "C" NOT NULL,
@@ -89,10 +89,11 @@ CREATE TABLE tokens (
     CONSTRAINT tokens_pkey PRIMARY KEY (id)
 );
 CREATE UNIQUE INDEX tokens_hash_key ON tokens (hash);
--- A revoked token sets its name free, so that a successor can bear it.
+-- The name of a revoked token can be used again.
 CREATE UNIQUE INDEX tokens_name_key ON tokens (tenant_id, name) WHERE revoked IS NULL;
 
--- Where a client that pages by startIndex has got to. May be lost at any time, hence without a log.
+-- The position of a client that pages by startIndex. It may be lost at any time, so the table is
+-- unlogged.
 CREATE UNLOGGED TABLE walks (
     tenant_id BIGINT NOT NULL,
     key TEXT COLLATE "C" NOT NULL,

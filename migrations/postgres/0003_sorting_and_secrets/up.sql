@@ -1,11 +1,11 @@
--- What all nodes share and nobody else may know.
+-- Secrets that all nodes share.
 CREATE TABLE secrets (
     name TEXT COLLATE "C" NOT NULL PRIMARY KEY,
     value TEXT COLLATE "C" NOT NULL,
     created BIGINT NOT NULL
 );
 
--- Lists in the order of an attribute: equal values, and those that have none, lie in the order of ids.
+-- Lists in the order of an attribute: equal and missing values are in the order of ids.
 DROP INDEX resources_external_id_idx;
 CREATE INDEX resources_external_id_idx ON resources (tenant_id, resource_type, external_id, id);
 DROP INDEX resources_display_name_idx;

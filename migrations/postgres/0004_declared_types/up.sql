@@ -1,6 +1,7 @@
 -- Types and extensions that the operator declares.
 
--- The values of attributes that no two resources may share. `path` says among which: those of a type, or all.
+-- The values that no two resources may share. `path` says within which scope: a type, or all
+-- types.
 CREATE TABLE unique_values (
     tenant_id BIGINT NOT NULL,
     path TEXT COLLATE "C" NOT NULL,
@@ -10,7 +11,8 @@ CREATE TABLE unique_values (
 );
 CREATE INDEX unique_values_resource_idx ON unique_values (tenant_id, resource_id);
 
--- Which paths have rows in `attributes`, by which rule, and how far the documents that were there before are read.
+-- The paths that have rows in `attributes`, with their rules, and the progress of indexing older
+-- documents.
 CREATE TABLE indexes (
     resource_type TEXT COLLATE "C" NOT NULL,
     path TEXT COLLATE "C" NOT NULL,
@@ -30,8 +32,8 @@ INSERT INTO indexes (resource_type, path, rule, done) VALUES
     ('User', 'urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department', 'folded', TRUE),
     ('User', 'urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager.value', 'exact', TRUE);
 
--- Numbers, times and truth values; texts have an index already.
+-- Numbers, times and booleans; texts already have an index.
 CREATE INDEX attributes_num_idx ON attributes (tenant_id, path, num, resource_id) WHERE num IS NOT NULL;
 
--- Moves when `indexes` changes, so that a node with other types notices within its next write.
+-- Advances when `indexes` changes, so that a node with other types finds out with its next write.
 ALTER TABLE tenants ADD COLUMN index_epoch BIGINT NOT NULL DEFAULT 1;

@@ -1,2 +1,2 @@
--- What a token may read: attribute names and paths with blanks between them. NULL: everything.
+-- The attributes that a token may read: names and paths separated by spaces. NULL: all.
 ALTER TABLE tokens ADD COLUMN fields TEXT COLLATE "C";

@@ -1,5 +1,5 @@
--- Moves with everything that changes whom a tenant lets in or how it answers: what a node remembers of a token holds
--- until then. Triggers, so that it moves whatever program, of whatever version, makes the change.
+-- The access epoch: it advances with every change of a token or of a tenant's settings, and nodes
+-- cache callers until then. Triggers advance it whichever program, of any version, makes the change.
 CREATE TABLE access_epochs (
     tenant_id BIGINT NOT NULL PRIMARY KEY REFERENCES tenants (id),
     epoch BIGINT NOT NULL

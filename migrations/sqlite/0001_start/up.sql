@@ -1,4 +1,4 @@
--- Times are microseconds since the epoch, UTC. `changes` numbers a tenant's changes through tenants.change_seq.
+-- Times are microseconds since the epoch, UTC. tenants.change_seq is the number of the last change.
 
 CREATE TABLE tenants (
     id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
@@ -49,7 +49,7 @@ CREATE TABLE members (
     PRIMARY KEY (tenant_id, group_id, member_id)
 ) WITHOUT ROWID;
 CREATE INDEX members_member_idx ON members (tenant_id, member_id, group_id);
--- The groups in groups: few, and all that filters on User.groups have to follow.
+-- The groups in groups: few, and the only rows that filters on User.groups follow.
 CREATE INDEX members_nested_idx ON members (tenant_id, group_id, member_id) WHERE kind = 'Group';
 
 CREATE TABLE changes (
@@ -65,7 +65,7 @@ CREATE TABLE changes (
 );
 CREATE INDEX changes_resource_idx ON changes (tenant_id, resource_id, seq);
 
--- How many resources of a type live, and how many were ever deleted.
+-- The number of resources of each type, and of those deleted so far.
 CREATE TABLE counts (
     tenant_id BIGINT NOT NULL REFERENCES tenants (id),
     resource_type TEXT NOT NULL,
@@ -86,10 +86,10 @@ CREATE TABLE tokens (
     revoked BIGINT
 );
 CREATE UNIQUE INDEX tokens_hash_key ON tokens (hash);
--- A revoked token sets its name free, so that a successor can bear it.
+-- The name of a revoked token can be used again.
 CREATE UNIQUE INDEX tokens_name_key ON tokens (tenant_id, name) WHERE revoked IS NULL;
 
--- Where a client that pages by startIndex has got to. May be lost at any time.
+-- The position of a client that pages by startIndex. It may be lost at any time.
 CREATE TABLE walks (
     tenant_id BIGINT NOT NULL,
     key TEXT NOT NULL,

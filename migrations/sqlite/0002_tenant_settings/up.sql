@@ -1,4 +1,4 @@
--- How a tenant's clients are understood and answered.
+-- The settings for a tenant's clients.
 
 ALTER TABLE tenants ADD COLUMN compatibility TEXT NOT NULL DEFAULT 'tolerant' CHECK (compatibility IN ('tolerant', 'strict'));
 ALTER TABLE tenants ADD COLUMN patch_answer TEXT NOT NULL DEFAULT 'resource' CHECK (patch_answer IN ('resource', 'no-content'));

@@ -1,4 +1,5 @@
--- What `rollcall setup` knows of an Okta org: what it made there, how far it got, and every write that it sent.
+-- The state of `rollcall setup` for an Okta org: what it created there, its progress, and every write
+-- that it sent.
 
 CREATE TABLE setups (
     tenant_id BIGINT NOT NULL REFERENCES tenants (id),
@@ -8,7 +9,8 @@ CREATE TABLE setups (
     PRIMARY KEY (tenant_id, org)
 ) WITHOUT ROWID;
 
--- A row before the write is sent, completed by the answer: one without `ended` may have been done or not.
+-- A row is inserted before a write is sent and completed by the response: a write without `ended`
+-- may have been done or not.
 CREATE TABLE setup_writes (
     id TEXT NOT NULL PRIMARY KEY,
     tenant_id BIGINT NOT NULL REFERENCES tenants (id),
@@ -25,8 +27,9 @@ CREATE TABLE setup_writes (
 );
 CREATE INDEX setup_writes_org_idx ON setup_writes (tenant_id, org, id);
 
--- When requests came and how they were authenticated, by kind and token, so that another process can tell what a client does wrong.
--- Tenant 0 and no token where the credential was nobody's.
+-- Times and counts of authenticated requests, by kind and token, so that another process can see
+-- the mistakes of a client.
+-- Tenant 0 and no token if the credential was unknown.
 CREATE TABLE arrivals (
     tenant_id BIGINT NOT NULL,
     token_id TEXT NOT NULL,

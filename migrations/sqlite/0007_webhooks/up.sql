@@ -1,4 +1,4 @@
--- Who is told of changes over HTTP, and how far. The changes themselves are the outbox.
+-- Webhook subscriptions and their progress. The table `changes` is the outbox.
 CREATE TABLE subscriptions (
     tenant_id BIGINT NOT NULL REFERENCES tenants (id),
     id TEXT NOT NULL,
@@ -27,7 +27,7 @@ CREATE TABLE subscriptions (
 ) WITHOUT ROWID;
 CREATE UNIQUE INDEX subscriptions_name_key ON subscriptions (tenant_id, name);
 
--- Changes that were given up.
+-- Changes whose delivery was given up.
 CREATE TABLE dead_letters (
     tenant_id BIGINT NOT NULL,
     subscription_id TEXT NOT NULL,

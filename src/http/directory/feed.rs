@@ -446,8 +446,8 @@ impl From<feed::Change> for FeedChange {
     }
 }
 
-impl From<crate::service::feed::Pair> for FeedMember {
-    fn from(pair: crate::service::feed::Pair) -> Self {
+impl From<crate::service::feed::MemberPair> for FeedMember {
+    fn from(pair: crate::service::feed::MemberPair) -> Self {
         Self {
             group: pair.group.into_string(),
             member: pair.member.into_string(),

@@ -11,7 +11,7 @@ use crate::service::error::Gone;
 use crate::service::feed::{Change, ChangeKind, View};
 use crate::service::query::directory::{Depth, DirectoryCaller, MOST, Person, PersonPage};
 use crate::service::{Context, Error, Service};
-use crate::store::tables::changes::Recorded;
+use crate::store::tables::changes::RecordedChange;
 use crate::store::tables::{changes, members, resources};
 use crate::store::{Conn, ResourceId, StoreError, TenantId};
 
@@ -44,7 +44,7 @@ pub async fn of_resource(
     service
         .read(context, move |conn| {
             let rows = changes::of_resource(conn, tenant, &id, before, limit)?;
-            let is_other = |row: &Recorded| row.change.resource_type != type_name;
+            let is_other = |row: &RecordedChange| row.change.resource_type != type_name;
             let is_there = !rows.is_empty()
                 || before.is_some()
                 || resources::get(conn, tenant, type_name, &id)?.is_some();
@@ -310,7 +310,7 @@ fn ids_at(
     let is_there = resources::get(conn, asker.tenant, &asker.group.name, group)?.is_some();
     let mut was_there = is_there;
     // Of a group that was deleted the members are told from its beginning, of another from its end.
-    let mut past: Vec<Recorded> = Vec::new();
+    let mut past: Vec<RecordedChange> = Vec::new();
     let mut is_erased = false;
     each_back(conn, asker.tenant, group, |recorded| {
         if recorded.change.resource_type != asker.group.name {
@@ -358,7 +358,7 @@ fn ids_at(
 }
 
 /// Adds the members of a change of the kind `adds`, and takes out those of its opposite.
-fn step(ids: &mut BTreeSet<ResourceId>, recorded: &Recorded, adds: ChangeKind) {
+fn step(ids: &mut BTreeSet<ResourceId>, recorded: &RecordedChange, adds: ChangeKind) {
     let is_about_members = matches!(
         recorded.change.kind,
         ChangeKind::MemberAdded | ChangeKind::MemberRemoved
@@ -393,7 +393,7 @@ fn each_back(
     conn: &mut Conn,
     tenant: TenantId,
     id: &ResourceId,
-    mut visit: impl FnMut(Recorded) -> Walk,
+    mut visit: impl FnMut(RecordedChange) -> Walk,
 ) -> Result<(), Error> {
     let mut before = None;
     loop {

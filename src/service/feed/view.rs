@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::service::Context;
 use crate::service::feed::{Change, Difference, SnapshotItem};
-use crate::store::tables::changes::{ChangeKind, EMPTIED, Recorded};
+use crate::store::tables::changes::{ChangeKind, EMPTIED, RecordedChange};
 use crate::store::tables::resources::Stored;
 
 /// The eyes of one reader.
@@ -58,7 +58,7 @@ impl View {
     }
 
     /// `None` where nothing of it is the reader's to see.
-    pub fn change(&self, recorded: Recorded) -> Option<Change> {
+    pub fn change(&self, recorded: RecordedChange) -> Option<Change> {
         let row = recorded.change;
         let rt = self.registry.by_name(&row.resource_type)?;
         // What is stored was written by this service; a damaged payload says nothing.

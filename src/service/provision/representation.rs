@@ -315,7 +315,7 @@ impl<'a> Lookup<'a> {
         tenant: TenantId,
         by: &LookupKey,
     ) -> Result<LookupResult, StoreError> {
-        lookup::one(conn, tenant, &self.what(), by)
+        lookup::find(conn, tenant, &self.what(), by)
     }
 
     /// The version that [`Lookup::render`] tells.

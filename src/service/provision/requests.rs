@@ -16,7 +16,7 @@ use crate::service::provision::{passwords, representation};
 use crate::service::{Context, Error, PasswordSync, Service};
 use crate::store::query::lookup::LookupKey;
 use crate::store::tables::resources;
-use crate::store::tables::resources::Holder;
+use crate::store::tables::resources::UserNameHolder;
 use crate::store::{ResourceId, Tx, Unique};
 
 /// Creates a resource (RFC 7644 section 3.3).
@@ -68,7 +68,7 @@ pub async fn get(
         let seen = lookup.find(&service.reads, tenant, LookupKey::Id(id.clone()));
         let seen = seen
             .await?
-            .shown
+            .resource
             .ok_or_else(|| Error::no_resource(rt, &id))?;
         return conditional(lookup.render(&options.base_url, seen), &precondition);
     }
@@ -116,7 +116,7 @@ pub async fn glance(
     if !service.authenticator.confirm(presumed, seen.epoch) {
         return Ok(None);
     }
-    let shown = seen.shown.ok_or_else(|| Error::no_resource(rt, id))?;
+    let shown = seen.resource.ok_or_else(|| Error::no_resource(rt, id))?;
     let resource = lookup.render(&service.options.base_url, shown);
     conditional(resource, precondition).map(Some)
 }
@@ -248,7 +248,7 @@ pub(in crate::service) fn taken_within(tx: &mut Tx<'_>, user_name: Option<&str>)
 }
 
 /// The 409 for a user name that is taken. Okta shows the text to the admin, who wants to know which user it is.
-fn taken(holder: Option<Holder>) -> Error {
+fn taken(holder: Option<UserNameHolder>) -> Error {
     let detail = match holder {
         Some(row) => {
             // A user without `active` counts as inactive: nobody said that it may come in.

@@ -12,6 +12,7 @@ use serde_json::json;
 use crate::service::provision::writer::Writer;
 use crate::service::{Error, ResourceId, UnknownRoles};
 use crate::store::Tx;
+use crate::store::tables::attributes::PathValue;
 use crate::store::tables::changes::{Change, ChangeKind};
 use crate::store::tables::resources::{Rewrite, Stored};
 use crate::store::tables::{attributes, resources};
@@ -124,10 +125,15 @@ fn each_holder(
     path: &AttrRef,
     edit: impl Fn(&mut Document),
 ) -> Result<(), Error> {
-    let (tenant, text) = (tx.tenant(), path.comparable(writer.id.as_str()));
+    let tenant = tx.tenant();
+    let text = path.comparable(writer.id.as_str());
+    let value = PathValue {
+        path: path.key(),
+        text: &text,
+    };
     let mut after = String::new();
     loop {
-        let ids = attributes::holders(tx.conn(), tenant, path.key(), &text, &after, CHUNK)?;
+        let ids = attributes::holders(tx.conn(), tenant, value, &after, CHUNK)?;
         let Some(last) = ids.last() else {
             return Ok(());
         };

@@ -112,7 +112,7 @@ impl Writer {
         if let Some(lookup) = Lookup::of(rt, selection) {
             let found = lookup.find_in(conn, tenant, &LookupKey::Id(self.id.clone()))?;
             let found = found
-                .shown
+                .resource
                 .ok_or_else(|| Error::no_resource(rt, &self.id))?;
             return Ok(match answer {
                 Return::Representation => Written::Whole(lookup.render(&options.base_url, found)),

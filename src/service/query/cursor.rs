@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 
 use crate::clock::{self, Clock};
 use crate::service::Error;
-use crate::store::query::page::{Direction, Edge, Key, PagePosition};
+use crate::store::query::page::{Direction, Edge, PageKey, PagePosition};
 use crate::store::tables::node_secrets;
 use crate::store::{ResourceId, Store};
 
@@ -91,7 +91,7 @@ impl Cursors {
     /// Where the library refuses, which it has no reason to.
     pub fn seal(&self, opened: &Opened, binding: &Binding, at_us: i64) -> Result<String, Error> {
         let Opened { place, count } = opened;
-        let Key { value, id } = &place.edge.key;
+        let PageKey { value, id } = &place.edge.key;
         let sealed = Sealed {
             at: at_us,
             count: *count,
@@ -141,7 +141,7 @@ impl Cursors {
             Direction::Backwards
         };
         let edge = Edge {
-            key: Key { value, id },
+            key: PageKey { value, id },
             including: sealed.including,
         };
         Ok(Opened {
@@ -199,7 +199,7 @@ mod tests {
             place: PagePosition {
                 way: Direction::Backwards,
                 edge: Edge {
-                    key: Key { value, id },
+                    key: PageKey { value, id },
                     including: true,
                 },
             },

@@ -284,16 +284,13 @@ impl DirectoryCaller {
         let rt = self.user.name.as_str();
         let found = match key {
             Key::UserName(_) => {
-                directory::by_column(conn, self.tenant, rt, LookupColumn::UserName, &value, limit)
+                let value = LookupColumn::UserName.with(&value);
+                directory::by_column(conn, self.tenant, rt, value, limit)
             }
-            Key::ExternalId(_) => directory::by_column(
-                conn,
-                self.tenant,
-                rt,
-                LookupColumn::ExternalId,
-                &value,
-                limit,
-            ),
+            Key::ExternalId(_) => {
+                let value = LookupColumn::ExternalId.with(&value);
+                directory::by_column(conn, self.tenant, rt, value, limit)
+            }
             Key::Email(_) | Key::Prefix(_) => {
                 directory::users_by_attribute(conn, self.tenant, path, &value, limit)
             }
@@ -438,8 +435,8 @@ pub async fn groups(
             };
             let value = path.comparable(&display_name);
             let rt = asker.group.name.as_str();
-            let column = LookupColumn::DisplayName;
-            let ids = directory::by_column(conn, asker.tenant, rt, column, &value, limit)?;
+            let value = LookupColumn::DisplayName.with(&value);
+            let ids = directory::by_column(conn, asker.tenant, rt, value, limit)?;
             let rows = resources::get_many(conn, asker.tenant, &ids)?;
             Ok(rows.into_iter().map(|row| asker.team(row)).collect())
         })

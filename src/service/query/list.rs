@@ -19,7 +19,7 @@ use crate::service::query::index_walk::{WalkCounts, WalkKey, WalkNote, Walks};
 use crate::service::{Context, Error, Options, Service};
 use crate::store::query::lookup::{LookupKey, LookupResult};
 use crate::store::query::page;
-use crate::store::query::page::{Kind, Page, PagePosition, PageQuery, Start};
+use crate::store::query::page::{Page, PagePosition, PageQuery, Start, TypeQuery};
 use crate::store::tables::counts::Count;
 use crate::store::tables::resources::Stored;
 use crate::store::tables::{counts, walks};
@@ -144,13 +144,13 @@ fn at_most_one(service: &Service, lookup: &Lookup<'_>, seen: LookupResult) -> St
         let resource = lookup.render(&service.options.base_url, found);
         resource.body.into_text()
     };
-    let bodies: Vec<String> = seen.shown.map(render).into_iter().collect();
+    let bodies: Vec<String> = seen.resource.map(render).into_iter().collect();
     let total = u64::try_from(bodies.len()).unwrap_or_default();
     message::list_response(total, 1, &bodies)
 }
 
 struct Asked {
-    kinds: Vec<Kind>,
+    kinds: Vec<TypeQuery>,
     order: Option<Order>,
     filter_text: String,
     start: Begin,
@@ -171,7 +171,7 @@ fn kinds(
     context: &Context,
     among: &TypeFilter,
     query: &ListQuery,
-) -> Result<Vec<Kind>, Error> {
+) -> Result<Vec<TypeQuery>, Error> {
     let types = match among {
         TypeFilter::One(rt) => std::slice::from_ref(rt),
         TypeFilter::All => service.registry.types(),
@@ -205,7 +205,7 @@ fn kinds(
             }
             _ => {}
         }
-        kinds.push(Kind {
+        kinds.push(TypeQuery {
             rt: Arc::clone(rt),
             filter,
             sort,
@@ -289,7 +289,7 @@ impl Asked {
     fn unsorted(&self) -> Option<(&ResourceType, &Filter)> {
         match self.kinds.as_slice() {
             [
-                Kind {
+                TypeQuery {
                     rt,
                     filter: Some(filter),
                     sort: None,

@@ -9,7 +9,7 @@ use scim_core::{Document, Registry, indexing};
 use crate::service::access::tenants as named;
 use crate::service::transfer::line::{self, EndLine, FORM, Header, Line, Lines, Sum};
 use crate::service::transfer::{LineCounts, Progress, Tokens, TransferError, write};
-use crate::store::tables::changes::{Change, ChangeKind, Recorded};
+use crate::store::tables::changes::{Change, ChangeKind, RecordedChange};
 use crate::store::tables::counts::Count;
 use crate::store::tables::tenants::{Policy, Tenant, UnknownGroupNames, UnknownPatchAnswer};
 use crate::store::tables::tokens::Token;
@@ -118,7 +118,7 @@ enum Batch {
     None,
     Resources(Vec<ImportedResource>),
     Members(Vec<MembershipRow>),
-    Changes(Vec<Recorded>),
+    Changes(Vec<RecordedChange>),
 }
 
 struct PendingRows<'a> {
@@ -316,13 +316,13 @@ impl PendingRows<'_> {
         })
     }
 
-    fn recorded(&self, line: line::RecordedLine) -> Result<Recorded, String> {
+    fn recorded(&self, line: line::RecordedLine) -> Result<RecordedChange, String> {
         if line.seq < 1 || line.seq > self.change_seq {
             return Err(format!("a change with the number {}", line.seq));
         }
         let kind = ChangeKind::parse(&line.kind)
             .ok_or_else(|| format!("a change of the unknown kind {:?}", line.kind))?;
-        Ok(Recorded {
+        Ok(RecordedChange {
             seq: line.seq,
             change: Change {
                 resource_id: ResourceId(line.resource),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use okta_client::value::text;
 use serde_json::{Value, json};
 
-use crate::service::setup::Write;
+use crate::service::setup::SetupWrite;
 use crate::setup::commands::plan;
 use crate::setup::report::Outcome;
 use crate::setup::run::{Run, ours};
@@ -100,7 +100,7 @@ async fn writes(run: &mut Run) -> Result<(), Failure> {
     Ok(())
 }
 
-fn shown(write: &Write) -> Value {
+fn shown(write: &SetupWrite) -> Value {
     let time = |us: Option<i64>| {
         us.and_then(|us| jiff::Timestamp::from_microsecond(us).ok())
             .map(|time| time.to_string())

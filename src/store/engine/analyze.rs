@@ -1,28 +1,28 @@
-//! Keeps PostgreSQL's picture of a young database true.
+//! Keeps PostgreSQL's statistics of a growing database up to date.
 //!
-//! It plans with the statistics of its last look at a table, and looks by itself once a minute. An import grows the
-//! tables a thousandfold in that time, and plans made for empty ones read all of them for each row that comes. So
-//! the writer asks for a look each time that it has doubled what it wrote.
+//! PostgreSQL analyses tables by itself about once a minute. An import grows the tables a
+//! thousandfold in that time, and plans made for empty tables read whole tables for each new row.
+//! So the writer runs `ANALYZE` each time that its number of written rows has doubled.
 
-use diesel::sql_types::Float;
-use diesel::{QueryableByName, RunQueryDsl};
+use diesel::QueryableByName;
+use diesel::sql_types::{BigInt, Float};
 
-use crate::store::engine::sql::Sql;
+use crate::store::engine::statement::{Fetch, Statement};
 use crate::store::{Backend, Conn, StoreError};
 
-/// Rows written before the first look.
+/// Rows written before the first `ANALYZE`.
 const FIRST: u64 = 200;
-/// Beyond so many PostgreSQL's own looks come soon enough.
+/// Above this number of rows PostgreSQL's own analysis is frequent enough.
 const LAST: u64 = 250_000;
 
-/// How many rows were added to the tables that grow with the directory.
+/// The number of rows added to the tables that grow with the directory.
 #[derive(Debug, Clone, Copy, Default)]
 pub(in crate::store) struct TableGrowth {
     pub resources: u64,
     pub members: u64,
 }
 
-/// What one writer has added since it started.
+/// The rows that one writer has added since it started.
 #[derive(Debug)]
 pub(in crate::store) struct StatisticsRefresher {
     tables: [Table; 3],
@@ -52,8 +52,8 @@ impl StatisticsRefresher {
         }
     }
 
-    /// Counts what a batch added that is committed, and has the tables analysed of which that is news. SQLite
-    /// needs none of it: it chooses indexes by their columns.
+    /// Counts the rows of a committed batch, and analyses the tables that have doubled. SQLite
+    /// needs no statistics: it chooses indexes by their columns.
     pub fn add(&mut self, grown: TableGrowth, conn: &mut Conn) -> Result<(), StoreError> {
         if conn.backend() == Backend::Sqlite {
             return Ok(());
@@ -81,14 +81,13 @@ impl Table {
         is_due && self.rows < LAST
     }
 
-    /// Nothing to do where the statistics know of as many rows as were added here; another node that is at it is
-    /// not waited for.
+    /// Does nothing if the statistics already know of that many rows. Does not wait for another
+    /// node that analyses the table.
     fn look(&self, conn: &mut Conn) -> Result<(), StoreError> {
         let name = self.name;
-        let known: RowEstimate =
-            Sql::new("SELECT reltuples AS rows FROM pg_class WHERE oid = $1::REGCLASS")
-                .text(name)
-                .get_result(conn)?;
+        static ESTIMATE: Statement =
+            Statement::new("SELECT reltuples AS rows FROM pg_class WHERE oid = $1::REGCLASS");
+        let known: RowEstimate = ESTIMATE.bind(&[name.into()]).fetch_one(conn)?;
         if f64::from(known.rows) < self.rows_as_known() {
             conn.batch(&format!("ANALYZE (SKIP_LOCKED) {name}"))?;
         }
@@ -98,6 +97,21 @@ impl Table {
     fn rows_as_known(&self) -> f64 {
         u32::try_from(self.rows).map_or(f64::MAX, f64::from)
     }
+}
+
+/// Deletes the samples of indexed values that SQLite's planner keeps after an `ANALYZE`; it plans
+/// without them. [`crate::store::engine::compact`] replaces those of PostgreSQL.
+pub fn forget_samples(conn: &mut Conn) -> Result<(), StoreError> {
+    static COUNT: Statement<BigInt> =
+        Statement::new("SELECT count(*) FROM sqlite_schema WHERE name = 'sqlite_stat4'");
+    if conn.backend() == Backend::Postgres {
+        return Ok(());
+    }
+    let tables: i64 = COUNT.bind(&[]).fetch_one(conn)?;
+    if tables > 0 {
+        conn.batch("DELETE FROM sqlite_stat4")?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -1,17 +1,17 @@
-//! A consistent copy of a SQLite database, made while others read and write it.
+//! A consistent copy of a SQLite database, made while it is read and written.
 //!
-//! PostgreSQL has tools of its own for that, which do more than this could.
+//! PostgreSQL has better tools of its own for that.
 
 use std::path::Path;
 use std::sync::Arc;
 
+use diesel::QueryableByName;
 use diesel::sql_types::Text;
-use diesel::{QueryableByName, RunQueryDsl};
 
 use crate::store::engine::conn;
 use crate::store::engine::conn::Role;
 use crate::store::engine::error::Fault;
-use crate::store::engine::sql::Sql;
+use crate::store::engine::statement::{Fetch, Statement};
 use crate::store::{Conn, DatabaseUrl, NewFile, StoreError};
 
 /// A finished copy.
@@ -20,21 +20,21 @@ pub struct Copied {
     pub size_bytes: u64,
 }
 
-/// Writes the state of this moment to a new file. Blocks.
+/// Writes the current state to a new file. Blocks.
 ///
-/// The copy holds every acknowledged write from before the call. It appears under its name only once it is whole,
-/// checked and on disk. An existing file is never overwritten.
+/// The copy has every write acknowledged before the call. It appears under its name only when it is
+/// complete, checked and on disk. An existing file is never overwritten.
 ///
 /// # Errors
-/// [`StoreError::Open`] with a text for the operator, where the source is no SQLite file, or the target exists or cannot be
-/// written.
+/// [`StoreError::Open`] with a text for the operator, if the source is not a SQLite file, or the
+/// target exists or cannot be written.
 pub fn copy(source: &DatabaseUrl, target: &Path) -> Result<Copied, StoreError> {
     let DatabaseUrl::Sqlite(path) = source else {
         return Err(refused(
             "only an SQLite database is copied to a file; for PostgreSQL use pg_dump or its continuous archiving",
         ));
     };
-    // Opening would make an empty database.
+    // Opening a missing file would create an empty database.
     if !path.is_file() {
         return Err(refused(&format!("there is no file {}", path.display())));
     }
@@ -50,12 +50,16 @@ fn vacuum_into(conn: &mut Conn, target: &Path) -> Result<(), StoreError> {
     let text = target
         .to_str()
         .ok_or_else(|| refused("the path is not UTF-8"))?;
-    match Sql::new("VACUUM INTO $1").text(text).execute(conn) {
+    static COPY: Statement = Statement::new("VACUUM INTO $1");
+    match COPY.bind(&[text.into()]).execute(conn) {
         Ok(_) => Ok(()),
         Err(error) => Err(match StoreError::from(error) {
-            // It is not the disk of the database that is full.
+            // The full disk is the copy's, not the database's.
             StoreError::Full(cause) => StoreError::Open {
-                message: format!("there is no room for a copy at {}", target.display()),
+                message: format!(
+                    "the disk is full: a copy does not fit at {}",
+                    target.display()
+                ),
                 cause,
             },
             other => other,
@@ -69,15 +73,16 @@ struct Finding {
     quick_check: String,
 }
 
-/// A copy that cannot be read is found now and not when it is needed.
+/// Finds an unreadable copy now, not when it is needed.
 fn check(copy: &Path) -> Result<(), StoreError> {
     let url = DatabaseUrl::Sqlite(copy.to_owned());
     let mut conn = conn::open(&url, Role::Checker)?;
-    let findings: Vec<Finding> = Sql::new("PRAGMA quick_check").load(&mut conn)?;
+    static CHECK: Statement = Statement::new("PRAGMA quick_check");
+    let findings: Vec<Finding> = CHECK.bind(&[]).fetch_all(&mut conn)?;
     match findings.as_slice() {
         [only] if only.quick_check == "ok" => Ok(()),
         _ => Err(StoreError::internal(
-            "the copy of the database does not pass SQLite's own check",
+            "the copy of the database fails SQLite's own check",
         )),
     }
 }

@@ -1,20 +1,20 @@
-//! Writes a database anew, so that nothing remains in it of what was deleted: free pages, dead rows, samples that the
-//! planner took.
+//! Rewrites a database, so that nothing of deleted data remains in it: no free pages, dead rows or
+//! samples of the planner.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use diesel::QueryableByName;
 use diesel::sql_types::BigInt;
-use diesel::{QueryableByName, RunQueryDsl};
 
+use crate::store::engine::analyze;
 use crate::store::engine::conn;
 use crate::store::engine::conn::Role;
 use crate::store::engine::error::Fault;
-use crate::store::engine::sql::Sql;
-use crate::store::tables::erasure;
+use crate::store::engine::statement::{Fetch, Statement};
 use crate::store::{Backend, Conn, DatabaseUrl, StoreError};
 
-/// The tables that hold what people are called.
+/// The tables that hold personal data.
 const TABLES: [&str; 7] = [
     "resources",
     "attributes",
@@ -25,15 +25,17 @@ const TABLES: [&str; 7] = [
     "walks",
 ];
 
-/// How long others are waited for.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// The longest wait for other sessions.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
-/// Writes the database anew while others use it. Blocks, and writes wait meanwhile; on PostgreSQL reads too.
+/// Rewrites the database while others use it. Blocks; writes wait meanwhile, and on PostgreSQL
+/// reads too.
 ///
 /// # Errors
-/// [`StoreError::Open`] with a text for the operator, where the file is not there or others would not let go of it.
+/// [`StoreError::Open`] with a text for the operator, if the file does not exist or others kept
+/// using it.
 pub fn run(url: &DatabaseUrl) -> Result<(), StoreError> {
-    // Opening would make an empty database.
+    // Opening a missing file would create an empty database.
     if let DatabaseUrl::Sqlite(path) = url
         && !path.is_file()
     {
@@ -58,64 +60,68 @@ struct Checkpoint {
     busy: i64,
 }
 
-/// `VACUUM` writes through the log, which is copied into the file after it and cut to nothing.
+/// `VACUUM` writes to the log, which is then copied into the file and truncated.
 fn sqlite(conn: &mut Conn) -> Result<(), StoreError> {
-    let told = |error: StoreError| {
+    let explain = |error: StoreError| {
         match error {
         StoreError::Busy => refused(
-            "others have been writing to the database for a minute without a pause; try again when they have less to do"
+            "other processes have been writing to the database for a minute without a pause; try again when they \
+             have less to do"
                 .to_owned(),
         ),
         other => other,
     }
     };
-    erasure::forget_samples(conn).map_err(told)?;
-    conn.batch("VACUUM").map_err(told)?;
-    let done: Checkpoint = Sql::new("PRAGMA wal_checkpoint(TRUNCATE)").get_result(conn)?;
+    analyze::forget_samples(conn).map_err(explain)?;
+    conn.batch("VACUUM").map_err(explain)?;
+    static CHECKPOINT: Statement = Statement::new("PRAGMA wal_checkpoint(TRUNCATE)");
+    let done: Checkpoint = CHECKPOINT.bind(&[]).fetch_one(conn)?;
     if done.busy != 0 {
         return Err(refused(
-            "the database is written anew, but somebody read it for a minute without a pause, such as an export, so that \
-             the log beside it could not be emptied; run it again when that has ended"
+            "the database is rewritten, but another process, such as an export, read it for a minute without a pause, \
+             so that its log could not be truncated; run this again when that process has ended"
                 .to_owned(),
         ));
     }
     Ok(())
 }
 
-/// Each table is copied into new files; the old ones are emptied at the end of the statement. `ANALYZE` takes new samples,
-/// and the rows of the old ones go with `pg_statistic`, where the user may do that.
+/// Copies each table into new files; the statement truncates the old ones at its end. `ANALYZE`
+/// takes new samples, and rewriting `pg_statistic` removes the old ones, if the user may do that.
 fn postgres(conn: &mut Conn) -> Result<(), StoreError> {
     let since = Instant::now();
-    let_go(conn, since)?;
+    wait_for_sessions(conn, since)?;
     for table in TABLES {
         conn.batch(&format!("VACUUM (FULL, ANALYZE) {table}"))?;
     }
-    let_go(conn, since)?;
+    wait_for_sessions(conn, since)?;
     conn.batch("VACUUM (FULL) pg_catalog.pg_statistic")
 }
 
-/// Waits until nobody can see the rows that were deleted before: those would be copied too.
+/// Waits until no session can see the rows deleted before, because they would be copied too.
 ///
-/// What a session may see reaches back to the oldest transaction that was open when it looked, in any database of the
-/// server. So the transactions of now have to end everywhere, and the looks that were taken before they had ended, here;
-/// a session that is only just connecting belongs to no database yet and counts.
-fn let_go(conn: &mut Conn, since: Instant) -> Result<(), StoreError> {
-    let now: CountRow = Sql::new("SELECT txid_current() AS n").get_result(conn)?;
+/// A session may see rows back to the oldest transaction that was open when it took its snapshot,
+/// in any database of the server. So the current transactions have to end in all databases, and in
+/// this one the snapshots taken before they ended. A session that is still connecting belongs to no
+/// database yet and counts.
+fn wait_for_sessions(conn: &mut Conn, since: Instant) -> Result<(), StoreError> {
+    static NOW: Statement = Statement::new("SELECT txid_current() AS n");
+    static HELD: Statement = Statement::new(
+        "SELECT (txid_snapshot_xmin(txid_current_snapshot()) <= $1)::INT + count(*) AS n \
+         FROM pg_stat_activity \
+         WHERE (datname = current_database() OR datname IS NULL) AND pid <> pg_backend_pid() \
+         AND age(backend_xmin) >= age(($1 % 4294967296)::TEXT::XID)",
+    );
+    let now: CountRow = NOW.bind(&[]).fetch_one(conn)?;
     loop {
-        let held: CountRow = Sql::new(
-            "SELECT (txid_snapshot_xmin(txid_current_snapshot()) <= $1)::INT + count(*) AS n FROM pg_stat_activity \
-             WHERE (datname = current_database() OR datname IS NULL) AND pid <> pg_backend_pid() \
-             AND age(backend_xmin) >= age(($1 % 4294967296)::TEXT::XID)",
-        )
-        .int(now.n)
-        .get_result(conn)?;
+        let held: CountRow = HELD.bind(&[now.n.into()]).fetch_one(conn)?;
         if held.n == 0 {
             return Ok(());
         }
-        if since.elapsed() > PATIENCE {
+        if since.elapsed() > LONGEST_WAIT {
             return Err(refused(
-                "somebody has been reading or writing the database, or another one of this server, in one transaction for \
-                 more than a minute, such as an export; run it again when that has ended"
+                "a session, such as an export, has been using this database or another one of this server in one \
+                 transaction for more than a minute; run this again when that transaction has ended"
                     .to_owned(),
             ));
         }

@@ -1,6 +1,7 @@
-//! The connection: one enum over both databases, and how a fresh one is set up.
+//! The connection: one enum over both databases, and how a new one is set up.
 //!
-//! What differs between SQLite and PostgreSQL is here and in `sql.rs`, each with a comment saying what.
+//! The differences between SQLite and PostgreSQL are here and in `statement.rs`, each with a
+//! comment.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -11,7 +12,7 @@ use diesel::{Connection, ConnectionError, PgConnection, SqliteConnection};
 
 use crate::settings::{Kind, parsed};
 use crate::store::StoreError;
-use crate::store::engine::error::Fault;
+use crate::store::engine::error::{Cause, Fault};
 
 /// A connection to either database.
 #[derive(diesel::MultiConnection)]
@@ -20,7 +21,7 @@ pub enum Conn {
     Postgres(PgConnection),
 }
 
-/// Which database it is.
+/// The kind of database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Backend {
     Sqlite,
@@ -35,22 +36,23 @@ impl Conn {
         }
     }
 
-    /// Statements without parameters or rows.
+    /// Runs statements without parameters or rows.
     pub(in crate::store) fn batch(&mut self, sql: &str) -> Result<(), StoreError> {
         Ok(self.batch_execute(sql)?)
     }
 }
 
-/// Where the data is.
+/// The address of the database.
 #[derive(Clone, PartialEq, Eq)]
 pub enum DatabaseUrl {
-    /// A file, created where it is missing.
+    /// A file, created if it is missing.
     Sqlite(PathBuf),
-    /// A libpq URL: `sslmode` and the like work as in `psql`. Never printed, as it may hold a password.
+    /// A libpq URL: `sslmode` and the like work as in `psql`. Never printed, as it may hold a
+    /// password.
     Postgres(String),
 }
 
-/// The text names no database that the store can open.
+/// The text is not the address of a database that the store can open.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct UrlError(String);
@@ -70,7 +72,7 @@ impl DatabaseUrl {
         }
     }
 
-    /// `sqlite:PATH`, `postgres://..` or `postgresql://..`.
+    /// Parses `sqlite:PATH`, `postgres://..` or `postgresql://..`.
     pub fn parse(text: &str) -> Result<Self, UrlError> {
         let text = text.trim();
         if let Some(path) = text.strip_prefix("sqlite:") {
@@ -97,7 +99,8 @@ impl DatabaseUrl {
     }
 }
 
-/// Refuses what libpq would misread and then show in its complaint, a piece of a password for the name of a host.
+/// Rejects URLs that libpq would misread and then quote in its error, such as a part of a password
+/// taken for the name of a host.
 fn check_encoding(url: &str) -> Result<(), UrlError> {
     let rest = url.split_once("://").map_or("", |(_, rest)| rest);
     let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
@@ -151,21 +154,21 @@ impl fmt::Display for DatabaseUrl {
     }
 }
 
-/// What a connection is for.
+/// The purpose of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::store) enum Role {
     Migrator,
     Writer,
     Reader,
-    /// Reads on the thread that asks, which must not wait.
-    Direct,
+    /// Reads on the thread of the request, which must not wait.
+    Inline,
     /// Reads a server that follows the primary.
     Replica,
     /// Reads the database and writes a copy of it elsewhere.
     Copier,
-    /// Reads a copy that nobody else has, and leaves it as it is.
+    /// Reads a copy that no other process uses, and does not change it.
     Checker,
-    /// Writes all of the database anew, while others use it.
+    /// Rewrites the whole database while others use it.
     Compactor,
 }
 
@@ -178,18 +181,7 @@ pub(in crate::store) fn open(url: &DatabaseUrl, role: Role) -> Result<Conn, Stor
 }
 
 fn open_sqlite(path: &Path, role: Role) -> Result<SqliteConnection, StoreError> {
-    let fault = |cause: Arc<dyn std::error::Error + Send + Sync>| {
-        let text = cause.to_string();
-        let hint = if text.contains("readonly") || text.contains("unable to open") {
-            "; the file and its directory must not be read-only for the user that the service runs as"
-        } else {
-            ""
-        };
-        StoreError::Open {
-            message: format!("cannot open {}: {text}{hint}", path.display()),
-            cause,
-        }
-    };
+    let fault = |cause| cannot_open(path, cause);
     if let Some(parent) = path
         .parent()
         .filter(|parent| !parent.as_os_str().is_empty())
@@ -203,50 +195,70 @@ fn open_sqlite(path: &Path, role: Role) -> Result<SqliteConnection, StoreError> 
         .to_str()
         .ok_or_else(|| fault(Arc::new(Fault("the path is not UTF-8".into()))))?;
     let mut conn = SqliteConnection::establish(text).map_err(|error| fault(Arc::new(error)))?;
-    // busy_timeout comes first, for switching to WAL takes a lock. page_size works before the first write only.
-    // synchronous=FULL: an acknowledged write is on disk; group commit pays for it.
+    conn.batch_execute(&sqlite_settings(role))
+        .map_err(|error| fault(Arc::new(error)))?;
+    Ok(conn)
+}
+
+fn cannot_open(path: &Path, cause: Cause) -> StoreError {
+    let text = cause.to_string();
+    let hint = if text.contains("readonly") || text.contains("unable to open") {
+        "; the file and its directory must not be read-only for the user that the service runs as"
+    } else {
+        ""
+    };
+    StoreError::Open {
+        message: format!("cannot open {}: {text}{hint}", path.display()),
+        cause,
+    }
+}
+
+fn sqlite_settings(role: Role) -> String {
+    // busy_timeout comes first, because switching to WAL takes a lock. page_size works only before
+    // the first write. synchronous=FULL: an acknowledged write is on disk; group commit makes that
+    // cheap.
     let shared = "PRAGMA busy_timeout = 10000; PRAGMA page_size = 8192; PRAGMA journal_mode = WAL; \
                   PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA mmap_size = 0; \
                   PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF;";
     let own = match role {
         Role::Writer | Role::Migrator => {
-            // secure_delete: what is deleted or replaced is overwritten, and not only given free. It costs nothing that
-            // could be measured.
+            // secure_delete: deleted or replaced data is overwritten, not only released. It has no
+            // measurable cost.
             "PRAGMA cache_size = -20480; PRAGMA wal_autocheckpoint = 16000; PRAGMA secure_delete = ON;"
         }
         Role::Reader | Role::Replica => "PRAGMA cache_size = -2048; PRAGMA query_only = ON;",
-        Role::Direct => {
+        Role::Inline => {
             "PRAGMA cache_size = -16384; PRAGMA query_only = ON; PRAGMA busy_timeout = 0;"
         }
-        // SQLite takes `VACUUM INTO` for a write.
+        // For SQLite, `VACUUM INTO` is a write.
         Role::Copier => "PRAGMA cache_size = -16384;",
         Role::Checker => "PRAGMA query_only = ON;",
-        // In a temporary file: the whole database is written there first, and may not fit into memory.
+        // In a temporary file: the whole database is written there first, and may not fit into
+        // memory.
         Role::Compactor => {
             "PRAGMA busy_timeout = 60000; PRAGMA cache_size = -65536; PRAGMA secure_delete = ON; PRAGMA temp_store = FILE;"
         }
     };
-    // A copy that is only looked at keeps the form it has.
+    // A copy that is only checked must not change.
     let shared = if role == Role::Checker { "" } else { shared };
-    // SQLite opens a file that cannot be written for reading, and says so when it is too late.
+    // SQLite opens a file that cannot be written for reading, without an error until the first
+    // write.
     let lock = match role {
         Role::Writer | Role::Migrator => "BEGIN IMMEDIATE; ROLLBACK;",
         Role::Reader
-        | Role::Direct
+        | Role::Inline
         | Role::Replica
         | Role::Copier
         | Role::Checker
         | Role::Compactor => "",
     };
-    conn.batch_execute(&format!("{shared} {own} {lock}"))
-        .map_err(|error| fault(Arc::new(error)))?;
-    Ok(conn)
+    format!("{shared} {own} {lock}")
 }
 
 fn open_postgres(url: &str, role: Role) -> Result<PgConnection, StoreError> {
     let mut conn =
         PgConnection::establish(&with_defaults(url, role)).map_err(|error| match error {
-            // Where it cannot read the URL, it shows the whole.
+            // If libpq cannot parse the URL, its message quotes all of it.
             ConnectionError::BadConnection(text) if text.contains("URI") => StoreError::Open {
                 message: "PostgreSQL's library cannot read the database URL".to_owned(),
                 cause: Arc::new(Fault("it is no connection URI of libpq".into())),
@@ -261,18 +273,19 @@ fn open_postgres(url: &str, role: Role) -> Result<PgConnection, StoreError> {
                 cause: Arc::new(error),
             },
         })?;
-    // jit: compiling a plan takes longer than any statement here, and a wrong guess of its cost starts it.
+    // jit: compiling a plan takes longer than any statement here, and a wrong cost estimate
+    // triggers it.
     let shared = "SET application_name = 'rollcall'; SET timezone = 'UTC'; SET client_min_messages = warning; \
                   SET jit = off;";
     let own = match role {
         Role::Migrator => "",
-        // Whoever waits for a table to be free holds up all that come after.
+        // A session that waits for the lock of a table blocks all that come after it.
         Role::Compactor => "SET lock_timeout = '10s';",
         // lock_timeout: another node that hangs must not hang this one.
         Role::Writer => {
             "SET statement_timeout = '60s'; SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '60s';"
         }
-        Role::Reader | Role::Direct | Role::Replica | Role::Copier | Role::Checker => {
+        Role::Reader | Role::Inline | Role::Replica | Role::Copier | Role::Checker => {
             "SET statement_timeout = '30s'; SET idle_in_transaction_session_timeout = '60s';"
         }
     };
@@ -280,15 +293,16 @@ fn open_postgres(url: &str, role: Role) -> Result<PgConnection, StoreError> {
     Ok(conn)
 }
 
-/// Adds what libpq lacks by default: without these a silent network hangs a connection for many minutes, and of
-/// several hosts, or behind a name that a failover moves, the first that answers is taken, be it a standby that lags.
+/// Adds options that libpq does not set by default. Without them, a silent network hangs a
+/// connection for many minutes, and of several hosts, or behind a name that a failover moves, libpq
+/// takes the first that answers, even a standby that lags.
 fn with_defaults(url: &str, role: Role) -> String {
     let kind = match role {
         Role::Replica => "standby",
         Role::Migrator
         | Role::Writer
         | Role::Reader
-        | Role::Direct
+        | Role::Inline
         | Role::Copier
         | Role::Checker
         | Role::Compactor => "primary",
@@ -353,7 +367,7 @@ mod tests {
             "postgres://u@%2Frun%2Fa,%2Frun%2Fb/db",
             Ok("DatabaseUrl(postgres://%2Frun%2Fa,%2Frun%2Fb/db)"),
         );
-        // libpq would take pieces of these passwords for hosts, ports or databases, and name them.
+        // libpq would take parts of these passwords for hosts, ports or databases, and quote them.
         check("postgres://u:p@ss@host/db", Err(()));
         check("postgres://u:p/ss@host/db", Err(()));
         check("postgres://u:p?ss@host/db", Err(()));
@@ -364,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn what_libpq_lacks_is_added_once() {
+    fn missing_libpq_options_are_added_once() {
         assert_eq!(
             with_defaults(
                 "postgres://h/db?connect_timeout=3&keepalives_idle=1&keepalives_interval=1&keepalives_count=1",

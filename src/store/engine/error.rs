@@ -1,6 +1,6 @@
-//! What can go wrong in the store, and how the two databases' errors become it.
+//! The errors of the store, and how the errors of the two databases map to them.
 //!
-//! It must not know HTTP: the answer's status is chosen at the door.
+//! It must not know HTTP; `http` chooses the status of a response.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use diesel::result::{DatabaseErrorInformation, DatabaseErrorKind, Error};
 
 use crate::store::{ResourceId, TenantId};
 
-/// The reason behind a fault, for the log. Shared, because one failed commit fails many writes.
+/// The cause of an error, for the log. Shared, because one failed commit fails many writes.
 pub type Cause = Arc<dyn std::error::Error + Send + Sync>;
 
 #[derive(Debug, Clone, thiserror::Error)]
@@ -17,23 +17,24 @@ pub enum StoreError {
     /// Too much is waiting, or it waited too long. Trying again later may succeed.
     #[error("the database is busy")]
     Busy,
-    /// The database does not answer, or the store is closed. Nothing of the write is kept, unless the
+    /// The database does not answer, or the store is closed. The write is undone, unless the
     /// connection broke within the commit itself.
     #[error("the database cannot be reached")]
     Unavailable(#[source] Cause),
-    /// The disk is full; nothing of the write is kept.
+    /// The disk is full; the write is undone.
     #[error("the database's disk is full")]
     Full(#[source] Cause),
-    /// The disk cannot be read or written; nothing of the write is kept.
-    #[error("the database's disk fails")]
+    /// The disk cannot be read or written; the write is undone.
+    #[error("the database's disk cannot be read or written")]
     DiskFails(#[source] Cause),
-    /// The file, or the server, takes no writes: it was made read-only, or another one is the primary by now.
-    #[error("the database takes no writes")]
+    /// The file or the server accepts no writes: it was made read-only, or another server is the
+    /// primary now.
+    #[error("the database accepts no writes")]
     ReadOnly(#[source] Cause),
-    /// Another node serves the database with other indexes.
+    /// Another node has started on the database with other indexes.
     #[error(
-        "another process has been started on this database with other resource types or indexes: restart this one \
-         with the same configuration"
+        "another process has started on this database with other resource types or indexes: restart this one with \
+         the same configuration"
     )]
     Outdated,
     /// Another row holds a value that must be unique.
@@ -44,14 +45,14 @@ pub enum StoreError {
     Held { path: String, holder: ResourceId },
     #[error("tenant {0} does not exist")]
     UnknownTenant(TenantId),
-    /// The database cannot be opened or brought up to date; the text tells the operator what to look at.
+    /// The database cannot be opened or migrated; the text tells the operator what to check.
     #[error("{message}")]
     Open {
         message: String,
         #[source]
         cause: Cause,
     },
-    /// A fault of this program or of the database's content.
+    /// A bug in this program or a fault in the content of the database.
     #[error("internal database error")]
     Internal(#[source] Cause),
 }
@@ -66,7 +67,7 @@ pub enum Unique {
     TokenName,
     /// The name of a subscription in one tenant.
     SubscriptionName,
-    /// A key that this program made.
+    /// A key that this program generated.
     Id,
 }
 
@@ -82,7 +83,7 @@ impl fmt::Display for Unique {
     }
 }
 
-/// A fault that has no error of its own beneath.
+/// An error without a source.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(in crate::store) struct Fault(pub String);
@@ -100,7 +101,7 @@ impl StoreError {
         matches!(self, Self::Duplicate(_))
     }
 
-    /// What a failure to open means once the program runs: at the start it stops it, here it is an outage.
+    /// Maps a failure to open to an outage: it stops the program at its start, but not later.
     pub(in crate::store) fn while_running(self) -> Self {
         match self {
             Self::Open { ref message, .. } => {
@@ -111,8 +112,9 @@ impl StoreError {
         }
     }
 
-    /// Whether the connection is of no more use. One to a server that takes no writes is not either: a new one may
-    /// lead to another server, and SQLite keeps a file for read-only until it is opened again.
+    /// Whether the connection has to be replaced. That includes a connection to a server that
+    /// accepts no writes: a new one may lead to another server, and SQLite treats a file as
+    /// read-only until it is opened again.
     pub(in crate::store) fn is_connection_lost(&self) -> bool {
         matches!(
             self,
@@ -148,8 +150,9 @@ impl From<serde_json::Error> for StoreError {
     }
 }
 
-/// Which value is taken. PostgreSQL names the constraint; SQLite lists columns in its message, and of
-/// those the last tells: `UNIQUE constraint failed: resources.tenant_id, .., resources.user_name`.
+/// Finds the value that is taken. PostgreSQL names the constraint. SQLite lists columns in its
+/// message, of which the last is decisive:
+/// `UNIQUE constraint failed: resources.tenant_id, .., resources.user_name`.
 fn unique(info: &dyn DatabaseErrorInformation) -> Option<Unique> {
     let name = match info.constraint_name() {
         Some(constraint) => constraint,
@@ -166,7 +169,7 @@ fn unique(info: &dyn DatabaseErrorInformation) -> Option<Unique> {
     })
 }
 
-/// What a disk that takes nothing makes the databases say.
+/// Recognises the messages of the databases about a failing disk.
 fn kind_of(text: &str) -> Option<fn(Cause) -> StoreError> {
     let says = |needles: &[&str]| needles.iter().any(|needle| text.contains(needle));
     if says(&["database or disk is full", "No space left on device"]) {
@@ -180,7 +183,8 @@ fn kind_of(text: &str) -> Option<fn(Cause) -> StoreError> {
     }
 }
 
-/// diesel keeps neither SQLite's result code nor PostgreSQL's SQLSTATE for the rest, only the message.
+/// For other errors, diesel drops SQLite's result code and PostgreSQL's SQLSTATE; only the message
+/// is left.
 fn by_message(error: Error) -> StoreError {
     let text = error.to_string();
     let says = |needles: &[&str]| needles.iter().any(|needle| text.contains(needle));

@@ -1,67 +1,67 @@
-//! Connections that work on the thread that asks. SQLite only.
+//! Connections that read on the thread of the request. SQLite only.
 //!
-//! A lookup by an index takes a few microseconds there, and to hand it to another thread and wait for the answer takes
-//! several times that. What may take longer goes to the readers, so that it holds up nobody else's requests.
+//! A lookup by an index takes a few microseconds there. Handing it to another thread and waiting
+//! for the result takes several times that. Longer reads go to the readers, so that they do not
+//! block other requests of the thread.
 //!
-//! To take and give back the locks of a read takes about as long as the lookup. So requests that come close upon each other
-//! share them: they read one state of the database, which is the newest, for nothing was written meanwhile.
+//! Taking and releasing SQLite's locks takes about as long as the lookup. So lookups that follow
+//! each other closely share a read transaction. The state that they see is the newest, because the
+//! transaction ends when something is written.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
-use diesel::sql_types::Untyped;
-
 use crate::store::engine::conn::Role;
 use crate::store::engine::job::panicked;
 use crate::store::engine::session::{Backoff, Session};
-use crate::store::engine::sql::{Fixed, Prepared};
-use crate::store::{Backend, Conn, DatabaseUrl, StoreError};
+use crate::store::engine::statement::Statement;
+use crate::store::{Conn, DatabaseUrl, StoreError};
 
-/// How long a state is shared. This process tells when there is a newer one; a command that writes into the same file does
-/// not, and what it has done is seen after this time at the latest.
+/// The longest life of a shared transaction. Writes of this process end it at once. A write by a
+/// command in another process becomes visible after this time at the latest.
 const SHARED_FOR: Duration = Duration::from_millis(1);
-/// Lookups further apart than this share nothing: there is nobody to share with.
+/// Lookups that are further apart share no transaction.
 const CLOSE: Duration = Duration::from_micros(100);
 
-/// The connections. Each thread begins with one of its own, so that two seldom meet.
+/// The connections. Each thread prefers one of its own, so that two threads rarely compete.
 #[derive(Debug, Default)]
 pub(in crate::store) struct InlineReaders {
-    places: Vec<Slot>,
-    writes: Arc<Writes>,
+    slots: Vec<Slot>,
+    writes: Arc<WriteCounter>,
 }
 
 /// Empty once the store is closed.
-type Slot = Mutex<Option<SlotState>>;
+type Slot = Mutex<Option<InlineReader>>;
 
 #[derive(Debug)]
-struct SlotState {
+struct InlineReader {
     session: Session,
     last_used: Instant,
-    /// The transaction that is open.
-    shared: Option<Shared>,
+    /// The open transaction.
+    shared: Option<SharedTransaction>,
 }
 
-/// A state of the database that several read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Shared {
+struct SharedTransaction {
+    /// The count of [`WriteCounter`] at its start.
     writes: u64,
     since: Instant,
 }
 
-/// How often the writer, of which SQLite has one, has begun and ended: an odd number where it is at work.
+/// Counts the starts and ends of the writer's batches: odd while SQLite's only writer works.
 #[derive(Debug, Default)]
-pub(in crate::store) struct Writes(AtomicU64);
+pub(in crate::store) struct WriteCounter(AtomicU64);
 
-impl Writes {
-    /// Said before something is written, and after it, before anybody is told of it.
-    pub fn turn(&self) {
+impl WriteCounter {
+    /// Called before a batch is written, and after it, before any of its callers is answered.
+    pub fn advance(&self) {
         self.0.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// `None` while something is written. Then no state is shared: whoever reads an old one keeps the log from being written
-    /// back.
+    /// Returns `None` during a write. No transaction is shared then: readers of an old state would
+    /// keep the log from being checkpointed.
     fn at_rest(&self) -> Option<u64> {
         let count = self.0.load(Ordering::SeqCst);
         count.is_multiple_of(2).then_some(count)
@@ -72,41 +72,41 @@ impl InlineReaders {
     pub fn open(
         url: &DatabaseUrl,
         connections: usize,
-        writes: &Arc<Writes>,
+        writes: &Arc<WriteCounter>,
     ) -> Result<Self, StoreError> {
         let pauses = Backoff::default();
-        let place = |_| {
-            let desk = SlotState {
-                session: Session::open(url, Role::Direct, &pauses)?,
+        let slot = |_| {
+            let reader = InlineReader {
+                session: Session::open(url, Role::Inline, &pauses)?,
                 last_used: Instant::now(),
                 shared: None,
             };
-            Ok(Mutex::new(Some(desk)))
+            Ok(Mutex::new(Some(reader)))
         };
-        let places: Result<_, StoreError> = (0..connections).map(place).collect();
+        let slots: Result<_, StoreError> = (0..connections).map(slot).collect();
         Ok(Self {
-            places: places?,
+            slots: slots?,
             writes: Arc::clone(writes),
         })
     }
 
-    /// Runs one statement here and now. `None` where all connections are in use, or the database is locked for a moment: the
-    /// readers have more patience.
+    /// Runs one statement on the calling thread. Returns `None` if all connections are in use or
+    /// the database is locked for a moment: a reader waits longer.
     pub fn run<T>(
         self: &Arc<Self>,
         work: impl FnOnce(&mut Conn) -> Result<T, StoreError>,
     ) -> Option<Result<T, StoreError>> {
-        self.at_desk(|desk| work(desk.session.connected()?))
+        self.with_reader(|reader| work(reader.session.connected()?))
     }
 
-    /// The same for several statements, which see one state of the database.
+    /// Like [`InlineReaders::run`], for several statements that see one state of the database.
     pub fn run_transaction<T, E: From<StoreError>>(
         self: &Arc<Self>,
         work: impl FnOnce(&mut Conn) -> Result<T, E>,
     ) -> Option<Result<Result<T, E>, StoreError>> {
-        self.at_desk(|desk| {
-            let is_begun = desk.shared.is_some();
-            let conn = desk.session.connected()?;
+        self.with_reader(|reader| {
+            let is_begun = reader.shared.is_some();
+            let conn = reader.session.connected()?;
             if !is_begun {
                 begin(conn)?;
             }
@@ -118,23 +118,23 @@ impl InlineReaders {
         })
     }
 
-    fn at_desk<T>(
+    fn with_reader<T>(
         self: &Arc<Self>,
-        work: impl FnOnce(&mut SlotState) -> Result<T, StoreError>,
+        work: impl FnOnce(&mut InlineReader) -> Result<T, StoreError>,
     ) -> Option<Result<T, StoreError>> {
-        let (number, mut place) = self.free()?;
-        let desk = place.as_mut()?;
+        let (index, mut slot) = self.free_slot()?;
+        let reader = slot.as_mut()?;
         let writes = self.writes.at_rest();
-        // Safe to go on after a panic or a fault: the connection is given up.
+        // Unwind safe: after a panic or an error the connection is dropped.
         let done = catch_unwind(AssertUnwindSafe(|| {
-            let begun = desk.refresh(writes)?;
-            Ok((work(desk)?, begun))
+            let begun = reader.refresh(writes)?;
+            Ok((work(reader)?, begun))
         }));
         let result = done.unwrap_or_else(|panic| Err(panicked(&*panic)));
         match &result {
-            Ok((_, Some(shared))) => self.end_later(number, *shared, desk),
+            Ok((_, Some(shared))) => self.end_later(index, *shared, reader),
             Ok((_, None)) => {}
-            Err(_) => desk.give_up(),
+            Err(_) => reader.discard(),
         }
         match result {
             Err(StoreError::Busy) => None,
@@ -142,49 +142,56 @@ impl InlineReaders {
         }
     }
 
-    /// Sees to it that the transaction ends, also where nobody comes who would end it.
-    fn end_later(self: &Arc<Self>, number: usize, shared: Shared, desk: &mut SlotState) {
+    /// Ends the transaction in time, even if no other lookup follows.
+    fn end_later(
+        self: &Arc<Self>,
+        index: usize,
+        shared: SharedTransaction,
+        reader: &mut InlineReader,
+    ) {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
-            desk.end();
+            reader.end();
             return;
         };
-        let direct = Arc::clone(self);
+        let readers = Arc::clone(self);
         runtime.spawn(async move {
             tokio::time::sleep(SHARED_FOR).await;
-            if let Some(place) = direct.places.get(number)
-                && let Some(desk) = &mut *place.lock().unwrap_or_else(PoisonError::into_inner)
-                && desk.shared == Some(shared)
+            if let Some(slot) = readers.slots.get(index)
+                && let Some(reader) = &mut *slot.lock().unwrap_or_else(PoisonError::into_inner)
+                && reader.shared == Some(shared)
             {
-                desk.end();
+                reader.end();
             }
         });
     }
 
-    /// Closes the connections, once they are free.
+    /// Closes the connections, each when it is free.
     pub fn close(&self) {
-        for place in &self.places {
-            *place.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        for slot in &self.slots {
+            *slot.lock().unwrap_or_else(PoisonError::into_inner) = None;
         }
     }
 
-    fn free(&self) -> Option<(usize, MutexGuard<'_, Option<SlotState>>)> {
-        fn free(place: &Slot) -> Option<MutexGuard<'_, Option<SlotState>>> {
-            match place.try_lock() {
-                Ok(place) => Some(place),
-                Err(TryLockError::Poisoned(place)) => Some(place.into_inner()),
-                Err(TryLockError::WouldBlock) => None,
-            }
-        }
-        let count = self.places.len();
-        let first = TURN.with(|turn| *turn) % count.max(1);
-        let mut numbers = (first..count).chain(0..first);
-        numbers.find_map(|number| Some((number, free(self.places.get(number)?)?)))
+    fn free_slot(&self) -> Option<(usize, MutexGuard<'_, Option<InlineReader>>)> {
+        let count = self.slots.len();
+        let first = PREFERRED.with(|index| *index) % count.max(1);
+        let mut indexes = (first..count).chain(0..first);
+        indexes.find_map(|index| Some((index, try_lock(self.slots.get(index)?)?)))
     }
 }
 
-impl SlotState {
-    /// Goes on with the state at hand where it is the newest, or ends it. Answers the next one, where it has begun that.
-    fn refresh(&mut self, writes: Option<u64>) -> Result<Option<Shared>, StoreError> {
+fn try_lock(slot: &Slot) -> Option<MutexGuard<'_, Option<InlineReader>>> {
+    match slot.try_lock() {
+        Ok(slot) => Some(slot),
+        Err(TryLockError::Poisoned(slot)) => Some(slot.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
+    }
+}
+
+impl InlineReader {
+    /// Keeps the open transaction if its state is the newest, and ends it otherwise. Returns the
+    /// new transaction, if this begins one.
+    fn refresh(&mut self, writes: Option<u64>) -> Result<Option<SharedTransaction>, StoreError> {
         let now = Instant::now();
         let is_close = now.duration_since(self.last_used) < CLOSE;
         self.last_used = now;
@@ -198,7 +205,7 @@ impl SlotState {
             return Ok(None);
         };
         begin(self.session.connected()?)?;
-        self.shared = Some(Shared { writes, since: now });
+        self.shared = Some(SharedTransaction { writes, since: now });
         Ok(self.shared)
     }
 
@@ -207,51 +214,34 @@ impl SlotState {
             return;
         }
         if self.session.connected().and_then(end).is_err() {
-            self.give_up();
+            self.discard();
         }
     }
 
-    fn give_up(&mut self) {
+    fn discard(&mut self) {
         self.shared = None;
         self.session.discard();
     }
 }
 
-struct Begin;
-struct End;
-
-impl Fixed for Begin {
-    type Row = Untyped;
-
-    fn text(_: Backend) -> &'static [&'static str] {
-        &["BEGIN"]
-    }
-}
-
-impl Fixed for End {
-    type Row = Untyped;
-
-    fn text(_: Backend) -> &'static [&'static str] {
-        &["ROLLBACK"]
-    }
-}
-
 fn begin(conn: &mut Conn) -> Result<(), StoreError> {
-    Prepared::<Begin, 0>::new([]).execute(conn)?;
+    static BEGIN: Statement = Statement::new("BEGIN");
+    BEGIN.bind(&[]).execute(conn)?;
     Ok(())
 }
 
 fn end(conn: &mut Conn) -> Result<(), StoreError> {
-    Prepared::<End, 0>::new([]).execute(conn)?;
+    static END: Statement = Statement::new("ROLLBACK");
+    END.bind(&[]).execute(conn)?;
     Ok(())
 }
 
-/// The number of the next thread.
-static NEXT_TURN: AtomicUsize = AtomicUsize::new(0);
+/// The number of threads that have read so far.
+static THREADS: AtomicUsize = AtomicUsize::new(0);
 
 thread_local! {
-    /// Where this thread begins to look.
-    static TURN: usize = NEXT_TURN.fetch_add(1, Ordering::Relaxed);
+    /// The slot that this thread tries first.
+    static PREFERRED: usize = THREADS.fetch_add(1, Ordering::Relaxed);
 }
 
 #[cfg(test)]
@@ -264,24 +254,27 @@ mod tests {
 
     async fn is_there(store: &Arc<Store>, name: &str) -> bool {
         let name = name.to_owned();
-        let what = LookupShape {
+        let shape = LookupShape {
             resource_type: "User".to_owned(),
             groups: true,
         };
         let find =
-            move |conn: &mut Conn| lookup::one(conn, TENANT, &what, &LookupKey::Id(id(&name)));
-        let sight = store.look_up(find).await;
-        sight.unwrap().shown.is_some()
+            move |conn: &mut Conn| lookup::find(conn, TENANT, &shape, &LookupKey::Id(id(&name)));
+        store.look_up(find).await.unwrap().resource.is_some()
     }
 
     fn shares(store: &Store) -> bool {
-        let places = store.direct.places.iter();
-        let mut desks = places.map(|place| place.lock().unwrap());
-        desks.any(|desk| desk.as_ref().is_some_and(|desk| desk.shared.is_some()))
+        let slots = store.inline.slots.iter();
+        let mut readers = slots.map(|slot| slot.lock().unwrap());
+        readers.any(|reader| {
+            reader
+                .as_ref()
+                .is_some_and(|reader| reader.shared.is_some())
+        })
     }
 
     #[test]
-    fn what_was_answered_is_seen_whoever_looks_meanwhile() {
+    fn answered_writes_are_visible_during_other_lookups() {
         with_store(|store| async move {
             for number in 0..100 {
                 let name = format!("u{number}");
@@ -304,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn a_state_is_shared_for_a_moment() {
+    fn a_transaction_is_shared_for_a_moment() {
         with_store(|store| async move {
             if store.backend() == Backend::Postgres {
                 return;
@@ -313,10 +306,10 @@ mod tests {
             while !shares(&store) {
                 assert!(!is_there(&store, "nobody").await);
                 tries += 1;
-                assert!(tries < 100_000, "nothing is shared");
+                assert!(tries < 100_000, "no transaction is shared");
             }
-            // What the work makes of what it found is no fault of the connection.
-            let refused = store.read_short(|_| Err::<(), _>(StoreError::internal("as it wants")));
+            // An error of the work itself is not one of the connection.
+            let refused = store.read_short(|_| Err::<(), _>(StoreError::internal("by the work")));
             assert!(refused.await.is_err());
             while shares(&store) {
                 tokio::task::yield_now().await;

@@ -1,4 +1,4 @@
-//! Work on its way to a database thread and back: a closure, its result and the one who waits.
+//! A job for a database thread: a closure, its result and the channel to its caller.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,9 +10,9 @@ use crate::store::{Conn, StoreError};
 
 /// The part of a job that does not depend on what it works on.
 pub(in crate::store) trait Reply: Send {
-    /// Nobody waits any more.
+    /// Whether the caller no longer waits.
     fn is_abandoned(&self) -> bool;
-    /// Puts this fault in the place of whatever the work returned.
+    /// Replaces the result of the work with this error.
     fn fail(&mut self, fault: StoreError);
     /// Sends the result.
     fn answer(self: Box<Self>);
@@ -20,7 +20,7 @@ pub(in crate::store) trait Reply: Send {
 
 /// Work on an `A`: a connection or a transaction.
 pub(in crate::store) trait Job<A>: Reply {
-    /// Runs the work, once, and keeps its result. False: what it did must be undone.
+    /// Runs the work and stores its result. Returns false if its changes must be undone.
     fn run(&mut self, on: &mut A) -> bool;
 }
 
@@ -32,17 +32,17 @@ pub(in crate::store) struct Pending<F, T, E> {
 
 /// A job.
 type Boxed<F, T, E> = Box<Pending<F, T, E>>;
-/// Where a job's result will arrive.
+/// The receiver of a job's result.
 pub(in crate::store) type PendingReply<T, E> = oneshot::Receiver<Result<T, E>>;
 
 pub(in crate::store) fn pending<F, T, E>(work: F) -> (Boxed<F, T, E>, PendingReply<T, E>) {
-    let (reply, arrival) = oneshot::channel();
+    let (reply, result) = oneshot::channel();
     let job = Pending {
         work: Some(work),
         result: None,
         reply,
     };
-    (Box::new(job), arrival)
+    (Box::new(job), result)
 }
 
 impl<F: Send, T: Send, E: From<StoreError> + Send> Reply for Pending<F, T, E> {
@@ -56,7 +56,7 @@ impl<F: Send, T: Send, E: From<StoreError> + Send> Reply for Pending<F, T, E> {
 
     fn answer(self: Box<Self>) {
         if let Some(result) = self.result {
-            // The one who asked may have gone.
+            // The caller may have been cancelled.
             let _ = self.reply.send(result);
         }
     }
@@ -72,18 +72,18 @@ where
         let Some(work) = self.work.take() else {
             return false;
         };
-        // Safe to go on after a panic: the caller undoes what the work did in the database, and its own
-        // state is gone with the closure.
+        // Unwind safe: after a panic, the changes in the database are undone, and the state of the
+        // work is dropped with the closure.
         let result = catch_unwind(AssertUnwindSafe(|| work(on)))
             .unwrap_or_else(|panic| Err(panicked(&*panic).into()));
-        let good = result.is_ok();
+        let is_ok = result.is_ok();
         self.result = Some(result);
-        good
+        is_ok
     }
 }
 
-/// A statement that may run again where the connection broke.
-pub(in crate::store) trait Again: Job<Conn> {
+/// A statement that may run again if the connection broke.
+pub(in crate::store) trait Repeat: Job<Conn> {
     /// Whether it ended because the connection broke.
     fn is_lost(&self) -> bool;
 }
@@ -97,13 +97,13 @@ pub(in crate::store) struct Repeatable<F, T> {
 pub(in crate::store) fn repeatable<F, T>(
     work: F,
 ) -> (Box<Repeatable<F, T>>, PendingReply<T, StoreError>) {
-    let (reply, arrival) = oneshot::channel();
+    let (reply, result) = oneshot::channel();
     let job = Repeatable {
         work,
         result: None,
         reply,
     };
-    (Box::new(job), arrival)
+    (Box::new(job), result)
 }
 
 impl<F: Send, T: Send> Reply for Repeatable<F, T> {
@@ -117,7 +117,7 @@ impl<F: Send, T: Send> Reply for Repeatable<F, T> {
 
     fn answer(self: Box<Self>) {
         if let Some(result) = self.result {
-            // The one who asked may have gone.
+            // The caller may have been cancelled.
             let _ = self.reply.send(result);
         }
     }
@@ -131,13 +131,13 @@ where
     fn run(&mut self, on: &mut Conn) -> bool {
         let result = catch_unwind(AssertUnwindSafe(|| (self.work)(on)))
             .unwrap_or_else(|panic| Err(panicked(&*panic)));
-        let good = result.is_ok();
+        let is_ok = result.is_ok();
         self.result = Some(result);
-        good
+        is_ok
     }
 }
 
-impl<F, T> Again for Repeatable<F, T>
+impl<F, T> Repeat for Repeatable<F, T>
 where
     F: Fn(&mut Conn) -> Result<T, StoreError> + Send,
     T: Send,
@@ -151,14 +151,14 @@ where
     }
 }
 
-/// The fault that a caught panic becomes.
+/// The error for a caught panic.
 pub(in crate::store) fn panicked(panic: &(dyn Any + Send)) -> StoreError {
     let text = panic
         .downcast_ref::<&str>()
         .copied()
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("no message");
-    StoreError::internal(format!("a panic in a database job: {text}"))
+    StoreError::internal(format!("panic in a database job: {text}"))
 }
 
 /// A job in a queue.
@@ -176,31 +176,31 @@ impl<J> Waiting<J> {
     }
 }
 
-/// How long a job may wait. A burst may wait for long, for it ends. Where the queue stands and no job was in time for
-/// as long as that, more comes than can be done: then jobs are refused early, so that the others are answered in time,
-/// and not all of them late.
+/// The longest time a job may wait in a queue. A burst may wait long, because it ends. If the queue
+/// is standing and no job was in time for that long, there is more work than capacity: jobs are
+/// then refused early, so that the others are in time, instead of all being late.
 pub(in crate::store) struct QueueTimeout {
     /// In a burst.
     long: Duration,
-    /// In a queue that stands.
+    /// In a standing queue.
     short: Duration,
-    /// Since when no job was in time.
-    standing: Option<Instant>,
+    /// The time since which no job has been in time.
+    standing_since: Option<Instant>,
 }
 
-/// How much less a job may wait in a queue that stands.
-const SHORTER: u32 = 10;
+/// The divisor of the longest wait in a standing queue.
+const DIVISOR: u32 = 10;
 
 impl QueueTimeout {
     pub fn new(wait: Duration) -> Self {
         Self {
             long: wait,
-            short: wait.checked_div(SHORTER).unwrap_or(wait),
-            standing: None,
+            short: wait.checked_div(DIVISOR).unwrap_or(wait),
+            standing_since: None,
         }
     }
 
-    /// Whether the job that leaves the queue now has waited for too long.
+    /// Whether the job that leaves the queue now has waited too long.
     pub fn is_over<J>(&mut self, waiting: &Waiting<J>) -> bool {
         let now = Instant::now();
         self.is_over_at(now.duration_since(waiting.since), now)
@@ -208,10 +208,10 @@ impl QueueTimeout {
 
     fn is_over_at(&mut self, waited: Duration, now: Instant) -> bool {
         if waited <= self.short {
-            self.standing = None;
+            self.standing_since = None;
             return false;
         }
-        let since = *self.standing.get_or_insert(now);
+        let since = *self.standing_since.get_or_insert(now);
         waited > self.long || now.duration_since(since) > self.long
     }
 }
@@ -224,10 +224,10 @@ mod tests {
     fn a_burst_waits_and_a_standing_queue_does_not() {
         let second = Duration::from_secs;
         let start = Instant::now();
-        let mut patience = QueueTimeout::new(second(5));
+        let mut timeout = QueueTimeout::new(second(5));
         let mut check = |at, waited_ms, expected| {
             let waited = Duration::from_millis(waited_ms);
-            let found = patience.is_over_at(waited, start + second(at));
+            let found = timeout.is_over_at(waited, start + second(at));
             assert_eq!(found, expected, "{waited_ms} ms at {at} s");
         };
         check(0, 100, false);
@@ -236,7 +236,7 @@ mod tests {
         check(4, 4_900, false);
         check(5, 5_100, true);
         check(6, 400, false);
-        // It stands.
+        // The queue is standing.
         check(10, 700, false);
         check(14, 4_000, false);
         check(16, 700, true);

@@ -1,5 +1,5 @@
-//! Brings a database up to date. The migrations are inside the binary; the table that diesel keeps in the
-//! database decides what is still to do.
+//! Migrates a database. The migrations are part of the binary; diesel's table in the database
+//! records which have run.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,12 +18,13 @@ use crate::store::engine::error::Fault;
 const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
 
-/// The advisory lock that nodes take to migrate one after another.
+/// The advisory lock by which nodes migrate one after another.
 const LOCK: i64 = 0x526f_6c6c_6361_6c6c;
-/// How long a node waits for another one's migration.
+/// The longest wait for another node's migration.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-/// Runs what is pending and names it. Several processes may call it at once: one works, the others wait.
+/// Runs the pending migrations and returns their names. Several processes may call it at once: one
+/// works, the others wait.
 pub fn up(conn: &mut Conn) -> Result<Vec<String>, StoreError> {
     match conn {
         Conn::Sqlite(conn) => up_sqlite(conn),
@@ -40,7 +41,7 @@ pub fn up(conn: &mut Conn) -> Result<Vec<String>, StoreError> {
     }
 }
 
-/// What [`up`] would run.
+/// Returns the migrations that [`up`] would run.
 pub fn pending(conn: &mut Conn) -> Result<Vec<String>, StoreError> {
     match conn {
         Conn::Sqlite(conn) => Ok(names(conn.pending_migrations(SQLITE).map_err(fault)?)),
@@ -48,7 +49,7 @@ pub fn pending(conn: &mut Conn) -> Result<Vec<String>, StoreError> {
     }
 }
 
-/// Undoes everything, for the tests of the way down.
+/// Reverts all migrations, for the tests of `down.sql`.
 #[cfg(test)]
 pub(in crate::store) fn down(conn: &mut Conn) -> Result<(), StoreError> {
     match conn {
@@ -58,7 +59,7 @@ pub(in crate::store) fn down(conn: &mut Conn) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// SQLite has no advisory lock: one transaction around all of it does the same.
+/// SQLite has no advisory lock; one transaction around all migrations has the same effect.
 fn up_sqlite(conn: &mut SqliteConnection) -> Result<Vec<String>, StoreError> {
     if !conn.has_pending_migration(SQLITE).map_err(fault)? {
         return Ok(Vec::new());
@@ -103,8 +104,8 @@ struct Held {
     held: bool,
 }
 
-/// Tries again and again instead of waiting inside the database: a waiting statement holds a snapshot, and
-/// a `CREATE INDEX CONCURRENTLY` of the node that works would wait for that.
+/// Polls instead of waiting inside the database: a waiting statement holds a snapshot, and a
+/// `CREATE INDEX CONCURRENTLY` of the migrating node would wait for that snapshot.
 fn lock(conn: &mut diesel::PgConnection) -> Result<(), StoreError> {
     let since = Instant::now();
     loop {
@@ -125,7 +126,7 @@ fn lock(conn: &mut diesel::PgConnection) -> Result<(), StoreError> {
 
 fn fault(error: Box<dyn std::error::Error + Send + Sync>) -> StoreError {
     StoreError::Open {
-        message: format!("cannot bring the database up to date: {error}"),
+        message: format!("cannot migrate the database: {error}"),
         cause: Arc::new(Fault(error.to_string())),
     }
 }

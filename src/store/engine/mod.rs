@@ -1,10 +1,12 @@
-//! Connections, threads, the writer with group commit, migrations and the SQL text builder.
+//! Connections, threads, the writer with group commit, migrations, and how SQL is written.
 
 pub(super) mod analyze;
 pub mod backup;
 pub mod compact;
 pub mod conn;
 pub mod error;
+pub mod fragment;
+pub(super) mod index_epoch;
 pub(super) mod inline_reads;
 pub(super) mod job;
 pub mod migrate;
@@ -14,6 +16,6 @@ pub(super) mod readers;
 pub mod replica;
 pub mod schema;
 pub(super) mod session;
-pub(super) mod sql;
+pub(super) mod statement;
 pub mod store;
 pub(super) mod writer;

@@ -1,4 +1,4 @@
-//! A file that is there whole or not at all, and never in the place of another one.
+//! A file that appears complete or not at all, and never replaces another one.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -10,8 +10,8 @@ use tempfile::NamedTempFile;
 use crate::store::StoreError;
 use crate::store::engine::error::Fault;
 
-/// A file in the making, under a provisional name beside its own. Only its owner may read it. Dropped before it is
-/// finished, it is gone.
+/// A file being written, under a temporary name in the same folder. Only its owner may read it. It
+/// is deleted if it is dropped before it is finished.
 #[derive(Debug)]
 pub struct NewFile {
     file: NamedTempFile,
@@ -20,7 +20,7 @@ pub struct NewFile {
 
 impl NewFile {
     /// # Errors
-    /// [`StoreError::Open`] where the target exists already or its folder cannot be written to.
+    /// [`StoreError::Open`] if the target already exists or its folder is not writable.
     pub fn begin(target: &Path) -> Result<Self, StoreError> {
         if target.exists() {
             let why = format!("{} exists; name a file that does not", target.display());
@@ -37,15 +37,15 @@ impl NewFile {
         })
     }
 
-    /// The provisional name.
+    /// The temporary name.
     pub fn path(&self) -> &Path {
         self.file.path()
     }
 
-    /// Gives it its name once it is on disk, and returns its size in bytes.
+    /// Syncs the file to disk, gives it its final name and returns its size in bytes.
     ///
     /// # Errors
-    /// As [`NewFile::begin`]: another file may have come meanwhile.
+    /// As [`NewFile::begin`]: another file may have been created meanwhile.
     pub fn finish(self) -> Result<u64, StoreError> {
         let Self { file, target } = self;
         let fault = |error| unwritable(&target, error);

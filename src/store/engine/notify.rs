@@ -1,7 +1,7 @@
-//! Tells those who wait that a tenant has new changes.
+//! Notifies subscribers that a tenant has new changes.
 //!
-//! The writer rings after its commit, for this process. Other nodes of a PostgreSQL do not hear it; whoever runs the
-//! node asks the database for them, but only for the tenants that somebody listens to.
+//! The writer notifies after its commit, for this process. Other nodes of a PostgreSQL deployment
+//! do not receive that, so each node polls the database, but only for the tenants with subscribers.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -10,80 +10,83 @@ use tokio::sync::watch;
 
 use crate::store::TenantId;
 
-/// One for a store.
+/// The subscriptions to the changes of one store.
 #[derive(Debug, Default)]
-pub struct ChangeNotifier(Mutex<Subscription>);
+pub struct ChangeNotifier(Mutex<Subscriptions>);
 
 #[derive(Debug, Default)]
-struct Subscription {
-    /// The number of each tenant's last change, as far as it was told here.
+struct Subscriptions {
+    /// The number of each tenant's last known change.
     tenants: HashMap<TenantId, watch::Sender<i64>>,
-    /// Moves with each commit of this process that has changes, whoever's they are.
+    /// Changes with each commit of this process that has changes, of any tenant.
     commits: watch::Sender<()>,
     is_closed: bool,
 }
 
 impl ChangeNotifier {
-    /// Hears of every change that comes from now on.
-    pub fn listen(&self, tenant: TenantId) -> watch::Receiver<i64> {
-        self.with(|rope| {
-            if rope.is_closed {
-                // Its sender is gone at once.
+    /// Subscribes to the changes of a tenant from now on.
+    pub fn subscribe(&self, tenant: TenantId) -> watch::Receiver<i64> {
+        self.with(|state| {
+            if state.is_closed {
+                // Its sender is dropped at once.
                 return watch::channel(0).1;
             }
-            let sender = rope.tenants.entry(tenant);
+            let sender = state.tenants.entry(tenant);
             sender.or_insert_with(|| watch::channel(0).0).subscribe()
         })
     }
 
-    /// Hears that something was committed here, of whichever tenant. Several commits may be one sound.
-    pub fn listen_to_commits(&self) -> watch::Receiver<()> {
-        self.with(|rope| rope.commits.subscribe())
+    /// Subscribes to the commits of this process, of all tenants. Several commits may be one
+    /// notification.
+    pub fn subscribe_to_commits(&self) -> watch::Receiver<()> {
+        self.with(|state| state.commits.subscribe())
     }
 
-    /// A commit of this process: the tenant's changes go up to `seq`.
-    pub fn ring(&self, tenant: TenantId, seq: i64) {
-        self.with(|rope| {
-            rope.commits.send_replace(());
+    /// Notifies of a commit of this process: the tenant's changes go up to `seq`.
+    pub fn notify(&self, tenant: TenantId, seq: i64) {
+        self.with(|state| {
+            state.commits.send_replace(());
         });
-        self.echo(tenant, seq);
+        self.notify_remote(tenant, seq);
     }
 
-    /// The tenant's changes go up to `seq`, wherever they were made.
-    pub fn echo(&self, tenant: TenantId, seq: i64) {
-        self.with(|rope| {
-            let Some(sender) = rope.tenants.get(&tenant) else {
+    /// Notifies that the tenant's changes go up to `seq`, whichever node committed them.
+    pub fn notify_remote(&self, tenant: TenantId, seq: i64) {
+        self.with(|state| {
+            let Some(sender) = state.tenants.get(&tenant) else {
                 return;
             };
             if sender.receiver_count() == 0 {
-                rope.tenants.remove(&tenant);
+                state.tenants.remove(&tenant);
                 return;
             }
             sender.send_if_modified(|last| {
-                let is_news = *last < seq;
+                let is_new = *last < seq;
                 *last = seq.max(*last);
-                is_news
+                is_new
             });
         });
     }
 
-    /// The tenants that somebody listens to.
-    pub fn listened(&self) -> Vec<TenantId> {
-        self.with(|rope| {
-            rope.tenants.retain(|_, sender| sender.receiver_count() > 0);
-            rope.tenants.keys().copied().collect()
+    /// Returns the tenants that have subscribers.
+    pub fn subscribed_tenants(&self) -> Vec<TenantId> {
+        self.with(|state| {
+            state
+                .tenants
+                .retain(|_, sender| sender.receiver_count() > 0);
+            state.tenants.keys().copied().collect()
         })
     }
 
-    /// Lets everybody go: the service stops.
+    /// Ends all subscriptions to tenants, because the service stops.
     pub fn close(&self) {
-        self.with(|rope| {
-            rope.is_closed = true;
-            rope.tenants.clear();
+        self.with(|state| {
+            state.is_closed = true;
+            state.tenants.clear();
         });
     }
 
-    fn with<T>(&self, work: impl FnOnce(&mut Subscription) -> T) -> T {
+    fn with<T>(&self, work: impl FnOnce(&mut Subscriptions) -> T) -> T {
         work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -96,42 +99,42 @@ mod tests {
     const OTHER: TenantId = TenantId(2);
 
     #[test]
-    fn who_listens_hears_of_its_tenant_alone() {
-        let bell = ChangeNotifier::default();
-        bell.ring(ONE, 1);
-        let (one, other) = (bell.listen(ONE), bell.listen(OTHER));
+    fn subscribers_are_notified_of_their_own_tenant_only() {
+        let notifier = ChangeNotifier::default();
+        notifier.notify(ONE, 1);
+        let (one, other) = (notifier.subscribe(ONE), notifier.subscribe(OTHER));
         assert!(!one.has_changed().unwrap());
-        bell.ring(ONE, 5);
-        bell.ring(ONE, 4);
+        notifier.notify(ONE, 5);
+        notifier.notify(ONE, 4);
         assert_eq!(*one.borrow(), 5);
         assert!(!other.has_changed().unwrap());
-        let mut listened = bell.listened();
-        listened.sort_unstable();
-        assert_eq!(listened, [ONE, OTHER]);
+        let mut subscribed = notifier.subscribed_tenants();
+        subscribed.sort_unstable();
+        assert_eq!(subscribed, [ONE, OTHER]);
         drop(one);
-        assert_eq!(bell.listened(), [OTHER]);
+        assert_eq!(notifier.subscribed_tenants(), [OTHER]);
     }
 
     #[test]
-    fn commits_are_heard_whoever_made_them_and_echoes_are_not() {
-        let bell = ChangeNotifier::default();
-        let mut commits = bell.listen_to_commits();
-        bell.echo(ONE, 1);
+    fn commits_of_every_tenant_are_notified_and_remote_changes_are_not() {
+        let notifier = ChangeNotifier::default();
+        let mut commits = notifier.subscribe_to_commits();
+        notifier.notify_remote(ONE, 1);
         assert!(!commits.has_changed().unwrap());
-        bell.ring(ONE, 1);
-        bell.ring(OTHER, 1);
+        notifier.notify(ONE, 1);
+        notifier.notify(OTHER, 1);
         assert!(commits.has_changed().unwrap());
         commits.borrow_and_update();
         assert!(!commits.has_changed().unwrap());
     }
 
     #[test]
-    fn who_listens_is_let_go_at_the_end() {
-        let bell = ChangeNotifier::default();
-        let before = bell.listen(ONE);
-        bell.close();
+    fn closing_ends_every_subscription() {
+        let notifier = ChangeNotifier::default();
+        let before = notifier.subscribe(ONE);
+        notifier.close();
         assert!(before.has_changed().is_err());
-        assert!(bell.listen(ONE).has_changed().is_err());
-        assert_eq!(bell.listened(), []);
+        assert!(notifier.subscribe(ONE).has_changed().is_err());
+        assert_eq!(notifier.subscribed_tenants(), []);
     }
 }

@@ -5,16 +5,16 @@ use std::time::Duration;
 
 use async_channel::Receiver;
 
-use crate::store::engine::job::{Again, Job, QueueTimeout, Reply, Waiting};
+use crate::store::engine::job::{Job, QueueTimeout, Repeat, Reply, Waiting};
 use crate::store::engine::session::Session;
 use crate::store::{Conn, StoreError};
 
 /// Work for a reader.
 pub(in crate::store) enum ReadJob {
-    /// In a transaction, so that all of its statements see one state.
+    /// In a transaction, so that all its statements see one state.
     Transaction(Box<dyn Job<Conn>>),
     /// One statement, which sees one state by itself.
-    Statement(Box<dyn Again>),
+    Statement(Box<dyn Repeat>),
 }
 
 impl ReadJob {
@@ -34,16 +34,17 @@ impl ReadJob {
     }
 }
 
-/// Works until the queue is closed and empty. `first` comes first in each transaction and may refuse it.
+/// Works until the queue is closed and empty. `first` runs first in each transaction and may reject
+/// it.
 pub(in crate::store) fn serve(
     mut session: Session,
     queue: &Receiver<Waiting<ReadJob>>,
     wait: Duration,
     first: impl Fn(&mut Conn) -> Result<(), StoreError>,
 ) {
-    let mut patience = QueueTimeout::new(wait);
+    let mut timeout = QueueTimeout::new(wait);
     while let Ok(waiting) = queue.recv_blocking() {
-        let late = patience.is_over(&waiting);
+        let late = timeout.is_over(&waiting);
         let mut job = waiting.job;
         if job.as_answer().is_abandoned() {
             continue;
@@ -52,7 +53,7 @@ pub(in crate::store) fn serve(
             job.fail(StoreError::Busy);
             continue;
         }
-        // A job catches its own panics. One of the driver must not cost the thread.
+        // A job catches its own panics. A panic of the driver must not end the thread.
         if catch_unwind(AssertUnwindSafe(|| run(&mut session, job, &first))).is_err() {
             session.discard();
         }
@@ -79,10 +80,10 @@ fn run(session: &mut Session, job: ReadJob, first: &impl Fn(&mut Conn) -> Result
     }
 }
 
-fn run_statement(session: &mut Session, job: &mut dyn Again) -> Result<(), StoreError> {
+fn run_statement(session: &mut Session, job: &mut dyn Repeat) -> Result<(), StoreError> {
     job.run(session.connected()?);
     if job.is_lost() {
-        tracing::warn!("the database connection is lost, connecting again");
+        tracing::warn!("the database connection is lost, reconnecting");
         session.discard();
         job.run(session.connected()?);
     }

@@ -1,26 +1,27 @@
-//! A PostgreSQL that follows the primary and is read in its place, where it is near enough.
+//! A PostgreSQL replica that is read in place of the primary while its lag is small enough.
 //!
-//! What is near is told by the primary's log and not by clocks: every so often the primary is asked how far its
-//! log has come. A replica that has replayed such a mark has all that was committed before the mark was asked for.
+//! The lag is measured by the primary's log, not by clocks: the primary is polled for the position
+//! of its log. A replica that has replayed such a mark has everything committed before the poll.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_channel::Sender;
+use diesel::QueryableByName;
 use diesel::sql_types::{Bool, Nullable, Text};
-use diesel::{QueryableByName, RunQueryDsl};
 
 use crate::settings::{milliseconds, required, settings};
 use crate::store::engine::job::Waiting;
 use crate::store::engine::readers::ReadJob;
-use crate::store::engine::sql::Sql;
+use crate::store::engine::statement::{Fetch, Statement};
 use crate::store::{Conn, DatabaseUrl, StoreError};
 
-/// How long a read waits for the replica before the primary is asked, and how long the replica is left alone then.
-const PATIENCE: Duration = Duration::from_secs(2);
-const REST: Duration = Duration::from_secs(5);
-/// How many marks the time that a replica may lag is divided into.
+/// The longest wait for the replica before the primary is read, and how long the replica is avoided
+/// after that.
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
+const AVOIDED_FOR: Duration = Duration::from_secs(5);
+/// The number of marks per allowed lag.
 const MARKS: u32 = 8;
 /// The pause between two marks.
 const SHORTEST: Duration = Duration::from_millis(20);
@@ -42,7 +43,7 @@ settings! {
     }
 }
 
-/// The way to the replica's readers.
+/// The queue of the replica's readers.
 #[derive(Debug)]
 pub(in crate::store) struct Replica {
     reads: Sender<Waiting<ReadJob>>,
@@ -54,21 +55,21 @@ impl Replica {
         Self { reads, marks }
     }
 
-    /// The queue to its readers, unless nothing can come of it at the moment.
+    /// The queue of its readers, unless the replica cannot answer at the moment.
     pub fn queue(&self) -> Option<&Sender<Waiting<ReadJob>>> {
         let state = self.marks.state();
-        let rests = state
-            .rests_until
+        let is_avoided = state
+            .avoided_until
             .is_some_and(|until| Instant::now() < until);
-        (!rests && state.wanted(self.marks.lag).is_some()).then_some(&self.reads)
+        (!is_avoided && state.wanted(self.marks.lag).is_some()).then_some(&self.reads)
     }
 
-    /// Records a position of the primary's log. `at`: before the primary was asked.
+    /// Records a position of the primary's log. `at` is the time before the primary was polled.
     pub fn note(&self, position: String, at: Instant) {
         self.marks.note(position, at);
     }
 
-    /// The pause until the primary is asked again.
+    /// The pause until the next poll of the primary.
     pub fn pause(&self) -> Duration {
         self.marks.pause()
     }
@@ -77,39 +78,39 @@ impl Replica {
         self.reads.close();
     }
 
-    /// An answer of the replica; `None` where none comes soon.
-    pub async fn patiently<T>(&self, answer: impl Future<Output = T>) -> Option<T> {
-        let answer = tokio::time::timeout(PATIENCE, answer).await.ok();
+    /// Waits for the replica; returns `None` if it takes too long.
+    pub async fn wait_for<T>(&self, answer: impl Future<Output = T>) -> Option<T> {
+        let answer = tokio::time::timeout(LONGEST_WAIT, answer).await.ok();
         if answer.is_none() {
-            self.marks.state().rests_until = Some(Instant::now() + REST);
+            self.marks.state().avoided_until = Some(Instant::now() + AVOIDED_FOR);
         }
         answer
     }
 }
 
-/// How far the primary's log had come of late.
+/// The recent positions of the primary's log.
 #[derive(Debug)]
 pub(in crate::store) struct Marks {
     lag: Duration,
-    state: Mutex<State>,
+    state: Mutex<ReplicaState>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct ReplicaState {
     /// The oldest first.
-    marks: VecDeque<Mark>,
-    rests_until: Option<Instant>,
+    marks: VecDeque<LogMark>,
+    avoided_until: Option<Instant>,
 }
 
 #[derive(Debug)]
-struct Mark {
+struct LogMark {
     position: String,
-    /// Before the primary was asked.
+    /// Before the primary was polled.
     at: Instant,
 }
 
-impl State {
-    /// What a replica must have replayed: the oldest mark that is young enough.
+impl ReplicaState {
+    /// The mark that a replica must have replayed: the oldest within the allowed lag.
     fn wanted(&self, lag: Duration) -> Option<&str> {
         let young = self.marks.iter().find(|mark| mark.at.elapsed() <= lag);
         young.map(|mark| mark.position.as_str())
@@ -124,7 +125,7 @@ impl Marks {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, ReplicaState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -134,7 +135,7 @@ impl Marks {
 
     fn note(&self, position: String, at: Instant) {
         let marks = &mut self.state().marks;
-        marks.push_back(Mark { position, at });
+        marks.push_back(LogMark { position, at });
         while marks
             .front()
             .is_some_and(|mark| mark.at.elapsed() > self.lag)
@@ -143,7 +144,7 @@ impl Marks {
         }
     }
 
-    /// Stops a read on a server that lags too far, or that follows nobody any more.
+    /// Rejects a read on a server that lags too far or no longer follows a primary.
     pub fn check(&self, conn: &mut Conn) -> Result<(), StoreError> {
         #[derive(QueryableByName)]
         struct Near {
@@ -152,11 +153,10 @@ impl Marks {
         }
         let wanted = self.state().wanted(self.lag).map(str::to_owned);
         let wanted = wanted.ok_or(StoreError::Busy)?;
-        let found: Near = Sql::new(
+        static IS_NEAR: Statement = Statement::new(
             "SELECT pg_is_in_recovery() AND pg_last_wal_replay_lsn() >= $1::pg_lsn AS near",
-        )
-        .text(&wanted)
-        .get_result(conn)?;
+        );
+        let found: Near = IS_NEAR.bind(&[(&wanted).into()]).fetch_one(conn)?;
         match found.near {
             Some(true) => Ok(()),
             Some(false) | None => Err(StoreError::Busy),
@@ -171,8 +171,8 @@ pub fn position(conn: &mut Conn) -> Result<String, StoreError> {
         #[diesel(sql_type = Text)]
         position: String,
     }
-    let found: Position =
-        Sql::new("SELECT pg_current_wal_lsn()::TEXT AS position").get_result(conn)?;
+    static POSITION: Statement = Statement::new("SELECT pg_current_wal_lsn()::TEXT AS position");
+    let found: Position = POSITION.bind(&[]).fetch_one(conn)?;
     Ok(found.position)
 }
 

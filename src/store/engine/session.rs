@@ -1,4 +1,4 @@
-//! A thread's own connection, opened again when it broke.
+//! A connection that belongs to one thread and is reopened when it breaks.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,7 +9,7 @@ use crate::store::engine::conn::Role;
 use crate::store::{Backend, Conn, DatabaseUrl, StoreError};
 use crate::telemetry;
 
-/// How long a database that cannot be used is left alone: at first, and at most.
+/// The first and the longest pause before a failed connection is retried.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
@@ -20,13 +20,13 @@ pub(in crate::store) struct Session {
     pauses: Backoff,
 }
 
-/// What the sessions of one role know of their database: where one has failed to connect, the others wait too, and
-/// where one has succeeded, none waits any longer.
+/// The failures that the sessions of one role share: if one cannot connect, the others wait too,
+/// and if one succeeds, none waits any longer.
 #[derive(Clone, Default)]
-pub(in crate::store) struct Backoff(Arc<Mutex<Option<Rest>>>);
+pub(in crate::store) struct Backoff(Arc<Mutex<Option<SharedFailure>>>);
 
-/// Why there is no connection, and until when none is tried.
-struct Rest {
+/// The reason for the missing connection, and the time before which no session retries.
+struct SharedFailure {
     fault: StoreError,
     pause: Duration,
     until: Instant,
@@ -39,11 +39,11 @@ impl fmt::Debug for Session {
 }
 
 impl Backoff {
-    fn rest(&self) -> MutexGuard<'_, Option<Rest>> {
+    fn rest(&self) -> MutexGuard<'_, Option<SharedFailure>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Many requests must not knock all at once at a database that is starting.
+    /// Many requests must not connect at once to a database that is starting.
     fn check(&self) -> Result<(), StoreError> {
         match &*self.rest() {
             Some(rest) if Instant::now() < rest.until => Err(rest.fault.clone()),
@@ -64,7 +64,7 @@ impl Backoff {
             Some(rest) => rest.pause.saturating_mul(2).min(LONGEST_PAUSE),
             None => FIRST_PAUSE,
         };
-        *rest = Some(Rest {
+        *rest = Some(SharedFailure {
             fault: fault.clone(),
             pause,
             until: now + pause,
@@ -74,7 +74,7 @@ impl Backoff {
 }
 
 impl Session {
-    /// Connects when it is needed.
+    /// Creates a session that connects when it is first used.
     pub fn later(url: &DatabaseUrl, role: Role, pauses: &Backoff) -> Self {
         Self {
             url: url.clone(),
@@ -84,7 +84,7 @@ impl Session {
         }
     }
 
-    /// Connects at once.
+    /// Creates a session and connects.
     pub fn open(url: &DatabaseUrl, role: Role, pauses: &Backoff) -> Result<Self, StoreError> {
         Ok(Self {
             conn: Some(conn::open(url, role)?),
@@ -92,8 +92,9 @@ impl Session {
         })
     }
 
-    /// Begins a transaction with what must come first in it. Where the connection turns out to be dead, or to lead to
-    /// a server that takes no writes any more, both are done once more on a new one: no work has begun yet.
+    /// Begins a transaction and runs `first` in it. If the connection is dead, or leads to a server
+    /// that no longer accepts writes, both are repeated on a new one, because no work has begun
+    /// yet.
     pub fn begin_with<T>(
         &mut self,
         first: impl Fn(&mut Conn) -> Result<T, StoreError>,
@@ -103,15 +104,15 @@ impl Session {
             conn.batch(sql)?;
             first(conn)
         };
-        if let Some(mut kept) = self.conn.take() {
-            match begin(&mut kept) {
-                Ok(done) => return Ok((self.conn.insert(kept), done)),
+        if let Some(mut conn) = self.conn.take() {
+            match begin(&mut conn) {
+                Ok(done) => return Ok((self.conn.insert(conn), done)),
                 Err(error) if error.is_connection_lost() => {
-                    tracing::warn!(error = %telemetry::chain(&error), "the database connection is of no use, connecting again");
+                    tracing::warn!(error = %telemetry::chain(&error), "the database connection is unusable, reconnecting");
                 }
                 Err(error) => {
-                    // The caller rolls back; whatever state it is in, that tells.
-                    self.conn = Some(kept);
+                    // The caller rolls back; if that fails too, it drops the connection.
+                    self.conn = Some(conn);
                     return Err(error);
                 }
             }
@@ -133,7 +134,7 @@ impl Session {
         }
     }
 
-    /// The connection outside a transaction, made anew where there is none.
+    /// Returns the connection outside a transaction, reopened if there is none.
     pub fn connected(&mut self) -> Result<&mut Conn, StoreError> {
         match self.conn {
             Some(ref mut conn) => Ok(conn),
@@ -147,7 +148,7 @@ impl Session {
         }
     }
 
-    /// Undoes the transaction at hand. A connection that cannot do that is given up.
+    /// Rolls the current transaction back. Drops a connection that cannot do that.
     pub fn rollback(&mut self) {
         if let Some(conn) = &mut self.conn
             && conn.batch("ROLLBACK").is_err()
@@ -156,30 +157,30 @@ impl Session {
         }
     }
 
-    /// Gives the connection up; the database undoes what was not committed.
+    /// Drops the connection; the database undoes its open transaction.
     pub fn discard(&mut self) {
         self.conn = None;
     }
 
-    /// The connection outside a transaction, where there is one.
+    /// Returns the connection outside a transaction, if there is one.
     pub fn idle(&mut self) -> Option<&mut Conn> {
         self.conn.as_mut()
     }
 }
 
-/// A reader's statements see one state of the database: SQLite's read transactions do that by themselves,
-/// PostgreSQL's have to ask. A writer takes the database's one write lock at once on SQLite, as a lock taken
-/// later can fail halfway; on PostgreSQL the tenant's row is the lock.
+/// A reader's statements see one state of the database: SQLite's transactions always do,
+/// PostgreSQL's need an isolation level. A writer on SQLite takes the only write lock at once,
+/// because taking it later can fail halfway; on PostgreSQL the tenant's row is the lock.
 fn begin_sql(backend: Backend, role: Role) -> &'static str {
     match (backend, role) {
         (
             Backend::Sqlite,
-            Role::Reader | Role::Direct | Role::Replica | Role::Copier | Role::Checker,
+            Role::Reader | Role::Inline | Role::Replica | Role::Copier | Role::Checker,
         ) => "BEGIN",
         (Backend::Sqlite, Role::Writer | Role::Migrator | Role::Compactor) => "BEGIN IMMEDIATE",
         (
             Backend::Postgres,
-            Role::Reader | Role::Direct | Role::Replica | Role::Copier | Role::Checker,
+            Role::Reader | Role::Inline | Role::Replica | Role::Copier | Role::Checker,
         ) => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
         (Backend::Postgres, Role::Writer | Role::Migrator | Role::Compactor) => "BEGIN",
     }

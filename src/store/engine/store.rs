@@ -1,4 +1,4 @@
-//! The store: a database, the threads that serve it and the queues in front of them.
+//! The store: a database, the threads that serve it, and the queues of these threads.
 
 use std::num::NonZero;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -12,15 +12,14 @@ use crate::ids::TenantId;
 use crate::settings::{ConfigError, Sources, milliseconds, number, settings};
 use crate::store::engine::conn::{Backend, Conn, DatabaseUrl, Role};
 use crate::store::engine::error::StoreError;
-use crate::store::engine::inline_reads::{InlineReaders, Writes};
+use crate::store::engine::inline_reads::{InlineReaders, WriteCounter};
 use crate::store::engine::job::Waiting;
 use crate::store::engine::notify::ChangeNotifier;
 use crate::store::engine::readers::ReadJob;
 use crate::store::engine::replica::{self, Marks, Replica, ReplicaConfig};
 use crate::store::engine::session::{Backoff, Session};
 use crate::store::engine::writer::{Tx, WriteJob, WriterShared};
-use crate::store::engine::{conn, job, migrate, readers, writer};
-use crate::store::tables::indexes;
+use crate::store::engine::{conn, index_epoch, job, migrate, readers, writer};
 
 settings! {
     /// How to open a [`Store`].
@@ -38,7 +37,7 @@ settings! {
         pub wait: Duration = setting("database_queue_wait_ms", milliseconds(1..=600_000), 5000),
         pub replica: Option<ReplicaConfig> = section,
         /// Connections for lookups on the thread that asks. SQLite only.
-        pub direct: usize = fixed(inline_readers()),
+        pub inline_readers: usize = fixed(inline_reader_count()),
         /// Threads that write, each with a connection; a tenant always has the same one. SQLite has
         /// one.
         pub writers: usize = fixed(2),
@@ -46,7 +45,7 @@ settings! {
     validate = check_replica;
 }
 
-fn inline_readers() -> usize {
+fn inline_reader_count() -> usize {
     std::thread::available_parallelism()
         .map_or(2, NonZero::get)
         .min(16)
@@ -65,77 +64,92 @@ fn check_replica(config: &Config, sources: &Sources) -> Result<(), ConfigError> 
     }
 }
 
-/// The database: give it work, it runs the work on a thread of its own.
+/// A database. It runs work on its own threads.
 #[derive(Debug)]
 pub struct Store {
     backend: Backend,
     reads: Sender<Waiting<ReadJob>>,
-    pub(super) direct: Arc<InlineReaders>,
-    writing: Arc<Writes>,
+    pub(super) inline: Arc<InlineReaders>,
+    writing: Arc<WriteCounter>,
     replica: Option<Replica>,
     writes: Vec<Sender<Waiting<WriteJob>>>,
-    /// What [`indexes::agree`] said; 0 is not asked.
+    /// The epoch that writes expect, see [`Store::expect_epoch`]; 0 if they expect none.
     epoch: Arc<AtomicI64>,
     threads: Mutex<Vec<JoinHandle<()>>>,
-    bell: Arc<ChangeNotifier>,
+    notifier: Arc<ChangeNotifier>,
 }
 
 impl Store {
-    /// Connects, brings the tables up to date and starts the threads. Blocks.
+    /// Connects, migrates the tables and starts the threads. Blocks.
     pub fn open(config: &Config) -> Result<Self, StoreError> {
         let url = &config.url;
         migrate::up(&mut conn::open(url, Role::Migrator)?)?;
-        let writers = match url.backend() {
-            Backend::Sqlite => 1,
-            Backend::Postgres => config.writers.max(1),
-        };
         let mut store = Self {
             backend: url.backend(),
             reads: async_channel::bounded(1).0,
-            direct: Arc::default(),
+            inline: Arc::default(),
             writing: Arc::default(),
             replica: None,
             writes: Vec::new(),
             epoch: Arc::default(),
             threads: Mutex::new(Vec::new()),
-            bell: Arc::default(),
+            notifier: Arc::default(),
         };
-        let wait = config.wait;
-        // Readers come first, so that they are gone before the writer writes the log back.
-        let (reads, read_queue) = async_channel::bounded(config.queue.max(1));
-        store.reads = reads;
-        let pauses = Backoff::default();
-        for number in 0..config.readers.max(1) {
-            let session = Session::open(url, Role::Reader, &pauses)?;
-            let queue: Receiver<_> = read_queue.clone();
-            store.start(format!("db-read-{number}"), move || {
-                readers::serve(session, &queue, wait, |_| Ok(()))
-            })?;
-        }
+        // Readers come first, so that they have ended before the writer checkpoints the log.
+        store.start_readers(config)?;
         if url.backend() == Backend::Sqlite {
-            store.direct = Arc::new(InlineReaders::open(url, config.direct, &store.writing)?);
+            store.inline = Arc::new(InlineReaders::open(
+                url,
+                config.inline_readers,
+                &store.writing,
+            )?);
         }
         if let Some(replica) = &config.replica {
             store.start_replica(replica, config)?;
         }
-        let pauses = Backoff::default();
-        for number in 0..writers {
-            let session = Session::open(url, Role::Writer, &pauses)?;
-            let (writes, queue) = async_channel::bounded(config.queue.max(1));
-            store.writes.push(writes);
-            let signs = WriterShared {
-                epoch: Arc::clone(&store.epoch),
-                writing: Arc::clone(&store.writing),
-                bell: Arc::clone(&store.bell),
-            };
-            store.start(format!("db-write-{number}"), move || {
-                writer::serve(session, &queue, wait, &signs)
-            })?;
-        }
+        store.start_writers(config)?;
         Ok(store)
     }
 
-    /// Its readers connect when they are needed: a replica that is away keeps nobody from starting.
+    fn start_readers(&mut self, config: &Config) -> Result<(), StoreError> {
+        let wait = config.wait;
+        let pauses = Backoff::default();
+        let (reads, read_queue) = async_channel::bounded(config.queue.max(1));
+        self.reads = reads;
+        for number in 0..config.readers.max(1) {
+            let session = Session::open(&config.url, Role::Reader, &pauses)?;
+            let queue: Receiver<_> = read_queue.clone();
+            self.start(format!("db-read-{number}"), move || {
+                readers::serve(session, &queue, wait, |_| Ok(()))
+            })?;
+        }
+        Ok(())
+    }
+
+    fn start_writers(&mut self, config: &Config) -> Result<(), StoreError> {
+        let wait = config.wait;
+        let pauses = Backoff::default();
+        let writers = match self.backend {
+            Backend::Sqlite => 1,
+            Backend::Postgres => config.writers.max(1),
+        };
+        for number in 0..writers {
+            let session = Session::open(&config.url, Role::Writer, &pauses)?;
+            let (writes, queue) = async_channel::bounded(config.queue.max(1));
+            self.writes.push(writes);
+            let shared = WriterShared {
+                epoch: Arc::clone(&self.epoch),
+                writing: Arc::clone(&self.writing),
+                notifier: Arc::clone(&self.notifier),
+            };
+            self.start(format!("db-write-{number}"), move || {
+                writer::serve(session, &queue, wait, &shared)
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Its readers connect when they are first used: a missing replica must not prevent the start.
     fn start_replica(
         &mut self,
         replica: &ReplicaConfig,
@@ -144,10 +158,12 @@ impl Store {
         let (reads, read_queue) = async_channel::bounded(config.queue.max(1));
         let marks = Arc::new(Marks::new(replica.lag));
         self.replica = Some(Replica::new(reads, Arc::clone(&marks)));
-        let (wait, pauses) = (config.wait, Backoff::default());
+        let wait = config.wait;
+        let pauses = Backoff::default();
         for number in 0..config.readers.max(1) {
             let session = Session::later(&replica.url, Role::Replica, &pauses);
-            let (queue, marks): (Receiver<_>, _) = (read_queue.clone(), Arc::clone(&marks));
+            let queue: Receiver<_> = read_queue.clone();
+            let marks = Arc::clone(&marks);
             self.start(format!("db-replica-{number}"), move || {
                 readers::serve(session, &queue, wait, |conn| marks.check(conn))
             })?;
@@ -171,8 +187,8 @@ impl Store {
         Ok(())
     }
 
-    /// Runs `work` in a read-only transaction: all its statements see one state of the database, which holds
-    /// every write that was answered before.
+    /// Runs `work` in a read-only transaction: all its statements see one state of the database,
+    /// with every write that was answered before.
     pub async fn read<T, E>(
         &self,
         work: impl FnOnce(&mut Conn) -> Result<T, E> + Send + 'static,
@@ -186,8 +202,8 @@ impl Store {
         receive(result).await
     }
 
-    /// Like [`Store::read`], for work of a few statements that each find a few rows by an index: on SQLite it is done
-    /// before this returns.
+    /// Like [`Store::read`], for a few statements that each find a few rows by an index. On SQLite
+    /// they run on the calling thread.
     pub async fn read_short<T, E>(
         &self,
         work: impl FnOnce(&mut Conn) -> Result<T, E> + Send + 'static,
@@ -197,7 +213,7 @@ impl Store {
         E: From<StoreError> + Send + 'static,
     {
         let mut work = Some(work);
-        let done = self.direct.run_transaction(|conn| match work.take() {
+        let done = self.inline.run_transaction(|conn| match work.take() {
             Some(work) => work(conn),
             None => Err(StoreError::internal("the work is done").into()),
         });
@@ -208,8 +224,8 @@ impl Store {
         }
     }
 
-    /// Runs one statement that finds a few rows by an index; it needs no transaction, and may be run again where the
-    /// connection broke. On SQLite it is done before this returns.
+    /// Runs one statement that finds a few rows by an index. It has no transaction of its own, and
+    /// runs again if the connection broke. On SQLite it runs on the calling thread.
     pub async fn look_up<T>(
         &self,
         work: impl Fn(&mut Conn) -> Result<T, StoreError> + Send + 'static,
@@ -217,7 +233,7 @@ impl Store {
     where
         T: Send + 'static,
     {
-        if let Some(result) = self.direct.run(&work) {
+        if let Some(result) = self.inline.run(&work) {
             return result;
         }
         let (job, result) = job::repeatable(work);
@@ -225,8 +241,9 @@ impl Store {
         receive(result).await
     }
 
-    /// As [`Store::read`], for one who may see the state of a moment ago: the replica is asked, where there is one that
-    /// is near enough. Whatever it does not answer well, the primary is asked: what is not there may just not have come.
+    /// Like [`Store::read`], for callers that accept a slightly older state: reads the replica, if
+    /// there is one whose lag is small enough. If the replica fails or finds nothing, the primary
+    /// is read, because the data may not have been replicated yet.
     pub async fn read_behind<T, E>(
         &self,
         work: impl FnOnce(&mut Conn) -> Result<T, E> + Clone + Send + 'static,
@@ -241,7 +258,7 @@ impl Store {
             let (job, result) = job::pending(work.clone());
             let job = ReadJob::Transaction(job);
             if send(queue, Waiting::new(job)).is_ok()
-                && let Some(Ok(found)) = replica.patiently(receive::<T, E>(result)).await
+                && let Some(Ok(found)) = replica.wait_for(receive::<T, E>(result)).await
             {
                 return Ok(found);
             }
@@ -249,8 +266,8 @@ impl Store {
         self.read(work).await
     }
 
-    /// Runs `work` as one write: all of it is kept, or nothing where it returns an error. When this returns
-    /// `Ok`, the write is on disk. Work whose caller has gone before it began is not done.
+    /// Runs `work` as one write, which is undone if it returns an error. When this returns `Ok`,
+    /// the write is on disk. Work is skipped if its caller was cancelled before it began.
     pub async fn write<T, E>(
         &self,
         tenant: TenantId,
@@ -268,7 +285,8 @@ impl Store {
         receive(result).await
     }
 
-    /// A write outside any tenant: tenants, tokens, walks. Kept or undone like [`Store::write`].
+    /// Runs a write outside any tenant: tenants, tokens, walks. It is committed or undone like
+    /// [`Store::write`].
     pub async fn admin<T, E>(
         &self,
         work: impl FnOnce(&mut Conn) -> Result<T, E> + Send + 'static,
@@ -285,13 +303,13 @@ impl Store {
         receive(result).await
     }
 
-    /// Tells of new changes.
-    pub fn bell(&self) -> &ChangeNotifier {
-        &self.bell
+    /// Notifies subscribers of new changes.
+    pub fn notifier(&self) -> &ChangeNotifier {
+        &self.notifier
     }
 
-    /// Asks the primary how far its log has come, until the service ends. Ends at once without a
-    /// replica.
+    /// Polls the primary for the position of its log until the service ends. Returns at once
+    /// without a replica.
     pub async fn watch_replica(self: Arc<Self>) {
         let Some(replica) = &self.replica else {
             return;
@@ -300,7 +318,9 @@ impl Store {
             let at = Instant::now();
             match self.read(replica::position).await {
                 Ok(position) => replica.note(position, at),
-                Err(error) => tracing::debug!(%error, "the primary was not asked for its log"),
+                Err(error) => {
+                    tracing::debug!(%error, "cannot poll the primary for its log position")
+                }
             }
             tokio::time::sleep(replica.pause()).await;
         }
@@ -314,32 +334,32 @@ impl Store {
         self.backend
     }
 
-    /// From now on a write is refused where another node has agreed on other indexes since.
+    /// Makes writes fail if another node has agreed on other indexes than those of this epoch.
     pub fn expect_epoch(&self, epoch: i64) {
         self.epoch.store(epoch, Ordering::Release);
     }
 
-    /// Whether the database answers, and takes writes from here.
+    /// Checks that the database answers and accepts writes from this node.
     pub async fn ready(&self) -> Result<(), StoreError> {
         let expected = self.epoch.load(Ordering::Acquire);
-        self.read(move |conn| match indexes::epoch(conn)? {
+        self.read(move |conn| match index_epoch::get(conn)? {
             found if expected == 0 || found == expected => Ok(()),
             _ => Err(StoreError::Outdated),
         })
         .await
     }
 
-    /// How many jobs wait for a reader and for a writer.
+    /// The number of jobs that wait for a reader and for a writer.
     pub fn waiting(&self) -> (usize, usize) {
         (self.reads.len(), self.writes.iter().map(Sender::len).sum())
     }
 
-    /// Takes no more work, finishes what waits and ends the threads. Blocks. Later calls find the store
-    /// `Unavailable`.
+    /// Accepts no more work, finishes the waiting jobs and ends the threads. Blocks. Later calls
+    /// return [`StoreError::Unavailable`].
     pub fn close(&self) {
-        self.bell.close();
+        self.notifier.close();
         self.reads.close();
-        self.direct.close();
+        self.inline.close();
         if let Some(replica) = &self.replica {
             replica.close();
         }
@@ -381,6 +401,6 @@ fn send<J>(queue: &Sender<J>, job: J) -> Result<(), StoreError> {
 async fn receive<T, E: From<StoreError>>(result: job::PendingReply<T, E>) -> Result<T, E> {
     match result.await {
         Ok(result) => result,
-        Err(_) => Err(StoreError::internal("a database job was lost").into()),
+        Err(_) => Err(StoreError::internal("a database job ended without a result").into()),
     }
 }

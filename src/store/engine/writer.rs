@@ -1,7 +1,8 @@
-//! The writer: one thread that runs waiting jobs in one transaction, each in a savepoint of its own, commits
-//! once and only then answers them all. That makes durable writes cheap.
+//! The writer: a thread that runs waiting jobs in one transaction, each in a savepoint of its own,
+//! commits once, and only then answers all of them. That makes durable writes cheap.
 //!
-//! All writes of one tenant are serial, so change numbers are counted in memory and no write meets a deadlock.
+//! All writes of one tenant are serial, so change numbers are counted in memory and no write
+//! deadlocks.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,15 +11,15 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use async_channel::Receiver;
+use diesel::QueryableByName;
 use diesel::sql_types::BigInt;
-use diesel::{OptionalExtension, QueryableByName, RunQueryDsl};
 
 use crate::store::engine::analyze::{StatisticsRefresher, TableGrowth};
-use crate::store::engine::inline_reads::Writes;
+use crate::store::engine::inline_reads::WriteCounter;
 use crate::store::engine::job::{Job, QueueTimeout, Reply, Waiting, panicked};
 use crate::store::engine::notify::ChangeNotifier;
 use crate::store::engine::session::Session;
-use crate::store::engine::sql::Sql;
+use crate::store::engine::statement::{Fetch, Statement};
 use crate::store::tables::changes::Change;
 use crate::store::tables::counts::Count;
 use crate::store::tables::{changes, counts};
@@ -28,7 +29,7 @@ use crate::telemetry;
 /// The most jobs in one transaction.
 const BATCH: usize = 256;
 
-/// The transaction of one job: what a write works on.
+/// The transaction of one write.
 pub struct Tx<'c> {
     conn: &'c mut Conn,
     ledger: &'c mut Ledger,
@@ -43,21 +44,22 @@ impl Tx<'_> {
         self.ledger.tenant
     }
 
-    /// How long the transaction has kept all others from the tenant.
+    /// The time for which the transaction has blocked other writes of the tenant.
     pub fn held_for(&self) -> Duration {
         self.ledger.since.elapsed()
     }
 
-    /// Runs `part` so that all of it is kept, or nothing where it fails; what was done before stays either way.
+    /// Runs `part` in a savepoint: if it fails, only its own changes are undone.
     ///
-    /// The outer fault is that of a database that cannot go back: then nothing of the whole can be kept.
+    /// The outer error means that the savepoint could not be undone; then the whole write must
+    /// fail.
     pub fn attempt<T, E: From<StoreError>>(
         &mut self,
         part: impl FnOnce(&mut Tx<'_>) -> Result<T, E>,
     ) -> Result<Result<T, E>, StoreError> {
         let mark = self.ledger.mark();
         self.conn.batch("SAVEPOINT part")?;
-        // Safe to go on after a panic: what it did is undone here.
+        // Unwind safe: the changes are undone here.
         let run = catch_unwind(AssertUnwindSafe(|| {
             part(&mut Tx {
                 conn: &mut *self.conn,
@@ -66,7 +68,7 @@ impl Tx<'_> {
         }));
         let result = run.unwrap_or_else(|panic| Err(panicked(&*panic).into()));
         let result = match result {
-            // PostgreSQL refuses here where the part went on after a failed statement.
+            // PostgreSQL fails here if the part continued after a failed statement.
             Ok(value) => match self.conn.batch("RELEASE SAVEPOINT part") {
                 Ok(()) => return Ok(Ok(value)),
                 Err(fault) => Err(fault.into()),
@@ -79,27 +81,27 @@ impl Tx<'_> {
         Ok(result)
     }
 
-    /// Records a change and returns its number. Numbers have no gaps, also where other writes fail.
-    /// The row is written with the batch, before its commit.
+    /// Records a change and returns its number. Numbers have no gaps, even if other writes fail.
+    /// The row is written at the end of the batch, before its commit.
     pub fn append(&mut self, change: Change) -> i64 {
         self.ledger.seq += 1;
         self.ledger.changes.push((self.ledger.seq, change));
         self.ledger.seq
     }
 
-    /// Has the changes that were appended before, by whichever job of the batch, pass through `edit` on their way into the
-    /// table: there they cannot be reached yet.
+    /// Applies `edit` to the changes that any job of the batch has appended before. They are not in
+    /// the table yet, so no statement can reach them.
     pub fn amend(&mut self, edit: impl Fn(&mut Change) + 'static) {
         let upto = self.ledger.changes.len();
         self.ledger.amendments.push((upto, Box::new(edit)));
     }
 
-    /// The rows that this transaction has added, for the caller to count on.
-    pub(in crate::store) fn grown(&mut self) -> &mut TableGrowth {
-        &mut self.ledger.grown
+    /// The rows that this transaction has added, for the caller to add to.
+    pub(in crate::store) fn growth(&mut self) -> &mut TableGrowth {
+        &mut self.ledger.growth
     }
 
-    /// Moves the numbers of [`counts`].
+    /// Adds to the numbers of [`counts`].
     pub(in crate::store) fn count(&mut self, resource_type: &str, live: i64, deleted: i64) {
         let counts = &mut self.ledger.counts;
         match counts
@@ -121,24 +123,24 @@ impl Tx<'_> {
 
 type Amendment = Box<dyn Fn(&mut Change)>;
 
-/// What a batch writes at its end for all of its jobs.
+/// The data that a batch writes at its end for all its jobs.
 struct Ledger {
     tenant: TenantId,
     since: Instant,
-    /// The last number that is in the database.
+    /// The last number in the database.
     flushed: i64,
-    /// The last number handed out.
+    /// The last assigned number.
     seq: i64,
     changes: Vec<(i64, Change)>,
-    /// How many of the first changes pass through what.
+    /// Each with the number of changes, from the first on, to which it applies.
     amendments: Vec<(usize, Amendment)>,
     counts: Vec<Count>,
-    /// A job that failed may have counted too: it is about right.
-    grown: TableGrowth,
+    /// Approximate: a failed job may have counted too.
+    growth: TableGrowth,
 }
 
-/// A point that a failed job goes back to.
-struct Mark {
+/// The state that a failed job restores.
+struct LedgerMark {
     seq: i64,
     changes: usize,
     amendments: usize,
@@ -153,16 +155,18 @@ struct Sequence {
     index_epoch: i64,
 }
 
+// SQLite's writer has already locked the whole database, and SQLite has no FOR UPDATE.
+static LOCK: Statement = Statement::per_backend(
+    &["SELECT change_seq, index_epoch FROM tenants WHERE id = $1"],
+    &["SELECT change_seq, index_epoch FROM tenants WHERE id = $1 FOR UPDATE"],
+);
+static SET_CHANGE_SEQ: Statement =
+    Statement::new("UPDATE tenants SET change_seq = $1 WHERE id = $2");
+
 impl Ledger {
-    /// Locks the tenant, and stops where another node has agreed on other indexes than `epoch`. SQLite's writer already has the whole database and knows no FOR UPDATE.
+    /// Locks the tenant. Fails if another node has agreed on other indexes than those of `epoch`.
     fn open(conn: &mut Conn, tenant: TenantId, epoch: i64) -> Result<Self, StoreError> {
-        let sql = match conn.backend() {
-            Backend::Sqlite => "SELECT change_seq, index_epoch FROM tenants WHERE id = $1",
-            Backend::Postgres => {
-                "SELECT change_seq, index_epoch FROM tenants WHERE id = $1 FOR UPDATE"
-            }
-        };
-        let row: Option<Sequence> = Sql::new(sql).int(tenant.0).get_result(conn).optional()?;
+        let row: Option<Sequence> = LOCK.bind(&[tenant.into()]).fetch_optional(conn)?;
         let row = row.ok_or(StoreError::UnknownTenant(tenant))?;
         if epoch != 0 && row.index_epoch != epoch {
             return Err(StoreError::Outdated);
@@ -176,12 +180,12 @@ impl Ledger {
             changes: Vec::new(),
             amendments: Vec::new(),
             counts: Vec::new(),
-            grown: TableGrowth::default(),
+            growth: TableGrowth::default(),
         })
     }
 
-    fn mark(&self) -> Mark {
-        Mark {
+    fn mark(&self) -> LedgerMark {
+        LedgerMark {
             seq: self.seq,
             changes: self.changes.len(),
             amendments: self.amendments.len(),
@@ -189,7 +193,7 @@ impl Ledger {
         }
     }
 
-    fn go_back(&mut self, mark: Mark) {
+    fn go_back(&mut self, mark: LedgerMark) {
         self.seq = mark.seq;
         self.changes.truncate(mark.changes);
         self.amendments.truncate(mark.amendments);
@@ -207,9 +211,8 @@ impl Ledger {
             return Ok(());
         }
         changes::insert(conn, self.tenant, &self.changes)?;
-        Sql::new("UPDATE tenants SET change_seq = $1 WHERE id = $2")
-            .int(self.seq)
-            .int(self.tenant.0)
+        SET_CHANGE_SEQ
+            .bind(&[self.seq.into(), self.tenant.into()])
             .execute(conn)?;
         Ok(())
     }
@@ -248,12 +251,12 @@ impl WriteJob {
 
 type Queue = Receiver<Waiting<WriteJob>>;
 
-/// What a writer hears of others, and tells them.
+/// The state that a writer shares with the rest of the store.
 pub(in crate::store) struct WriterShared {
-    /// The indexes that were agreed on.
+    /// The epoch that the rows of tenants must have.
     pub epoch: Arc<AtomicI64>,
-    pub writing: Arc<Writes>,
-    pub bell: Arc<ChangeNotifier>,
+    pub writing: Arc<WriteCounter>,
+    pub notifier: Arc<ChangeNotifier>,
 }
 
 /// Works until the queue is closed and empty.
@@ -261,46 +264,46 @@ pub(in crate::store) fn serve(
     mut session: Session,
     queue: &Queue,
     wait: Duration,
-    signs: &WriterShared,
+    shared: &WriterShared,
 ) {
     let mut backlog = VecDeque::new();
-    let mut growth = StatisticsRefresher::new();
-    let mut patience = QueueTimeout::new(wait);
-    while let Some((target, mut jobs)) = next_batch(queue, &mut backlog, &mut patience) {
-        signs.writing.turn();
+    let mut statistics = StatisticsRefresher::new();
+    let mut timeout = QueueTimeout::new(wait);
+    while let Some((target, mut jobs)) = next_batch(queue, &mut backlog, &mut timeout) {
+        shared.writing.advance();
         let run = catch_unwind(AssertUnwindSafe(|| {
-            run_batch(&mut session, target, &mut jobs, signs)
+            run_batch(&mut session, target, &mut jobs, shared)
         }));
-        signs.writing.turn();
-        let (grown, lost) = match run {
-            Ok(Ok(grown)) => (grown, None),
-            Ok(Err(lost)) => {
-                if lost.fault.is_connection_lost() {
+        shared.writing.advance();
+        let (growth, failed) = match run {
+            Ok(Ok(growth)) => (growth, None),
+            Ok(Err(failed)) => {
+                if failed.fault.is_connection_lost() {
                     session.discard();
                 } else {
                     session.rollback();
                 }
-                (None, Some(lost))
+                (None, Some(failed))
             }
             Err(panic) => {
                 session.discard();
                 (None, Some(BatchFailed::from(panicked(&*panic))))
             }
         };
-        if let Some(lost) = &lost {
-            tracing::warn!(jobs = jobs.len(), error = %telemetry::chain(&lost.fault), "nothing of a batch of writes is kept");
+        if let Some(failed) = &failed {
+            tracing::warn!(jobs = jobs.len(), error = %telemetry::chain(&failed.fault), "a batch of writes was undone");
         }
         for (index, mut job) in jobs.into_iter().enumerate() {
-            if let Some(lost) = &lost
-                && lost.by != Some(index)
+            if let Some(failed) = &failed
+                && failed.by != Some(index)
             {
-                job.as_answer().fail(lost.fault.clone());
+                job.as_answer().fail(failed.fault.clone());
             }
             job.answer();
         }
-        if let Some(grown) = grown
+        if let Some(growth) = growth
             && let Some(conn) = session.idle()
-            && let Err(error) = growth.add(grown, conn)
+            && let Err(error) = statistics.add(growth, conn)
         {
             tracing::warn!(error = %telemetry::chain(&error), "cannot analyse the tables");
         }
@@ -308,11 +311,11 @@ pub(in crate::store) fn serve(
     tidy(&mut session);
 }
 
-/// Waits for work, then takes what waits for the same target as the first job, in order of arrival.
+/// Waits for work, then takes the jobs for the target of the first job, in order of arrival.
 fn next_batch(
     queue: &Queue,
     backlog: &mut VecDeque<Waiting<WriteJob>>,
-    patience: &mut QueueTimeout,
+    timeout: &mut QueueTimeout,
 ) -> Option<(Option<TenantId>, Vec<WriteJob>)> {
     loop {
         if backlog.is_empty() {
@@ -330,7 +333,7 @@ fn next_batch(
                 backlog.push_back(waiting);
                 continue;
             }
-            let late = patience.is_over(&waiting);
+            let late = timeout.is_over(&waiting);
             let mut job = waiting.job;
             if job.as_answer().is_abandoned() {
                 continue;
@@ -348,10 +351,10 @@ fn next_batch(
     }
 }
 
-/// Nothing of a batch is kept.
+/// A batch of which everything is undone.
 struct BatchFailed {
     fault: StoreError,
-    /// The job that took the others along; it has an error of its own, which says more.
+    /// The job that caused it; it has an error of its own with more detail.
     by: Option<usize>,
 }
 
@@ -361,14 +364,14 @@ impl From<StoreError> for BatchFailed {
     }
 }
 
-/// Runs and commits the jobs. Returns what was added to a tenant.
+/// Runs and commits the jobs. Returns the rows added to a tenant.
 fn run_batch(
     session: &mut Session,
     target: Option<TenantId>,
     jobs: &mut [WriteJob],
-    signs: &WriterShared,
+    shared: &WriterShared,
 ) -> Result<Option<TableGrowth>, BatchFailed> {
-    let epoch = signs.epoch.load(Ordering::Acquire);
+    let epoch = shared.epoch.load(Ordering::Acquire);
     let open = |conn: &mut Conn| {
         let ledger = target.map(|tenant| Ledger::open(conn, tenant, epoch));
         ledger.transpose()
@@ -380,26 +383,13 @@ fn run_batch(
         if run_one(conn, ledger.as_mut(), job)? {
             continue;
         }
-        // The savepoint stays, for the next job.
-        if let Err(error) = conn.batch("ROLLBACK TO SAVEPOINT job") {
-            let fault = match (error, conn.backend()) {
-                (error, _) if error.is_connection_lost() => error,
-                // It ends the whole transaction by itself when the disk is full or broken.
-                (error, Backend::Sqlite) => StoreError::DiskFails(Arc::new(error)),
-                (error, Backend::Postgres) => StoreError::Unavailable(Arc::new(error)),
-            };
-            return Err(BatchFailed {
-                fault,
-                by: Some(index),
-            });
-        }
-        if ledger.is_none()
-            && let Err(fault) = takes_writes(conn)
-        {
-            return Err(BatchFailed {
-                fault,
-                by: Some(index),
-            });
+        let by_job = |fault| BatchFailed {
+            fault,
+            by: Some(index),
+        };
+        undo_job(conn).map_err(by_job)?;
+        if ledger.is_none() {
+            takes_writes(conn).map_err(by_job)?;
         }
         if let (Some(ledger), Some(mark)) = (&mut ledger, mark) {
             ledger.go_back(mark);
@@ -412,13 +402,26 @@ fn run_batch(
     if let Some(ledger) = &ledger
         && ledger.seq > ledger.flushed
     {
-        signs.bell.ring(ledger.tenant, ledger.seq);
+        shared.notifier.notify(ledger.tenant, ledger.seq);
     }
-    Ok(ledger.map(|ledger| ledger.grown))
+    Ok(ledger.map(|ledger| ledger.growth))
 }
 
-/// Asks PostgreSQL after a failure outside any tenant, as the lock of a tenant does by itself: what failed may
-/// have met a server that has become read-only.
+/// Undoes the current job. The savepoint is left for the next one.
+fn undo_job(conn: &mut Conn) -> Result<(), StoreError> {
+    let Err(error) = conn.batch("ROLLBACK TO SAVEPOINT job") else {
+        return Ok(());
+    };
+    Err(match (error, conn.backend()) {
+        (error, _) if error.is_connection_lost() => error,
+        // SQLite ends the whole transaction by itself if the disk is full or broken.
+        (error, Backend::Sqlite) => StoreError::DiskFails(Arc::new(error)),
+        (error, Backend::Postgres) => StoreError::Unavailable(Arc::new(error)),
+    })
+}
+
+/// Checks after a failure outside any tenant that PostgreSQL accepts writes, because the server may
+/// have become read-only. Within a tenant, its lock checks that.
 fn takes_writes(conn: &mut Conn) -> Result<(), StoreError> {
     match conn.backend() {
         Backend::Sqlite => Ok(()),
@@ -426,45 +429,48 @@ fn takes_writes(conn: &mut Conn) -> Result<(), StoreError> {
     }
 }
 
-/// Runs a job in the savepoint at hand and sets the next one. False: it failed and must be undone.
+/// Runs a job in the current savepoint and sets the next one. Returns false if the job failed and
+/// must be undone.
 fn run_one(
     conn: &mut Conn,
     ledger: Option<&mut Ledger>,
     job: &mut WriteJob,
 ) -> Result<bool, StoreError> {
-    let good = match (&mut *job, ledger) {
+    let is_ok = match (&mut *job, ledger) {
         (WriteJob::Tenant(_, job), Some(ledger)) => job.run(&mut Tx { conn, ledger }),
         (WriteJob::Admin(job), None) => job.run(conn),
         (WriteJob::Tenant(..), None) | (WriteJob::Admin(_), Some(_)) => {
             return Err(StoreError::internal("a job in a batch of another kind"));
         }
     };
-    if !good {
+    if !is_ok {
         return Ok(false);
     }
     match next_savepoint(conn) {
         Ok(()) => Ok(true),
         Err(fault) => {
-            // The job went on after a failed statement. PostgreSQL notices here.
+            // The job continued after a failed statement. PostgreSQL reports that here.
             job.as_answer().fail(fault);
             Ok(false)
         }
     }
 }
 
-/// On SQLite the statements are kept prepared; on PostgreSQL both are one round trip.
+/// On SQLite the statements stay prepared; on PostgreSQL both are one round trip.
 fn next_savepoint(conn: &mut Conn) -> Result<(), StoreError> {
+    static RELEASE: Statement = Statement::new("RELEASE SAVEPOINT job");
+    static SAVEPOINT: Statement = Statement::new("SAVEPOINT job");
     match conn.backend() {
         Backend::Sqlite => {
-            Sql::new("RELEASE SAVEPOINT job").execute(conn)?;
-            Sql::new("SAVEPOINT job").execute(conn)?;
+            RELEASE.bind(&[]).execute(conn)?;
+            SAVEPOINT.bind(&[]).execute(conn)?;
             Ok(())
         }
         Backend::Postgres => conn.batch("RELEASE SAVEPOINT job; SAVEPOINT job"),
     }
 }
 
-/// Leaves an SQLite file without its log and with fresh statistics. PostgreSQL does both by itself.
+/// Updates the statistics of an SQLite file and truncates its log. PostgreSQL does both by itself.
 fn tidy(session: &mut Session) {
     if let Some(conn @ Conn::Sqlite(_)) = session.idle()
         && let Err(error) = conn.batch("PRAGMA optimize; PRAGMA wal_checkpoint(TRUNCATE)")

@@ -1,8 +1,8 @@
-//! Lookups that wait share one statement. PostgreSQL only: there a statement is a round trip, and many lookups cost little
-//! more than one.
+//! Waiting lookups share one statement. PostgreSQL only: a statement is a round trip there, and
+//! many lookups cost little more than one.
 //!
-//! A statement answers only those who asked before it began. So nobody is told of anything as it was before a write that was
-//! answered earlier: a token that was revoked is turned away at once, by every node.
+//! A statement answers only callers that asked before it began. So no caller sees a state from
+//! before a write that was already answered: a revoked token is refused at once, by every node.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -16,10 +16,10 @@ use crate::store::tables::tokens::TokenWithPolicy;
 use crate::store::tables::{tenants, tokens};
 use crate::store::{Backend, Conn, Store, StoreError, TenantId};
 
-/// How many share a statement at most.
+/// The most lookups in one statement.
 const MOST: usize = 256;
 
-/// The reads of which equal ones share a statement.
+/// Reads of which equal ones share a statement.
 #[derive(Debug)]
 pub struct CoalescedReads {
     store: Arc<Store>,
@@ -28,23 +28,24 @@ pub struct CoalescedReads {
     lookups: Arc<SingleFlight<Lookups, LookupKey, LookupResult>>,
 }
 
-/// A policy, and the access epoch that it was read at.
+/// A policy, and the access epoch at which it was read.
 pub type AtEpoch = (Policy, i64);
 
 /// The lookups that one statement can answer together.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Lookups {
     tenant: TenantId,
-    what: LookupShape,
+    shape: LookupShape,
     is_by_id: bool,
 }
 
-/// Who waits for the next statement of each key. A key that is here has a statement on its way.
+/// The callers that wait for the next statement of each key. A key in the map has a statement in
+/// flight.
 #[derive(Debug)]
-struct SingleFlight<K, Q, A>(Mutex<HashMap<K, Vec<Waiting<Q, A>>>>);
+struct SingleFlight<K, Q, A>(Mutex<HashMap<K, Vec<Waiter<Q, A>>>>);
 
 #[derive(Debug)]
-struct Waiting<Q, A> {
+struct Waiter<Q, A> {
     question: Q,
     reply: oneshot::Sender<Result<A, StoreError>>,
 }
@@ -56,66 +57,68 @@ impl<K, Q, A> Default for SingleFlight<K, Q, A> {
 }
 
 impl<K: Eq + Hash + Clone, Q, A> SingleFlight<K, Q, A> {
-    /// Waits for the answer; `take_off` begins with the statements where nobody has.
-    async fn ask(&self, key: K, question: Q, take_off: impl FnOnce(K)) -> Result<A, StoreError> {
+    /// Waits for the answer. `start` begins to run statements for the key if none is in flight.
+    async fn ask(&self, key: K, question: Q, start: impl FnOnce(K)) -> Result<A, StoreError> {
         let (reply, answer) = oneshot::channel();
-        let waiting = Waiting { question, reply };
+        let waiter = Waiter { question, reply };
         let is_first = self.with(|all| match all.get_mut(&key) {
             Some(others) => {
-                others.push(waiting);
+                others.push(waiter);
                 false
             }
             None => {
-                all.insert(key.clone(), vec![waiting]);
+                all.insert(key.clone(), vec![waiter]);
                 true
             }
         });
         if is_first {
-            take_off(key);
+            start(key);
         }
         answer
             .await
-            .unwrap_or_else(|_| Err(StoreError::internal("a lookup was lost")))
+            .unwrap_or_else(|_| Err(StoreError::internal("a lookup ended without a result")))
     }
 
-    /// Those who asked until now. Where nobody has, the next who asks is the first again.
-    fn board(&self, key: &K) -> Option<Vec<Waiting<Q, A>>> {
+    /// Takes the callers that have asked until now. If there are none, the key is no longer in
+    /// flight, and the next caller starts it again.
+    fn take_waiters(&self, key: &K) -> Option<Vec<Waiter<Q, A>>> {
         self.with(|all| {
-            let waiting = all.get_mut(key)?;
-            if waiting.is_empty() {
+            let waiters = all.get_mut(key)?;
+            if waiters.is_empty() {
                 all.remove(key);
                 return None;
             }
-            let aboard = waiting.len().min(MOST);
-            Some(waiting.drain(..aboard).collect())
+            let count = waiters.len().min(MOST);
+            Some(waiters.drain(..count).collect())
         })
     }
 
-    /// Lets go of those who wait where the task that flies for them ends early, by a panic or with its thread, perhaps before
-    /// it began: they are told of a fault, and the next who asks is the first again.
-    fn landing(self: &Arc<Self>, key: &K) -> InFlightGuard<K, Q, A> {
+    /// Guards the key for the task that runs its statements. If the task ends early, by a panic or
+    /// with its runtime, perhaps before it began, the waiting callers get an error, and the next
+    /// caller starts again.
+    fn guard(self: &Arc<Self>, key: &K) -> InFlightGuard<K, Q, A> {
         InFlightGuard {
-            board: Arc::clone(self),
+            flights: Arc::clone(self),
             key: key.clone(),
-            is_early: true,
+            is_finished: false,
         }
     }
 
-    fn with<T>(&self, work: impl FnOnce(&mut HashMap<K, Vec<Waiting<Q, A>>>) -> T) -> T {
+    fn with<T>(&self, work: impl FnOnce(&mut HashMap<K, Vec<Waiter<Q, A>>>) -> T) -> T {
         work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 struct InFlightGuard<K: Eq + Hash + Clone, Q, A> {
-    board: Arc<SingleFlight<K, Q, A>>,
+    flights: Arc<SingleFlight<K, Q, A>>,
     key: K,
-    is_early: bool,
+    is_finished: bool,
 }
 
 impl<K: Eq + Hash + Clone, Q, A> Drop for InFlightGuard<K, Q, A> {
     fn drop(&mut self) {
-        if self.is_early {
-            self.board.with(|all| all.remove(&self.key));
+        if !self.is_finished {
+            self.flights.with(|all| all.remove(&self.key));
         }
     }
 }
@@ -134,46 +137,46 @@ impl CoalescedReads {
         &self.store
     }
 
-    /// The token with this hash, as it is after every write that was answered before.
+    /// Returns the token with this hash, as of every write that was answered before.
     pub async fn token(&self, hash: &str) -> Result<Option<Arc<TokenWithPolicy>>, StoreError> {
         let find = |conn: &mut Conn, hash: &String| Ok(tokens::by_hash(conn, hash)?.map(Arc::new));
         self.same(&self.tokens, hash.to_owned(), find).await
     }
 
-    /// The settings of a tenant's clients and its access epoch, likewise.
+    /// Returns the settings of a tenant's clients and its access epoch, likewise.
     pub async fn policy(&self, tenant: TenantId) -> Result<Option<AtEpoch>, StoreError> {
         let find = |conn: &mut Conn, tenant: &TenantId| tenants::policy(conn, *tenant);
         self.same(&self.policies, tenant, find).await
     }
 
-    /// The resource, likewise.
+    /// Looks a resource up, likewise.
     pub async fn resource(
         &self,
         tenant: TenantId,
-        what: LookupShape,
-        by: LookupKey,
+        shape: LookupShape,
+        key: LookupKey,
     ) -> Result<LookupResult, StoreError> {
         if self.store.backend() == Backend::Sqlite {
-            let find = move |conn: &mut Conn| lookup::one(conn, tenant, &what, &by);
+            let find = move |conn: &mut Conn| lookup::find(conn, tenant, &shape, &key);
             return self.store.look_up(find).await;
         }
-        let key = Lookups {
+        let lookups = Lookups {
             tenant,
-            what,
-            is_by_id: matches!(by, LookupKey::Id(_)),
+            shape,
+            is_by_id: matches!(key, LookupKey::Id(_)),
         };
-        let (store, board) = (Arc::clone(&self.store), &self.lookups);
-        let take_off = |key| {
-            let landing = board.landing(&key);
-            tokio::spawn(fly_lookups(store, key, landing));
+        let store = Arc::clone(&self.store);
+        let start = |lookups| {
+            let guard = self.lookups.guard(&lookups);
+            tokio::spawn(answer_lookups(store, lookups, guard));
         };
-        board.ask(key, by, take_off).await
+        self.lookups.ask(lookups, key, start).await
     }
 
     /// Finds what the key names; callers that wait for the same key share a statement.
     async fn same<K, A>(
         &self,
-        board: &Arc<SingleFlight<K, (), A>>,
+        flights: &Arc<SingleFlight<K, (), A>>,
         key: K,
         find: fn(&mut Conn, &K) -> Result<A, StoreError>,
     ) -> Result<A, StoreError>
@@ -184,56 +187,58 @@ impl CoalescedReads {
         if self.store.backend() == Backend::Sqlite {
             return self.store.look_up(move |conn| find(conn, &key)).await;
         }
-        // A task of its own: the caller that asked first may go while the others still wait.
+        // A task of its own: the first caller may be cancelled while others still wait.
         let store = Arc::clone(&self.store);
-        let take_off = |key: K| {
-            let landing = board.landing(&key);
-            tokio::spawn(fly_alike(store, key, landing, find));
+        let start = |key: K| {
+            let guard = flights.guard(&key);
+            tokio::spawn(answer_same(store, key, guard, find));
         };
-        board.ask(key, (), take_off).await
+        flights.ask(key, (), start).await
     }
 }
 
-/// For those who all ask the same.
-async fn fly_alike<K, A>(
+/// Answers all callers of the key with the result of one statement, until none waits.
+async fn answer_same<K, A>(
     store: Arc<Store>,
     key: K,
-    mut landing: InFlightGuard<K, (), A>,
+    mut guard: InFlightGuard<K, (), A>,
     find: fn(&mut Conn, &K) -> Result<A, StoreError>,
 ) where
     K: Eq + Hash + Clone + Send + 'static,
     A: Clone + Send + 'static,
 {
-    while let Some(waiting) = landing.board.board(&key) {
+    while let Some(waiters) = guard.flights.take_waiters(&key) {
         let wanted = key.clone();
         let found = store.look_up(move |conn| find(conn, &wanted)).await;
-        for one in waiting {
-            // Whoever asked may have gone.
-            let _ = one.reply.send(found.clone());
+        for waiter in waiters {
+            // The caller may have been cancelled.
+            let _ = waiter.reply.send(found.clone());
         }
     }
-    // The board took the key off itself; it may be another's by now.
-    landing.is_early = false;
+    // The key was removed with the last waiters; another task may have it by now.
+    guard.is_finished = true;
 }
 
-async fn fly_lookups(
+/// Answers the waiting lookups, many with one statement, until none waits.
+async fn answer_lookups(
     store: Arc<Store>,
     key: Lookups,
-    mut landing: InFlightGuard<Lookups, LookupKey, LookupResult>,
+    mut guard: InFlightGuard<Lookups, LookupKey, LookupResult>,
 ) {
-    while let Some(waiting) = landing.board.board(&key) {
-        let (questions, replies): (Vec<LookupKey>, Vec<_>) = waiting
+    while let Some(waiters) = guard.flights.take_waiters(&key) {
+        let (questions, replies): (Vec<LookupKey>, Vec<_>) = waiters
             .into_iter()
-            .map(|one| (one.question, one.reply))
+            .map(|waiter| (waiter.question, waiter.reply))
             .unzip();
-        let (tenant, what) = (key.tenant, key.what.clone());
+        let tenant = key.tenant;
+        let shape = key.shape.clone();
         let found = store
-            .look_up(move |conn| lookup::all(conn, tenant, &what, &questions))
+            .look_up(move |conn| lookup::find_many(conn, tenant, &shape, &questions))
             .await;
         match found {
-            Ok(sights) => {
-                for (reply, sight) in replies.into_iter().zip(sights) {
-                    let _ = reply.send(Ok(sight));
+            Ok(results) => {
+                for (reply, result) in replies.into_iter().zip(results) {
+                    let _ = reply.send(Ok(result));
                 }
             }
             Err(fault) => {
@@ -243,7 +248,7 @@ async fn fly_lookups(
             }
         }
     }
-    landing.is_early = false;
+    guard.is_finished = true;
 }
 
 #[cfg(test)]
@@ -251,20 +256,20 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_task_that_never_begins_lets_go_of_who_waits() {
-        let board: Arc<SingleFlight<&str, (), ()>> = Arc::default();
-        let lost = board.ask("k", (), |key| drop(board.landing(&key))).await;
+    async fn a_task_that_never_begins_fails_its_waiters() {
+        let flights: Arc<SingleFlight<&str, (), ()>> = Arc::default();
+        let lost = flights.ask("k", (), |key| drop(flights.guard(&key))).await;
         assert!(lost.is_err());
-        let mut landing = None;
-        let asked = board.ask("k", (), |key| landing = Some(board.landing(&key)));
+        let mut guard = None;
+        let asked = flights.ask("k", (), |key| guard = Some(flights.guard(&key)));
         let answer = async {
-            // Whoever was let go left no key, so that this one is the first again.
-            for one in board.board(&"k").unwrap() {
-                one.reply.send(Ok(())).unwrap();
+            // The failed flight left no key, so that this caller is the first again.
+            for waiter in flights.take_waiters(&"k").unwrap() {
+                waiter.reply.send(Ok(())).unwrap();
             }
         };
         let (asked, ()) = tokio::join!(asked, answer);
         assert!(asked.is_ok());
-        assert!(landing.is_some());
+        assert!(guard.is_some());
     }
 }

@@ -1,35 +1,37 @@
-//! One resource as it is shown, by one statement: the row, and the groups around it.
+//! A single resource by id or `userName`, with the groups around it, in one statement.
 //!
-//! It is what most requests ask for. The groups are told as JSON, and only where the resource is in any. With it comes the
-//! tenant's access epoch, so that who asks need not be looked up by a statement of its own.
+//! This is what most requests ask for. The groups come as JSON, and only where the resource is in
+//! any. The tenant's access epoch comes with them, so that the caller of a request need not be
+//! looked up by a statement of its own.
 
 use std::collections::HashMap;
 
-use diesel::Queryable;
+use diesel::query_builder::QueryId;
 use diesel::sql_types::{BigInt, Nullable, Text};
+use diesel::{QueryResult, Queryable};
 use serde::Deserialize;
 
-use crate::store::engine::sql::{Bind, Fixed, Prepared};
+use crate::store::engine::statement::{Bind, Fetch, Statement, TextList};
 use crate::store::tables::members::GroupRow;
 use crate::store::tables::resources::Stored;
-use crate::store::{Backend, Conn, ResourceId, StoreError, TenantId};
+use crate::store::{Conn, ResourceId, StoreError, TenantId};
 
-/// A resource and the groups that it is in, as [`crate::store::tables::members::groups_of`] tells them.
+/// A resource and the groups that it is in, as [`crate::store::tables::members::groups_of`] returns
+/// them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResourceView {
     pub row: Stored,
     pub groups: Vec<GroupRow>,
 }
 
-/// What a lookup saw.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LookupResult {
-    /// 0 where there is no such tenant.
+    /// The tenant's access epoch; 0 where there is no such tenant.
     pub epoch: i64,
-    pub shown: Option<ResourceView>,
+    pub resource: Option<ResourceView>,
 }
 
-/// What a resource is looked up by; no two of a type have the same.
+/// What a resource is looked up by. It is unique among the resources of a type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LookupKey {
     Id(ResourceId),
@@ -37,66 +39,76 @@ pub enum LookupKey {
     UserName(String),
 }
 
-/// What of a resource is asked for.
+/// What a lookup returns.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct LookupShape {
     pub resource_type: String,
-    /// Whether its groups are.
+    /// Whether the groups of the resource are returned.
     pub groups: bool,
 }
 
-/// The resource, within a unit of work.
-pub fn one(
+/// Looks a resource up.
+pub fn find(
     conn: &mut Conn,
     tenant: TenantId,
-    what: &LookupShape,
-    by: &LookupKey,
+    shape: &LookupShape,
+    key: &LookupKey,
 ) -> Result<LookupResult, StoreError> {
-    match (by, what.groups) {
-        (LookupKey::Id(id), true) => single::<GroupsById>(conn, tenant, what, id.as_str()),
-        (LookupKey::Id(id), false) => single::<ById>(conn, tenant, what, id.as_str()),
-        (LookupKey::UserName(name), true) => single::<GroupsByUserName>(conn, tenant, what, name),
-        (LookupKey::UserName(name), false) => single::<ByUserName>(conn, tenant, what, name),
-    }
+    let keys = TextList::Single(key.as_str());
+    let binds = [tenant.into(), (&shape.resource_type).into(), (&keys).into()];
+    let found = match statement_index(key, shape.groups) {
+        0 => fetch::<0>(conn, &binds)?,
+        1 => fetch::<1>(conn, &binds)?,
+        2 => fetch::<2>(conn, &binds)?,
+        _ => fetch::<3>(conn, &binds)?,
+    };
+    let epoch = found.as_ref().map_or(0, |found| found.epoch);
+    let resource = match found {
+        Some(found) => found.into_view(&shape.resource_type)?,
+        None => None,
+    };
+    Ok(LookupResult { epoch, resource })
 }
 
-/// Several, all by ids or all by user names, in their order. PostgreSQL only.
-pub(in crate::store) fn all(
+/// Looks several resources up, all by ids or all by user names; returns them in the order of
+/// `keys`.
+pub(in crate::store) fn find_many(
     conn: &mut Conn,
     tenant: TenantId,
-    what: &LookupShape,
-    by: &[LookupKey],
+    shape: &LookupShape,
+    keys: &[LookupKey],
 ) -> Result<Vec<LookupResult>, StoreError> {
-    if let [only] = by {
-        return Ok(vec![one(conn, tenant, what, only)?]);
-    }
-    let is_by_id = matches!(by.first(), Some(LookupKey::Id(_)));
-    let found = match (is_by_id, what.groups) {
-        (true, true) => several::<GroupsByIds>(conn, tenant, what, by)?,
-        (true, false) => several::<ByIds>(conn, tenant, what, by)?,
-        (false, true) => several::<GroupsByUserNames>(conn, tenant, what, by)?,
-        (false, false) => several::<ByUserNames>(conn, tenant, what, by)?,
+    let [first, _, ..] = keys else {
+        let only = keys.iter();
+        return only.map(|key| find(conn, tenant, shape, key)).collect();
+    };
+    let texts: Vec<&str> = keys.iter().map(LookupKey::as_str).collect();
+    let list = TextList::new(&texts)?;
+    let binds = [tenant.into(), (&shape.resource_type).into(), (&list).into()];
+    let found: Vec<LookupRow> = match STATEMENTS.get(statement_index(first, shape.groups)) {
+        Some(statement) => statement.bind(&binds).fetch_all(conn)?,
+        None => Vec::new(),
     };
     let epoch = found.first().map_or(0, |found| found.epoch);
-    let mut rows = HashMap::with_capacity(found.len());
+    let mut views = HashMap::with_capacity(found.len());
     for mut found in found {
         let Some(key) = found.key.take() else {
             continue;
         };
-        if let Some(shown) = shown(found, &what.resource_type)? {
-            rows.insert(key, shown);
+        if let Some(view) = found.into_view(&shape.resource_type)? {
+            views.insert(key, view);
         }
     }
-    let sight = |by: &LookupKey| LookupResult {
+    let result = |key: &LookupKey| LookupResult {
         epoch,
-        // Two may have asked for the same.
-        shown: rows.get(by.key()).cloned(),
+        // Two callers may have asked for the same.
+        resource: views.get(key.as_str()).cloned(),
     };
-    Ok(by.iter().map(sight).collect())
+    Ok(keys.iter().map(result).collect())
 }
 
 impl LookupKey {
-    fn key(&self) -> &str {
+    fn as_str(&self) -> &str {
         match self {
             Self::Id(id) => id.as_str(),
             Self::UserName(name) => name,
@@ -104,7 +116,7 @@ impl LookupKey {
     }
 }
 
-/// The columns of a resource are NULL where there is none.
+/// A row of each of [`STATEMENTS`]. The columns of a resource are NULL where there is none.
 #[derive(Queryable)]
 struct LookupRow {
     epoch: i64,
@@ -131,217 +143,135 @@ type Columns = (
 );
 
 #[derive(Deserialize)]
-struct Group {
+struct GroupJson {
     id: String,
     label: Option<String>,
     direct: i64,
 }
 
-fn single<S: Fixed<Row = Columns>>(
+impl LookupRow {
+    fn into_view(self, resource_type: &str) -> Result<Option<ResourceView>, StoreError> {
+        let (Some(id), Some(doc)) = (self.id, self.doc) else {
+            return Ok(None);
+        };
+        let row = Stored {
+            id: ResourceId(id),
+            resource_type: resource_type.to_owned(),
+            version: self.version.unwrap_or_default(),
+            created: self.created.unwrap_or_default(),
+            modified: self.modified.unwrap_or_default(),
+            doc,
+        };
+        let groups: Vec<GroupJson> = match &self.groups {
+            None => Vec::new(),
+            Some(text) => serde_json::from_str(text)?,
+        };
+        let group = |group: GroupJson| GroupRow {
+            member: row.id.clone(),
+            group: ResourceId(group.id),
+            display: group.label,
+            direct: group.direct == 1,
+        };
+        let mut groups: Vec<GroupRow> = groups.into_iter().map(group).collect();
+        groups.sort_unstable_by(|one, other| one.group.cmp(&other.group));
+        Ok(Some(ResourceView { row, groups }))
+    }
+}
+
+/// The statements over tenant, type and keys, in the order of [`statement_index`].
+static STATEMENTS: [Statement<Columns>; 4] = [
+    statement("r.id", "NULL", "NULL"),
+    statement("r.user_name", "NULL", "NULL"),
+    statement("r.id", GROUPS_ON_SQLITE, GROUPS_ON_POSTGRES),
+    statement("r.user_name", GROUPS_ON_SQLITE, GROUPS_ON_POSTGRES),
+];
+
+fn statement_index(key: &LookupKey, groups: bool) -> usize {
+    match (key, groups) {
+        (LookupKey::Id(_), false) => 0,
+        (LookupKey::UserName(_), false) => 1,
+        (LookupKey::Id(_), true) => 2,
+        (LookupKey::UserName(_), true) => 3,
+    }
+}
+
+/// `key` is the column that is looked up; the others are the expressions for the groups.
+const fn statement(
+    key: &'static str,
+    sqlite: &'static str,
+    postgres: &'static str,
+) -> Statement<Columns> {
+    Statement::per_backend(&parts(key, sqlite), &parts(key, postgres))
+}
+
+const fn parts(key: &'static str, groups: &'static str) -> [&'static str; 7] {
+    [
+        "SELECT e.epoch, ",
+        key,
+        " AS key, r.id, r.version, r.created, r.modified, r.doc, ",
+        groups,
+        " AS groups FROM (SELECT * FROM access_epochs WHERE tenant_id = $1) AS e \
+         LEFT JOIN resources AS r ON r.tenant_id = e.tenant_id AND r.resource_type = $2 AND ",
+        key,
+        " = ANY ($3)",
+    ]
+}
+
+// From each group to the groups around it, never from all members to the groups. UNION, not UNION
+// ALL, ends cycles. The databases name the JSON functions and the dependent join differently.
+const GROUPS_ON_SQLITE: &str = "CASE WHEN EXISTS ( \
+       SELECT 1 FROM members AS m WHERE m.tenant_id = r.tenant_id AND m.member_id = r.id \
+     ) THEN ( \
+       WITH RECURSIVE up (group_id, direct) AS ( \
+         SELECT m.group_id, 1 FROM members AS m \
+         WHERE m.tenant_id = r.tenant_id AND m.member_id = r.id \
+         UNION \
+         SELECT m.group_id, 0 FROM up CROSS JOIN members AS m \
+         WHERE m.tenant_id = r.tenant_id AND m.member_id = up.group_id \
+       ) SELECT json_group_array(json_object('id', g.id, 'label', g.label, 'direct', g.direct)) \
+       FROM ( \
+         SELECT up.group_id AS id, max(up.direct) AS direct, ( \
+           SELECT l.label FROM resources AS l \
+           WHERE l.tenant_id = r.tenant_id AND l.id = up.group_id \
+         ) AS label FROM up WHERE up.group_id <> r.id GROUP BY up.group_id \
+       ) AS g) END";
+const GROUPS_ON_POSTGRES: &str = "CASE WHEN EXISTS ( \
+       SELECT 1 FROM members AS m WHERE m.tenant_id = r.tenant_id AND m.member_id = r.id \
+     ) THEN ( \
+       WITH RECURSIVE up (group_id, direct) AS ( \
+         SELECT m.group_id, 1 FROM members AS m \
+         WHERE m.tenant_id = r.tenant_id AND m.member_id = r.id \
+         UNION \
+         SELECT m.group_id, 0 FROM up CROSS JOIN LATERAL ( \
+           SELECT a.group_id FROM members AS a \
+           WHERE a.tenant_id = r.tenant_id AND a.member_id = up.group_id OFFSET 0 \
+         ) AS m \
+       ) SELECT json_agg(json_build_object( \
+           'id', g.id, 'label', g.label, 'direct', g.direct \
+         ))::TEXT FROM ( \
+         SELECT up.group_id AS id, max(up.direct) AS direct, ( \
+           SELECT l.label FROM resources AS l \
+           WHERE l.tenant_id = r.tenant_id AND l.id = up.group_id \
+         ) AS label FROM up WHERE up.group_id <> r.id GROUP BY up.group_id \
+       ) AS g) END";
+
+/// The statement of this index for a single key, as a type. diesel finds the prepared form by it;
+/// to build and hash the text would take a microsecond of each lookup.
+struct Single<const INDEX: usize>;
+
+impl<const INDEX: usize> QueryId for Single<INDEX> {
+    type QueryId = Self;
+    const HAS_STATIC_QUERY_ID: bool = true;
+}
+
+/// Runs the statement of this index, for a single key.
+fn fetch<const INDEX: usize>(
     conn: &mut Conn,
-    tenant: TenantId,
-    what: &LookupShape,
-    key: &str,
-) -> Result<LookupResult, StoreError> {
-    let found: Option<LookupRow> = statement::<S>(tenant, what, key).one(conn)?;
-    let epoch = found.as_ref().map_or(0, |found| found.epoch);
-    let shown = match found {
-        Some(found) => shown(found, &what.resource_type)?,
-        None => None,
-    };
-    Ok(LookupResult { epoch, shown })
-}
-
-fn several<S: Fixed<Row = Columns>>(
-    conn: &mut Conn,
-    tenant: TenantId,
-    what: &LookupShape,
-    by: &[LookupKey],
-) -> Result<Vec<LookupRow>, StoreError> {
-    let keys: Vec<&str> = by.iter().map(LookupKey::key).collect();
-    let list = serde_json::to_string(&keys)?;
-    Ok(statement::<S>(tenant, what, &list).all(conn)?)
-}
-
-fn statement<'a, S: Fixed>(
-    tenant: TenantId,
-    what: &'a LookupShape,
-    key: &'a str,
-) -> Prepared<'a, S, 3> {
-    let binds = [
-        Bind::Int(tenant.0),
-        Bind::Text(&what.resource_type),
-        Bind::Text(key),
-    ];
-    Prepared::new(binds)
-}
-
-fn shown(found: LookupRow, resource_type: &str) -> Result<Option<ResourceView>, StoreError> {
-    let (Some(id), Some(doc)) = (found.id, found.doc) else {
-        return Ok(None);
-    };
-    let row = Stored {
-        id: ResourceId(id),
-        resource_type: resource_type.to_owned(),
-        version: found.version.unwrap_or_default(),
-        created: found.created.unwrap_or_default(),
-        modified: found.modified.unwrap_or_default(),
-        doc,
-    };
-    let groups: Vec<Group> = match &found.groups {
-        None => Vec::new(),
-        Some(text) => serde_json::from_str(text)?,
-    };
-    let group = |group: Group| GroupRow {
-        member: row.id.clone(),
-        group: ResourceId(group.id),
-        display: group.label,
-        direct: group.direct == 1,
-    };
-    let mut groups: Vec<GroupRow> = groups.into_iter().map(group).collect();
-    groups.sort_unstable_by(|one, other| one.group.cmp(&other.group));
-    Ok(Some(ResourceView { row, groups }))
-}
-
-struct ById;
-struct ByUserName;
-struct GroupsById;
-struct GroupsByUserName;
-struct ByIds;
-struct ByUserNames;
-struct GroupsByIds;
-struct GroupsByUserNames;
-
-/// The statement over tenant, type and key. Of several keys, it is a JSON array of them; a sub-select of its own, so that
-/// PostgreSQL looks each up in the index.
-macro_rules! statement {
-    ($groups:literal, $key:literal) => {
-        statement!($groups, $key, "= ", "")
-    };
-    ($groups:literal, $key:literal, several) => {
-        statement!(
-            $groups,
-            $key,
-            "= ANY (ARRAY(SELECT k.value FROM jsonb_array_elements_text(",
-            "::JSONB) AS k(value)))"
-        )
-    };
-    ($groups:literal, $key:literal, $before:literal, $behind:literal) => {
-        &[
-            concat!(
-                "SELECT e.epoch, ",
-                $key,
-                " AS key, r.id, r.version, r.created, r.modified, r.doc, ",
-                $groups,
-                " AS groups FROM (SELECT * FROM access_epochs WHERE tenant_id = "
-            ),
-            ") AS e LEFT JOIN resources AS r ON r.tenant_id = e.tenant_id AND r.resource_type = ",
-            concat!(" AND ", $key, " ", $before),
-            $behind,
-        ]
-    };
-}
-
-// From each group to the groups around it, never from all members to the groups. UNION, not UNION ALL, ends cycles. The
-// two databases name the JSON functions and the dependent join differently.
-macro_rules! with_groups {
-    ($key:literal, $backend:expr $(, $several:ident)?) => {
-        match $backend {
-            Backend::Sqlite => statement!(
-                "CASE WHEN EXISTS (SELECT 1 FROM members AS m WHERE m.tenant_id = r.tenant_id AND m.member_id = r.id) THEN ( \
-                   WITH RECURSIVE up (group_id, direct) AS ( \
-                     SELECT m.group_id, 1 FROM members AS m WHERE m.tenant_id = r.tenant_id AND m.member_id = r.id \
-                     UNION \
-                     SELECT m.group_id, 0 FROM up CROSS JOIN members AS m \
-                     WHERE m.tenant_id = r.tenant_id AND m.member_id = up.group_id \
-                   ) SELECT json_group_array(json_object('id', g.id, 'label', g.label, 'direct', g.direct)) FROM ( \
-                     SELECT up.group_id AS id, max(up.direct) AS direct, ( \
-                       SELECT l.label FROM resources AS l WHERE l.tenant_id = r.tenant_id AND l.id = up.group_id \
-                     ) AS label FROM up WHERE up.group_id <> r.id GROUP BY up.group_id \
-                   ) AS g) END",
-                $key $(, $several)?
-            ),
-            Backend::Postgres => statement!(
-                "CASE WHEN EXISTS (SELECT 1 FROM members AS m WHERE m.tenant_id = r.tenant_id AND m.member_id = r.id) THEN ( \
-                   WITH RECURSIVE up (group_id, direct) AS ( \
-                     SELECT m.group_id, 1 FROM members AS m WHERE m.tenant_id = r.tenant_id AND m.member_id = r.id \
-                     UNION \
-                     SELECT m.group_id, 0 FROM up CROSS JOIN LATERAL ( \
-                       SELECT a.group_id FROM members AS a WHERE a.tenant_id = r.tenant_id AND a.member_id = up.group_id OFFSET 0 \
-                     ) AS m \
-                   ) SELECT json_agg(json_build_object('id', g.id, 'label', g.label, 'direct', g.direct))::TEXT FROM ( \
-                     SELECT up.group_id AS id, max(up.direct) AS direct, ( \
-                       SELECT l.label FROM resources AS l WHERE l.tenant_id = r.tenant_id AND l.id = up.group_id \
-                     ) AS label FROM up WHERE up.group_id <> r.id GROUP BY up.group_id \
-                   ) AS g) END",
-                $key $(, $several)?
-            ),
-        }
-    };
-}
-
-impl Fixed for ByIds {
-    type Row = Columns;
-
-    fn text(_: Backend) -> &'static [&'static str] {
-        statement!("NULL", "r.id", several)
-    }
-}
-
-impl Fixed for ByUserNames {
-    type Row = Columns;
-
-    fn text(_: Backend) -> &'static [&'static str] {
-        statement!("NULL", "r.user_name", several)
-    }
-}
-
-impl Fixed for GroupsByIds {
-    type Row = Columns;
-
-    fn text(backend: Backend) -> &'static [&'static str] {
-        with_groups!("r.id", backend, several)
-    }
-}
-
-impl Fixed for GroupsByUserNames {
-    type Row = Columns;
-
-    fn text(backend: Backend) -> &'static [&'static str] {
-        with_groups!("r.user_name", backend, several)
-    }
-}
-
-impl Fixed for ById {
-    type Row = Columns;
-
-    fn text(_: Backend) -> &'static [&'static str] {
-        statement!("NULL", "r.id")
-    }
-}
-
-impl Fixed for ByUserName {
-    type Row = Columns;
-
-    fn text(_: Backend) -> &'static [&'static str] {
-        statement!("NULL", "r.user_name")
-    }
-}
-
-impl Fixed for GroupsById {
-    type Row = Columns;
-
-    fn text(backend: Backend) -> &'static [&'static str] {
-        with_groups!("r.id", backend)
-    }
-}
-
-impl Fixed for GroupsByUserName {
-    type Row = Columns;
-
-    fn text(backend: Backend) -> &'static [&'static str] {
-        with_groups!("r.user_name", backend)
-    }
+    binds: &[Bind<'_>],
+) -> QueryResult<Option<LookupRow>> {
+    let statement = const { &STATEMENTS[INDEX] };
+    let query = statement.bind(binds).keyed::<Single<INDEX>>();
+    query.fetch_optional(conn)
 }
 
 #[cfg(test)]
@@ -401,24 +331,24 @@ mod tests {
                     groups: false,
                     ..with.clone()
                 };
-                let shown = reads
+                let found = reads
                     .resource(TENANT, with.clone(), LookupKey::Id(id(of)))
                     .await;
-                let shown = shown.unwrap().shown.unwrap();
-                assert_eq!((&shown.row.id, &shown.groups), (&id(of), &expected), "{of}");
+                let found = found.unwrap().resource.unwrap();
+                assert_eq!((&found.row.id, &found.groups), (&id(of), &expected), "{of}");
                 let plain = reads
                     .resource(TENANT, without.clone(), LookupKey::Id(id(of)))
                     .await;
-                let plain = plain.unwrap().shown.unwrap();
-                assert_eq!((&plain.row, plain.groups.len()), (&shown.row, 0));
+                let plain = plain.unwrap().resource.unwrap();
+                assert_eq!((&plain.row, plain.groups.len()), (&found.row, 0));
                 let name = LookupKey::UserName(of.to_owned());
                 for what in [with, without] {
                     let named = reads
                         .resource(TENANT, what, name.clone())
                         .await
                         .unwrap()
-                        .shown;
-                    let expected = (kind == "User").then_some(&shown.row);
+                        .resource;
+                    let expected = (kind == "User").then_some(&found.row);
                     assert_eq!(named.as_ref().map(|one| &one.row), expected);
                 }
             }
@@ -430,16 +360,16 @@ mod tests {
                 .resource(TENANT, other, LookupKey::Id(id("a")))
                 .await
                 .unwrap();
-            let nobody = LookupResult {
+            let nothing = LookupResult {
                 epoch: 1,
-                shown: None,
+                resource: None,
             };
-            assert_eq!(other_type, nobody);
+            assert_eq!(other_type, nothing);
         });
     }
 
     #[test]
-    fn who_asks_together_is_told_the_same() {
+    fn callers_that_ask_together_get_the_same() {
         with_store(|store| async move {
             let reads = Arc::new(CoalescedReads::new(Arc::clone(&store)));
             store.put(vec![user("a"), user("b"), group("x")]).await;
@@ -459,19 +389,20 @@ mod tests {
                     let together: Vec<_> = all
                         .iter()
                         .map(|by| {
-                            let (reads, what, by) = (Arc::clone(&reads), what.clone(), by.clone());
+                            let reads = Arc::clone(&reads);
+                            let (what, by) = (what.clone(), by.clone());
                             tokio::spawn(async move { reads.resource(TENANT, what, by).await })
                         })
                         .collect();
-                    for (by, told) in all.into_iter().zip(together) {
-                        let told = told.await.unwrap().unwrap();
+                    for (by, result) in all.into_iter().zip(together) {
+                        let result = result.await.unwrap().unwrap();
                         let what = what.clone();
                         let alone = store
-                            .read(move |conn| one(conn, TENANT, &what, &by))
+                            .read(move |conn| find(conn, TENANT, &what, &by))
                             .await
                             .unwrap();
-                        assert_eq!(told, alone);
-                        assert_eq!(told.epoch, 1);
+                        assert_eq!(result, alone);
+                        assert_eq!(result.epoch, 1);
                     }
                 }
             }

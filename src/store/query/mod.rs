@@ -1,4 +1,4 @@
-//! Reads that span tables: lookups, pages and filters as SQL.
+//! Reads over several tables: lookups, pages, and filters as SQL.
 
 pub mod coalesce;
 pub mod directory;

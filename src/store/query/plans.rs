@@ -1,5 +1,5 @@
-//! Holds every statement of the store to its index: each is recorded as it runs and explained by SQLite, and
-//! PostgreSQL counts the rows that it reads.
+//! Checks that every statement of the store uses an index: each is recorded as it runs and
+//! explained by SQLite, and PostgreSQL counts the rows that it reads.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -19,7 +19,7 @@ use crate::store::tables::{
 use crate::store::testing::{TENANT, group, id, ids, user, with_store};
 use crate::store::{Backend, Conn, StoreError, Tx};
 
-/// These are small, or all of one is wanted.
+/// Tables that are small, or of which all rows are needed.
 const MAY_BE_SCANNED: [&str; 6] = [
     "SCAN tenants",
     "SCAN json_each",
@@ -79,7 +79,7 @@ fn read_directory(conn: &mut Conn) -> Result<(), StoreError> {
         LookupColumn::ExternalId,
         LookupColumn::DisplayName,
     ] {
-        directory::by_column(conn, TENANT, "User", column, "a", 10)?;
+        directory::by_column(conn, TENANT, "User", column.with("a"), 10)?;
         directory::users_by_column_prefix(conn, TENANT, column, "a", 10)?;
     }
     directory::users_by_attribute(conn, TENANT, "emails.value", "a", 10)?;
@@ -134,7 +134,7 @@ fn no_statement_reads_a_whole_table() {
                 resources::touch(tx, &id("a"), 3)?;
                 resources::touch_many(tx, &ids(&["a", "b"]), 3)?;
                 resources::delete(tx, "User", &id("a"))?;
-                changes::prune(tx, 1, 10)?;
+                changes::prune(tx.conn(), TENANT, 1, 10)?;
                 tx.append(Change {
                     resource_id: id("a"),
                     resource_type: "User".into(),
@@ -177,7 +177,7 @@ fn explain(conn: &mut Conn, texts: &BTreeSet<String>) -> Result<(), StoreError> 
     Ok(())
 }
 
-/// What a request does with one member of a group.
+/// The statements of a request with one member of a group.
 fn with_one_member(tx: &mut Tx<'_>, group: &str, member: &str) -> Result<(), StoreError> {
     let wanted = [Member {
         value: member.into(),
@@ -197,7 +197,7 @@ struct RowsRead {
     n: i64,
 }
 
-/// By this connection, up to now.
+/// The rows that this connection has read.
 fn rows_read(conn: &mut Conn) -> Result<i64, StoreError> {
     let counted: RowsRead = sql_query(
         "SELECT coalesce(sum(coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0)), 0)::BIGINT AS n \
@@ -207,8 +207,8 @@ fn rows_read(conn: &mut Conn) -> Result<i64, StoreError> {
     Ok(counted.n)
 }
 
-/// PostgreSQL keeps the plans that it made when the tables were empty and knows of no row until it has analysed
-/// them, a minute later: an import must not read all users for each new one until then.
+/// PostgreSQL keeps the plans that it made for empty tables and has no statistics until it analyses
+/// them, a minute later: until then, an import must not read all users for each new one.
 #[test]
 fn one_member_costs_a_few_rows_before_statistics() {
     with_store(|store| async move {
@@ -299,7 +299,8 @@ fn look_for_twins(conn: &mut Conn) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// PostgreSQL reads no more than the answer and the rows beside it: of many users, and of a group of thousands.
+/// PostgreSQL reads no more than the result and the rows beside it, with many users and a group of
+/// thousands.
 #[test]
 fn the_directory_reads_what_it_answers() {
     with_store(|store| async move {

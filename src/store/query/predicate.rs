@@ -1,41 +1,44 @@
-//! A resolved filter as an SQL condition on `resources`.
+//! Compiles a resolved filter to an SQL condition on `resources`.
 //!
-//! What [`scim_core::eval`] says the condition says too, or at least it holds for every resource that
-//! matches ([`Plan::exact`] tells which); a property test holds both to it on both databases. Knows nothing of
-//! pages, nor of what is in a document.
+//! The condition agrees with [`scim_core::eval`], or at least holds for every resource that matches
+//! ([`Plan::exact`] says which). A property test checks this on both databases. This module must
+//! not know pages or the content of documents.
 //!
-//! Two shapes keep the indexes in use: rows of other tables are asked for by `id IN (SELECT ..)`, and
-//! alternatives by `id IN (SELECT .. UNION SELECT ..)`. What an index cannot find, such as the opposite of a set,
-//! is looked up for each resource that is read. No condition is ever NULL, so each can be negated.
+//! Two forms make the databases use indexes: `id IN (SELECT ..)` for rows of other tables, and
+//! `id IN (SELECT .. UNION SELECT ..)` for alternatives. Conditions without an index, such as the
+//! complement of a set, are checked for each resource that is read. No condition is ever NULL, so
+//! each can be negated.
 
+mod column_test;
 mod element;
-mod fragment;
 mod relation;
+mod render;
 mod term;
 
 use scim_core::filter::{CompareOp, Filter, Operand};
 use scim_core::registry::AttrRef;
 use scim_core::schema::Type;
 use scim_core::{ResourceType, eval};
-use serde_json::Value;
 
+use crate::store::engine::fragment::{Fragment, OwnedBind};
 use crate::store::{Backend, TenantId};
-use fragment::Test;
-pub(in crate::store) use fragment::{Bind, Statement, unindexed};
-pub use fragment::{Fragment, successor};
+use column_test::ColumnTest;
+pub use column_test::successor;
+pub(in crate::store) use column_test::unindexed;
 use term::{Condition, Set, Term, TermColumn, Worth};
 
-/// More parameters than this and the filter is evaluated on the documents instead; SQLite takes 32,766.
+/// A filter with more parameters is evaluated on the documents instead. SQLite allows 32,766.
 const MOST_BINDS: usize = 2_000;
 
-/// How to find the resources that match a filter.
+/// The way to find the resources that match a filter.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
-    /// Holds for every match; `None` where SQL cannot narrow the search.
+    /// A condition that holds for every match; `None` if SQL cannot narrow the search.
     pub predicate: Option<Fragment>,
-    /// Whether it holds for matches only; else the documents decide.
+    /// Whether it holds only for matches; otherwise the documents decide.
     pub exact: bool,
-    /// Whether indexes lead to the few that the predicate holds for; else resources are best read in their order.
+    /// Whether indexes find the resources for which the predicate holds; otherwise resources are
+    /// best read in their order.
     pub found: bool,
 }
 
@@ -49,7 +52,7 @@ impl Plan {
         }
     }
 
-    /// The documents decide.
+    /// The plan that leaves everything to the documents.
     fn nothing_known() -> Self {
         Self {
             predicate: None,
@@ -81,14 +84,14 @@ pub fn plan(backend: Backend, tenant: TenantId, rt: &ResourceType, filter: &Filt
         return Plan::nothing_known();
     }
     Plan {
-        predicate: predicate.map(|sql| if is_lookup(filter) { sql.kept() } else { sql }),
+        predicate: predicate.map(|sql| if is_lookup(filter) { sql.cached() } else { sql }),
         exact: found.exact,
         found: term.worth() >= Some(Worth::Range),
     }
 }
 
-/// Whether the filter is one `attribute eq "text"`: the shape that identity providers send all day, and of
-/// which there are a handful of SQL texts only.
+/// Whether the filter is a single `attribute eq "text"`: the form that identity providers send
+/// most, and for which there are only a few SQL texts.
 fn is_lookup(filter: &Filter) -> bool {
     matches!(
         filter,
@@ -100,14 +103,14 @@ fn is_lookup(filter: &Filter) -> bool {
     )
 }
 
-/// What one filter compiles for.
+/// The context for which a filter is compiled.
 struct Compiler<'a> {
     backend: Backend,
     tenant: TenantId,
     rt: &'a ResourceType,
 }
 
-/// Whether a filter stands under an odd number of `not`. Negations are pushed down to the comparisons.
+/// Whether a filter is under an odd number of `not`. Negations are pushed down to the comparisons.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Sign {
     Plain,
@@ -123,8 +126,8 @@ impl Sign {
     }
 }
 
-/// A condition that holds for every match, and whether for matches only. Where nothing but "true" would do,
-/// there is none of these.
+/// A condition that holds for every match, and whether it holds only for matches. There is none of
+/// these if only "true" would be correct.
 struct Translated<A> {
     term: Term<A>,
     exact: bool,
@@ -144,7 +147,7 @@ impl<A> Translated<A> {
     }
 }
 
-/// Splits `and`, `or` and `not`, and asks `atom` for the rest.
+/// Translates `and`, `or` and `not`, and calls `atom` for the rest.
 fn combine<A>(
     filter: &Filter,
     sign: Sign,
@@ -153,7 +156,7 @@ fn combine<A>(
     match (filter, sign) {
         (Filter::Not(inner), _) => combine(inner, sign.flip(), atom),
         (Filter::And(inner), Sign::Plain) | (Filter::Or(inner), Sign::Negated) => {
-            // What SQL cannot say is left to the documents.
+            // The parts without an SQL form are left to the documents.
             let found: Vec<Translated<A>> = inner
                 .iter()
                 .filter_map(|filter| combine(filter, sign, atom))
@@ -206,7 +209,7 @@ impl Compiler<'_> {
             return Some(Term::Always(true));
         }
         if let Some(column) = self.column(path) {
-            return Some(column.passes(Test::Present));
+            return Some(column.passes(ColumnTest::Present));
         }
         if self.relation(path).is_some() {
             return match path.sub.as_deref().map(|sub| sub.name.as_str()) {
@@ -239,7 +242,7 @@ impl Compiler<'_> {
         }
         match path.key() {
             "meta.resourceType" => {
-                let own = Value::from(self.rt.name.as_str());
+                let own = serde_json::Value::from(self.rt.name.as_str());
                 return Some(Term::Always(eval::compare(path, op, operand, Some(&own))));
             }
             "meta.version" => return version(op, operand),
@@ -252,7 +255,7 @@ impl Compiler<'_> {
             let row = self.row_compare(path, op, operand, Sign::Plain)?;
             return self.related(path, row);
         }
-        // `primary` counts as false where it is missing, and rows tell of `true` only.
+        // A missing `primary` counts as false, and there are rows only for `true`.
         if !self.is_indexed(path) || path.is_primary_flag() && *operand != Operand::Bool(true) {
             return None;
         }
@@ -260,7 +263,7 @@ impl Compiler<'_> {
         Some(set(self.attribute_rows(path, Some(&test))))
     }
 
-    /// Some value of the multi-valued attribute is another than the operand.
+    /// Some value of the multi-valued attribute differs from the operand.
     fn differs(&self, path: &AttrRef, operand: &Operand) -> Option<Term<Condition>> {
         if self.relation(path).is_some() {
             let row = self.row_compare(path, CompareOp::Eq, operand, Sign::Negated)?;
@@ -273,7 +276,7 @@ impl Compiler<'_> {
         Some(set(self.attribute_rows(path, Some(&test))))
     }
 
-    /// The column of `resources` that holds the attribute ready to compare.
+    /// The column of `resources` with the comparable value of the attribute.
     fn column(&self, path: &AttrRef) -> Option<TermColumn> {
         let is = |kind: Type| path.leaf().kind == kind && !path.is_multi_valued();
         match path.key() {
@@ -295,7 +298,7 @@ impl Compiler<'_> {
     }
 
     /// The resources with a value at the path that passes the test.
-    fn attribute_rows(&self, path: &AttrRef, test: Option<&Test>) -> Set {
+    fn attribute_rows(&self, path: &AttrRef, test: Option<&ColumnTest>) -> Set {
         let rows = Fragment::text("SELECT resource_id FROM attributes WHERE tenant_id = ")
             .bind(self.tenant())
             .push(" AND path = ")
@@ -310,8 +313,8 @@ impl Compiler<'_> {
         Set::new(rows, "resource_id", worth(path, test))
     }
 
-    fn tenant(&self) -> Bind {
-        Bind::BigInt(self.tenant.0)
+    fn tenant(&self) -> OwnedBind {
+        OwnedBind::BigInt(self.tenant.0)
     }
 }
 
@@ -319,8 +322,8 @@ fn set(set: Set) -> Term<Condition> {
     Term::atom(Condition::Set(set))
 }
 
-/// How well the index finds the rows of one path: an address or an id tells much, a type next to nothing.
-fn worth(path: &AttrRef, test: Option<&Test>) -> Worth {
+/// The selectivity of the index for one path: an address or an id is selective, a type is not.
+fn worth(path: &AttrRef, test: Option<&ColumnTest>) -> Worth {
     match (Worth::of(test), path.leaf().name.as_str()) {
         (Worth::Equal, "value") => Worth::Single,
         (Worth::Equal | Worth::Range, "type") => Worth::Some,
@@ -329,42 +332,47 @@ fn worth(path: &AttrRef, test: Option<&Test>) -> Worth {
 }
 
 /// The column of `attributes` for the kind of value.
-fn value_column(test: &Test) -> &'static str {
+fn value_column(test: &ColumnTest) -> &'static str {
     match test {
-        Test::Text(..) | Test::Present => "text",
-        Test::BigInt(..) | Test::Double(..) | Test::Bool(_) => "num",
+        ColumnTest::Text(..) | ColumnTest::Present => "text",
+        ColumnTest::BigInt(..) | ColumnTest::Double(..) | ColumnTest::Bool(_) => "num",
     }
 }
 
-/// The test of a comparison other than `ne`; `None` where the value is not of the attribute's kind.
-fn test(path: &AttrRef, op: CompareOp, operand: &Operand) -> Option<Test> {
+/// The test of a comparison other than `ne`; `None` if the value is not of the attribute's type.
+fn test(path: &AttrRef, op: CompareOp, operand: &Operand) -> Option<ColumnTest> {
     let is_part = matches!(op, CompareOp::Co | CompareOp::Sw | CompareOp::Ew);
     match (operand, path.leaf().kind) {
         (Operand::Text(value), Type::String | Type::Reference | Type::Binary) => {
-            Some(Test::Text(op, value.clone()))
+            Some(ColumnTest::Text(op, value.clone()))
         }
-        (Operand::Instant(value), Type::DateTime) if !is_part => Some(Test::BigInt(op, *value)),
+        (Operand::Instant(value), Type::DateTime) if !is_part => {
+            Some(ColumnTest::BigInt(op, *value))
+        }
         (Operand::Number(value), Type::Integer | Type::Decimal) if !is_part => {
-            Some(Test::Double(op, *value))
+            Some(ColumnTest::Double(op, *value))
         }
-        (Operand::Bool(value), Type::Boolean) if op == CompareOp::Eq => Some(Test::Bool(*value)),
+        (Operand::Bool(value), Type::Boolean) if op == CompareOp::Eq => {
+            Some(ColumnTest::Bool(*value))
+        }
         _ => None,
     }
 }
 
-/// The same for rows of `attributes`, which keep truth and time as numbers.
-fn row_test(path: &AttrRef, op: CompareOp, operand: &Operand) -> Option<Test> {
+/// The same for rows of `attributes`, which store booleans and times as numbers.
+fn row_test(path: &AttrRef, op: CompareOp, operand: &Operand) -> Option<ColumnTest> {
     match (operand, path.leaf().kind) {
         (Operand::Bool(value), Type::Boolean) if matches!(op, CompareOp::Eq | CompareOp::Ne) => {
-            Some(Test::Double(op, if *value { 1.0 } else { 0.0 }))
+            Some(ColumnTest::Double(op, if *value { 1.0 } else { 0.0 }))
         }
-        // Beyond, a DOUBLE cannot tell one microsecond from the next; the year is 2255.
+        // Beyond this, in the year 2255, a DOUBLE cannot distinguish microseconds.
         (Operand::Instant(value), _) if value.unsigned_abs() >= 1 << 53 => None,
         _ => test(path, op, operand),
     }
 }
 
-/// `meta.version eq "W/\"3\""`: the text is made of the column, so only its own spelling can be equal.
+/// `meta.version eq "W/\"3\""`: the text is derived from the column, so only its own spelling can
+/// be equal.
 fn version(op: CompareOp, operand: &Operand) -> Option<Term<Condition>> {
     let (CompareOp::Eq, Operand::Text(text)) = (op, operand) else {
         return None;
@@ -375,7 +383,7 @@ fn version(op: CompareOp, operand: &Operand) -> Option<Term<Condition>> {
     let number = digits.and_then(|digits| digits.parse::<i64>().ok());
     Some(match number {
         Some(number) if number.to_string().as_str() == digits.unwrap_or_default() => {
-            TermColumn::plain("version").passes(Test::BigInt(CompareOp::Eq, number))
+            TermColumn::plain("version").passes(ColumnTest::BigInt(CompareOp::Eq, number))
         }
         _ => Term::Always(false),
     })

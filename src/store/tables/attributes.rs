@@ -1,30 +1,45 @@
-//! The index over declared attributes: one row a value. Filters read it; it can be made anew from the documents.
+//! The index over declared attributes: one row per value. Filters read it; it can be rebuilt from
+//! the documents.
 
-use diesel::sql_types::{Text, Untyped};
+use diesel::sql_types::Text;
 use diesel::{ExpressionMethods, QueryDsl, QueryableByName, RunQueryDsl};
 use scim_core::indexing::IndexRow;
 use serde::Serialize;
 
 use crate::store::engine::schema::attributes;
-use crate::store::engine::sql::{Bind, Column, Fixed, OneOf, Prepared, Sql, rows};
+use crate::store::engine::statement::{Fetch, Statement, TextList};
 use crate::store::tables::unique_values;
 use crate::store::{Backend, Conn, ResourceId, StoreError, TenantId, Tx};
 
-/// Puts these rows in the place of all the resource has.
+/// Replaces all rows of the resource.
 pub fn replace(tx: &mut Tx<'_>, id: &ResourceId, rows: &[IndexRow]) -> Result<(), StoreError> {
     remove(tx, id)?;
     insert(tx, id, rows)
 }
 
+/// A row of the table, for [`insert_rows`].
 #[derive(Serialize)]
-struct NewRow<'a> {
-    path: &'a str,
-    position: i32,
-    text: Option<&'a str>,
-    num: Option<f64>,
+pub(in crate::store) struct NewRow<'a> {
+    pub resource_id: &'a str,
+    pub path: &'a str,
+    pub position: i32,
+    pub text: Option<&'a str>,
+    pub num: Option<f64>,
 }
 
-/// For a resource that has no rows yet. As with changes, on SQLite one by one.
+impl<'a> NewRow<'a> {
+    fn new(id: &'a ResourceId, row: &'a IndexRow) -> Self {
+        Self {
+            resource_id: id.as_str(),
+            path: row.path.key(),
+            position: row.position,
+            text: row.text.as_deref(),
+            num: row.num,
+        }
+    }
+}
+
+/// Inserts the rows of a resource that has none yet. As with changes, on SQLite one by one.
 pub(in crate::store) fn insert(
     tx: &mut Tx<'_>,
     id: &ResourceId,
@@ -36,28 +51,18 @@ pub(in crate::store) fn insert(
     let tenant = tx.tenant();
     match tx.conn().backend() {
         Backend::Sqlite => insert_each(tx.conn(), tenant, id, values)?,
-        Backend::Postgres => insert_list(tx.conn(), tenant, id, values)?,
+        Backend::Postgres => {
+            let rows: Vec<_> = values.iter().map(|row| NewRow::new(id, row)).collect();
+            insert_rows(tx.conn(), tenant, &rows)?;
+        }
     }
     unique_values::claim(tx, id, values)
 }
 
-struct InsertOne;
-
-impl Fixed for InsertOne {
-    type Row = Untyped;
-
-    fn text(_: Backend) -> &'static [&'static str] {
-        &[
-            "INSERT INTO attributes (tenant_id, resource_id, path, position, text, num) VALUES (",
-            ", ",
-            ", ",
-            ", ",
-            ", ",
-            ", ",
-            ")",
-        ]
-    }
-}
+static INSERT: Statement = Statement::new(
+    "INSERT INTO attributes (tenant_id, resource_id, path, position, text, num) \
+     VALUES ($1, $2, $3, $4, $5, $6)",
+);
 
 fn insert_each(
     conn: &mut Conn,
@@ -67,53 +72,34 @@ fn insert_each(
 ) -> Result<(), StoreError> {
     for row in values {
         let binds = [
-            Bind::Int(tenant.0),
-            Bind::Text(id.as_str()),
-            Bind::Text(row.path.key()),
-            Bind::Int(row.position.into()),
-            Bind::AnyText(row.text.as_deref()),
-            Bind::AnyDouble(row.num),
+            tenant.into(),
+            id.into(),
+            row.path.key().into(),
+            row.position.into(),
+            row.text.as_deref().into(),
+            row.num.into(),
         ];
-        Prepared::<InsertOne, 6>::new(binds).execute(conn)?;
+        INSERT.bind(&binds).execute(conn)?;
     }
     Ok(())
 }
 
-fn insert_list(
+static INSERT_ROWS: Statement = Statement::new(
+    "INSERT INTO attributes (tenant_id, resource_id, path, position, text, num) \
+     SELECT $1, a.resource_id, a.path, a.position, a.text, a.num FROM json_rows($2) \
+     AS a(resource_id TEXT, path TEXT, position BIGINT, text TEXT, num DOUBLE PRECISION)",
+);
+
+/// Inserts rows of any resources of the tenant. Unique values are the caller's task.
+pub(in crate::store) fn insert_rows(
     conn: &mut Conn,
     tenant: TenantId,
-    id: &ResourceId,
-    values: &[IndexRow],
+    rows: &[NewRow<'_>],
 ) -> Result<(), StoreError> {
-    let list: Vec<NewRow> = values
-        .iter()
-        .map(|row| NewRow {
-            path: row.path.key(),
-            position: row.position,
-            text: row.text.as_deref(),
-            num: row.num,
-        })
-        .collect();
-    let list = serde_json::to_string(&list)?;
-    let source = rows(
-        conn.backend(),
-        "$3",
-        "a",
-        &[
-            ("path", Column::Text),
-            ("position", Column::Int),
-            ("text", Column::Text),
-            ("num", Column::Double),
-        ],
-    );
-    Sql::new(format!(
-        "INSERT INTO attributes (tenant_id, resource_id, path, position, text, num) \
-         SELECT $1, $2, a.path, a.position, a.text, a.num FROM {source}"
-    ))
-    .int(tenant.0)
-    .text(id.as_str())
-    .text(&list)
-    .execute(conn)?;
+    let list = serde_json::to_string(rows)?;
+    INSERT_ROWS
+        .bind(&[tenant.into(), (&list).into()])
+        .execute(conn)?;
     Ok(())
 }
 
@@ -128,17 +114,11 @@ pub(in crate::store) fn remove(tx: &mut Tx<'_>, id: &ResourceId) -> Result<(), S
     unique_values::release(tx, id)
 }
 
-#[derive(Serialize)]
-struct NewRowOf<'a> {
-    resource_id: &'a str,
-    path: &'a str,
-    position: i32,
-    text: Option<&'a str>,
-    num: Option<f64>,
-}
+static REMOVE_AT_PATH: Statement = Statement::new(
+    "DELETE FROM attributes WHERE tenant_id = $1 AND path = $2 AND resource_id = ANY ($3)",
+);
 
-/// Puts the rows of many resources at these paths in the place of those that they had there. Unique values are the
-/// caller's.
+/// Replaces the rows of many resources at these paths. Unique values are the caller's task.
 pub fn refill(
     tx: &mut Tx<'_>,
     paths: &[&str],
@@ -149,80 +129,57 @@ pub fn refill(
     }
     let tenant = tx.tenant();
     let conn = tx.conn();
-    let ids: Vec<ResourceId> = resources.iter().map(|(id, _)| id.clone()).collect();
+    let ids: Vec<&str> = resources.iter().map(|(id, _)| id.as_str()).collect();
+    let ids = TextList::new(&ids)?;
     for path in paths {
-        let wanted = OneOf::new(conn.backend(), "resource_id", "$3", &ids)?;
-        Sql::new(format!(
-            "DELETE FROM attributes WHERE tenant_id = $1 AND path = $2 AND {}",
-            wanted.condition
-        ))
-        .int(tenant.0)
-        .text(path)
-        .text(&wanted.value)
-        .execute(conn)?;
+        REMOVE_AT_PATH
+            .bind(&[tenant.into(), (*path).into(), (&ids).into()])
+            .execute(conn)?;
     }
-    let list: Vec<NewRowOf> = resources
+    let rows: Vec<NewRow> = resources
         .iter()
-        .flat_map(|(id, rows)| rows.iter().map(move |row| (id, row)))
-        .map(|(id, row)| NewRowOf {
-            resource_id: id.as_str(),
-            path: row.path.key(),
-            position: row.position,
-            text: row.text.as_deref(),
-            num: row.num,
-        })
+        .flat_map(|(id, rows)| rows.iter().map(move |row| NewRow::new(id, row)))
         .collect();
-    if list.is_empty() {
+    if rows.is_empty() {
         return Ok(());
     }
-    let list = serde_json::to_string(&list)?;
-    let source = rows(
-        conn.backend(),
-        "$2",
-        "a",
-        &[
-            ("resource_id", Column::Text),
-            ("path", Column::Text),
-            ("position", Column::Int),
-            ("text", Column::Text),
-            ("num", Column::Double),
-        ],
-    );
-    Sql::new(format!(
-        "INSERT INTO attributes (tenant_id, resource_id, path, position, text, num) \
-         SELECT $1, a.resource_id, a.path, a.position, a.text, a.num FROM {source}"
-    ))
-    .int(tenant.0)
-    .text(&list)
-    .execute(conn)?;
-    Ok(())
+    insert_rows(conn, tenant, &rows)
 }
 
 #[derive(QueryableByName)]
-struct Holder {
+struct HolderRow {
     #[diesel(sql_type = Text)]
     resource_id: String,
 }
 
-/// The resources after an id that have this value at the path, in order.
+/// A folded text at an indexed path.
+#[derive(Debug, Clone, Copy)]
+pub struct PathValue<'a> {
+    pub path: &'a str,
+    pub text: &'a str,
+}
+
+/// Returns the resources after an id that have this value, in order.
 pub fn holders(
     conn: &mut Conn,
     tenant: TenantId,
-    path: &str,
-    text: &str,
+    wanted: PathValue<'_>,
     after: &str,
     limit: i64,
 ) -> Result<Vec<ResourceId>, StoreError> {
-    let found: Vec<Holder> = Sql::new(
-        "SELECT DISTINCT resource_id FROM attributes WHERE tenant_id = $1 AND path = $2 AND text = $3 \
-         AND resource_id > $4 ORDER BY resource_id LIMIT 0 + $5",
-    )
-    .int(tenant.0)
-    .text(path)
-    .text(text)
-    .text(after)
-    .int(limit)
-    .load(conn)?;
+    static HOLDERS: Statement = Statement::new(
+        "SELECT DISTINCT resource_id FROM attributes \
+         WHERE tenant_id = $1 AND path = $2 AND text = $3 AND resource_id > $4 \
+         ORDER BY resource_id LIMIT 0 + $5",
+    );
+    let binds = [
+        tenant.into(),
+        wanted.path.into(),
+        wanted.text.into(),
+        after.into(),
+        limit.into(),
+    ];
+    let found: Vec<HolderRow> = HOLDERS.bind(&binds).fetch_all(conn)?;
     Ok(found
         .into_iter()
         .map(|row| ResourceId(row.resource_id))

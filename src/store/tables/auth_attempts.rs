@@ -1,16 +1,17 @@
-//! When requests came and how they were authenticated. Counts and times alone: no credential, no address, no name.
+//! Times and counts of authenticated requests, by credential and outcome. No credential, address or
+//! name is stored.
 
 use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl};
 
 use crate::store::engine::schema::arrivals;
-use crate::store::engine::sql::Sql;
+use crate::store::engine::statement::Statement;
 use crate::store::{Conn, StoreError, TenantId};
 
 /// Some requests of one kind. All times are microseconds since the epoch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuthAttempt {
     pub tenant: TenantId,
-    /// Empty where the credential was nobody's.
+    /// Empty if the credential was unknown.
     pub token: String,
     pub kind: String,
     pub first: i64,
@@ -18,25 +19,30 @@ pub struct AuthAttempt {
     pub times: i64,
 }
 
-/// Adds to what stands there.
+/// Adds to the recorded attempts.
 pub fn note(conn: &mut Conn, new: &AuthAttempt) -> Result<(), StoreError> {
-    Sql::new(
-        "INSERT INTO arrivals (tenant_id, token_id, kind, first_at, last_at, times) VALUES ($1, $2, $3, $4, $5, $6) \
-         ON CONFLICT (tenant_id, token_id, kind) DO UPDATE SET times = arrivals.times + excluded.times, \
-         first_at = CASE WHEN excluded.first_at < arrivals.first_at THEN excluded.first_at ELSE arrivals.first_at END, \
-         last_at = CASE WHEN excluded.last_at > arrivals.last_at THEN excluded.last_at ELSE arrivals.last_at END",
-    )
-    .int(new.tenant.0)
-    .text(&new.token)
-    .text(&new.kind)
-    .int(new.first)
-    .int(new.last)
-    .int(new.times)
-    .execute(conn)?;
+    static ADD: Statement = Statement::new(
+        "INSERT INTO arrivals (tenant_id, token_id, kind, first_at, last_at, times) \
+         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (tenant_id, token_id, kind) DO UPDATE SET \
+         times = arrivals.times + excluded.times, \
+         first_at = CASE WHEN excluded.first_at < arrivals.first_at \
+           THEN excluded.first_at ELSE arrivals.first_at END, \
+         last_at = CASE WHEN excluded.last_at > arrivals.last_at \
+           THEN excluded.last_at ELSE arrivals.last_at END",
+    );
+    let binds = [
+        new.tenant.into(),
+        (&new.token).into(),
+        (&new.kind).into(),
+        new.first.into(),
+        new.last.into(),
+        new.times.into(),
+    ];
+    ADD.bind(&binds).execute(conn)?;
     Ok(())
 }
 
-/// What came with one token; with an empty `token`, what came with nobody's credential.
+/// Returns the attempts with one token; with an empty `token`, those with unknown credentials.
 pub fn of_token(
     conn: &mut Conn,
     tenant: TenantId,
@@ -71,7 +77,7 @@ mod tests {
     use super::*;
     use crate::store::testing::{TENANT, with_store};
 
-    fn arrival(kind: &str, first: i64, last: i64, times: i64) -> AuthAttempt {
+    fn attempt(kind: &str, first: i64, last: i64, times: i64) -> AuthAttempt {
         AuthAttempt {
             tenant: TENANT,
             token: "t".into(),
@@ -86,9 +92,9 @@ mod tests {
     fn several_nodes_add_up() {
         with_store(|store| async move {
             for new in [
-                arrival("accepted", 10, 20, 3),
-                arrival("accepted", 5, 15, 2),
-                arrival("bare", 30, 30, 1),
+                attempt("accepted", 10, 20, 3),
+                attempt("accepted", 5, 15, 2),
+                attempt("bare", 30, 30, 1),
             ] {
                 store.admin(move |conn| note(conn, &new)).await.unwrap();
             }
@@ -98,7 +104,7 @@ mod tests {
                 .unwrap();
             assert_eq!(
                 found,
-                [arrival("accepted", 5, 20, 5), arrival("bare", 30, 30, 1)]
+                [attempt("accepted", 5, 20, 5), attempt("bare", 30, 30, 1)]
             );
             let others = store.read(|conn| of_token(conn, TENANT, "")).await.unwrap();
             assert_eq!(others, []);

@@ -1,18 +1,16 @@
-//! The change log: one numbered row for each thing that happened to a resource. Rows never change, but that an erasure
-//! empties them.
+//! The change log: one numbered row per change of a resource. Rows never change, except that an
+//! erasure empties them.
 
-use diesel::sql_types::{BigInt, Untyped};
-use diesel::{
-    ExpressionMethods, OptionalExtension, QueryDsl, Queryable, QueryableByName, RunQueryDsl,
-};
+use diesel::sql_types::BigInt;
+use diesel::{ExpressionMethods, QueryDsl, Queryable, QueryableByName, RunQueryDsl};
 use serde::Serialize;
 
 use crate::store::engine::schema::changes;
-use crate::store::engine::sql::{Bind, Column, Fixed, Prepared, Sql, rows};
+use crate::store::engine::statement::{Fetch, Statement};
 use crate::store::tables::subscriptions;
-use crate::store::{Backend, Conn, ResourceId, StoreError, TenantId, Tx};
+use crate::store::{Backend, Conn, ResourceId, StoreError, TenantId};
 
-/// What happened. The text is the column's value and must not change.
+/// The kind of a change. The text is the column's value and must not change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ChangeKind {
     Created,
@@ -22,9 +20,10 @@ pub enum ChangeKind {
     Deleted,
     MemberAdded,
     MemberRemoved,
-    /// Member ids that are not known here were left out of a group.
+    /// Unknown member ids were left out of a group.
     MemberSkipped,
-    /// Nothing is kept of the resource any more, and nobody who followed it shall keep anything.
+    /// All data of the resource was erased, and applications that follow the feed must erase
+    /// theirs.
     Erased,
 }
 
@@ -60,7 +59,7 @@ impl ChangeKind {
     }
 }
 
-/// The payload of a change of which an erasure left the number and no value.
+/// The payload of a change that an erasure has emptied.
 pub const EMPTIED: &str = r#"{"erased":true}"#;
 
 /// A change to record with [`crate::store::Tx::append`].
@@ -71,7 +70,7 @@ pub struct Change {
     pub kind: ChangeKind,
     /// Microseconds since the epoch.
     pub at: i64,
-    /// Who did it: the name of a token, or of a command.
+    /// The name of the token or command that made the change.
     pub actor: String,
     /// JSON text.
     pub payload: String,
@@ -79,14 +78,14 @@ pub struct Change {
 
 /// A change as it is recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Recorded {
+pub struct RecordedChange {
     pub seq: i64,
     pub change: Change,
 }
 
 /// In the order of [`COLUMNS`].
 #[derive(Queryable)]
-struct Row {
+struct ChangeRow {
     seq: i64,
     resource_id: String,
     resource_type: String,
@@ -96,10 +95,10 @@ struct Row {
     payload: String,
 }
 
-impl TryFrom<Row> for Recorded {
+impl TryFrom<ChangeRow> for RecordedChange {
     type Error = StoreError;
 
-    fn try_from(row: Row) -> Result<Self, StoreError> {
+    fn try_from(row: ChangeRow) -> Result<Self, StoreError> {
         let kind = ChangeKind::parse(&row.kind).ok_or_else(|| {
             StoreError::internal(format!(
                 "change {} has the unknown kind {}",
@@ -140,27 +139,27 @@ const COLUMNS: Columns = (
     changes::payload,
 );
 
-/// The changes numbered higher than `seq`, in order.
+/// Returns the changes with numbers above `seq`, in order.
 pub fn after(
     conn: &mut Conn,
     tenant: TenantId,
     seq: i64,
     limit: u32,
-) -> Result<Vec<Recorded>, StoreError> {
-    let rows: Vec<Row> = changes::table
+) -> Result<Vec<RecordedChange>, StoreError> {
+    let rows: Vec<ChangeRow> = changes::table
         .filter(changes::tenant_id.eq(tenant.0))
         .filter(changes::seq.gt(seq))
         .order(changes::seq)
         .limit(limit.into())
         .select(COLUMNS)
         .load(conn)?;
-    rows.into_iter().map(Recorded::try_from).collect()
+    rows.into_iter().map(RecordedChange::try_from).collect()
 }
 
-/// Where a tenant's changes begin and end.
+/// The range of a tenant's changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, QueryableByName)]
 pub struct Reach {
-    /// The number of the last change that is gone; 0 where none is.
+    /// The number of the last removed change; 0 if none was removed.
     #[diesel(sql_type = BigInt)]
     pub gone: i64,
     /// The number of the last change.
@@ -168,65 +167,67 @@ pub struct Reach {
     pub last: i64,
 }
 
-/// `None` where there is no such tenant.
+/// Returns `None` if there is no such tenant.
 pub fn reach(conn: &mut Conn, tenant: TenantId) -> Result<Option<Reach>, StoreError> {
-    let found = Sql::new(
-        "SELECT t.change_seq AS last, \
-         coalesce((SELECT min(c.seq) - 1 FROM changes AS c WHERE c.tenant_id = $1), t.change_seq) AS gone \
-         FROM tenants AS t WHERE t.id = $1",
-    )
-    .int(tenant.0)
-    .get_result(conn)
-    .optional()?;
-    Ok(found)
+    static REACH: Statement = Statement::new(
+        "SELECT t.change_seq AS last, coalesce( \
+           (SELECT min(c.seq) - 1 FROM changes AS c WHERE c.tenant_id = $1), t.change_seq \
+         ) AS gone FROM tenants AS t WHERE t.id = $1",
+    );
+    Ok(REACH.bind(&[tenant.into()]).fetch_optional(conn)?)
 }
 
-/// Removes the oldest changes, up to the first that is not older than `before`, and at most `limit` numbers at
-/// once. Answers whether there may be more to remove.
-pub fn prune(tx: &mut Tx<'_>, before: i64, limit: u32) -> Result<bool, StoreError> {
+static FIRST_KEPT: Statement = Statement::new(
+    "SELECT c.seq FROM changes AS c WHERE c.tenant_id = $1 AND c.seq <= $2 AND c.at >= $3 \
+     ORDER BY c.seq LIMIT 1",
+);
+static DELETE_UP_TO: Statement =
+    Statement::new("DELETE FROM changes WHERE tenant_id = $1 AND seq <= $2");
+
+/// Removes the oldest changes, up to the first that is not older than `before`, and at most `limit`
+/// numbers at once, within a write of the tenant. Returns whether there may be more to remove.
+pub fn prune(
+    conn: &mut Conn,
+    tenant: TenantId,
+    before: i64,
+    limit: u32,
+) -> Result<bool, StoreError> {
     #[derive(QueryableByName)]
-    struct Number {
+    struct SeqRow {
         #[diesel(sql_type = BigInt)]
         seq: i64,
     }
-    let tenant = tx.tenant();
-    let conn = tx.conn();
     let Some(reach) = reach(conn, tenant)? else {
         return Ok(false);
     };
-    // Several nodes wrote these times, so that they may go back a little; the numbers do not.
+    // Several nodes write these times, so they may go back a little; the numbers do not.
     let end = reach.gone.saturating_add(limit.into());
-    let kept: Option<Number> = Sql::new(
-        "SELECT c.seq FROM changes AS c WHERE c.tenant_id = $1 AND c.seq <= $2 AND c.at >= $3 \
-         ORDER BY c.seq LIMIT 1",
-    )
-    .int(tenant.0)
-    .int(end)
-    .int(before)
-    .get_result(conn)
-    .optional()?;
-    // What a webhook has still to tell is kept; it gives up what is too old by itself.
-    let untold = subscriptions::first_untold(conn, tenant)?.unwrap_or(i64::MAX);
-    let upto = kept
+    let first_kept: Option<SeqRow> = FIRST_KEPT
+        .bind(&[tenant.into(), end.into(), before.into()])
+        .fetch_optional(conn)?;
+    // Changes that a webhook has not delivered are kept; the webhook gives up those that are too
+    // old.
+    let undelivered = subscriptions::first_undelivered(conn, tenant)?.unwrap_or(i64::MAX);
+    let upto = first_kept
         .as_ref()
-        .map_or(end, |kept| kept.seq - 1)
-        .min(untold - 1);
-    Sql::new("DELETE FROM changes WHERE tenant_id = $1 AND seq <= $2")
-        .int(tenant.0)
-        .int(upto)
+        .map_or(end, |change| change.seq - 1)
+        .min(undelivered - 1);
+    DELETE_UP_TO
+        .bind(&[tenant.into(), upto.into()])
         .execute(conn)?;
-    Ok(kept.is_none() && end < untold && end < reach.last)
+    Ok(first_kept.is_none() && end < undelivered && end < reach.last)
 }
 
-/// What happened to one resource before the change numbered `before` (or at all), the latest first.
+/// Returns the changes of one resource, those before the number `before` if it is given, the latest
+/// first.
 pub fn of_resource(
     conn: &mut Conn,
     tenant: TenantId,
     resource: &ResourceId,
     before: Option<i64>,
     limit: u32,
-) -> Result<Vec<Recorded>, StoreError> {
-    let rows: Vec<Row> = changes::table
+) -> Result<Vec<RecordedChange>, StoreError> {
+    let rows: Vec<ChangeRow> = changes::table
         .filter(changes::tenant_id.eq(tenant.0))
         .filter(changes::resource_id.eq(resource.as_str()))
         .filter(changes::seq.lt(before.unwrap_or(i64::MAX)))
@@ -234,10 +235,10 @@ pub fn of_resource(
         .limit(limit.into())
         .select(COLUMNS)
         .load(conn)?;
-    rows.into_iter().map(Recorded::try_from).collect()
+    rows.into_iter().map(RecordedChange::try_from).collect()
 }
 
-/// Empties what is recorded of a resource; returns how many changes had something in them.
+/// Empties the changes of a resource; returns how many were not empty before.
 pub fn empty(
     conn: &mut Conn,
     tenant: TenantId,
@@ -255,8 +256,8 @@ pub fn empty(
         .execute(conn)?)
 }
 
-/// Puts another actor and another payload in the place of those that a change has.
-pub fn rewrite(conn: &mut Conn, tenant: TenantId, to: &Recorded) -> Result<(), StoreError> {
+/// Replaces the actor and the payload of a change.
+pub fn rewrite(conn: &mut Conn, tenant: TenantId, to: &RecordedChange) -> Result<(), StoreError> {
     let row = changes::table
         .filter(changes::tenant_id.eq(tenant.0))
         .filter(changes::seq.eq(to.seq));
@@ -269,7 +270,7 @@ pub fn rewrite(conn: &mut Conn, tenant: TenantId, to: &Recorded) -> Result<(), S
     Ok(())
 }
 
-/// How many rows one statement inserts, so that its parameter stays small.
+/// The rows that one statement inserts, so that its parameter stays small.
 const CHUNK: usize = 2000;
 
 #[derive(Serialize)]
@@ -283,7 +284,8 @@ struct NewRow<'a> {
     payload: &'a str,
 }
 
-/// On SQLite one by one, for a statement costs it no round trip; on PostgreSQL many at once.
+/// Inserts changes, on SQLite one by one, because a statement costs it no round trip, and on
+/// PostgreSQL many at once.
 pub(in crate::store) fn insert(
     conn: &mut Conn,
     tenant: TenantId,
@@ -295,25 +297,17 @@ pub(in crate::store) fn insert(
     }
 }
 
-struct InsertOne;
+static INSERT: Statement = Statement::new(
+    "INSERT INTO changes (tenant_id, seq, resource_id, resource_type, kind, at, actor, payload) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+);
 
-impl Fixed for InsertOne {
-    type Row = Untyped;
-
-    fn text(_: Backend) -> &'static [&'static str] {
-        &[
-            "INSERT INTO changes (tenant_id, seq, resource_id, resource_type, kind, at, actor, payload) VALUES (",
-            ", ",
-            ", ",
-            ", ",
-            ", ",
-            ", ",
-            ", ",
-            ", ",
-            ")",
-        ]
-    }
-}
+static INSERT_ROWS: Statement = Statement::new(
+    "INSERT INTO changes (tenant_id, seq, resource_id, resource_type, kind, at, actor, payload) \
+     SELECT $1, c.seq, c.resource_id, c.resource_type, c.kind, c.at, c.actor, c.payload \
+     FROM json_rows($2) AS c(seq BIGINT, resource_id TEXT, resource_type TEXT, kind TEXT, \
+     at BIGINT, actor TEXT, payload TEXT)",
+);
 
 fn insert_each(
     conn: &mut Conn,
@@ -322,16 +316,16 @@ fn insert_each(
 ) -> Result<(), StoreError> {
     for (seq, change) in changes {
         let binds = [
-            Bind::Int(tenant.0),
-            Bind::Int(*seq),
-            Bind::Text(change.resource_id.as_str()),
-            Bind::Text(&change.resource_type),
-            Bind::Text(change.kind.as_str()),
-            Bind::Int(change.at),
-            Bind::Text(&change.actor),
-            Bind::Text(&change.payload),
+            tenant.into(),
+            (*seq).into(),
+            (&change.resource_id).into(),
+            (&change.resource_type).into(),
+            change.kind.as_str().into(),
+            change.at.into(),
+            (&change.actor).into(),
+            (&change.payload).into(),
         ];
-        Prepared::<InsertOne, 8>::new(binds).execute(conn)?;
+        INSERT.bind(&binds).execute(conn)?;
     }
     Ok(())
 }
@@ -341,24 +335,6 @@ fn insert_lists(
     tenant: TenantId,
     changes: &[(i64, Change)],
 ) -> Result<(), StoreError> {
-    let source = rows(
-        conn.backend(),
-        "$2",
-        "c",
-        &[
-            ("seq", Column::Int),
-            ("resource_id", Column::Text),
-            ("resource_type", Column::Text),
-            ("kind", Column::Text),
-            ("at", Column::Int),
-            ("actor", Column::Text),
-            ("payload", Column::Text),
-        ],
-    );
-    let sql = format!(
-        "INSERT INTO changes (tenant_id, seq, resource_id, resource_type, kind, at, actor, payload) \
-         SELECT $1, c.seq, c.resource_id, c.resource_type, c.kind, c.at, c.actor, c.payload FROM {source}"
-    );
     for chunk in changes.chunks(CHUNK) {
         let list: Vec<NewRow> = chunk
             .iter()
@@ -373,9 +349,8 @@ fn insert_lists(
             })
             .collect();
         let list = serde_json::to_string(&list)?;
-        Sql::new(sql.as_str())
-            .int(tenant.0)
-            .text(&list)
+        INSERT_ROWS
+            .bind(&[tenant.into(), (&list).into()])
             .execute(conn)?;
     }
     Ok(())

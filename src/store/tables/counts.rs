@@ -1,22 +1,23 @@
-//! How many resources of a type a tenant has, kept up with every write, so that nobody has to count rows.
+//! The number of resources of each type and tenant, updated by every write, so that no rows have to
+//! be counted.
 
 use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, RunQueryDsl};
 use serde_json::json;
 
 use crate::store::engine::schema::counts;
-use crate::store::engine::sql::{Column, Sql, rows};
+use crate::store::engine::statement::Statement;
 use crate::store::{Conn, StoreError, TenantId};
 
-/// The numbers of one resource type, or by how much they move.
+/// The numbers of one resource type, or their differences.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Count {
     pub resource_type: String,
     pub live: i64,
-    /// How many were ever deleted.
+    /// The number of resources deleted so far.
     pub deleted: i64,
 }
 
-/// Zeros where there never was one.
+/// Returns the numbers of a type; zeros if there never was a resource.
 pub fn of(conn: &mut Conn, tenant: TenantId, resource_type: &str) -> Result<Count, StoreError> {
     let row: Option<(i64, i64)> = counts::table
         .filter(counts::tenant_id.eq(tenant.0))
@@ -32,7 +33,16 @@ pub fn of(conn: &mut Conn, tenant: TenantId, resource_type: &str) -> Result<Coun
     })
 }
 
-/// Moves the numbers.
+// WHERE: without it SQLite takes ON for a join.
+static ADD: Statement = Statement::new(
+    "INSERT INTO counts (tenant_id, resource_type, live, deleted) \
+     SELECT $1, d.resource_type, d.live, d.deleted \
+     FROM json_rows($2) AS d(resource_type TEXT, live BIGINT, deleted BIGINT) WHERE 1 = 1 \
+     ON CONFLICT (tenant_id, resource_type) \
+     DO UPDATE SET live = counts.live + excluded.live, deleted = counts.deleted + excluded.deleted",
+);
+
+/// Adds the differences to the numbers.
 pub(in crate::store) fn add(
     conn: &mut Conn,
     tenant: TenantId,
@@ -45,25 +55,6 @@ pub(in crate::store) fn add(
         |delta| json!({"resource_type": delta.resource_type, "live": delta.live, "deleted": delta.deleted}),
     ))
     .to_string();
-    let source = rows(
-        conn.backend(),
-        "$2",
-        "d",
-        &[
-            ("resource_type", Column::Text),
-            ("live", Column::Int),
-            ("deleted", Column::Int),
-        ],
-    );
-    // WHERE: without it SQLite takes ON for a join.
-    Sql::new(format!(
-        "INSERT INTO counts (tenant_id, resource_type, live, deleted) \
-         SELECT $1, d.resource_type, d.live, d.deleted FROM {source} WHERE 1 = 1 \
-         ON CONFLICT (tenant_id, resource_type) \
-         DO UPDATE SET live = counts.live + excluded.live, deleted = counts.deleted + excluded.deleted"
-    ))
-    .int(tenant.0)
-    .text(&list)
-    .execute(conn)?;
+    ADD.bind(&[tenant.into(), (&list).into()]).execute(conn)?;
     Ok(())
 }

@@ -1,26 +1,23 @@
-//! What an erasure looks for outside the rows of the resource itself.
+//! Searches for data of a person outside the rows of the resource itself.
 
 use diesel::sql_types::{BigInt, Text};
-use diesel::{QueryableByName, RunQueryDsl};
 
-use crate::store::engine::sql::Sql;
+pub use crate::store::engine::analyze::forget_samples;
+use crate::store::engine::fragment::{Fragment, OwnedBind};
+use crate::store::engine::statement::Fetch;
 use crate::store::{Backend, Conn, ResourceId, StoreError, TenantId};
 
-/// The marks by which a person is found in what is recorded of others: pieces of JSON text, and names of actors.
+/// The marks that identify a person in the records of others: pieces of JSON text, and names of
+/// actors.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Marks {
     pub pieces: Vec<String>,
     pub actors: Vec<String>,
 }
 
-#[derive(QueryableByName)]
-struct Number {
-    #[diesel(sql_type = BigInt)]
-    seq: i64,
-}
-
-/// The numbers behind `after` up to `upto` of the changes that may have something of the person: done by one of the
-/// actors, or of another resource and with one of the pieces in them. Reads them all.
+/// Returns the numbers after the first of `range`, up to its second, of the changes that may hold
+/// data of the person: those by one of the actors, and those of another resource with one of the
+/// pieces in them. Reads all changes in between.
 pub fn changes_with(
     conn: &mut Conn,
     tenant: TenantId,
@@ -28,38 +25,30 @@ pub fn changes_with(
     marks: &Marks,
     (after, upto): (i64, i64),
 ) -> Result<Vec<i64>, StoreError> {
-    let backend = conn.backend();
-    let pieces = (0..marks.pieces.len()).map(|n| has(backend, "c.payload", n + 5));
-    let pieces: Vec<String> = pieces.collect();
-    let first = marks.pieces.len() + 5;
-    let actors = (0..marks.actors.len()).map(|n| format!("c.actor = ${}", n + first));
-    let actors: Vec<String> = actors.collect();
-    // The members of groups are ids, which say nothing: only what was no id is looked at there.
-    let sql = format!(
-        "SELECT c.seq FROM changes AS c WHERE c.tenant_id = $1 AND c.seq > $3 AND c.seq <= $4 AND (\
-         ({}) OR (c.resource_id <> $2 AND c.kind NOT IN ('member_added', 'member_removed') AND ({}))) ORDER BY c.seq",
-        either(&actors),
-        either(&pieces)
-    );
-    let mut query = Sql::new(sql)
-        .int(tenant.0)
-        .text(person.as_str())
-        .int(after)
-        .int(upto);
-    for bind in marks.pieces.iter().chain(&marks.actors) {
-        query = query.text(bind);
-    }
-    let found: Vec<Number> = query.load(conn)?;
-    Ok(found.into_iter().map(|row| row.seq).collect())
+    let actors = marks
+        .actors
+        .iter()
+        .map(|actor| Fragment::text("c.actor = ").bind_text(actor));
+    // Members of groups are ids, which are no personal data, so changes of members are not
+    // searched.
+    let sql = Fragment::text("SELECT c.seq FROM changes AS c WHERE c.tenant_id = ")
+        .bind(OwnedBind::BigInt(tenant.0))
+        .push(" AND c.seq > ")
+        .bind(OwnedBind::BigInt(after))
+        .push(" AND c.seq <= ")
+        .bind(OwnedBind::BigInt(upto))
+        .push(" AND ((")
+        .append(any_of(actors.collect()))
+        .push(") OR (c.resource_id <> ")
+        .bind_text(person.as_str())
+        .push(" AND c.kind NOT IN ('member_added', 'member_removed') AND (")
+        .append(contains_any(conn.backend(), "c.payload", &marks.pieces))
+        .push("))) ORDER BY c.seq");
+    Ok(sql.query::<BigInt>().fetch_all(conn)?)
 }
 
-#[derive(QueryableByName)]
-struct IdRow {
-    #[diesel(sql_type = Text)]
-    id: String,
-}
-
-/// The other resources of the type whose documents have one of the pieces in them. Reads them all.
+/// Returns the other resources of the type whose documents have one of the pieces in them. Reads
+/// all of them.
 pub fn documents_with(
     conn: &mut Conn,
     tenant: TenantId,
@@ -67,56 +56,39 @@ pub fn documents_with(
     person: &ResourceId,
     marks: &Marks,
 ) -> Result<Vec<ResourceId>, StoreError> {
-    let backend = conn.backend();
-    let pieces = (0..marks.pieces.len()).map(|n| has(backend, "r.doc", n + 4));
-    let pieces: Vec<String> = pieces.collect();
-    let sql = format!(
-        "SELECT r.id FROM resources AS r WHERE r.tenant_id = $1 AND r.resource_type = $2 AND r.id <> $3 AND ({}) ORDER BY r.id",
-        either(&pieces)
-    );
-    let mut query = Sql::new(sql)
-        .int(tenant.0)
-        .text(resource_type)
-        .text(person.as_str());
-    for piece in &marks.pieces {
-        query = query.text(piece);
-    }
-    let found: Vec<IdRow> = query.load(conn)?;
-    Ok(found.into_iter().map(|row| ResourceId(row.id)).collect())
+    let sql = Fragment::text("SELECT r.id FROM resources AS r WHERE r.tenant_id = ")
+        .bind(OwnedBind::BigInt(tenant.0))
+        .push(" AND r.resource_type = ")
+        .bind_text(resource_type)
+        .push(" AND r.id <> ")
+        .bind_text(person.as_str())
+        .push(" AND (")
+        .append(contains_any(conn.backend(), "r.doc", &marks.pieces))
+        .push(") ORDER BY r.id");
+    let found: Vec<String> = sql.query::<Text>().fetch_all(conn)?;
+    Ok(found.into_iter().map(ResourceId).collect())
 }
 
-/// Whether a text has the piece in it. The two databases have one function under two names.
-fn has(backend: Backend, column: &str, parameter: usize) -> String {
-    match backend {
-        Backend::Sqlite => format!("instr({column}, ${parameter}) > 0"),
-        Backend::Postgres => format!("strpos({column}, ${parameter}) > 0"),
-    }
+/// The condition that a column has one of the pieces in it. The databases have one function under
+/// two names.
+fn contains_any(backend: Backend, column: &'static str, pieces: &[String]) -> Fragment {
+    let function = match backend {
+        Backend::Sqlite => "instr(",
+        Backend::Postgres => "strpos(",
+    };
+    let contains = |piece: &String| {
+        Fragment::text(function)
+            .push(column)
+            .push(", ")
+            .bind_text(piece)
+            .push(") > 0")
+    };
+    any_of(pieces.iter().map(contains).collect())
 }
 
-fn either(conditions: &[String]) -> String {
+fn any_of(conditions: Vec<Fragment>) -> Fragment {
     if conditions.is_empty() {
-        return "1 = 0".to_owned();
+        return Fragment::text("1 = 0");
     }
-    conditions.join(" OR ")
-}
-
-#[derive(QueryableByName)]
-struct CountRow {
-    #[diesel(sql_type = BigInt)]
-    n: i64,
-}
-
-/// SQLite's planner keeps keys of indexes as samples, where it was asked for statistics; it does without them.
-/// PostgreSQL's are taken anew by [`crate::store::engine::compact`].
-pub fn forget_samples(conn: &mut Conn) -> Result<(), StoreError> {
-    if conn.backend() == Backend::Postgres {
-        return Ok(());
-    }
-    let tables: CountRow =
-        Sql::new("SELECT count(*) AS n FROM sqlite_schema WHERE name = 'sqlite_stat4'")
-            .get_result(conn)?;
-    if tables.n > 0 {
-        conn.batch("DELETE FROM sqlite_stat4")?;
-    }
-    Ok(())
+    Fragment::join(conditions, " OR ")
 }

@@ -1,12 +1,12 @@
-//! Lookups of groups by `displayName`, for the rules that keep groups apart.
+//! Lookups of groups by `displayName`, for the rules on unique groups.
 //!
 //! It must not know when a rule applies. Names come folded, as the hot column holds them.
 
-use diesel::sql_types::{BigInt, Text, Untyped};
-use diesel::{OptionalExtension, QueryableByName, RunQueryDsl};
+use diesel::QueryableByName;
+use diesel::sql_types::{BigInt, Text};
 
-use crate::store::engine::sql::{Bind, Fixed, Prepared, Sql};
-use crate::store::{Backend, Conn, ResourceId, StoreError, TenantId};
+use crate::store::engine::statement::{Fetch, Statement};
+use crate::store::{Conn, ResourceId, StoreError, TenantId};
 
 #[derive(QueryableByName)]
 struct IdRow {
@@ -20,56 +20,32 @@ struct GroupCountRow {
     n: i64,
 }
 
-struct ByName;
+static BY_NAME: Statement = Statement::new(
+    "SELECT r.id FROM resources AS r WHERE r.resource_type = 'Group' AND r.tenant_id = $1 \
+     AND r.display_name = $2 AND r.id <> $3 ORDER BY r.display_name, r.id LIMIT 1",
+);
 
-impl Fixed for ByName {
-    type Row = Untyped;
+// Many groups may share a name, few an `externalId`: `coalesce` keeps both databases from looking
+// the name up.
+static TWIN: Statement = Statement::new(
+    "SELECT r.id FROM resources AS r WHERE r.resource_type = 'Group' AND r.tenant_id = $1 \
+     AND r.external_id = $2 AND coalesce(r.display_name, '') = $3 AND r.id <> $4 \
+     ORDER BY r.external_id, r.id LIMIT 1",
+);
 
-    fn text(_: Backend) -> &'static [&'static str] {
-        &[
-            "SELECT r.id FROM resources AS r WHERE r.resource_type = 'Group' AND r.tenant_id = ",
-            " AND r.display_name = ",
-            " AND r.id <> ",
-            " ORDER BY r.display_name, r.id LIMIT 1",
-        ]
-    }
-}
-
-struct SameNameGroup;
-
-impl Fixed for SameNameGroup {
-    type Row = Untyped;
-
-    /// Many groups may share a name, few an `externalId`: `coalesce` keeps both databases from
-    /// looking the name up.
-    fn text(_: Backend) -> &'static [&'static str] {
-        &[
-            "SELECT r.id FROM resources AS r WHERE r.resource_type = 'Group' AND r.tenant_id = ",
-            " AND r.external_id = ",
-            " AND coalesce(r.display_name, '') = ",
-            " AND r.id <> ",
-            " ORDER BY r.external_id, r.id LIMIT 1",
-        ]
-    }
-}
-
-/// The first group with this name, other than `group` itself.
+/// Returns the first group with this name, other than `group` itself.
 pub fn by_name(
     conn: &mut Conn,
     tenant: TenantId,
     group: &ResourceId,
     name: &str,
 ) -> Result<Option<ResourceId>, StoreError> {
-    let binds = [
-        Bind::Int(tenant.0),
-        Bind::Text(name),
-        Bind::Text(group.as_str()),
-    ];
-    let found: Option<IdRow> = Prepared::<ByName, 3>::new(binds).one(conn)?;
+    let binds = [tenant.into(), name.into(), group.into()];
+    let found: Option<IdRow> = BY_NAME.bind(&binds).fetch_optional(conn)?;
     Ok(found.map(|row| ResourceId(row.id)))
 }
 
-/// The first group with this name and this `externalId`, other than `group` itself.
+/// Returns the first group with this name and this `externalId`, other than `group` itself.
 pub fn twin(
     conn: &mut Conn,
     tenant: TenantId,
@@ -77,27 +53,20 @@ pub fn twin(
     name: &str,
     external_id: &str,
 ) -> Result<Option<ResourceId>, StoreError> {
-    let binds = [
-        Bind::Int(tenant.0),
-        Bind::Text(external_id),
-        Bind::Text(name),
-        Bind::Text(group.as_str()),
-    ];
-    let found: Option<IdRow> = Prepared::<SameNameGroup, 4>::new(binds).one(conn)?;
+    let binds = [tenant.into(), external_id.into(), name.into(), group.into()];
+    let found: Option<IdRow> = TWIN.bind(&binds).fetch_optional(conn)?;
     Ok(found.map(|row| ResourceId(row.id)))
 }
 
 /// Counts the names that several groups of the tenant share.
 pub fn shared(conn: &mut Conn, tenant: TenantId) -> Result<u64, StoreError> {
-    let counted: Option<GroupCountRow> = Sql::new(
+    static SHARED: Statement = Statement::new(
         "SELECT count(*) AS n FROM (SELECT r.display_name FROM resources AS r \
          WHERE r.tenant_id = $1 AND r.resource_type = 'Group' AND r.display_name IS NOT NULL \
          GROUP BY r.display_name HAVING count(*) > 1) AS shared",
-    )
-    .int(tenant.0)
-    .get_result(conn)
-    .optional()?;
-    Ok(counted.map_or(0, |counted| u64::try_from(counted.n).unwrap_or(0)))
+    );
+    let counted: GroupCountRow = SHARED.bind(&[tenant.into()]).fetch_one(conn)?;
+    Ok(u64::try_from(counted.n).unwrap_or(0))
 }
 
 #[cfg(test)]

@@ -1,16 +1,17 @@
-//! Which paths have rows in `attributes`, and how far they are made for the documents that were there before.
+//! The paths that have rows in `attributes`, and the progress of indexing older documents.
 //!
-//! The paths follow from the configuration. They are agreed on in the database, because a filter that trusts an
-//! index misses what a node without that index wrote: such a node finds another epoch in its tenant's row and
-//! stops writing.
+//! The paths follow from the configuration. The nodes agree on them in the database, because a
+//! filter that trusts an index would miss what a node without that index wrote. Such a node finds
+//! another epoch in its tenant's row and stops writing.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use diesel::QueryableByName;
 use diesel::sql_types::{BigInt, Bool, Text};
-use diesel::{QueryableByName, RunQueryDsl};
 use scim_core::indexing::IndexRow;
 
-use crate::store::engine::sql::Sql;
+use crate::store::engine::index_epoch;
+use crate::store::engine::statement::{Fetch, Statement};
 use crate::store::tables::resources::{Stored, StoredRow};
 use crate::store::tables::{attributes, unique_values};
 use crate::store::{Conn, ResourceId, StoreError, TenantId, Tx};
@@ -20,29 +21,29 @@ use crate::store::{Conn, ResourceId, StoreError, TenantId, Tx};
 pub struct IndexedPath {
     pub resource_type: String,
     pub path: String,
-    /// How its rows are made, see [`scim_core::indexing::index_rule`].
+    /// The rule for its rows, see [`scim_core::indexing::index_rule`].
     pub rule: String,
 }
 
-/// What the database knows after [`agree`].
+/// The result of [`agree`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Agreed {
     pub epoch: i64,
-    /// What is still to be filled, by type.
+    /// The paths still to be indexed, by type.
     pub pending: Vec<Pending>,
 }
 
-/// Paths of one type whose rows are not complete.
+/// Paths of one type whose rows are incomplete.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pending {
     pub resource_type: String,
     pub paths: BTreeSet<String>,
-    /// The last resource that was read, where the work was interrupted.
+    /// The last resource that was read before the work was interrupted.
     pub after: (TenantId, String),
 }
 
 #[derive(QueryableByName)]
-struct Recorded {
+struct IndexRecord {
     #[diesel(sql_type = Text)]
     resource_type: String,
     #[diesel(sql_type = Text)]
@@ -57,7 +58,7 @@ struct Recorded {
     last_id: String,
 }
 
-impl Recorded {
+impl IndexRecord {
     fn wanted(&self) -> IndexedPath {
         IndexedPath {
             resource_type: self.resource_type.clone(),
@@ -67,74 +68,60 @@ impl Recorded {
     }
 }
 
-#[derive(QueryableByName)]
-struct Epoch {
-    #[diesel(sql_type = BigInt)]
-    epoch: i64,
-}
+static ADVANCE_EPOCH: Statement = Statement::new(
+    "UPDATE tenants SET index_epoch = (SELECT max(t.index_epoch) FROM tenants AS t) + 1",
+);
+static INSERT: Statement = Statement::new(
+    "INSERT INTO indexes (resource_type, path, rule, done) VALUES ($1, $2, $3, FALSE)",
+);
+static DELETE: Statement =
+    Statement::new("DELETE FROM indexes WHERE resource_type = $1 AND path = $2");
+static DELETE_UNIQUE_VALUES: Statement =
+    Statement::new("DELETE FROM unique_values WHERE path = $1");
+static NOTE_PROGRESS: Statement = Statement::new(
+    "UPDATE indexes SET tenant_id = $1, last_id = $2 WHERE resource_type = $3 AND NOT done",
+);
+static FINISH: Statement =
+    Statement::new("UPDATE indexes SET done = TRUE WHERE resource_type = $1 AND path = $2");
 
-/// Makes `wanted` the paths that are indexed. Where they were others, every tenant gets a new epoch, which takes its
-/// lock: when this is committed, no node with other paths writes any more.
+/// Makes `wanted` the indexed paths. If they were others, every tenant gets a new epoch, which
+/// takes its lock: once this is committed, no node with other paths can write.
 pub fn agree(conn: &mut Conn, wanted: &[IndexedPath]) -> Result<Agreed, StoreError> {
-    // One node after the other.
-    lock(conn)?;
+    // Serialises the nodes.
+    index_epoch::lock(conn)?;
     let recorded = recorded(conn)?;
-    let before: BTreeSet<IndexedPath> = recorded.iter().map(Recorded::wanted).collect();
+    let before: BTreeSet<IndexedPath> = recorded.iter().map(IndexRecord::wanted).collect();
     let after: BTreeSet<IndexedPath> = wanted.iter().cloned().collect();
     if before != after {
-        Sql::new(
-            "UPDATE tenants SET index_epoch = (SELECT max(t.index_epoch) FROM tenants AS t) + 1",
-        )
-        .execute(conn)?;
+        ADVANCE_EPOCH.bind(&[]).execute(conn)?;
         let spaces_kept: BTreeSet<&str> = before.intersection(&after).filter_map(space).collect();
         for gone in before.difference(&after) {
-            Sql::new("DELETE FROM indexes WHERE resource_type = $1 AND path = $2")
-                .text(&gone.resource_type)
-                .text(&gone.path)
-                .execute(conn)?;
+            let binds = [(&gone.resource_type).into(), (&gone.path).into()];
+            DELETE.bind(&binds).execute(conn)?;
         }
         for new in after.difference(&before) {
-            Sql::new(
-                "INSERT INTO indexes (resource_type, path, rule, done) VALUES ($1, $2, $3, FALSE)",
-            )
-            .text(&new.resource_type)
-            .text(&new.path)
-            .text(&new.rule)
-            .execute(conn)?;
+            let binds = [
+                (&new.resource_type).into(),
+                (&new.path).into(),
+                (&new.rule).into(),
+            ];
+            INSERT.bind(&binds).execute(conn)?;
         }
         let spaces = before.symmetric_difference(&after).filter_map(space);
         for space in spaces.filter(|space| !spaces_kept.contains(space)) {
-            Sql::new("DELETE FROM unique_values WHERE path = $1")
-                .text(space)
-                .execute(conn)?;
+            DELETE_UNIQUE_VALUES.bind(&[space.into()]).execute(conn)?;
         }
     }
     state(conn)
 }
 
-/// Whether `wanted` is what was agreed on.
+/// Whether the nodes have agreed on `wanted`.
 pub fn are_agreed(conn: &mut Conn, wanted: &[IndexedPath]) -> Result<bool, StoreError> {
-    let before: BTreeSet<IndexedPath> = recorded(conn)?.iter().map(Recorded::wanted).collect();
+    let before: BTreeSet<IndexedPath> = recorded(conn)?.iter().map(IndexRecord::wanted).collect();
     Ok(before == wanted.iter().cloned().collect())
 }
 
-/// The epoch of the first tenant, which is always there; a new tenant takes it over.
-pub(in crate::store) fn epoch(conn: &mut Conn) -> Result<i64, StoreError> {
-    let row: Epoch = Sql::new("SELECT index_epoch AS epoch FROM tenants WHERE id = $1")
-        .int(TenantId::DEFAULT.0)
-        .get_result(conn)?;
-    Ok(row.epoch)
-}
-
-/// Holds every other node off that would agree on paths, until the end of the transaction.
-pub(in crate::store) fn lock(conn: &mut Conn) -> Result<(), StoreError> {
-    Sql::new("UPDATE tenants SET index_epoch = index_epoch WHERE id = $1")
-        .int(TenantId::DEFAULT.0)
-        .execute(conn)?;
-    Ok(())
-}
-
-/// Of one type, the resources after an id, in order.
+/// Returns the resources of one type after an id, in order.
 pub fn after(
     conn: &mut Conn,
     tenant: TenantId,
@@ -142,20 +129,21 @@ pub fn after(
     last_id: &str,
     limit: i64,
 ) -> Result<Vec<Stored>, StoreError> {
-    let found: Vec<StoredRow> = Sql::new(
+    static AFTER: Statement = Statement::new(
         "SELECT id, resource_type, version, created, modified, doc FROM resources \
          WHERE tenant_id = $1 AND resource_type = $2 AND id > $3 ORDER BY id LIMIT 0 + $4",
-    )
-    .int(tenant.0)
-    .text(resource_type)
-    .text(last_id)
-    .int(limit)
-    .load(conn)?;
+    );
+    let binds = [
+        tenant.into(),
+        resource_type.into(),
+        last_id.into(),
+        limit.into(),
+    ];
+    let found: Vec<StoredRow> = AFTER.bind(&binds).fetch_all(conn)?;
     Ok(found.into_iter().map(Stored::from).collect())
 }
 
-/// Puts the rows of these resources at the pending paths in the place of those that they had there, and notes how far
-/// the work is.
+/// Replaces the rows of these resources at the pending paths, and records the progress.
 pub fn fill(
     tx: &mut Tx<'_>,
     pending: &Pending,
@@ -167,40 +155,32 @@ pub fn fill(
     let tenant = tx.tenant();
     let paths: Vec<&str> = pending.paths.iter().map(String::as_str).collect();
     attributes::refill(tx, &paths, resources)?;
-    let conn = tx.conn();
-    Sql::new(
-        "UPDATE indexes SET tenant_id = $1, last_id = $2 WHERE resource_type = $3 AND NOT done",
-    )
-    .int(tenant.0)
-    .text(last.as_str())
-    .text(&pending.resource_type)
-    .execute(conn)?;
+    let binds = [tenant.into(), last.into(), (&pending.resource_type).into()];
+    NOTE_PROGRESS.bind(&binds).execute(tx.conn())?;
     for (id, rows) in resources {
         unique_values::claim(tx, id, rows)?;
     }
     Ok(())
 }
 
-/// The rows of the pending paths are complete.
+/// Records that the rows of the pending paths are complete.
 pub fn finish(conn: &mut Conn, pending: &Pending) -> Result<(), StoreError> {
     for path in &pending.paths {
-        Sql::new("UPDATE indexes SET done = TRUE WHERE resource_type = $1 AND path = $2")
-            .text(&pending.resource_type)
-            .text(path)
+        FINISH
+            .bind(&[(&pending.resource_type).into(), path.into()])
             .execute(conn)?;
     }
     Ok(())
 }
 
-fn recorded(conn: &mut Conn) -> Result<Vec<Recorded>, StoreError> {
-    Ok(
-        Sql::new("SELECT resource_type, path, rule, done, tenant_id, last_id FROM indexes")
-            .load(conn)?,
-    )
+fn recorded(conn: &mut Conn) -> Result<Vec<IndexRecord>, StoreError> {
+    static ALL: Statement =
+        Statement::new("SELECT resource_type, path, rule, done, tenant_id, last_id FROM indexes");
+    Ok(ALL.bind(&[]).fetch_all(conn)?)
 }
 
 fn state(conn: &mut Conn) -> Result<Agreed, StoreError> {
-    let epoch = epoch(conn)?;
+    let epoch = index_epoch::get(conn)?;
     let mut pending: BTreeMap<String, Pending> = BTreeMap::new();
     for row in recorded(conn)?.into_iter().filter(|row| !row.done) {
         let after = (TenantId(row.tenant_id), row.last_id);
@@ -212,7 +192,7 @@ fn state(conn: &mut Conn) -> Result<Agreed, StoreError> {
                 after: after.clone(),
             });
         entry.paths.insert(row.path);
-        // All go through the documents together, from where the last of them is.
+        // All paths continue together, from the position of the one that is furthest behind.
         entry.after = after.min(entry.after.clone());
     }
     Ok(Agreed {

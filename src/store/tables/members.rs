@@ -1,5 +1,5 @@
-//! Who is in which group. Lists go to the database as one parameter, so that ten thousand members are a few
-//! statements and never a loop here.
+//! The members of groups. Lists go to the database as one parameter, so ten thousand members take a
+//! few statements and never a loop here.
 
 use std::collections::{HashMap, HashSet};
 
@@ -9,31 +9,33 @@ use scim_core::Member;
 use serde::Serialize;
 
 use crate::store::engine::schema::members;
-use crate::store::engine::sql::{Bind, Column, Fixed, OneOf, Prepared, Sql, rows};
-use crate::store::{Backend, Conn, ResourceId, StoreError, TenantId, Tx};
+use crate::store::engine::statement::{Bind, Fetch, Statement, TextList};
+use crate::store::{Conn, ResourceId, StoreError, TenantId, Tx};
 
-/// What the resource with the id `w.value` would be as a member: the resource types that can be members, whose
-/// names are also the members' `type`. NULL where there is none.
+/// The type of the resource with the id `w.value` as a member; NULL if there is none. The resource
+/// types that can be members have the names of the members' `type`.
 ///
-/// A lookup for each row, as in the other statements here. Databases may turn a join round and read the table.
+/// A lookup for each row, as in the other statements here. A database may reorder a join and read
+/// the table.
 const KIND_OF: &str = "(SELECT r.resource_type FROM resources AS r \
      WHERE r.tenant_id = $1 AND r.id = w.value AND r.resource_type IN ('User', 'Group'))";
 
-/// What [`add`] did.
+/// The result of [`add`].
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Added {
-    /// Those that were no members before.
+    /// The ids that were not members before.
     pub added: Vec<ResourceId>,
-    /// Those that no user or group of the tenant bears, and the group itself. They were not added.
+    /// The ids that belong to no user or group of the tenant, and the id of the group itself. They
+    /// were not added.
     pub unknown: Vec<String>,
 }
 
-/// What [`replace`] did.
+/// The result of [`replace`].
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Replaced {
     pub added: Vec<ResourceId>,
     pub removed: Vec<ResourceId>,
-    /// Members that stayed, with another `display`.
+    /// Members that stayed with a new `display`.
     pub renamed: Vec<ResourceId>,
     /// As in [`Added`].
     pub unknown: Vec<String>,
@@ -51,7 +53,7 @@ pub struct MemberRow {
     pub value: ResourceId,
     /// `User` or `Group`.
     pub kind: String,
-    /// As a client gave it; otherwise what the member itself is called.
+    /// The name sent by a client; otherwise the member's own name.
     pub display: Option<String>,
 }
 
@@ -60,13 +62,13 @@ pub struct MemberRow {
 pub struct GroupRow {
     pub member: ResourceId,
     pub group: ResourceId,
-    /// What the group is called.
+    /// The name of the group.
     pub display: Option<String>,
-    /// Not only through another group.
+    /// Whether the resource is a direct member.
     pub direct: bool,
 }
 
-/// Adds members; one that is there already stays as it is.
+/// Adds members; existing members do not change.
 pub fn add(tx: &mut Tx<'_>, group: &ResourceId, wanted: &[Member]) -> Result<Added, StoreError> {
     let wanted = MemberList::new(wanted)?;
     let unknown = unknown(tx, group, &wanted)?;
@@ -74,7 +76,7 @@ pub fn add(tx: &mut Tx<'_>, group: &ResourceId, wanted: &[Member]) -> Result<Add
     Ok(Added { added, unknown })
 }
 
-/// Removes these; returns those that were members.
+/// Removes members; returns those that were members.
 pub fn remove(
     tx: &mut Tx<'_>,
     group: &ResourceId,
@@ -84,39 +86,44 @@ pub fn remove(
     if ids.is_empty() {
         return Ok(Vec::new());
     }
-    let wanted = OneOf::new(tx.conn().backend(), "member_id", "$3", &ids)?;
-    let sql = format!(
-        "DELETE FROM members WHERE tenant_id = $1 AND group_id = $2 AND {} RETURNING member_id AS id",
-        wanted.condition
+    static REMOVE: Statement = Statement::new(
+        "DELETE FROM members WHERE tenant_id = $1 AND group_id = $2 AND member_id = ANY ($3) \
+         RETURNING member_id AS id",
     );
-    run_on_list(tx, group, sql, &wanted.value)
+    let tenant = tx.tenant();
+    let ids = TextList::of_ids(&ids)?;
+    let binds = [tenant.into(), group.into(), (&ids).into()];
+    load_ids(tx.conn(), &REMOVE, &binds)
 }
 
 /// Removes all members and returns them.
 pub fn remove_all(tx: &mut Tx<'_>, group: &ResourceId) -> Result<Vec<ResourceId>, StoreError> {
+    static REMOVE_ALL: Statement = Statement::new(
+        "DELETE FROM members WHERE tenant_id = $1 AND group_id = $2 RETURNING member_id AS id",
+    );
     let tenant = tx.tenant();
-    let sql =
-        "DELETE FROM members WHERE tenant_id = $1 AND group_id = $2 RETURNING member_id AS id";
-    load_ids(tx.conn(), Sql::new(sql).int(tenant.0).text(group.as_str()))
+    load_ids(tx.conn(), &REMOVE_ALL, &[tenant.into(), group.into()])
 }
 
-/// Makes `wanted` the group's members. A `display` that is the one shown already is no change.
+/// Replaces the members of a group. A `display` that equals the current one is no change.
 ///
-/// What differs is found here and not by the database: a join of two long lists that it knows nothing about is a
-/// nested loop on both, quadratic in the group. The tenant's lock keeps the rows still meanwhile.
+/// The difference is computed here and not by the database: a join of two long lists without
+/// statistics is a nested loop on both, quadratic in the group. The tenant's lock keeps the rows
+/// from changing meanwhile.
 pub fn replace(
     tx: &mut Tx<'_>,
     group: &ResourceId,
     wanted: &[Member],
 ) -> Result<Replaced, StoreError> {
     let present = present(tx, group)?;
-    let mut kept = HashSet::new();
-    let (mut missing, mut renamed) = (Vec::new(), Vec::new());
+    let mut seen = HashSet::new();
+    let mut missing = Vec::new();
+    let mut renamed = Vec::new();
     for member in wanted {
         match present.get(&member.value) {
             None => missing.push(member),
             Some(display) => {
-                if kept.insert(&member.value) && !display.is_as(member.display.as_deref()) {
+                if seen.insert(&member.value) && !display.equals(member.display.as_deref()) {
                     renamed.push(member);
                 }
             }
@@ -124,7 +131,7 @@ pub fn replace(
     }
     let others: Vec<String> = present
         .keys()
-        .filter(|id| !kept.contains(id))
+        .filter(|id| !seen.contains(id))
         .cloned()
         .collect();
     let missing = MemberList::new(missing)?;
@@ -143,19 +150,15 @@ pub fn has_more_than(
     group: &ResourceId,
     limit: u32,
 ) -> Result<bool, StoreError> {
-    let sql = "SELECT member_id AS id FROM members WHERE tenant_id = $1 AND group_id = $2 \
-         ORDER BY member_id LIMIT 1 OFFSET $3";
-    let beyond = load_ids(
-        conn,
-        Sql::new(sql)
-            .int(tenant.0)
-            .text(group.as_str())
-            .int(i64::from(limit)),
-    )?;
+    static BEYOND: Statement = Statement::new(
+        "SELECT member_id AS id FROM members WHERE tenant_id = $1 AND group_id = $2 \
+         ORDER BY member_id LIMIT 1 OFFSET $3",
+    );
+    let beyond = load_ids(conn, &BEYOND, &[tenant.into(), group.into(), limit.into()])?;
     Ok(!beyond.is_empty())
 }
 
-/// The members of a group, by id.
+/// Returns the members of a group, by id.
 pub fn of_group(
     conn: &mut Conn,
     tenant: TenantId,
@@ -165,7 +168,7 @@ pub fn of_group(
     Ok(found.into_iter().map(|(_, row)| row).collect())
 }
 
-/// Goes through the members of a group, by id: they may be too many to have all at once.
+/// Visits the members of a group, by id, without holding all of them in memory.
 pub fn each(
     conn: &mut Conn,
     tenant: TenantId,
@@ -174,14 +177,9 @@ pub fn each(
 ) -> Result<(), StoreError> {
     let mut last = String::new();
     loop {
-        let binds = [
-            Bind::Int(tenant.0),
-            Bind::Text(group.as_str()),
-            Bind::Text(&last),
-        ];
-        let part: Vec<(String, String, Option<String>)> =
-            Prepared::<MembersPage, 3>::new(binds).all(conn)?;
-        let is_end = part.len() < PART;
+        let binds = [tenant.into(), group.into(), (&last).into()];
+        let part: Vec<(String, String, Option<String>)> = PART.bind(&binds).fetch_all(conn)?;
+        let is_end = part.len() < PART_SIZE;
         for (id, kind, display) in part {
             last.clone_from(&id);
             visit(MemberRow {
@@ -196,57 +194,49 @@ pub fn each(
     }
 }
 
-/// How many members [`each`] reads at a time.
-const PART: usize = 2000;
+/// The members that [`each`] reads at a time.
+const PART_SIZE: usize = 2000;
 
-struct MembersPage;
+static PART: Statement<(Text, Text, Nullable<Text>)> = Statement::new(
+    "SELECT m.member_id, m.kind, coalesce(m.display, ( \
+       SELECT r.label FROM resources AS r WHERE r.tenant_id = $1 AND r.id = m.member_id \
+     )) AS display FROM members AS m \
+     WHERE m.tenant_id = $1 AND m.group_id = $2 AND m.member_id > $3 \
+     ORDER BY m.member_id LIMIT 2000",
+);
 
-impl Fixed for MembersPage {
-    type Row = (Text, Text, Nullable<Text>);
+static OF_GROUPS: Statement = Statement::new(
+    "SELECT m.group_id, m.member_id, m.kind, coalesce(m.display, ( \
+       SELECT r.label FROM resources AS r WHERE r.tenant_id = $1 AND r.id = m.member_id \
+     )) AS display FROM members AS m \
+     WHERE m.tenant_id = $1 AND m.group_id = ANY ($2) ORDER BY m.group_id, m.member_id",
+);
 
-    fn text(_: Backend) -> &'static [&'static str] {
-        &[
-            "SELECT m.member_id, m.kind, coalesce(m.display, ( \
-               SELECT r.label FROM resources AS r WHERE r.tenant_id = m.tenant_id AND r.id = m.member_id \
-             )) AS display FROM members AS m WHERE m.tenant_id = ",
-            " AND m.group_id = ",
-            " AND m.member_id > ",
-            " ORDER BY m.member_id LIMIT 2000",
-        ]
-    }
+#[derive(QueryableByName)]
+struct GroupMember {
+    #[diesel(sql_type = Text)]
+    group_id: String,
+    #[diesel(sql_type = Text)]
+    member_id: String,
+    #[diesel(sql_type = Text)]
+    kind: String,
+    #[diesel(sql_type = Nullable<Text>)]
+    display: Option<String>,
 }
 
-/// The members of several groups, by group and id.
+/// Returns the members of several groups, by group and id.
 pub fn of_groups(
     conn: &mut Conn,
     tenant: TenantId,
     groups: &[ResourceId],
 ) -> Result<Vec<(ResourceId, MemberRow)>, StoreError> {
-    #[derive(QueryableByName)]
-    struct Found {
-        #[diesel(sql_type = Text)]
-        group_id: String,
-        #[diesel(sql_type = Text)]
-        member_id: String,
-        #[diesel(sql_type = Text)]
-        kind: String,
-        #[diesel(sql_type = Nullable<Text>)]
-        display: Option<String>,
-    }
     if groups.is_empty() {
         return Ok(Vec::new());
     }
-    let wanted = OneOf::new(conn.backend(), "m.group_id", "$2", groups)?;
-    let found: Vec<Found> = Sql::new(format!(
-        "SELECT m.group_id, m.member_id, m.kind, coalesce(m.display, ( \
-           SELECT r.label FROM resources AS r WHERE r.tenant_id = $1 AND r.id = m.member_id \
-         )) AS display \
-         FROM members AS m WHERE m.tenant_id = $1 AND {} ORDER BY m.group_id, m.member_id",
-        wanted.condition
-    ))
-    .int(tenant.0)
-    .text(&wanted.value)
-    .load(conn)?;
+    let groups = TextList::of_ids(groups)?;
+    let found: Vec<GroupMember> = OF_GROUPS
+        .bind(&[tenant.into(), (&groups).into()])
+        .fetch_all(conn)?;
     let rows = found.into_iter().map(|found| {
         let row = MemberRow {
             value: ResourceId(found.member_id),
@@ -258,23 +248,23 @@ pub fn of_groups(
     Ok(rows.collect())
 }
 
-/// A member of a group as the walk through all of them sees it.
+/// A group and one of its members.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pair {
+pub struct MemberPair {
     pub group: ResourceId,
     pub member: ResourceId,
     /// `User` or `Group`.
     pub kind: String,
 }
 
-/// The members of all groups behind a pair, by group and member.
+/// Returns the members of all groups after a pair, by group and member.
 pub fn all_after(
     conn: &mut Conn,
     tenant: TenantId,
     group: &str,
     member: &str,
     limit: u32,
-) -> Result<Vec<Pair>, StoreError> {
+) -> Result<Vec<MemberPair>, StoreError> {
     let rows: Vec<(String, String, String)> = members::table
         .filter(members::tenant_id.eq(tenant.0))
         .filter(
@@ -287,7 +277,7 @@ pub fn all_after(
         .limit(limit.into())
         .select((members::group_id, members::member_id, members::kind))
         .load(conn)?;
-    let pair = |(group, member, kind)| Pair {
+    let pair = |(group, member, kind)| MemberPair {
         group: ResourceId(group),
         member: ResourceId(member),
         kind,
@@ -295,55 +285,64 @@ pub fn all_after(
     Ok(rows.into_iter().map(pair).collect())
 }
 
-/// The groups that these resources are in, directly or through other groups, by resource and group. Each group
-/// once; groups that contain each other are no trouble, and nothing is in itself.
+/// The start and the end of [`GROUPS_OF`]. Between them, a join leads from each group to the groups
+/// around it, never from all members to the groups.
+///
+/// UNION, not UNION ALL: a row that was already found is not followed again, which ends cycles.
+const GROUPS_OF_START: &str = "WITH RECURSIVE up (member, group_id, direct) AS ( \
+       SELECT m.member_id, m.group_id, 1 FROM members AS m \
+       WHERE m.tenant_id = $1 AND m.member_id = ANY ($2) \
+       UNION \
+       SELECT up.member, m.group_id, 0 FROM up ";
+const GROUPS_OF_END: &str = ") \
+     SELECT up.member, up.group_id, max(up.direct) = 1 AS direct, ( \
+       SELECT r.label FROM resources AS r WHERE r.tenant_id = $1 AND r.id = up.group_id \
+     ) AS display FROM up WHERE up.group_id <> up.member \
+     GROUP BY up.member, up.group_id ORDER BY up.member, up.group_id";
+
+static GROUPS_OF: Statement = Statement::per_backend(
+    &[
+        GROUPS_OF_START,
+        "CROSS JOIN members AS m WHERE m.tenant_id = $1 AND m.member_id = up.group_id",
+        GROUPS_OF_END,
+    ],
+    &[
+        GROUPS_OF_START,
+        "CROSS JOIN LATERAL ( \
+           SELECT a.group_id FROM members AS a \
+           WHERE a.tenant_id = $1 AND a.member_id = up.group_id OFFSET 0 \
+         ) AS m",
+        GROUPS_OF_END,
+    ],
+);
+
+#[derive(QueryableByName)]
+struct GroupOfMember {
+    #[diesel(sql_type = Text)]
+    member: String,
+    #[diesel(sql_type = Text)]
+    group_id: String,
+    #[diesel(sql_type = Nullable<Text>)]
+    display: Option<String>,
+    #[diesel(sql_type = Bool)]
+    direct: bool,
+}
+
+/// Returns the groups that these resources are in, directly or through other groups, by resource
+/// and group. Each group is returned once, even if groups contain each other; no group contains
+/// itself.
 pub fn groups_of(
     conn: &mut Conn,
     tenant: TenantId,
     ids: &[ResourceId],
 ) -> Result<Vec<GroupRow>, StoreError> {
-    #[derive(QueryableByName)]
-    struct Found {
-        #[diesel(sql_type = Text)]
-        member: String,
-        #[diesel(sql_type = Text)]
-        group_id: String,
-        #[diesel(sql_type = Nullable<Text>)]
-        display: Option<String>,
-        #[diesel(sql_type = Bool)]
-        direct: bool,
-    }
     if ids.is_empty() {
         return Ok(Vec::new());
     }
-    let wanted = OneOf::new(conn.backend(), "m.member_id", "$2", ids)?;
-    // From each group to the groups around it, never from all members to the groups.
-    let around = match conn.backend() {
-        Backend::Sqlite => {
-            "CROSS JOIN members AS m WHERE m.tenant_id = $1 AND m.member_id = up.group_id"
-        }
-        Backend::Postgres => {
-            "CROSS JOIN LATERAL ( \
-               SELECT a.group_id FROM members AS a WHERE a.tenant_id = $1 AND a.member_id = up.group_id OFFSET 0 \
-             ) AS m"
-        }
-    };
-    // UNION, not UNION ALL: a row that is there already is not followed again, which ends cycles.
-    let found: Vec<Found> = Sql::new(format!(
-        "WITH RECURSIVE up (member, group_id, direct) AS ( \
-           SELECT m.member_id, m.group_id, 1 FROM members AS m WHERE m.tenant_id = $1 AND {} \
-           UNION \
-           SELECT up.member, m.group_id, 0 FROM up {around} \
-         ) \
-         SELECT up.member, up.group_id, max(up.direct) = 1 AS direct, ( \
-           SELECT r.label FROM resources AS r WHERE r.tenant_id = $1 AND r.id = up.group_id \
-         ) AS display \
-         FROM up WHERE up.group_id <> up.member GROUP BY up.member, up.group_id ORDER BY up.member, up.group_id",
-        wanted.condition
-    ))
-    .int(tenant.0)
-    .text(&wanted.value)
-    .load(conn)?;
+    let ids = TextList::of_ids(ids)?;
+    let found: Vec<GroupOfMember> = GROUPS_OF
+        .bind(&[tenant.into(), (&ids).into()])
+        .fetch_all(conn)?;
     let rows = found.into_iter().map(|found| GroupRow {
         member: ResourceId(found.member),
         group: ResourceId(found.group_id),
@@ -353,7 +352,7 @@ pub fn groups_of(
     Ok(rows.collect())
 }
 
-/// How many rows name the resource, as a group or as a member.
+/// Counts the rows of the resource, as a group or as a member.
 pub fn count_of(conn: &mut Conn, tenant: TenantId, id: &ResourceId) -> Result<usize, StoreError> {
     let of_tenant = members::table.filter(members::tenant_id.eq(tenant.0));
     let within: i64 = of_tenant
@@ -367,11 +366,14 @@ pub fn count_of(conn: &mut Conn, tenant: TenantId, id: &ResourceId) -> Result<us
     Ok(usize::try_from(within + around).unwrap_or_default())
 }
 
-/// Removes every row that names the resource, as a group or as a member. Returns the groups that it was in.
+/// Removes all rows of the resource, as a group or as a member. Returns the groups that it was in.
 pub(in crate::store) fn forget(
     tx: &mut Tx<'_>,
     id: &ResourceId,
 ) -> Result<Vec<ResourceId>, StoreError> {
+    static LEAVE: Statement = Statement::new(
+        "DELETE FROM members WHERE tenant_id = $1 AND member_id = $2 RETURNING group_id AS id",
+    );
     let tenant = tx.tenant();
     diesel::delete(
         members::table
@@ -379,21 +381,19 @@ pub(in crate::store) fn forget(
             .filter(members::group_id.eq(id.as_str())),
     )
     .execute(tx.conn())?;
-    let sql =
-        "DELETE FROM members WHERE tenant_id = $1 AND member_id = $2 RETURNING group_id AS id";
-    load_ids(tx.conn(), Sql::new(sql).int(tenant.0).text(id.as_str()))
+    load_ids(tx.conn(), &LEAVE, &[tenant.into(), id.into()])
 }
 
 /// A list of members as a parameter.
 struct MemberList {
     /// JSON text.
     list: String,
-    /// Texts that can be nobody's id.
+    /// Texts that cannot be an id.
     impossible: Vec<String>,
 }
 
 impl MemberList {
-    /// Each id once: a second one would meet the first within one statement.
+    /// Takes each id once: a second one would conflict with the first within one statement.
     fn new<'m>(members: impl IntoIterator<Item = &'m Member>) -> Result<Self, StoreError> {
         #[derive(Serialize)]
         struct Item<'a> {
@@ -423,129 +423,132 @@ impl MemberList {
     }
 }
 
-fn wanted_rows(backend: Backend) -> String {
-    rows(
-        backend,
-        "$3",
-        "w",
-        &[("value", Column::Text), ("display", Column::Text)],
-    )
-}
+static UNKNOWN: Statement = Statement::joined(&[
+    "SELECT w.value AS id FROM json_rows($3) AS w(value TEXT, display TEXT) WHERE w.value = $2 OR ",
+    KIND_OF,
+    " IS NULL",
+]);
 
 fn unknown(
     tx: &mut Tx<'_>,
     group: &ResourceId,
     wanted: &MemberList,
 ) -> Result<Vec<String>, StoreError> {
-    let source = wanted_rows(tx.conn().backend());
-    let sql = format!("SELECT w.value AS id FROM {source} WHERE w.value = $2 OR {KIND_OF} IS NULL");
-    let found = run_on_list(tx, group, sql, &wanted.list)?;
+    let found = run_on_list(tx, group, &UNKNOWN, wanted)?;
     let mut unknown = wanted.impossible.clone();
     unknown.extend(found.into_iter().map(ResourceId::into_string));
     Ok(unknown)
 }
+
+static INSERT: Statement = Statement::joined(&[
+    "INSERT INTO members (tenant_id, group_id, member_id, kind, display) \
+     SELECT $1, $2, f.value, f.kind, f.display FROM (SELECT w.value, ",
+    KIND_OF,
+    " AS kind, w.display FROM json_rows($3) AS w(value TEXT, display TEXT)) AS f \
+     WHERE f.kind IS NOT NULL AND f.value <> $2 \
+     ON CONFLICT (tenant_id, group_id, member_id) DO NOTHING RETURNING member_id AS id",
+]);
 
 fn insert(
     tx: &mut Tx<'_>,
     group: &ResourceId,
     wanted: &MemberList,
 ) -> Result<Vec<ResourceId>, StoreError> {
-    let source = wanted_rows(tx.conn().backend());
-    let sql = format!(
-        "INSERT INTO members (tenant_id, group_id, member_id, kind, display) \
-         SELECT $1, $2, f.value, f.kind, f.display \
-         FROM (SELECT w.value, {KIND_OF} AS kind, w.display FROM {source}) AS f \
-         WHERE f.kind IS NOT NULL AND f.value <> $2 \
-         ON CONFLICT (tenant_id, group_id, member_id) DO NOTHING RETURNING member_id AS id"
-    );
-    let added = run_on_list(tx, group, sql, &wanted.list)?;
-    tx.grown().members += u64::try_from(added.len()).unwrap_or_default();
+    let added = run_on_list(tx, group, &INSERT, wanted)?;
+    tx.growth().members += u64::try_from(added.len()).unwrap_or_default();
     Ok(added)
 }
 
-/// What a member is called in the group, as it is stored and as it is shown.
+/// The name of a member in the group, as it is stored and as it is rendered.
 struct Display {
     stored: Option<String>,
-    shown: Option<String>,
+    rendered: Option<String>,
 }
 
 impl Display {
-    /// Whether a client that sends this wants what is there: it may echo what it was shown.
-    fn is_as(&self, wanted: Option<&str>) -> bool {
+    /// Whether a client that sends this name changes nothing: it may send back the rendered name.
+    fn equals(&self, wanted: Option<&str>) -> bool {
         match wanted {
             None => self.stored.is_none(),
-            Some(_) => self.shown.as_deref() == wanted,
+            Some(_) => self.rendered.as_deref() == wanted,
         }
     }
 }
 
 fn present(tx: &mut Tx<'_>, group: &ResourceId) -> Result<HashMap<String, Display>, StoreError> {
     #[derive(QueryableByName)]
-    struct Found {
+    struct DisplayRow {
         #[diesel(sql_type = Text)]
         id: String,
         #[diesel(sql_type = Nullable<Text>)]
         stored: Option<String>,
         #[diesel(sql_type = Nullable<Text>)]
-        shown: Option<String>,
+        rendered: Option<String>,
     }
-    let tenant = tx.tenant();
-    let found: Vec<Found> = Sql::new(
+    static PRESENT: Statement = Statement::new(
         "SELECT m.member_id AS id, m.display AS stored, coalesce(m.display, ( \
            SELECT r.label FROM resources AS r WHERE r.tenant_id = $1 AND r.id = m.member_id \
-         )) AS shown FROM members AS m WHERE m.tenant_id = $1 AND m.group_id = $2",
-    )
-    .int(tenant.0)
-    .text(group.as_str())
-    .load(tx.conn())?;
-    let pair = |found: Found| {
+         )) AS rendered FROM members AS m WHERE m.tenant_id = $1 AND m.group_id = $2",
+    );
+    let tenant = tx.tenant();
+    let found: Vec<DisplayRow> = PRESENT
+        .bind(&[tenant.into(), group.into()])
+        .fetch_all(tx.conn())?;
+    let pair = |found: DisplayRow| {
         let display = Display {
             stored: found.stored,
-            shown: found.shown,
+            rendered: found.rendered,
         };
         (found.id, display)
     };
     Ok(found.into_iter().map(pair).collect())
 }
 
-/// Gives members of the group another `display`. An upsert of rows that are all there, since it looks each up by
-/// its key, whatever the planner thinks of the list; the kind of the rows stays.
+// WHERE TRUE: without it SQLite takes ON for the start of a join condition.
+static RENAME: Statement = Statement::new(
+    "INSERT INTO members (tenant_id, group_id, member_id, kind, display) \
+     SELECT $1, $2, w.value, 'User', w.display \
+     FROM json_rows($3) AS w(value TEXT, display TEXT) WHERE TRUE \
+     ON CONFLICT (tenant_id, group_id, member_id) DO UPDATE SET display = excluded.display \
+     RETURNING member_id AS id",
+);
+
+/// Gives members of the group another `display`.
+///
+/// An upsert of rows that are all there, because it looks each row up by its key, whatever the
+/// planner assumes about the list. The kind of the rows does not change.
 fn rename(
     tx: &mut Tx<'_>,
     group: &ResourceId,
     wanted: &MemberList,
 ) -> Result<Vec<ResourceId>, StoreError> {
-    let source = wanted_rows(tx.conn().backend());
-    // WHERE TRUE: without it SQLite takes ON for the start of a join condition.
-    let sql = format!(
-        "INSERT INTO members (tenant_id, group_id, member_id, kind, display) \
-         SELECT $1, $2, w.value, 'User', w.display FROM {source} WHERE TRUE \
-         ON CONFLICT (tenant_id, group_id, member_id) DO UPDATE SET display = excluded.display \
-         RETURNING member_id AS id"
-    );
-    run_on_list(tx, group, sql, &wanted.list)
+    run_on_list(tx, group, &RENAME, wanted)
 }
 
 /// Runs a statement over tenant, group and a list: its parameters in this order.
 fn run_on_list(
     tx: &mut Tx<'_>,
     group: &ResourceId,
-    sql: String,
-    list: &str,
+    statement: &'static Statement,
+    members: &MemberList,
 ) -> Result<Vec<ResourceId>, StoreError> {
     let tenant = tx.tenant();
-    let sql = Sql::new(sql).int(tenant.0).text(group.as_str()).text(list);
-    load_ids(tx.conn(), sql)
+    let binds = [tenant.into(), group.into(), (&members.list).into()];
+    load_ids(tx.conn(), statement, &binds)
 }
 
-/// The ids that a statement returns, in order.
-fn load_ids(conn: &mut Conn, sql: Sql<'_>) -> Result<Vec<ResourceId>, StoreError> {
+/// Returns the ids that a statement finds, in order.
+fn load_ids(
+    conn: &mut Conn,
+    statement: &'static Statement,
+    binds: &[Bind<'_>],
+) -> Result<Vec<ResourceId>, StoreError> {
     #[derive(QueryableByName)]
-    struct Found {
+    struct IdRow {
         #[diesel(sql_type = Text)]
         id: String,
     }
-    let found: Vec<Found> = sql.load(conn)?;
+    let found: Vec<IdRow> = statement.bind(binds).fetch_all(conn)?;
     let mut ids: Vec<ResourceId> = found
         .into_iter()
         .map(|found| ResourceId(found.id))

@@ -1,24 +1,25 @@
-//! What all nodes of a service share and nobody else may know.
+//! Secrets that all nodes of a service share.
 
 use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, RunQueryDsl};
 
 use crate::store::engine::schema::secrets;
-use crate::store::engine::sql::Sql;
+use crate::store::engine::statement::Statement;
 use crate::store::{Conn, StoreError};
 
-/// The secret of this name. The first caller's `fresh` becomes it, and every caller, on any node, is told the same.
+/// Returns the secret of this name. The first caller sets it to `fresh`; every later caller, on any
+/// node, gets the same.
 pub fn once(conn: &mut Conn, name: &str, fresh: &str, at: i64) -> Result<String, StoreError> {
-    if let Some(kept) = get(conn, name)? {
-        return Ok(kept);
+    if let Some(present) = get(conn, name)? {
+        return Ok(present);
     }
-    Sql::new(
+    static INSERT: Statement = Statement::new(
         "INSERT INTO secrets (name, value, created) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
-    )
-    .text(name)
-    .text(fresh)
-    .int(at)
-    .execute(conn)?;
-    get(conn, name)?.ok_or_else(|| StoreError::internal(format!("the secret {name} is not kept")))
+    );
+    INSERT
+        .bind(&[name.into(), fresh.into(), at.into()])
+        .execute(conn)?;
+    get(conn, name)?
+        .ok_or_else(|| StoreError::internal(format!("the secret {name} was not stored")))
 }
 
 fn get(conn: &mut Conn, name: &str) -> Result<Option<String>, StoreError> {

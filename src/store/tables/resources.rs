@@ -1,8 +1,8 @@
 //! Resources as rows: the stored document and the columns beside it.
 //!
-//! It must not know what a document means: the caller hands the columns and the index rows in.
+//! It must not know what a document means: the caller passes the columns and the index rows.
 
-use diesel::sql_types::{BigInt, Text, Untyped};
+use diesel::sql_types::{BigInt, Text};
 use diesel::{
     ExpressionMethods, OptionalExtension, QueryDsl, Queryable, QueryableByName, RunQueryDsl,
     Selectable, SelectableHelper,
@@ -11,9 +11,9 @@ use scim_core::indexing::{HotColumns, IndexRow};
 use serde::Serialize;
 
 use crate::store::engine::schema::resources;
-use crate::store::engine::sql::{Bind, Column, Fixed, OneOf, Prepared, Sql, rows};
+use crate::store::engine::statement::{Fetch, Statement, TextList};
 use crate::store::tables::{attributes, members};
-use crate::store::{Backend, Conn, ResourceId, StoreError, TenantId, Tx};
+use crate::store::{Conn, ResourceId, StoreError, TenantId, Tx};
 
 /// A resource as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,7 +62,7 @@ pub struct NewResource {
     /// Becomes `created` and `modified`: microseconds since the epoch.
     pub at: i64,
     pub hot: HotColumns,
-    /// `userName` or `displayName` as given: what a member is called where nobody said otherwise.
+    /// `userName` or `displayName` as sent: the default name of the resource as a member.
     pub label: Option<String>,
     pub password_hash: Option<String>,
     pub doc: String,
@@ -79,11 +79,11 @@ pub struct Update {
     pub label: Option<String>,
     pub password: Password,
     pub doc: String,
-    /// `None` where the index rows stay as they are.
+    /// `None` if the index rows do not change.
     pub rows: Option<Vec<IndexRow>>,
 }
 
-/// What an update does to the password's hash.
+/// The effect of an update on the password's hash.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Password {
     Keep,
@@ -98,115 +98,63 @@ pub struct Stamp {
     pub modified: i64,
 }
 
-struct InsertOne;
+static INSERT: Statement = Statement::new(
+    "INSERT INTO resources (tenant_id, id, resource_type, version, created, modified, active, \
+     user_name, external_id, display_name, label, password_hash, doc) \
+     VALUES ($1, $2, $3, 1, $4, $4, $5, $6, $7, $8, $9, $10, $11)",
+);
 
-impl Fixed for InsertOne {
-    type Row = Untyped;
+static GET: Statement<(Text, Text, BigInt, BigInt, BigInt, Text)> = Statement::new(
+    "SELECT id, resource_type, version, created, modified, doc FROM resources \
+     WHERE tenant_id = $1 AND id = $2 AND resource_type = $3",
+);
 
-    fn text(_: Backend) -> &'static [&'static str] {
-        &[
-            "INSERT INTO resources (tenant_id, id, resource_type, version, created, modified, active, user_name, \
-             external_id, display_name, label, password_hash, doc) VALUES (",
-            ", ",
-            ", ",
-            ", ",
-            ", ",
-            ", ",
-            ", ",
-            ", ",
-            ", ",
-            ", ",
-            ", ",
-            ", ",
-            ", ",
-            ")",
-        ]
-    }
-}
+static UPDATE: Statement<BigInt> = Statement::new(
+    "UPDATE resources SET version = version + 1, modified = $3, active = $4, user_name = $5, \
+     external_id = $6, display_name = $7, label = $8, doc = $9 \
+     WHERE tenant_id = $1 AND id = $2 RETURNING version",
+);
 
-struct GetOne;
-
-impl Fixed for GetOne {
-    type Row = (Text, Text, BigInt, BigInt, BigInt, Text);
-
-    fn text(_: Backend) -> &'static [&'static str] {
-        &[
-            "SELECT id, resource_type, version, created, modified, doc FROM resources WHERE tenant_id = ",
-            " AND id = ",
-            " AND resource_type = ",
-            "",
-        ]
-    }
-}
-
-struct UpdateOne;
-
-impl Fixed for UpdateOne {
-    type Row = BigInt;
-
-    fn text(_: Backend) -> &'static [&'static str] {
-        &[
-            "UPDATE resources SET version = version + 1, modified = ",
-            ", active = ",
-            ", user_name = ",
-            ", external_id = ",
-            ", display_name = ",
-            ", label = ",
-            ", doc = ",
-            " WHERE tenant_id = ",
-            " AND id = ",
-            " RETURNING version",
-        ]
-    }
-}
-
-/// Inserts the resource as version 1, with its index rows. `Duplicate(UserName)` where the type has another one
-/// of that name.
+/// Inserts the resource as version 1, with its index rows. Fails with `Duplicate(UserName)` if the
+/// type has another resource of that name.
 pub fn insert(tx: &mut Tx<'_>, new: &NewResource) -> Result<Stamp, StoreError> {
     let tenant = tx.tenant();
     let binds = [
-        Bind::Int(tenant.0),
-        Bind::Text(new.id.as_str()),
-        Bind::Text(&new.resource_type),
-        Bind::Int(1),
-        Bind::Int(new.at),
-        Bind::Int(new.at),
-        Bind::AnyBool(new.hot.active),
-        Bind::AnyText(new.hot.user_name.as_deref()),
-        Bind::AnyText(new.hot.external_id.as_deref()),
-        Bind::AnyText(new.hot.display_name.as_deref()),
-        Bind::AnyText(new.label.as_deref()),
-        Bind::AnyText(new.password_hash.as_deref()),
-        Bind::Text(&new.doc),
+        tenant.into(),
+        (&new.id).into(),
+        (&new.resource_type).into(),
+        new.at.into(),
+        new.hot.active.into(),
+        new.hot.user_name.as_deref().into(),
+        new.hot.external_id.as_deref().into(),
+        new.hot.display_name.as_deref().into(),
+        new.label.as_deref().into(),
+        new.password_hash.as_deref().into(),
+        (&new.doc).into(),
     ];
-    let conn = tx.conn();
-    Prepared::<InsertOne, 13>::new(binds).execute(conn)?;
+    INSERT.bind(&binds).execute(tx.conn())?;
     attributes::insert(tx, &new.id, &new.rows)?;
     tx.count(&new.resource_type, 1, 0);
-    tx.grown().resources += 1;
+    tx.growth().resources += 1;
     Ok(Stamp {
         version: 1,
         modified: new.at,
     })
 }
 
-/// The resource of that type.
+/// Returns the resource of that type.
 pub fn get(
     conn: &mut Conn,
     tenant: TenantId,
     resource_type: &str,
     id: &ResourceId,
 ) -> Result<Option<Stored>, StoreError> {
-    let binds = [
-        Bind::Int(tenant.0),
-        Bind::Text(id.as_str()),
-        Bind::Text(resource_type),
-    ];
-    let row: Option<StoredRow> = Prepared::<GetOne, 3>::new(binds).one(conn)?;
+    let binds = [tenant.into(), id.into(), resource_type.into()];
+    let row: Option<StoredRow> = GET.bind(&binds).fetch_optional(conn)?;
     Ok(row.map(Stored::from))
 }
 
-/// Whether there is a resource at all, in whatever tenant.
+/// Whether any tenant has a resource.
 pub fn any(conn: &mut Conn) -> Result<bool, StoreError> {
     let found: Option<String> = resources::table
         .select(resources::id)
@@ -216,25 +164,24 @@ pub fn any(conn: &mut Conn) -> Result<bool, StoreError> {
     Ok(found.is_some())
 }
 
-/// The resources among `ids`, of any type, by id.
+/// Returns the resources among `ids`, of any type, by id.
 pub fn get_many(
     conn: &mut Conn,
     tenant: TenantId,
     ids: &[ResourceId],
 ) -> Result<Vec<Stored>, StoreError> {
-    let wanted = OneOf::new(conn.backend(), "r.id", "$2", ids)?;
-    let found: Vec<StoredRow> = Sql::new(format!(
-        "SELECT r.id, r.resource_type, r.version, r.created, r.modified, r.doc FROM resources AS r \
-         WHERE r.tenant_id = $1 AND {} ORDER BY r.id",
-        wanted.condition
-    ))
-    .int(tenant.0)
-    .text(&wanted.value)
-    .load(conn)?;
+    static GET_MANY: Statement = Statement::new(
+        "SELECT r.id, r.resource_type, r.version, r.created, r.modified, r.doc \
+         FROM resources AS r WHERE r.tenant_id = $1 AND r.id = ANY ($2) ORDER BY r.id",
+    );
+    let ids = TextList::of_ids(ids)?;
+    let found: Vec<StoredRow> = GET_MANY
+        .bind(&[tenant.into(), (&ids).into()])
+        .fetch_all(conn)?;
     Ok(found.into_iter().map(Stored::from).collect())
 }
 
-/// The resources of all types behind an id, by id.
+/// Returns the resources of all types after an id, by id.
 pub fn all_after(
     conn: &mut Conn,
     tenant: TenantId,
@@ -251,20 +198,20 @@ pub fn all_after(
     Ok(rows.into_iter().map(Stored::from).collect())
 }
 
-/// Who bears a user name.
+/// The resource that has a user name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Holder {
+pub struct UserNameHolder {
     pub id: ResourceId,
     pub active: Option<bool>,
 }
 
-/// The resource of the type with this folded `userName`.
+/// Returns the resource of the type with this folded `userName`.
 pub fn by_user_name(
     conn: &mut Conn,
     tenant: TenantId,
     resource_type: &str,
     user_name: &str,
-) -> Result<Option<Holder>, StoreError> {
+) -> Result<Option<UserNameHolder>, StoreError> {
     let row: Option<(String, Option<bool>)> = resources::table
         .filter(resources::tenant_id.eq(tenant.0))
         .filter(resources::resource_type.eq(resource_type))
@@ -272,13 +219,14 @@ pub fn by_user_name(
         .select((resources::id, resources::active))
         .get_result(conn)
         .optional()?;
-    Ok(row.map(|(id, active)| Holder {
+    Ok(row.map(|(id, active)| UserNameHolder {
         id: ResourceId(id),
         active,
     }))
 }
 
-/// The resource of the type with this `externalId`; none where several have it, for it need not be unique.
+/// Returns the resource of the type with this `externalId`; `None` also if several have it, because
+/// it need not be unique.
 pub fn only_by_external_id(
     conn: &mut Conn,
     tenant: TenantId,
@@ -298,7 +246,7 @@ pub fn only_by_external_id(
     })
 }
 
-/// The hash of the password, where the resource is there and has one.
+/// Returns the hash of the password, if the resource exists and has one.
 pub fn password_hash(
     conn: &mut Conn,
     tenant: TenantId,
@@ -313,22 +261,21 @@ pub fn password_hash(
     Ok(found.flatten())
 }
 
-/// Stores the new state as the next version. `None` where there is no such resource.
+/// Stores the new state as the next version. Returns `None` if there is no such resource.
 pub fn update(tx: &mut Tx<'_>, new: &Update) -> Result<Option<Stamp>, StoreError> {
     let tenant = tx.tenant();
     let binds = [
-        Bind::Int(new.at),
-        Bind::AnyBool(new.hot.active),
-        Bind::AnyText(new.hot.user_name.as_deref()),
-        Bind::AnyText(new.hot.external_id.as_deref()),
-        Bind::AnyText(new.hot.display_name.as_deref()),
-        Bind::AnyText(new.label.as_deref()),
-        Bind::Text(&new.doc),
-        Bind::Int(tenant.0),
-        Bind::Text(new.id.as_str()),
+        tenant.into(),
+        (&new.id).into(),
+        new.at.into(),
+        new.hot.active.into(),
+        new.hot.user_name.as_deref().into(),
+        new.hot.external_id.as_deref().into(),
+        new.hot.display_name.as_deref().into(),
+        new.label.as_deref().into(),
+        (&new.doc).into(),
     ];
-    let conn = tx.conn();
-    let version: Option<i64> = Prepared::<UpdateOne, 9>::new(binds).one(conn)?;
+    let version: Option<i64> = UPDATE.bind(&binds).fetch_optional(tx.conn())?;
     let Some(version) = version else {
         return Ok(None);
     };
@@ -354,7 +301,7 @@ pub fn update(tx: &mut Tx<'_>, new: &Update) -> Result<Option<Stamp>, StoreError
     }))
 }
 
-/// A document in the place of another, whose columns and secrets stay.
+/// A new document for a resource whose columns and secrets do not change.
 #[derive(Debug, Clone, Serialize)]
 pub struct Rewrite {
     #[serde(serialize_with = "as_text")]
@@ -366,29 +313,27 @@ fn as_text<S: serde::Serializer>(id: &ResourceId, serializer: S) -> Result<S::Ok
     serializer.serialize_str(id.as_str())
 }
 
-/// Stores new documents, each as the next version; a later time that one has already stays.
+/// Stores new documents, each as the next version. A modification time later than `at` is kept.
 pub fn rewrite_many(tx: &mut Tx<'_>, rewrites: &[Rewrite], at: i64) -> Result<(), StoreError> {
     if rewrites.is_empty() {
         return Ok(());
     }
-    let (tenant, list) = (tx.tenant(), serde_json::to_string(rewrites)?);
-    let conn = tx.conn();
-    let columns = [("id", Column::Text), ("doc", Column::Text)];
-    Sql::new(format!(
+    static REWRITE: Statement = Statement::new(
         "UPDATE resources SET doc = n.doc, version = resources.version + 1, \
          modified = CASE WHEN resources.modified > $1 THEN resources.modified ELSE $1 END \
-         FROM {} WHERE resources.tenant_id = $2 AND resources.id = n.id",
-        rows(conn.backend(), "$3", "n", &columns)
-    ))
-    .int(at)
-    .int(tenant.0)
-    .text(&list)
-    .execute(conn)?;
+         FROM json_rows($3) AS n(id TEXT, doc TEXT) \
+         WHERE resources.tenant_id = $2 AND resources.id = n.id",
+    );
+    let tenant = tx.tenant();
+    let list = serde_json::to_string(rewrites)?;
+    REWRITE
+        .bind(&[at.into(), tenant.into(), (&list).into()])
+        .execute(tx.conn())?;
     Ok(())
 }
 
-/// The next version without a change of the document: its members changed. `None` where there is no such
-/// resource.
+/// Advances the version without a change of the document, because the members changed. Returns
+/// `None` if there is no such resource.
 pub fn touch(tx: &mut Tx<'_>, id: &ResourceId, at: i64) -> Result<Option<Stamp>, StoreError> {
     let tenant = tx.tenant();
     let row = resources::table
@@ -408,35 +353,33 @@ pub fn touch(tx: &mut Tx<'_>, id: &ResourceId, at: i64) -> Result<Option<Stamp>,
     }))
 }
 
-/// [`touch`] for many; a later time that one has already stays.
+/// [`touch`] for many resources. A modification time later than `at` is kept.
 pub fn touch_many(tx: &mut Tx<'_>, ids: &[ResourceId], at: i64) -> Result<(), StoreError> {
     if ids.is_empty() {
         return Ok(());
     }
-    let tenant = tx.tenant();
-    let conn = tx.conn();
-    let wanted = OneOf::new(conn.backend(), "id", "$3", ids)?;
-    Sql::new(format!(
+    static TOUCH: Statement = Statement::new(
         "UPDATE resources SET version = version + 1, \
-         modified = CASE WHEN modified > $1 THEN modified ELSE $1 END WHERE tenant_id = $2 AND {}",
-        wanted.condition
-    ))
-    .int(at)
-    .int(tenant.0)
-    .text(&wanted.value)
-    .execute(conn)?;
+         modified = CASE WHEN modified > $1 THEN modified ELSE $1 END \
+         WHERE tenant_id = $2 AND id = ANY ($3)",
+    );
+    let tenant = tx.tenant();
+    let ids = TextList::of_ids(ids)?;
+    TOUCH
+        .bind(&[at.into(), tenant.into(), (&ids).into()])
+        .execute(tx.conn())?;
     Ok(())
 }
 
-/// What a deletion left behind.
+/// The result of a deletion.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Deleted {
-    /// The groups that the resource was a direct member of. Their version is the caller's to move.
+    /// The groups that the resource was a direct member of. The caller advances their versions.
     pub groups: Vec<ResourceId>,
 }
 
-/// Deletes the resource of that type, its index rows and its memberships on both sides. `None` where there is
-/// no such resource.
+/// Deletes the resource of that type, its index rows and its memberships on both sides. Returns
+/// `None` if there is no such resource.
 pub fn delete(
     tx: &mut Tx<'_>,
     resource_type: &str,

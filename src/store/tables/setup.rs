@@ -1,21 +1,22 @@
-//! The record of `rollcall setup`: its state as one text per org, and each write to Okta before and after. And the few
-//! reads of resources that setup compares with Okta. It must not know what the state says, nor any secret.
+//! The records of `rollcall setup`: its state as one text per org, and each write to Okta, before
+//! and after. Also the reads of resources that setup compares with Okta. It must not know the
+//! content of the state, or any secret.
 
 use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, Queryable, RunQueryDsl};
 
 use crate::store::engine::schema::{members, resources, setup_writes, setups};
-use crate::store::engine::sql::Sql;
+use crate::store::engine::statement::Statement;
 use crate::store::{Conn, ResourceId, StoreError, TenantId};
 
 /// A write to Okta. All times are microseconds since the epoch.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable)]
-pub struct Write {
+pub struct SetupWrite {
     pub id: String,
     pub step: String,
     pub method: String,
     pub path: String,
     pub began: i64,
-    /// `None`: no answer came, so it may have been done or not.
+    /// `None` if no response came, so that it may have been done or not.
     pub ended: Option<i64>,
     pub status: Option<i64>,
     pub request_id: Option<String>,
@@ -23,7 +24,7 @@ pub struct Write {
     pub error_id: Option<String>,
 }
 
-/// What the answer said.
+/// A summary of the response.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ended {
     pub status: Option<i64>,
@@ -32,19 +33,19 @@ pub struct Ended {
     pub error_id: Option<String>,
 }
 
-/// A user as far as Okta knows one.
+/// The part of a user that Okta knows.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable)]
 pub struct Person {
     pub id: String,
     pub external_id: Option<String>,
-    /// In its folded form.
+    /// Folded.
     pub user_name: Option<String>,
     pub active: Option<bool>,
 }
 
-/// A group as far as Okta knows one.
+/// The part of a group that Okta knows.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable)]
-pub struct Group {
+pub struct OktaGroup {
     pub id: String,
     pub external_id: Option<String>,
     /// The name as it was sent.
@@ -60,7 +61,7 @@ pub fn load(conn: &mut Conn, tenant: TenantId, org: &str) -> Result<Option<Strin
         .optional()?)
 }
 
-/// The states of all orgs.
+/// Returns the states of all orgs.
 pub fn states(conn: &mut Conn, tenant: TenantId) -> Result<Vec<(String, String)>, StoreError> {
     Ok(setups::table
         .filter(setups::tenant_id.eq(tenant.0))
@@ -75,19 +76,16 @@ pub fn save(
     state: &str,
     at: i64,
 ) -> Result<(), StoreError> {
-    Sql::new(
+    static SAVE: Statement = Statement::new(
         "INSERT INTO setups (tenant_id, org, state, modified) VALUES ($1, $2, $3, $4) \
          ON CONFLICT (tenant_id, org) DO UPDATE SET state = excluded.state, modified = excluded.modified",
-    )
-    .int(tenant.0)
-    .text(org)
-    .text(state)
-    .int(at)
-    .execute(conn)?;
+    );
+    SAVE.bind(&[tenant.into(), org.into(), state.into(), at.into()])
+        .execute(conn)?;
     Ok(())
 }
 
-/// Forgets the state. What was written stays on record.
+/// Deletes the state. The records of writes are kept.
 pub fn forget(conn: &mut Conn, tenant: TenantId, org: &str) -> Result<(), StoreError> {
     diesel::delete(
         setups::table
@@ -98,12 +96,12 @@ pub fn forget(conn: &mut Conn, tenant: TenantId, org: &str) -> Result<(), StoreE
     Ok(())
 }
 
-/// Notes a write that is about to be sent.
+/// Records a write before it is sent.
 pub fn begin(
     conn: &mut Conn,
     tenant: TenantId,
     org: &str,
-    write: &Write,
+    write: &SetupWrite,
 ) -> Result<(), StoreError> {
     diesel::insert_into(setup_writes::table)
         .values((
@@ -119,7 +117,7 @@ pub fn begin(
     Ok(())
 }
 
-/// Notes what became of it.
+/// Records the outcome of a write.
 pub fn end(
     conn: &mut Conn,
     tenant: TenantId,
@@ -143,13 +141,13 @@ pub fn end(
     Ok(())
 }
 
-/// The last writes, newest first.
+/// Returns the last writes, newest first.
 pub fn writes(
     conn: &mut Conn,
     tenant: TenantId,
     org: &str,
     limit: i64,
-) -> Result<Vec<Write>, StoreError> {
+) -> Result<Vec<SetupWrite>, StoreError> {
     Ok(setup_writes::table
         .filter(setup_writes::tenant_id.eq(tenant.0))
         .filter(setup_writes::org.eq(org))
@@ -170,7 +168,7 @@ pub fn writes(
         .load(conn)?)
 }
 
-/// The users with this `externalId`, which is Okta's id of them.
+/// Returns the users with this `externalId`, which is their id in Okta.
 pub fn people_by_external_id(
     conn: &mut Conn,
     tenant: TenantId,
@@ -191,7 +189,7 @@ pub fn people_by_external_id(
         .load(conn)?)
 }
 
-/// A page of users, in the order of ids, behind `after`.
+/// Returns a page of the users after the id `after`, by id.
 pub fn people(
     conn: &mut Conn,
     tenant: TenantId,
@@ -213,13 +211,13 @@ pub fn people(
         .load(conn)?)
 }
 
-/// A page of groups, in the order of ids, behind `after`.
+/// Returns a page of the groups after the id `after`, by id.
 pub fn groups(
     conn: &mut Conn,
     tenant: TenantId,
     after: &str,
     limit: i64,
-) -> Result<Vec<Group>, StoreError> {
+) -> Result<Vec<OktaGroup>, StoreError> {
     Ok(resources::table
         .filter(resources::tenant_id.eq(tenant.0))
         .filter(resources::resource_type.eq("Group"))
@@ -230,7 +228,7 @@ pub fn groups(
         .load(conn)?)
 }
 
-/// The ids of a group's members, in order, behind `after`.
+/// Returns the ids of a group's members after the id `after`, in order.
 pub fn member_ids(
     conn: &mut Conn,
     tenant: TenantId,
@@ -276,7 +274,7 @@ mod tests {
     #[test]
     fn a_write_is_there_before_its_answer() {
         with_store(|store| async move {
-            let write = |id: &str| Write {
+            let write = |id: &str| SetupWrite {
                 id: id.into(),
                 step: "app".into(),
                 method: "POST".into(),
@@ -308,7 +306,7 @@ mod tests {
                 .read(|conn| writes(conn, TENANT, ORG, 10))
                 .await
                 .unwrap();
-            let done = Write {
+            let done = SetupWrite {
                 ended: Some(5),
                 status: Some(200),
                 request_id: Some("req".into()),

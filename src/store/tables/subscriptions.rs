@@ -1,7 +1,7 @@
-//! Who is told of changes, how far each has been told, and what was given up.
+//! Webhook subscriptions, their progress, and the dead letters.
 //!
-//! A node that delivers holds the subscription for a while; every note of progress checks that it still does. It must
-//! not know HTTP, signatures or how long anything takes.
+//! A node that delivers holds the subscription for some time; every record of progress checks that
+//! it still does. This module must not know HTTP, signatures or durations.
 
 use diesel::dsl::exists;
 use diesel::{
@@ -16,22 +16,23 @@ use crate::store::{Conn, StoreError, TenantId};
 #[derive(Clone, PartialEq, Eq, Queryable, Insertable)]
 #[diesel(table_name = subscriptions)]
 pub struct Subscription {
-    pub tenant_id: i64,
+    #[diesel(column_name = tenant_id, deserialize_as = i64, serialize_as = i64)]
+    pub tenant: TenantId,
     pub id: String,
     pub name: String,
     pub url: String,
-    /// Words with blanks between them; empty: all.
+    /// Words separated by spaces; empty for all.
     pub kinds: String,
     pub resource_types: String,
     pub secret: String,
     pub old_secret: Option<String>,
     pub old_secret_until: Option<i64>,
     pub created: i64,
-    /// Why nothing is sent any more.
+    /// The reason for which deliveries have stopped.
     pub stopped: Option<String>,
-    /// The number of the last change that is done with.
+    /// The number of the last change that was delivered or given up.
     pub done_seq: i64,
-    /// How often the change that comes next was tried.
+    /// The number of attempts at the next change.
     pub attempts: i64,
     pub next_at: i64,
     pub failure: Option<String>,
@@ -40,37 +41,39 @@ pub struct Subscription {
 }
 
 impl Subscription {
-    pub fn key(&self) -> Key {
-        Key {
-            tenant: TenantId(self.tenant_id),
+    pub fn key(&self) -> SubscriptionKey {
+        SubscriptionKey {
+            tenant: self.tenant,
             id: self.id.clone(),
         }
     }
 }
 
-/// Which subscription.
+/// The key of a subscription.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Key {
+pub struct SubscriptionKey {
     pub tenant: TenantId,
     pub id: String,
 }
 
-/// A change that was given up.
+/// A change whose delivery was given up.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Insertable)]
 #[diesel(table_name = dead_letters)]
 pub struct DeadLetter {
-    pub tenant_id: i64,
+    #[diesel(column_name = tenant_id, deserialize_as = i64, serialize_as = i64)]
+    pub tenant: TenantId,
     pub subscription_id: String,
     pub seq: i64,
-    /// When it was given up.
+    /// The time at which it was given up.
     pub at: i64,
     pub attempts: i64,
     pub failure: String,
-    /// Whether somebody asked to try once more.
+    /// Whether an administrator asked for another attempt.
     pub wanted: bool,
 }
 
-/// `Duplicate(SubscriptionName)` where the tenant has one of that name.
+/// Inserts a subscription. Fails with `Duplicate(SubscriptionName)` if the tenant has one of that
+/// name.
 pub fn insert(conn: &mut Conn, new: &Subscription) -> Result<(), StoreError> {
     diesel::insert_into(subscriptions::table)
         .values(new.clone())
@@ -78,7 +81,7 @@ pub fn insert(conn: &mut Conn, new: &Subscription) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Those of a tenant, by name.
+/// Returns the subscriptions of a tenant, by name.
 pub fn list(conn: &mut Conn, tenant: TenantId) -> Result<Vec<Subscription>, StoreError> {
     Ok(subscriptions::table
         .filter(subscriptions::tenant_id.eq(tenant.0))
@@ -101,16 +104,16 @@ pub fn by_name(
 }
 
 /// Removes the subscription and its dead letters.
-pub fn delete(conn: &mut Conn, key: &Key) -> Result<(), StoreError> {
+pub fn delete(conn: &mut Conn, key: &SubscriptionKey) -> Result<(), StoreError> {
     diesel::delete(letters_of(key)).execute(conn)?;
     diesel::delete(row_of(key)).execute(conn)?;
     Ok(())
 }
 
-/// The new secret signs from now on, the one before beside it until `old_until`.
+/// Sets the secret that signs from now on. The old one also signs until `old_until`.
 pub fn rotate(
     conn: &mut Conn,
-    key: &Key,
+    key: &SubscriptionKey,
     secret: &str,
     old: &str,
     old_until: i64,
@@ -125,8 +128,12 @@ pub fn rotate(
     Ok(())
 }
 
-/// Goes on at once, where it waits or was stopped; from behind `done_seq` where one is given.
-pub fn resume(conn: &mut Conn, key: &Key, done_seq: Option<i64>) -> Result<(), StoreError> {
+/// Resumes deliveries at once if they wait or were stopped; after `done_seq`, if one is given.
+pub fn resume(
+    conn: &mut Conn,
+    key: &SubscriptionKey,
+    done_seq: Option<i64>,
+) -> Result<(), StoreError> {
     diesel::update(row_of(key))
         .set((
             subscriptions::next_at.eq(0),
@@ -135,7 +142,8 @@ pub fn resume(conn: &mut Conn, key: &Key, done_seq: Option<i64>) -> Result<(), S
         ))
         .execute(conn)?;
     if let Some(done_seq) = done_seq {
-        // Whoever delivers at the moment is behind: its next note of progress finds nothing to note.
+        // The node that currently delivers loses the subscription: its next record of progress
+        // fails.
         diesel::update(row_of(key))
             .set((
                 subscriptions::done_seq.eq(done_seq),
@@ -147,8 +155,8 @@ pub fn resume(conn: &mut Conn, key: &Key, done_seq: Option<i64>) -> Result<(), S
     Ok(())
 }
 
-/// The subscriptions that have something to deliver and that nobody holds.
-pub fn due(conn: &mut Conn, now: i64) -> Result<Vec<Key>, StoreError> {
+/// Returns the subscriptions that have something to deliver and that no node holds.
+pub fn due(conn: &mut Conn, now: i64) -> Result<Vec<SubscriptionKey>, StoreError> {
     let wanted = dead_letters::table
         .filter(dead_letters::tenant_id.eq(subscriptions::tenant_id))
         .filter(dead_letters::subscription_id.eq(subscriptions::id))
@@ -168,15 +176,15 @@ pub fn due(conn: &mut Conn, now: i64) -> Result<Vec<Key>, StoreError> {
         .load(conn)?;
     Ok(found
         .into_iter()
-        .map(|(tenant, id)| Key {
+        .map(|(tenant, id)| SubscriptionKey {
             tenant: TenantId(tenant),
             id,
         })
         .collect())
 }
 
-/// The first change of a tenant that some subscription may still have to tell.
-pub fn first_untold(conn: &mut Conn, tenant: TenantId) -> Result<Option<i64>, StoreError> {
+/// Returns the first change of a tenant that some subscription may still have to deliver.
+pub fn first_undelivered(conn: &mut Conn, tenant: TenantId) -> Result<Option<i64>, StoreError> {
     let done: Option<i64> = subscriptions::table
         .filter(subscriptions::tenant_id.eq(tenant.0))
         .filter(subscriptions::stopped.is_null())
@@ -185,10 +193,11 @@ pub fn first_untold(conn: &mut Conn, tenant: TenantId) -> Result<Option<i64>, St
     Ok(done.map(|done| done.saturating_add(1)))
 }
 
-/// Takes the subscription until a time. `None` where another node was faster, or it is gone or not due.
+/// Takes the subscription for a node until a time. Returns `None` if another node was faster, or if
+/// it was deleted or is not due.
 pub fn claim(
     conn: &mut Conn,
-    key: &Key,
+    key: &SubscriptionKey,
     node: &str,
     now: i64,
     until: i64,
@@ -207,48 +216,54 @@ pub fn claim(
         .optional()?)
 }
 
-/// What a node notes about the subscription that it holds.
+/// The progress that a node records for the subscription that it holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Note {
-    /// All up to here is delivered, and it goes on holding it.
+pub enum Progress {
+    /// All changes up to `seq` are delivered, and the node keeps the subscription.
     Done { seq: i64, until: i64 },
-    /// There is nothing more for now.
+    /// Nothing is left to deliver for now.
     Finished { seq: i64 },
-    /// The change behind `seq` failed; not again before `next_at`.
+    /// The change after `seq` failed; it is retried at `next_at` or later.
     Failed {
         seq: i64,
         attempts: i64,
         next_at: i64,
         failure: String,
     },
-    /// The receiver wants no more.
+    /// The receiver asked for an end of deliveries.
     Stopped { seq: i64, why: String },
 }
 
-/// False where the node holds it no longer: nothing was noted, and it must deliver no more.
-pub fn note(conn: &mut Conn, key: &Key, node: &str, note: &Note) -> Result<bool, StoreError> {
+/// Records progress. Returns false if the node no longer holds the subscription: then nothing was
+/// recorded, and it must stop delivering.
+pub fn note(
+    conn: &mut Conn,
+    key: &SubscriptionKey,
+    node: &str,
+    note: &Progress,
+) -> Result<bool, StoreError> {
     let held = row_of(key).filter(subscriptions::owner.eq(node));
-    let nobody = (
+    let released = (
         subscriptions::owner.eq(None::<String>),
         subscriptions::owner_until.eq(0),
     );
-    let well = (
+    let healthy = (
         subscriptions::attempts.eq(0),
         subscriptions::failure.eq(None::<String>),
         subscriptions::next_at.eq(0),
     );
     let noted = match note {
-        Note::Done { seq, until } => diesel::update(held)
+        Progress::Done { seq, until } => diesel::update(held)
             .set((
                 subscriptions::done_seq.eq(seq),
                 subscriptions::owner_until.eq(until),
-                well,
+                healthy,
             ))
             .execute(conn)?,
-        Note::Finished { seq } => diesel::update(held)
-            .set((subscriptions::done_seq.eq(seq), nobody, well))
+        Progress::Finished { seq } => diesel::update(held)
+            .set((subscriptions::done_seq.eq(seq), released, healthy))
             .execute(conn)?,
-        Note::Failed {
+        Progress::Failed {
             seq,
             attempts,
             next_at,
@@ -259,23 +274,23 @@ pub fn note(conn: &mut Conn, key: &Key, node: &str, note: &Note) -> Result<bool,
                 subscriptions::attempts.eq(attempts),
                 subscriptions::failure.eq(failure),
                 subscriptions::next_at.eq(next_at),
-                nobody,
+                released,
             ))
             .execute(conn)?,
-        Note::Stopped { seq, why } => diesel::update(held)
+        Progress::Stopped { seq, why } => diesel::update(held)
             .set((
                 subscriptions::done_seq.eq(seq),
                 subscriptions::stopped.eq(why),
-                nobody,
+                released,
             ))
             .execute(conn)?,
     };
     Ok(noted == 1)
 }
 
-/// Gives a change up.
-pub fn bury(conn: &mut Conn, letter: &DeadLetter) -> Result<(), StoreError> {
-    // It may have been given up before, where somebody went back.
+/// Records a dead letter for a change.
+pub fn record_dead_letter(conn: &mut Conn, letter: &DeadLetter) -> Result<(), StoreError> {
+    // It may have been given up before, if an administrator went back to an earlier change.
     forget(conn, letter)?;
     diesel::insert_into(dead_letters::table)
         .values(letter.clone())
@@ -283,11 +298,11 @@ pub fn bury(conn: &mut Conn, letter: &DeadLetter) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Takes a dead letter away: it was delivered, or there is nothing left to deliver.
+/// Removes a dead letter that was delivered or has nothing left to deliver.
 pub fn forget(conn: &mut Conn, letter: &DeadLetter) -> Result<(), StoreError> {
     diesel::delete(
         dead_letters::table
-            .filter(dead_letters::tenant_id.eq(letter.tenant_id))
+            .filter(dead_letters::tenant_id.eq(letter.tenant.0))
             .filter(dead_letters::subscription_id.eq(&letter.subscription_id))
             .filter(dead_letters::seq.eq(letter.seq)),
     )
@@ -295,8 +310,12 @@ pub fn forget(conn: &mut Conn, letter: &DeadLetter) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// The dead letters of a subscription, in the order of their changes.
-pub fn dead_letters(conn: &mut Conn, key: &Key, limit: i64) -> Result<Vec<DeadLetter>, StoreError> {
+/// Returns the dead letters of a subscription, in the order of their changes.
+pub fn dead_letters(
+    conn: &mut Conn,
+    key: &SubscriptionKey,
+    limit: i64,
+) -> Result<Vec<DeadLetter>, StoreError> {
     Ok(letters_of(key)
         .order(dead_letters::seq)
         .limit(limit)
@@ -304,8 +323,12 @@ pub fn dead_letters(conn: &mut Conn, key: &Key, limit: i64) -> Result<Vec<DeadLe
         .load(conn)?)
 }
 
-/// The dead letters that shall be tried once more.
-pub fn wanted(conn: &mut Conn, key: &Key, limit: i64) -> Result<Vec<DeadLetter>, StoreError> {
+/// Returns the dead letters for which another attempt was asked.
+pub fn wanted(
+    conn: &mut Conn,
+    key: &SubscriptionKey,
+    limit: i64,
+) -> Result<Vec<DeadLetter>, StoreError> {
     Ok(letters_of(key)
         .filter(dead_letters::wanted.eq(true))
         .order(dead_letters::seq)
@@ -314,12 +337,13 @@ pub fn wanted(conn: &mut Conn, key: &Key, limit: i64) -> Result<Vec<DeadLetter>,
         .load(conn)?)
 }
 
-pub fn count_dead_letters(conn: &mut Conn, key: &Key) -> Result<i64, StoreError> {
+pub fn count_dead_letters(conn: &mut Conn, key: &SubscriptionKey) -> Result<i64, StoreError> {
     Ok(letters_of(key).count().get_result(conn)?)
 }
 
-/// Asks for all dead letters of a subscription, or for that of one change; returns how many.
-pub fn want(conn: &mut Conn, key: &Key, seq: Option<i64>) -> Result<usize, StoreError> {
+/// Asks for another attempt at all dead letters of a subscription, or at that of one change.
+/// Returns how many there are.
+pub fn want(conn: &mut Conn, key: &SubscriptionKey, seq: Option<i64>) -> Result<usize, StoreError> {
     let (from, to) = seq.map_or((0, i64::MAX), |seq| (seq, seq));
     Ok(
         diesel::update(letters_of(key).filter(dead_letters::seq.between(from, to)))
@@ -329,7 +353,7 @@ pub fn want(conn: &mut Conn, key: &Key, seq: Option<i64>) -> Result<usize, Store
 }
 
 #[diesel::dsl::auto_type(no_type_alias)]
-fn row_of<'k>(key: &'k Key) -> _ {
+fn row_of<'k>(key: &'k SubscriptionKey) -> _ {
     let tenant: i64 = key.tenant.0;
     let id: &'k str = key.id.as_str();
     subscriptions::table
@@ -338,7 +362,7 @@ fn row_of<'k>(key: &'k Key) -> _ {
 }
 
 #[diesel::dsl::auto_type(no_type_alias)]
-fn letters_of<'k>(key: &'k Key) -> _ {
+fn letters_of<'k>(key: &'k SubscriptionKey) -> _ {
     let tenant: i64 = key.tenant.0;
     let id: &'k str = key.id.as_str();
     dead_letters::table

@@ -1,4 +1,4 @@
-//! Tenants. Tenant 1, `default`, is there from the start.
+//! Tenants. Tenant 1, `default`, always exists.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,9 +6,9 @@ use std::str::FromStr;
 use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, Queryable, RunQueryDsl};
 use scim_core::Compatibility;
 
+use crate::store::engine::index_epoch;
 use crate::store::engine::schema::{access_epochs, tenants};
-use crate::store::engine::sql::Sql;
-use crate::store::tables::indexes;
+use crate::store::engine::statement::Statement;
 use crate::store::{Conn, StoreError, TenantId};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub struct Tenant {
     pub policy: Policy,
 }
 
-/// How a tenant's clients are understood and answered.
+/// The settings for a tenant's clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Policy {
     pub compatibility: Compatibility,
@@ -30,7 +30,7 @@ pub struct Policy {
     pub group_names: GroupNames,
 }
 
-/// What a PATCH that went well answers, where the request does not say.
+/// The response to a successful PATCH, if the request does not ask for one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum PatchAnswer {
     /// 200 and the resource.
@@ -78,7 +78,7 @@ pub enum GroupNames {
     /// Groups may share a name.
     #[default]
     Any,
-    /// A name that another group has, ignoring letter case, is refused.
+    /// A name that another group has, ignoring letter case, is rejected.
     Unique,
 }
 
@@ -129,7 +129,7 @@ pub(in crate::store) type PolicyRow = (String, String, String);
 
 impl From<PolicyRow> for Policy {
     fn from((compatibility, patch_answer, group_names): PolicyRow) -> Self {
-        // The tables admit no other words.
+        // The tables allow no other words.
         Self {
             compatibility: compatibility.parse().unwrap_or_default(),
             patch_answer: patch_answer.parse().unwrap_or_default(),
@@ -140,7 +140,7 @@ impl From<PolicyRow> for Policy {
 
 /// The columns, in the order of the table.
 #[derive(Queryable)]
-struct Row {
+struct TenantRow {
     id: i64,
     name: String,
     created: i64,
@@ -150,8 +150,8 @@ struct Row {
     group_names: String,
 }
 
-impl From<Row> for Tenant {
-    fn from(row: Row) -> Self {
+impl From<TenantRow> for Tenant {
+    fn from(row: TenantRow) -> Self {
         Self {
             id: TenantId(row.id),
             name: row.name,
@@ -162,24 +162,26 @@ impl From<Row> for Tenant {
     }
 }
 
-/// `Duplicate(TenantName)` where there is one of that name.
+/// Creates a tenant. Fails with `Duplicate(TenantName)` if there is one of that name.
 pub fn create(conn: &mut Conn, name: &str, at: i64) -> Result<Tenant, StoreError> {
-    // A tenant is born into the epoch that is; see there.
-    indexes::lock(conn)?;
-    let row: Row = diesel::insert_into(tenants::table)
+    // A new tenant has the current epoch of the indexes.
+    index_epoch::lock(conn)?;
+    let row: TenantRow = diesel::insert_into(tenants::table)
         .values((tenants::name.eq(name), tenants::created.eq(at)))
         .returning(tenants::all_columns)
         .get_result(conn)?;
-    Sql::new("UPDATE tenants SET index_epoch = $1 WHERE id = $2")
-        .int(indexes::epoch(conn)?)
-        .int(row.id)
+    static SET_EPOCH: Statement =
+        Statement::new("UPDATE tenants SET index_epoch = $1 WHERE id = $2");
+    let epoch = index_epoch::get(conn)?;
+    SET_EPOCH
+        .bind(&[epoch.into(), row.id.into()])
         .execute(conn)?;
     Ok(row.into())
 }
 
-/// All of them, by id.
+/// Returns all tenants, by id.
 pub fn list(conn: &mut Conn) -> Result<Vec<Tenant>, StoreError> {
-    let rows: Vec<Row> = tenants::table
+    let rows: Vec<TenantRow> = tenants::table
         .order(tenants::id)
         .select(tenants::all_columns)
         .load(conn)?;
@@ -187,7 +189,7 @@ pub fn list(conn: &mut Conn) -> Result<Vec<Tenant>, StoreError> {
 }
 
 pub fn by_name(conn: &mut Conn, name: &str) -> Result<Option<Tenant>, StoreError> {
-    let row: Option<Row> = tenants::table
+    let row: Option<TenantRow> = tenants::table
         .filter(tenants::name.eq(name))
         .select(tenants::all_columns)
         .get_result(conn)
@@ -196,7 +198,7 @@ pub fn by_name(conn: &mut Conn, name: &str) -> Result<Option<Tenant>, StoreError
 }
 
 pub fn get(conn: &mut Conn, tenant: TenantId) -> Result<Option<Tenant>, StoreError> {
-    let row: Option<Row> = tenants::table
+    let row: Option<TenantRow> = tenants::table
         .filter(tenants::id.eq(tenant.0))
         .select(tenants::all_columns)
         .get_result(conn)
@@ -204,7 +206,8 @@ pub fn get(conn: &mut Conn, tenant: TenantId) -> Result<Option<Tenant>, StoreErr
     Ok(row.map(Tenant::from))
 }
 
-/// How the tenant's clients are understood and answered, and its access epoch; `None` where there is no such tenant.
+/// Returns the settings for the tenant's clients and its access epoch; `None` if there is no such
+/// tenant.
 pub(in crate::store) fn policy(
     conn: &mut Conn,
     tenant: TenantId,
@@ -218,13 +221,13 @@ pub(in crate::store) fn policy(
     Ok(row.map(|(policy, epoch)| (policy.into(), epoch)))
 }
 
-/// Sets all of the tenant's policy; `None` where there is no such tenant.
+/// Sets the tenant's policy. Returns `None` if there is no such tenant.
 pub fn set_policy(
     conn: &mut Conn,
     tenant: TenantId,
     policy: Policy,
 ) -> Result<Option<Tenant>, StoreError> {
-    let row: Option<Row> = diesel::update(tenants::table.filter(tenants::id.eq(tenant.0)))
+    let row: Option<TenantRow> = diesel::update(tenants::table.filter(tenants::id.eq(tenant.0)))
         .set((
             tenants::compatibility.eq(policy.compatibility.as_str()),
             tenants::patch_answer.eq(policy.patch_answer.as_str()),
@@ -243,7 +246,7 @@ mod tests {
     use crate::store::testing::{TENANT, with_store};
 
     #[test]
-    fn every_policy_is_kept() {
+    fn every_policy_is_stored() {
         with_store(|store| async move {
             let reads = CoalescedReads::new(store.clone());
             let before = reads.policy(TENANT).await.unwrap();
@@ -252,23 +255,23 @@ mod tests {
             for compatibility in [Compatibility::Strict, Compatibility::Tolerant] {
                 for patch_answer in [PatchAnswer::NoContent, PatchAnswer::Resource] {
                     for group_names in [GroupNames::Unique, GroupNames::Any] {
-                        let wish = Policy {
+                        let wanted = Policy {
                             compatibility,
                             patch_answer,
                             group_names,
                         };
-                        let set = move |conn: &mut Conn| set_policy(conn, TENANT, wish);
+                        let set = move |conn: &mut Conn| set_policy(conn, TENANT, wanted);
                         let tenant = store.admin(set).await.unwrap().unwrap();
-                        assert_eq!(tenant.policy, wish);
+                        assert_eq!(tenant.policy, wanted);
                         let after = reads.policy(TENANT).await.unwrap();
                         epoch += 1;
-                        assert_eq!(after, Some((wish, epoch)));
+                        assert_eq!(after, Some((wanted, epoch)));
                     }
                 }
             }
-            let nobody = TenantId(99);
-            assert_eq!(reads.policy(nobody).await.unwrap(), None);
-            let set = move |conn: &mut Conn| set_policy(conn, nobody, Policy::default());
+            let unknown = TenantId(99);
+            assert_eq!(reads.policy(unknown).await.unwrap(), None);
+            let set = move |conn: &mut Conn| set_policy(conn, unknown, Policy::default());
             assert_eq!(store.admin(set).await.unwrap(), None);
         });
     }

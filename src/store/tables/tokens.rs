@@ -1,4 +1,5 @@
-//! Tokens as rows. It must not know a token's secret, only a hash of it, nor what a scope means.
+//! Tokens as rows. It must not know the secret of a token, only its hash, or the meaning of a
+//! scope.
 
 use diesel::{
     BoolExpressionMethods, ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable,
@@ -21,14 +22,14 @@ pub struct Token {
     pub expires: Option<i64>,
     pub last_used: Option<i64>,
     pub revoked: Option<i64>,
-    /// What it may read; `None`: everything.
+    /// The attributes that it may read; `None` for all.
     pub fields: Option<String>,
 }
 
 /// The columns, in the order of the table.
 #[derive(Queryable, Insertable)]
 #[diesel(table_name = tokens)]
-struct Row {
+struct TokenRow {
     id: String,
     tenant_id: i64,
     name: String,
@@ -41,8 +42,8 @@ struct Row {
     fields: Option<String>,
 }
 
-impl From<Row> for Token {
-    fn from(row: Row) -> Self {
+impl From<TokenRow> for Token {
+    fn from(row: TokenRow) -> Self {
         Self {
             id: row.id,
             tenant: TenantId(row.tenant_id),
@@ -58,19 +59,20 @@ impl From<Row> for Token {
     }
 }
 
-/// A token, and how its tenant's clients are understood and answered.
+/// A token, and the settings for its tenant's clients.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenWithPolicy {
     pub token: Token,
     pub policy: Policy,
-    /// The tenant's: it moves before either of them is another.
+    /// The tenant's access epoch, which advances with every change of the token or the policy.
     pub epoch: i64,
 }
 
-/// `Duplicate(TokenName)` where the tenant has a live token of that name; `UnknownTenant`.
+/// Inserts a token. Fails with `Duplicate(TokenName)` if the tenant has a live token of that name,
+/// or with `UnknownTenant`.
 pub fn insert(conn: &mut Conn, token: Token) -> Result<(), StoreError> {
     let tenant = token.tenant;
-    let row = Row {
+    let row = TokenRow {
         id: token.id,
         tenant_id: tenant.0,
         name: token.name,
@@ -92,9 +94,9 @@ pub fn insert(conn: &mut Conn, token: Token) -> Result<(), StoreError> {
     }
 }
 
-/// All tokens of a tenant, the revoked too, by age.
+/// Returns all tokens of a tenant, also revoked ones, by age.
 pub fn list(conn: &mut Conn, tenant: TenantId) -> Result<Vec<Token>, StoreError> {
-    let rows: Vec<Row> = tokens::table
+    let rows: Vec<TokenRow> = tokens::table
         .filter(tokens::tenant_id.eq(tenant.0))
         .order((tokens::created, tokens::id))
         .select(tokens::all_columns)
@@ -102,14 +104,14 @@ pub fn list(conn: &mut Conn, tenant: TenantId) -> Result<Vec<Token>, StoreError>
     Ok(rows.into_iter().map(Token::from).collect())
 }
 
-/// Revokes the live token with that id or name, and returns it. `None` where there is none.
+/// Revokes the live token with that id or name, and returns it, if there is one.
 pub fn revoke(
     conn: &mut Conn,
     tenant: TenantId,
     id_or_name: &str,
     at: i64,
 ) -> Result<Option<Token>, StoreError> {
-    let row: Option<Row> = diesel::update(
+    let row: Option<TokenRow> = diesel::update(
         tokens::table
             .filter(tokens::tenant_id.eq(tenant.0))
             .filter(tokens::revoked.is_null())
@@ -122,10 +124,10 @@ pub fn revoke(
     Ok(row.map(Token::from))
 }
 
-/// The token with this hash, of any tenant and in any state: whether it still holds is the caller's to judge.
-/// With it comes its tenant's policy, which every request needs.
+/// Returns the token with this hash, of any tenant and in any state: the caller checks that it is
+/// valid. Also returns its tenant's policy, which every request needs.
 pub fn by_hash(conn: &mut Conn, hash: &str) -> Result<Option<TokenWithPolicy>, StoreError> {
-    let row: Option<(Row, PolicyRow, i64)> = tokens::table
+    let row: Option<(TokenRow, PolicyRow, i64)> = tokens::table
         .inner_join(tenants::table.inner_join(access_epochs::table))
         .filter(tokens::hash.eq(hash))
         .select((tokens::all_columns, POLICY, access_epochs::epoch))
@@ -138,7 +140,7 @@ pub fn by_hash(conn: &mut Conn, hash: &str) -> Result<Option<TokenWithPolicy>, S
     }))
 }
 
-/// Notes a use; never goes back in time.
+/// Records a use, unless a later one is recorded.
 pub fn touch_last_used(
     conn: &mut Conn,
     tenant: TenantId,
@@ -156,7 +158,7 @@ pub fn touch_last_used(
     Ok(())
 }
 
-/// Whether there is any, live or not.
+/// Whether there is any token, live or not.
 pub fn any(conn: &mut Conn) -> Result<bool, StoreError> {
     let first: Option<String> = tokens::table.select(tokens::id).first(conn).optional()?;
     Ok(first.is_some())

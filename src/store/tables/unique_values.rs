@@ -1,34 +1,48 @@
-//! Values that no two resources may share. The primary key of the table refuses the second holder, also when two
-//! come at once.
+//! Values that no two resources may share. The primary key of the table rejects the second holder,
+//! even if two are written at once.
 
 use std::collections::BTreeSet;
 
+use diesel::QueryableByName;
 use diesel::sql_types::Text;
-use diesel::{OptionalExtension, QueryableByName, RunQueryDsl};
 use scim_core::indexing::IndexRow;
 use serde::Serialize;
 
-use crate::store::engine::sql::{Column, Sql, rows};
+use crate::store::engine::statement::{Fetch, Statement};
 use crate::store::{Conn, ResourceId, StoreError, TenantId, Tx};
 
 #[derive(Debug, Serialize, PartialEq, Eq, PartialOrd, Ord)]
 struct Claim<'a> {
     path: &'a str,
     held: String,
-    /// For the message.
+    /// The path in the error message.
     key: &'a str,
 }
 
 #[derive(QueryableByName)]
-struct Holder {
+struct ClaimHolder {
     #[diesel(sql_type = Text)]
     resource_id: String,
     #[diesel(sql_type = Text)]
     key: String,
 }
 
-/// Takes the values that are unique among `values` for the resource, which holds none of them yet.
-/// `Held` where another one has one of them.
+// Without the WHERE, SQLite takes ON CONFLICT for the ON of a join.
+static CLAIM: Statement = Statement::new(
+    "INSERT INTO unique_values (tenant_id, path, held, resource_id) \
+     SELECT $1, c.path, c.held, $2 FROM json_rows($3) AS c(path TEXT, held TEXT, key TEXT) \
+     WHERE TRUE ON CONFLICT (tenant_id, path, held) DO NOTHING",
+);
+
+static OTHER_HOLDER: Statement = Statement::new(
+    "SELECT u.resource_id AS resource_id, c.key AS key \
+     FROM json_rows($3) AS c(path TEXT, held TEXT, key TEXT) JOIN unique_values AS u \
+     ON u.tenant_id = $1 AND u.path = c.path AND u.held = c.held \
+     WHERE u.resource_id <> $2 ORDER BY 2, 1 LIMIT 1",
+);
+
+/// Claims those of `values` that must be unique for the resource, which holds none of them yet.
+/// Fails with `Held` if another resource has one of them.
 pub(in crate::store) fn claim(
     tx: &mut Tx<'_>,
     id: &ResourceId,
@@ -38,7 +52,7 @@ pub(in crate::store) fn claim(
     claim_for(tx.conn(), tenant, id, values)
 }
 
-/// As [`claim`], where there is no [`Tx`].
+/// Like [`claim`], without a [`Tx`].
 pub(in crate::store) fn claim_for(
     conn: &mut Conn,
     tenant: TenantId,
@@ -51,51 +65,30 @@ pub(in crate::store) fn claim_for(
         return Ok(());
     }
     let list = serde_json::to_string(&claims)?;
-    let columns = [
-        ("path", Column::Text),
-        ("held", Column::Text),
-        ("key", Column::Text),
-    ];
-    // SQLite cannot tell ON CONFLICT from a join's ON without the WHERE.
-    let taken = Sql::new(format!(
-        "INSERT INTO unique_values (tenant_id, path, held, resource_id) \
-         SELECT $1, c.path, c.held, $2 FROM {} WHERE TRUE ON CONFLICT (tenant_id, path, held) DO NOTHING",
-        rows(conn.backend(), "$3", "c", &columns)
-    ))
-    .int(tenant.0)
-    .text(id.as_str())
-    .text(&list)
-    .execute(conn)?;
+    let binds = [tenant.into(), id.into(), (&list).into()];
+    let taken = CLAIM.bind(&binds).execute(conn)?;
     if taken == claims.len() {
         return Ok(());
     }
-    let holder: Option<Holder> = Sql::new(format!(
-        "SELECT u.resource_id AS resource_id, c.key AS key FROM {} JOIN unique_values AS u \
-         ON u.tenant_id = $1 AND u.path = c.path AND u.held = c.held \
-         WHERE u.resource_id <> $2 ORDER BY 2, 1 LIMIT 1",
-        rows(conn.backend(), "$3", "c", &columns)
-    ))
-    .int(tenant.0)
-    .text(id.as_str())
-    .text(&list)
-    .get_result(conn)
-    .optional()?;
+    let holder: Option<ClaimHolder> = OTHER_HOLDER.bind(&binds).fetch_optional(conn)?;
     match holder {
         Some(holder) => Err(StoreError::Held {
             path: holder.key,
             holder: ResourceId(holder.resource_id),
         }),
-        // Held by the resource itself: what it had before was not let go.
+        // Held by the resource itself: its earlier values were not released.
         None => Ok(()),
     }
 }
 
-/// Lets go of all values of the resource.
+static RELEASE: Statement =
+    Statement::new("DELETE FROM unique_values WHERE tenant_id = $1 AND resource_id = $2");
+
+/// Releases all values of the resource.
 pub(in crate::store) fn release(tx: &mut Tx<'_>, id: &ResourceId) -> Result<(), StoreError> {
     let tenant = tx.tenant();
-    Sql::new("DELETE FROM unique_values WHERE tenant_id = $1 AND resource_id = $2")
-        .int(tenant.0)
-        .text(id.as_str())
+    RELEASE
+        .bind(&[tenant.into(), id.into()])
         .execute(tx.conn())?;
     Ok(())
 }

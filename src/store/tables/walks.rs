@@ -1,23 +1,24 @@
-//! Where a client that pages by `startIndex` has got to, so that the next page can start at a key, on any node.
-//! A hint: it may be lost at any time.
+//! The position of a client that pages by `startIndex`, so that the next page can start at a key,
+//! on any node. It is a hint and may be lost at any time.
 
 use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, RunQueryDsl};
 
 use crate::store::engine::schema::walks;
-use crate::store::engine::sql::Sql;
+use crate::store::engine::statement::Statement;
 use crate::store::{Conn, ResourceId, StoreError, TenantId};
 
 /// The state after a page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Walk {
-    /// The last resource that was handed out.
+    /// The last resource that was returned.
     pub last_id: ResourceId,
     /// Microseconds since the epoch.
     pub at: i64,
 }
 
-/// Puts the state in the place of the one under the same key. One from after `fresh_since` may be a second walk of
-/// the same client: of the two the place further behind stays, for a resource seen twice does no harm.
+/// Replaces the state under the same key. A state from after `fresh_since` may belong to a second
+/// walk of the same client; then the earlier position is kept, because a resource returned twice
+/// does no harm.
 pub fn remember(
     conn: &mut Conn,
     tenant: TenantId,
@@ -25,18 +26,20 @@ pub fn remember(
     walk: &Walk,
     fresh_since: i64,
 ) -> Result<(), StoreError> {
-    Sql::new(
+    static REMEMBER: Statement = Statement::new(
         "INSERT INTO walks (tenant_id, key, last_id, at) VALUES ($1, $2, $3, $4) \
          ON CONFLICT (tenant_id, key) DO UPDATE SET at = excluded.at, last_id = CASE \
            WHEN walks.at > $5 AND walks.last_id < excluded.last_id THEN walks.last_id \
            ELSE excluded.last_id END",
-    )
-    .int(tenant.0)
-    .text(key)
-    .text(walk.last_id.as_str())
-    .int(walk.at)
-    .int(fresh_since)
-    .execute(conn)?;
+    );
+    let binds = [
+        tenant.into(),
+        key.into(),
+        (&walk.last_id).into(),
+        walk.at.into(),
+        fresh_since.into(),
+    ];
+    REMEMBER.bind(&binds).execute(conn)?;
     Ok(())
 }
 
@@ -53,7 +56,7 @@ pub fn recall(conn: &mut Conn, tenant: TenantId, key: &str) -> Result<Option<Wal
     }))
 }
 
-/// Forgets every tenant's walks that stood still since before `at`.
+/// Deletes the walks of all tenants that were last used before `at`.
 pub fn forget_before(conn: &mut Conn, at: i64) -> Result<usize, StoreError> {
     Ok(diesel::delete(walks::table.filter(walks::at.lt(at))).execute(conn)?)
 }

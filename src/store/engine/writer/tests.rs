@@ -1,4 +1,4 @@
-//! What the writer promises, on both databases.
+//! The guarantees of the writer, on both databases.
 
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
@@ -24,7 +24,7 @@ fn change(of: &str) -> Change {
     }
 }
 
-/// Occupies the writer until the sender is dropped; what is written meanwhile becomes one batch.
+/// Occupies the writer until the sender is dropped; writes sent meanwhile become one batch.
 async fn occupy(store: &Arc<Store>) -> (mpsc::Sender<()>, tokio::task::JoinHandle<()>) {
     let (release, released) = mpsc::channel();
     let (started, start) = tokio::sync::oneshot::channel();
@@ -45,7 +45,7 @@ async fn occupy(store: &Arc<Store>) -> (mpsc::Sender<()>, tokio::task::JoinHandl
 
 type Work<T> = Box<dyn FnOnce(&mut Tx<'_>) -> Result<T, StoreError> + Send>;
 
-/// Writes all of these in one batch, while the writer was occupied.
+/// Writes all of these in one batch.
 async fn together<T: Send + 'static>(
     store: &Arc<Store>,
     works: Vec<Work<T>>,
@@ -79,7 +79,7 @@ async fn stored(store: &Arc<Store>) -> Vec<String> {
 }
 
 #[test]
-fn what_is_amended_is_what_came_before_in_the_batch() {
+fn an_amendment_applies_to_earlier_changes_of_the_batch() {
     with_store(|store| async move {
         let amend =
             |text: &'static str| move |change: &mut Change| text.clone_into(&mut change.payload);
@@ -92,7 +92,7 @@ fn what_is_amended_is_what_came_before_in_the_batch() {
                     tx.amend(amend("{}"));
                     Ok(tx.append(change("c")))
                 }),
-                // Undone, and its amendment with it.
+                // Undone together with its amendment.
                 Box::new(move |tx| {
                     tx.append(change("d"));
                     tx.amend(amend("[]"));
@@ -238,7 +238,7 @@ fn a_panic_is_undone_alone() {
 }
 
 #[test]
-fn going_on_after_a_failed_statement_harms_nobody_else() {
+fn continuing_after_a_failed_statement_affects_no_other_job() {
     with_store(|store| async move {
         let results = together::<()>(
             &store,
@@ -253,7 +253,7 @@ fn going_on_after_a_failed_statement_harms_nobody_else() {
         )
         .await;
         assert!(results[0].is_ok() && results[2].is_ok(), "{results:?}");
-        // PostgreSQL keeps nothing of such a transaction, and says so.
+        // PostgreSQL undoes such a transaction and reports an error.
         assert_eq!(
             results[1].is_ok(),
             store.backend() == Backend::Sqlite,
@@ -341,7 +341,7 @@ fn a_full_queue_and_a_long_wait_are_busy() {
 }
 
 #[test]
-fn work_that_nobody_waits_for_is_not_begun() {
+fn work_without_a_waiting_caller_is_not_begun() {
     with_store(|store| async move {
         let (release, task) = occupy(&store).await;
         let abandoned = {

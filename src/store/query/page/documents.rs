@@ -1,4 +1,4 @@
-//! What only the documents can tell: whether each matches, and where it stands.
+//! Filters and sort keys that need the documents.
 
 use std::collections::HashMap;
 
@@ -10,14 +10,14 @@ use scim_core::views::{GroupView, MemberView};
 use scim_core::{Document, sort};
 
 use crate::store::query::page::order::{asks_for, mentions};
+use crate::store::query::page::request::{PageError, PageKey};
 use crate::store::query::page::search::Search;
-use crate::store::query::page::{Key, PageError};
 use crate::store::tables::members;
 use crate::store::tables::resources::Stored;
 use crate::store::{Conn, ResourceId, StoreError};
 
 impl Search<'_> {
-    /// Those of the rows whose documents satisfy the filter.
+    /// Returns the rows whose documents match the filter.
     pub(super) fn matching(
         &self,
         conn: &mut Conn,
@@ -36,12 +36,12 @@ impl Search<'_> {
         Ok(found)
     }
 
-    /// The keys of those of the rows whose documents satisfy the filter.
+    /// Returns the keys of the rows whose documents match the filter.
     pub(super) fn matching_keys(
         &self,
         conn: &mut Conn,
         rows: &[Stored],
-    ) -> Result<Vec<Key>, PageError> {
+    ) -> Result<Vec<PageKey>, PageError> {
         let related = self.related(conn, rows)?;
         let mut found = Vec::new();
         for row in rows {
@@ -50,7 +50,7 @@ impl Search<'_> {
                 let is_match = self.plan.exact || self.kind.filter.as_ref().is_none_or(is_match);
                 is_match.then(|| self.value(view))
             })?;
-            found.extend(value.map(|value| Key {
+            found.extend(value.map(|value| PageKey {
                 value,
                 id: row.id.clone(),
             }));
@@ -58,8 +58,8 @@ impl Search<'_> {
         Ok(found)
     }
 
-    /// Where the row stands.
-    pub(super) fn key(&self, conn: &mut Conn, row: &Stored) -> Result<Key, PageError> {
+    /// Returns the sort key of the row.
+    pub(super) fn key(&self, conn: &mut Conn, row: &Stored) -> Result<PageKey, PageError> {
         let value = match &self.fixed {
             Some(value) => value.clone(),
             None => {
@@ -67,7 +67,7 @@ impl Search<'_> {
                 self.view(row, &related, |view| self.value(view))?
             }
         };
-        Ok(Key {
+        Ok(PageKey {
             value,
             id: row.id.clone(),
         })
@@ -85,7 +85,7 @@ impl Search<'_> {
         &self,
         row: &Stored,
         related: &Related,
-        look: impl FnOnce(&View) -> T,
+        evaluate: impl FnOnce(&View) -> T,
     ) -> Result<T, PageError> {
         let document = Document(serde_json::from_str(&row.doc).map_err(StoreError::from)?);
         let location = self.url(&self.kind.rt.endpoint, row.id.as_str());
@@ -96,7 +96,7 @@ impl Search<'_> {
             location: &location,
             version: row.version.into(),
         };
-        Ok(look(&View {
+        Ok(evaluate(&View {
             document: &document,
             meta: &meta,
             members: related.members.get(&row.id).map_or(&[], Vec::as_slice),
@@ -104,9 +104,10 @@ impl Search<'_> {
         }))
     }
 
-    /// The members and groups of the rows, as far as they are asked for.
+    /// Returns the members and groups of the rows, if the query needs them.
     fn related(&self, conn: &mut Conn, rows: &[Stored]) -> Result<Related, PageError> {
-        let (sort, filter) = (self.kind.sort.as_ref(), self.kind.filter.as_ref());
+        let sort = self.kind.sort.as_ref();
+        let filter = self.kind.filter.as_ref();
         let needs = |name| {
             self.kind.rt.is_relational(name) && (asks_for(sort, name) || mentions(filter, name))
         };

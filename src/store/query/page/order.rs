@@ -1,33 +1,33 @@
-//! Where the values lie that a list is ordered by, and the pieces that an ordered list is read in.
+//! The sources of sort keys, and the segments in which an ordered list is read.
 
 use scim_core::eval;
 use scim_core::registry::{AttrRef, ResourceType};
 use scim_core::schema::Type;
 use scim_core::sort::SortKey;
 
-use crate::store::query::page::Edge;
-use crate::store::query::predicate::Bind;
+use crate::store::engine::fragment::OwnedBind;
+use crate::store::query::page::request::Edge;
 
-/// Where the sort keys of one type come from.
+/// The source of the sort keys of one type.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Source {
-    /// All have the same, so that their ids decide.
+pub enum SortSource {
+    /// All keys are the same, so the ids decide.
     Same(SortKey),
     /// A column of `resources`.
     Column(SortColumn),
-    /// Rows of `attributes`, one a resource at most.
+    /// Rows of `attributes`, at most one per resource.
     Rows { path: String, column: &'static str },
-    /// Each has to be read.
+    /// The documents; each has to be read.
     Documents,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SortColumn {
     pub name: &'static str,
-    /// The same where no index may lead: see [`crate::store::query::predicate::unindexed`].
+    /// The column without its index; see [`crate::store::query::predicate::unindexed`].
     pub unindexed: &'static str,
     nullable: bool,
-    /// No two resources of the type have the same value.
+    /// Whether no two resources of the type have the same value.
     pub unique: bool,
     rank: u8,
 }
@@ -39,7 +39,7 @@ pub enum Segment {
     Missing,
 }
 
-/// Which resources of a segment lie that way from an edge.
+/// The resources of a segment that are beyond an edge.
 #[derive(Debug, Clone, PartialEq)]
 pub enum SegmentPart<'a> {
     All,
@@ -50,7 +50,7 @@ pub enum SegmentPart<'a> {
     BeyondId(&'a Edge),
 }
 
-impl Source {
+impl SortSource {
     pub fn of(rt: &ResourceType, sort: Option<&AttrRef>) -> Self {
         let Some(path) = sort else {
             return Self::Same(SortKey::Missing);
@@ -68,10 +68,10 @@ impl Source {
         let column = match path.leaf().kind {
             Type::String | Type::Reference | Type::Binary => "text",
             Type::Integer | Type::Decimal => "num",
-            // Rows have truth and time as numbers of less precision.
+            // Rows store booleans and times as numbers of less precision.
             Type::Boolean | Type::DateTime | Type::Complex => return Self::Documents,
         };
-        // Of several values the rows do not tell which is the primary one.
+        // Rows do not store which of several values is the primary one.
         if path.is_multi_valued() || !rt.indexed.contains(path) {
             return Self::Documents;
         }
@@ -93,7 +93,7 @@ impl Source {
         }
     }
 
-    /// What of the segment lies that way from the edge.
+    /// Returns the part of the segment beyond the edge.
     pub fn part<'e>(&self, segment: Segment, edge: &'e Edge, upwards: bool) -> SegmentPart<'e> {
         let value = &edge.key.value;
         let order = match self {
@@ -124,7 +124,7 @@ impl Source {
     }
 }
 
-/// The column that holds the attribute ready to compare.
+/// The column with the comparable value of the attribute.
 fn column(path: &AttrRef) -> Option<SortColumn> {
     let text = SortKey::Text(String::new()).rank();
     let instant = SortKey::Instant(0).rank();
@@ -156,22 +156,23 @@ fn column(path: &AttrRef) -> Option<SortColumn> {
     }
 }
 
-/// The value as a parameter; `None` for truth, which is written out, and where there is none.
-pub fn bind(value: &SortKey) -> Option<Bind> {
+/// The value as a parameter; `None` for a boolean, which is written as text, and for a missing
+/// value.
+pub fn bind(value: &SortKey) -> Option<OwnedBind> {
     match value {
-        SortKey::Number(number) => Some(Bind::Double(*number)),
-        SortKey::Instant(micros) => Some(Bind::BigInt(*micros)),
-        SortKey::Text(text) => Some(Bind::Text(text.clone())),
+        SortKey::Number(number) => Some(OwnedBind::Double(*number)),
+        SortKey::Instant(micros) => Some(OwnedBind::BigInt(*micros)),
+        SortKey::Text(text) => Some(OwnedBind::Text(text.clone())),
         SortKey::Bool(_) | SortKey::Missing => None,
     }
 }
 
-/// Whether documents have to be read to know the relational attribute that the list is ordered by.
+/// Whether the list is ordered by this relational attribute, which needs the documents.
 pub fn asks_for(sort: Option<&AttrRef>, name: &str) -> bool {
     sort.is_some_and(|path| path.container.is_none() && path.attribute.name == name)
 }
 
-/// Whether the filter asks for it.
+/// Whether the filter mentions this attribute.
 pub fn mentions(filter: Option<&scim_core::Filter>, name: &str) -> bool {
     filter.is_some_and(|filter| eval::mentions(filter, name))
 }

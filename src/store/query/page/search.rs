@@ -1,18 +1,19 @@
-//! The part of a list that is of one resource type: its rows from an edge on, and how many there are.
+//! The part of a list that has one resource type: its rows from an edge on, and how many there are.
 
 use std::collections::HashMap;
 
-use diesel::RunQueryDsl;
 use diesel::sql_types::{BigInt, Text};
 use scim_core::registry::AttrRef;
 use scim_core::sort::SortKey;
 use scim_core::{ErrorKind, ScimError};
 
-use crate::store::query::page::order::{Segment, SegmentPart, Source, bind};
-use crate::store::query::page::{
-    CHUNK, Direction, Edge, Key, Kind, PageError, PageQuery, Start, count_of,
+use crate::store::engine::fragment::{Fragment, OwnedBind};
+use crate::store::engine::statement::Fetch;
+use crate::store::query::page::order::{Segment, SegmentPart, SortSource, bind};
+use crate::store::query::page::request::{
+    CHUNK, Edge, PageError, PageKey, PageQuery, Start, TypeQuery, count_of,
 };
-use crate::store::query::predicate::{Bind, Fragment, Plan, Statement, plan, unindexed};
+use crate::store::query::predicate::{Plan, plan, unindexed};
 use crate::store::tables::resources::{Stored, StoredRow};
 use crate::store::tables::{counts, resources};
 use crate::store::{Backend, Conn, ResourceId, TenantId};
@@ -22,25 +23,26 @@ pub(super) struct Search<'a> {
     backend: Backend,
     pub tenant: TenantId,
     pub query: &'a PageQuery,
-    pub kind: &'a Kind,
+    pub kind: &'a TypeQuery,
     pub plan: Plan,
-    source: Source,
-    /// The sort key, where all have the same.
+    source: SortSource,
+    /// The sort key, if all resources have the same.
     pub fixed: Option<SortKey>,
-    means: Means,
+    strategy: Strategy,
 }
 
-/// How rows are found.
-enum Means {
-    /// SQL decides which, and in which order.
+/// The way in which the rows of a type are found.
+enum Strategy {
+    /// SQL selects and sorts them.
     Sql,
-    /// In the order of ids, each is read and looked at until there are enough.
+    /// Documents are read in the order of ids and evaluated until there are enough.
     Stream,
-    /// All are read; the keys of those that match are put in order and kept for further questions.
-    Sorted(Option<Vec<Key>>),
+    /// All documents are read. The keys of those that match are sorted, and reused by further
+    /// calls.
+    Sorted(Option<Vec<PageKey>>),
 }
 
-/// What a statement selects.
+/// The rows that a statement selects: from the edge on, in one direction.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Window<'e> {
     pub edge: Option<&'e Edge>,
@@ -50,21 +52,21 @@ pub(super) struct Window<'e> {
 }
 
 impl<'a> Search<'a> {
-    pub fn new(conn: &Conn, tenant: TenantId, query: &'a PageQuery, kind: &'a Kind) -> Self {
+    pub fn new(conn: &Conn, tenant: TenantId, query: &'a PageQuery, kind: &'a TypeQuery) -> Self {
         let plan = match &kind.filter {
             Some(filter) => plan(conn.backend(), tenant, &kind.rt, filter),
             None => Plan::everything(),
         };
-        let source = Source::of(&kind.rt, kind.sort.as_ref());
+        let source = SortSource::of(&kind.rt, kind.sort.as_ref());
         let fixed = match &source {
-            Source::Same(value) => Some(value.clone()),
+            SortSource::Same(value) => Some(value.clone()),
             _ => None,
         };
-        let means = match (&source, plan.exact, &query.start) {
-            (Source::Documents, _, _) => Means::Sorted(None),
-            (_, true, _) => Means::Sql,
-            (Source::Same(_), false, Start::Position(Some(_))) => Means::Stream,
-            _ => Means::Sorted(None),
+        let strategy = match (&source, plan.exact, &query.start) {
+            (SortSource::Documents, _, _) => Strategy::Sorted(None),
+            (_, true, _) => Strategy::Sql,
+            (SortSource::Same(_), false, Start::Position(Some(_))) => Strategy::Stream,
+            _ => Strategy::Sorted(None),
         };
         Self {
             backend: conn.backend(),
@@ -74,66 +76,53 @@ impl<'a> Search<'a> {
             plan,
             source,
             fixed,
-            means,
+            strategy,
         }
     }
 
-    /// Whether the list has this segment at all.
+    /// Whether the list has this segment.
     #[cfg(test)]
     pub fn has(&self, segment: Segment) -> bool {
         self.source.segments(true).contains(&segment)
     }
 
-    /// At most so many rows that way from the edge, the nearest first.
-    pub fn take(
-        &mut self,
-        conn: &mut Conn,
-        way: Direction,
-        edge: Option<&Edge>,
-        skip: u64,
-        most: u64,
-    ) -> Result<Vec<Stored>, PageError> {
-        let wanted = Window {
-            edge,
-            upwards: way.is_up(self.query.order),
-            skip,
-            most,
-        };
-        match &self.means {
-            Means::Sql => self.select(conn, &wanted),
-            Means::Stream => self.stream(conn, &wanted),
-            Means::Sorted(_) => self.take_sorted(conn, &wanted),
+    /// The rows of the window, the nearest to its edge first.
+    pub fn take(&mut self, conn: &mut Conn, window: &Window<'_>) -> Result<Vec<Stored>, PageError> {
+        match &self.strategy {
+            Strategy::Sql => self.select(conn, window),
+            Strategy::Stream => self.stream(conn, window),
+            Strategy::Sorted(_) => self.take_sorted(conn, window),
         }
     }
 
-    /// How many match.
+    /// Counts the matches.
     pub fn count(&mut self, conn: &mut Conn) -> Result<u64, PageError> {
-        if let Some(count) = self.free_count(conn)? {
+        if let Some(count) = self.uncounted_total(conn)? {
             return Ok(count);
         }
-        match &self.means {
-            Means::Sql => self.count_by(conn, self.count_sql(None)),
-            Means::Stream | Means::Sorted(_) => Ok(count_of(self.sorted(conn)?)),
+        match &self.strategy {
+            Strategy::Sql => self.count_by(conn, self.count_sql(None)),
+            Strategy::Stream | Strategy::Sorted(_) => Ok(count_of(self.sorted(conn)?)),
         }
     }
 
-    /// How many match, where nobody has to count for it.
-    pub fn free_count(&mut self, conn: &mut Conn) -> Result<Option<u64>, PageError> {
+    /// The number of matches, if it is known without counting.
+    pub fn uncounted_total(&mut self, conn: &mut Conn) -> Result<Option<u64>, PageError> {
         if self.plan.predicate.is_none() && self.plan.exact {
             let live = counts::of(conn, self.tenant, &self.kind.rt.name)?.live;
             return Ok(Some(u64::try_from(live).unwrap_or_default()));
         }
-        match &self.means {
-            Means::Sorted(Some(keys)) => Ok(Some(count_of(keys))),
+        match &self.strategy {
+            Strategy::Sorted(Some(keys)) => Ok(Some(count_of(keys))),
             _ => Ok(None),
         }
     }
 
-    /// How many match behind the edge, in the order of ids.
+    /// Counts the matches after the edge, in the order of ids.
     pub fn count_after(&mut self, conn: &mut Conn, edge: &Edge) -> Result<u64, PageError> {
-        match &self.means {
-            Means::Sql => self.count_by(conn, self.count_sql(Some(edge))),
-            Means::Stream | Means::Sorted(_) => {
+        match &self.strategy {
+            Strategy::Sql => self.count_by(conn, self.count_sql(Some(edge))),
+            Strategy::Stream | Strategy::Sorted(_) => {
                 let keys = self.sorted(conn)?;
                 Ok(count_of(beyond(keys, Some(edge), true)))
             }
@@ -141,43 +130,44 @@ impl<'a> Search<'a> {
     }
 
     fn count_by(&self, conn: &mut Conn, sql: Fragment) -> Result<u64, PageError> {
-        let count: i64 = Statement::<BigInt>::new(sql).get_result(conn)?;
+        let count: i64 = sql.query::<BigInt>().fetch_one(conn)?;
         Ok(u64::try_from(count).unwrap_or_default())
     }
 
-    fn select(&self, conn: &mut Conn, wanted: &Window) -> Result<Vec<Stored>, PageError> {
+    fn select(&self, conn: &mut Conn, window: &Window) -> Result<Vec<Stored>, PageError> {
         let mut found = Vec::new();
-        let mut wanted = *wanted;
-        let segments = self.source.segments(wanted.upwards);
+        let mut window = *window;
+        let segments = self.source.segments(window.upwards);
         for (index, segment) in segments.iter().enumerate() {
-            let Some(sql) = self.select_sql(*segment, &wanted) else {
+            let Some(sql) = self.select_sql(*segment, &window) else {
                 continue;
             };
-            let rows: Vec<StoredRow> = Statement::<Columns>::new(sql).load(conn)?;
+            let rows: Vec<StoredRow> = sql.query::<Columns>().fetch_all(conn)?;
             let is_last = index + 1 == segments.len();
-            if rows.is_empty() && wanted.skip > 0 && !is_last {
+            if rows.is_empty() && window.skip > 0 && !is_last {
                 let skipped = self.count_by(conn, self.count_segment_sql(*segment))?;
-                wanted.skip = wanted.skip.saturating_sub(skipped);
+                window.skip = window.skip.saturating_sub(skipped);
             } else if !rows.is_empty() {
-                wanted.skip = 0;
+                window.skip = 0;
             }
-            wanted.most = wanted.most.saturating_sub(count_of(&rows));
+            window.most = window.most.saturating_sub(count_of(&rows));
             found.extend(rows.into_iter().map(Stored::from));
-            if wanted.most == 0 {
+            if window.most == 0 {
                 break;
             }
         }
         Ok(found)
     }
 
-    /// Reads documents until so many match.
-    fn stream(&self, conn: &mut Conn, wanted: &Window) -> Result<Vec<Stored>, PageError> {
-        let mut edge = wanted.edge.cloned();
-        let (mut found, mut read) = (Vec::new(), 0);
+    /// Reads documents until enough of them match.
+    fn stream(&self, conn: &mut Conn, window: &Window) -> Result<Vec<Stored>, PageError> {
+        let mut edge = window.edge.cloned();
+        let mut found = Vec::new();
+        let mut read = 0;
         loop {
             let next = Window {
                 edge: edge.as_ref(),
-                upwards: wanted.upwards,
+                upwards: window.upwards,
                 skip: 0,
                 most: CHUNK,
             };
@@ -195,18 +185,18 @@ impl<'a> Search<'a> {
                 None => edge,
             };
             found.extend(self.matching(conn, chunk)?);
-            if length < CHUNK || count_of(&found) >= wanted.most {
-                found.truncate(usize::try_from(wanted.most).unwrap_or(usize::MAX));
+            if length < CHUNK || count_of(&found) >= window.most {
+                found.truncate(usize::try_from(window.most).unwrap_or(usize::MAX));
                 return Ok(found);
             }
         }
     }
 
-    fn take_sorted(&mut self, conn: &mut Conn, wanted: &Window) -> Result<Vec<Stored>, PageError> {
-        let keys = beyond(self.sorted(conn)?, wanted.edge, wanted.upwards);
-        let skip = usize::try_from(wanted.skip).unwrap_or(usize::MAX);
-        let most = usize::try_from(wanted.most).unwrap_or(usize::MAX);
-        let ids: Vec<_> = if wanted.upwards {
+    fn take_sorted(&mut self, conn: &mut Conn, window: &Window) -> Result<Vec<Stored>, PageError> {
+        let keys = beyond(self.sorted(conn)?, window.edge, window.upwards);
+        let skip = usize::try_from(window.skip).unwrap_or(usize::MAX);
+        let most = usize::try_from(window.most).unwrap_or(usize::MAX);
+        let ids: Vec<_> = if window.upwards {
             let keys = keys.iter().skip(skip).take(most);
             keys.map(|key| key.id.clone()).collect()
         } else {
@@ -219,19 +209,19 @@ impl<'a> Search<'a> {
     }
 
     /// The keys of all that match, in ascending order.
-    fn sorted(&mut self, conn: &mut Conn) -> Result<&[Key], PageError> {
-        let keys = match std::mem::replace(&mut self.means, Means::Sorted(None)) {
-            Means::Sorted(Some(keys)) => keys,
+    fn sorted(&mut self, conn: &mut Conn) -> Result<&[PageKey], PageError> {
+        let keys = match std::mem::replace(&mut self.strategy, Strategy::Sorted(None)) {
+            Strategy::Sorted(Some(keys)) => keys,
             _ => self.read_keys(conn)?,
         };
-        self.means = Means::Sorted(Some(keys));
-        match &self.means {
-            Means::Sorted(Some(keys)) => Ok(keys),
+        self.strategy = Strategy::Sorted(Some(keys));
+        match &self.strategy {
+            Strategy::Sorted(Some(keys)) => Ok(keys),
             _ => Ok(&[]),
         }
     }
 
-    fn read_keys(&self, conn: &mut Conn) -> Result<Vec<Key>, PageError> {
+    fn read_keys(&self, conn: &mut Conn) -> Result<Vec<PageKey>, PageError> {
         let mut keys = Vec::new();
         let mut last = match &self.query.start {
             Start::After(id) => Some(id.clone()),
@@ -240,7 +230,7 @@ impl<'a> Search<'a> {
         let mut read = 0;
         loop {
             let sql = self.by_id_sql(last.as_ref());
-            let chunk: Vec<StoredRow> = Statement::<Columns>::new(sql).load(conn)?;
+            let chunk: Vec<StoredRow> = sql.query::<Columns>().fetch_all(conn)?;
             let chunk: Vec<Stored> = chunk.into_iter().map(Stored::from).collect();
             let length = count_of(&chunk);
             read += length;
@@ -262,9 +252,10 @@ impl<'a> Search<'a> {
         let always = always.iter().filter(|key| rt.attr_by_key(key).is_some());
         let indexed = rt.indexed.iter().map(AttrRef::key);
         let usable: Vec<&str> = always.copied().chain(indexed).collect();
-        let (limit, usable) = (self.query.scan_limit, usable.join(", "));
+        let usable = usable.join(", ");
+        let limit = self.query.scan_limit;
         let detail = match &self.kind.sort {
-            Some(path) if self.source == Source::Documents && self.plan.exact => format!(
+            Some(path) if self.source == SortSource::Documents && self.plan.exact => format!(
                 "Sorting by {path} would have to read more than {limit} resources one by one. Sort by another \
                  attribute, or filter by an indexed one as well: {usable}."
             ),
@@ -277,18 +268,19 @@ impl<'a> Search<'a> {
     }
 }
 
-/// What lies that way from the edge, of keys in ascending order.
-fn beyond<'k>(keys: &'k [Key], edge: Option<&Edge>, upwards: bool) -> &'k [Key] {
+/// The keys beyond the edge, of keys in ascending order.
+fn beyond<'k>(keys: &'k [PageKey], edge: Option<&Edge>, upwards: bool) -> &'k [PageKey] {
     let Some(edge) = edge else {
         return keys;
     };
-    // Going up, what is at the edge belongs to the part before it unless it is included; going down likewise.
-    let is_below = |key: &Key| key < &edge.key || (key == &edge.key && upwards != edge.including);
+    // The key at the edge itself is beyond it only if it is included, in either direction.
+    let is_below =
+        |key: &PageKey| key < &edge.key || (key == &edge.key && upwards != edge.including);
     let (below, above) = keys.split_at(keys.partition_point(is_below));
     if upwards { above } else { below }
 }
 
-/// Whether a deep page of several types would have to read too many.
+/// The error for a page of several types that starts too far from the first resource.
 pub(super) fn too_deep(limit: u64) -> ScimError {
     ScimError::new(
         ErrorKind::TooMany,
@@ -306,24 +298,26 @@ const COLUMNS: &str = "SELECT id, resource_type, version, created, modified, doc
 const COUNT: &str = "SELECT count(*) FROM resources";
 
 impl Search<'_> {
-    /// The rows of a segment; `None` where none of it can be wanted.
-    pub fn select_sql(&self, segment: Segment, wanted: &Window) -> Option<Fragment> {
-        let part = match wanted.edge {
+    /// The rows of a segment; `None` if the segment has no rows beyond the edge.
+    pub fn select_sql(&self, segment: Segment, window: &Window) -> Option<Fragment> {
+        let part = match window.edge {
             None => SegmentPart::All,
-            Some(edge) => self.source.part(segment, edge, wanted.upwards),
+            Some(edge) => self.source.part(segment, edge, window.upwards),
         };
         if part == SegmentPart::None {
             return None;
         }
         let sql = match (&self.source, segment) {
-            (Source::Rows { column, path }, Segment::Present) => self.rows_sql(column, path),
-            (Source::Rows { path, .. }, Segment::Missing) => self.without_rows_sql(COLUMNS, path),
-            (Source::Column(column), Segment::Missing) => {
+            (SortSource::Rows { column, path }, Segment::Present) => self.rows_sql(column, path),
+            (SortSource::Rows { path, .. }, Segment::Missing) => {
+                self.without_rows_sql(COLUMNS, path)
+            }
+            (SortSource::Column(column), Segment::Missing) => {
                 let sql = self.condition(COLUMNS).push(" AND ");
                 sql.push(self.ordered(column.name, column.unindexed))
                     .push(" IS NULL")
             }
-            (Source::Column(column), Segment::Present) if part == SegmentPart::All => {
+            (SortSource::Column(column), Segment::Present) if part == SegmentPart::All => {
                 let sql = self.condition(COLUMNS).push(" AND ");
                 sql.push(self.ordered(column.name, column.unindexed))
                     .push(" IS NOT NULL")
@@ -337,17 +331,17 @@ impl Search<'_> {
                 let sql = sql
                     .push(" AND ")
                     .push(self.id())
-                    .push(symbol(edge, wanted.upwards));
+                    .push(symbol(edge, window.upwards));
                 sql.bind_text(edge.key.id.as_str())
             }
-            SegmentPart::Beyond(edge) => beyond_value(sql, &by, edge, wanted.upwards),
+            SegmentPart::Beyond(edge) => beyond_value(sql, &by, edge, window.upwards),
         };
-        Some(limited(sorted_by(sql, &by, wanted.upwards), wanted))
+        Some(limited(sorted_by(sql, &by, window.upwards), window))
     }
 
-    /// A chunk in the order of ids, whatever the list is ordered by.
+    /// The statement for a chunk in the order of ids, whatever the order of the list.
     fn by_id_sql(&self, last: Option<&ResourceId>) -> Fragment {
-        let wanted = Window {
+        let window = Window {
             edge: None,
             upwards: true,
             skip: 0,
@@ -361,10 +355,10 @@ impl Search<'_> {
                 .push(" > ")
                 .bind_text(id.as_str());
         }
-        limited(sorted_by(sql, &["id"], true), &wanted)
+        limited(sorted_by(sql, &["id"], true), &window)
     }
 
-    /// How many match; behind the edge, in the order of ids.
+    /// The statement that counts the matches; those after the edge, in the order of ids.
     pub fn count_sql(&self, after: Option<&Edge>) -> Fragment {
         let sql = self.condition(COUNT);
         match after {
@@ -379,7 +373,7 @@ impl Search<'_> {
 
     fn count_segment_sql(&self, segment: Segment) -> Fragment {
         match (&self.source, segment) {
-            (Source::Column(column), _) => {
+            (SortSource::Column(column), _) => {
                 let sql = self.condition(COUNT).push(" AND ");
                 let is = match segment {
                     Segment::Present => " IS NOT NULL",
@@ -388,30 +382,33 @@ impl Search<'_> {
                 sql.push(self.ordered(column.name, column.unindexed))
                     .push(is)
             }
-            (Source::Rows { path, .. }, Segment::Missing) => self.without_rows_sql(COUNT, path),
-            (Source::Rows { path, .. }, Segment::Present) => {
+            (SortSource::Rows { path, .. }, Segment::Missing) => self.without_rows_sql(COUNT, path),
+            (SortSource::Rows { path, .. }, Segment::Present) => {
                 self.has_rows(self.condition(COUNT).push(" AND EXISTS ("), path)
             }
-            (Source::Same(_) | Source::Documents, _) => self.count_sql(None),
+            (SortSource::Same(_) | SortSource::Documents, _) => self.count_sql(None),
         }
     }
 
     /// The columns that the segment is ordered by.
     fn order_by(&self, segment: Segment) -> Vec<&'static str> {
         match (&self.source, segment) {
-            (Source::Column(column), Segment::Present) if column.unique => {
+            (SortSource::Column(column), Segment::Present) if column.unique => {
                 vec![self.ordered(column.name, column.unindexed)]
             }
-            // Without a value too: PostgreSQL takes an index for ordered only by all its columns.
-            (Source::Column(column), _) => {
+            // Also without a value: PostgreSQL uses an index for an order only with all its
+            // columns.
+            (SortSource::Column(column), _) => {
                 vec![self.ordered(column.name, column.unindexed), "id"]
             }
-            (Source::Rows { .. }, Segment::Present) => vec!["sorted.value", "sorted.resource_id"],
+            (SortSource::Rows { .. }, Segment::Present) => {
+                vec!["sorted.value", "sorted.resource_id"]
+            }
             _ => vec!["id"],
         }
     }
 
-    /// The column of the order, which must not lead where the filter does: see [`unindexed`].
+    /// The column of the order, without its index if the filter's index is used; see [`unindexed`].
     fn ordered(&self, name: &'static str, unindexed: &'static str) -> &'static str {
         match self.backend {
             Backend::Sqlite if self.plan.found => unindexed,
@@ -427,16 +424,17 @@ impl Search<'_> {
         }
     }
 
-    /// Resources by the rows that they are ordered by. Unless the filter leads, these rows do, each to its resource:
-    /// for SQLite that is what CROSS says; PostgreSQL, which knows little of how values are spread over paths, has no
-    /// other way behind OFFSET, and would else read all resources at times.
+    /// Joins resources to the rows that they are ordered by. Unless the filter is read first, these
+    /// rows are, each leading to its resource. SQLite keeps that order because of CROSS. PostgreSQL
+    /// has little statistics about the values of single paths and might read all resources; OFFSET
+    /// prevents that.
     fn rows_sql(&self, column: &'static str, path: &str) -> Fragment {
         let sql = self
             .start()
             .push("SELECT id, resource_type, version, created, modified, doc FROM (SELECT resource_id, ")
             .push(column)
             .push(" AS value FROM attributes WHERE tenant_id = ")
-            .bind(Bind::BigInt(self.tenant.0))
+            .bind(OwnedBind::BigInt(self.tenant.0))
             .push(" AND path = ")
             .bind_text(path)
             .push(" AND ")
@@ -448,7 +446,7 @@ impl Search<'_> {
             Backend::Postgres => {
                 let sql = sql
                     .push(" CROSS JOIN LATERAL (SELECT * FROM resources AS one WHERE one.tenant_id = ")
-                    .bind(Bind::BigInt(self.tenant.0))
+                    .bind(OwnedBind::BigInt(self.tenant.0))
                     .push(" AND one.resource_type = ")
                     .bind_text(&self.kind.rt.name)
                     .push(" AND one.id = sorted.resource_id OFFSET 0) AS resources WHERE TRUE");
@@ -465,7 +463,7 @@ impl Search<'_> {
 
     fn has_rows(&self, sql: Fragment, path: &str) -> Fragment {
         sql.push("SELECT 1 FROM attributes WHERE tenant_id = ")
-            .bind(Bind::BigInt(self.tenant.0))
+            .bind(OwnedBind::BigInt(self.tenant.0))
             .push(" AND path = ")
             .bind_text(path)
             .push(" AND resource_id = resources.id)")
@@ -473,8 +471,8 @@ impl Search<'_> {
 
     fn start(&self) -> Fragment {
         match &self.plan.predicate {
-            Some(predicate) if !predicate.is_kept() => Fragment::default(),
-            _ => Fragment::default().kept(),
+            Some(predicate) if !predicate.is_cached() => Fragment::default(),
+            _ => Fragment::default().cached(),
         }
     }
 
@@ -485,7 +483,7 @@ impl Search<'_> {
     fn with_condition(&self, sql: Fragment) -> Fragment {
         let sql = sql
             .push(" WHERE tenant_id = ")
-            .bind(Bind::BigInt(self.tenant.0))
+            .bind(OwnedBind::BigInt(self.tenant.0))
             .push(" AND resource_type = ")
             .bind_text(&self.kind.rt.name);
         self.with_predicate(sql)
@@ -508,7 +506,8 @@ fn symbol(edge: &Edge, upwards: bool) -> &'static str {
     }
 }
 
-/// The condition that a row is beyond the edge: one comparison of rows, which both databases find in an index.
+/// The condition that a row is beyond the edge: one comparison of rows, which both databases find
+/// in an index.
 fn beyond_value(sql: Fragment, by: &[&'static str], edge: &Edge, upwards: bool) -> Fragment {
     let value = |sql: Fragment| match (&edge.key.value, bind(&edge.key.value)) {
         (_, Some(bind)) => sql.bind(bind),
@@ -543,11 +542,11 @@ fn sorted_by(mut sql: Fragment, by: &[&'static str], upwards: bool) -> Fragment 
     sql
 }
 
-fn limited(sql: Fragment, wanted: &Window) -> Fragment {
-    let big = |number| Bind::BigInt(i64::try_from(number).unwrap_or(i64::MAX));
-    // A plain parameter as the limit has SQLite prepare the statement anew each time.
-    let sql = sql.push(" LIMIT 0 + ").bind(big(wanted.most));
-    match wanted.skip {
+fn limited(sql: Fragment, window: &Window) -> Fragment {
+    let big = |number| OwnedBind::BigInt(i64::try_from(number).unwrap_or(i64::MAX));
+    // With a plain parameter as the limit, SQLite would prepare the statement each time.
+    let sql = sql.push(" LIMIT 0 + ").bind(big(window.most));
+    match window.skip {
         0 => sql,
         skip => sql.push(" OFFSET ").bind(big(skip)),
     }

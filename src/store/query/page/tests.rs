@@ -1,4 +1,4 @@
-//! Holds SQL to `eval`, to the SQL texts that were agreed on, and to the indexes.
+//! Tests SQL against `eval`, against the reviewed SQL texts, and for the use of indexes.
 
 mod agreement;
 mod filters;

@@ -1,19 +1,22 @@
-//! Value filters over the index: `emails[type eq "work" and value eq "x"]` holds for one element.
+//! Value filters over the index: `emails[type eq "work" and value eq "x"]` holds for a single
+//! element.
 //!
-//! An element is known by the `position` of its rows in `attributes`. The table has rows for values only, so an
-//! element without any indexed value cannot be seen: a filter is compiled where each of its alternatives asks
-//! for at least one value, the *driver*. The rest of the alternative is looked up at the driver's position.
+//! An element is identified by the `position` of its rows in `attributes`. The table has rows only
+//! for values, so an element without an indexed value is invisible: a filter is compiled only if
+//! each of its alternatives requires at least one value, the *driver*. The rest of the alternative
+//! is looked up at the driver's position.
 //!
-//! The rows of a list are told apart by the position of each value, so `home.rooms[value eq "r0"]`
-//! works in the same way. In `places[tags eq "a"]` the position of a tag says nothing about the
-//! place: the documents decide.
+//! The rows of a list have the position of each value, so `home.rooms[value eq "r0"]` works in the
+//! same way. In `places[tags eq "a"]` the position of a tag does not identify the element of
+//! `places`: the documents decide.
 
 use std::cmp::Reverse;
 
 use scim_core::filter::{CompareOp, Filter, Operand};
 use scim_core::registry::AttrRef;
 
-use crate::store::query::predicate::fragment::{Fragment, Test};
+use crate::store::engine::fragment::Fragment;
+use crate::store::query::predicate::column_test::ColumnTest;
 use crate::store::query::predicate::term::{Condition, Set, Term, Worth};
 use crate::store::query::predicate::{
     Compiler, Sign, Translated, combine, row_test, set, value_column, worth,
@@ -24,9 +27,9 @@ const MOST_ALTERNATIVES: usize = 64;
 
 /// The element has a value at the path, and it passes the test.
 #[derive(Debug, Clone, PartialEq)]
-struct Row {
+struct ElementTest {
     path: AttrRef,
-    test: Option<Test>,
+    test: Option<ColumnTest>,
 }
 
 impl Compiler<'_> {
@@ -51,12 +54,12 @@ impl Compiler<'_> {
     }
 
     /// One test of one element of `list`.
-    fn row(&self, list: &AttrRef, filter: &Filter) -> Option<Term<Row>> {
-        let row = |path: &AttrRef, test: Option<Test>| {
+    fn row(&self, list: &AttrRef, filter: &Filter) -> Option<Term<ElementTest>> {
+        let row = |path: &AttrRef, test: Option<ColumnTest>| {
             let is_of_element = path == list || !path.is_list_in_list();
             (is_of_element && self.is_indexed(path)).then(|| {
                 let path = path.clone();
-                Term::atom(Row { path, test })
+                Term::atom(ElementTest { path, test })
             })
         };
         match filter {
@@ -68,7 +71,7 @@ impl Compiler<'_> {
                 (CompareOp::Eq, Operand::Bool(truth)) | (CompareOp::Ne, Operand::Bool(truth))
                     if path.is_primary_flag() =>
                 {
-                    // Missing is false, so every element that is not primary is "false".
+                    // A missing value is false, so every element that is not primary is "false".
                     let primary = row_test(path, CompareOp::Eq, &Operand::Bool(true))?;
                     let primary = row(path, Some(primary))?;
                     Some(if *truth == (*op == CompareOp::Eq) {
@@ -86,8 +89,9 @@ impl Compiler<'_> {
         }
     }
 
-    /// Adds a set for each alternative of the conjunction; `None` where one of them has no driver.
-    fn alternatives(&self, terms: Vec<Term<Row>>, found: &mut Vec<Set>) -> Option<()> {
+    /// Adds a set for each alternative of the conjunction; returns `None` if one of them has no
+    /// driver.
+    fn alternatives(&self, terms: Vec<Term<ElementTest>>, found: &mut Vec<Set>) -> Option<()> {
         let mut all = Vec::new();
         for term in terms {
             match term {
@@ -122,7 +126,7 @@ impl Compiler<'_> {
         Some(())
     }
 
-    fn select(&self, driver: &Row, rest: &[Term<Row>]) -> Set {
+    fn select(&self, driver: &ElementTest, rest: &[Term<ElementTest>]) -> Set {
         if rest.is_empty() {
             return self.attribute_rows(&driver.path, driver.test.as_ref());
         }
@@ -148,8 +152,8 @@ impl Compiler<'_> {
     }
 
     /// A condition on the element that the driver's row belongs to.
-    fn same_element(&self, driver: &Row, term: &Term<Row>) -> Fragment {
-        let join = |terms: &[Term<Row>], separator| {
+    fn same_element(&self, driver: &ElementTest, term: &Term<ElementTest>) -> Fragment {
+        let join = |terms: &[Term<ElementTest>], separator| {
             let terms = terms.iter().map(|term| self.same_element(driver, term));
             Fragment::text("(")
                 .append(Fragment::join(terms, separator))
@@ -185,15 +189,15 @@ impl Compiler<'_> {
     }
 }
 
-fn driver_column(test: &Test) -> &'static str {
+fn driver_column(test: &ColumnTest) -> &'static str {
     match value_column(test) {
         "num" => "driver.num",
         _ => "driver.text",
     }
 }
 
-/// How well the term finds elements; `None` where it cannot drive.
-fn worth_of(term: &Term<Row>) -> Option<Worth> {
+/// The selectivity of the term as a driver; `None` if it cannot be one.
+fn worth_of(term: &Term<ElementTest>) -> Option<Worth> {
     match term {
         Term::Always(_) | Term::Atom { negated: true, .. } => None,
         Term::And(terms) => terms.iter().filter_map(worth_of).max(),

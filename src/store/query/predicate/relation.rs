@@ -1,18 +1,20 @@
-//! Filters on what is no document: `members` of groups and the derived `groups` of users.
+//! Filters on relational attributes: `members` of groups and the derived `groups` of users.
 
 use scim_core::eval;
 use scim_core::filter::{CompareOp, Filter, Operand};
 use scim_core::registry::AttrRef;
 use serde_json::Value;
 
-use crate::store::query::predicate::fragment::{Fragment, Test};
-use crate::store::query::predicate::term::{Condition, Set, Term, TermColumn, Worth, render_row};
+use crate::store::engine::fragment::Fragment;
+use crate::store::query::predicate::column_test::ColumnTest;
+use crate::store::query::predicate::render::render_row;
+use crate::store::query::predicate::term::{Condition, Set, Term, TermColumn, Worth};
 use crate::store::query::predicate::{Compiler, Sign, Translated, combine, set, test};
 
-/// The kinds of members that the table knows.
+/// The types of members.
 const KINDS: [&str; 2] = ["User", "Group"];
 
-/// Which of the two an attribute is.
+/// A relational attribute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Relation {
     Members,
@@ -32,7 +34,7 @@ impl Compiler<'_> {
         }
     }
 
-    /// Some row of `members` satisfies `row`: one of the group's own, or one by which the user is in a group.
+    /// Some row of `members` satisfies `row`: a row of the group, or a row of the user as a member.
     pub(super) fn related(&self, path: &AttrRef, row: Term<Condition>) -> Option<Term<Condition>> {
         let row = row.simplified();
         if row == Term::Always(false) {
@@ -54,7 +56,7 @@ impl Compiler<'_> {
             Relation::Groups => {
                 let rows = Fragment::text("SELECT member_id FROM members WHERE tenant_id = ")
                     .bind(self.tenant());
-                // Whoever is in any group is in one directly.
+                // A user in any group is a direct member of one.
                 let rows = match &row {
                     Term::Always(_) => rows,
                     _ => rows
@@ -67,10 +69,10 @@ impl Compiler<'_> {
         }))
     }
 
-    /// The groups meant, the groups in them, and so on.
+    /// The groups that pass the tests, the groups in them, and so on.
     ///
-    /// UNION drops what was seen before, so groups in a circle come to an end. There is an index of the groups
-    /// in groups alone, so that nobody reads a hundred thousand users to find them.
+    /// UNION drops rows that were found before, which ends cycles of groups. A partial index has
+    /// only the groups in groups, so that a hundred thousand users need not be read to find them.
     fn inside(&self, tests: Fragment) -> Fragment {
         Fragment::text("WITH RECURSIVE inside(id) AS (SELECT id FROM resources WHERE tenant_id = ")
             .bind(self.tenant())
@@ -107,7 +109,7 @@ impl Compiler<'_> {
         })
     }
 
-    /// What each row has.
+    /// The condition that the row has the attribute.
     fn row_present(&self, path: &AttrRef) -> Option<Term<Condition>> {
         match path.sub.as_deref().map(|sub| sub.name.as_str()) {
             None | Some("value" | "type") => Some(Term::Always(true)),
@@ -147,7 +149,8 @@ impl Compiler<'_> {
                     .iter()
                     .filter(|kind| eval::compare(path, op, operand, Some(&Value::from(**kind))));
                 let meant = meant.map(|kind| {
-                    TermColumn::plain("kind").passes(Test::Text(CompareOp::Eq, (*kind).to_owned()))
+                    TermColumn::plain("kind")
+                        .passes(ColumnTest::Text(CompareOp::Eq, (*kind).to_owned()))
                 });
                 let meant: Vec<_> = meant.collect();
                 Some(signed(if meant.len() == KINDS.len() {
@@ -161,7 +164,7 @@ impl Compiler<'_> {
     }
 }
 
-/// How well the index finds rows of `members`.
+/// The selectivity of the index on `members`.
 fn row_worth(row: &Term<Condition>) -> Worth {
     match row {
         Term::Always(_) => Worth::All,

@@ -1,10 +1,9 @@
-//! Conditions on one row that are true or false, never NULL, and how they are written.
+//! Conditions on one row that are true or false, never NULL.
 
-use crate::store::Backend;
-use crate::store::query::predicate::Compiler;
-use crate::store::query::predicate::fragment::{Fragment, Test};
+use crate::store::engine::fragment::Fragment;
+use crate::store::query::predicate::column_test::ColumnTest;
 
-/// Atoms under `and`, `or` and `not`, the last pushed down to the atoms.
+/// Atoms under `and`, `or` and `not`, with `not` pushed down to the atoms.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Term<A> {
     Always(bool),
@@ -13,28 +12,29 @@ pub enum Term<A> {
     Atom { atom: A, negated: bool },
 }
 
-/// A condition on a row; of `resources` unless said otherwise.
+/// A condition on a row of `resources`, unless stated otherwise.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Condition {
-    /// The column has a value, and it passes.
-    Column(TermColumn, Test),
-    /// Rows of other tables, or of a search through them, are about the resource.
+    /// The column has a value that passes the test.
+    Column(TermColumn, ColumnTest),
+    /// The resource is in a set of ids from other tables.
     Set(Set),
 }
 
-/// Resources that other rows point at, asked for in two ways.
+/// The resources to which other rows refer, in two forms.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Set {
-    /// All their ids: `SELECT id ..`, for where it is the index that finds them.
-    select: Fragment,
-    /// Rows for the one at hand, `resources.id`: for where all resources are read anyway. `IN` and `NOT IN` would
-    /// be quadratic there when PostgreSQL deems the set too large for its memory.
-    probe: Fragment,
+    /// All their ids, `SELECT id ..`: for finding them by the index.
+    pub select: Fragment,
+    /// The rows for the current `resources.id`: for checking each resource when all are read
+    /// anyway. `IN` and `NOT IN` would be quadratic there if PostgreSQL considers the set too large
+    /// for its memory.
+    pub probe: Fragment,
     worth: Worth,
 }
 
 impl Set {
-    /// The rows of the select, whose column `key` is the id.
+    /// Creates the set from a select, in which the column `key` is the id.
     pub fn new(select: Fragment, key: &'static str, worth: Worth) -> Self {
         let probe = select
             .clone()
@@ -49,8 +49,9 @@ impl Set {
     }
 }
 
-/// How well an index narrows the search, by the look of the condition. Of several conditions the best leads; the
-/// others are looked at for what it finds. SQLite takes our word for it, PostgreSQL counts for itself.
+/// The selectivity of an index, estimated from the form of the condition. Of several conditions the
+/// most selective one uses its index; the others are checked for the rows that it finds. SQLite
+/// follows this order, PostgreSQL decides by statistics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Worth {
     /// Every value.
@@ -58,14 +59,14 @@ pub enum Worth {
     /// Values that have to be read to be tested.
     Some,
     Range,
-    /// One value, which many may share.
+    /// One value, which many resources may share.
     Equal,
-    /// One value of an attribute that tells people apart.
+    /// One value of an attribute that identifies a resource.
     Single,
 }
 
 impl Worth {
-    pub fn of(test: Option<&Test>) -> Self {
+    pub fn of(test: Option<&ColumnTest>) -> Self {
         match test {
             None => Self::All,
             Some(test) if test.is_equality() => Self::Equal,
@@ -75,11 +76,11 @@ impl Worth {
     }
 }
 
-/// A column and what is known of it.
+/// A column and its properties.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TermColumn {
     pub name: &'static str,
-    nullable: bool,
+    pub nullable: bool,
     indexed: bool,
 }
 
@@ -111,8 +112,8 @@ impl TermColumn {
     }
 
     /// The condition that the column has a value that passes.
-    pub fn passes(self, test: Test) -> Term<Condition> {
-        if test == Test::Present && !self.nullable {
+    pub fn passes(self, test: ColumnTest) -> Term<Condition> {
+        if test == ColumnTest::Present && !self.nullable {
             return Term::Always(true);
         }
         Term::atom(Condition::Column(self, test))
@@ -142,33 +143,34 @@ impl<A> Term<A> {
         }
     }
 
-    /// The same condition without constants inside, and without an `and` in an `and` or an `or` in an `or`.
+    /// The same condition without constants inside, and without an `and` in an `and` or an `or` in
+    /// an `or`.
     #[must_use]
     pub fn simplified(self) -> Self {
         match self {
             Self::And(terms) => {
-                let mut kept = Vec::new();
+                let mut parts = Vec::new();
                 for term in terms {
                     match term.simplified() {
                         Self::Always(true) => {}
                         Self::Always(false) => return Self::Always(false),
-                        Self::And(inner) => kept.extend(inner),
-                        other => kept.push(other),
+                        Self::And(inner) => parts.extend(inner),
+                        other => parts.push(other),
                     }
                 }
-                single(kept, true, Self::And)
+                single(parts, true, Self::And)
             }
             Self::Or(terms) => {
-                let mut kept = Vec::new();
+                let mut parts = Vec::new();
                 for term in terms {
                     match term.simplified() {
                         Self::Always(false) => {}
                         Self::Always(true) => return Self::Always(true),
-                        Self::Or(inner) => kept.extend(inner),
-                        other => kept.push(other),
+                        Self::Or(inner) => parts.extend(inner),
+                        other => parts.push(other),
                     }
                 }
-                single(kept, false, Self::Or)
+                single(parts, false, Self::Or)
             }
             other => other,
         }
@@ -176,7 +178,7 @@ impl<A> Term<A> {
 }
 
 impl Term<Condition> {
-    /// How well indexes find the rows; `None` where all resources of the type have to be read.
+    /// The selectivity of the indexes; `None` if all resources of the type have to be read.
     pub fn worth(&self) -> Option<Worth> {
         match self {
             Self::Always(true) | Self::Atom { negated: true, .. } => None,
@@ -193,7 +195,8 @@ impl Term<Condition> {
                 Condition::Column(column, test) => {
                     (column.indexed && test.is_range()).then_some(Worth::Range)
                 }
-                // Of a value that most have, the first page is there sooner when resources are read in order.
+                // For a value that most resources have, reading resources in order finds the first
+                // page sooner.
                 Condition::Set(set) => (set.worth > Worth::All).then_some(set.worth),
             },
         }
@@ -209,120 +212,4 @@ fn single<A>(mut terms: Vec<Term<A>>, empty: bool, many: fn(Vec<Term<A>>) -> Ter
             many(terms)
         }
     }
-}
-
-/// Whether the rows of a term are found by indexes, or by reading all resources in their order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum ScanKind {
-    Found,
-    Read,
-}
-
-/// Writes a condition on rows of `members`: columns alone.
-pub fn render_row(term: &Term<Condition>, backend: Backend) -> Fragment {
-    let all = |terms: &[Term<Condition>], separator| {
-        let terms = terms.iter().map(|term| render_row(term, backend));
-        parenthesised(Fragment::join(terms, separator))
-    };
-    match term {
-        Term::Always(truth) => constant(*truth),
-        Term::And(terms) => all(terms, " AND "),
-        Term::Or(terms) => all(terms, " OR "),
-        Term::Atom { atom, negated } => atom.render(*negated, ScanKind::Found, backend),
-    }
-}
-
-impl Condition {
-    fn render(&self, negated: bool, access: ScanKind, backend: Backend) -> Fragment {
-        match self {
-            Self::Column(column, test) => {
-                let condition = test.sql(column.name, negated, backend);
-                if negated && column.nullable && *test != Test::Present {
-                    // The test of NULL is NULL, its opposite must be true.
-                    let is_null = Fragment::text(column.name).push(" IS NULL OR ");
-                    return parenthesised(is_null.append(condition));
-                }
-                condition
-            }
-            Self::Set(set) => {
-                let (start, rows) = match (negated, access) {
-                    (false, ScanKind::Found) => ("id IN (", &set.select),
-                    (false, ScanKind::Read) => ("EXISTS (", &set.probe),
-                    (true, _) => ("NOT EXISTS (", &set.probe),
-                };
-                Fragment::text(start).append(rows.clone()).push(")")
-            }
-        }
-    }
-}
-
-impl Compiler<'_> {
-    /// Writes a condition on `resources`.
-    ///
-    /// What indexes find leads, the rest is looked at for each resource found. Alternatives that indexes find
-    /// become one set of ids: with `OR` between a column and a set the databases would read the whole table.
-    pub(super) fn render(&self, term: &Term<Condition>) -> Fragment {
-        if term.worth().is_none() {
-            return self.render_read(term);
-        }
-        match term {
-            Term::Always(truth) => constant(*truth),
-            Term::Atom { atom, negated } => atom.render(*negated, ScanKind::Found, self.backend),
-            Term::And(terms) => {
-                let best = terms.iter().rev().max_by_key(|term| term.worth());
-                let terms = terms.iter().map(|term| {
-                    if best.is_some_and(|best| std::ptr::eq(best, term)) {
-                        self.render(term)
-                    } else {
-                        self.render_read(term)
-                    }
-                });
-                parenthesised(Fragment::join(terms, " AND "))
-            }
-            Term::Or(terms) => {
-                let selects = terms.iter().map(|term| self.select_ids(term));
-                Fragment::text("id IN (")
-                    .append(Fragment::join(selects, " UNION "))
-                    .push(")")
-            }
-        }
-    }
-
-    /// Writes a condition that is looked at for each resource.
-    fn render_read(&self, term: &Term<Condition>) -> Fragment {
-        let all = |terms: &[Term<Condition>], separator| {
-            let terms = terms.iter().map(|term| self.render_read(term));
-            parenthesised(Fragment::join(terms, separator))
-        };
-        match term {
-            Term::Always(truth) => constant(*truth),
-            Term::And(terms) => all(terms, " AND "),
-            Term::Or(terms) => all(terms, " OR "),
-            Term::Atom { atom, negated } => atom.render(*negated, ScanKind::Read, self.backend),
-        }
-    }
-
-    fn select_ids(&self, term: &Term<Condition>) -> Fragment {
-        if let Term::Atom {
-            atom: Condition::Set(set),
-            negated: false,
-        } = term
-        {
-            return set.select.clone();
-        }
-        Fragment::text("SELECT id FROM resources WHERE tenant_id = ")
-            .bind(self.tenant())
-            .push(" AND resource_type = ")
-            .bind_text(&self.rt.name)
-            .push(" AND ")
-            .append(self.render(term))
-    }
-}
-
-fn constant(truth: bool) -> Fragment {
-    Fragment::text(if truth { "TRUE" } else { "FALSE" })
-}
-
-fn parenthesised(inner: Fragment) -> Fragment {
-    Fragment::text("(").append(inner).push(")")
 }

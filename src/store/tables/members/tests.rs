@@ -14,7 +14,7 @@ fn members(values: &[&str]) -> Vec<Member> {
 }
 
 #[test]
-fn adds_what_is_new_and_reports_what_is_unknown() {
+fn adds_new_members_and_reports_unknown_ones() {
     with_store(|store| async move {
         let mut role = user("role");
         role.resource_type = "Role".into();
@@ -111,7 +111,7 @@ fn replaces_by_difference() {
 }
 
 #[test]
-fn removes_what_is_there() {
+fn removes_present_members() {
     with_store(|store| async move {
         store
             .put(vec![user("a"), user("b"), user("c"), group("g")])
@@ -245,7 +245,7 @@ fn long_lists_are_a_few_quick_statements() {
 #[test]
 fn very_many_come_in_parts() {
     with_store(|store| async move {
-        let count = PART * 2 + 1;
+        let count = PART_SIZE * 2 + 1;
         let names: Vec<String> = (0..count).map(|number| format!("u{number:05}")).collect();
         let mut all: Vec<_> = names.iter().map(|name| user(name)).collect();
         all.push(group("g"));

@@ -1,4 +1,4 @@
-//! `eval` and SQL say the same, on both databases.
+//! `eval` and SQL agree, on both databases.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -10,12 +10,12 @@ use scim_core::{Compatibility, filter};
 
 use super::filters::filters;
 use super::population::{BASE_URL, Population};
-use crate::store::query::page::{Kind, PageQuery, SCAN_LIMIT, Start, page};
+use crate::store::query::page::{PageQuery, SCAN_LIMIT, Start, TypeQuery, page};
 use crate::store::query::predicate::plan;
 use crate::store::testing::{TENANT, block_on, on_each};
 use crate::store::{Conn, ResourceId, Store};
 
-/// The same for every run, so that a failure is found again; `PROPTEST_CASES` makes it more.
+/// The same cases in every run, so that a failure is reproducible; `PROPTEST_CASES` adds more.
 const CASES: u32 = 800;
 
 #[test]
@@ -64,7 +64,7 @@ fn check(conn: &mut Conn, population: &Population, kind: &str) {
         some.set(some.get() + u32::from(!expected.is_empty()));
 
         let mut query = PageQuery {
-            kinds: vec![Kind {
+            kinds: vec![TypeQuery {
                 rt: rt.clone(),
                 filter: Some(filter),
                 sort: None,
@@ -83,7 +83,7 @@ fn check(conn: &mut Conn, population: &Population, kind: &str) {
         let total = u64::try_from(expected.len()).unwrap();
         prop_assert_eq!(all.total, Some(total));
 
-        // A page from somewhere in the middle, by number and by key.
+        // A page from the middle, by number and by key.
         let skip = place.index(expected.len() + 1);
         query.limit = limit;
         query.start = Start::Index(u64::try_from(skip).unwrap());
@@ -104,7 +104,7 @@ fn check(conn: &mut Conn, population: &Population, kind: &str) {
     if let Err(error) = result {
         panic!("{kind}: {error}");
     }
-    // The filters must not all be of one sort, else the test says little.
+    // The test is only useful if the filters are of several kinds.
     let all = exact.get() + narrowed.get() + scanned.get();
     for (name, count) in [
         ("exact", &exact),

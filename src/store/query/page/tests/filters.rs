@@ -11,7 +11,7 @@ use scim_core::schema::{Attribute, Returned, Type};
 
 use super::population::{BASE_URL, TEXTS, UNDECLARED_URN, at};
 
-/// Texts of filters on the resource type; each resolves. `ids` are those that exist.
+/// Texts of filters on the resource type; each resolves. `ids` are the existing ids.
 pub fn filters(rt: &ResourceType, ids: Vec<String>) -> BoxedStrategy<String> {
     let ids = Arc::new(ids);
     let mut plain = Vec::new();
@@ -45,7 +45,7 @@ pub fn filters(rt: &ResourceType, ids: Vec<String>) -> BoxedStrategy<String> {
         .filter(|target| is_looked_up(&target.name))
         .cloned()
         .collect();
-    // The lists that SQL knows come up more often.
+    // Lists with an SQL form are more frequent.
     let known = |target: &&Target| {
         let name = target.name.as_str();
         ["emails", "members", "groups"].contains(&name)
@@ -88,7 +88,7 @@ fn nested(part: BoxedStrategy<String>, depth: u32) -> BoxedStrategy<String> {
     .boxed()
 }
 
-/// Something to compare, and how it is named.
+/// An attribute to compare, and its name.
 #[derive(Debug, Clone)]
 struct Target {
     name: String,
@@ -119,7 +119,7 @@ fn add(plain: &mut Vec<Target>, lists: &mut Vec<Target>, prefix: &str, attribute
     }
 }
 
-/// A list whose elements are told apart by these names.
+/// A list whose elements are distinguished by these names.
 fn list_of(attribute: &Attribute, names: &[(&str, Type)]) -> Arc<Attribute> {
     let sub = |(name, kind): &(&str, Type)| {
         Arc::new(Attribute {
@@ -134,8 +134,7 @@ fn list_of(attribute: &Attribute, names: &[(&str, Type)]) -> Arc<Attribute> {
     })
 }
 
-/// What the undeclared extension may hold: each name compared with values of each kind, and the
-/// lists.
+/// Filters on the undeclared extension: each name compared with values of each kind, and the lists.
 fn undeclared() -> (Vec<Target>, Vec<Target>) {
     let kinds = [Type::String, Type::String, Type::Decimal, Type::Boolean];
     let target = |name: &str, attribute: Arc<Attribute>| Target {
@@ -193,7 +192,7 @@ fn subs_of(attribute: &Attribute) -> Vec<Target> {
         attribute: sub.clone(),
     };
     let all: Vec<Target> = attribute.sub_attributes.iter().map(named).collect();
-    // Those that are looked up come up more often.
+    // The operators with an index are more frequent.
     let usual = all
         .iter()
         .filter(|target| {
@@ -279,7 +278,7 @@ fn text_operand(name: &str, ids: &Arc<Vec<String>>) -> BoxedStrategy<String> {
     .boxed()
 }
 
-/// Some letters from the middle.
+/// Some characters from the middle.
 fn cut(text: &str, a: Index, b: Index) -> String {
     let letters: Vec<char> = text.chars().collect();
     let (a, b) = (a.index(letters.len() + 1), b.index(letters.len() + 1));

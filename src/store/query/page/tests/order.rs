@@ -1,4 +1,5 @@
-//! The core's order and SQL's are one, on both databases, and a walk in any order meets everyone once.
+//! The core and SQL sort alike, on both databases, and a walk in any order returns each resource
+//! once.
 
 use std::sync::Arc;
 
@@ -7,11 +8,11 @@ use scim_core::sort::Order;
 use scim_core::{Compatibility, ErrorKind, sort};
 
 use super::population::{BASE_URL, Population};
-use crate::store::query::page::{Kind, PageError, PageQuery, SCAN_LIMIT, Start, page};
+use crate::store::query::page::{PageError, PageQuery, SCAN_LIMIT, Start, TypeQuery, page};
 use crate::store::testing::{TENANT, block_on, on_each};
 use crate::store::{Conn, Store, StoreError};
 
-/// Columns, rows of the index, what only documents tell, and what one of the types lacks.
+/// Columns, rows of the index, attributes of documents, and attributes that one of the types lacks.
 const PATHS: &[&str] = &[
     "id",
     "userName",
@@ -44,7 +45,7 @@ const PATHS: &[&str] = &[
     "nothing.like.this",
 ];
 
-/// None; by a column; by rows of the index; by documents.
+/// No filter, and filters by a column, by rows of the index and by documents.
 const FILTERS: &[&str] = &[
     "",
     "active eq true",
@@ -89,7 +90,7 @@ fn query(
         let rt = population.rt(name);
         let registry = &population.registry;
         let parse = |filter| parse_for_any(registry, &rt, filter, Compatibility::Tolerant).unwrap();
-        Kind {
+        TypeQuery {
             filter: (!filter.is_empty()).then(|| parse(filter)),
             sort: sort::resolve(&rt, path, Compatibility::Tolerant).unwrap(),
             rt,

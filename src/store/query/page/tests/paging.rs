@@ -4,7 +4,7 @@ use scim_core::sort::Order;
 use scim_core::{Compatibility, ErrorKind, filter};
 
 use super::population::{BASE_URL, Population};
-use crate::store::query::page::{Kind, PageError, PageQuery, SCAN_LIMIT, Start, page};
+use crate::store::query::page::{PageError, PageQuery, SCAN_LIMIT, Start, TypeQuery, page};
 use crate::store::testing::{TENANT, block_on, on_each};
 use crate::store::{Conn, ResourceId, Store, StoreError, TenantId};
 
@@ -32,7 +32,7 @@ fn pages() {
 fn query(population: &Population, text: &str) -> PageQuery {
     let rt = population.rt("User");
     PageQuery {
-        kinds: vec![Kind {
+        kinds: vec![TypeQuery {
             filter: (!text.is_empty())
                 .then(|| filter::parse(&rt, text, Compatibility::Tolerant).unwrap()),
             rt,
@@ -47,7 +47,7 @@ fn query(population: &Population, text: &str) -> PageQuery {
     }
 }
 
-/// One after the other, by number and by key, nobody is missed or met twice.
+/// Pages in sequence, by number and by key, return each resource exactly once.
 fn everything(conn: &mut Conn, population: &Population) {
     for text in ["", "id pr", "schemas pr"] {
         let mut query = query(population, text);
@@ -127,7 +127,7 @@ fn too_many(conn: &mut Conn, population: &Population) {
     assert!(error.detail.contains("userName, displayName"), "{error}");
     scan.scan_limit = 25;
     assert!(page(conn, TENANT, &scan).is_ok());
-    // What SQL can answer is not limited, nor what it narrows down.
+    // A query that SQL answers or narrows down is not limited.
     for text in ["userName pr", "title pr and id eq \"x\""] {
         let mut query = query(population, text);
         query.scan_limit = 0;

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use diesel::RunQueryDsl;
 use diesel::sql_types::{Integer, Text};
 use scim_core::indexing::{hot_columns, index_rows};
 use scim_core::name::ENTERPRISE_USER;
@@ -12,10 +11,11 @@ use scim_core::sort::{Order, SortKey};
 use scim_core::{Compatibility, Document, Member, Registry, ResourceType, filter, sort};
 use serde_json::{Value, json};
 
+use crate::store::engine::fragment::Fragment;
+use crate::store::engine::statement::Fetch;
 use crate::store::query::page::order::Segment;
 use crate::store::query::page::search::{Search, Window};
-use crate::store::query::page::{Edge, Key, Kind, PageQuery, SCAN_LIMIT, Start};
-use crate::store::query::predicate::{Fragment, Statement};
+use crate::store::query::page::{Edge, PageKey, PageQuery, SCAN_LIMIT, Start, TypeQuery};
 use crate::store::tables::resources::NewResource;
 use crate::store::tables::{members, resources};
 use crate::store::testing::{TENANT, block_on, on_each};
@@ -162,7 +162,7 @@ fn lookups_use_indexes() {
 
 fn query(rt: &Arc<ResourceType>, text: Option<&str>, sort_by: Option<&str>) -> PageQuery {
     PageQuery {
-        kinds: vec![Kind {
+        kinds: vec![TypeQuery {
             rt: rt.clone(),
             filter: text.map(|text| filter::parse(rt, text, Compatibility::Tolerant).unwrap()),
             sort: sort_by.map(|path| {
@@ -205,7 +205,7 @@ fn check(conn: &mut Conn, rt: &Arc<ResourceType>, text: Option<&str>) {
     }
 }
 
-/// What lists are ordered by without reading all of them: the path and a value in the middle.
+/// The sort keys with an index: the path and a value from the middle.
 fn orders() -> [(&'static str, SortKey); 8] {
     let text = |text: &str| SortKey::Text(text.to_owned());
     [
@@ -225,7 +225,7 @@ fn orders() -> [(&'static str, SortKey); 8] {
 
 fn edge(value: SortKey) -> Edge {
     Edge {
-        key: Key {
+        key: PageKey {
             value,
             id: ResourceId::parse("u00100").unwrap(),
         },
@@ -233,7 +233,8 @@ fn edge(value: SortKey) -> Edge {
     }
 }
 
-/// Every page of an order is read from an index that lies in this order: nothing is sorted, and nothing skipped.
+/// Every page of an order is read from an index in this order: nothing is sorted, and nothing
+/// skipped.
 fn check_order(conn: &mut Conn, rt: &Arc<ResourceType>, sort_by: &str, value: SortKey) {
     let query = query(rt, None, Some(sort_by));
     let search = Search::new(conn, TENANT, &query, &query.kinds[0]);
@@ -249,7 +250,7 @@ fn check_order(conn: &mut Conn, rt: &Arc<ResourceType>, sort_by: &str, value: So
                 skip: 0,
                 most: 101,
             };
-            // Nobody is without a user name.
+            // Every user has a user name.
             let is_empty = sort_by == "userName" && segment == Segment::Missing;
             if is_empty || !search.has(segment) {
                 continue;
@@ -259,7 +260,7 @@ fn check_order(conn: &mut Conn, rt: &Arc<ResourceType>, sort_by: &str, value: So
             };
             let what = format!("{sort_by} {segment:?} {place:?} upwards {upwards}");
             let plan = uses_indexes(conn, sql, &what);
-            // To look for what is not there, PostgreSQL weighs whether to sort the rows.
+            // For a missing value, PostgreSQL may decide to sort the rows.
             let may_sort = segment == Segment::Missing
                 && sort_by.contains('.')
                 && conn.backend() == Backend::Postgres;
@@ -271,7 +272,7 @@ fn check_order(conn: &mut Conn, rt: &Arc<ResourceType>, sort_by: &str, value: So
 
 fn uses_indexes(conn: &mut Conn, sql: Fragment, what: &str) -> String {
     let plan = explain(conn, sql);
-    // SQLite says SCAN for a table, and also for a subquery, which is fine.
+    // SQLite reports SCAN for a table, and also for a subquery, which is fine.
     let tables = ["resources", "attributes", "members", "driver"];
     let is_scan = |line: &&str| {
         tables.iter().any(|table| {
@@ -292,16 +293,16 @@ fn explain(conn: &mut Conn, sql: Fragment) -> String {
     match conn.backend() {
         Backend::Sqlite => {
             let sql = Fragment::text("EXPLAIN QUERY PLAN ").append(sql);
-            let rows: Vec<(i32, i32, i32, String)> =
-                Statement::<(Integer, Integer, Integer, Text)>::new(sql)
-                    .load(conn)
-                    .unwrap();
+            let rows: Vec<(i32, i32, i32, String)> = sql
+                .query::<(Integer, Integer, Integer, Text)>()
+                .fetch_all(conn)
+                .unwrap();
             let lines: Vec<String> = rows.into_iter().map(|row| row.3).collect();
             lines.join("\n")
         }
         Backend::Postgres => {
             let sql = Fragment::text("EXPLAIN ").append(sql);
-            let lines: Vec<String> = Statement::<Text>::new(sql).load(conn).unwrap();
+            let lines: Vec<String> = sql.query::<Text>().fetch_all(conn).unwrap();
             lines.join("\n")
         }
     }
@@ -312,8 +313,8 @@ fn fill(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     let user = registry.by_name("User").unwrap();
     let group = registry.by_name("Group").unwrap();
     for number in 0..USERS {
-        // The long title makes reading everything as dear as it is with more people.
-        // One in a hundred has the odd type, so that looking for it is worth an index.
+        // The long title makes reading all users as expensive as in a larger directory. One in a
+        // hundred has the rare type, so that an index is worthwhile for it.
         let kind = if number % 100 == 0 { "other" } else { "work" };
         let mail = format!("user{number}@example.com");
         let content = json!({

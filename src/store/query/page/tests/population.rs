@@ -1,4 +1,4 @@
-//! Users and groups with odd content, in memory and in a database.
+//! Users and groups with unusual content, in memory and in a database.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -21,14 +21,14 @@ use scim_core::views::{GroupView, MemberView};
 use scim_core::{Document, Filter, Member, Registry, ResourceType, name, sort};
 use serde_json::{Map, Value, json};
 
-use crate::store::query::page::Kind;
+use crate::store::query::page::TypeQuery;
 use crate::store::tables::resources::NewResource;
 use crate::store::tables::{members, resources};
 use crate::store::{ResourceId, StoreError, Tx};
 
 pub const BASE_URL: &str = "https://scim.example.com/scim/v2";
 
-/// Texts that differ in case, in form, or in how databases like to treat them.
+/// Texts that differ in case, in normalisation, or in how databases compare them.
 pub const TEXTS: &[&str] = &[
     "Ann",
     "ann",
@@ -77,7 +77,7 @@ pub const TEXTS: &[&str] = &[
     "9",
 ];
 
-/// A resource and what eval sees of it.
+/// A resource and its input for `eval`.
 #[derive(Debug, Clone)]
 pub struct Someone {
     pub id: String,
@@ -123,7 +123,7 @@ impl Someone {
     }
 }
 
-/// An extension with the kinds of attributes that the standard schemas lack.
+/// An extension with the types of attributes that the standard schemas lack.
 const MORE: &str = r#"{
     "id": "urn:example:More", "name": "More", "attributes": [
         {"name": "level", "type": "integer"},
@@ -151,7 +151,7 @@ const MORE: &str = r#"{
 }"#;
 const MORE_URN: &str = "urn:example:More";
 
-/// An extension that no schema describes; resources spell the URN and the names as they like.
+/// An extension without a schema; resources spell the URN and the names in several ways.
 pub const UNDECLARED_URN: &str = "urn:acme:undeclared";
 
 /// The standard types, but users have more attributes and more of them indexed.
@@ -196,7 +196,7 @@ pub struct Population {
 }
 
 impl Population {
-    /// Always the same one for the same size.
+    /// Deterministic for each size.
     pub fn new(users: usize, groups: usize) -> Self {
         let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
         let mut runner = TestRunner::new_with_rng(ProptestConfig::default(), rng);
@@ -245,7 +245,7 @@ impl Population {
         self.registry.by_name(kind).unwrap().clone()
     }
 
-    /// Puts everyone into the tenant.
+    /// Inserts all resources into the tenant.
     pub fn store(&self, tx: &mut Tx<'_>) -> Result<(), StoreError> {
         for someone in self.all.values() {
             let rt = self.rt(someone.kind);
@@ -277,7 +277,7 @@ impl Population {
     }
 
     /// The ids of those that match, of one type or of several, in their order by the oracle.
-    pub fn sorted(&self, kinds: &[Kind], order: Order) -> Vec<String> {
+    pub fn sorted(&self, kinds: &[TypeQuery], order: Order) -> Vec<String> {
         let mut keys = Vec::new();
         for kind in kinds {
             let own = self.all.values().filter(|one| one.kind == kind.rt.name);
@@ -298,7 +298,7 @@ impl Population {
         keys.into_iter().map(|(_, id)| id).collect()
     }
 
-    /// What the filter means, by the oracle.
+    /// The result of the filter by the oracle.
     pub fn matching(&self, kind: &str, filter: &Filter) -> Vec<String> {
         self.all
             .values()
@@ -320,7 +320,7 @@ impl Population {
         group.members.iter().map(view).collect()
     }
 
-    /// The groups that have this member themselves.
+    /// The groups of which this resource is a direct member.
     fn holders<'a>(&'a self, member: &'a str) -> impl Iterator<Item = &'a str> {
         let holds = move |one: &&Someone| one.members.iter().any(|(id, _)| id == member);
         self.all.values().filter(holds).map(|one| one.id.as_str())
@@ -499,7 +499,7 @@ fn score() -> BoxedStrategy<Value> {
     select(vec![json!(1), json!(1.5), json!(-0.5), json!(1e300)]).boxed()
 }
 
-/// Two ways to write one instant, and two that are apart.
+/// Two spellings of one instant, and two different instants.
 fn instant() -> BoxedStrategy<Value> {
     let texts = select(vec![
         "2023-11-14T22:13:20Z",

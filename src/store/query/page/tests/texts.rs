@@ -1,4 +1,4 @@
-//! The SQL of typical filters, for people to read.
+//! The SQL of typical filters, for review.
 
 use diesel::pg::Pg;
 use diesel::sqlite::Sqlite;
@@ -82,7 +82,7 @@ fn sql_of_filters() {
             all.push('\n');
             continue;
         };
-        let kept = if sqlite.is_kept() {
+        let kept = if sqlite.is_cached() {
             "\n  kept prepared"
         } else {
             ""
@@ -98,7 +98,7 @@ fn sql_of_filters() {
     insta::assert_snapshot!(all);
 }
 
-/// All that the two texts may differ by.
+/// Removes the allowed differences of the two texts.
 fn as_sqlite(postgres: &str) -> String {
     let mut text = postgres.replace("strpos(", "instr(");
     for number in (1..20).rev() {
