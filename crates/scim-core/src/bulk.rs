@@ -241,7 +241,9 @@ fn check_bulk_id(verb: Verb, bulk_id: Option<&Value>) -> Result<(), ScimError> {
         }
         None | Some(Value::Null) => Ok(()),
         Some(Value::String(text)) if !text.is_empty() => Ok(()),
-        Some(_) => Err(ScimError::invalid_value("bulkId must be a text and not empty.")),
+        Some(_) => Err(ScimError::invalid_value(
+            "bulkId must be a text and not empty.",
+        )),
     }
 }
 

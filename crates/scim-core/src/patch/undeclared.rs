@@ -345,12 +345,8 @@ impl UndeclaredEdit {
             self.change_elements(&mut elements, &hits, chosen.sub.as_deref())?;
         } else if self.op != Op::Remove {
             let element = chosen.described(self.value.as_ref());
-            let refused = || {
-                ScimError::no_target(format!(
-                    "no value of {} matches the path",
-                    self.name
-                ))
-            };
+            let refused =
+                || ScimError::no_target(format!("no value of {} matches the path", self.name));
             elements.push(element.ok_or_else(refused)?);
         }
         match elements.len() {
