@@ -125,8 +125,8 @@ impl Server {
     }
 
     fn list(&self, query: &str) -> Result<Reply, Failure> {
-        let parameters = query.split('&').filter_map(|pair| pair.split_once('='));
-        let text = parameters.filter(|(name, _)| *name == "filter").last();
+        let mut parameters = query.split('&').filter_map(|pair| pair.split_once('='));
+        let text = parameters.find(|(name, _)| *name == "filter");
         let filter = match text {
             Some((_, text)) => Some(filter::parse(
                 &self.user,

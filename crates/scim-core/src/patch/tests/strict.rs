@@ -1,4 +1,4 @@
-//! PATCHes that a strict tenant rejects, and the result of the same operations for a tolerant one.
+//! PATCH bodies that a strict tenant rejects, and the result of the same operations for a tolerant one.
 
 use super::*;
 use crate::name::{GROUP, USER};
