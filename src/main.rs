@@ -13,7 +13,7 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(asked) => {
             asked.print().ok();
-            // Not clap's 2, which says that a step of `setup` is left for a person.
+            // clap exits with 2, which `setup` reserves for "manual step pending"; use 1.
             return if asked.use_stderr() {
                 ExitCode::FAILURE
             } else {

@@ -9,6 +9,7 @@ pub struct CompactArgs {
     database: DatabaseArgs,
 }
 
+/// Runs `rollcall compact`.
 pub fn run(args: &CompactArgs) -> anyhow::Result<()> {
     let config = DatabaseConfig::load(&args.database)?;
     compact::run(&config.url)?;

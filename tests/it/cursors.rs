@@ -282,7 +282,7 @@ both!(those_at_the_edge_may_leave, |app| async move {
 // Nothing of a cursor is kept in the service, so that live ones cost it nothing.
 // R9865-5-03
 both_alone!(cursors_survive_a_restart, |database: Database| async move {
-    let token = database.cli_ok(&["token", "create", "--name", "okta", "--scope", "scim"]);
+    let token = database.cli_ok(&["token", "create", "okta", "--scope", "scim"]);
     let (all, next) = {
         let server = Server::start(&database);
         let client = Client::new(&server.address, token.trim());

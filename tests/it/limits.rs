@@ -131,7 +131,6 @@ both!(only_a_token_that_reads_can_be_limited, |app| async move {
         "create",
         "--tenant",
         &app.tenant,
-        "--name",
         "cli",
         "--scope",
         "read",
