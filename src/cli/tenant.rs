@@ -27,13 +27,15 @@ pub enum TenantCommand {
     Set {
         /// Name of the tenant
         name: String,
-        /// `tolerant` accepts what Okta, Entra ID and others send, `strict` only what the RFCs allow
+        /// `tolerant` accepts what Okta, Entra ID and others send, `strict` only what the RFCs
+        /// allow
         #[arg(long, group = "settings")]
         compatibility: Option<Compatibility>,
         /// Response to a PATCH that does not ask for one: `resource` (200) or `no-content` (204)
         #[arg(long, group = "settings")]
         patch_answer: Option<PatchAnswer>,
-        /// `unique` refuses two groups with the same displayName, ignoring letter case; `any` does not
+        /// `unique` refuses two groups with the same displayName, ignoring letter case; `any` does
+        /// not
         #[arg(long, group = "settings")]
         group_names: Option<GroupNames>,
         #[command(flatten)]

@@ -26,7 +26,8 @@ pub enum WebhookCommand {
         /// Only changes of these resource types, such as `User` [default: all]
         #[arg(long, value_delimiter = ',')]
         types: Vec<String>,
-        /// Begin after the change with this number; 0 is the beginning [default: changes from now on]
+        /// Begin after the change with this number; 0 is the beginning [default: changes from now
+        /// on]
         #[arg(long, value_name = "NUMBER")]
         after: Option<i64>,
         #[command(flatten)]

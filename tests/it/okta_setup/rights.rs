@@ -180,7 +180,7 @@ both!(the_credential_goes_to_nobody_else, |app| async move {
         .plan(When::Request("GET", "/api/v1/apps"), Fault::ForeignPage);
     story
         .run(&["plan"])
-        .expect_message(1, "is not given the credential");
+        .expect_message(1, "the credential is not sent there");
     assert!(stranger.org().requests.is_empty());
 });
 
@@ -198,7 +198,7 @@ both!(an_address_that_is_no_org, |app| async move {
         .plan(When::Request("GET", "/users/me"), Fault::NoJson);
     story
         .run(&["check"])
-        .expect_message(1, "answers something that Okta's API does not");
+        .expect_message(1, "sent a response that is not one of Okta's API");
     let text = format!(
         "[okta]\norg = \"{}/admin\"\n[rollcall]\nbase_url = \"{}\"\n[app]\nlabel = \"A\"\n",
         story.okta.url,

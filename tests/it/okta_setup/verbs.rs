@@ -148,7 +148,7 @@ both!(
         story.okta.plan(When::Write(1), Fault::LoseAnswer);
         story
             .apply()
-            .expect_message(4, "looks first and makes nothing twice");
+            .expect_message(4, "looks first and creates nothing twice");
         let ran = story.run(&["status"]);
         assert!(
             ran.finding("warning", "record")
@@ -360,7 +360,7 @@ both!(remove_leaves_the_org_as_it_was_found, |app| async move {
     let writes = story.okta.writes();
     let dry = story.run(&["remove"]).expect(0);
     assert_eq!(dry.json["outcome"], "changes");
-    assert!(dry.finding("warning", "users").contains("lose it: 2"));
+    assert!(dry.finding("warning", "users").contains("lose the app: 2"));
     assert_eq!((story.okta.writes(), story.live_tokens()), (writes, 1));
 
     story.run(&["remove", "--yes"]).expect(0);
@@ -451,7 +451,7 @@ both!(an_app_that_was_taken_over_stays, |app| async move {
     let ran = story.run(&["remove", "--yes"]).expect(0);
     assert!(
         ran.finding("warning", "app")
-            .contains("was there before setup and stays")
+            .contains("existed before setup and stays")
     );
     assert_eq!(story.okta.snapshot(), before);
 });
