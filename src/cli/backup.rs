@@ -8,12 +8,13 @@ use crate::store::engine::backup;
 
 #[derive(Debug, clap::Args)]
 pub struct BackupArgs {
-    /// The file to write; it must not exist yet
+    /// File to write, which must not exist yet
     path: PathBuf,
     #[command(flatten)]
     database: DatabaseArgs,
 }
 
+/// Runs `rollcall backup`.
 pub fn run(args: &BackupArgs) -> anyhow::Result<()> {
     let config: store::Config = config::load(&args.database)?;
     let copied = backup::copy(&config.url, &args.path)?;

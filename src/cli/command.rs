@@ -1,4 +1,4 @@
-//! The subcommands, and how each is run.
+//! The subcommands and their dispatch.
 
 use std::process::ExitCode;
 
@@ -10,7 +10,7 @@ use crate::cli::{
 };
 use crate::config::ServeArgs;
 
-/// A SCIM 2.0 provisioning service: Okta pushes people and groups in, internal apps read who is there.
+/// A SCIM 2.0 provisioning service: Okta pushes users and groups, internal applications read them.
 #[derive(Debug, Parser)]
 #[command(name = "rollcall", version, propagate_version = true)]
 pub struct Cli {
@@ -22,45 +22,45 @@ pub struct Cli {
 enum Command {
     /// Run the service
     Serve(Box<ServeArgs>),
-    /// Bring the database's tables up to date and stop
+    /// Migrate the database and exit
     Migrate(migrate::MigrateArgs),
-    /// Copy an SQLite database to a file while it is in use
+    /// Copy an SQLite database to a new file while it is in use
     Backup(backup::BackupArgs),
-    /// Write a tenant as lines of JSON, for another database
+    /// Write a tenant as lines of JSON, to move it to another database
     Export(export::ExportArgs),
     /// Read a tenant that `export` wrote
     Import(import::ImportArgs),
-    /// Fill a read-only resource type from a file
+    /// Replace the content of a read-only resource type with a file
     Load(load::LoadArgs),
-    /// Erase a person for good, with all that was recorded
+    /// Erase a person permanently, with everything recorded about them
     Erase(erase::EraseArgs),
-    /// Write the database anew, so that nothing of what was deleted or erased remains in its files
+    /// Rewrite the database, so that its files hold nothing that was deleted or erased
     Compact(compact::CompactArgs),
-    /// Make, list and revoke tokens
+    /// Create, list and revoke tokens
     #[command(subcommand)]
     Token(token::TokenCommand),
-    /// Make and list tenants
+    /// Create, list and configure tenants
     #[command(subcommand)]
     Tenant(tenant::TenantCommand),
-    /// Register Rollcall in an Okta org, and look after it there
+    /// Register Rollcall in an Okta org and manage it there
     #[command(subcommand)]
     Setup(setup::SetupCommand),
-    /// Tell applications of changes by webhook
+    /// Manage webhooks, which notify applications of changes
     #[command(subcommand)]
     Webhook(webhook::WebhookCommand),
     /// Print the OpenAPI document
     Openapi,
-    /// Ask a running service whether it is well; exits with 0 when it is
+    /// Exit with 0 if a running service is healthy
     Healthcheck(healthcheck::HealthcheckArgs),
 }
 
-/// Runs the command.
+/// Runs the command and returns the exit code.
 ///
 /// # Errors
-/// Whatever stopped it, told for the operator.
+/// Returns the error that stopped the command, worded for the operator.
 pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let done = match cli.command {
-        // It alone has more to say than success or failure.
+        // The only command with exit codes beyond success and failure.
         Command::Setup(command) => return wait(setup::run(command)),
         Command::Serve(args) => serve::run(&args),
         Command::Migrate(args) => migrate::run(&args),
@@ -79,6 +79,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     done.map(|()| ExitCode::SUCCESS)
 }
 
+/// Runs a future to its end on the current thread.
 pub(super) fn wait<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -10,6 +10,7 @@ pub struct CompactArgs {
     database: DatabaseArgs,
 }
 
+/// Runs `rollcall compact`.
 pub fn run(args: &CompactArgs) -> anyhow::Result<()> {
     let config: store::Config = config::load(&args.database)?;
     compact::run(&config.url)?;

@@ -17,24 +17,25 @@ use crate::store::engine::compact;
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("who").required(true))]
 pub struct EraseArgs {
-    /// The id of the resource, which may be there or have been deleted
+    /// Id of the resource, which may have been deleted already
     #[arg(group = "who")]
     id: Option<String>,
-    /// The one user who bears this user name, or bore it when it was deleted
+    /// Finds the id of the user who has this user name, or had it when deleted
     #[arg(long, group = "who", value_name = "NAME")]
     user_name: Option<String>,
-    /// The resource type, such as `User` or `Group`
+    /// Resource type, such as `User` or `Group`
     #[arg(long = "type", value_name = "NAME", default_value = "User")]
     resource_type: String,
     #[arg(long, default_value = DEFAULT_TENANT)]
     tenant: String,
-    /// Write the database anew afterwards, as `rollcall compact` does
+    /// Then rewrite the database, as `rollcall compact` does
     #[arg(long)]
     compact: bool,
     #[command(flatten)]
     database: DatabaseArgs,
 }
 
+/// Runs `rollcall erase`.
 pub async fn run(args: EraseArgs) -> anyhow::Result<()> {
     let config = Config::load(&args.database.clone().into())?;
     let registry = registry::build(&config.tables.types)?;
@@ -45,10 +46,10 @@ pub async fn run(args: EraseArgs) -> anyhow::Result<()> {
     let what = format!("{} {id}", args.resource_type);
     match erased.tally {
         ErasureOutcome::Nothing => {
-            println!("{what} was erased before, as change {} told", erased.seq)
+            println!("{what} was erased before, as change {}", erased.seq)
         }
         ErasureOutcome::Found(found) => println!(
-            "erased {what}: {} resource, {} memberships, {} changes emptied, {} mentions; told as change {}",
+            "erased {what}: {} resource, {} memberships, {} changes emptied, {} mentions; recorded as change {}",
             found.resources, found.memberships, found.changes, found.mentions, erased.seq
         ),
     }
@@ -57,7 +58,7 @@ pub async fn run(args: EraseArgs) -> anyhow::Result<()> {
         println!("{} is compact", config.database.url);
     } else if erased.tally != ErasureOutcome::Nothing {
         println!(
-            "the files of the database may still hold what was there, until `rollcall compact`"
+            "the files of the database may still hold erased data until you run `rollcall compact`"
         );
     }
     Ok(())
@@ -77,14 +78,14 @@ async fn erase(
             let found = erasure::find(store, registry, tenant.id, type_name, name).await?;
             match found.as_slice() {
                 [id] => id.clone(),
-                // They may be several people, one after the other.
+                // They may be different people who had the name one after the other.
                 several => bail!(
-                    "several have or had this user name; look at their history and name the ids to erase: {}",
+                    "several users have or had this user name; check their history and pass the id to erase: {}",
                     several.join(", ")
                 ),
             }
         }
-        (None, None) => bail!("name an id, or a --user-name"),
+        (None, None) => bail!("pass an id or --user-name"),
     };
     let context = Context {
         principal: Principal {

@@ -16,13 +16,14 @@ pub struct ExportArgs {
     path: PathBuf,
     #[arg(long, default_value = DEFAULT_TENANT)]
     tenant: String,
-    /// Leave the tokens behind
+    /// Leave out the tokens
     #[arg(long)]
     without_tokens: bool,
     #[command(flatten)]
     database: DatabaseArgs,
 }
 
+/// Runs `rollcall export`.
 pub async fn run(args: ExportArgs) -> anyhow::Result<()> {
     let store = super::store::open(&args.database)?;
     let tokens = if args.without_tokens {
@@ -31,14 +32,14 @@ pub async fn run(args: ExportArgs) -> anyhow::Result<()> {
         Tokens::All
     };
     let bar = progress::bar("exporting", None)?;
-    let teller = progress::teller(&bar);
+    let on_progress = progress::listener(&bar);
     let tally = if args.path == Path::new("-") {
         let output = BufWriter::new(std::io::stdout());
-        let exported = transfer::export(&store, args.tenant, tokens, output, teller).await;
+        let exported = transfer::export(&store, args.tenant, tokens, output, on_progress).await;
         exported?.0
     } else {
         let output = BufWriter::new(NewFile::begin(&args.path)?);
-        let exported = transfer::export(&store, args.tenant, tokens, output, teller).await;
+        let exported = transfer::export(&store, args.tenant, tokens, output, on_progress).await;
         let (tally, output) = exported?;
         // The export has flushed it.
         let file = output

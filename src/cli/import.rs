@@ -18,13 +18,14 @@ pub struct ImportArgs {
     /// The file that `rollcall export` wrote; `-` is standard input
     #[arg(default_value = "-")]
     path: PathBuf,
-    /// What the tenant is called here [default: as it was called there]
+    /// Name of the tenant in this database [default: the exported name]
     #[arg(long)]
     tenant: Option<String>,
     #[command(flatten)]
     database: DatabaseArgs,
 }
 
+/// Runs `rollcall import`.
 pub async fn run(args: ImportArgs) -> anyhow::Result<()> {
     let registry = Arc::new(registry::build(&config::load_types(&args.database)?)?);
     let (input, bar): (Box<dyn BufRead + Send>, _) = if args.path == Path::new("-") {
@@ -38,9 +39,10 @@ pub async fn run(args: ImportArgs) -> anyhow::Result<()> {
     };
     let store = super::store::open(&args.database)?;
     let now_us = SystemClock::default().now().as_microsecond();
-    let teller = progress::teller(&bar);
+    let on_progress = progress::listener(&bar);
     indexes::join(&store, &registry).await?;
-    let imported = transfer::import(&store, registry, args.tenant, now_us, input, teller).await;
+    let imported =
+        transfer::import(&store, registry, args.tenant, now_us, input, on_progress).await;
     bar.finish_and_clear();
     store.close();
     eprintln!(

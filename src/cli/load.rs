@@ -18,7 +18,7 @@ use crate::service::{Context, Options, indexes, load};
 pub struct LoadArgs {
     /// A JSON file: a list of resources, each with its `id`, or a list response
     file: PathBuf,
-    /// The resource type, declared with `access = "read_only"`
+    /// Resource type, declared with `access = "read_only"`
     #[arg(long = "type", value_name = "NAME")]
     resource_type: String,
     #[arg(long, default_value = DEFAULT_TENANT)]
@@ -27,12 +27,12 @@ pub struct LoadArgs {
     database: DatabaseArgs,
 }
 
+/// Runs `rollcall load`.
 pub async fn run(args: LoadArgs) -> anyhow::Result<()> {
     let file = args.file.display();
     let text =
         std::fs::read_to_string(&args.file).with_context(|| format!("cannot read {file}"))?;
-    let list: Value =
-        serde_json::from_str(&text).with_context(|| format!("{file} holds no JSON"))?;
+    let list: Value = serde_json::from_str(&text).with_context(|| format!("{file} is not JSON"))?;
     let config = Config::load(&args.database.clone().into())?;
     let registry = registry::build(&config.tables.types)?;
     let rt = registry

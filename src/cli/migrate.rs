@@ -8,8 +8,9 @@ pub struct MigrateArgs {
     database: DatabaseArgs,
 }
 
+/// Runs `rollcall migrate`.
 pub fn run(args: &MigrateArgs) -> anyhow::Result<()> {
-    // Opening migrates; there is no second way to do it.
+    // Opening the store migrates it.
     super::store::open(&args.database)?.close();
     println!("the database is up to date");
     Ok(())

@@ -1,9 +1,10 @@
-//! `rollcall openapi`: what `openapi/openapi.json` is made with.
+//! `rollcall openapi`, which generates `openapi/openapi.json`.
 
 use scim_core::Registry;
 
 use crate::http::openapi;
 
+/// Runs `rollcall openapi`.
 pub fn run() -> anyhow::Result<()> {
     println!(
         "{}",

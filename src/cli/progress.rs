@@ -1,10 +1,10 @@
-//! How far an export or import is, for a person who waits at a terminal.
+//! Progress of an export or import, for a terminal.
 
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::service::transfer::{LineCounts, Progress};
 
-/// A bar on standard error; nothing where that is no terminal.
+/// Creates a bar on standard error, which stays invisible unless that is a terminal.
 pub fn bar(what: &str, total: Option<u64>) -> anyhow::Result<ProgressBar> {
     let bar = match total {
         Some(total) => ProgressBar::new(total).with_style(ProgressStyle::with_template(
@@ -17,8 +17,8 @@ pub fn bar(what: &str, total: Option<u64>) -> anyhow::Result<ProgressBar> {
     Ok(bar.with_prefix(what.to_owned()))
 }
 
-/// Shows the tally on the bar.
-pub fn teller(bar: &ProgressBar) -> Progress {
+/// Returns a listener that shows the counts on the bar.
+pub fn listener(bar: &ProgressBar) -> Progress {
     let bar = bar.clone();
     Box::new(move |tally| {
         bar.set_message(text(tally));
@@ -26,7 +26,7 @@ pub fn teller(bar: &ProgressBar) -> Progress {
     })
 }
 
-/// `1200 resources, 4000 members, 5200 changes, 2 tokens`
+/// Formats counts: `1200 resources, 4000 members, 5200 changes, 2 tokens`
 pub fn text(tally: LineCounts) -> String {
     format!(
         "{} resources, {} members, {} changes, {} tokens",

@@ -9,11 +9,12 @@ use crate::config::{Config, ServeArgs};
 use crate::http::SCIM_ROOT;
 use crate::telemetry;
 
+/// Runs `rollcall serve`.
 pub fn run(args: &ServeArgs) -> anyhow::Result<()> {
     telemetry::start_log()?;
     let config = Config::load(args)?;
     actix_web::rt::System::new().block_on(async {
-        // Before anybody is told that the service is there: who stops it at once stops it well.
+        // Installed before the address is printed, so that a stop right after that is graceful.
         let terminate = signal(SignalKind::terminate())?;
         let app = App::build(&config).await?;
         announce(&app, config.server.tls.is_some())?;
@@ -21,7 +22,8 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<()> {
     })
 }
 
-/// Standard output carries these lines and nothing else; the log goes to standard error.
+/// Prints the first token and the address. Nothing else goes to standard output; the log goes to
+/// standard error.
 fn announce(app: &App, with_tls: bool) -> std::io::Result<()> {
     let scheme = if with_tls { "https" } else { "http" };
     let address = app.bound.address;

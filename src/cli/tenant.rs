@@ -4,16 +4,15 @@ use scim_core::Compatibility;
 
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::DatabaseArgs;
-use crate::service::access::tenants;
-use crate::service::access::tenants::Settings;
+use crate::service::access::tenants::{self, Settings};
 use crate::service::{GroupNames, PatchAnswer};
 use crate::store::tables::tenants::Tenant;
 
 #[derive(Debug, clap::Subcommand)]
 pub enum TenantCommand {
-    /// Make a tenant
+    /// Create a tenant
     Create {
-        /// 1 to 63 characters out of a-z, 0-9, `-` and `_`
+        /// 1 to 63 of the characters a-z, 0-9, `-` and `_`
         name: String,
         #[command(flatten)]
         database: DatabaseArgs,
@@ -23,17 +22,20 @@ pub enum TenantCommand {
         #[command(flatten)]
         database: DatabaseArgs,
     },
-    /// Change settings of a tenant; they hold from its next request on, also where the service runs
+    /// Change settings of a tenant, effective with its next request
     #[command(group = clap::ArgGroup::new("settings").required(true).multiple(true))]
     Set {
+        /// Name of the tenant
         name: String,
-        /// `tolerant` understands what Okta, Entra ID and others send, `strict` only what the RFCs allow
+        /// `tolerant` accepts what Okta, Entra ID and others send, `strict` only what the RFCs
+        /// allow
         #[arg(long, group = "settings")]
         compatibility: Option<Compatibility>,
-        /// What a PATCH answers where the request does not say: `resource` with 200, or `no-content` with 204
+        /// Response to a PATCH that does not ask for one: `resource` (200) or `no-content` (204)
         #[arg(long, group = "settings")]
         patch_answer: Option<PatchAnswer>,
-        /// Whether groups may share a displayName: `any`, or `unique`, ignoring letter case
+        /// `unique` refuses two groups with the same displayName, ignoring letter case; `any` does
+        /// not
         #[arg(long, group = "settings")]
         group_names: Option<GroupNames>,
         #[command(flatten)]
@@ -41,14 +43,15 @@ pub enum TenantCommand {
     },
 }
 
+/// Runs `rollcall tenant`.
 pub async fn run(command: TenantCommand) -> anyhow::Result<()> {
     match command {
         TenantCommand::Create { name, database } => {
             let store = super::store::open(&database)?;
             let now_us = SystemClock::default().now().as_microsecond();
-            let made = tenants::create(&store, name, now_us).await;
+            let created = tenants::create(&store, name, now_us).await;
             store.close();
-            println!("{}", made?.name);
+            println!("{}", created?.name);
         }
         TenantCommand::List { database } => {
             let store = super::store::open(&database)?;

@@ -6,24 +6,22 @@ use jiff::{SignedDuration, Timestamp};
 use crate::auth::{Fields, Scope};
 use crate::clock::{Clock, SystemClock};
 use crate::config::DatabaseArgs;
-use crate::service::access::tokens;
-use crate::service::access::tokens::{DEFAULT_TENANT, NewToken};
+use crate::service::access::tokens::{self, DEFAULT_TENANT, NewToken};
 
 #[derive(Debug, clap::Subcommand)]
 pub enum TokenCommand {
-    /// Make a token and print it; it cannot be shown again
+    /// Create a token and print it; it cannot be shown again
     Create {
-        /// Unique among the tenant's live tokens; stands as the actor in every change
-        #[arg(long)]
-        name: String,
+        #[command(flatten)]
+        name: TokenName,
         /// `scim` to provision, `read` to read, `admin` to manage tokens; may be repeated
         #[arg(long = "scope", required = true, value_delimiter = ',')]
         scopes: Vec<Scope>,
-        /// What it may read, for the scope `read`: attribute names or paths, such as `userName,emails.value`
-        /// [default: everything]
+        /// Attributes that a token with the scope `read` may read, such as `userName,emails.value`
+        /// [default: all]
         #[arg(long, value_delimiter = ',')]
         fields: Option<Vec<String>>,
-        /// How long it is valid, such as `90d` or `12h` [default: for ever]
+        /// How long the token is valid, such as `90d` or `12h` [default: until it is revoked]
         #[arg(long, value_parser = duration)]
         expires: Option<SignedDuration>,
         #[arg(long, default_value = DEFAULT_TENANT)]
@@ -38,8 +36,9 @@ pub enum TokenCommand {
         #[command(flatten)]
         database: DatabaseArgs,
     },
-    /// Make a token invalid from the next request on
+    /// Revoke a token, effective with the next request
     Revoke {
+        /// Name of the token
         name: String,
         #[arg(long, default_value = DEFAULT_TENANT)]
         tenant: String,
@@ -48,6 +47,30 @@ pub enum TokenCommand {
     },
 }
 
+/// The name of a new token.
+#[derive(Debug, clap::Args)]
+pub struct TokenName {
+    /// Unique among the tenant's live tokens; recorded as the actor of every change made with it
+    #[arg(value_name = "NAME", required_unless_present = "name_flag")]
+    name: Option<String>,
+    /// The former spelling, which scripts still use
+    #[arg(
+        long = "name",
+        value_name = "NAME",
+        hide = true,
+        conflicts_with = "name"
+    )]
+    name_flag: Option<String>,
+}
+
+impl TokenName {
+    /// Returns the name, however it was given. clap has ensured that there is one.
+    fn into_string(self) -> String {
+        self.name.or(self.name_flag).unwrap_or_default()
+    }
+}
+
+/// Runs `rollcall token`.
 pub async fn run(command: TokenCommand) -> anyhow::Result<()> {
     let clock = SystemClock::default();
     match command {
@@ -62,17 +85,17 @@ pub async fn run(command: TokenCommand) -> anyhow::Result<()> {
             let expires = expires
                 .map(|span| clock.now().checked_add(span))
                 .transpose()?;
-            let wish = NewToken {
+            let token = NewToken {
                 tenant,
-                name,
+                name: name.into_string(),
                 scopes: scopes.into_iter().collect(),
                 fields: fields.map(Fields::parse).transpose()?,
                 expires,
             };
             let store = super::store::open(&database)?;
-            let made = tokens::create(&store, wish, &clock).await;
+            let created = tokens::create(&store, token, &clock).await;
             store.close();
-            println!("{}", made?);
+            println!("{}", created?);
         }
         TokenCommand::List { tenant, database } => {
             let store = super::store::open(&database)?;
@@ -116,19 +139,21 @@ pub async fn run(command: TokenCommand) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Formats a time, or `-` where there is none.
 pub(super) fn time(microseconds: Option<i64>) -> String {
     microseconds
         .and_then(|us| Timestamp::from_microsecond(us).ok())
         .map_or_else(|| "-".to_owned(), |time| time.to_string())
 }
 
+/// Parses `90d`, or a duration as jiff reads it, such as `12h`.
 pub(super) fn duration(text: &str) -> anyhow::Result<SignedDuration> {
     let span: SignedDuration = match text.strip_suffix('d') {
         Some(days) => SignedDuration::from_hours(days.trim().parse::<i64>()?.saturating_mul(24)),
         None => text.parse()?,
     };
     if span <= SignedDuration::ZERO {
-        bail!("a positive duration was expected");
+        bail!("expected a positive duration");
     }
     Ok(span)
 }

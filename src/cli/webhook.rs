@@ -13,11 +13,11 @@ use crate::webhooks::{self, Outcome, WebhookSender, subscriptions};
 
 #[derive(Debug, clap::Subcommand)]
 pub enum WebhookCommand {
-    /// Make a subscription to changes and print its secret; it cannot be shown again
+    /// Subscribe to changes and print the signing secret; it cannot be shown again
     Create {
         /// Unique among the tenant's webhooks
         name: String,
-        /// Where changes are posted
+        /// The address that changes are posted to
         #[arg(long)]
         url: String,
         /// Only these kinds of change, such as `created,deactivated` [default: all]
@@ -26,58 +26,65 @@ pub enum WebhookCommand {
         /// Only changes of these resource types, such as `User` [default: all]
         #[arg(long, value_delimiter = ',')]
         types: Vec<String>,
-        /// Begin behind the change of this number; 0 is the beginning [default: what happens from now on]
+        /// Begin after the change with this number; 0 is the beginning [default: changes from now
+        /// on]
         #[arg(long, value_name = "NUMBER")]
         after: Option<i64>,
         #[command(flatten)]
-        of: TenantArgs,
+        target: TenantArgs,
     },
-    /// List a tenant's webhooks and how they are doing
+    /// List a tenant's webhooks with their state
     List {
         #[command(flatten)]
-        of: TenantArgs,
+        target: TenantArgs,
     },
-    /// Post a test message now and tell what came back
+    /// Post a test message now and print the result
     Test {
+        /// Name of the webhook
         name: String,
         #[command(flatten)]
-        of: TenantArgs,
+        target: TenantArgs,
     },
-    /// List the changes that were given up
+    /// List the changes whose delivery was given up
     DeadLetters {
+        /// Name of the webhook
         name: String,
         #[command(flatten)]
-        of: TenantArgs,
+        target: TenantArgs,
     },
-    /// Deliver once more what was given up, and have a webhook that waits or was stopped go on
+    /// Deliver dead letters again, and resume a webhook that waits or was stopped
     Redeliver {
+        /// Name of the webhook
         name: String,
-        /// Only the change of this number
+        /// Only the change with this number
         #[arg(long, value_name = "NUMBER", conflicts_with = "after")]
         seq: Option<i64>,
-        /// Everything behind the change of this number, delivered before or not
+        /// Every change after the one with this number, whether it was delivered before or not
         #[arg(long, value_name = "NUMBER")]
         after: Option<i64>,
         #[command(flatten)]
-        of: TenantArgs,
+        target: TenantArgs,
     },
-    /// Make a new secret and print it; the old one signs beside it for a while
+    /// Create a new signing secret and print it; messages are signed with both for a while
     Rotate {
+        /// Name of the webhook
         name: String,
-        /// How long the old secret signs, such as `24h`
+        /// How long messages are also signed with the old secret, such as `24h`
         #[arg(long, value_parser = duration, default_value = "24h")]
         keep: SignedDuration,
         #[command(flatten)]
-        of: TenantArgs,
+        target: TenantArgs,
     },
-    /// End a subscription
+    /// Delete a webhook
     Delete {
+        /// Name of the webhook
         name: String,
         #[command(flatten)]
-        of: TenantArgs,
+        target: TenantArgs,
     },
 }
 
+/// The tenant that the webhooks belong to, and its database.
 #[derive(Debug, clap::Args)]
 pub struct TenantArgs {
     #[arg(long, default_value = DEFAULT_TENANT)]
@@ -86,37 +93,39 @@ pub struct TenantArgs {
     database: DatabaseArgs,
 }
 
+/// Runs `rollcall webhook`.
 pub async fn run(command: WebhookCommand) -> anyhow::Result<()> {
-    let place = command.place();
-    let (tenant, settings) = (place.tenant.clone(), config::load(&place.database)?);
-    let store = super::store::open(&place.database)?;
-    let done = act(&store, tenant, settings, command).await;
+    let target = command.target();
+    let tenant = target.tenant.clone();
+    let settings = config::load(&target.database)?;
+    let store = super::store::open(&target.database)?;
+    let done = execute(&store, tenant, settings, command).await;
     store.close();
     done
 }
 
 impl WebhookCommand {
-    fn place(&self) -> &TenantArgs {
+    fn target(&self) -> &TenantArgs {
         match self {
-            Self::Create { of, .. }
-            | Self::List { of }
-            | Self::Test { of, .. }
-            | Self::DeadLetters { of, .. }
-            | Self::Redeliver { of, .. }
-            | Self::Rotate { of, .. }
-            | Self::Delete { of, .. } => of,
+            Self::Create { target, .. }
+            | Self::List { target }
+            | Self::Test { target, .. }
+            | Self::DeadLetters { target, .. }
+            | Self::Redeliver { target, .. }
+            | Self::Rotate { target, .. }
+            | Self::Delete { target, .. } => target,
         }
     }
 }
 
-async fn act(
+async fn execute(
     store: &Store,
     tenant: String,
     settings: webhooks::Options,
     command: WebhookCommand,
 ) -> anyhow::Result<()> {
     let clock = SystemClock::default();
-    let courier = WebhookSender::new(settings.reach, settings.timeout)?;
+    let sender = WebhookSender::new(settings.reach, settings.timeout)?;
     match command {
         WebhookCommand::Create {
             name,
@@ -126,8 +135,8 @@ async fn act(
             after,
             ..
         } => {
-            courier.check(&url)?;
-            let wish = NewSubscription {
+            sender.check(&url)?;
+            let subscription = NewSubscription {
                 tenant,
                 name,
                 url,
@@ -135,12 +144,12 @@ async fn act(
                 resource_types: types,
                 after,
             };
-            let secret = subscriptions::create(store, wish, &clock).await?;
+            let secret = subscriptions::create(store, subscription, &clock).await?;
             println!("{}", secret.to_text());
         }
-        WebhookCommand::List { .. } => show(&subscriptions::list(store, tenant).await?),
+        WebhookCommand::List { .. } => print(&subscriptions::list(store, tenant).await?),
         WebhookCommand::Test { name, .. } => {
-            match courier.test(store, tenant, name, &clock).await? {
+            match sender.test(store, tenant, name, &clock).await? {
                 Outcome::Delivered => println!("delivered"),
                 Outcome::Gone => bail!("the receiver answered 410 Gone"),
                 Outcome::Failed { why, .. } => bail!("{why}"),
@@ -169,7 +178,7 @@ async fn act(
             };
             let wanted = subscriptions::redeliver(store, tenant, name, again).await?;
             match again {
-                Redelivery::After { seq } => println!("delivering again from behind change {seq}"),
+                Redelivery::After { seq } => println!("delivering again from after change {seq}"),
                 Redelivery::DeadLetters | Redelivery::DeadLetter { .. } => {
                     println!("delivering {wanted} dead letters again");
                 }
@@ -187,7 +196,7 @@ async fn act(
     Ok(())
 }
 
-fn show(rows: &[SubscriptionView]) {
+fn print(rows: &[SubscriptionView]) {
     println!(
         "{:<24} {:<10} {:<8} {:<8} {:<6} URL",
         "NAME", "STATE", "DONE", "BEHIND", "DEAD"

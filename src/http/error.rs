@@ -137,7 +137,7 @@ impl ApiError {
                 "The Authorization header is missing. Enter the token of this service in the provisioning settings of the app.".to_owned()
             }
             Self::Service(E::Unauthenticated(Unauthenticated::Invalid)) => {
-                "The token is unknown, expired or revoked. Make a new one with `rollcall token create` and enter it in the provisioning settings of the app.".to_owned()
+                "The token is unknown, expired or revoked. Create a new one with `rollcall token create NAME` and enter it in the provisioning settings of the app.".to_owned()
             }
             Self::Service(E::Forbidden(scope)) => {
                 format!("This token lacks the scope `{scope}`. Use a token that was made with it.")

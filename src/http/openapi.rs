@@ -193,7 +193,7 @@ fn security_schemes() -> [(&'static str, SecurityScheme); 2] {
             "bearer",
             scheme(
                 HttpAuthScheme::Bearer,
-                "A token of this service (`rollcall token create`), or a JWT of an issuer that the service trusts.",
+                "A token of this service (`rollcall token create NAME`), or a JWT of an issuer that the service trusts.",
             ),
         ),
         (

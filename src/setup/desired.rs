@@ -1,4 +1,4 @@
-//! What the org shall look like. Declarative, and without secrets.
+//! The desired state of the org, without secrets.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::setup::kind::Kind;
 
-/// The wished state, read and checked.
+/// The content of `setup.toml`, read and checked.
 #[derive(Debug, Clone)]
 pub struct DesiredState {
     pub org: Org,
@@ -22,11 +22,11 @@ pub struct DesiredState {
     pub push_groups: Vec<PushGroup>,
     pub attributes: Vec<Attribute>,
     pub event_hook: Option<EventHook>,
-    /// The folder of the file: relative paths in it start there.
+    /// The folder of the file, which relative paths in it start from.
     pub folder: PathBuf,
 }
 
-/// Rollcall as Okta reaches it.
+/// The table `rollcall`: Rollcall as Okta reaches it.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rollcall {
@@ -36,34 +36,35 @@ pub struct Rollcall {
     pub tenant: String,
 }
 
-/// The app integration.
+/// The table `app`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct App {
     #[serde(default)]
     pub kind: Kind,
-    /// The key of a prebuilt app in Okta's catalogue; for the kind `catalog` alone.
+    /// The key of a prebuilt app in Okta's catalog; only for the kind `catalog`.
     pub name: Option<String>,
     pub label: String,
     pub logo: Option<PathBuf>,
-    /// Whether the icon is kept off the users' dashboards.
-    #[serde(default = "yes")]
+    /// Whether the app is hidden from the users' dashboards.
+    #[serde(default = "default_true")]
     pub hidden: bool,
-    /// For the admins, beside the marker by which setup knows its app.
+    /// Notes for administrators. Setup adds the marker by which it recognizes its app.
     pub notes: Option<String>,
-    /// Whether the app shall provision. Off: it is made, dressed and assigned, and nothing more.
-    #[serde(default = "yes")]
+    /// Whether the app provisions. If not, it is only created, configured and assigned.
+    #[serde(default = "default_true")]
     pub provisioning: bool,
     pub saml: Option<Saml>,
     pub swa: Option<Swa>,
     pub oidc: Option<Oidc>,
     pub bookmark: Option<Bookmark>,
-    /// `settings.app` of a catalogue app, as its own documentation tells.
+    /// `settings.app` of a catalog app, as its documentation describes.
     pub settings: Option<Value>,
-    /// The catalogue app's sign-on mode [default: `SAML_2_0`].
+    /// The sign-on mode of a catalog app [default: `SAML_2_0`].
     pub sign_on: Option<String>,
 }
 
+/// The settings of the kind `saml`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Saml {
@@ -71,16 +72,18 @@ pub struct Saml {
     pub audience: String,
 }
 
+/// The settings of the kinds `swa` and `swa-plugin`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Swa {
     pub login_url: String,
-    /// The fields of the plugin's form, for the kind `swa-plugin`.
+    /// The fields of the login form, for the kind `swa-plugin`.
     pub username_field: Option<String>,
     pub password_field: Option<String>,
     pub button_field: Option<String>,
 }
 
+/// The settings of the kind `oidc`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Oidc {
@@ -89,20 +92,21 @@ pub struct Oidc {
     pub application_type: Option<String>,
 }
 
+/// The settings of the kind `bookmark`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Bookmark {
     pub url: String,
 }
 
-/// Which of Okta's switches shall be on.
+/// The table `provisioning`: the actions to enable in Okta.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Provisioning {
     pub create: bool,
     pub update: bool,
     pub deactivate: bool,
-    /// Days until the token that Okta gets lapses [default: never]
+    /// Days until the token for Okta expires [default: never]
     pub token_days: Option<u32>,
 }
 
@@ -117,7 +121,7 @@ impl Default for Provisioning {
     }
 }
 
-/// Who shall have the app: names or ids.
+/// The table `assign`: groups and users that get the app, by name or id.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Assign {
@@ -127,58 +131,61 @@ pub struct Assign {
     pub built_in: bool,
 }
 
-/// A group that shall exist here, with its members.
+/// A group that Okta pushes with its members.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PushGroup {
     /// Name or id of the group in Okta.
     pub group: String,
-    /// Its name here [default: the same].
+    /// Its name in Rollcall [default: the same].
     pub target: Option<String>,
-    /// The id that Okta knows an imported group by, to link the two.
+    /// The id of an imported group in Okta, to link the two.
     pub target_id: Option<String>,
 }
 
-/// An attribute that the app's profile shall have, and where its value comes from.
+/// An attribute of the app's profile, and the source of its value.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Attribute {
     pub name: String,
-    /// Left out for an attribute that the app has already, to map it only.
+    /// `None` for an attribute that the app has already and that is only mapped.
     pub title: Option<String>,
     /// `string`, `boolean`, `integer`, `number` [default: string]
     #[serde(rename = "type")]
     pub kind: Option<String>,
     pub description: Option<String>,
     pub max_length: Option<u32>,
-    /// What it is called in SCIM, and under which URN.
+    /// Its SCIM name. `external_namespace` is its URN.
     pub external_name: Option<String>,
     pub external_namespace: Option<String>,
     #[serde(default)]
     pub required: bool,
     /// Okta's expression, such as `user.costCenter`.
     pub mapping: Option<String>,
-    /// Whether the mapping is applied on every update or when the user is made alone.
+    /// When the mapping is applied.
     #[serde(default)]
     pub push: Push,
 }
 
+/// When a mapping is applied.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Push {
+    /// With every update.
     #[default]
     Always,
+    /// Only when the user is created.
     Create,
 }
 
-/// Where Okta shall tell of events as they happen.
+/// The table `event_hook`: where Okta sends events.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EventHook {
     pub url: String,
-    #[serde(default = "hook_name")]
+    #[serde(default = "default_hook_name")]
     pub name: String,
-    #[serde(default = "hook_events")]
+    #[serde(default = "default_hook_events")]
     pub events: Vec<String>,
 }
 
@@ -186,15 +193,15 @@ fn default_tenant() -> String {
     crate::service::access::tokens::DEFAULT_TENANT.to_owned()
 }
 
-fn yes() -> bool {
+fn default_true() -> bool {
     true
 }
 
-fn hook_name() -> String {
+fn default_hook_name() -> String {
     "Rollcall provisioning".to_owned()
 }
 
-fn hook_events() -> Vec<String> {
+fn default_hook_events() -> Vec<String> {
     [
         "application.provision.user.push",
         "application.provision.user.push_profile",

@@ -1,4 +1,4 @@
-//! `setup.toml`: reads the wish, and refuses what cannot come true.
+//! The file `setup.toml`: parses the desired state, and rejects what cannot work.
 
 use std::path::{Path, PathBuf};
 
@@ -12,7 +12,7 @@ use crate::setup::{Failure, FailureKind, Mode};
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct File {
+struct SetupFile {
     okta: Okta,
     rollcall: Rollcall,
     app: App,
@@ -31,7 +31,7 @@ struct File {
 #[serde(deny_unknown_fields)]
 struct Okta {
     org: String,
-    /// Of a service app; with it the credential is a key and no token.
+    /// The client id of a service app, whose credential is a key instead of a token.
     client_id: Option<String>,
     key_id: Option<String>,
     scopes: Option<Vec<String>>,
@@ -40,19 +40,20 @@ struct Okta {
 /// Reads the file.
 ///
 /// # Errors
-/// A file that is not there, or says something that cannot be; the text names the place.
+/// Returns an error if the file does not exist or is invalid. The message names the line or the
+/// setting.
 pub fn read(path: &Path, mode: Mode) -> Result<DesiredState, Failure> {
     let text = std::fs::read_to_string(path).map_err(|error| {
         fault(format!(
-            "{}: {error}. Write the wished state there (deploy/setup.example.toml shows how), or name another file with --file.",
+            "{}: {error}. Create the file (deploy/setup.example.toml shows how), or pass another one with --file.",
             path.display()
         ))
     })?;
-    let wish =
+    let desired =
         parse(&text, mode).map_err(|problem| fault(format!("{}: {problem}", path.display())))?;
     Ok(DesiredState {
         folder: path.parent().map(Path::to_owned).unwrap_or_default(),
-        ..wish
+        ..desired
     })
 }
 
@@ -61,7 +62,7 @@ fn fault(message: String) -> Failure {
 }
 
 fn parse(text: &str, mode: Mode) -> Result<DesiredState, String> {
-    let file: File = toml::from_str(text).map_err(|error| {
+    let file: SetupFile = toml::from_str(text).map_err(|error| {
         let line = error.span().map_or(1, |span| {
             text.bytes()
                 .take(span.start)
@@ -72,44 +73,27 @@ fn parse(text: &str, mode: Mode) -> Result<DesiredState, String> {
         format!("line {line}: {}", error.message())
     })?;
     let org = Org::parse(&file.okta.org, mode).map_err(|error| error.to_string())?;
-    let mut rollcall = file.rollcall;
-    rollcall.base_url = base_url(&rollcall.base_url, mode)?;
+    let base_url = base_url(&file.rollcall.base_url, mode)?;
     check_label(&file.app.label)?;
     file.app.check()?;
-    for one in &file.push_groups {
-        if one.target.is_some() && one.target_id.is_some() {
-            return Err(format!(
-                "push_groups: `{}` names both `target` and `target_id`; one is enough",
-                one.group
-            ));
-        }
-        if file.assign.groups.contains(&one.group) {
-            return Err(format!(
-                "push_groups: `{}` is assigned as well. Okta wants one group for assigning and another for pushing: with one for both it sends no removals",
-                one.group
-            ));
-        }
-    }
-    if !file.app.provisioning && (!file.push_groups.is_empty() || !file.attributes.is_empty()) {
-        return Err(
-            "app.provisioning is off, so nothing can be pushed: remove push_groups and attributes"
-                .to_owned(),
-        );
-    }
+    check_pushes(&file)?;
     for attribute in &file.attributes {
         check_attribute(attribute)?;
     }
     if let Some(hook) = &file.event_hook
-        && !(hook.url.starts_with("https://") || mode == Mode::Rehearsal)
+        && !(hook.url.starts_with("https://") || mode == Mode::Simulated)
     {
-        return Err("event_hook.url: Okta calls https addresses alone".to_owned());
+        return Err("event_hook.url: Okta only calls https addresses".to_owned());
     }
     Ok(DesiredState {
         org,
         client_id: file.okta.client_id,
         key_id: file.okta.key_id,
         scopes: file.okta.scopes,
-        rollcall,
+        rollcall: Rollcall {
+            base_url,
+            ..file.rollcall
+        },
         app: file.app,
         provisioning: file.provisioning,
         assign: file.assign,
@@ -120,18 +104,43 @@ fn parse(text: &str, mode: Mode) -> Result<DesiredState, String> {
     })
 }
 
-/// Okta takes https alone, no underscore in the host and no query.
+/// Checks that pushed groups and attributes fit the rest of the file.
+fn check_pushes(file: &SetupFile) -> Result<(), String> {
+    for push in &file.push_groups {
+        if push.target.is_some() && push.target_id.is_some() {
+            return Err(format!(
+                "push_groups: `{}` has both `target` and `target_id`; remove one of them",
+                push.group
+            ));
+        }
+        if file.assign.groups.contains(&push.group) {
+            return Err(format!(
+                "push_groups: `{}` is assigned as well. Use one group for assigning and another for pushing: Okta sends no removals for a group that is both",
+                push.group
+            ));
+        }
+    }
+    if !file.app.provisioning && (!file.push_groups.is_empty() || !file.attributes.is_empty()) {
+        return Err(
+            "app.provisioning is off, so nothing can be pushed: remove push_groups and attributes"
+                .to_owned(),
+        );
+    }
+    Ok(())
+}
+
+/// Checks a URL by Okta's rules: https, no underscore in the host, no query.
 fn base_url(text: &str, mode: Mode) -> Result<String, String> {
     let fault = |problem: &str| Err(format!("rollcall.base_url: {problem}"));
     let Ok(url) = reqwest::Url::parse(text) else {
-        return fault("a URL was expected, such as https://scim.example.com/scim/v2");
+        return fault("expected a URL such as https://scim.example.com/scim/v2");
     };
     let host = url.host_str().unwrap_or_default();
-    if url.scheme() != "https" && mode == Mode::Real {
-        return fault("Okta speaks https alone");
+    if url.scheme() != "https" && mode == Mode::Live {
+        return fault("Okta only accepts https");
     }
     if host.contains('_') {
-        return fault("Okta takes no host name with an underscore");
+        return fault("Okta does not accept a host name with an underscore");
     }
     if url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() {
         return fault("it must have no query, no fragment and no user");
@@ -144,7 +153,7 @@ fn check_label(label: &str) -> Result<(), String> {
     if (1..=100).contains(&length) && !label.contains(char::is_control) && label.trim() == label {
         Ok(())
     } else {
-        Err("app.label: 1 to 100 characters without blanks at the ends were expected".to_owned())
+        Err("app.label: expected 1 to 100 characters without spaces at the ends".to_owned())
     }
 }
 
@@ -155,25 +164,23 @@ fn check_attribute(attribute: &Attribute) -> Result<(), String> {
         .bytes()
         .all(|b| b.is_ascii_alphanumeric() || b == b'_');
     if attribute.name.is_empty() || !fits {
-        return fault("a name has letters, digits and `_` alone");
+        return fault("a name has only letters, digits and `_`");
     }
     if attribute.title.is_none() {
         return match attribute.mapping {
             Some(_) => Ok(()),
             None => fault(
-                "give a `title` to add it to the app's profile, or a `mapping` for one that is there",
+                "set a `title` to add it to the app's profile, or a `mapping` for an existing one",
             ),
         };
     }
-    // Okta sends no attribute that lacks either.
+    // Okta does not send an attribute that lacks either.
     if attribute.external_name.is_none() || attribute.external_namespace.is_none() {
-        return fault(
-            "`external_name` and `external_namespace` are needed, or Okta does not send it",
-        );
+        return fault("set `external_name` and `external_namespace`, or Okta does not send it");
     }
     match attribute.kind.as_deref() {
         None | Some("string" | "boolean" | "integer" | "number") => Ok(()),
-        Some(_) => fault("`type` is one of string, boolean, integer and number"),
+        Some(_) => fault("`type` must be string, boolean, integer or number"),
     }
 }
 
@@ -183,22 +190,22 @@ pub(super) mod tests {
 
     const HEAD: &str = "[okta]\norg = \"https://acme.okta.com\"\n[rollcall]\nbase_url = \"https://scim.acme.example/scim/v2/\"\n";
 
-    /// A wish of the org `acme` with this after the head.
-    pub fn wish(rest: &str) -> DesiredState {
-        parse(&format!("{HEAD}{rest}"), Mode::Real).unwrap()
+    /// Parses a desired state for the org `acme`, with `rest` after the first two tables.
+    pub fn desired(rest: &str) -> DesiredState {
+        parse(&format!("{HEAD}{rest}"), Mode::Live).unwrap()
     }
 
     fn check(rest: &str, expected: Result<(), &str>) {
-        let parsed = parse(&format!("{HEAD}{rest}"), Mode::Real);
+        let parsed = parse(&format!("{HEAD}{rest}"), Mode::Live);
         match (&parsed, expected) {
-            (Ok(wish), Ok(())) => assert!(wish.rollcall.base_url.ends_with("/v2")),
+            (Ok(desired), Ok(())) => assert!(desired.rollcall.base_url.ends_with("/v2")),
             (Err(error), Err(part)) => assert!(error.contains(part), "{rest}: {error}"),
             _ => panic!("{rest}: {parsed:?}"),
         }
     }
 
     #[test]
-    fn wishes() {
+    fn setup_files() {
         check("[app]\nlabel = \"Rollcall\"", Ok(()));
         check("[app]\nlabel = \"\"", Err("app.label"));
         check("[app]\nlabel = \"a\"\nlable = 1", Err("line 7"));
@@ -220,11 +227,11 @@ pub(super) mod tests {
         check(&format!("{groups}\"A\""), Err("one group for assigning"));
         check(
             &format!("{groups}\"B\"\ntarget = \"b\"\ntarget_id = \"c\""),
-            Err("one is enough"),
+            Err("remove one of them"),
         );
         let attribute = "[app]\nlabel = \"a\"\n[[attributes]]\nname = ";
         check(&format!("{attribute}\"x\"\nmapping = \"user.x\""), Ok(()));
-        check(&format!("{attribute}\"x\""), Err("give a `title`"));
+        check(&format!("{attribute}\"x\""), Err("set a `title`"));
         check(
             &format!("{attribute}\"x\"\ntitle = \"X\""),
             Err("external_name"),
@@ -245,16 +252,16 @@ pub(super) mod tests {
             "[app]\nlabel = \"a\"\nkind = \"bookmark\"\nbookmark = { url = \"https://a\" }\n";
         check(
             bookmark,
-            Err("a bookmark app can never carry SCIM. Take `scim-header`"),
+            Err("a bookmark app can never provision over SCIM. Use `scim-header`"),
         );
         check(&format!("{bookmark}provisioning = false"), Ok(()));
         check(
             "[app]\nlabel = \"a\"\nkind = \"oidc\"\noidc = { redirect_uris = [\"https://a\"] }",
-            Err("can never carry SCIM"),
+            Err("can never provision over SCIM"),
         );
         check(
             "[app]\nlabel = \"a\"\nkind = \"catalog\"\nname = \"bookmark\"",
-            Err("can never carry SCIM"),
+            Err("can never provision over SCIM"),
         );
         check(
             "[app]\nlabel = \"a\"\nkind = \"catalog\"\nname = \"slack\"",
@@ -267,9 +274,9 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn the_example_can_be_read_as_it_is_and_with_its_comments_taken_away() {
+    fn the_example_parses_as_it_is_and_uncommented() {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/setup.example.toml");
-        let example = read(&path, Mode::Real).unwrap();
+        let example = read(&path, Mode::Live).unwrap();
         assert_eq!(example.app.label, "Rollcall");
         let text = std::fs::read_to_string(path).unwrap();
         // These exclude each other, or belong to another kind.
@@ -286,7 +293,7 @@ pub(super) mod tests {
             let name = rest.split(" = ").next().unwrap_or_default();
             rest.starts_with('[') || (name != rest && !name.contains(' '))
         };
-        let whole: String = text
+        let app: String = text
             .lines()
             .filter(|line| !others.iter().any(|other| line.starts_with(other)))
             .map(|line| match line.strip_prefix("# ") {
@@ -296,17 +303,20 @@ pub(super) mod tests {
             })
             .map(|line| format!("{line}\n"))
             .collect();
-        let wish = parse(&whole, Mode::Real).unwrap();
-        assert_eq!((wish.attributes.len(), wish.push_groups.len()), (1, 1));
-        assert!(wish.client_id.is_some() && wish.event_hook.is_some());
+        let desired = parse(&app, Mode::Live).unwrap();
+        assert_eq!(
+            (desired.attributes.len(), desired.push_groups.len()),
+            (1, 1)
+        );
+        assert!(desired.client_id.is_some() && desired.event_hook.is_some());
     }
 
     #[test]
     fn addresses_that_okta_cannot_call_are_refused() {
         let check = |url: &str, expected: Result<&str, &str>| {
-            let found = base_url(url, Mode::Real);
+            let found = base_url(url, Mode::Live);
             match (&found, expected) {
-                (Ok(kept), Ok(url)) => assert_eq!(kept, url),
+                (Ok(parsed), Ok(url)) => assert_eq!(parsed, url),
                 (Err(error), Err(part)) => assert!(error.contains(part), "{url}: {error}"),
                 _ => panic!("{url}: {found:?}"),
             }
@@ -315,9 +325,9 @@ pub(super) mod tests {
             "https://a.example/scim/v2/",
             Ok("https://a.example/scim/v2"),
         );
-        check("http://a.example/scim/v2", Err("https alone"));
+        check("http://a.example/scim/v2", Err("only accepts https"));
         check("https://a_b.example/scim/v2", Err("underscore"));
         check("https://a.example/scim?x=1", Err("no query"));
-        check("a.example", Err("a URL was expected"));
+        check("a.example", Err("expected a URL"));
     }
 }

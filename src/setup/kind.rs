@@ -1,32 +1,34 @@
-//! The kinds of app that setup can make.
+//! The kinds of app that setup can create.
 
 use serde::{Deserialize, Serialize};
 
-/// A kind of app.
+/// A kind of app, as `app.kind` names it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
-    /// The catalogue's "SCIM 2.0 Test App (Header Auth)".
+    /// The catalog's "SCIM 2.0 Test App (Header Auth)".
     #[default]
     ScimHeader,
     /// "SCIM 2.0 Test App (OAuth Bearer Token)".
     ScimBearer,
     /// "SCIM 2.0 Test App (Basic Auth)".
     ScimBasic,
-    /// A SAML 2.0 app of one's own.
+    /// A custom SAML 2.0 app.
     Saml,
-    /// A SWA app of one's own.
+    /// A custom SWA app.
     Swa,
-    /// The browser plugin's template.
+    /// The template for the browser plugin.
     SwaPlugin,
+    /// An OpenID Connect app.
     Oidc,
+    /// A link on the dashboard.
     Bookmark,
-    /// Any prebuilt app of the catalogue, by its key.
+    /// A prebuilt app of the catalog, by its key.
     Catalog,
 }
 
 impl Kind {
-    /// For people.
+    /// Returns the name of the kind in messages.
     pub fn title(self) -> &'static str {
         match self {
             Self::ScimHeader => "SCIM 2.0 Test App (Header Auth)",
@@ -37,7 +39,7 @@ impl Kind {
             Self::SwaPlugin => "a plugin SWA app",
             Self::Oidc => "an OIDC app",
             Self::Bookmark => "a bookmark app",
-            Self::Catalog => "a catalogue app",
+            Self::Catalog => "a catalog app",
         }
     }
 }

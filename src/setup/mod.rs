@@ -1,9 +1,10 @@
 //! `rollcall setup`: registers Rollcall in an Okta org through Okta's Management API.
 //!
-//! It carries the app integration as far as Okta's public API lets it, tells an admin the clicks that are left, and
-//! proves that provisioning works. It talks to Okta over HTTPS and keeps its record through the services.
-//! It must not know the store or the HTTP routes, and the server must not need it.
+//! It creates and configures the app as far as Okta's public API allows, prints the steps that are
+//! left for the Admin Console, and proves that provisioning works. It stores its state through the
+//! services. It must not know the store or the HTTP routes, and the server must not need it.
 
+mod advice;
 pub mod commands;
 pub mod desired;
 pub mod file;

@@ -1,4 +1,4 @@
-//! What became of a write of which no answer came.
+//! Recovery of a write without a response.
 
 use std::sync::Arc;
 
@@ -6,26 +6,26 @@ use crate::setup::state::StateChange;
 use crate::setup::steps::{assignments, event_hook};
 use crate::setup::{Failure, Run};
 
-/// Finds out about a write of an earlier run of which no answer came, so that what it made is known to be ours.
+/// Finds out what became of an earlier run's write without a response, and updates the state.
 ///
 /// # Errors
-/// See [`Failure`].
-pub async fn lost_write(run: &mut Run) -> Result<(), Failure> {
-    let Some(pending) = run.kept.pending.take() else {
+/// Returns an error if Okta does not list the objects that the write may have created.
+pub async fn resolve_pending_write(run: &mut Run) -> Result<(), Failure> {
+    let Some(pending) = run.state.pending.take() else {
         return Ok(());
     };
     let session = Arc::clone(&run.session);
-    let found = match (&pending, &run.kept.app) {
+    let found = match (&pending, &run.state.app) {
         (StateChange::Push(source, _), Some(app)) => {
-            assignments::push_of(&session, &app.id, source).await?
+            assignments::find_push(&session, &app.id, source).await?
         }
         (StateChange::Hook, _) => event_hook::find(&session).await?,
-        // An app is found by its marker.
+        // The marker identifies an app.
         _ => None,
     };
     match found {
-        Some(id) => run.kept.keep(&pending, Some(id)),
-        None => run.kept.assume(&pending),
+        Some(id) => run.state.apply(&pending, Some(id)),
+        None => run.state.assume(&pending),
     }
     Ok(())
 }

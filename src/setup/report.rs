@@ -1,11 +1,11 @@
-//! What a verb found and did: the same for people and, as JSON, for programs.
+//! The report of a subcommand: lines of text, or one JSON object with the same content.
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::Value;
 
-use crate::setup::{Failure, FailureKind};
+use crate::setup::{Failure, FailureKind, advice};
 
-/// The end of a verb.
+/// The report of one subcommand.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Report {
     pub verb: &'static str,
@@ -17,60 +17,65 @@ pub struct Report {
     pub changes: Vec<ChangeLine>,
     pub findings: Vec<Finding>,
     pub instructions: Option<Vec<String>>,
-    /// What a verb has to say beside all that, by name.
+    /// Further results of the subcommand, by name.
     #[serde(skip_serializing_if = "serde_json::Map::is_empty")]
     pub more: serde_json::Map<String, Value>,
+    #[serde(serialize_with = "serialize_failure")]
     pub error: Option<Failure>,
-    /// Told of each line as it comes to be, for people who wait.
+    /// Prints each line at once.
     #[serde(skip)]
     listener: Option<fn(&str)>,
-    /// Good news is only kept, not told.
+    /// Whether findings of the level `ok` are recorded without being printed.
     #[serde(skip)]
-    is_hushed: bool,
+    is_quiet: bool,
 }
 
+/// The outcome of a subcommand.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     #[default]
     Done,
-    /// A plan that has something to do.
+    /// There is something to do.
     Changes,
-    /// A step is left that only a person can do.
+    /// A step is open that the user has to do in the Admin Console.
     Manual,
     Refused,
     Unreachable,
     Failed,
 }
 
+/// The state of one step.
 #[derive(Debug, Clone, Serialize)]
 pub struct StepLine {
     pub step: &'static str,
-    pub state: State,
+    pub state: StepState,
     pub detail: String,
 }
 
+/// The state of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum State {
+pub enum StepState {
     Done,
-    /// Waits for a person.
+    /// Waits for the user.
     Open,
-    /// Not yet tried.
+    /// Not started.
     Pending,
     Skipped,
     Failed,
 }
 
-/// One line of a diff.
+/// A planned or applied change.
 #[derive(Debug, Clone, Serialize)]
 pub struct ChangeLine {
     pub step: &'static str,
-    /// `+` makes, `~` changes, `-` removes.
+    /// `+` creates, `~` changes, `-` removes.
     pub sign: char,
     pub text: String,
 }
 
+/// An observation about the org, the credential or the app.
 #[derive(Debug, Clone, Serialize)]
 pub struct Finding {
     pub level: Level,
@@ -78,6 +83,7 @@ pub struct Finding {
     pub text: String,
 }
 
+/// The severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Level {
@@ -87,7 +93,7 @@ pub enum Level {
 }
 
 impl Report {
-    /// `listener` is told of each line at once; there is none for JSON.
+    /// Creates a report. `listener` prints each line; there is none for JSON.
     pub fn new(verb: &'static str, listener: Option<fn(&str)>) -> Self {
         Self {
             verb,
@@ -96,52 +102,61 @@ impl Report {
         }
     }
 
-    /// From here on, or no longer, only what is not well is told; all of it is kept.
-    pub fn hush(&mut self, is_hushed: bool) {
-        self.is_hushed = is_hushed;
+    /// Stops printing findings of the level `ok`. They are still recorded.
+    pub fn mute_ok(&mut self) {
+        self.is_quiet = true;
     }
 
-    /// A line for people alone.
-    pub fn tell(&self, line: &str) {
+    /// Prints findings of every level again.
+    pub fn unmute_ok(&mut self) {
+        self.is_quiet = false;
+    }
+
+    /// Prints a line that is not part of the JSON.
+    pub fn print(&self, line: &str) {
         if let Some(listener) = self.listener {
             listener(line);
         }
     }
 
+    /// Records a finding that is in order.
     pub fn ok(&mut self, about: &'static str, text: impl Into<String>) {
-        self.find(Level::Ok, about, text.into());
+        self.record(Level::Ok, about, text.into());
     }
 
+    /// Records a warning.
     pub fn warn(&mut self, about: &'static str, text: impl Into<String>) {
-        self.find(Level::Warning, about, text.into());
+        self.record(Level::Warning, about, text.into());
     }
 
+    /// Records a fault, which makes `check` fail.
     pub fn fault(&mut self, about: &'static str, text: impl Into<String>) {
-        self.find(Level::Fault, about, text.into());
+        self.record(Level::Fault, about, text.into());
     }
 
-    fn find(&mut self, level: Level, about: &'static str, text: String) {
+    fn record(&mut self, level: Level, about: &'static str, text: String) {
         let mark = match level {
             Level::Ok => "ok  ",
             Level::Warning => "warn",
             Level::Fault => "FAIL",
         };
-        if !(self.is_hushed && level == Level::Ok) {
-            self.tell(&format!("{mark}  {about:<11} {text}"));
+        if !(self.is_quiet && level == Level::Ok) {
+            self.print(&format!("{mark}  {about:<11} {text}"));
         }
         self.findings.push(Finding { level, about, text });
     }
 
-    pub fn step(&mut self, step: &'static str, state: State, detail: impl Into<String>) {
+    /// Records the state of a step.
+    pub fn step(&mut self, step: &'static str, state: StepState, detail: impl Into<String>) {
         let detail = detail.into();
         let mark = match state {
-            State::Done => "done",
-            State::Open => "OPEN",
-            State::Pending => "-   ",
-            State::Skipped => "skip",
-            State::Failed => "FAIL",
+            StepState::Done => "done",
+            StepState::Open => "OPEN",
+            StepState::Pending => "-   ",
+            StepState::Skipped => "skip",
+            StepState::Failed => "FAIL",
         };
-        self.tell(&format!("{mark}  {step:<11} {detail}"));
+        self.print(&format!("{mark}  {step:<11} {detail}"));
         self.steps.push(StepLine {
             step,
             state,
@@ -149,13 +164,14 @@ impl Report {
         });
     }
 
+    /// Records a change.
     pub fn change(&mut self, step: &'static str, sign: char, text: impl Into<String>) {
         let text = text.into();
-        self.tell(&format!("   {sign}  {step:<11} {text}"));
+        self.print(&format!("   {sign}  {step:<11} {text}"));
         self.changes.push(ChangeLine { step, sign, text });
     }
 
-    /// Ends the verb. A failure that came before counts for more.
+    /// Ends the report. An earlier failure takes precedence.
     pub fn end(&mut self, outcome: Outcome) {
         if self.error.is_none() {
             self.outcome = outcome;
@@ -169,14 +185,70 @@ impl Report {
         }
     }
 
-    /// Ends the verb with a failure.
+    /// Ends the report with a failure, and adds the advice for it.
     pub fn fail(&mut self, failure: Failure) {
-        self.outcome = match failure.why {
-            FailureKind::Refused => Outcome::Refused,
-            FailureKind::Unreachable | FailureKind::Uncertain => Outcome::Unreachable,
+        self.outcome = match failure.kind {
+            FailureKind::AccessDenied => Outcome::Refused,
+            FailureKind::Unavailable | FailureKind::OutcomeUnknown => Outcome::Unreachable,
             _ => Outcome::Failed,
         };
-        self.exit_code = failure.why.exit_code();
-        self.error = Some(failure);
+        self.exit_code = exit_code(failure.kind);
+        self.error = Some(advice::add(failure));
     }
+}
+
+/// Returns the exit code of `rollcall setup`.
+fn exit_code(kind: FailureKind) -> u8 {
+    match kind {
+        FailureKind::AccessDenied => 3,
+        FailureKind::Unavailable | FailureKind::OutcomeUnknown => 4,
+        FailureKind::NotFound
+        | FailureKind::AlreadyExists
+        | FailureKind::Unsupported
+        | FailureKind::Invalid
+        | FailureKind::UnexpectedResponse => 1,
+    }
+}
+
+/// The JSON form of a failure.
+#[derive(Serialize)]
+struct FailureJson<'f> {
+    why: &'static str,
+    message: &'f str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    okta_status: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    okta_code: Option<&'f str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    okta_error_id: Option<&'f str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    okta_request_id: Option<&'f str>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    causes: &'f [String],
+}
+
+fn serialize_failure<S: Serializer>(
+    failure: &Option<Failure>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    failure
+        .as_ref()
+        .map(|failure| FailureJson {
+            why: match failure.kind {
+                FailureKind::AccessDenied => "refused",
+                FailureKind::Unavailable => "unreachable",
+                FailureKind::OutcomeUnknown => "uncertain",
+                FailureKind::NotFound => "gone",
+                FailureKind::AlreadyExists => "taken",
+                FailureKind::Unsupported => "unsupported",
+                FailureKind::Invalid | FailureKind::UnexpectedResponse => "invalid",
+            },
+            message: &failure.message,
+            okta_status: failure.okta.status,
+            okta_code: failure.okta.code.as_deref(),
+            okta_error_id: failure.okta.error_id.as_deref(),
+            okta_request_id: failure.okta.request_id.as_deref(),
+            causes: &failure.okta.causes,
+        })
+        .serialize(serializer)
 }

@@ -1,10 +1,8 @@
-//! A run that may write: the session, the record, and the one way in which a write is sent.
+//! The context of a subcommand: the session, the stored state, and the function that sends writes.
 
 use std::sync::Arc;
 
-use okta_client::client::Response;
-use okta_client::transport::RequestBody;
-use reqwest::Method;
+use okta_client::{Method, RequestBody, Response};
 use serde_json::Value;
 
 use crate::service;
@@ -14,23 +12,24 @@ use crate::setup::session::Session;
 use crate::setup::state::{SetupState, StateChange};
 use crate::setup::{Failure, FailureKind, OktaId};
 
+/// The context of a subcommand.
 pub struct Run {
     pub session: Arc<Session>,
     pub records: Records,
-    pub kept: SetupState,
+    pub state: SetupState,
     pub report: Report,
     pub options: RunOptions,
 }
 
-/// What the flags of a verb ask for.
+/// The flags of a subcommand.
 #[derive(Debug, Clone, Default)]
 pub struct RunOptions {
-    /// Take over this app instead of making one.
+    /// Take over this app instead of creating one.
     pub app_id: Option<OktaId>,
     /// Where the SCIM token is written instead of printed.
     pub token_file: Option<std::path::PathBuf>,
     pub new_token: bool,
-    /// Whether there is somebody to print a token for.
+    /// Whether a token may be printed.
     pub may_print_token: bool,
 }
 
@@ -41,10 +40,11 @@ pub struct Write {
     pub path: String,
     pub query: Vec<(&'static str, String)>,
     pub body: RequestBody,
-    pub keep: StateChange,
+    /// What the write changes in the stored state.
+    pub change: StateChange,
 }
 
-/// One line of the diff, and what it takes to make it true.
+/// A difference from the desired state, and the action that removes it.
 #[derive(Debug, Clone)]
 pub struct PlannedChange {
     pub step: &'static str,
@@ -53,38 +53,39 @@ pub struct PlannedChange {
     pub action: Action,
 }
 
+/// The action of a planned change.
 #[derive(Debug, Clone)]
 pub enum Action {
+    /// Send a write to Okta.
     Write(Box<Write>),
-    /// Our own token for Okta, by hand into the console.
-    MakeToken,
-    /// Our own token, given to Okta with the connection.
-    Connect {
-        app: Option<OktaId>,
-    },
+    /// Create the token that the user enters in the console.
+    CreateToken,
+    /// Create the connection with a token.
+    Connect { app: Option<OktaId> },
     /// Take over the app that `--app-id` names.
-    Adopt {
-        app: OktaId,
-    },
-    /// It needs an app that is still to be made: it is shown in a plan, and looked at again when there is one.
+    Adopt { app: OktaId },
+    /// Nothing yet: the app must exist first. Only a plan shows it.
     Later,
 }
 
 impl Write {
-    pub fn new(method: Method, path: String, body: RequestBody, keep: StateChange) -> Self {
+    /// Creates a write.
+    pub fn new(method: Method, path: String, body: RequestBody, change: StateChange) -> Self {
         Self {
             method,
             path,
             query: Vec::new(),
             body,
-            keep,
+            change,
         }
     }
 
-    pub fn post(path: String, body: Value, keep: StateChange) -> Self {
-        Self::new(Method::POST, path, RequestBody::Json(body), keep)
+    /// Creates a POST with a JSON body.
+    pub fn post(path: String, body: Value, change: StateChange) -> Self {
+        Self::new(Method::POST, path, RequestBody::Json(body), change)
     }
 
+    /// Adds a query parameter.
     #[must_use]
     pub fn with(mut self, name: &'static str, value: &str) -> Self {
         self.query.push((name, value.to_owned()));
@@ -93,6 +94,7 @@ impl Write {
 }
 
 impl PlannedChange {
+    /// Creates a change that a write makes.
     pub fn write(step: &'static str, sign: char, text: impl Into<String>, write: Write) -> Self {
         Self {
             step,
@@ -102,6 +104,7 @@ impl PlannedChange {
         }
     }
 
+    /// Creates a change that waits for the app.
     pub fn later(step: &'static str, text: impl Into<String>) -> Self {
         Self {
             step,
@@ -112,11 +115,11 @@ impl PlannedChange {
     }
 }
 
-/// A fault of our own database.
-pub fn ours(error: service::Error) -> Failure {
+/// Converts an error of Rollcall's own services.
+pub fn store_failure(error: service::Error) -> Failure {
     let message = match &error {
         service::Error::NotFound(_) => {
-            format!("{error}. Name an existing one as rollcall.tenant in setup.toml.")
+            format!("{error}. Set rollcall.tenant in setup.toml to an existing one.")
         }
         service::Error::Conflict(text) | service::Error::BadRequest(text) => text.clone(),
         _ => {
@@ -131,58 +134,63 @@ pub fn ours(error: service::Error) -> Failure {
 }
 
 impl Run {
-    /// Loads the record of the wished tenant and org.
+    /// Loads the stored state of the tenant and the org.
     ///
     /// # Errors
-    /// An unknown tenant, or a record that a newer version wrote.
+    /// Returns an error if a newer version wrote the state.
     pub async fn open(
         session: Arc<Session>,
         records: Records,
         report: Report,
         options: RunOptions,
     ) -> Result<Self, Failure> {
-        let kept = match records.load().await.map_err(ours)? {
+        let state = match records.load().await.map_err(store_failure)? {
             None => SetupState::default(),
             Some(text) => serde_json::from_str(&text).map_err(|error| {
                 Failure::new(
                     FailureKind::Invalid,
-                    format!("The record of the setup cannot be read ({error}); was it written by a newer Rollcall?"),
+                    format!("Cannot read the stored state of the setup ({error}). Was it written by a newer Rollcall?"),
                 )
             })?,
         };
         Ok(Self {
             session,
             records,
-            kept,
+            state,
             report,
             options,
         })
     }
 
+    /// Saves the state.
+    ///
     /// # Errors
-    /// Where the database does not answer.
+    /// Returns an error if the database cannot be written.
     pub async fn save(&self) -> Result<(), Failure> {
-        self.records.save(self.state()?).await.map_err(ours)
+        self.records
+            .save(self.state_json()?)
+            .await
+            .map_err(store_failure)
     }
 
-    fn state(&self) -> Result<String, Failure> {
-        serde_json::to_string(&self.kept)
+    fn state_json(&self) -> Result<String, Failure> {
+        serde_json::to_string(&self.state)
             .map_err(|error| Failure::new(FailureKind::Invalid, error.to_string()))
     }
 
-    /// Sends one write: noted before, with Okta's request id after, together with what is kept of it. Without an answer
-    /// the note stays open, and the next run looks what became of it.
+    /// Sends a write. It is recorded before, and with Okta's request id afterwards. Without a
+    /// response the record stays open, and the next run finds out what became of the write.
     ///
     /// # Errors
-    /// See [`Failure`].
+    /// Returns the failure of the request.
     pub async fn write(&mut self, step: &'static str, write: &Write) -> Result<Response, Failure> {
-        self.kept.pending = Some(write.keep.clone());
-        let state = self.state()?;
+        self.state.pending = Some(write.change.clone());
+        let state = self.state_json()?;
         let id = self
             .records
             .begin(step, write.method.as_str(), &write.path, state)
             .await
-            .map_err(ours)?;
+            .map_err(store_failure)?;
         let query: Vec<(&str, &str)> = write
             .query
             .iter()
@@ -192,53 +200,50 @@ impl Run {
         let sent = client
             .send(write.method.clone(), &write.path, &query, &write.body)
             .await;
-        let (answer, ended) = match sent {
-            Ok(answer) => {
-                let ended = Ended {
-                    status: Some(i64::from(answer.status)),
-                    request_id: answer.request_id.clone(),
-                    ..Ended::default()
-                };
-                (Ok(answer), ended)
-            }
-            Err(failure) if failure.okta.status.is_none() => return Err(failure),
-            Err(failure) => {
-                let ended = Ended {
-                    status: failure.okta.status.map(i64::from),
-                    request_id: failure.okta.request_id.clone(),
-                    error_code: failure.okta.code.clone(),
-                    error_id: failure.okta.error_id.clone(),
-                };
-                (Err(failure), ended)
-            }
+        let ended = match &sent {
+            Ok(response) => Ended {
+                status: Some(i64::from(response.status)),
+                request_id: response.request_id.clone(),
+                ..Ended::default()
+            },
+            Err(failure) if failure.okta.status.is_none() => return sent,
+            Err(failure) => Ended {
+                status: failure.okta.status.map(i64::from),
+                request_id: failure.okta.request_id.clone(),
+                error_code: failure.okta.code.clone(),
+                error_id: failure.okta.error_id.clone(),
+            },
         };
-        // A refusal by 5xx may have been done all the same.
+        // Okta may have executed a write that it answered with a 5xx.
         if ended.status.is_none_or(|status| status < 500) {
-            self.kept.pending = None;
+            self.state.pending = None;
         }
-        if let Ok(answer) = &answer {
-            let made = answer.body.get("id").and_then(Value::as_str);
-            self.kept
-                .keep(&write.keep, made.and_then(|id| OktaId::parse(id).ok()));
+        if let Ok(response) = &sent {
+            let created = response.body.get("id").and_then(Value::as_str);
+            self.state
+                .apply(&write.change, created.and_then(|id| OktaId::parse(id).ok()));
         }
-        let state = self.state()?;
-        self.records.end(id, ended, state).await.map_err(ours)?;
-        answer
+        let state = self.state_json()?;
+        self.records
+            .end(id, ended, state)
+            .await
+            .map_err(store_failure)?;
+        sent
     }
 
-    /// [`Run::write`], where it is no fault that there is nothing to do any more.
+    /// Sends a write that removes something, which may be gone already.
     ///
     /// # Errors
-    /// See [`Failure`].
-    pub async fn write_if_there(
+    /// As [`Run::write`], except if the object does not exist.
+    pub async fn write_unless_gone(
         &mut self,
         step: &'static str,
         write: &Write,
     ) -> Result<(), Failure> {
         match self.write(step, write).await {
             Ok(_) => Ok(()),
-            Err(failure) if failure.why == FailureKind::Gone => {
-                self.kept.keep(&write.keep, None);
+            Err(failure) if failure.kind == FailureKind::NotFound => {
+                self.state.apply(&write.change, None);
                 self.save().await
             }
             Err(failure) => Err(failure),

@@ -1,4 +1,4 @@
-//! What setup remembers between runs: what it made, by Okta's ids. No secret is in it.
+//! The stored state: what setup created, by Okta's ids. It holds no secret.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,48 +7,52 @@ use serde::{Deserialize, Serialize};
 use crate::setup::OktaId;
 use crate::setup::kind::Kind;
 
-/// The state of one setup, kept as JSON. A field that an older version did not write is empty.
+/// The state of one setup, stored as JSON. A field that an older version did not write is empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SetupState {
-    /// Okta's id of the org, so that another org behind the same address is noticed.
+    /// Okta's id of the org, to notice another org behind the same address.
     pub org_id: Option<String>,
     pub app: Option<AppState>,
     pub logo_sha256: Option<String>,
     pub token: Option<TokenState>,
-    /// Groups and users that setup assigned, by id with their names.
+    /// Groups that setup assigned: id and name.
     pub groups: BTreeMap<OktaId, String>,
+    /// Users that setup assigned: id and login.
     pub users: BTreeMap<OktaId, String>,
     /// Attributes that setup added to the app's profile.
     pub attributes: Vec<String>,
     pub mapping: Option<MappingState>,
-    /// Push mappings that setup made, by id with the group's name.
+    /// Push mappings that setup created: id and name of the group.
     pub pushes: BTreeMap<OktaId, String>,
     pub hook: Option<OktaId>,
-    /// Where the reading of the System Log goes on.
+    /// The next page of the System Log.
     pub log_cursor: Option<String>,
-    /// The test user of a `verify` that did not come to its end.
+    /// The test user of a `verify` that was interrupted.
     pub test_user: Option<OktaId>,
-    /// Whom a `remove` took the app from, and who is to become inactive here before the app goes.
+    /// Users that lose the app by a `remove`, and that Okta has to deactivate before the app is
+    /// deleted.
     pub leaving: BTreeSet<OktaId>,
-    /// What the write that is under way changes here. Where it stands at the start of a run, no answer came.
+    /// The effect of the write in progress. Set at the start of a run, it means that no response
+    /// came.
     pub pending: Option<StateChange>,
 }
 
+/// The app.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AppState {
     pub id: OktaId,
     pub kind: Kind,
-    /// Whether it was there before and was taken over by `--app-id`; such a one is never deleted.
+    /// Whether it existed before and was taken over by `--app-id`. Such an app is never deleted.
     #[serde(default)]
     pub adopted: bool,
 }
 
-/// Our own token for Okta. Its secret is nowhere.
+/// Rollcall's token for Okta. Its secret is not stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TokenState {
     pub name: String,
-    /// Whether its secret reached the admin or Okta; one that did not is replaced.
+    /// Whether its secret reached the user or Okta. If not, the token is replaced.
     pub delivered: bool,
 }
 
@@ -59,7 +63,7 @@ pub struct MappingState {
     pub properties: Vec<String>,
 }
 
-/// What a write that went well changes here.
+/// The change that a successful write makes to the state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StateChange {
@@ -81,9 +85,9 @@ pub enum StateChange {
 }
 
 impl SetupState {
-    /// Takes over what Okta answered to a write. `id` is the id in its answer.
-    pub fn keep(&mut self, keep: &StateChange, id: Option<OktaId>) {
-        match (keep, id) {
+    /// Applies a write. `id` is the id in Okta's response.
+    pub fn apply(&mut self, change: &StateChange, id: Option<OktaId>) {
+        match (change, id) {
             (StateChange::App(kind), Some(id)) => {
                 self.app = Some(AppState {
                     id,
@@ -146,9 +150,9 @@ impl SetupState {
         }
     }
 
-    /// Takes over a write of which no answer came, as far as its ids are known: what was wished may be there, and then
-    /// it is ours. Where it is not there, it is made again, or taken away without harm. A removal is only counted when
-    /// it was answered.
+    /// Applies a write without a response, as far as its ids are known. What it created may exist,
+    /// and is then ours; if not, the next run creates it, and removing it is harmless. A removal
+    /// only counts with a response.
     pub fn assume(&mut self, pending: &StateChange) {
         if matches!(
             pending,
@@ -157,13 +161,14 @@ impl SetupState {
                 | StateChange::Attributes(_)
                 | StateChange::Mapping(..)
         ) {
-            self.keep(pending, None);
+            self.apply(pending, None);
         }
     }
 
-    /// Forgets the app, which is gone, and with it all that belonged to it.
+    /// Removes the app, which does not exist any more, and everything that belonged to it.
     pub fn forget_app(&mut self) {
-        let (org_id, hook) = (self.org_id.take(), self.hook.take());
+        let org_id = self.org_id.take();
+        let hook = self.hook.take();
         // The next app gets a token of its own.
         let token = self.token.take().map(|token| TokenState {
             delivered: false,
@@ -184,27 +189,27 @@ mod tests {
 
     #[test]
     fn a_state_reads_as_it_was_written_and_old_ones_are_read() {
-        let mut kept = SetupState::default();
+        let mut state = SetupState::default();
         let id = |text: &str| OktaId::parse(text).unwrap();
-        kept.keep(&StateChange::App(Kind::ScimHeader), Some(id("0oa1")));
-        kept.keep(&StateChange::Group(id("00g1"), "Engineering".into()), None);
-        kept.keep(&StateChange::Mapping(id("prm1"), vec!["b".into()]), None);
-        kept.keep(
+        state.apply(&StateChange::App(Kind::ScimHeader), Some(id("0oa1")));
+        state.apply(&StateChange::Group(id("00g1"), "Engineering".into()), None);
+        state.apply(&StateChange::Mapping(id("prm1"), vec!["b".into()]), None);
+        state.apply(
             &StateChange::Mapping(id("prm1"), vec!["a".into(), "b".into()]),
             None,
         );
-        let text = serde_json::to_string(&kept).unwrap();
-        assert_eq!(serde_json::from_str::<SetupState>(&text).unwrap(), kept);
-        assert_eq!(kept.mapping.as_ref().unwrap().properties, ["a", "b"]);
+        let text = serde_json::to_string(&state).unwrap();
+        assert_eq!(serde_json::from_str::<SetupState>(&text).unwrap(), state);
+        assert_eq!(state.mapping.as_ref().unwrap().properties, ["a", "b"]);
         assert_eq!(
             serde_json::from_str::<SetupState>("{}").unwrap(),
             SetupState::default()
         );
         let group = |id: &str| StateChange::Group(OktaId::parse(id).unwrap(), "x".into());
-        kept.assume(&group("00g2"));
-        kept.assume(&StateChange::NoGroup(id("00g1")));
-        assert_eq!(kept.groups.len(), 2);
-        kept.forget_app();
-        assert_eq!(kept, SetupState::default());
+        state.assume(&group("00g2"));
+        state.assume(&StateChange::NoGroup(id("00g1")));
+        assert_eq!(state.groups.len(), 2);
+        state.forget_app();
+        assert_eq!(state, SetupState::default());
     }
 }

@@ -5,7 +5,9 @@ use base64::engine::general_purpose::STANDARD;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Client, Database, Reply, Server, both, both_alone, id, sample, with_query};
+use crate::harness::{
+    Backend, Client, Database, Reply, Server, both, both_alone, id, sample, with_query,
+};
 
 fn basic(user: &str, password: &str) -> String {
     format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))
@@ -188,7 +190,6 @@ both!(a_token_created_by_the_cli_works, |app| async move {
         "create",
         "--tenant",
         &app.tenant,
-        "--name",
         "cli",
         "--scope",
         "scim",
@@ -206,6 +207,25 @@ both!(a_token_created_by_the_cli_works, |app| async move {
     );
     assert_eq!(app.database.count(&stored), 0, "stored in clear");
 });
+
+/// `token create --name NAME` is what scripts wrote before the name became an argument.
+#[test]
+fn a_token_s_name_may_be_given_as_a_flag() {
+    let database = Database::fresh(Backend::Sqlite).expect("SQLite is always there");
+    database.cli_ok(&["token", "create", "--name", "flag", "--scope", "scim"]);
+    database.cli_ok(&["token", "create", "argument", "--scope", "scim"]);
+    let listed = database.cli_ok(&["token", "list"]);
+    assert!(
+        listed.contains("flag") && listed.contains("argument"),
+        "{listed}"
+    );
+    for wrong in [
+        &["token", "create", "--scope", "scim"][..],
+        &["token", "create", "a", "--name", "b", "--scope", "scim"],
+    ] {
+        assert!(!database.cli(wrong).status.success(), "{wrong:?}");
+    }
+}
 
 // R6750-3.1-02, R6750-5.3-01, R7644-7.4-01
 both!(an_expired_token_is_rejected, |app| async move {
@@ -227,7 +247,6 @@ both!(a_revoked_token_is_rejected_immediately, |app| async move {
         "create",
         "--tenant",
         &app.tenant,
-        "--name",
         &format!("leaked-{}", app.tenant),
         "--scope",
         "scim",
@@ -387,7 +406,7 @@ both_alone!(
         std::fs::write(&config, text).unwrap();
         database.cli_ok(&["tenant", "create", "acme"]);
         let token = database.cli_ok(&[
-            "token", "create", "--tenant", "acme", "--name", "okta", "--scope", "scim",
+            "token", "create", "--tenant", "acme", "okta", "--scope", "scim",
         ]);
         let server = Server::start_with(&database, &["--config", config.to_str().unwrap()], &[]);
         Client::new(&server.address, token.trim())

@@ -282,7 +282,7 @@ both!(a_cursor_survives_deletion_of_its_users, |app| async move {
 // The service stores nothing for a cursor, so open cursors cost no memory.
 // R9865-5-03
 both_alone!(cursors_survive_a_restart, |database: Database| async move {
-    let token = database.cli_ok(&["token", "create", "--name", "okta", "--scope", "scim"]);
+    let token = database.cli_ok(&["token", "create", "okta", "--scope", "scim"]);
     let (all, next) = {
         let server = Server::start(&database);
         let client = Client::new(&server.address, token.trim());

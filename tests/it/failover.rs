@@ -29,7 +29,7 @@ impl Scene {
         primary.commit_with(STANDBY);
         database.url = primary.url_with(&standby, "rollcall");
         database.cli_ok(&["migrate"]);
-        let token = database.cli_ok(&["token", "create", "--name", "okta", "--scope", "scim"]);
+        let token = database.cli_ok(&["token", "create", "okta", "--scope", "scim"]);
         let nodes = [(); 2].map(|()| Server::start(&database));
         let clients = [0, 1].map(|node: usize| Client::new(&nodes[node].address, token.trim()));
         Some(Self {

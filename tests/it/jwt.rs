@@ -271,7 +271,7 @@ fn server_with(database: &Database, first: &FakeIssuer, second: &FakeIssuer) -> 
 
 fn provisioner(database: &Database, server: &Server, tenant: &str) -> Client {
     let token = database.cli_ok(&[
-        "token", "create", "--tenant", tenant, "--name", "okta", "--scope", "scim",
+        "token", "create", "--tenant", tenant, "okta", "--scope", "scim",
     ]);
     Client::new(&server.address, token.trim())
 }

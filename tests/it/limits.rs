@@ -131,7 +131,6 @@ both!(only_a_read_token_can_be_limited, |app| async move {
         "create",
         "--tenant",
         &app.tenant,
-        "--name",
         "cli",
         "--scope",
         "read",

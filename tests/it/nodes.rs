@@ -19,7 +19,7 @@ impl Nodes {
     fn start() -> Option<Self> {
         let database = Database::fresh(Backend::Postgres)?;
         database.cli_ok(&["migrate"]);
-        let token = database.cli_ok(&["token", "create", "--name", "okta", "--scope", "scim"]);
+        let token = database.cli_ok(&["token", "create", "okta", "--scope", "scim"]);
         let base_url = ["--base-url", "https://scim.example.com/scim/v2"];
         let servers = [(); 2].map(|()| Server::start_with(&database, &base_url, &[]));
         let clients = [0, 1].map(|node: usize| Client::new(&servers[node].address, token.trim()));

@@ -4,6 +4,7 @@
 mod apply;
 mod changes;
 mod check;
+mod client;
 mod fake;
 mod push;
 mod rights;

@@ -21,7 +21,7 @@ async fn client_of(database: &Database, server: &Server, tenant: &str) -> Client
 
 fn one_more(database: &Database, server: &Server, tenant: &str, name: &str) -> Client {
     let create = [
-        "token", "create", "--tenant", tenant, "--name", name, "--scope", "scim",
+        "token", "create", "--tenant", tenant, name, "--scope", "scim",
     ];
     Client::new(&server.address, database.cli_ok(&create).trim_end())
 }

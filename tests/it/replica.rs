@@ -29,8 +29,7 @@ impl Scene {
         let primary = Cluster::start()?;
         let database = Database::on(&primary);
         let standby = primary.standby("behind");
-        let token =
-            |scope: &str| database.cli_ok(&["token", "create", "--name", scope, "--scope", scope]);
+        let token = |scope: &str| database.cli_ok(&["token", "create", scope, "--scope", scope]);
         let tokens = ["scim", "read"].map(token);
         let url = standby.url("rollcall");
         let arguments = [

@@ -72,7 +72,6 @@ both_alone!(
             "create",
             "--tenant",
             "acme",
-            "--name",
             "okta",
             "--scope",
             "scim",
@@ -87,17 +86,16 @@ both_alone!(
         assert!(!listed.contains(token.trim_end()), "a token is shown once");
         for wrong in [
             &[
-                "token", "create", "--tenant", "nowhere", "--name", "x", "--scope", "scim",
+                "token", "create", "--tenant", "nowhere", "x", "--scope", "scim",
             ][..],
             &[
-                "token", "create", "--tenant", "acme", "--name", "x", "--scope", "root",
+                "token", "create", "--tenant", "acme", "x", "--scope", "root",
             ],
             &[
                 "token",
                 "create",
                 "--tenant",
                 "acme",
-                "--name",
                 "x",
                 "--scope",
                 "scim",
@@ -166,7 +164,7 @@ both_alone!(
         }
         let (first, second) = (Server::start(&database), Server::start(&database));
         let token = database.cli_ok(&[
-            "token", "create", "--tenant", "default", "--name", "both", "--scope", "scim",
+            "token", "create", "--tenant", "default", "both", "--scope", "scim",
         ]);
         let [here, there] =
             [&first, &second].map(|server| Client::new(&server.address, token.trim_end()));

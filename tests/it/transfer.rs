@@ -71,8 +71,8 @@ both_alone!(
     |database: Database| async move {
         let target = other(&database);
         let server = Server::start_with(&database, BASE, &[]);
-        database.cli_ok(&["token", "create", "--name", "okta", "--scope", "scim"]);
-        let token = database.cli_ok(&["token", "create", "--name", "app", "--scope", "scim"]);
+        database.cli_ok(&["token", "create", "okta", "--scope", "scim"]);
+        let token = database.cli_ok(&["token", "create", "app", "--scope", "scim"]);
         let token = token
             .split_whitespace()
             .find(|word| word.starts_with("rct_"))
@@ -139,7 +139,7 @@ both_alone!(
     |database: Database| async move {
         let source = other(&database);
         let server = Server::start_with(&source, BASE, &[]);
-        source.cli_ok(&["token", "create", "--name", "okta", "--scope", "scim"]);
+        source.cli_ok(&["token", "create", "okta", "--scope", "scim"]);
         fill(&server.admin()).await;
         let good = source.cli_ok(&["export"]);
         let lines: Vec<&str> = good.lines().collect();

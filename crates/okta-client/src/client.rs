@@ -1,5 +1,4 @@
-//! The HTTP client for Okta's API, and its manners: it follows no redirect, gives the credential to the org alone, waits
-//! where Okta asks it to, tries few times, and never sends a POST again that may have been done.
+//! The HTTP client: authentication, paging, waiting and retries.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,145 +13,204 @@ use reqwest::header::HeaderMap;
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
 
-use crate::failure::Call;
-use crate::limits::Limits;
-use crate::transport::{RawResponse, RequestBody, Transport, id_in, limits, one_header, put};
-use crate::{Failure, FailureKind, Login, Mode, Org, link};
+use crate::credential::Credential;
+use crate::failure::{Call, Failure, FailureKind};
+use crate::link;
+use crate::mode::Mode;
+use crate::org::Org;
+use crate::rate_limits::RateLimits;
+use crate::transport::{
+    RawResponse, RequestBody, Transport, id_header, insert, rate_limits, single_header,
+};
 
-mod access;
+mod authorize;
 
-/// How often a call is tried again after its first time.
-const RETRIES: u32 = 3;
-/// A list that is longer is not what setup is for, and a server that repeats its pages must not hold it for ever.
+/// A longer list is an error, so that a server which repeats its pages cannot hold the client.
 const MAX_PAGES: usize = 2000;
 
-/// How patient the client is.
+/// How often and how long the client waits to repeat a request.
 #[derive(Debug, Clone, Copy)]
 pub struct RetryPolicy {
-    pub mode: Mode,
-    /// The longest single wait for a rate limit; beyond it the command gives up, to be run again.
+    /// How often a request is repeated after the first attempt.
+    pub retries: u32,
+    /// The longest single wait. If Okta asks for a longer one, the request fails at once, and the
+    /// failure has it as [`Failure::retry_after`].
     pub max_wait: Duration,
 }
 
-/// Returns the current time. Signatures carry it, and the waits that Okta asks for are counted from it.
-pub type TimeSource = Arc<dyn Fn() -> Timestamp + Send + Sync>;
-
-/// A client of one org.
-pub struct Client {
-    wire: Transport,
-    org: Org,
-    login: Login,
-    now: TimeSource,
-    patience: RetryPolicy,
+impl Default for RetryPolicy {
+    /// Three retries, and waits of up to five minutes.
+    fn default() -> Self {
+        Self {
+            retries: 3,
+            max_wait: Duration::from_secs(300),
+        }
+    }
 }
 
-/// A successful answer.
+/// A function that returns the current time. Signatures contain it, and waits are computed from it.
+pub type TimeSource = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// The options of a [`Client`].
+#[derive(Clone)]
+pub struct ClientOptions {
+    /// The `User-Agent` header [default: `okta-client/` and the version of this crate].
+    pub user_agent: String,
+    /// When to repeat a request.
+    pub retry: RetryPolicy,
+    /// The clock [default: the system's].
+    pub time: TimeSource,
+}
+
+impl Default for ClientOptions {
+    fn default() -> Self {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the default clock is the system's"
+        )]
+        let time = Arc::new(Timestamp::now);
+        Self {
+            user_agent: concat!("okta-client/", env!("CARGO_PKG_VERSION")).to_owned(),
+            retry: RetryPolicy::default(),
+            time,
+        }
+    }
+}
+
+/// A client for one org.
+///
+/// Every method that sends a request returns a [`Failure`] for a response that is not a success,
+/// for one that is not JSON, and if there is no response.
+pub struct Client {
+    transport: Transport,
+    org: Org,
+    credential: Credential,
+    options: ClientOptions,
+}
+
+/// A successful response.
 #[derive(Debug, Clone)]
 pub struct Response {
+    /// The HTTP status, 200 to 299.
     pub status: u16,
-    /// `Null` where there was no body.
+    /// The body; `Null` if there was none.
     pub body: Value,
-    /// Okta's own id of the request, kept with every write.
+    /// Okta's id of the request (`X-Okta-Request-Id`).
     pub request_id: Option<String>,
-    pub next: Option<String>,
-    pub limits: Limits,
+    /// The URL of the next page, for [`Client::get_page`].
+    pub next_page: Option<String>,
+    /// The rate limits after this request.
+    pub rate_limits: RateLimits,
+}
+
+/// Whether a request carries the credential.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Authentication {
+    Credential,
+    None,
+}
+
+/// A request that may be sent several times.
+struct Attempt<'r> {
+    method: &'r Method,
+    url: &'r str,
+    body: &'r RequestBody,
+    authentication: Authentication,
 }
 
 impl Client {
+    /// Creates a client. Nothing is sent yet.
+    ///
     /// # Errors
-    /// Where TLS cannot be set up.
-    pub fn new(
-        org: Org,
-        login: Login,
-        now: TimeSource,
-        patience: RetryPolicy,
-    ) -> Result<Self, Failure> {
-        let wire = Transport::new(patience.mode)?;
+    /// Returns an error if TLS cannot be set up.
+    pub fn new(org: Org, credential: Credential, options: ClientOptions) -> Result<Self, Failure> {
         Ok(Self {
-            wire,
+            transport: Transport::new(org.mode(), &options.user_agent)?,
             org,
-            login,
-            now,
-            patience,
+            credential,
+            options,
         })
     }
 
+    /// Returns the org.
     pub fn org(&self) -> &Org {
         &self.org
     }
 
-    pub fn login(&self) -> &Login {
-        &self.login
+    /// Returns the credential.
+    pub fn credential(&self) -> &Credential {
+        &self.credential
     }
 
-    pub fn mode(&self) -> Mode {
-        self.patience.mode
-    }
-
-    /// The time as the client reads it.
+    /// Returns the current time by the client's clock.
     pub fn now(&self) -> Timestamp {
-        (self.now)()
+        (self.options.time)()
     }
 
     /// Reads `path`, which starts with a slash.
     ///
     /// # Errors
-    /// See [`Failure`].
+    /// See [`Client`].
     pub async fn get(&self, path: &str, query: &[(&str, &str)]) -> Result<Response, Failure> {
-        self.call(
-            &Method::GET,
-            &address(&self.org, path, query),
-            &RequestBody::None,
-            true,
-        )
-        .await
+        self.send(Method::GET, path, query, &RequestBody::None)
+            .await
     }
 
-    /// Reads a list to its end, page by page.
+    /// Reads a list with all of its pages.
     ///
     /// # Errors
-    /// See [`Failure`].
+    /// Returns an error if a page is not an array, if there are more than 2000 pages, and as
+    /// [`Client::get_page`] does.
     pub async fn list(&self, path: &str, query: &[(&str, &str)]) -> Result<Vec<Value>, Failure> {
-        let mut answer = self.get(path, query).await?;
+        let mut page = self.get(path, query).await?;
         let mut all = Vec::new();
         for _ in 0..MAX_PAGES {
-            match answer.body {
+            match page.body {
                 Value::Array(items) => all.extend(items),
-                _ => return Err(no_okta(&self.org)),
+                _ => return Err(not_okta(&self.org)),
             }
-            let Some(next) = answer.next else {
+            let Some(next) = page.next_page else {
                 return Ok(all);
             };
-            answer = self.get_page(&next).await?;
+            page = self.get_page(&next).await?;
         }
         Err(Failure::new(
             FailureKind::Invalid,
-            format!("The list {path} has more than {MAX_PAGES} pages; it was not read to its end."),
+            format!("The list {path} has more than {MAX_PAGES} pages."),
         ))
     }
 
-    /// Reads an address that Okta gave as the next page.
+    /// Reads a [`Response::next_page`].
     ///
     /// # Errors
-    /// See [`Failure`]; one that is not the org's own is refused.
+    /// Returns [`FailureKind::UnexpectedResponse`] if the page is not at the org's own origin; the
+    /// credential is not sent there.
     pub async fn get_page(&self, url: &str) -> Result<Response, Failure> {
         if !self.org.owns(url) {
             return Err(Failure::new(
-                FailureKind::Invalid,
+                FailureKind::UnexpectedResponse,
                 format!(
-                    "Okta names a next page outside {}, which is not given the credential. Use the org's own address as `org` in setup.toml.",
+                    "Okta names a next page outside {}; the credential is not sent there.",
                     self.org
                 ),
             ));
         }
-        self.call(&Method::GET, url, &RequestBody::None, true).await
+        self.call(&Attempt {
+            method: &Method::GET,
+            url,
+            body: &RequestBody::None,
+            authentication: Authentication::Credential,
+        })
+        .await
     }
 
-    /// Sends a write. PUT and DELETE may be sent again, for twice is as once; a POST or PATCH only where the first
-    /// certainly was not done.
+    /// Sends a request.
+    ///
+    /// A POST or PATCH is repeated only if Okta cannot have executed it.
     ///
     /// # Errors
-    /// See [`Failure`]; [`FailureKind::Uncertain`] where the write may have been done.
+    /// Returns [`FailureKind::OutcomeUnknown`] if no response came to a POST or PATCH that Okta may
+    /// have executed.
     pub async fn send(
         &self,
         method: Method,
@@ -160,126 +218,152 @@ impl Client {
         query: &[(&str, &str)],
         body: &RequestBody,
     ) -> Result<Response, Failure> {
-        self.call(&method, &address(&self.org, path, query), body, true)
-            .await
+        self.call(&Attempt {
+            method: &method,
+            url: &url_of(&self.org, path, query),
+            body,
+            authentication: Authentication::Credential,
+        })
+        .await
     }
 
-    /// Reads without the credential.
+    /// Reads `path` without sending the credential.
     ///
     /// # Errors
-    /// See [`Failure`].
-    pub async fn get_openly(&self, path: &str) -> Result<Response, Failure> {
-        self.call(&Method::GET, &self.org.at(path), &RequestBody::None, false)
-            .await
+    /// See [`Client`].
+    pub async fn get_unauthenticated(&self, path: &str) -> Result<Response, Failure> {
+        self.call(&Attempt {
+            method: &Method::GET,
+            url: &self.org.url(path),
+            body: &RequestBody::None,
+            authentication: Authentication::None,
+        })
+        .await
     }
 
-    /// The scopes that the service app's token has; `None` for an API token.
+    /// Returns the scopes that a service app's access token has, or `None` for an API token.
     ///
     /// # Errors
-    /// Whatever the token endpoint refuses.
+    /// Returns [`FailureKind::AccessDenied`] if Okta issues no access token.
     pub async fn granted_scopes(&self) -> Result<Option<Vec<String>>, Failure> {
-        match &self.login {
-            Login::Token(_) => Ok(None),
-            Login::ServiceApp(app) => Ok(Some(self.access(app).await?.scopes)),
+        match &self.credential {
+            Credential::ApiToken(_) => Ok(None),
+            Credential::ServiceApp(app) => Ok(Some(self.access_token(app).await?.scopes)),
         }
     }
 
-    async fn call(
-        &self,
-        method: &Method,
-        url: &str,
-        body: &RequestBody,
-        with_login: bool,
-    ) -> Result<Response, Failure> {
-        let path = url
-            .strip_prefix(self.org.as_str())
-            .and_then(|rest| rest.split('?').next())
-            .unwrap_or("/");
-        let call = Call {
-            method: method.as_str(),
-            path,
+    /// Sleeps. In [`Mode::Simulated`] a second takes a millisecond.
+    pub async fn sleep(&self, time: Duration) {
+        let time = match self.org.mode() {
+            Mode::Live => time,
+            Mode::Simulated => time / 1000,
         };
-        let is_safe = !matches!(*method, Method::POST | Method::PATCH);
-        let mut before: Option<String> = None;
-        let mut nonce_was_new = false;
+        tokio::time::sleep(time).await;
+    }
+
+    /// Sends a request until it succeeds, cannot be repeated, or was repeated often enough.
+    async fn call(&self, request: &Attempt<'_>) -> Result<Response, Failure> {
+        let is_repeatable = !matches!(*request.method, Method::POST | Method::PATCH);
+        let retries = self.options.retry.retries;
+        let mut first_request_id: Option<String> = None;
+        let mut has_new_nonce = false;
         let mut attempt = 0;
         loop {
-            let mut headers = match (&self.login, with_login) {
-                (_, false) => HeaderMap::new(),
-                (Login::Token(secret), true) => {
-                    one_header("authorization", &format!("SSWS {}", secret.expose_secret()))
-                }
-                (Login::ServiceApp(app), true) => self.signed(app, method.as_str(), url).await?,
-            };
-            if let (Some(id), true) = (&before, attempt > 0) {
-                put(&mut headers, "x-okta-retry-for", id);
-                put(&mut headers, "x-okta-retry-count", &attempt.to_string());
+            let mut headers = self.authorization(request).await?;
+            if let (Some(id), true) = (&first_request_id, attempt > 0) {
+                insert(&mut headers, "x-okta-retry-for", id);
+                insert(&mut headers, "x-okta-retry-count", &attempt.to_string());
             }
-            let outcome = self.wire.once(method, url, headers, body).await;
-            let wait = match outcome {
-                Ok(arrived) => {
-                    if self.keep_nonce(&arrived) && !nonce_was_new {
-                        nonce_was_new = true;
+            let sent = self
+                .transport
+                .send(request.method, request.url, headers, request.body);
+            let (failure, may_repeat, limits) = match sent.await {
+                Ok(response) => {
+                    if self.store_nonce(&response) && !has_new_nonce {
+                        has_new_nonce = true;
                         continue;
                     }
-                    let limits = limits(&arrived.headers);
-                    let request_id = id_in(&arrived.headers, "x-okta-request-id");
-                    if (200..300).contains(&arrived.status) {
-                        return self.accept(arrived, limits, request_id).await;
+                    if (200..300).contains(&response.status) {
+                        return self.accept(response).await;
                     }
-                    let failure =
-                        Failure::read(&call, arrived.status, &arrived.body, request_id.clone());
-                    if attempt >= RETRIES || !may_repeat(&failure, arrived.status, is_safe) {
-                        return Err(failure);
-                    }
-                    before = before.or(request_id);
-                    (limits.wait(attempt, self.now()), failure)
+                    let failure = self.failure(request, &response);
+                    let may_repeat = may_repeat(&failure, response.status, is_repeatable);
+                    first_request_id = first_request_id.or(failure.okta.request_id.clone());
+                    (failure, may_repeat, rate_limits(&response.headers))
                 }
-                Err(lost) => {
-                    let failure = lost.failure(&self.org, is_safe);
-                    if attempt >= RETRIES || !(is_safe || lost.before_sending) {
-                        return Err(failure);
-                    }
-                    (Limits::default().wait(attempt, self.now()), failure)
-                }
+                Err(error) => (
+                    error.failure(self.org.as_str(), is_repeatable),
+                    is_repeatable || error.before_sending,
+                    RateLimits::default(),
+                ),
             };
-            self.pause(wait.0, wait.1).await?;
+            if attempt >= retries || !may_repeat {
+                return Err(failure);
+            }
+            self.pause(limits.wait(attempt, self.now()), failure)
+                .await?;
             attempt = attempt.saturating_add(1);
         }
     }
 
-    /// A success; where the window is nearly used up, the next request comes a little later.
-    async fn accept(
-        &self,
-        arrived: RawResponse,
-        limits: Limits,
-        request_id: Option<String>,
-    ) -> Result<Response, Failure> {
-        if !arrived.is_json {
-            return Err(no_okta(&self.org));
+    /// Returns the headers that authenticate a request.
+    async fn authorization(&self, request: &Attempt<'_>) -> Result<HeaderMap, Failure> {
+        match (&self.credential, request.authentication) {
+            (_, Authentication::None) => Ok(HeaderMap::new()),
+            (Credential::ApiToken(secret), Authentication::Credential) => Ok(single_header(
+                "authorization",
+                &format!("SSWS {}", secret.expose_secret()),
+            )),
+            (Credential::ServiceApp(app), Authentication::Credential) => {
+                self.bearer(app, request.method.as_str(), request.url).await
+            }
         }
-        if limits.is_scarce() {
+    }
+
+    fn failure(&self, request: &Attempt<'_>, response: &RawResponse) -> Failure {
+        let path = request
+            .url
+            .strip_prefix(self.org.as_str())
+            .and_then(|rest| rest.split('?').next())
+            .unwrap_or("/");
+        let call = Call {
+            method: request.method.as_str(),
+            path,
+        };
+        let request_id = id_header(&response.headers, "x-okta-request-id");
+        Failure::read(&call, response.status, &response.body, request_id)
+    }
+
+    /// Accepts a success. If the rate limit is nearly used up, this takes a second, so that the
+    /// next request comes later.
+    async fn accept(&self, response: RawResponse) -> Result<Response, Failure> {
+        if !response.is_json {
+            return Err(not_okta(&self.org));
+        }
+        let rate_limits = rate_limits(&response.headers);
+        if rate_limits.is_scarce() {
             self.sleep(Duration::from_secs(1)).await;
         }
-        let links = arrived.headers.get_all("link");
+        let links = response.headers.get_all("link");
         let links = links.iter().filter_map(|value| value.to_str().ok());
         Ok(Response {
-            status: arrived.status,
-            next: link::next(links),
-            body: arrived.body,
-            request_id,
-            limits,
+            status: response.status,
+            next_page: link::next(links),
+            request_id: id_header(&response.headers, "x-okta-request-id"),
+            body: response.body,
+            rate_limits,
         })
     }
 
-    /// Waits, with up to a second of jitter; or gives up where that is longer than the caller has patience for.
+    /// Waits, with up to a second of jitter, or fails if that is longer than the policy allows.
     async fn pause(&self, wait: Duration, mut failure: Failure) -> Result<(), Failure> {
-        if wait > self.patience.max_wait {
+        if wait > self.options.retry.max_wait {
             failure.message = format!(
-                "{} Okta asks to wait {} seconds, which is more than --max-wait.",
+                "{} Okta asks to wait {} seconds.",
                 failure.message,
                 wait.as_secs()
             );
+            failure.retry_after = Some(wait);
             return Err(failure);
         }
         let [jitter] = random_bytes::<1>().unwrap_or([0]);
@@ -287,39 +371,29 @@ impl Client {
             .await;
         Ok(())
     }
-
-    /// Sleeps; a rehearsal's second lasts a millisecond.
-    pub async fn sleep(&self, time: Duration) {
-        let time = match self.patience.mode {
-            Mode::Real => time,
-            Mode::Rehearsal => time / 1000,
-        };
-        tokio::time::sleep(time).await;
-    }
 }
 
-/// Whether a refused request may be sent again. A 429 was not done, whatever it was; the others may have been.
-fn may_repeat(failure: &Failure, status: u16, is_safe: bool) -> bool {
+/// Returns whether a refused request may be sent again. Okta did not execute a 429, whatever the
+/// method; it may have executed the others.
+fn may_repeat(failure: &Failure, status: u16, is_repeatable: bool) -> bool {
     let code = failure.okta.code.as_deref().unwrap_or_default();
     match status {
         429 => true,
         409 => matches!(code, "E0000195" | "E0000268"),
-        500.. => is_safe,
+        500.. => is_repeatable,
         _ => false,
     }
 }
 
-fn no_okta(org: &Org) -> Failure {
+fn not_okta(org: &Org) -> Failure {
     Failure::new(
-        FailureKind::Invalid,
-        format!(
-            "{org} answers something that Okta's API does not. Check `org` in setup.toml, and whether a proxy stands in between."
-        ),
+        FailureKind::UnexpectedResponse,
+        format!("{org} sent a response that is not one of Okta's API."),
     )
 }
 
-fn address(org: &Org, path: &str, query: &[(&str, &str)]) -> String {
-    let mut url = org.at(path);
+fn url_of(org: &Org, path: &str, query: &[(&str, &str)]) -> String {
+    let mut url = org.url(path);
     if !query.is_empty() {
         let query = form_urlencoded::Serializer::new(String::new())
             .extend_pairs(query)
@@ -330,25 +404,18 @@ fn address(org: &Org, path: &str, query: &[(&str, &str)]) -> String {
     url
 }
 
-/// How far this machine's clock is from Okta's, in seconds; positive where ours is ahead.
-pub fn skew_s(limits: Limits, now: Timestamp) -> Option<i64> {
-    limits
-        .date
-        .map(|date| now.as_second().saturating_sub(date.as_second()))
-}
-
 fn random_bytes<const N: usize>() -> Result<[u8; N], Unspecified> {
     let mut bytes = [0; N];
     fill(&mut bytes)?;
     Ok(bytes)
 }
 
-/// An identifier for a signed token (RFC 7519 section 4.1.7): 128 random bits.
-fn token_id() -> Result<String, Failure> {
+/// Returns an identifier for a signed token (RFC 7519 section 4.1.7): 128 random bits.
+fn new_token_id() -> Result<String, Failure> {
     let bytes = random_bytes::<16>().map_err(|_| {
         Failure::new(
             FailureKind::Invalid,
-            "This machine's source of random numbers is not available.",
+            "The system's random source is unavailable.",
         )
     })?;
     Ok(URL_SAFE_NO_PAD.encode(bytes))

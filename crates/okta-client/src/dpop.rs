@@ -1,4 +1,4 @@
-//! Proof of possession (RFC 9449): a key of this run alone, and a fresh proof for each request.
+//! Proof of possession (DPoP, RFC 9449): a key for each process, and a proof for each request.
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
@@ -9,26 +9,27 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use crate::{Failure, FailureKind};
+use crate::failure::{Failure, FailureKind};
 
-/// The key. It is not the key of the client assertion, and is never kept.
-pub struct ProofKey {
+/// The key that proofs are signed with. It is not the key of the client assertion, and is never
+/// stored.
+pub(crate) struct ProofKey {
     key: EncodingKey,
     public: Jwk,
 }
 
-/// What a proof is about.
+/// The request that a proof is made for.
 #[derive(Debug, Clone, Copy)]
-pub struct ProofParams<'a> {
+pub(crate) struct ProofParams<'a> {
     pub method: &'a str,
-    /// With or without a query; the proof has it without.
+    /// The URL. Its query and fragment are left out of the proof.
     pub url: &'a str,
     /// Seconds since the epoch.
     pub now_s: i64,
-    /// Never used before.
+    /// A unique id (`jti`).
     pub id: &'a str,
     pub nonce: Option<&'a str>,
-    /// The access token that goes along, if one does.
+    /// The access token that the request carries.
     pub access_token: Option<&'a str>,
 }
 
@@ -45,13 +46,12 @@ struct Claims<'a> {
 }
 
 impl ProofKey {
-    /// # Errors
-    /// Where the machine has no random numbers.
-    pub fn generate() -> Result<Self, Failure> {
+    /// Generates a key.
+    pub(crate) fn generate() -> Result<Self, Failure> {
         let fault = || {
             Failure::new(
                 FailureKind::Invalid,
-                "A key for the proof of possession could not be made.",
+                "Cannot generate a key for the proof of possession (DPoP).",
             )
         };
         let der =
@@ -59,35 +59,32 @@ impl ProofKey {
                 .map_err(|_| fault())?;
         let key = EncodingKey::from_ec_der(der.as_ref());
         let mut public = Jwk::from_encoding_key(&key, Algorithm::ES256).map_err(|_| fault())?;
-        // RFC 9449 section 4.2 wants the public key and no more.
+        // RFC 9449 section 4.2: the header carries the public key alone.
         public.common = jsonwebtoken::jwk::CommonParameters::default();
         Ok(Self { key, public })
     }
 
-    /// A proof for one request.
-    ///
-    /// # Errors
-    /// Where signing fails, which a key that was generated here does not.
-    pub fn prove(&self, about: ProofParams<'_>) -> Result<String, Failure> {
+    /// Returns a proof for one request.
+    pub(crate) fn prove(&self, params: ProofParams<'_>) -> Result<String, Failure> {
         let header = Header {
             typ: Some("dpop+jwt".to_owned()),
             jwk: Some(self.public.clone()),
             ..Header::new(Algorithm::ES256)
         };
         let claims = Claims {
-            htm: about.method,
-            htu: about.url.split(['?', '#']).next().unwrap_or(about.url),
-            iat: about.now_s,
-            jti: about.id,
-            nonce: about.nonce,
-            ath: about
+            htm: params.method,
+            htu: params.url.split(['?', '#']).next().unwrap_or(params.url),
+            iat: params.now_s,
+            jti: params.id,
+            nonce: params.nonce,
+            ath: params
                 .access_token
                 .map(|token| URL_SAFE_NO_PAD.encode(Sha256::digest(token.as_bytes()))),
         };
         encode(&header, &claims, &self.key).map_err(|_| {
             Failure::new(
                 FailureKind::Invalid,
-                "The proof of possession could not be signed.",
+                "Cannot sign the proof of possession (DPoP).",
             )
         })
     }
@@ -103,7 +100,7 @@ mod tests {
     #[test]
     fn a_proof_has_the_form_that_okta_asks_for() {
         let key = ProofKey::generate().unwrap();
-        let about = ProofParams {
+        let params = ProofParams {
             method: "GET",
             url: "https://acme.okta.com/api/v1/apps?limit=1",
             now_s: 1_800_000_000,
@@ -111,15 +108,15 @@ mod tests {
             nonce: Some("n"),
             access_token: Some("abc"),
         };
-        let proof = key.prove(about).unwrap();
+        let proof = key.prove(params).unwrap();
         let header = decode_header(&proof).unwrap();
         assert_eq!(
             (header.typ.as_deref(), header.alg),
             (Some("dpop+jwt"), Algorithm::ES256)
         );
         let jwk = header.jwk.unwrap();
-        let shown = serde_json::to_value(&jwk).unwrap();
-        let names: Vec<&str> = shown
+        let jwk_json = serde_json::to_value(&jwk).unwrap();
+        let names: Vec<&str> = jwk_json
             .as_object()
             .unwrap()
             .keys()
@@ -127,7 +124,7 @@ mod tests {
             .collect();
         assert!(!names.contains(&"d"), "{names:?}");
         assert_eq!(
-            (&shown["kty"], &shown["crv"]),
+            (&jwk_json["kty"], &jwk_json["crv"]),
             (&json!("EC"), &json!("P-256"))
         );
         let mut validation = Validation::new(Algorithm::ES256);
@@ -147,7 +144,7 @@ mod tests {
     #[test]
     fn without_a_token_there_is_no_hash_of_it() {
         let key = ProofKey::generate().unwrap();
-        let about = ProofParams {
+        let params = ProofParams {
             method: "POST",
             url: "https://acme.okta.com/oauth2/v1/token",
             now_s: 1,
@@ -155,7 +152,7 @@ mod tests {
             nonce: None,
             access_token: None,
         };
-        let proof = key.prove(about).unwrap();
+        let proof = key.prove(params).unwrap();
         let body = proof.split('.').nth(1).unwrap();
         let claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(body).unwrap()).unwrap();
         let names: Vec<&String> = claims.as_object().unwrap().keys().collect();

@@ -1,64 +1,60 @@
-//! What Okta refuses, as a sentence that says what to do. Okta promises the code alone; its summaries may change, so
-//! they are shown and never decided by, but for one word that no code tells: the network zone.
+//! Failures: Okta's error codes as kinds and as messages for an administrator.
+//!
+//! Okta guarantees the codes, not its summaries. Summaries are shown; the only one that decides
+//! anything is the one about the network zone, for which there is no code.
 
 use std::fmt;
+use std::time::Duration;
 
-use serde::Serialize;
 use serde_json::Value;
 
-/// The kind of a failure; it decides what the caller does and what the command exits with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+/// The kind of a [`Failure`], to decide what to do next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FailureKind {
-    /// The credential is wrong, has lapsed, or may not do this.
-    Refused,
-    /// Okta does not answer, or tells to come later.
-    Unreachable,
-    /// A write was sent and no answer came: it may have been done.
-    Uncertain,
-    /// There is no such thing.
-    Gone,
-    /// It is there already.
-    Taken,
-    /// Okta does not offer this here.
+    /// The credential is wrong, has expired, or lacks a right.
+    AccessDenied,
+    /// Okta does not respond, or asks to try again later.
+    Unavailable,
+    /// A write was sent and no response came: Okta may have executed it.
+    OutcomeUnknown,
+    /// The object does not exist.
+    NotFound,
+    /// The object exists already.
+    AlreadyExists,
+    /// Okta does not offer this in the org or for the object.
     Unsupported,
-    /// The request or the wish is wrong.
+    /// The request or a value in it is invalid.
     Invalid,
-}
-
-impl FailureKind {
-    /// What `rollcall setup` exits with.
-    pub fn exit_code(self) -> u8 {
-        match self {
-            Self::Refused => 3,
-            Self::Unreachable | Self::Uncertain => 4,
-            Self::Gone | Self::Taken | Self::Unsupported | Self::Invalid => 1,
-        }
-    }
+    /// The response is not one of Okta's API: a redirect, no JSON, or a next page at another
+    /// origin.
+    UnexpectedResponse,
 }
 
 /// A call that did not succeed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
-    pub why: FailureKind,
+    /// The kind, to act on.
+    pub kind: FailureKind,
+    /// One or more sentences for an administrator.
     pub message: String,
-    #[serde(flatten)]
+    /// How long Okta asked to wait, if that is longer than the retry policy allows.
+    pub retry_after: Option<Duration>,
+    /// Okta's own description of the failure; empty if there was no response.
     pub okta: Box<Details>,
 }
 
-/// What Okta's answer said of it, where there was one.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+/// The content of Okta's error response.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Details {
-    #[serde(rename = "okta_status", skip_serializing_if = "Option::is_none")]
+    /// The HTTP status.
     pub status: Option<u16>,
-    #[serde(rename = "okta_code", skip_serializing_if = "Option::is_none")]
+    /// Okta's error code, such as `E0000006`, or the `error` of the token endpoint.
     pub code: Option<String>,
-    /// What Okta's support asks for.
-    #[serde(rename = "okta_error_id", skip_serializing_if = "Option::is_none")]
+    /// The id of the error (`errorId`), which Okta's support asks for.
     pub error_id: Option<String>,
-    #[serde(rename = "okta_request_id", skip_serializing_if = "Option::is_none")]
+    /// The id of the request (`X-Okta-Request-Id`).
     pub request_id: Option<String>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    /// Okta's summaries, each at most 300 characters on one line.
     pub causes: Vec<String>,
 }
 
@@ -70,64 +66,76 @@ impl fmt::Display for Failure {
         if !self.okta.causes.is_empty() {
             write!(f, " Okta says: {}", self.okta.causes.join("; "))?;
         }
-        let mut marks = Vec::new();
+        let mut ids = Vec::new();
         if let Some(code) = &self.okta.code {
-            marks.push(code.clone());
+            ids.push(code.clone());
         }
         if let Some(id) = &self.okta.error_id {
-            marks.push(format!("error {id}"));
+            ids.push(format!("error {id}"));
         } else if let Some(id) = &self.okta.request_id {
-            marks.push(format!("request {id}"));
+            ids.push(format!("request {id}"));
         }
-        if !marks.is_empty() {
-            write!(f, " [{}]", marks.join(", "))?;
+        if !ids.is_empty() {
+            write!(f, " [{}]", ids.join(", "))?;
         }
         Ok(())
     }
 }
 
 impl Failure {
-    /// A failure that is no answer of Okta's.
-    pub fn new(why: FailureKind, message: impl Into<String>) -> Self {
+    /// Creates a failure that is not a response of Okta's.
+    pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
         Self {
-            why,
+            kind,
             message: message.into(),
+            retry_after: None,
             okta: Box::default(),
         }
     }
 
-    /// Reads an answer that is no success.
-    pub fn read(call: &Call<'_>, status: u16, body: &Value, request_id: Option<String>) -> Self {
+    /// Returns whether Okta refused the credential because this machine is outside its network
+    /// zone.
+    pub fn is_outside_network_zone(&self) -> bool {
+        self.okta.code.as_deref() == Some("access_denied") || mentions_zone(&self.okta.causes)
+    }
+
+    /// Reads an error response.
+    pub(crate) fn read(
+        call: &Call<'_>,
+        status: u16,
+        body: &Value,
+        request_id: Option<String>,
+    ) -> Self {
         let text = |name| body.get(name).and_then(Value::as_str);
-        // The token endpoint speaks OAuth (RFC 6749 section 5.2), all others Okta's own form.
-        let code = text("errorCode").or_else(|| text("error")).map(short);
+        // The token endpoint uses OAuth's form (RFC 6749 section 5.2), all others Okta's own.
+        let code = text("errorCode")
+            .or_else(|| text("error"))
+            .map(to_short_line);
         let mut causes: Vec<String> = body
             .get("errorCauses")
             .and_then(Value::as_array)
             .into_iter()
             .flatten()
             .filter_map(|cause| cause.get("errorSummary").and_then(Value::as_str))
-            .map(short)
+            .map(to_short_line)
             .collect();
         if causes.is_empty() {
             let summary = text("errorSummary").or_else(|| text("error_description"));
-            causes.extend(summary.map(short));
+            causes.extend(summary.map(to_short_line));
         }
-        let zone = causes
-            .iter()
-            .any(|cause| cause.to_ascii_lowercase().contains("network zone"));
-        let (why, sentence) = if zone {
-            (FailureKind::Refused, ZONE.to_owned())
+        let (kind, message) = if mentions_zone(&causes) {
+            (FailureKind::AccessDenied, NETWORK_ZONE.to_owned())
         } else {
-            advice(code.as_deref().unwrap_or_default(), status, call)
+            classify(code.as_deref().unwrap_or_default(), status, call)
         };
         Self {
-            why,
-            message: sentence,
+            kind,
+            message,
+            retry_after: None,
             okta: Box::new(Details {
                 status: Some(status),
                 code,
-                error_id: text("errorId").map(short),
+                error_id: text("errorId").map(to_short_line),
                 request_id,
                 causes,
             }),
@@ -135,164 +143,162 @@ impl Failure {
     }
 }
 
-/// The call that failed, as far as the sentence needs it.
+/// The call that failed, as far as a message needs it.
 #[derive(Debug, Clone, Copy)]
-pub struct Call<'c> {
+pub(crate) struct Call<'c> {
     pub method: &'c str,
-    /// Without origin and query.
+    /// The path, without origin and query.
     pub path: &'c str,
 }
 
-const ZONE: &str = "Okta refuses the credential from this machine's address: it is bound to a network zone. Run setup \
-                    from inside the zone, or add this address to it (Security > Networks).";
-const TOKEN: &str = "Okta does not accept the credential: it is mistyped, was revoked, has lapsed after 30 days without \
-                     use, belongs to another org, or its creator was deactivated. Check the org's address; else make a new \
-                     token (Security > API > Tokens).";
-const LATER: &str =
-    "Okta cannot do this at the moment. Run the command again later; it goes on where it stopped.";
+const NETWORK_ZONE: &str = "Okta refuses the credential from this machine's address: it is bound to a network zone. Use a \
+                    machine inside the zone, or add this address to it (Security > Networks).";
+const CREDENTIAL: &str = "Okta does not accept the credential: it is mistyped, was revoked, lapsed after 30 days without \
+                     use, belongs to another org, or its creator was deactivated. Check the org's address; otherwise create \
+                     a new token (Security > API > Tokens).";
+const UNAVAILABLE: &str = "Okta is unavailable at the moment.";
+const RATE_LIMIT: &str = "Okta's rate limit is reached.";
 
-/// Kind and sentence of an error code; where the code is unknown, of the status.
-fn advice(code: &str, status: u16, call: &Call<'_>) -> (FailureKind, String) {
-    use FailureKind as W;
-    let (why, sentence) = match code {
-        "E0000011" | "E0000004" => (W::Refused, TOKEN),
+/// Returns the kind and the message for an error code, or for the status if the code is unknown.
+fn classify(code: &str, status: u16, call: &Call<'_>) -> (FailureKind, String) {
+    if code == "E0000006" {
+        return (FailureKind::AccessDenied, missing_right(call));
+    }
+    by_okta_code(code)
+        .or_else(|| by_oauth_code(code))
+        .map(|(kind, message)| (kind, message.to_owned()))
+        .unwrap_or_else(|| by_status(status, call))
+}
+
+fn by_okta_code(code: &str) -> Option<(FailureKind, &'static str)> {
+    use FailureKind as K;
+    Some(match code {
+        "E0000011" | "E0000004" => (K::AccessDenied, CREDENTIAL),
         "E0000005" => (
-            W::Refused,
-            "Okta finds no usable credential in the request. Check that an API token is given as a token and the service app's key as a key.",
+            K::AccessDenied,
+            "Okta finds no usable credential in the request. Check that an API token is given as a token and a service app's key as a key.",
         ),
-        "E0000006" => return (W::Refused, lacking(call)),
+        "E0000260" => (
+            K::AccessDenied,
+            "Okta has deactivated this developer org. Sign in to the Admin Console to reactivate it, or create a new one.",
+        ),
         "E0000015" => (
-            W::Unsupported,
-            "This org's edition does not have this feature. Ask Okta for it, or leave this part out of setup.toml.",
-        ),
-        "E0000007" => (
-            W::Gone,
-            "Okta has no such thing; it was deleted, or the id is of another org.",
-        ),
-        "E0000008" => (
-            W::Invalid,
-            "Okta has no such address. Check `org` in setup.toml: it is the org's own host, not the Admin Console's.",
-        ),
-        "E0000022" => (
-            W::Invalid,
-            "Okta does not allow this method here; this is a fault of ours, please report it.",
-        ),
-        "E0000001" | "E0000002" | "E0000020" | "E0000037" => (
-            W::Invalid,
-            "Okta refuses a value that was sent. Correct it in setup.toml.",
-        ),
-        "E0000003" | "E0000018" | "E0000019" | "E0000021" | "E0000012" | "E0000122"
-        | "E0000031" | "E0000053" | "E0000212" => (
-            W::Invalid,
-            "Okta does not understand the request; this is a fault of ours, please report it.",
+            K::Unsupported,
+            "This feature is not part of the org's edition.",
         ),
         "E0000024" => (
-            W::Unsupported,
+            K::Unsupported,
             "Okta does not support this for the app. Do it in the Admin Console.",
         ),
-        "E0000027" => (
-            W::Invalid,
-            "Okta refuses to push the group. Mostly provisioning is not on yet, or Push Groups is not among its actions.",
+        "E0000141" | "E0000131" => (K::Unsupported, "Okta refuses to switch this feature."),
+        "E0000007" => (
+            K::NotFound,
+            "Okta has no such object: it was deleted, or the id belongs to another org.",
         ),
-        "E0000039" | "E0000059" => (
-            W::Invalid,
-            "Okta's test of the connection failed. Rollcall must be reachable from the internet by https at base_url, with a certificate that the public trusts.",
-        ),
-        "E0000040" => (
-            W::Taken,
-            "An app with this label exists already. Choose another label, or name that app with --app-id.",
-        ),
-        "E0000056" | "E0000255" => (
-            W::Invalid,
-            "Okta does not let it be deleted; deactivate it first.",
-        ),
-        "E0000062" => (W::Taken, "The user is assigned already."),
-        "E0000075" => (
-            W::Invalid,
-            "The attribute is mapped in Okta, so it cannot be given with an assignment. Change the mapping instead.",
-        ),
-        "E0000117" => (W::Invalid, "The user is not active in Okta."),
-        "E0000047" => (
-            W::Unreachable,
-            "Okta's rate limit is reached. Run the command again in a minute; it goes on where it stopped.",
-        ),
+        "E0000040" => (K::AlreadyExists, "An app with this label exists already."),
+        "E0000062" => (K::AlreadyExists, "The user is assigned already."),
+        "E0000047" => (K::Unavailable, RATE_LIMIT),
         "E0000195" | "E0000268" => (
-            W::Unreachable,
-            "Another change of the same thing is running in Okta. Run the command again in a moment.",
+            K::Unavailable,
+            "Another change of the same object is running in Okta.",
         ),
-        "E0000141" | "E0000131" => (W::Unsupported, "Okta refuses to switch this feature."),
         "E0000009" => (
-            W::Unreachable,
-            "Okta failed inside. Where attributes of your own are added to a SCIM app, a name may clash with one of Okta's; else run the command again later.",
+            K::Unavailable,
+            "Okta had an internal error. If custom attributes were added to a SCIM app, a name may clash with one of Okta's.",
         ),
-        "E0000010" | "E0000100" => (W::Unreachable, LATER),
-        "E0000260" => (
-            W::Refused,
-            "Okta has deactivated this developer org. Sign in to the Admin Console to wake it up, or make a new one.",
-        ),
-        oauth => return oauth_advice(oauth, status, call),
-    };
-    (why, sentence.to_owned())
+        "E0000010" | "E0000100" => (K::Unavailable, UNAVAILABLE),
+        _ => (K::Invalid, by_invalid_request(code)?),
+    })
 }
 
-/// The token endpoint's errors.
-fn oauth_advice(code: &str, status: u16, call: &Call<'_>) -> (FailureKind, String) {
-    let sentence = match code {
+/// Returns the message for a code that says what is wrong with the request.
+fn by_invalid_request(code: &str) -> Option<&'static str> {
+    Some(match code {
+        "E0000008" => {
+            "Okta has no such address. Use the org's own host, not the one of the Admin Console."
+        }
+        "E0000022" => "Okta does not allow this method here.",
+        "E0000001" | "E0000002" | "E0000020" | "E0000037" => "Okta rejects a value in the request.",
+        "E0000003" | "E0000018" | "E0000019" | "E0000021" | "E0000012" | "E0000122"
+        | "E0000031" | "E0000053" | "E0000212" => "Okta does not understand the request.",
+        "E0000027" => {
+            "Okta refuses to push the group. Usually provisioning is not enabled yet, or Push Groups is not among its actions."
+        }
+        "E0000039" | "E0000059" => {
+            "Okta's test of the connection failed. The SCIM server must be reachable from the internet over HTTPS, with a publicly trusted certificate."
+        }
+        "E0000056" | "E0000255" => "Okta does not delete an active object; deactivate it first.",
+        "E0000075" => {
+            "The attribute is mapped in Okta, so it cannot be set with an assignment. Change the mapping instead."
+        }
+        "E0000117" => "The user is not active in Okta.",
+        _ => return None,
+    })
+}
+
+/// Returns the kind and the message for an error of the token endpoint.
+fn by_oauth_code(code: &str) -> Option<(FailureKind, &'static str)> {
+    let message = match code {
         "invalid_client" => {
-            "Okta does not accept the service app's key. Check client_id, that the public half of this very key stands on the app (General > Client Credentials), key_id, and this machine's clock."
+            "Okta does not accept the service app's key. Check the client id, that the public key of this private key is on the app (General > Client Credentials), the key id, and this machine's clock."
         }
         "consent_required" => {
-            "None of the scopes is granted to the service app. Grant them under Okta API Scopes of the app; `rollcall setup check` lists them."
+            "None of the scopes is granted to the service app. Grant them under Okta API Scopes of the app."
         }
         "invalid_scope" => {
-            "The service app lacks a scope. Grant it under Okta API Scopes of the app; `rollcall setup check` lists them."
+            "The service app lacks a scope. Grant it under Okta API Scopes of the app."
         }
         "unauthorized_client" => {
-            "The app may not ask for tokens in this way. It must be of the kind API Services, with a public key."
+            "The app may not request tokens in this way. It must be of the type API Services, with a public key."
         }
-        "access_denied" => ZONE,
+        "access_denied" => NETWORK_ZONE,
         "invalid_dpop_proof" | "use_dpop_nonce" => {
-            "Okta refuses the proof of possession (DPoP). Mostly this machine's clock is wrong by more than five minutes."
+            "Okta rejects the proof of possession (DPoP). Usually this machine's clock is wrong by more than five minutes."
         }
-        "invalid_grant" | "invalid_request" => {
-            "Okta refuses the request for a token; this is a fault of ours, please report it."
-        }
-        _ => return by_status(status, call),
+        "invalid_grant" | "invalid_request" => "Okta does not understand the token request.",
+        _ => return None,
     };
-    (FailureKind::Refused, sentence.to_owned())
+    Some((FailureKind::AccessDenied, message))
 }
 
-/// For answers without a code: the edge in front of Okta sends such.
+/// Returns the kind and the message for a response without a known code, such as those of the edge
+/// in front of Okta.
 fn by_status(status: u16, call: &Call<'_>) -> (FailureKind, String) {
-    match status {
+    let (kind, message) = match status {
         300..=399 => (
-            FailureKind::Invalid,
-            "The address answers with a redirect, which is not followed with a credential. Check `org` in setup.toml: it must be the org's own host.".to_owned(),
+            FailureKind::UnexpectedResponse,
+            "The address answers with a redirect, which is not followed with a credential. Use the org's own host.",
         ),
-        401 => (FailureKind::Refused, TOKEN.to_owned()),
-        403 => (FailureKind::Refused, lacking(call)),
-        404 => (FailureKind::Gone, "There is no such thing in this org, or the address is no Okta org.".to_owned()),
-        409 => (FailureKind::Taken, "It exists already.".to_owned()),
-        429 => (
-            FailureKind::Unreachable,
-            "Okta's rate limit is reached. Run the command again in a minute; it goes on where it stopped.".to_owned(),
+        401 => (FailureKind::AccessDenied, CREDENTIAL),
+        403 => return (FailureKind::AccessDenied, missing_right(call)),
+        404 => (
+            FailureKind::NotFound,
+            "The object does not exist in this org, or the address is not an Okta org.",
         ),
-        500.. => (FailureKind::Unreachable, LATER.to_owned()),
-        other => (FailureKind::Invalid, format!("Okta refuses the request with status {other}.")),
-    }
+        409 => (FailureKind::AlreadyExists, "The object exists already."),
+        429 => (FailureKind::Unavailable, RATE_LIMIT),
+        500.. => (FailureKind::Unavailable, UNAVAILABLE),
+        other => {
+            return (
+                FailureKind::Invalid,
+                format!("Okta rejects the request with status {other}."),
+            );
+        }
+    };
+    (kind, message.to_owned())
 }
 
-/// What the step needs, by what was called.
-fn lacking(call: &Call<'_>) -> String {
-    let (scope, role) = needed(call);
+/// Returns the message for a 403, with the scope and the role that the call needs.
+fn missing_right(call: &Call<'_>) -> String {
+    let (scope, role) = needed_rights(call);
     format!(
-        "The credential may not do this ({} {}). It needs the role {role}; a service app needs the scope {scope} as well.",
+        "The credential may not do this ({} {}). It needs the role {role}; a service app also needs the scope {scope}.",
         call.method, call.path
     )
 }
 
-/// The scope and the admin role that a call needs.
-pub fn needed(call: &Call<'_>) -> (&'static str, &'static str) {
+/// Returns the scope and the administrator role that a call needs.
+fn needed_rights(call: &Call<'_>) -> (&'static str, &'static str) {
     let reads = call.method == "GET";
     let path = call.path.strip_prefix("/api/v1/").unwrap_or(call.path);
     let either = |read, manage| if reads { read } else { manage };
@@ -331,8 +337,14 @@ pub fn needed(call: &Call<'_>) -> (&'static str, &'static str) {
     }
 }
 
-/// Okta's text, bounded and on one line.
-fn short(text: &str) -> String {
+fn mentions_zone(causes: &[String]) -> bool {
+    causes
+        .iter()
+        .any(|cause| cause.to_ascii_lowercase().contains("network zone"))
+}
+
+/// Puts Okta's text on one line of at most 300 characters.
+fn to_short_line(text: &str) -> String {
     text.chars()
         .map(|letter| if letter.is_control() { ' ' } else { letter })
         .take(300)
@@ -350,38 +362,38 @@ mod tests {
     }
 
     #[test]
-    fn every_code_has_its_kind_and_its_sentence() {
+    fn every_code_has_its_kind_and_its_message() {
         let rows = [
             (
                 "E0000011",
                 401,
-                FailureKind::Refused,
+                FailureKind::AccessDenied,
                 "lapsed after 30 days",
             ),
             (
                 "E0000004",
                 401,
-                FailureKind::Refused,
+                FailureKind::AccessDenied,
                 "lapsed after 30 days",
             ),
             (
                 "E0000005",
                 403,
-                FailureKind::Refused,
+                FailureKind::AccessDenied,
                 "no usable credential",
             ),
             ("E0000015", 401, FailureKind::Unsupported, "edition"),
             (
                 "E0000006",
                 403,
-                FailureKind::Refused,
+                FailureKind::AccessDenied,
                 "Application Administrator",
             ),
-            ("E0000007", 404, FailureKind::Gone, "deleted"),
-            ("E0000008", 404, FailureKind::Invalid, "Check `org`"),
-            ("E0000022", 405, FailureKind::Invalid, "report"),
-            ("E0000001", 400, FailureKind::Invalid, "Correct it"),
-            ("E0000003", 400, FailureKind::Invalid, "report"),
+            ("E0000007", 404, FailureKind::NotFound, "deleted"),
+            ("E0000008", 404, FailureKind::Invalid, "own host"),
+            ("E0000022", 405, FailureKind::Invalid, "this method"),
+            ("E0000001", 400, FailureKind::Invalid, "rejects a value"),
+            ("E0000003", 400, FailureKind::Invalid, "not understand"),
             ("E0000024", 400, FailureKind::Unsupported, "Admin Console"),
             ("E0000027", 400, FailureKind::Invalid, "push the group"),
             (
@@ -396,39 +408,59 @@ mod tests {
                 FailureKind::Invalid,
                 "reachable from the internet",
             ),
-            ("E0000040", 400, FailureKind::Taken, "--app-id"),
+            ("E0000040", 400, FailureKind::AlreadyExists, "label"),
             ("E0000056", 403, FailureKind::Invalid, "deactivate it first"),
-            ("E0000062", 409, FailureKind::Taken, "assigned already"),
+            (
+                "E0000062",
+                409,
+                FailureKind::AlreadyExists,
+                "assigned already",
+            ),
             ("E0000075", 403, FailureKind::Invalid, "mapping"),
             ("E0000117", 403, FailureKind::Invalid, "not active"),
-            ("E0000047", 429, FailureKind::Unreachable, "rate limit"),
-            ("E0000195", 409, FailureKind::Unreachable, "Another change"),
+            ("E0000047", 429, FailureKind::Unavailable, "rate limit"),
+            ("E0000195", 409, FailureKind::Unavailable, "Another change"),
             ("E0000131", 400, FailureKind::Unsupported, "feature"),
-            ("E0000009", 500, FailureKind::Unreachable, "clash"),
-            ("E0000010", 503, FailureKind::Unreachable, "later"),
-            ("E0000260", 403, FailureKind::Refused, "developer org"),
+            ("E0000009", 500, FailureKind::Unavailable, "clash"),
+            ("E0000010", 503, FailureKind::Unavailable, "unavailable"),
+            ("E0000260", 403, FailureKind::AccessDenied, "developer org"),
             ("E9999999", 418, FailureKind::Invalid, "status 418"),
-            ("invalid_client", 401, FailureKind::Refused, "key_id"),
+            ("invalid_client", 401, FailureKind::AccessDenied, "key id"),
             (
                 "consent_required",
                 400,
-                FailureKind::Refused,
+                FailureKind::AccessDenied,
                 "None of the scopes",
             ),
-            ("invalid_scope", 400, FailureKind::Refused, "lacks a scope"),
+            (
+                "invalid_scope",
+                400,
+                FailureKind::AccessDenied,
+                "lacks a scope",
+            ),
             (
                 "unauthorized_client",
                 400,
-                FailureKind::Refused,
+                FailureKind::AccessDenied,
                 "API Services",
             ),
-            ("access_denied", 403, FailureKind::Refused, "network zone"),
-            ("invalid_dpop_proof", 400, FailureKind::Refused, "clock"),
+            (
+                "access_denied",
+                403,
+                FailureKind::AccessDenied,
+                "network zone",
+            ),
+            (
+                "invalid_dpop_proof",
+                400,
+                FailureKind::AccessDenied,
+                "clock",
+            ),
         ];
-        for (code, status, why, part) in rows {
+        for (code, status, kind, part) in rows {
             let body = json!({ "errorCode": code });
             let failure = read("POST", "/api/v1/apps", status, &body);
-            assert_eq!(failure.why, why, "{code}");
+            assert_eq!(failure.kind, kind, "{code}");
             assert!(
                 failure.message.contains(part),
                 "{code}: {}",
@@ -441,18 +473,18 @@ mod tests {
     #[test]
     fn without_a_code_the_status_decides() {
         let rows = [
-            (302, FailureKind::Invalid, "redirect"),
-            (401, FailureKind::Refused, "credential"),
-            (403, FailureKind::Refused, "Application Administrator"),
-            (404, FailureKind::Gone, "no such thing"),
-            (409, FailureKind::Taken, "exists"),
-            (429, FailureKind::Unreachable, "rate limit"),
-            (502, FailureKind::Unreachable, "again later"),
+            (302, FailureKind::UnexpectedResponse, "redirect"),
+            (401, FailureKind::AccessDenied, "credential"),
+            (403, FailureKind::AccessDenied, "Application Administrator"),
+            (404, FailureKind::NotFound, "does not exist"),
+            (409, FailureKind::AlreadyExists, "exists"),
+            (429, FailureKind::Unavailable, "rate limit"),
+            (502, FailureKind::Unavailable, "unavailable"),
             (400, FailureKind::Invalid, "status 400"),
         ];
-        for (status, why, part) in rows {
+        for (status, kind, part) in rows {
             let failure = read("GET", "/api/v1/apps", status, &Value::Null);
-            assert_eq!(failure.why, why, "{status}");
+            assert_eq!(failure.kind, kind, "{status}");
             assert!(
                 failure.message.contains(part),
                 "{status}: {}",
@@ -462,12 +494,12 @@ mod tests {
     }
 
     #[test]
-    fn what_okta_says_is_shown_with_the_ids_for_its_support() {
+    fn okta_s_text_is_shown_with_the_ids_for_its_support() {
         let body = json!({"errorCode": "E0000001", "errorSummary": "Api validation failed: label",
             "errorId": "oaeXYZ", "errorCauses": [{"errorSummary": "label: too\nlong"}]});
         assert_eq!(
             read("POST", "/api/v1/apps", 400, &body).to_string(),
-            "Okta refuses a value that was sent. Correct it in setup.toml. Okta says: label: too long [E0000001, error oaeXYZ]"
+            "Okta rejects a value in the request. Okta says: label: too long [E0000001, error oaeXYZ]"
         );
         assert!(
             read("GET", "/api/v1/apps", 502, &Value::Null)
@@ -481,12 +513,17 @@ mod tests {
         let body = json!({"errorCode": "E0000006", "errorSummary": "This token is outside of its Network Zone"});
         let failure = read("GET", "/api/v1/users/me", 403, &body);
         assert!(failure.message.contains("bound to a network zone"));
+        assert!(failure.is_outside_network_zone());
     }
 
     #[test]
     fn a_403_names_what_is_needed() {
         let check = |method, path, scope| {
-            assert_eq!(needed(&Call { method, path }).0, scope, "{method} {path}");
+            assert_eq!(
+                needed_rights(&Call { method, path }).0,
+                scope,
+                "{method} {path}"
+            );
         };
         check("GET", "/api/v1/apps/0oa1/groups", "okta.apps.read");
         check("PUT", "/api/v1/apps/0oa1/groups/00g1", "okta.apps.manage");

@@ -1,4 +1,4 @@
-//! The service app's private key: PEM or JWK, RSA or P-256.
+//! The private key of a service app: PEM or JWK, RSA or P-256.
 
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use base64::Engine as _;
@@ -6,50 +6,59 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, EncodingKey};
 use serde_json::Value;
 
-/// A key that signs, with the name under which Okta knows its public half.
+/// The private key of a service app, which signs its client assertions.
 pub struct SigningKey {
-    pub algorithm: Algorithm,
-    pub key_id: Option<String>,
-    pub key: EncodingKey,
+    pub(crate) algorithm: Algorithm,
+    /// The `kid` under which Okta knows the public key.
+    pub(crate) key_id: Option<String>,
+    pub(crate) key: EncodingKey,
 }
 
-/// The file holds no key that can be used.
+/// A text from which [`SigningKey::parse`] reads no usable key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidKey {
+    /// Neither PEM nor JWK.
     #[error("it is neither PEM nor a JSON Web Key")]
     Unknown,
-    #[error("it is a public key; the private half is needed")]
+    /// A public key or a certificate.
+    #[error("it is a public key; the private key is needed")]
     Public,
+    /// Another algorithm or encoding.
     #[error(
-        "a key of this kind is not taken: RSA (RS256) or P-256 (ES256), in PKCS#8 or, for RSA, PKCS#1. \
+        "keys of this kind are not supported: use RSA (RS256) or P-256 (ES256), in PKCS#8 or, for RSA, PKCS#1. \
          `openssl pkcs8 -topk8 -nocrypt -in OLD -out NEW` converts most others"
     )]
     Kind,
+    /// An encrypted PEM file.
     #[error("it is encrypted; decrypt it into a file that only you can read")]
     Encrypted,
-    #[error("the value `{0}` of the JSON Web Key is missing or broken")]
+    /// A parameter of the JWK that is missing or malformed.
+    #[error("the parameter `{0}` of the JSON Web Key is missing or malformed")]
     Value(&'static str),
 }
 
 impl SigningKey {
-    /// Reads a key file's text. `key_id` wins over the `kid` of a JWK.
+    /// Parses the text of a key file: PEM (PKCS#8, or PKCS#1 for RSA), a JWK, or a JWK set with one
+    /// key.
+    ///
+    /// `key_id` takes precedence over the `kid` of a JWK.
     ///
     /// # Errors
-    /// See [`InvalidKey`].
+    /// Returns an error if the text is not an unencrypted private RSA or P-256 key.
     pub fn parse(text: &str, key_id: Option<&str>) -> Result<Self, InvalidKey> {
         let text = text.trim();
         let (algorithm, key, kid) = if text.starts_with('{') {
             let jwk: Value = serde_json::from_str(text).map_err(|_| InvalidKey::Unknown)?;
-            // A set with one key is what Okta's console offers to copy.
+            // Okta's console offers a set with one key for copying.
             let jwk = match jwk.get("keys").and_then(Value::as_array) {
                 Some(keys) => keys.first().cloned().ok_or(InvalidKey::Unknown)?,
                 None => jwk,
             };
-            let (algorithm, key) = of_jwk(&jwk)?;
+            let (algorithm, key) = parse_jwk(&jwk)?;
             let kid = jwk.get("kid").and_then(Value::as_str).map(str::to_owned);
             (algorithm, key, kid)
         } else {
-            let (algorithm, key) = of_pem(text)?;
+            let (algorithm, key) = parse_pem(text)?;
             (algorithm, key, None)
         };
         Ok(Self {
@@ -60,7 +69,7 @@ impl SigningKey {
     }
 }
 
-fn of_pem(text: &str) -> Result<(Algorithm, EncodingKey), InvalidKey> {
+fn parse_pem(text: &str) -> Result<(Algorithm, EncodingKey), InvalidKey> {
     if !text.contains("-----BEGIN ") {
         return Err(InvalidKey::Unknown);
     }
@@ -74,7 +83,7 @@ fn of_pem(text: &str) -> Result<(Algorithm, EncodingKey), InvalidKey> {
         return Ok((Algorithm::RS256, key));
     }
     match EncodingKey::from_ec_pem(text.as_bytes()) {
-        // The PEM may hold another curve: what cannot sign ES256 is found here and not at Okta.
+        // The PEM may contain another curve. Find that here, before Okta does.
         Ok(key)
             if EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, key.as_bytes())
                 .is_ok() =>
@@ -85,7 +94,7 @@ fn of_pem(text: &str) -> Result<(Algorithm, EncodingKey), InvalidKey> {
     }
 }
 
-fn of_jwk(jwk: &Value) -> Result<(Algorithm, EncodingKey), InvalidKey> {
+fn parse_jwk(jwk: &Value) -> Result<(Algorithm, EncodingKey), InvalidKey> {
     let text = |name: &'static str| jwk.get(name).and_then(Value::as_str);
     if text("d").is_none() {
         return Err(InvalidKey::Public);
@@ -124,26 +133,27 @@ fn of_jwk(jwk: &Value) -> Result<(Algorithm, EncodingKey), InvalidKey> {
     }
 }
 
-/// `RSAPrivateKey` (RFC 8017 appendix A.1.2): a sequence of unsigned integers.
+/// Encodes an `RSAPrivateKey` (RFC 8017 appendix A.1.2): a sequence of unsigned integers.
 fn pkcs1(numbers: &[Vec<u8>]) -> Vec<u8> {
     let mut content = Vec::new();
     for number in numbers {
         let significant = number.iter().position(|byte| *byte != 0);
         let digits = significant.and_then(|at| number.get(at..)).unwrap_or(&[0]);
         let mut integer = Vec::with_capacity(digits.len() + 1);
-        // A first bit of 1 would read as a minus.
+        // A leading 1 bit would make the integer negative.
         if digits.first().is_some_and(|byte| *byte >= 0x80) {
             integer.push(0);
         }
         integer.extend_from_slice(digits);
-        tagged(&mut content, 0x02, &integer);
+        push_der(&mut content, 0x02, &integer);
     }
     let mut der = Vec::new();
-    tagged(&mut der, 0x30, &content);
+    push_der(&mut der, 0x30, &content);
     der
 }
 
-fn tagged(der: &mut Vec<u8>, tag: u8, content: &[u8]) {
+/// Appends a DER element.
+fn push_der(der: &mut Vec<u8>, tag: u8, content: &[u8]) {
     der.push(tag);
     let length = content.len().to_be_bytes();
     let digits: Vec<u8> = length.into_iter().skip_while(|byte| *byte == 0).collect();
@@ -164,7 +174,7 @@ mod tests {
 
     use super::*;
 
-    // Made for these tests alone; they guard nothing.
+    // Generated for these tests and used nowhere else.
     const RSA_PEM: &str = include_str!("key/rsa.pem");
     const RSA_JWK: &str = include_str!("key/rsa.json");
     const P256_PEM: &str = include_str!("key/p256.pem");

@@ -1,25 +1,25 @@
-//! Okta's API: an org's address, the credential for it, and a client with manners. It does not know what is wished of the org.
+#![doc = include_str!("../README.md")]
 
-pub mod client;
-pub mod dpop;
-pub mod failure;
-pub mod key;
-pub mod limits;
-pub mod link;
-pub mod login;
-pub mod org;
-pub mod transport;
-pub mod value;
+mod client;
+mod credential;
+mod dpop;
+mod failure;
+mod filter;
+pub mod json;
+mod key;
+mod link;
+mod mode;
+mod org;
+mod rate_limits;
+mod transport;
 
-pub use client::Client;
-pub use failure::{Failure, FailureKind};
-pub use login::Login;
-pub use org::{OktaId, Org};
-
-/// Whether this is a rehearsal: against a stand-in for Okta on this machine, over plain HTTP, with seconds of waiting
-/// shortened to milliseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
-    Real,
-    Rehearsal,
-}
+pub use client::{Client, ClientOptions, Response, RetryPolicy, TimeSource};
+pub use credential::{Credential, DEFAULT_SCOPES, ServiceApp};
+pub use failure::{Details, Failure, FailureKind};
+pub use filter::quote;
+pub use key::{InvalidKey, SigningKey};
+pub use mode::Mode;
+pub use org::{InvalidId, InvalidOrg, OktaId, Org};
+pub use rate_limits::RateLimits;
+pub use reqwest::Method;
+pub use transport::RequestBody;

@@ -1,7 +1,10 @@
-//! The `Link` header (RFC 8288), as far as paging needs it.
+//! The next page in a `Link` header (RFC 8288).
 
-/// The address of the next page. Okta sends one header a relation or several in one, and the address may hold commas.
-pub fn next<'h>(headers: impl IntoIterator<Item = &'h str>) -> Option<String> {
+/// Returns the address of the next page.
+///
+/// Okta sends one header per relation or several relations in one header, and an address may
+/// contain commas.
+pub(crate) fn next<'h>(headers: impl IntoIterator<Item = &'h str>) -> Option<String> {
     headers.into_iter().find_map(next_in)
 }
 

@@ -1,31 +1,45 @@
-//! Which org it is, and the ids that enter a path.
+//! The address of an org, and the ids that are part of a path.
 
 use std::fmt;
 
 use reqwest::Url;
 
-use crate::Mode;
+use crate::mode::Mode;
 
-/// An Okta org by its origin: `https://acme.okta.com`, without a slash at the end (a slash would break a proof's `htu`).
+/// An Okta org, by its origin.
+// The origin ends without a slash: a second one would break the `htu` of a DPoP proof.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Org {
     origin: String,
     host: String,
+    mode: Mode,
 }
 
-/// The text names no org.
+/// An address that is not one of an Okta org.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is no address of an Okta org: {problem}")]
+#[error("`{text}` is not the address of an Okta org: {problem}")]
 pub struct InvalidOrg {
     text: String,
     problem: &'static str,
 }
 
 impl Org {
-    /// Reads `https://acme.okta.com`. The Admin Console's host, `acme-admin.okta.com`, is corrected: it has no API.
+    /// Parses an origin such as `https://acme.okta.com`.
+    ///
+    /// The Admin Console's host has no API, so `acme-admin.okta.com` becomes `acme.okta.com`.
     ///
     /// # Errors
-    /// Whatever is not a bare https origin.
+    /// Returns an error for anything but an `https` origin. With [`Mode::Simulated`], `http` is
+    /// accepted for a loopback address.
+    ///
+    /// ```
+    /// use okta_client::{Mode, Org};
+    ///
+    /// let org = Org::parse("https://acme-admin.okta.com/", Mode::Live)?;
+    /// assert_eq!(org.as_str(), "https://acme.okta.com");
+    /// assert!(Org::parse("http://acme.okta.com", Mode::Live).is_err());
+    /// # Ok::<(), okta_client::InvalidOrg>(())
+    /// ```
     pub fn parse(text: &str, mode: Mode) -> Result<Self, InvalidOrg> {
         let fault = |problem| InvalidOrg {
             text: text.to_owned(),
@@ -37,15 +51,15 @@ impl Org {
         let is_loopback = host == "127.0.0.1" || host == "[::1]" || host == "localhost";
         match url.scheme() {
             "https" => {}
-            "http" if mode == Mode::Rehearsal && is_loopback => {}
+            "http" if mode == Mode::Simulated && is_loopback => {}
             _ => return Err(fault("it must start with https://")),
         }
         if !url.username().is_empty() || url.password().is_some() {
-            return Err(fault("it must not hold a user or a password"));
+            return Err(fault("it must not contain a user or a password"));
         }
         if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
             return Err(fault(
-                "only the part up to the first slash is wanted, such as https://acme.okta.com",
+                "pass only the part up to the first slash, such as https://acme.okta.com",
             ));
         }
         if !is_loopback && !host.contains('.') {
@@ -59,26 +73,34 @@ impl Org {
         Ok(Self {
             origin: format!("{}://{host}{port}", url.scheme()),
             host,
+            mode,
         })
     }
 
+    /// Returns the origin, without a slash at the end.
     pub fn as_str(&self) -> &str {
         &self.origin
     }
 
-    /// The address of a path that starts with a slash.
-    pub fn at(&self, path: &str) -> String {
+    /// Returns whether this is a real org or a simulator.
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// Returns the URL of a path, which starts with a slash.
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("{}{path}", self.origin)
     }
 
-    /// Whether a URL that Okta gave, such as the next page, belongs to this org, so that it may be given the credential.
+    /// Returns whether a URL, such as that of a next page, has the origin of this org. The client
+    /// sends the credential to no other.
     pub fn owns(&self, url: &str) -> bool {
         url.strip_prefix(&self.origin)
             .is_some_and(|rest| rest.starts_with('/'))
     }
 
-    /// Where the Admin Console lives: `-admin` behind the host's first label.
-    pub fn console(&self) -> String {
+    /// Returns the origin of the Admin Console: `https://acme-admin.okta.com`.
+    pub fn console_url(&self) -> String {
         match self.host.split_once('.') {
             Some((first, rest)) if self.origin.starts_with("https:") => {
                 format!("https://{first}-admin.{rest}")
@@ -104,21 +126,23 @@ fn without_admin(host: &str) -> String {
     }
 }
 
-/// An id that Okta gave or the admin wrote. Checked before it enters a path, so that none can change the path's meaning.
+/// An id of an object in Okta. It contains no character that could change the meaning of a path.
 #[derive(
     Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
 )]
 #[serde(try_from = "String")]
 pub struct OktaId(String);
 
-/// The text is no id.
+/// A text that is not an [`OktaId`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no id of Okta: letters, digits, `-` and `_` were expected")]
+#[error("`{0}` is not an Okta id: expected letters, digits, `-` and `_`")]
 pub struct InvalidId(String);
 
 impl OktaId {
+    /// Parses an id.
+    ///
     /// # Errors
-    /// Anything but 1 to 100 letters, digits, `-` and `_`.
+    /// Returns an error for anything but 1 to 100 ASCII letters, digits, `-` and `_`.
     pub fn parse(text: &str) -> Result<Self, InvalidId> {
         let fits = (1..=100).contains(&text.len())
             && text
@@ -131,12 +155,14 @@ impl OktaId {
         }
     }
 
+    /// Returns the id as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether a text that an admin wrote looks like an id of this kind: `00g` a group, `00u` a user, `0oa` an app.
-    pub fn is_of_kind(text: &str, prefix: &str) -> bool {
+    /// Returns whether a text looks like an id that begins with `prefix`: `00g` for a group, `00u`
+    /// for a user, `0oa` for an app.
+    pub fn has_prefix(text: &str, prefix: &str) -> bool {
         text.len() == 20 && text.starts_with(prefix) && Self::parse(text).is_ok()
     }
 }
@@ -172,7 +198,7 @@ mod tests {
 
     #[test]
     fn orgs() {
-        let real = |text, expected| check(text, Mode::Real, expected);
+        let real = |text, expected| check(text, Mode::Live, expected);
         real("https://acme.okta.com", Ok("https://acme.okta.com"));
         real(" https://acme.okta.com/ ", Ok("https://acme.okta.com"));
         real("https://ACME.okta.com", Ok("https://acme.okta.com"));
@@ -193,20 +219,20 @@ mod tests {
         real("https://acme", Err("not complete"));
         check(
             "http://127.0.0.1:9",
-            Mode::Rehearsal,
+            Mode::Simulated,
             Ok("http://127.0.0.1:9"),
         );
-        check("http://acme.okta.com", Mode::Rehearsal, Err("https://"));
+        check("http://acme.okta.com", Mode::Simulated, Err("https://"));
     }
 
     #[test]
-    fn only_the_own_origin_is_given_the_credential() {
-        let org = Org::parse("https://acme.okta.com", Mode::Real).unwrap();
+    fn only_urls_of_the_org_are_its_own() {
+        let org = Org::parse("https://acme.okta.com", Mode::Live).unwrap();
         assert!(org.owns("https://acme.okta.com/api/v1/apps?after=x"));
         assert!(!org.owns("https://acme.okta.com.evil.example/api/v1/apps"));
         assert!(!org.owns("https://evil.example/api/v1/apps"));
         assert!(!org.owns("https://acme.okta.com"));
-        assert_eq!(org.console(), "https://acme-admin.okta.com");
+        assert_eq!(org.console_url(), "https://acme-admin.okta.com");
     }
 
     #[test]
@@ -215,7 +241,7 @@ mod tests {
         for wrong in ["", "..", "a/b", "0oa?x", "0oa%2f", "a b", "é"] {
             assert!(OktaId::parse(wrong).is_err(), "{wrong}");
         }
-        assert!(OktaId::is_of_kind("00g1emaKYZTWRYYRRTSK", "00g"));
-        assert!(!OktaId::is_of_kind("00groups", "00g"));
+        assert!(OktaId::has_prefix("00g1emaKYZTWRYYRRTSK", "00g"));
+        assert!(!OktaId::has_prefix("00groups", "00g"));
     }
 }

@@ -1,4 +1,4 @@
-//! One request and one answer, over HTTPS.
+//! One request and its response, over HTTPS.
 
 use std::time::Duration;
 
@@ -6,74 +6,81 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, redirect};
 use serde_json::Value;
 
-use crate::limits::Limits;
-use crate::{Failure, FailureKind, Mode, Org};
+use crate::failure::{Failure, FailureKind};
+use crate::mode::Mode;
+use crate::rate_limits::RateLimits;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const TIMEOUT: Duration = Duration::from_secs(60);
-/// Okta's largest pages are some hundred kilobytes.
-const MAX_ANSWER_BYTES: usize = 16 << 20;
+/// Okta's largest pages have some hundred kilobytes.
+const MAX_RESPONSE_BYTES: usize = 16 << 20;
 const MAX_ID_LENGTH: usize = 100;
 
-/// What goes along with a request.
+/// The body of a request.
 #[derive(Debug, Clone)]
 pub enum RequestBody {
+    /// No body.
     None,
+    /// A JSON document.
     Json(Value),
+    /// A file, sent as the field `file` of a multipart form.
     File {
+        /// The file's name.
         name: String,
+        /// Its media type, such as `image/png`.
         media_type: &'static str,
+        /// Its content.
         bytes: Vec<u8>,
     },
 }
 
-/// What sends requests.
-pub struct Transport {
+/// Sends single requests: no redirects, no retries, bounded in time and size.
+pub(crate) struct Transport {
     http: reqwest::Client,
 }
 
-/// What arrived, success or not.
-pub struct RawResponse {
+/// A response of any status.
+pub(crate) struct RawResponse {
     pub status: u16,
     pub headers: HeaderMap,
+    /// `Null` if there was no body, or if it is not JSON.
     pub body: Value,
+    /// Whether the body is empty or JSON.
     pub is_json: bool,
 }
 
-/// Why nothing arrived.
-pub struct TransportError {
-    /// The request never reached Okta.
+/// The reason why there is no response.
+pub(crate) struct TransportError {
+    /// Whether the request never reached Okta.
     pub before_sending: bool,
     pub message: String,
 }
 
 impl Transport {
-    /// # Errors
-    /// Where TLS cannot be set up.
-    pub fn new(mode: Mode) -> Result<Self, Failure> {
+    pub(crate) fn new(mode: Mode, user_agent: &str) -> Result<Self, Failure> {
         let mut http = reqwest::Client::builder();
-        if mode == Mode::Rehearsal {
-            // The stand-in is on this machine.
+        if mode == Mode::Simulated {
+            // The simulator is on this machine.
             http = http.no_proxy();
         }
         let http = http
-            .user_agent(concat!("rollcall/", env!("CARGO_PKG_VERSION")))
+            .user_agent(user_agent)
             .redirect(redirect::Policy::none())
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(TIMEOUT)
-            .https_only(mode == Mode::Real)
+            .https_only(mode == Mode::Live)
             .build()
             .map_err(|error| {
                 Failure::new(
                     FailureKind::Invalid,
-                    format!("HTTPS cannot be set up: {error}"),
+                    format!("Cannot set up HTTPS: {error}"),
                 )
             })?;
         Ok(Self { http })
     }
 
-    /// Sends a request as it is.
-    pub async fn once(
+    /// Sends a request once.
+    pub(crate) async fn send(
         &self,
         method: &Method,
         url: &str,
@@ -116,10 +123,10 @@ impl Transport {
             .await
             .map_err(TransportError::after_sending)?
         {
-            if bytes.len().saturating_add(chunk.len()) > MAX_ANSWER_BYTES {
+            if bytes.len().saturating_add(chunk.len()) > MAX_RESPONSE_BYTES {
                 return Err(TransportError {
                     before_sending: false,
-                    message: format!("the answer has more than {MAX_ANSWER_BYTES} bytes"),
+                    message: format!("the response has more than {MAX_RESPONSE_BYTES} bytes"),
                 });
             }
             bytes.extend_from_slice(&chunk);
@@ -137,8 +144,8 @@ impl Transport {
         })
     }
 
-    /// Sends a form.
-    pub async fn post_form(
+    /// Posts a form.
+    pub(crate) async fn post_form(
         &self,
         url: &str,
         headers: HeaderMap,
@@ -159,31 +166,33 @@ impl TransportError {
     fn new(error: reqwest::Error) -> Self {
         Self {
             before_sending: error.is_connect() || error.is_builder(),
-            message: chain(&error),
+            message: describe(&error),
         }
     }
 
     fn after_sending(error: reqwest::Error) -> Self {
         Self {
             before_sending: false,
-            message: chain(&error),
+            message: describe(&error),
         }
     }
 
-    pub fn failure(&self, org: &Org, is_safe: bool) -> Failure {
-        if is_safe || self.before_sending {
+    /// Returns the failure for a request to `org`. `is_repeatable` tells that executing it twice is
+    /// harmless.
+    pub(crate) fn failure(&self, org: &str, is_repeatable: bool) -> Failure {
+        if is_repeatable || self.before_sending {
             Failure::new(
-                FailureKind::Unreachable,
+                FailureKind::Unavailable,
                 format!(
-                    "{org} does not answer ({}). Check the address, the network and any proxy or firewall in between.",
+                    "{org} does not respond ({}). Check the address, the network and any proxy or firewall in between.",
                     self.message
                 ),
             )
         } else {
             Failure::new(
-                FailureKind::Uncertain,
+                FailureKind::OutcomeUnknown,
                 format!(
-                    "{org} did not answer a write ({}), which may have been done all the same. Run the command again: it looks first and makes nothing twice.",
+                    "{org} did not respond to a write ({}), which it may have executed nevertheless.",
                     self.message
                 ),
             )
@@ -191,13 +200,13 @@ impl TransportError {
     }
 }
 
-/// The causes without the URL, whose query may name a person.
-fn chain(error: &reqwest::Error) -> String {
+/// Joins the causes. They leave out the URL, whose query may name a person.
+fn describe(error: &reqwest::Error) -> String {
     let mut causes = Vec::new();
     let mut cause = std::error::Error::source(error);
-    while let Some(one) = cause {
-        causes.push(one.to_string());
-        cause = one.source();
+    while let Some(error) = cause {
+        causes.push(error.to_string());
+        cause = error.source();
     }
     if error.is_timeout() {
         causes.insert(0, "timed out".to_owned());
@@ -210,12 +219,13 @@ fn chain(error: &reqwest::Error) -> String {
     }
 }
 
-pub fn limits(headers: &HeaderMap) -> Limits {
-    Limits::read(|name| headers.get(name).and_then(|value| value.to_str().ok()))
+/// Reads the rate limit headers.
+pub(crate) fn rate_limits(headers: &HeaderMap) -> RateLimits {
+    RateLimits::read(|name| headers.get(name).and_then(|value| value.to_str().ok()))
 }
 
-/// A header whose value is an id: bounded, and without anything that a log could not hold.
-pub fn id_in(headers: &HeaderMap, name: &str) -> Option<String> {
+/// Returns a header whose value is an id, if it is short and safe to log.
+pub(crate) fn id_header(headers: &HeaderMap, name: &str) -> Option<String> {
     let text = headers.get(name)?.to_str().ok()?;
     let fits = !text.is_empty()
         && text.len() <= MAX_ID_LENGTH
@@ -223,14 +233,15 @@ pub fn id_in(headers: &HeaderMap, name: &str) -> Option<String> {
     fits.then(|| text.to_owned())
 }
 
-pub fn one_header(name: &'static str, value: &str) -> HeaderMap {
+/// Returns a map with one header. See [`insert`].
+pub(crate) fn single_header(name: &'static str, value: &str) -> HeaderMap {
     let mut headers = HeaderMap::new();
-    put(&mut headers, name, value);
+    insert(&mut headers, name, value);
     headers
 }
 
-/// Credentials are marked, so that no debug text shows them.
-pub fn put(headers: &mut HeaderMap, name: &'static str, value: &str) {
+/// Inserts a header, marked as sensitive so that no debug output shows it.
+pub(crate) fn insert(headers: &mut HeaderMap, name: &'static str, value: &str) {
     if let Ok(mut value) = HeaderValue::from_str(value) {
         value.set_sensitive(true);
         headers.insert(HeaderName::from_static(name), value);

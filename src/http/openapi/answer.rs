@@ -44,7 +44,7 @@ const FAULTS: [Fault; 14] = [
         name: "Unauthorized",
         description: "There is no token, or it is unknown, expired or revoked.",
         kind: None,
-        detail: "The token is unknown, expired or revoked. Make a new one with `rollcall token create` and enter it \
+        detail: "The token is unknown, expired or revoked. Create a new one with `rollcall token create NAME` and enter it \
                  in the provisioning settings of the app.",
     },
     Fault {

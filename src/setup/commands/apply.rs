@@ -1,95 +1,100 @@
-//! `apply`: makes true what the looks find, looks again, and goes on. Each step is read, compared, written only where it
-//! differs, and read back, so that it can be stopped anywhere.
+//! `rollcall setup apply`: for each step, computes the difference, writes it, and computes it
+//! again. Nothing is written that is up to date, so the command can be stopped and repeated at any
+//! point.
 
-use okta_client::transport::RequestBody;
-use okta_client::value::text;
+use okta_client::RequestBody;
+use okta_client::json::str_at;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::setup::commands::instructions::{PendingStep, wait_for_clicks};
-use crate::setup::report::{Outcome, State};
+use crate::setup::commands::instructions::{Polling, wait_for_manual_steps};
+use crate::setup::report::{Outcome, StepState};
 use crate::setup::run::{Action, PlannedChange, Run, Write};
 use crate::setup::state::{AppState, StateChange};
 use crate::setup::steps::connection::Connection;
 use crate::setup::steps::diff::{
-    OrgState, STEPS, Step, find, look, read_back, report_drift, short,
+    OrgState, STEPS, Step, app_summary, diff, load, reload_app, report_drift,
 };
 use crate::setup::steps::manual_steps::TokenLocation;
 use crate::setup::steps::{app, connection};
-use crate::setup::{Failure, FailureKind, OktaId};
+use crate::setup::{Failure, FailureKind, OktaId, advice};
 
-/// A step that has not come to rest after so many rounds never will.
+/// A step that still differs after this many rounds is given up.
 const MAX_ROUNDS: usize = 6;
 
-/// `rollcall setup apply`: makes the wish true, as far as Okta's API goes, and stops where a person has to click.
+/// Makes the org match `setup.toml` as far as Okta's API goes, and stops at the manual steps.
 ///
 /// # Errors
-/// See [`Failure`]. What was done until then is on record, and the next run goes on from there.
+/// Returns the first failure of a required step. What was done is recorded, and the next run
+/// continues from there.
 pub async fn apply(
     run: &mut Run,
     hook_secret: Option<SecretString>,
-    waiting: PendingStep,
+    polling: Polling,
 ) -> Result<Outcome, Failure> {
-    if connection::is_by_hand(&run.session.wish)
+    if connection::needs_manual_steps(&run.session.desired)
         && run.options.token_file.is_none()
         && !run.options.may_print_token
-        && !connection::look_at_token(run).await?.is_empty()
+        && !connection::diff_token(run).await?.is_empty()
     {
         return Err(Failure::new(
             FailureKind::Invalid,
-            "A token for Okta is to be made, and JSON output does not show it: name a file for it with --token-file.",
+            "A token for Okta has to be created, and JSON output does not show it. Pass a file for it with --token-file.",
         ));
     }
-    let mut found = find(run, hook_secret).await?;
+    let mut org = load(run, hook_secret).await?;
     run.save().await?;
     let mut changed = false;
     for step in STEPS {
-        changed |= take(run, &mut found, step).await?;
+        changed |= apply_step(run, &mut org, step).await?;
         if step == Step::Connection {
-            say_connection(run, &found).await?;
+            report_connection(run, &org).await?;
         }
-        if step == Step::Console && connection::is_by_hand(&run.session.wish) {
-            let open = wait_for_clicks(run, &mut found, waiting).await?;
-            if open {
+        if step == Step::ManualSteps && connection::needs_manual_steps(&run.session.desired) {
+            let is_done = wait_for_manual_steps(run, &mut org, polling).await?;
+            if !is_done {
                 return Ok(Outcome::Manual);
             }
         }
     }
-    if let Some(app) = &found.app {
+    if let Some(app) = &org.app {
         report_drift(run, app);
-        run.report.app = Some(short(app));
+        run.report.app = Some(app_summary(app));
     }
     if !changed {
         run.report
-            .ok("apply", "no changes: the org is as setup.toml wishes");
+            .ok("apply", "no changes: the org matches setup.toml");
     }
     Ok(Outcome::Done)
 }
 
-/// Asks Okta for the connection of an app that is wired by hand, so that nobody clicks what is there already.
-async fn say_connection(run: &mut Run, found: &OrgState) -> Result<(), Failure> {
-    if !connection::is_by_hand(&run.session.wish) {
+/// Reports the connection of an app with manual steps, so that nothing is done twice in the
+/// console.
+async fn report_connection(run: &mut Run, org: &OrgState) -> Result<(), Failure> {
+    if !connection::needs_manual_steps(&run.session.desired) {
         return Ok(());
     }
-    let Some(id) = found.app_id() else {
+    let Some(id) = org.app_id() else {
         return Ok(());
     };
     let line = match connection::probe(run, &id).await? {
-        Connection::Enabled => "there is one that Okta's API knows",
-        Connection::Disabled => "there is one that Okta's API knows, switched off",
-        Connection::NotByApi => "not by the API (Okta answers UNKNOWN): it is made in the console",
+        Connection::Enabled => "enabled, by the API",
+        Connection::Disabled => "created by the API, but switched off",
+        Connection::NotByApi => {
+            "not available by API (Okta answers UNKNOWN): create it in the console"
+        }
     };
     run.report.ok(connection::STEP, line);
     Ok(())
 }
 
-/// One step: looks, writes, looks again, until there is nothing left. True where something was written.
-async fn take(run: &mut Run, found: &mut OrgState, step: Step) -> Result<bool, Failure> {
+/// Writes until a step does not differ any more. Returns whether anything was written.
+async fn apply_step(run: &mut Run, org: &mut OrgState, step: Step) -> Result<bool, Failure> {
     let mut changed = false;
     for _ in 0..MAX_ROUNDS {
-        let changes = look(run, found, step).await?;
+        let changes = diff(run, org, step).await?;
         if changes.is_empty() {
             if changed {
-                run.report.step(step.name(), State::Done, "as wished");
+                run.report.step(step.name(), StepState::Done, "up to date");
             }
             return Ok(changed);
         }
@@ -99,11 +104,12 @@ async fn take(run: &mut Run, found: &mut OrgState, step: Step) -> Result<bool, F
             }
             run.report
                 .change(change.step, change.sign, change.text.clone());
-            match perform(run, found, &change).await {
+            match execute(run, org, &change).await {
                 Ok(()) => changed = true,
-                // Nothing else depends on it.
+                // No other step depends on it.
                 Err(failure) if is_minor(step, &failure) => {
-                    run.report.warn(step.name(), failure.to_string());
+                    run.report
+                        .warn(step.name(), advice::add(failure).to_string());
                     return Ok(changed);
                 }
                 Err(failure) => return Err(failure),
@@ -113,7 +119,7 @@ async fn take(run: &mut Run, found: &mut OrgState, step: Step) -> Result<bool, F
     }
     run.report.warn(
         step.name(),
-        "Okta does not show what was written yet; run the command again in a minute",
+        "Okta does not show the changes yet; run the command again in a minute",
     );
     Ok(changed)
 }
@@ -122,52 +128,48 @@ fn is_minor(step: Step, failure: &Failure) -> bool {
     let may_fail = matches!(step, Step::Logo | Step::Hook);
     may_fail
         && matches!(
-            failure.why,
-            FailureKind::Invalid | FailureKind::Unsupported | FailureKind::Gone
+            failure.kind,
+            FailureKind::Invalid | FailureKind::Unsupported | FailureKind::NotFound
         )
 }
 
-async fn perform(
-    run: &mut Run,
-    found: &mut OrgState,
-    change: &PlannedChange,
-) -> Result<(), Failure> {
+async fn execute(run: &mut Run, org: &mut OrgState, change: &PlannedChange) -> Result<(), Failure> {
     match &change.action {
         Action::Later => Ok(()),
         Action::Write(write) => {
             match run.write(change.step, write).await {
                 Ok(_) => {}
-                // Somebody was quicker, or a write before this one was done although no answer came.
+                // The user was assigned meanwhile, or by an earlier write without a response.
                 Err(failure) if failure.okta.code.as_deref() == Some("E0000062") => {
-                    run.kept.keep(&write.keep, None);
+                    run.state.apply(&write.change, None);
                     run.save().await?;
                 }
                 Err(failure) => return Err(failure),
             }
             if change.step == app::STEP {
-                read_back(run, found).await?;
+                reload_app(run, org).await?;
             }
             Ok(())
         }
         Action::Adopt { app } => {
-            // An app with our marker was made by us, and the answer was lost; one without is another's.
-            let own = found.app.as_ref().is_some_and(|found| {
-                text(found, "/settings/notes/admin")
-                    .is_some_and(|notes| notes.contains(&app::marker(&run.session.wish)))
+            // An app with our marker was created by setup, and the response was lost.
+            let is_own = org.app.as_ref().is_some_and(|app| {
+                str_at(app, "/settings/notes/admin")
+                    .is_some_and(|notes| notes.contains(&app::marker(&run.session.desired)))
             });
-            run.kept.app = Some(AppState {
+            run.state.app = Some(AppState {
                 id: app.clone(),
-                kind: run.session.wish.app.kind,
-                adopted: !own,
+                kind: run.session.desired.app.kind,
+                adopted: !is_own,
             });
             run.save().await
         }
-        Action::MakeToken => {
-            let secret = connection::make_token(run).await?;
-            deliver(run, found, &secret).await
+        Action::CreateToken => {
+            let secret = connection::create_token(run).await?;
+            hand_over_token(run, org, &secret).await
         }
         Action::Connect { app } => {
-            let Some(id) = app.clone().or_else(|| found.app_id()) else {
+            let Some(id) = app.clone().or_else(|| org.app_id()) else {
                 return Ok(());
             };
             connect_by_api(run, &id).await
@@ -175,26 +177,26 @@ async fn perform(
     }
 }
 
-/// Hands the token to the admin, and only then counts it as delivered.
-async fn deliver(
+/// Writes or prints the token, and then records it as delivered.
+async fn hand_over_token(
     run: &mut Run,
-    found: &mut OrgState,
+    org: &mut OrgState,
     secret: &SecretString,
 ) -> Result<(), Failure> {
     match &run.options.token_file {
         Some(path) => {
             write_secret(path, secret)?;
-            found.token = TokenLocation::File(path.display().to_string());
+            org.token = TokenLocation::File(path.display().to_string());
         }
         None => {
-            run.report.tell(&format!(
+            run.report.print(&format!(
                 "SCIM token (shown once): {}",
                 secret.expose_secret()
             ));
-            found.token = TokenLocation::Here(secret.expose_secret().to_owned());
+            org.token = TokenLocation::Shown(secret.expose_secret().to_owned());
         }
     }
-    run.kept.keep(&StateChange::Connected, None);
+    run.state.apply(&StateChange::Connected, None);
     run.save().await
 }
 
@@ -214,7 +216,7 @@ fn write_secret(path: &std::path::Path, secret: &SecretString) -> Result<(), Fai
             Failure::new(
                 FailureKind::Invalid,
                 format!(
-                    "--token-file {}: {error}. The token is lost; the next run makes another.",
+                    "--token-file {}: {error}. The token is lost; the next run creates another.",
                     path.display()
                 ),
             )
@@ -223,8 +225,8 @@ fn write_secret(path: &std::path::Path, secret: &SecretString) -> Result<(), Fai
 
 async fn connect_by_api(run: &mut Run, app: &OktaId) -> Result<(), Failure> {
     let path = format!("/api/v1/apps/{app}/connections/default");
-    let secret = connection::make_token(run).await?;
-    let body = connection::connection_body(&run.session.wish, &secret);
+    let secret = connection::create_token(run).await?;
+    let body = connection::connection_body(&run.session.desired, &secret);
     let write = Write::post(path, body, StateChange::Connected).with("activate", "true");
     run.write(connection::STEP, &write).await?;
     match connection::probe(run, app).await? {
@@ -232,12 +234,12 @@ async fn connect_by_api(run: &mut Run, app: &OktaId) -> Result<(), Failure> {
         Connection::Disabled => {
             let path = format!("/api/v1/apps/{app}/connections/default/lifecycle/activate");
             let body = RequestBody::None;
-            let write = Write::new(reqwest::Method::POST, path, body, StateChange::Nothing);
+            let write = Write::new(okta_client::Method::POST, path, body, StateChange::Nothing);
             run.write(connection::STEP, &write).await.map(|_| ())
         }
         Connection::NotByApi => Err(Failure::new(
             FailureKind::Unsupported,
-            "Okta took the connection and does not have it: this app's provisioning is out of the API's reach. Take the kind `scim-header`.",
+            "Okta accepted the connection but does not have it: the provisioning of this app cannot be configured by API. Use the kind `scim-header`.",
         )),
     }
 }

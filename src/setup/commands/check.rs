@@ -1,53 +1,54 @@
-//! `rollcall setup check`: reads only. Credential, app, connection, clock, room in the rate limit, drift.
+//! `rollcall setup check`: checks the credential, the names, the app, the connection, the clock,
+//! the rate limit and drift. Reads only.
 
-use okta_client::value::{id_of, text};
+use okta_client::json::{object_id, str_at};
 use serde_json::Value;
 
 use crate::setup::report::{Level, Outcome};
 use crate::setup::run::Run;
-use crate::setup::steps::app_template::Carries;
+use crate::setup::steps::app_template::ProvisioningSupport;
 use crate::setup::steps::connection::Connection;
 use crate::setup::steps::{app, assignments, connection, diff};
 use crate::setup::{Failure, preflight};
 
-/// Looks at everything and changes nothing. A fault that was found is a failure of the check.
+/// Checks everything and changes nothing. Any fault makes the outcome [`Outcome::Failed`].
 ///
 /// # Errors
-/// See [`Failure`].
+/// Returns an error if Okta refuses the credential, or if a name in `setup.toml` does not exist.
 pub async fn check(run: &mut Run) -> Result<Outcome, Failure> {
     let session = std::sync::Arc::clone(&run.session);
-    preflight::org(&session, &mut run.report).await?;
-    preflight::credential(&session, &mut run.report).await?;
-    preflight::apps(&session, &mut run.report).await?;
+    preflight::check_org(&session, &mut run.report).await?;
+    preflight::check_credential(&session, &mut run.report).await?;
+    preflight::check_apps(&session, &mut run.report).await?;
     assignments::resolve(&session).await?;
-    let names = session.wish.assign.groups.len() + session.wish.assign.users.len();
+    let names = session.desired.assign.groups.len() + session.desired.assign.users.len();
     if names > 0 {
         run.report
-            .ok("names", "every group and user of setup.toml is there");
+            .ok("names", "every group and user in setup.toml exists");
     }
     let outcome = match app::find(run).await? {
         None => {
             run.report.ok(
                 "app",
-                "not made yet; `rollcall setup plan` shows what would be made",
+                "not created yet; `rollcall setup plan` shows what would be created",
             );
             Outcome::Done
         }
-        Some(app) => look_at_app(run, &app).await?,
+        Some(app) => check_app(run, &app).await?,
     };
-    let failed = run
+    let has_fault = run
         .report
         .findings
         .iter()
         .any(|finding| finding.level == Level::Fault);
-    Ok(if failed { Outcome::Failed } else { outcome })
+    Ok(if has_fault { Outcome::Failed } else { outcome })
 }
 
-async fn look_at_app(run: &mut Run, app: &Value) -> Result<Outcome, Failure> {
-    let wish = run.session.wish.clone();
-    run.report.app = Some(diff::short(app));
-    let label = text(app, "/label").unwrap_or_default();
-    let status = text(app, "/status").unwrap_or("of unknown state");
+async fn check_app(run: &mut Run, app: &Value) -> Result<Outcome, Failure> {
+    let desired = run.session.desired.clone();
+    run.report.app = Some(diff::app_summary(app));
+    let label = str_at(app, "/label").unwrap_or_default();
+    let status = str_at(app, "/status").unwrap_or("status unknown");
     let line = format!("`{label}`, {status}");
     if status == "ACTIVE" {
         run.report.ok("app", line);
@@ -58,11 +59,11 @@ async fn look_at_app(run: &mut Run, app: &Value) -> Result<Outcome, Failure> {
         );
     }
     diff::report_drift(run, app);
-    let Some(id) = id_of(app).filter(|_| wish.app.provisioning) else {
+    let Some(id) = object_id(app).filter(|_| desired.app.provisioning) else {
         return Ok(Outcome::Done);
     };
-    let by_api = wish.app.carries() == Carries::ByApi;
-    match (connection::probe(run, &id).await?, by_api) {
+    let is_by_api = desired.app.provisioning_support() == ProvisioningSupport::Api;
+    match (connection::probe(run, &id).await?, is_by_api) {
         (Connection::Enabled, _) => run.report.ok("connection", "enabled, by the API"),
         (Connection::Disabled, true) => run.report.fault(
             "connection",
@@ -70,31 +71,25 @@ async fn look_at_app(run: &mut Run, app: &Value) -> Result<Outcome, Failure> {
         ),
         (Connection::NotByApi, true) => run.report.fault(
             "connection",
-            "there is none; `rollcall setup apply` makes it",
+            "there is none; `rollcall setup apply` creates it",
         ),
         (_, false) => run.report.ok(
             "connection",
-            "not within the API's reach, as is usual for this kind: it is made in the console",
+            "not available by API, as usual for this kind: create it in the console",
         ),
     }
-    if by_api {
+    if is_by_api {
         return Ok(Outcome::Done);
     }
-    let manual = connection::look_at_clicks(run, app).await?;
-    for hint in &manual.hints {
-        run.report.warn("console", hint.clone());
-    }
+    let manual = connection::check_manual_steps(run, app).await?;
     if manual.is_done() {
-        run.report.ok(
-            "console",
-            "Okta has come with the token, and the switches are on",
-        );
+        run.report
+            .ok(connection::MANUAL_STEP, connection::MANUAL_STEPS_DONE);
+        for hint in manual.hints {
+            run.report.warn(connection::MANUAL_STEP, hint);
+        }
         return Ok(Outcome::Done);
     }
-    run.report.step(
-        connection::MANUAL_STEP,
-        crate::setup::report::State::Open,
-        manual.missing.join("; "),
-    );
+    manual.report_open(&mut run.report);
     Ok(Outcome::Manual)
 }

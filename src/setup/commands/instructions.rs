@@ -1,131 +1,113 @@
-//! What a person has to click in the console: telling it, and waiting until it is done.
+//! `rollcall setup instructions`: prints the manual steps. Also waits until they are done, for
+//! `apply`.
 
 use std::time::Duration;
 
-use crate::setup::report::{Outcome, State};
-use crate::setup::steps::connection::Manual;
-use crate::setup::steps::diff::{OrgState, read_back, short, token_place};
+use crate::setup::report::{Outcome, StepState};
+use crate::setup::steps::connection::ManualStepStatus;
+use crate::setup::steps::diff::{OrgState, app_summary, reload_app, token_location};
 use crate::setup::steps::manual_steps::TokenLocation;
 use crate::setup::steps::{app, connection, manual_steps};
-use crate::setup::{Failure, FailureKind, Run};
+use crate::setup::{Failure, Run};
 
-/// How long `apply` waits for a person, and how often it looks.
+/// How long to wait for a condition, and how often to check it.
 #[derive(Debug, Clone, Copy)]
-pub struct PendingStep {
-    pub at_most: Duration,
-    pub every: Duration,
+pub struct Polling {
+    /// Zero: check once, without waiting.
+    pub timeout: Duration,
+    pub interval: Duration,
 }
 
-/// Waits for the clicks. True where they are still open at the end.
-pub async fn wait_for_clicks(
+/// Waits for the manual steps. Returns whether they are done.
+///
+/// # Errors
+/// Returns an error if Okta or the database fails while waiting.
+pub async fn wait_for_manual_steps(
     run: &mut Run,
-    found: &mut OrgState,
-    waiting: PendingStep,
+    org: &mut OrgState,
+    polling: Polling,
 ) -> Result<bool, Failure> {
     let mut waited = Duration::ZERO;
-    let mut told = Manual::default();
-    let mut is_first = true;
+    let mut printed: Option<ManualStepStatus> = None;
     loop {
-        if !is_first {
-            read_back(run, found).await?;
+        if printed.is_some() {
+            reload_app(run, org).await?;
         }
-        let Some(app) = found.app.clone() else {
-            return Ok(true);
+        let Some(app) = org.app.clone() else {
+            return Ok(false);
         };
-        let manual = connection::look_at_clicks(run, &app).await?;
+        let manual = connection::check_manual_steps(run, &app).await?;
         if manual.is_done() {
             run.report.step(
                 connection::MANUAL_STEP,
-                State::Done,
-                "Okta has come with the token, and the switches are on",
+                StepState::Done,
+                connection::MANUAL_STEPS_DONE,
             );
-            return Ok(false);
-        }
-        if is_first && waiting.at_most > Duration::ZERO {
-            // Whoever is to click needs to read it now.
-            let lines = manual_steps::lines(&run.session.wish, &app, &found.token);
-            for line in &lines {
-                run.report.tell(line);
-            }
-        }
-        if waited >= waiting.at_most {
-            run.report.step(
-                connection::MANUAL_STEP,
-                State::Open,
-                manual.missing.join("; "),
-            );
-            for hint in &manual.hints {
-                run.report.warn(connection::MANUAL_STEP, hint.clone());
-            }
-            let token = shown_to(run, &found.token);
-            let lines = manual_steps::lines(&run.session.wish, &app, &token);
-            if waiting.at_most == Duration::ZERO {
-                for line in &lines {
-                    run.report.tell(line);
-                }
-            }
-            run.report
-                .tell("Then run `rollcall setup apply` again; it goes on from here.");
-            run.report.instructions = Some(lines);
             return Ok(true);
         }
-        if manual != told {
-            for line in manual.missing.iter().chain(&manual.hints) {
-                run.report.tell(&format!("waiting: {line}"));
+        if printed.is_none() && polling.timeout > Duration::ZERO {
+            for line in manual_steps::render(&run.session.desired, &app, &org.token) {
+                run.report.print(&line);
             }
-            told = manual;
         }
-        is_first = false;
-        run.session.client.sleep(waiting.every).await;
-        waited = waited.saturating_add(waiting.every);
+        if waited >= polling.timeout {
+            manual.report_open(&mut run.report);
+            let token = token_in_report(run, &org.token);
+            let lines = manual_steps::render(&run.session.desired, &app, &token);
+            if polling.timeout == Duration::ZERO {
+                for line in &lines {
+                    run.report.print(line);
+                }
+            }
+            run.report.instructions = Some(lines);
+            run.report
+                .print("Then run `rollcall setup apply` again; it continues from here.");
+            return Ok(false);
+        }
+        if printed.as_ref() != Some(&manual) {
+            for line in manual.missing.iter().chain(&manual.hints) {
+                run.report.print(&format!("waiting: {line}"));
+            }
+        }
+        printed = Some(manual);
+        run.session.client.sleep(polling.interval).await;
+        waited = waited.saturating_add(polling.interval);
     }
 }
 
-/// JSON never shows a token.
-fn shown_to(run: &Run, token: &TokenLocation) -> TokenLocation {
+/// Returns the token as the report may contain it: JSON never has a token.
+fn token_in_report(run: &Run, token: &TokenLocation) -> TokenLocation {
     match token {
-        TokenLocation::Here(_) if !run.options.may_print_token => TokenLocation::Earlier,
+        TokenLocation::Shown(_) if !run.options.may_print_token => TokenLocation::ShownEarlier,
         other => other.clone(),
     }
 }
 
-/// `rollcall setup instructions`: the clicks, whether they are open or not.
+/// Prints the manual steps, whether they are done or not.
 ///
 /// # Errors
-/// See [`Failure`].
+/// Returns an error if the app does not exist yet.
 pub async fn instruct(run: &mut Run) -> Result<Outcome, Failure> {
-    let wish = run.session.wish.clone();
-    if !connection::is_by_hand(&wish) {
+    let desired = run.session.desired.clone();
+    if !connection::needs_manual_steps(&desired) {
         run.report.ok(
             connection::MANUAL_STEP,
-            "nothing is to be clicked for this kind of app",
+            "this kind of app needs no steps in the console",
         );
         return Ok(Outcome::Done);
     }
-    let app = app::find(run).await?.ok_or_else(|| {
-        Failure::new(
-            FailureKind::Invalid,
-            "The app is not made yet: run `rollcall setup apply` first.",
-        )
-    })?;
-    run.report.app = Some(short(&app));
-    let lines = manual_steps::lines(&wish, &app, &token_place(run));
+    let app = app::find(run).await?.ok_or_else(app::not_created)?;
+    run.report.app = Some(app_summary(&app));
+    let lines = manual_steps::render(&desired, &app, &token_location(run));
     for line in &lines {
-        run.report.tell(line);
+        run.report.print(line);
     }
     run.report.instructions = Some(lines);
-    let manual = connection::look_at_clicks(run, &app).await?;
+    let manual = connection::check_manual_steps(run, &app).await?;
     if manual.is_done() {
-        run.report.ok(connection::MANUAL_STEP, "all of it is done");
+        run.report.ok(connection::MANUAL_STEP, "all steps are done");
         return Ok(Outcome::Done);
     }
-    run.report.step(
-        connection::MANUAL_STEP,
-        State::Open,
-        manual.missing.join("; "),
-    );
-    for hint in manual.hints {
-        run.report.warn(connection::MANUAL_STEP, hint);
-    }
+    manual.report_open(&mut run.report);
     Ok(Outcome::Manual)
 }

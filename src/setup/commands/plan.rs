@@ -1,118 +1,125 @@
-//! `plan` and `status`: what differs, and nothing is written.
+//! `rollcall setup plan`: shows what `apply` would do. Also the steps' states, for `status`. Reads
+//! only.
 
 use secrecy::SecretString;
 
 use crate::setup::desired::DesiredState;
-use crate::setup::report::{Outcome, State};
-use crate::setup::steps::app_template::Carries;
-use crate::setup::steps::connection;
-use crate::setup::steps::connection::Manual;
-use crate::setup::steps::diff::{OrgState, STEPS, Step, find, look, report_drift};
+use crate::setup::report::{Outcome, StepState};
+use crate::setup::steps::app_template::ProvisioningSupport;
+use crate::setup::steps::connection::{self, ManualStepStatus};
+use crate::setup::steps::diff::{OrgState, STEPS, Step, diff, load, report_drift};
 use crate::setup::{Failure, Run};
 
-/// `rollcall setup plan`: what `apply` would do. Writes nothing.
+/// Reports the changes that `apply` would make, and the manual steps.
 ///
 /// # Errors
-/// See [`Failure`].
+/// Returns an error if Okta refuses the credential, or if `setup.toml` does not fit the org.
 pub async fn plan(run: &mut Run, hook_secret: Option<SecretString>) -> Result<Outcome, Failure> {
-    let found = find(run, hook_secret).await?;
+    let org = load(run, hook_secret).await?;
     let mut outcome = Outcome::Done;
     for step in STEPS {
-        for change in look(run, &found, step).await? {
+        for change in diff(run, &org, step).await? {
             run.report.change(change.step, change.sign, change.text);
             outcome = Outcome::Changes;
         }
-        if step == Step::Console && connection::is_by_hand(&run.session.wish) {
-            let manual = match &found.app {
-                Some(app) => connection::look_at_clicks(run, app).await?,
-                None => Manual {
-                    missing: vec!["the clicks in the Admin Console".to_owned()],
-                    ..Manual::default()
+        if step == Step::ManualSteps && connection::needs_manual_steps(&run.session.desired) {
+            let manual = match &org.app {
+                Some(app) => connection::check_manual_steps(run, app).await?,
+                None => ManualStepStatus {
+                    missing: vec!["the steps in the Admin Console".to_owned()],
+                    ..ManualStepStatus::default()
                 },
             };
             if !manual.is_done() {
-                run.report.step(
-                    connection::MANUAL_STEP,
-                    State::Open,
-                    manual.missing.join("; "),
-                );
+                run.report
+                    .step(step.name(), StepState::Open, manual.missing.join("; "));
                 if outcome == Outcome::Done {
                     outcome = Outcome::Manual;
                 }
             }
         }
     }
-    if let Some(app) = &found.app {
+    if let Some(app) = &org.app {
         report_drift(run, app);
     }
     Ok(outcome)
 }
 
-/// Each step's state, for `status`. Writes nothing.
+/// Reports each step's state.
 ///
 /// # Errors
-/// See [`Failure`].
-pub async fn states(run: &mut Run, found: &OrgState) -> Result<Outcome, Failure> {
+/// As [`plan`].
+pub async fn report_states(run: &mut Run, org: &OrgState) -> Result<Outcome, Failure> {
     let mut outcome = Outcome::Done;
-    let wish = run.session.wish.clone();
     for step in STEPS {
-        if step == Step::Console {
-            if !connection::is_by_hand(&wish) {
-                continue;
-            }
-            let Some(app) = &found.app else {
-                run.report
-                    .step(step.name(), State::Pending, "needs the app");
-                continue;
-            };
-            let manual = connection::look_at_clicks(run, app).await?;
-            if manual.is_done() {
-                let line = "Okta has come with the token, and the switches are on";
-                run.report.step(step.name(), State::Done, line);
-            } else {
-                run.report
-                    .step(step.name(), State::Open, manual.missing.join("; "));
-                outcome = Outcome::Manual;
-            }
-            for hint in manual.hints {
-                run.report.warn(step.name(), hint);
-            }
-            continue;
-        }
-        let changes = look(run, found, step).await?;
-        if changes.is_empty() {
-            if is_wished(&wish, step) {
-                run.report.step(step.name(), State::Done, "as wished");
-            }
-            continue;
-        }
-        let lines: Vec<String> = changes
-            .into_iter()
-            .map(|change| format!("{} {}", change.sign, change.text))
-            .collect();
-        run.report
-            .step(step.name(), State::Pending, lines.join("; "));
-        if outcome == Outcome::Done {
-            outcome = Outcome::Changes;
+        let found = if step == Step::ManualSteps {
+            manual_state(run, org).await?
+        } else {
+            step_state(run, org, step).await?
+        };
+        if found == Outcome::Manual || outcome == Outcome::Done {
+            outcome = found;
         }
     }
-    if let Some(app) = &found.app {
+    if let Some(app) = &org.app {
         report_drift(run, app);
     }
     Ok(outcome)
 }
 
-fn is_wished(wish: &DesiredState, step: Step) -> bool {
-    let by_api = wish.app.carries() == Carries::ByApi;
+/// Reports the state of the manual steps.
+async fn manual_state(run: &mut Run, org: &OrgState) -> Result<Outcome, Failure> {
+    let step = Step::ManualSteps.name();
+    if !connection::needs_manual_steps(&run.session.desired) {
+        return Ok(Outcome::Done);
+    }
+    let Some(app) = &org.app else {
+        run.report.step(step, StepState::Pending, "needs the app");
+        return Ok(Outcome::Done);
+    };
+    let manual = connection::check_manual_steps(run, app).await?;
+    if !manual.is_done() {
+        manual.report_open(&mut run.report);
+        return Ok(Outcome::Manual);
+    }
+    run.report
+        .step(step, StepState::Done, connection::MANUAL_STEPS_DONE);
+    for hint in manual.hints {
+        run.report.warn(step, hint);
+    }
+    Ok(Outcome::Done)
+}
+
+/// Reports the state of a step that the API can do.
+async fn step_state(run: &mut Run, org: &OrgState, step: Step) -> Result<Outcome, Failure> {
+    let changes = diff(run, org, step).await?;
+    if changes.is_empty() {
+        if is_desired(&run.session.desired, step) {
+            run.report.step(step.name(), StepState::Done, "up to date");
+        }
+        return Ok(Outcome::Done);
+    }
+    let lines: Vec<String> = changes
+        .into_iter()
+        .map(|change| format!("{} {}", change.sign, change.text))
+        .collect();
+    run.report
+        .step(step.name(), StepState::Pending, lines.join("; "));
+    Ok(Outcome::Changes)
+}
+
+/// Returns whether `setup.toml` asks for this step.
+fn is_desired(desired: &DesiredState, step: Step) -> bool {
+    let is_by_api = desired.app.provisioning_support() == ProvisioningSupport::Api;
     match step {
         Step::App => true,
-        Step::Logo => wish.app.logo.is_some(),
-        Step::Token => connection::is_by_hand(wish),
-        Step::Connection => wish.app.provisioning && by_api,
-        Step::Console => false,
-        Step::Profile => !wish.attributes.is_empty(),
-        Step::Assign => !(wish.assign.groups.is_empty() && wish.assign.users.is_empty()),
-        Step::Push => !wish.push_groups.is_empty(),
-        Step::Hook => wish.event_hook.is_some(),
+        Step::Logo => desired.app.logo.is_some(),
+        Step::Token => connection::needs_manual_steps(desired),
+        Step::Connection => desired.app.provisioning && is_by_api,
+        Step::ManualSteps => false,
+        Step::Profile => !desired.attributes.is_empty(),
+        Step::Assign => !(desired.assign.groups.is_empty() && desired.assign.users.is_empty()),
+        Step::Push => !desired.push_groups.is_empty(),
+        Step::Hook => desired.event_hook.is_some(),
     }
 }

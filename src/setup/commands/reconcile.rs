@@ -1,19 +1,19 @@
-//! `rollcall setup reconcile`: compares who has the app in Okta with who is stored here. Reads only.
+//! `rollcall setup reconcile`: compares the users of the app in Okta with those in Rollcall. Reads
+//! only.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use okta_client::value::{id_of, text};
+use okta_client::json::{object_id, str_at};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::service::setup::Person;
-use crate::setup::commands::status::needed;
 use crate::setup::report::Outcome;
-use crate::setup::run::{Run, ours};
+use crate::setup::run::{Run, store_failure};
 use crate::setup::steps::diff;
 use crate::setup::{Failure, OktaId};
 
-/// A user on whom the two sides differ.
+/// A user that differs between Okta and Rollcall.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Difference {
     pub okta_id: String,
@@ -23,74 +23,50 @@ pub struct Difference {
     pub reason: String,
 }
 
-/// What differs of the users.
+/// The users that differ.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Users {
-    /// Assigned in Okta and not active here.
+pub struct UserDifferences {
+    /// Assigned in Okta and not active in Rollcall.
     pub missing: Vec<Difference>,
-    /// Active here and not assigned in Okta.
+    /// Active in Rollcall and not assigned in Okta.
     pub extra: Vec<Difference>,
-    /// On both sides, with something that differs.
+    /// On both sides, with different data.
     pub stale: Vec<Difference>,
 }
 
-/// What differs of one pushed group's members, by user name or, where there is none, by Okta's id.
+/// The members of a pushed group that differ, by user name or, if there is none, by Okta's id.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Members {
+pub struct MemberDifferences {
     pub group: String,
-    /// Whether the group is here at all.
+    /// Whether Rollcall has the group.
     pub is_here: bool,
     pub missing: Vec<String>,
     pub extra: Vec<String>,
 }
 
+/// Reports the differences between Okta and Rollcall.
+///
 /// # Errors
-/// See [`Failure`].
+/// Returns an error if the app does not exist yet.
 pub async fn reconcile(run: &mut Run) -> Result<Outcome, Failure> {
-    let found = diff::find(run, None).await?;
-    let app = needed(&found)?;
+    let app = diff::load(run, None).await?.required_app_id()?;
     let path = format!("/api/v1/apps/{app}/users");
     let assigned = run.session.client.list(&path, &[("limit", "500")]).await?;
-    let people = run.records.people().await.map_err(ours)?;
+    let people = run.records.people().await.map_err(store_failure)?;
     let users = compare(&assigned, &people);
-    for (word, list) in [
-        ("missing", &users.missing),
-        ("extra", &users.extra),
-        ("stale", &users.stale),
-    ] {
-        for one in list {
-            run.report.warn(
-                word,
-                format!("{} ({}): {}", one.user_name, one.okta_id, one.reason),
-            );
-        }
-    }
-    let members = members(run, &app, &assigned, &people).await?;
-    let mut differ = users != Users::default();
-    for group in &members {
-        if !group.is_here {
-            differ = true;
-            run.report
-                .warn("missing", format!("the group {} is not here", group.group));
-        }
-        for (word, list) in [("missing", &group.missing), ("extra", &group.extra)] {
-            for who in list {
-                differ = true;
-                run.report
-                    .warn(word, format!("{who} as a member of {}", group.group));
-            }
-        }
-    }
+    let members = compare_members(run, &app, &assigned, &people).await?;
+    report_users(run, &users);
+    let groups_differ = report_members(run, &members);
     run.report.more.insert("users".into(), json!(users));
     run.report.more.insert("groups".into(), json!(members));
-    if differ {
-        run.report.tell("Missing and stale: press Force Sync or Push now in the console. Extra: deactivate here, or assign in Okta.");
+    if groups_differ || users != UserDifferences::default() {
+        run.report.print("Missing and stale: press Force Sync or Push now in the console. Extra: deactivate the user in Rollcall, or assign it in Okta.");
         return Ok(Outcome::Changes);
     }
     run.report.ok(
         "reconcile",
         format!(
-            "the same on both sides; users: {}, pushed groups: {}",
+            "both sides agree; users: {}, pushed groups: {}",
             assigned.len(),
             members.len()
         ),
@@ -98,45 +74,57 @@ pub async fn reconcile(run: &mut Run) -> Result<Outcome, Failure> {
     Ok(Outcome::Done)
 }
 
-fn compare(assigned: &[Value], people: &[Person]) -> Users {
+fn report_users(run: &mut Run, users: &UserDifferences) {
+    for (word, list) in [
+        ("missing", &users.missing),
+        ("extra", &users.extra),
+        ("stale", &users.stale),
+    ] {
+        for user in list {
+            run.report.warn(
+                word,
+                format!("{} ({}): {}", user.user_name, user.okta_id, user.reason),
+            );
+        }
+    }
+}
+
+/// Reports the groups that differ. Returns whether there are any.
+fn report_members(run: &mut Run, groups: &[MemberDifferences]) -> bool {
+    let mut differ = false;
+    for group in groups {
+        if !group.is_here {
+            differ = true;
+            let line = format!("the group {} is not in Rollcall", group.group);
+            run.report.warn("missing", line);
+        }
+        for (word, list) in [("missing", &group.missing), ("extra", &group.extra)] {
+            for name in list {
+                differ = true;
+                let line = format!("{name} as a member of {}", group.group);
+                run.report.warn(word, line);
+            }
+        }
+    }
+    differ
+}
+
+fn compare(assigned: &[Value], people: &[Person]) -> UserDifferences {
     let mut here: BTreeMap<&str, Vec<&Person>> = BTreeMap::new();
     for person in people {
         if let Some(external) = person.external_id.as_deref() {
             here.entry(external).or_default().push(person);
         }
     }
-    let mut users = Users::default();
+    let mut users = UserDifferences::default();
     let mut seen = BTreeSet::new();
     for user in assigned.iter().filter(|user| is_assigned(user)) {
-        let Some(okta_id) = text(user, "/id") else {
+        let Some(okta_id) = str_at(user, "/id") else {
             continue;
         };
         seen.insert(okta_id);
-        let name = user_name(user).unwrap_or(okta_id);
-        let differs = |id: Option<&Person>, reason: String| Difference {
-            okta_id: okta_id.to_owned(),
-            id: id.map(|person| person.id.clone()),
-            user_name: name.to_owned(),
-            reason,
-        };
-        match here.get(okta_id).map(Vec::as_slice) {
-            None | Some([]) => users
-                .missing
-                .push(differs(None, "assigned in Okta, not here".to_owned())),
-            Some([one]) if one.active != Some(true) => users.missing.push(differs(
-                Some(one),
-                "assigned in Okta, inactive here".to_owned(),
-            )),
-            Some([one]) => {
-                if let Some(reason) = staleness(user, one) {
-                    users.stale.push(differs(Some(one), reason));
-                }
-            }
-            Some(several) => users.stale.push(differs(
-                several.first().copied(),
-                format!("{} users here have this Okta id", several.len()),
-            )),
-        }
+        let people = here.get(okta_id).map(Vec::as_slice).unwrap_or_default();
+        users.compare(user, okta_id, people);
     }
     for (okta_id, list) in &here {
         for person in list {
@@ -145,7 +133,7 @@ fn compare(assigned: &[Value], people: &[Person]) -> Users {
                     okta_id: (*okta_id).to_owned(),
                     id: Some(person.id.clone()),
                     user_name: person.user_name.clone().unwrap_or_default(),
-                    reason: "active here, not assigned in Okta".to_owned(),
+                    reason: "active in Rollcall, not assigned in Okta".to_owned(),
                 });
             }
         }
@@ -153,20 +141,50 @@ fn compare(assigned: &[Value], people: &[Person]) -> Users {
     users
 }
 
-/// An app user that Okta has deactivated stays in the list for a while.
+impl UserDifferences {
+    /// Compares a user that is assigned in Okta with the users in Rollcall that have its id.
+    fn compare(&mut self, user: &Value, okta_id: &str, people: &[&Person]) {
+        let difference = |reason: String| Difference {
+            okta_id: okta_id.to_owned(),
+            id: people.first().map(|person| person.id.clone()),
+            user_name: user_name(user).unwrap_or(okta_id).to_owned(),
+            reason,
+        };
+        match people {
+            [] => self
+                .missing
+                .push(difference("assigned in Okta, not in Rollcall".to_owned())),
+            [person] if person.active != Some(true) => self.missing.push(difference(
+                "assigned in Okta, inactive in Rollcall".to_owned(),
+            )),
+            [person] => {
+                if let Some(reason) = staleness(user, person) {
+                    self.stale.push(difference(reason));
+                }
+            }
+            several => self.stale.push(difference(format!(
+                "{} users in Rollcall have this Okta id",
+                several.len()
+            ))),
+        }
+    }
+}
+
+/// Returns whether an app user is assigned. Okta lists deactivated ones for a while.
 fn is_assigned(user: &Value) -> bool {
     !matches!(
-        text(user, "/status"),
+        str_at(user, "/status"),
         Some("DEPROVISIONED" | "INACTIVE" | "SUSPENDED" | "REVOKED")
     )
 }
 
 fn user_name(user: &Value) -> Option<&str> {
-    text(user, "/credentials/userName")
+    str_at(user, "/credentials/userName")
 }
 
+/// Returns how the data of a user differs.
 fn staleness(user: &Value, person: &Person) -> Option<String> {
-    if let Some(linked) = text(user, "/externalId")
+    if let Some(linked) = str_at(user, "/externalId")
         && linked != person.id
     {
         return Some(format!("Okta is linked to another id ({linked})"));
@@ -174,19 +192,20 @@ fn staleness(user: &Value, person: &Person) -> Option<String> {
     let stored = person.user_name.as_deref().unwrap_or_default();
     let is_other = |name: &str| !stored.eq_ignore_ascii_case(name) && stored != name.to_lowercase();
     if user_name(user).is_some_and(is_other) {
-        return Some(format!("here the user name is {stored}"));
+        return Some(format!("the user name in Rollcall is {stored}"));
     }
-    (text(user, "/syncState") == Some("ERROR"))
+    (str_at(user, "/syncState") == Some("ERROR"))
         .then(|| "Okta could not push the last change".to_owned())
 }
 
-/// Compares the members of the pushed groups, as far as they have the app: Okta pushes no others.
-async fn members(
+/// Compares the members of the pushed groups. Users without the app do not count, because Okta does
+/// not push them.
+async fn compare_members(
     run: &Run,
     app: &OktaId,
     assigned: &[Value],
     people: &[Person],
-) -> Result<Vec<Members>, Failure> {
+) -> Result<Vec<MemberDifferences>, Failure> {
     let client = &run.session.client;
     let path = format!("/api/v1/apps/{app}/group-push/mappings");
     let mappings = client.list(&path, &[("limit", "1000")]).await?;
@@ -196,65 +215,67 @@ async fn members(
     let have_app: BTreeSet<&str> = assigned
         .iter()
         .filter(|user| is_assigned(user))
-        .filter_map(|user| text(user, "/id"))
+        .filter_map(|user| str_at(user, "/id"))
         .collect();
-    let by_okta_id: BTreeMap<&str, &Person> = people
-        .iter()
-        .filter_map(|person| Some((person.external_id.as_deref()?, person)))
-        .collect();
-    let stored = run.records.groups().await.map_err(ours)?;
+    let stored = run.records.groups().await.map_err(store_failure)?;
     let mut all = Vec::new();
     for mapping in mappings {
-        if text(&mapping, "/status") == Some("INACTIVE") {
+        if str_at(&mapping, "/status") == Some("INACTIVE") {
             continue;
         }
-        let Some(source) = text(&mapping, "/sourceGroupId").and_then(|id| OktaId::parse(id).ok())
+        let Some(source) = str_at(&mapping, "/sourceGroupId").and_then(|id| OktaId::parse(id).ok())
         else {
             continue;
         };
-        let group = client
-            .get(&format!("/api/v1/groups/{source}"), &[])
-            .await?
-            .body;
-        let source_name = text(&group, "/profile/name").unwrap_or(source.as_str());
+        let group = client.get(&format!("/api/v1/groups/{source}"), &[]).await?;
+        let source_name = str_at(&group.body, "/profile/name").unwrap_or(source.as_str());
         let name = target_name(run, &source, source_name, &mapping);
-        let mut one = Members {
-            group: name.clone(),
-            ..Members::default()
-        };
         let here = stored
             .iter()
             .find(|group| group.label.as_deref() == Some(name.as_str()));
-        let Some(here) = here else {
-            all.push(one);
-            continue;
+        let mut differences = MemberDifferences {
+            is_here: here.is_some(),
+            group: name,
+            ..MemberDifferences::default()
         };
-        one.is_here = true;
-        let ids = run.records.member_ids(&here.id).await.map_err(ours)?;
-        let ids: BTreeSet<&str> = ids.iter().map(String::as_str).collect();
-        let path = format!("/api/v1/groups/{source}/users");
-        let there = client.list(&path, &[("limit", "200")]).await?;
-        let mut wanted = BTreeSet::new();
-        for user in there
+        if let Some(here) = here {
+            let ids = run.records.member_ids(&here.id).await;
+            let ids = ids.map_err(store_failure)?;
+            let path = format!("/api/v1/groups/{source}/users");
+            let mut members = client.list(&path, &[("limit", "200")]).await?;
+            members.retain(|user| str_at(user, "/id").is_some_and(|id| have_app.contains(id)));
+            differences.compare(&members, &ids, people);
+        }
+        all.push(differences);
+    }
+    Ok(all)
+}
+
+impl MemberDifferences {
+    /// Compares the members in Okta with the ids of the members in Rollcall.
+    fn compare(&mut self, members: &[Value], ids: &[String], people: &[Person]) {
+        let by_okta_id: BTreeMap<&str, &Person> = people
             .iter()
-            .filter(|user| text(user, "/id").is_some_and(|id| have_app.contains(id)))
-        {
-            let okta_id = text(user, "/id").unwrap_or_default();
+            .filter_map(|person| Some((person.external_id.as_deref()?, person)))
+            .collect();
+        let ids: BTreeSet<&str> = ids.iter().map(String::as_str).collect();
+        let mut in_both = BTreeSet::new();
+        for user in members {
+            let okta_id = str_at(user, "/id").unwrap_or_default();
             let person = by_okta_id.get(okta_id);
             match person.filter(|person| ids.contains(person.id.as_str())) {
                 Some(person) => {
-                    wanted.insert(person.id.as_str());
+                    in_both.insert(person.id.as_str());
                 }
-                None => one
-                    .missing
-                    .push(text(user, "/profile/login").unwrap_or(okta_id).to_owned()),
+                None => {
+                    let login = str_at(user, "/profile/login").unwrap_or(okta_id);
+                    self.missing.push(login.to_owned());
+                }
             }
         }
-        let extra = ids.iter().filter(|id| !wanted.contains(**id));
-        one.extra = extra.map(|id| name_of(people, id)).collect();
-        all.push(one);
+        let extra = ids.iter().filter(|id| !in_both.contains(**id));
+        self.extra = extra.map(|id| name_of(people, id)).collect();
     }
-    Ok(all)
 }
 
 fn name_of(people: &[Person], id: &str) -> String {
@@ -265,11 +286,11 @@ fn name_of(people: &[Person], id: &str) -> String {
         .unwrap_or_else(|| id.to_owned())
 }
 
-/// What the group is called here: as setup.toml says, else as in Okta.
+/// Returns the group's name in Rollcall: the one in setup.toml, or else the one in Okta.
 fn target_name(run: &Run, source: &OktaId, name: &str, mapping: &Value) -> String {
-    let own = id_of(mapping).and_then(|id| run.kept.pushes.get(&id).cloned());
+    let own = object_id(mapping).and_then(|id| run.state.pushes.get(&id).cloned());
     run.session
-        .wish
+        .desired
         .push_groups
         .iter()
         .find(|push| {
@@ -324,14 +345,17 @@ mod tests {
             without_active("8", "00u8"),
             without_active("9", "00u9"),
         ];
-        // Who is without `active` counts as inactive.
+        // A user without `active` counts as inactive.
         let users = compare(&assigned, &people);
         let ids = |list: &[Difference]| -> Vec<String> {
-            list.iter().map(|one| one.okta_id.clone()).collect()
+            list.iter().map(|user| user.okta_id.clone()).collect()
         };
         assert_eq!(ids(&users.missing), ["00u2", "00u3", "00u8"]);
         assert_eq!(ids(&users.extra), ["00u6"]);
         assert_eq!(ids(&users.stale), ["00u4", "00u5"]);
-        assert_eq!(compare(&assigned[..1], &people[..1]), Users::default());
+        assert_eq!(
+            compare(&assigned[..1], &people[..1]),
+            UserDifferences::default()
+        );
     }
 }

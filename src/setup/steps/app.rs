@@ -1,61 +1,62 @@
-//! The app integration: found by its stored id, else by marker, else made. Never twice, and never replaced by PUT where
-//! SCIM may have been switched on by hand: a PUT would switch it off.
+//! The app: found by its stored id or by its marker, or else created. An app on which SCIM may have
+//! been enabled in the console is never replaced by PUT, because a PUT would disable it.
 
-use okta_client::transport::RequestBody;
-use okta_client::value::{id_of, text};
-use reqwest::Method;
+use okta_client::json::{object_id, str_at};
+use okta_client::{Method, RequestBody};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::setup::desired::DesiredState;
 use crate::setup::run::{Action, PlannedChange, Run, Write};
 use crate::setup::state::StateChange;
-use crate::setup::steps::app_template::Carries;
+use crate::setup::steps::app_template::ProvisioningSupport;
 use crate::setup::{Failure, FailureKind, OktaId};
 
 pub const STEP: &str = "app";
 pub const LOGO_STEP: &str = "logo";
 const MAX_LOGO_BYTES: usize = 1_000_000;
 
-/// What setup knows its own app by, in the notes for admins: it stays the same when our database is lost.
-pub fn marker(wish: &DesiredState) -> String {
+/// Returns the text by which setup recognizes its app, in the notes for administrators. It does not
+/// depend on the stored state, which may be lost.
+pub fn marker(desired: &DesiredState) -> String {
     format!(
         "[rollcall setup: {} @ {}]",
-        wish.rollcall.tenant, wish.rollcall.base_url
+        desired.rollcall.tenant, desired.rollcall.base_url
     )
 }
 
-/// The notes that the app shall have.
-pub fn notes(wish: &DesiredState) -> String {
-    match &wish.app.notes {
-        Some(own) => format!("{own}\n{}", marker(wish)),
-        None => format!("Made by Rollcall. {}", marker(wish)),
+/// Returns the desired notes of the app.
+pub fn notes(desired: &DesiredState) -> String {
+    match &desired.app.notes {
+        Some(own) => format!("{own}\n{}", marker(desired)),
+        None => format!("Created by Rollcall. {}", marker(desired)),
     }
 }
 
-/// Looks for the app.
+/// Finds the app.
 ///
 /// # Errors
-/// Several apps that could be it, or somebody else's app under its label.
+/// Returns an error if several apps carry the marker, if another app has the label, or if the app
+/// is of another kind.
 pub async fn find(run: &mut Run) -> Result<Option<Value>, Failure> {
     if let Some(id) = run.options.app_id.clone() {
         return Ok(Some(read(run, &id).await?));
     }
-    if let Some(kept) = run.kept.app.clone() {
-        match read(run, &kept.id).await {
+    if let Some(known) = run.state.app.clone() {
+        match read(run, &known.id).await {
             Ok(app) => {
                 check_kind(run, &app)?;
                 return Ok(Some(app));
             }
-            Err(failure) if failure.why == FailureKind::Gone => {
+            Err(failure) if failure.kind == FailureKind::NotFound => {
                 run.report.warn(
                     STEP,
                     format!(
-                        "the app {} is gone from the org; it is looked for anew",
-                        kept.id
+                        "the app {} does not exist any more; searching for another one",
+                        known.id
                     ),
                 );
-                run.kept.forget_app();
+                run.state.forget_app();
             }
             Err(failure) => return Err(failure),
         }
@@ -63,25 +64,34 @@ pub async fn find(run: &mut Run) -> Result<Option<Value>, Failure> {
     search(run).await
 }
 
+/// Returns the failure of a command that needs the app.
+pub fn not_created() -> Failure {
+    Failure::new(
+        FailureKind::Invalid,
+        "The app does not exist yet: run `rollcall setup apply` first.",
+    )
+}
+
 async fn read(run: &Run, id: &OktaId) -> Result<Value, Failure> {
     let client = &run.session.client;
     Ok(client.get(&format!("/api/v1/apps/{id}"), &[]).await?.body)
 }
 
+/// Searches the app by its marker.
 async fn search(run: &Run) -> Result<Option<Value>, Failure> {
-    let wish = &run.session.wish;
+    let desired = &run.session.desired;
     let mut query = vec![("limit", "200"), ("includeNonDeleted", "true")];
     let filter;
-    if let Some(name) = wish.app.definition() {
+    if let Some(name) = desired.app.definition() {
         filter = format!("name eq \"{}\"", name.replace(['"', '\\'], ""));
         query.push(("filter", &filter));
     }
     let all = run.session.client.list("/api/v1/apps", &query).await?;
-    let marker = marker(wish);
+    let marker = marker(desired);
     let own: Vec<&Value> = all
         .iter()
         .filter(|app| {
-            text(app, "/settings/notes/admin").is_some_and(|notes| notes.contains(&marker))
+            str_at(app, "/settings/notes/admin").is_some_and(|notes| notes.contains(&marker))
         })
         .collect();
     match own.as_slice() {
@@ -91,90 +101,101 @@ async fn search(run: &Run) -> Result<Option<Value>, Failure> {
             return Ok(Some((*app).clone()));
         }
         several => {
-            let ids: Vec<&str> = several.iter().filter_map(|app| text(app, "/id")).collect();
+            let ids: Vec<&str> = several
+                .iter()
+                .filter_map(|app| str_at(app, "/id"))
+                .collect();
             return Err(Failure::new(
                 FailureKind::Invalid,
                 format!(
-                    "Several apps carry the marker {marker}: {}. Name the right one with --app-id and delete the others.",
+                    "Several apps carry the marker {marker}: {}. Pass the right one with --app-id and delete the others.",
                     ids.join(", ")
                 ),
             ));
         }
     }
-    // Okta would make a second app with the same label, and nobody could tell them apart.
-    let label = wish.app.label.as_str();
+    check_label(run).await.map(|()| None)
+}
+
+/// Checks that no other app has the desired label: Okta would create a second one, and users could
+/// not tell them apart.
+async fn check_label(run: &Run) -> Result<(), Failure> {
+    let label = run.session.desired.app.label.as_str();
     let query = [
         ("q", label),
         ("limit", "200"),
         ("includeNonDeleted", "true"),
     ];
     let named = run.session.client.list("/api/v1/apps", &query).await?;
-    match named.iter().find(|app| text(app, "/label") == Some(label)) {
-        None => Ok(None),
+    match named
+        .iter()
+        .find(|app| str_at(app, "/label") == Some(label))
+    {
+        None => Ok(()),
         Some(app) => Err(Failure::new(
-            FailureKind::Taken,
+            FailureKind::AlreadyExists,
             format!(
-                "An app labelled `{label}` exists already ({}, {}) and is not Rollcall's. Choose another label in setup.toml, or take that app over with --app-id {}.",
-                text(app, "/name").unwrap_or("unnamed"),
-                text(app, "/status").unwrap_or("of unknown state"),
-                text(app, "/id").unwrap_or_default()
+                "An app labelled `{label}` exists already ({}, {}), and setup did not create it. Choose another label in setup.toml, or take over that app with --app-id {}.",
+                str_at(app, "/name").unwrap_or("unnamed"),
+                str_at(app, "/status").unwrap_or("status unknown"),
+                str_at(app, "/id").unwrap_or_default()
             ),
         )),
     }
 }
 
-/// An app cannot change its kind.
+/// Checks that the app has the desired kind, because Okta cannot change it.
 fn check_kind(run: &Run, app: &Value) -> Result<(), Failure> {
-    let wished = &run.session.wish.app;
-    let is_other = match wished.definition() {
-        Some(name) => text(app, "/name").is_some_and(|is| is != name),
+    let desired = &run.session.desired.app;
+    let is_other = match desired.definition() {
+        Some(name) => str_at(app, "/name").is_some_and(|is| is != name),
         None => run
-            .kept
+            .state
             .app
             .as_ref()
-            .is_some_and(|kept| kept.kind != wished.kind),
+            .is_some_and(|known| known.kind != desired.kind),
     };
     if is_other {
         return Err(Failure::new(
             FailureKind::Invalid,
             format!(
-                "The app in the org is of the kind `{}`, setup.toml wants {}. An app cannot change its kind: put the old one back into setup.toml, or run `rollcall setup remove` first.",
-                text(app, "/name").unwrap_or("unknown"),
-                wished.kind.title()
+                "The app in the org is of the kind `{}`, and setup.toml asks for {}. An app cannot change its kind: restore the old kind in setup.toml, or run `rollcall setup remove` first.",
+                str_at(app, "/name").unwrap_or("unknown"),
+                desired.kind.title()
             ),
         ));
     }
     Ok(())
 }
 
-/// What is to be done about the app itself.
-pub fn look(run: &Run, app: Option<&Value>) -> Vec<PlannedChange> {
-    let wish = &run.session.wish;
+/// Returns the changes to the app itself.
+pub fn diff(run: &Run, app: Option<&Value>) -> Vec<PlannedChange> {
+    let desired = &run.session.desired;
     let Some(app) = app else {
-        let body = wish.app.body(&notes(wish));
+        let body = desired.app.body(&notes(desired));
         let write = Write::post(
             "/api/v1/apps".to_owned(),
             body,
-            StateChange::App(wish.app.kind),
+            StateChange::App(desired.app.kind),
         );
         return vec![PlannedChange::write(
             STEP,
             '+',
             format!(
-                "make {} labelled `{}`",
-                wish.app.kind.title(),
-                wish.app.label
+                "create {} labelled `{}`",
+                desired.app.kind.title(),
+                desired.app.label
             ),
             write.with("activate", "true"),
         )];
     };
-    let Some(id) = id_of(app) else {
+    let Some(id) = object_id(app) else {
         return Vec::new();
     };
     let mut changes = Vec::new();
-    let is_kept = run.kept.app.as_ref().is_some_and(|kept| kept.id == id);
-    if !is_kept {
-        let label = text(app, "/label").unwrap_or_default();
+    let is_known = run.state.app.as_ref().is_some_and(|known| known.id == id);
+    if !is_known {
+        let label = str_at(app, "/label").unwrap_or_default();
         changes.push(PlannedChange {
             step: STEP,
             sign: '~',
@@ -182,14 +203,14 @@ pub fn look(run: &Run, app: Option<&Value>) -> Vec<PlannedChange> {
             action: Action::Adopt { app: id.clone() },
         });
     }
-    if text(app, "/status") == Some("INACTIVE") {
+    if str_at(app, "/status") == Some("INACTIVE") {
         let path = format!("/api/v1/apps/{id}/lifecycle/activate");
         let write = Write::new(Method::POST, path, RequestBody::None, StateChange::Nothing);
         changes.push(PlannedChange::write(STEP, '~', "activate it", write));
     }
-    if is_kept
-        && wish.app.carries() == Carries::Never
-        && let Some(body) = dressed(wish, app)
+    if is_known
+        && desired.app.provisioning_support() == ProvisioningSupport::Never
+        && let Some(body) = replacement(desired, app)
     {
         let path = format!("/api/v1/apps/{id}");
         let write = Write::new(
@@ -198,7 +219,7 @@ pub fn look(run: &Run, app: Option<&Value>) -> Vec<PlannedChange> {
             RequestBody::Json(body),
             StateChange::Nothing,
         );
-        let what = drift(wish, app).join(", ");
+        let what = drift(desired, app).join(", ");
         changes.push(PlannedChange::write(
             STEP,
             '~',
@@ -209,19 +230,21 @@ pub fn look(run: &Run, app: Option<&Value>) -> Vec<PlannedChange> {
     changes
 }
 
-/// What of the app's dress is not as wished, by name.
-pub fn drift(wish: &DesiredState, app: &Value) -> Vec<&'static str> {
-    let hidden = |key: &str| {
+/// Returns the names of the settings that differ from the desired ones.
+pub fn drift(desired: &DesiredState, app: &Value) -> Vec<&'static str> {
+    let is_hidden_as_desired = |key: &str| {
         app.pointer(key)
             .and_then(Value::as_bool)
-            .is_none_or(|is| is == wish.app.hidden)
+            .is_none_or(|hidden| hidden == desired.app.hidden)
     };
-    let notes_fit = text(app, "/settings/notes/admin") == Some(notes(wish).as_str());
+    let notes_fit = str_at(app, "/settings/notes/admin") == Some(notes(desired).as_str());
     let mut different = Vec::new();
-    if text(app, "/label") != Some(wish.app.label.as_str()) {
+    if str_at(app, "/label") != Some(desired.app.label.as_str()) {
         different.push("label");
     }
-    if !hidden("/visibility/hide/web") || !hidden("/visibility/hide/iOS") {
+    if !is_hidden_as_desired("/visibility/hide/web")
+        || !is_hidden_as_desired("/visibility/hide/iOS")
+    {
         different.push("visibility");
     }
     if !notes_fit {
@@ -230,9 +253,10 @@ pub fn drift(wish: &DesiredState, app: &Value) -> Vec<&'static str> {
     different
 }
 
-/// The app as it is, with the dress as wished: what a PUT needs, which takes away whatever it does not name.
-fn dressed(wish: &DesiredState, app: &Value) -> Option<Value> {
-    if drift(wish, app).is_empty() {
+/// Returns the body of a PUT that corrects the drift. It has the rest of the app as it is, because
+/// a PUT removes what it does not name.
+fn replacement(desired: &DesiredState, app: &Value) -> Option<Value> {
+    if drift(desired, app).is_empty() {
         return None;
     }
     let mut body = app.clone();
@@ -249,14 +273,14 @@ fn dressed(wish: &DesiredState, app: &Value) -> Option<Value> {
     ] {
         object.remove(read_only);
     }
-    object.insert("label".into(), json!(wish.app.label));
-    let hide = json!({ "iOS": wish.app.hidden, "web": wish.app.hidden });
+    object.insert("label".into(), json!(desired.app.label));
+    let hide = json!({ "iOS": desired.app.hidden, "web": desired.app.hidden });
     set(
         object.entry("visibility").or_insert_with(|| json!({})),
         "hide",
         hide,
     );
-    let notes = json!({ "admin": notes(wish) });
+    let notes = json!({ "admin": notes(desired) });
     set(
         object.entry("settings").or_insert_with(|| json!({})),
         "notes",
@@ -271,16 +295,16 @@ fn set(target: &mut Value, name: &str, value: Value) {
     }
 }
 
-/// The logo, where it is another one than last time.
+/// Returns the upload of the logo, if it is not the one that was uploaded last.
 ///
 /// # Errors
-/// A file that cannot be read, or is no picture that Okta takes.
-pub fn look_at_logo(run: &Run, app: Option<&OktaId>) -> Result<Vec<PlannedChange>, Failure> {
-    let wish = &run.session.wish;
-    let Some(path) = &wish.app.logo else {
+/// Returns an error if the file cannot be read, or is not an image that Okta accepts.
+pub fn diff_logo(run: &Run, app: Option<&OktaId>) -> Result<Vec<PlannedChange>, Failure> {
+    let desired = &run.session.desired;
+    let Some(path) = &desired.app.logo else {
         return Ok(Vec::new());
     };
-    let path = wish.folder.join(path);
+    let path = desired.folder.join(path);
     let fault = |problem: String| {
         Failure::new(
             FailureKind::Invalid,
@@ -288,20 +312,20 @@ pub fn look_at_logo(run: &Run, app: Option<&OktaId>) -> Result<Vec<PlannedChange
         )
     };
     let bytes = std::fs::read(&path).map_err(|error| fault(error.to_string()))?;
-    let (media_type, ending) = picture(&bytes).map_err(fault)?;
+    let (media_type, extension) = image_type(&bytes).map_err(fault)?;
     let hash: String = Sha256::digest(&bytes)
         .iter()
         .map(|byte| format!("{byte:02x}"))
         .collect();
-    if app.is_some() && run.kept.logo_sha256.as_ref() == Some(&hash) {
+    if app.is_some() && run.state.logo_sha256.as_ref() == Some(&hash) {
         return Ok(Vec::new());
     }
-    let line = format!("show {}", path.display());
+    let line = format!("upload {}", path.display());
     let Some(app) = app else {
         return Ok(vec![PlannedChange::later(LOGO_STEP, line)]);
     };
     let body = RequestBody::File {
-        name: format!("logo.{ending}"),
+        name: format!("logo.{extension}"),
         media_type,
         bytes,
     };
@@ -310,8 +334,8 @@ pub fn look_at_logo(run: &Run, app: Option<&OktaId>) -> Result<Vec<PlannedChange
     Ok(vec![PlannedChange::write(LOGO_STEP, '+', line, write)])
 }
 
-/// Media type and ending, by what the file holds and not by its name.
-fn picture(bytes: &[u8]) -> Result<(&'static str, &'static str), String> {
+/// Returns the media type and the file extension, by the content and not by the name.
+fn image_type(bytes: &[u8]) -> Result<(&'static str, &'static str), String> {
     if bytes.len() >= MAX_LOGO_BYTES {
         return Err("it must be smaller than 1 MB".to_owned());
     }
@@ -333,9 +357,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pictures_are_known_by_what_they_hold() {
+    fn images_are_recognized_by_their_content() {
         let check = |bytes: &[u8], expected: Option<&str>| {
-            assert_eq!(picture(bytes).ok().map(|found| found.1), expected);
+            assert_eq!(image_type(bytes).ok().map(|found| found.1), expected);
         };
         check(b"\x89PNG\r\n\x1a\n....", Some("png"));
         check(b"\xff\xd8\xff\xe0", Some("jpg"));
@@ -348,15 +372,15 @@ mod tests {
 
     #[test]
     fn only_what_differs_is_drift() {
-        let wish = crate::setup::file::tests::wish("[app]\nlabel = \"Rollcall\"");
-        let mut app = json!({ "label": "Rollcall", "settings": { "notes": { "admin": notes(&wish) } },
+        let desired = crate::setup::file::tests::desired("[app]\nlabel = \"Rollcall\"");
+        let mut app = json!({ "label": "Rollcall", "settings": { "notes": { "admin": notes(&desired) } },
             "visibility": { "hide": { "web": true, "iOS": true } }, "id": "0oa1", "features": [] });
-        assert_eq!(drift(&wish, &app), Vec::<&str>::new());
-        assert_eq!(dressed(&wish, &app), None);
+        assert_eq!(drift(&desired, &app), Vec::<&str>::new());
+        assert_eq!(replacement(&desired, &app), None);
         app["label"] = json!("Other");
         app["visibility"]["hide"]["web"] = json!(false);
-        assert_eq!(drift(&wish, &app), ["label", "visibility"]);
-        let body = dressed(&wish, &app).unwrap();
+        assert_eq!(drift(&desired, &app), ["label", "visibility"]);
+        let body = replacement(&desired, &app).unwrap();
         assert_eq!((&body["label"], body.get("id")), (&json!("Rollcall"), None));
     }
 }

@@ -1,25 +1,27 @@
-//! What an app is in Okta: the definition that it is made from, whether that can carry SCIM, and the body that makes it.
+//! The kinds of app in Okta's terms: the definition, whether it can provision, and the request
+//! body.
 
 use serde_json::{Value, json};
 
 use crate::setup::desired::App;
 use crate::setup::kind::Kind;
 
-/// How an app comes to its connection with Rollcall.
+/// How the connection of an app with Rollcall is created.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Carries {
-    /// By hand, on the app's Provisioning tab.
-    ByHand,
-    /// By hand, after SCIM was switched on under General > App Settings.
-    ByHandAfterSwitch,
-    /// By the API: six apps of the catalogue. Whether it works is seen when it is tried.
-    ByApi,
-    /// Whatever the catalogue's definition says.
-    Perhaps,
+pub enum ProvisioningSupport {
+    /// In the console, on the app's Provisioning tab.
+    Manual,
+    /// In the console, after SCIM was enabled under General > App Settings.
+    ManualAfterEnabling,
+    /// By API, for six apps of the catalog.
+    Api,
+    /// As the definition in the catalog says.
+    Unknown,
+    /// Never: the kind cannot provision.
     Never,
 }
 
-/// The apps whose connection Okta's public API can make.
+/// The apps whose connection Okta's public API can create.
 const BY_API: [&str; 6] = [
     "google",
     "office365",
@@ -30,7 +32,7 @@ const BY_API: [&str; 6] = [
 ];
 
 impl App {
-    /// Okta's key of the app's definition; none for those that Okta names itself.
+    /// Returns the key of the app's definition, or `None` if Okta chooses the name.
     pub fn definition(&self) -> Option<&str> {
         match self.kind {
             Kind::ScimHeader => Some("scim2headerauth"),
@@ -44,30 +46,31 @@ impl App {
         }
     }
 
-    pub fn carries(&self) -> Carries {
+    /// Returns how this app is connected.
+    pub fn provisioning_support(&self) -> ProvisioningSupport {
         match self.kind {
-            Kind::ScimHeader | Kind::ScimBearer | Kind::ScimBasic => Carries::ByHand,
-            Kind::Saml | Kind::Swa => Carries::ByHandAfterSwitch,
-            Kind::SwaPlugin | Kind::Oidc | Kind::Bookmark => Carries::Never,
+            Kind::ScimHeader | Kind::ScimBearer | Kind::ScimBasic => ProvisioningSupport::Manual,
+            Kind::Saml | Kind::Swa => ProvisioningSupport::ManualAfterEnabling,
+            Kind::SwaPlugin | Kind::Oidc | Kind::Bookmark => ProvisioningSupport::Never,
             Kind::Catalog => match self.name.as_deref() {
                 Some("oidc_client" | "bookmark" | "template_swa" | "template_swa3field") => {
-                    Carries::Never
+                    ProvisioningSupport::Never
                 }
-                Some(name) if BY_API.contains(&name) => Carries::ByApi,
-                Some(name) if name.starts_with("scim2") => Carries::ByHand,
-                _ => Carries::Perhaps,
+                Some(name) if BY_API.contains(&name) => ProvisioningSupport::Api,
+                Some(name) if name.starts_with("scim2") => ProvisioningSupport::Manual,
+                _ => ProvisioningSupport::Unknown,
             },
         }
     }
 
-    /// Refuses what can never work, and names what can.
+    /// Checks that the settings fit the kind, and that the kind can provision if it has to.
     ///
     /// # Errors
-    /// The text names the setting.
+    /// Returns a text that names the setting and the alternative.
     pub fn check(&self) -> Result<(), String> {
-        if self.provisioning && self.carries() == Carries::Never {
+        if self.provisioning && self.provisioning_support() == ProvisioningSupport::Never {
             return Err(format!(
-                "app.kind: {} can never carry SCIM. Take `scim-header` (or `saml`), or set `provisioning = false` and make a second app that provisions",
+                "app.kind: {} can never provision over SCIM. Use `scim-header` (or `saml`), or set `provisioning = false` and create a second app that provisions",
                 self.kind.title()
             ));
         }
@@ -78,8 +81,8 @@ impl App {
             Kind::Oidc if self.oidc.is_none() => missing("oidc"),
             Kind::Bookmark if self.bookmark.is_none() => missing("bookmark"),
             Kind::Catalog if self.name.is_none() => missing("name"),
-            Kind::Catalog if goes_elsewhere(self) => Err(
-                "app.name: this app provisions to its own vendor and never to Rollcall. Take the kind `scim-header`, or set `provisioning = false`".to_owned(),
+            Kind::Catalog if provisions_to_vendor(self) => Err(
+                "app.name: this app provisions to its own vendor and never to Rollcall. Use the kind `scim-header`, or set `provisioning = false`".to_owned(),
             ),
             Kind::Catalog => Ok(()),
             _ if self.name.is_some() => {
@@ -89,9 +92,9 @@ impl App {
         }
     }
 
-    /// The body of `POST /api/v1/apps`.
+    /// Returns the body of `POST /api/v1/apps`.
     pub fn body(&self, notes: &str) -> Value {
-        let mut body = self.core();
+        let mut body = self.definition_body();
         if let Some(object) = body.as_object_mut() {
             object.insert("label".into(), json!(self.label));
             object.insert("accessibility".into(), json!({ "selfService": false }));
@@ -111,60 +114,37 @@ impl App {
         body
     }
 
-    fn core(&self) -> Value {
+    /// Returns the part of the body that depends on the kind.
+    fn definition_body(&self) -> Value {
         let login_url = self.swa.as_ref().map(|swa| swa.login_url.as_str());
         match self.kind {
             Kind::ScimHeader | Kind::ScimBearer | Kind::ScimBasic => {
                 json!({ "name": self.definition(), "signOnMode": "SAML_2_0" })
             }
-            Kind::Saml => saml(self),
+            Kind::Saml => saml_body(self),
             Kind::Swa => json!({
                 "signOnMode": "AUTO_LOGIN",
                 "settings": { "signOn": { "loginUrl": login_url } },
             }),
-            Kind::SwaPlugin => {
-                let field = |own: Option<&String>, default: &str| {
-                    own.map_or_else(|| default.to_owned(), Clone::clone)
-                };
-                let swa = self.swa.as_ref();
-                json!({
-                    "name": "template_swa",
-                    "signOnMode": "BROWSER_PLUGIN",
-                    "settings": { "app": {
-                        "url": login_url,
-                        "usernameField": field(swa.and_then(|swa| swa.username_field.as_ref()), "username"),
-                        "passwordField": field(swa.and_then(|swa| swa.password_field.as_ref()), "password"),
-                        "buttonField": field(swa.and_then(|swa| swa.button_field.as_ref()), "submit"),
-                    } },
-                })
-            }
-            Kind::Oidc => oidc(self),
+            Kind::SwaPlugin => swa_plugin_body(self),
+            Kind::Oidc => oidc_body(self),
             Kind::Bookmark => json!({
                 "name": "bookmark",
                 "signOnMode": "BOOKMARK",
                 "settings": { "app": { "url": self.bookmark.as_ref().map(|bookmark| &bookmark.url) } },
             }),
-            Kind::Catalog => {
-                let mut body = json!({
-                    "name": self.name,
-                    "signOnMode": self.sign_on.as_deref().unwrap_or("SAML_2_0"),
-                });
-                if let (Some(settings), Some(object)) = (&self.settings, body.as_object_mut()) {
-                    object.insert("settings".into(), json!({ "app": settings }));
-                }
-                body
-            }
+            Kind::Catalog => catalog_body(self),
         }
     }
 }
 
-/// Their connection goes to their vendor, wherever `base_url` points.
-fn goes_elsewhere(app: &App) -> bool {
+/// Returns whether the app provisions to its vendor, whatever `base_url` is.
+fn provisions_to_vendor(app: &App) -> bool {
     let name = app.name.as_deref().unwrap_or_default();
     app.provisioning && ["google", "office365", "slack", "zoomus"].contains(&name)
 }
 
-fn saml(app: &App) -> Value {
+fn saml_body(app: &App) -> Value {
     let acs = app.saml.as_ref().map(|saml| saml.acs_url.as_str());
     json!({
         "signOnMode": "SAML_2_0",
@@ -189,13 +169,13 @@ fn saml(app: &App) -> Value {
     })
 }
 
-fn oidc(app: &App) -> Value {
+fn oidc_body(app: &App) -> Value {
     let kind = app
         .oidc
         .as_ref()
         .and_then(|oidc| oidc.application_type.as_deref())
         .unwrap_or("web");
-    // Only a server can keep a secret.
+    // Only a server-side application can keep a secret.
     let method = if kind == "web" {
         "client_secret_basic"
     } else {
@@ -212,4 +192,32 @@ fn oidc(app: &App) -> Value {
             "redirect_uris": app.oidc.as_ref().map(|oidc| &oidc.redirect_uris),
         } },
     })
+}
+
+fn swa_plugin_body(app: &App) -> Value {
+    let swa = app.swa.as_ref();
+    let field = |field: Option<&String>, default: &str| {
+        field.map_or_else(|| default.to_owned(), Clone::clone)
+    };
+    json!({
+        "name": "template_swa",
+        "signOnMode": "BROWSER_PLUGIN",
+        "settings": { "app": {
+            "url": swa.map(|swa| swa.login_url.as_str()),
+            "usernameField": field(swa.and_then(|swa| swa.username_field.as_ref()), "username"),
+            "passwordField": field(swa.and_then(|swa| swa.password_field.as_ref()), "password"),
+            "buttonField": field(swa.and_then(|swa| swa.button_field.as_ref()), "submit"),
+        } },
+    })
+}
+
+fn catalog_body(app: &App) -> Value {
+    let mut body = json!({
+        "name": app.name,
+        "signOnMode": app.sign_on.as_deref().unwrap_or("SAML_2_0"),
+    });
+    if let (Some(settings), Some(object)) = (&app.settings, body.as_object_mut()) {
+        object.insert("settings".into(), json!({ "app": settings }));
+    }
+    body
 }

@@ -1,11 +1,10 @@
-//! Who has the app, and which groups are pushed. Names are resolved before anything is made, so that a name which does
-//! not exist leaves nothing half done.
+//! Assignments and group push. Names are resolved before anything is written, so that a misspelt
+//! name leaves nothing half done.
 
 use std::collections::BTreeSet;
 
-use okta_client::transport::RequestBody;
-use okta_client::value::{id_of, quoted, text};
-use reqwest::Method;
+use okta_client::json::{object_id, str_at};
+use okta_client::{Method, RequestBody, quote};
 use serde_json::{Value, json};
 
 use crate::setup::desired::PushGroup;
@@ -17,34 +16,35 @@ use crate::setup::{Failure, FailureKind, OktaId};
 pub const STEP: &str = "assign";
 pub const PUSH_STEP: &str = "push";
 
-/// The wished groups and users, by Okta's ids.
+/// The groups and users that `setup.toml` names, with Okta's ids.
 #[derive(Debug, Clone, Default)]
-pub struct Resolved {
+pub struct ResolvedNames {
     pub groups: Vec<(OktaId, String)>,
     pub users: Vec<(OktaId, String)>,
     pub pushes: Vec<(OktaId, String, PushGroup)>,
 }
 
-/// Looks every name up.
+/// Looks up every name.
 ///
 /// # Errors
-/// A name that nobody or several have; a built-in group that was not allowed; a user who is not active.
-pub async fn resolve(session: &Session) -> Result<Resolved, Failure> {
-    let wish = &session.wish;
-    let mut resolved = Resolved::default();
-    for name in &wish.assign.groups {
+/// Returns an error if a name does not exist or is ambiguous, if a group is built in and
+/// `assign.built_in` is off, and if a user is not active.
+pub async fn resolve(session: &Session) -> Result<ResolvedNames, Failure> {
+    let desired = &session.desired;
+    let mut resolved = ResolvedNames::default();
+    for name in &desired.assign.groups {
         resolved
             .groups
-            .push(group(session, name, wish.assign.built_in).await?);
+            .push(group(session, name, desired.assign.built_in).await?);
     }
-    for login in &wish.assign.users {
+    for login in &desired.assign.users {
         resolved.users.push(user(session, login).await?);
     }
-    for push in &wish.push_groups {
+    for push in &desired.push_groups {
         let (id, name) = group(session, &push.group, true).await?;
         if resolved.groups.iter().any(|(assigned, _)| *assigned == id) {
-            return Err(wrong(format!(
-                "push_groups: `{name}` is assigned as well. Okta sends no removals for a group that is both: take another one for pushing."
+            return Err(invalid(format!(
+                "push_groups: `{name}` is assigned as well. Okta sends no removals for a group that is both: use another one for pushing."
             )));
         }
         resolved.pushes.push((id, name, push.clone()));
@@ -52,171 +52,184 @@ pub async fn resolve(session: &Session) -> Result<Resolved, Failure> {
     Ok(resolved)
 }
 
-fn wrong(message: String) -> Failure {
+fn invalid(message: String) -> Failure {
     Failure::new(FailureKind::Invalid, message)
 }
 
+/// Finds a group by name or id. Returns the id and the name.
 async fn group(
     session: &Session,
-    wished: &str,
+    name_or_id: &str,
     built_in: bool,
 ) -> Result<(OktaId, String), Failure> {
-    let found = if OktaId::is_of_kind(wished, "00g") {
+    let found = if OktaId::has_prefix(name_or_id, "00g") {
         match session
             .client
-            .get(&format!("/api/v1/groups/{wished}"), &[])
+            .get(&format!("/api/v1/groups/{name_or_id}"), &[])
             .await
         {
-            Ok(answer) => vec![answer.body],
-            Err(failure) if failure.why == FailureKind::Gone => Vec::new(),
+            Ok(response) => vec![response.body],
+            Err(failure) if failure.kind == FailureKind::NotFound => Vec::new(),
             Err(failure) => return Err(failure),
         }
     } else {
-        let search = format!("profile.name eq {}", quoted(wished));
+        let search = format!("profile.name eq {}", quote(name_or_id));
         let query = [("search", search.as_str()), ("limit", "200")];
         let mut found = session.client.list("/api/v1/groups", &query).await?;
-        found.retain(|group| text(group, "/profile/name") == Some(wished));
+        found.retain(|group| str_at(group, "/profile/name") == Some(name_or_id));
         found
     };
-    let one = only(found, "group", wished)?;
-    let name = text(&one.1, "/profile/name").unwrap_or(wished).to_owned();
-    if text(&one.1, "/type") == Some("BUILT_IN") && !built_in {
-        return Err(wrong(format!(
-            "assign.groups: `{name}` is one of Okta's built-in groups, which would give the app to everybody. If that is meant, set assign.built_in = true."
+    let (id, group) = only(found, "group", name_or_id)?;
+    let name = str_at(&group, "/profile/name")
+        .unwrap_or(name_or_id)
+        .to_owned();
+    if str_at(&group, "/type") == Some("BUILT_IN") && !built_in {
+        return Err(invalid(format!(
+            "assign.groups: `{name}` is one of Okta's built-in groups, which would assign the app to every user. If you want that, set assign.built_in = true."
         )));
     }
-    Ok((one.0, name))
+    Ok((id, name))
 }
 
-/// A user by login or id.
+/// Finds an active user by login or id. Returns the id and the login.
 ///
 /// # Errors
-/// See [`resolve`].
-pub async fn user(session: &Session, wished: &str) -> Result<(OktaId, String), Failure> {
-    let found = if OktaId::is_of_kind(wished, "00u") {
+/// As [`resolve`].
+pub async fn user(session: &Session, login_or_id: &str) -> Result<(OktaId, String), Failure> {
+    let found = if OktaId::has_prefix(login_or_id, "00u") {
         match session
             .client
-            .get(&format!("/api/v1/users/{wished}"), &[])
+            .get(&format!("/api/v1/users/{login_or_id}"), &[])
             .await
         {
-            Ok(answer) => vec![answer.body],
-            Err(failure) if failure.why == FailureKind::Gone => Vec::new(),
+            Ok(response) => vec![response.body],
+            Err(failure) if failure.kind == FailureKind::NotFound => Vec::new(),
             Err(failure) => return Err(failure),
         }
     } else {
-        let search = format!("profile.login eq {}", quoted(wished));
+        let search = format!("profile.login eq {}", quote(login_or_id));
         let query = [("search", search.as_str()), ("limit", "200")];
         let mut found = session.client.list("/api/v1/users", &query).await?;
         found.retain(|user| {
-            text(user, "/profile/login").is_some_and(|login| login.eq_ignore_ascii_case(wished))
+            str_at(user, "/profile/login")
+                .is_some_and(|login| login.eq_ignore_ascii_case(login_or_id))
         });
         found
     };
-    let one = only(found, "user", wished)?;
-    let login = text(&one.1, "/profile/login").unwrap_or(wished).to_owned();
-    if matches!(text(&one.1, "/status"), Some("DEPROVISIONED" | "SUSPENDED")) {
-        return Err(wrong(format!(
-            "The user `{login}` is not active in Okta. Activate the user, or leave it out."
+    let (id, user) = only(found, "user", login_or_id)?;
+    let login = str_at(&user, "/profile/login")
+        .unwrap_or(login_or_id)
+        .to_owned();
+    if matches!(
+        str_at(&user, "/status"),
+        Some("DEPROVISIONED" | "SUSPENDED")
+    ) {
+        return Err(invalid(format!(
+            "The user `{login}` is not active in Okta. Activate the user, or remove the name."
         )));
     }
-    Ok((one.0, login))
+    Ok((id, login))
 }
 
-fn only(found: Vec<Value>, what: &str, wished: &str) -> Result<(OktaId, Value), Failure> {
+/// Returns the only object of a list, with its id.
+fn only(found: Vec<Value>, what: &str, name: &str) -> Result<(OktaId, Value), Failure> {
     let mut found: Vec<(OktaId, Value)> = found
         .into_iter()
-        .filter_map(|one| Some((id_of(&one)?, one)))
+        .filter_map(|object| Some((object_id(&object)?, object)))
         .collect();
     match (found.pop(), found.len()) {
-        (None, _) => Err(wrong(format!(
-            "There is no {what} `{wished}` in the org. Write the name exactly as Okta shows it, or its id."
+        (None, _) => Err(invalid(format!(
+            "There is no {what} `{name}` in the org. Use the name exactly as Okta shows it, or the id."
         ))),
-        (Some(one), 0) => Ok(one),
-        (Some(_), _) => Err(wrong(format!(
-            "There are several {what}s `{wished}` in the org. Write the id of the right one."
+        (Some(object), 0) => Ok(object),
+        (Some(_), _) => Err(invalid(format!(
+            "There are several {what}s `{name}` in the org. Use the id of the right one."
         ))),
     }
 }
 
-/// What is to be done about assignments. What somebody else assigned is left alone.
+/// Returns the changes to assignments. Assignments that setup did not make stay.
 ///
 /// # Errors
-/// See [`Failure`].
-pub async fn look(
+/// Returns an error if Okta does not list the assignments.
+pub async fn diff(
     run: &Run,
     app: Option<&OktaId>,
-    wished: &Resolved,
+    names: &ResolvedNames,
 ) -> Result<Vec<PlannedChange>, Failure> {
     let Some(app) = app else {
-        let lines = wished
-            .groups
-            .iter()
-            .map(|(_, name)| format!("the group {name}"))
-            .chain(
-                wished
-                    .users
-                    .iter()
-                    .map(|(_, login)| format!("the user {login}")),
-            );
-        return Ok(lines.map(|line| PlannedChange::later(STEP, line)).collect());
+        let groups = names.groups.iter().map(|(_, name)| group_line(name));
+        let users = names.users.iter().map(|(_, login)| user_line(login));
+        return Ok(groups
+            .chain(users)
+            .map(|line| PlannedChange::later(STEP, line))
+            .collect());
     };
-    let mut changes = Vec::new();
-    if !(wished.groups.is_empty() && run.kept.groups.is_empty()) {
-        let path = format!("/api/v1/apps/{app}/groups");
-        let is = ids(&run.session.client.list(&path, &[("limit", "200")]).await?);
-        for (id, name) in &wished.groups {
-            if !is.contains(id) {
-                let body = RequestBody::Json(json!({}));
-                let keep = StateChange::Group(id.clone(), name.clone());
-                let write = Write::new(Method::PUT, format!("{path}/{id}"), body, keep);
-                changes.push(PlannedChange::write(
-                    STEP,
-                    '+',
-                    format!("the group {name}"),
-                    write,
-                ));
-            }
-        }
-        for (id, name) in &run.kept.groups {
-            if is.contains(id) && !wished.groups.iter().any(|(wished, _)| wished == id) {
-                changes.push(PlannedChange::write(
-                    STEP,
-                    '-',
-                    format!("the group {name}"),
-                    drop_group(app, id),
-                ));
-            }
-        }
-    }
-    if !(wished.users.is_empty() && run.kept.users.is_empty()) {
-        let path = format!("/api/v1/apps/{app}/users");
-        let is = ids(&run.session.client.list(&path, &[("limit", "500")]).await?);
-        for (id, login) in &wished.users {
-            if !is.contains(id) {
-                let write = assign_user(app, id, login);
-                changes.push(PlannedChange::write(
-                    STEP,
-                    '+',
-                    format!("the user {login}"),
-                    write,
-                ));
-            }
-        }
-        for (id, login) in &run.kept.users {
-            if is.contains(id) && !wished.users.iter().any(|(wished, _)| wished == id) {
-                changes.push(PlannedChange::write(
-                    STEP,
-                    '-',
-                    format!("the user {login}"),
-                    drop_user(app, id),
-                ));
-            }
-        }
-    }
+    let mut changes = diff_groups(run, app, &names.groups).await?;
+    changes.extend(diff_users(run, app, &names.users).await?);
     Ok(changes)
 }
 
-/// Assigns one user, with no profile: mapped attributes must not stand in it.
+fn group_line(name: &str) -> String {
+    format!("the group {name}")
+}
+
+fn user_line(login: &str) -> String {
+    format!("the user {login}")
+}
+
+async fn diff_groups(
+    run: &Run,
+    app: &OktaId,
+    desired: &[(OktaId, String)],
+) -> Result<Vec<PlannedChange>, Failure> {
+    let ours = &run.state.groups;
+    if desired.is_empty() && ours.is_empty() {
+        return Ok(Vec::new());
+    }
+    let path = format!("/api/v1/apps/{app}/groups");
+    let assigned = ids(&run.session.client.list(&path, &[("limit", "200")]).await?);
+    let missing = desired.iter().filter(|(id, _)| !assigned.contains(id));
+    let added = missing.map(|(id, name)| {
+        let body = RequestBody::Json(json!({}));
+        let change = StateChange::Group(id.clone(), name.clone());
+        let write = Write::new(Method::PUT, format!("{path}/{id}"), body, change);
+        PlannedChange::write(STEP, '+', group_line(name), write)
+    });
+    let removed = ours.iter().filter(|(id, _)| {
+        assigned.contains(id) && !desired.iter().any(|(desired, _)| desired == *id)
+    });
+    let removed = removed.map(|(id, name)| {
+        PlannedChange::write(STEP, '-', group_line(name), unassign_group(app, id))
+    });
+    Ok(added.chain(removed).collect())
+}
+
+async fn diff_users(
+    run: &Run,
+    app: &OktaId,
+    desired: &[(OktaId, String)],
+) -> Result<Vec<PlannedChange>, Failure> {
+    let ours = &run.state.users;
+    if desired.is_empty() && ours.is_empty() {
+        return Ok(Vec::new());
+    }
+    let path = format!("/api/v1/apps/{app}/users");
+    let assigned = ids(&run.session.client.list(&path, &[("limit", "500")]).await?);
+    let missing = desired.iter().filter(|(id, _)| !assigned.contains(id));
+    let added = missing.map(|(id, login)| {
+        PlannedChange::write(STEP, '+', user_line(login), assign_user(app, id, login))
+    });
+    let removed = ours.iter().filter(|(id, _)| {
+        assigned.contains(id) && !desired.iter().any(|(desired, _)| desired == *id)
+    });
+    let removed = removed.map(|(id, login)| {
+        PlannedChange::write(STEP, '-', user_line(login), unassign_user(app, id))
+    });
+    Ok(added.chain(removed).collect())
+}
+
+/// Assigns a user, without a profile, because Okta refuses mapped attributes in it.
 pub fn assign_user(app: &OktaId, id: &OktaId, login: &str) -> Write {
     Write::post(
         format!("/api/v1/apps/{app}/users"),
@@ -225,8 +238,8 @@ pub fn assign_user(app: &OktaId, id: &OktaId, login: &str) -> Write {
     )
 }
 
-/// Takes the app from one user, whom Okta then deactivates here.
-pub fn drop_user(app: &OktaId, id: &OktaId) -> Write {
+/// Unassigns a user. Okta then deactivates the user in Rollcall.
+pub fn unassign_user(app: &OktaId, id: &OktaId) -> Write {
     let path = format!("/api/v1/apps/{app}/users/{id}");
     Write::new(
         Method::DELETE,
@@ -237,7 +250,8 @@ pub fn drop_user(app: &OktaId, id: &OktaId) -> Write {
     .with("sendEmail", "false")
 }
 
-pub fn drop_group(app: &OktaId, id: &OktaId) -> Write {
+/// Unassigns a group.
+pub fn unassign_group(app: &OktaId, id: &OktaId) -> Write {
     let path = format!("/api/v1/apps/{app}/groups/{id}");
     Write::new(
         Method::DELETE,
@@ -248,133 +262,138 @@ pub fn drop_group(app: &OktaId, id: &OktaId) -> Write {
 }
 
 fn ids(list: &[Value]) -> BTreeSet<OktaId> {
-    list.iter().filter_map(id_of).collect()
+    list.iter().filter_map(object_id).collect()
 }
 
-/// The push of this group, if there is one.
+/// Finds the push mapping of a group.
 ///
 /// # Errors
-/// See [`Failure`].
-pub async fn push_of(
+/// Returns an error if Okta does not list the mappings.
+pub async fn find_push(
     session: &Session,
     app: &OktaId,
     source: &OktaId,
 ) -> Result<Option<OktaId>, Failure> {
     let path = format!("/api/v1/apps/{app}/group-push/mappings");
-    let all = session.client.list(&path, &[("limit", "1000")]).await?;
-    Ok(all
+    let mappings = session.client.list(&path, &[("limit", "1000")]).await?;
+    Ok(mappings
         .iter()
-        .find(|one| text(one, "/sourceGroupId") == Some(source.as_str()))
-        .and_then(id_of))
+        .find(|mapping| str_at(mapping, "/sourceGroupId") == Some(source.as_str()))
+        .and_then(object_id))
 }
 
-/// What is to be done about group push.
+/// Returns the changes to group push, and reports the groups that Okta failed to push.
 ///
 /// # Errors
-/// See [`Failure`].
-pub async fn look_at_pushes(
+/// Returns an error if Okta does not list the push mappings.
+pub async fn diff_group_push(
     run: &mut Run,
     app: Option<&OktaId>,
-    wished: &Resolved,
+    names: &ResolvedNames,
 ) -> Result<Vec<PlannedChange>, Failure> {
-    let target = |name: &str, push: &PushGroup| match (&push.target_id, &push.target) {
-        (Some(id), _) => format!("the group {name} to the group with the id {id}"),
-        (None, Some(target)) => format!("the group {name} as {target}"),
-        (None, None) => format!("the group {name}"),
-    };
     let Some(app) = app else {
-        return Ok(wished
+        return Ok(names
             .pushes
             .iter()
-            .map(|(_, name, push)| PlannedChange::later(PUSH_STEP, target(name, push)))
+            .map(|(_, name, push)| PlannedChange::later(PUSH_STEP, push_line(name, push)))
             .collect());
     };
-    if wished.pushes.is_empty() && run.kept.pushes.is_empty() {
+    if names.pushes.is_empty() && run.state.pushes.is_empty() {
         return Ok(Vec::new());
     }
     let path = format!("/api/v1/apps/{app}/group-push/mappings");
-    let all = run.session.client.list(&path, &[("limit", "1000")]).await?;
+    let mappings = run.session.client.list(&path, &[("limit", "1000")]).await?;
     let mut changes = Vec::new();
-    for (source, name, push) in &wished.pushes {
-        let is = all
+    for (source, name, push) in &names.pushes {
+        let mapping = mappings
             .iter()
-            .find(|one| text(one, "/sourceGroupId") == Some(source.as_str()));
-        match is.map(|one| (id_of(one), text(one, "/status"), one)) {
+            .find(|mapping| str_at(mapping, "/sourceGroupId") == Some(source.as_str()));
+        match mapping.map(|mapping| (object_id(mapping), str_at(mapping, "/status"), mapping)) {
             None => {
-                let mut body = json!({ "sourceGroupId": source, "status": "ACTIVE" });
-                if let Some(object) = body.as_object_mut() {
-                    match &push.target_id {
-                        Some(id) => object.insert("targetGroupId".into(), json!(id)),
-                        None => object.insert(
-                            "targetGroupName".into(),
-                            json!(push.target.as_ref().unwrap_or(name)),
-                        ),
-                    };
-                }
-                let write = Write::post(
-                    path.clone(),
-                    body,
-                    StateChange::Push(source.clone(), name.clone()),
-                );
-                changes.push(PlannedChange::write(
-                    PUSH_STEP,
-                    '+',
-                    target(name, push),
-                    write,
-                ));
+                let change = StateChange::Push(source.clone(), name.clone());
+                let write = Write::post(path.clone(), push_body(source, name, push), change);
+                let line = push_line(name, push);
+                changes.push(PlannedChange::write(PUSH_STEP, '+', line, write));
             }
             Some((Some(id), Some("INACTIVE"), _)) => {
-                changes.push(PlannedChange::write(
-                    PUSH_STEP,
-                    '~',
-                    format!("push the group {name} again"),
-                    push_status(app, &id, "ACTIVE"),
-                ));
+                let line = format!("push the group {name} again");
+                let write = push_status(app, &id, "ACTIVE");
+                changes.push(PlannedChange::write(PUSH_STEP, '~', line, write));
             }
-            Some((_, Some("ERROR"), one)) => {
-                let reason = text(one, "/errorSummary").unwrap_or("no reason given");
+            Some((_, Some("ERROR"), mapping)) => {
+                let reason = str_at(mapping, "/errorSummary").unwrap_or("no reason given");
                 run.report.fault(
                     PUSH_STEP,
-                    format!("Okta could not push the group {name}: {reason}. Press Push now under Push Groups when that is mended."),
+                    format!("Okta could not push the group {name}: {reason}. Fix the cause, then press Push now under Push Groups."),
                 );
             }
             Some(_) => {}
         }
     }
-    for (id, name) in &run.kept.pushes {
-        let is = all.iter().find(|one| id_of(one).as_ref() == Some(id));
-        let source = is.and_then(|one| text(one, "/sourceGroupId"));
-        let is_wished = wished
-            .pushes
-            .iter()
-            .any(|(wished, _, _)| Some(wished.as_str()) == source);
-        if let Some(one) = is
-            && !is_wished
-        {
-            let line = format!("the group {name} (it stays here, as it is)");
-            if text(one, "/status") != Some("INACTIVE") {
-                let write = push_status(app, id, "INACTIVE");
-                changes.push(PlannedChange::write(PUSH_STEP, '-', line.clone(), write));
-            }
-            changes.push(PlannedChange::write(
-                PUSH_STEP,
-                '-',
-                line,
-                drop_push(app, id),
-            ));
-        }
-    }
+    changes.extend(undesired_pushes(run, app, &mappings, names));
     Ok(changes)
 }
 
+/// Returns the removal of push mappings that setup created and `setup.toml` no longer names.
+fn undesired_pushes(
+    run: &Run,
+    app: &OktaId,
+    mappings: &[Value],
+    names: &ResolvedNames,
+) -> Vec<PlannedChange> {
+    let mut changes = Vec::new();
+    for (id, name) in &run.state.pushes {
+        let mapping = mappings
+            .iter()
+            .find(|mapping| object_id(mapping).as_ref() == Some(id));
+        let source = mapping.and_then(|mapping| str_at(mapping, "/sourceGroupId"));
+        let is_desired = names
+            .pushes
+            .iter()
+            .any(|(desired, _, _)| Some(desired.as_str()) == source);
+        if let Some(mapping) = mapping
+            && !is_desired
+        {
+            let line = format!("the group {name} (it stays in Rollcall as it is)");
+            if str_at(mapping, "/status") != Some("INACTIVE") {
+                let write = push_status(app, id, "INACTIVE");
+                changes.push(PlannedChange::write(PUSH_STEP, '-', line.clone(), write));
+            }
+            let write = delete_push(app, id);
+            changes.push(PlannedChange::write(PUSH_STEP, '-', line, write));
+        }
+    }
+    changes
+}
+
+fn push_line(name: &str, push: &PushGroup) -> String {
+    match (&push.target_id, &push.target) {
+        (Some(id), _) => format!("the group {name} to the group with the id {id}"),
+        (None, Some(target)) => format!("the group {name} as {target}"),
+        (None, None) => format!("the group {name}"),
+    }
+}
+
+fn push_body(source: &OktaId, name: &str, push: &PushGroup) -> Value {
+    match &push.target_id {
+        Some(id) => json!({ "sourceGroupId": source, "status": "ACTIVE", "targetGroupId": id }),
+        None => json!({
+            "sourceGroupId": source,
+            "status": "ACTIVE",
+            "targetGroupName": push.target.as_deref().unwrap_or(name),
+        }),
+    }
+}
+
+/// Activates or deactivates a push mapping.
 pub fn push_status(app: &OktaId, mapping: &OktaId, status: &str) -> Write {
     let path = format!("/api/v1/apps/{app}/group-push/mappings/{mapping}");
     let body = RequestBody::Json(json!({ "status": status }));
     Write::new(Method::PATCH, path, body, StateChange::Nothing)
 }
 
-/// Ends a push; the group stays in Rollcall.
-pub fn drop_push(app: &OktaId, mapping: &OktaId) -> Write {
+/// Deletes a push mapping. The group stays in Rollcall.
+pub fn delete_push(app: &OktaId, mapping: &OktaId) -> Write {
     let path = format!("/api/v1/apps/{app}/group-push/mappings/{mapping}");
     Write::new(
         Method::DELETE,

@@ -1,83 +1,92 @@
-//! Rollcall's own token, the connection, and the step that Okta leaves to a person.
+//! Rollcall's token for Okta, the connection, and the state of the manual steps.
 
 use jiff::Timestamp;
-use okta_client::transport::RequestBody;
-use okta_client::value::{text, texts};
-use reqwest::Method;
+use okta_client::json::{str_at, strs_at};
+use okta_client::{Method, RequestBody};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 
-use crate::service::access::auth_attempts::AuthOutcome as Arrived;
+use crate::service::access::auth_attempts::AuthOutcome;
 use crate::setup::desired::DesiredState;
-use crate::setup::run::{Action, PlannedChange, Run, Write, ours};
+use crate::setup::report::{Report, StepState};
+use crate::setup::run::{Action, PlannedChange, Run, Write, store_failure};
 use crate::setup::state::{StateChange, TokenState};
-use crate::setup::steps::app_template::Carries;
+use crate::setup::steps::app_template::ProvisioningSupport;
 use crate::setup::{Failure, FailureKind, OktaId};
 
 pub const TOKEN_STEP: &str = "token";
 pub const STEP: &str = "connection";
 pub const MANUAL_STEP: &str = "console";
+/// What a report says when the manual steps are done.
+pub const MANUAL_STEPS_DONE: &str = "Okta has used the token, and the actions are enabled";
 const TOKEN_NAME: &str = "okta-setup";
 
-/// What is to be done about our own token, where a person types it into the console.
+/// Returns the creation of a token that the user enters in the console, if there is no usable one.
 ///
 /// # Errors
-/// Where the database does not answer.
-pub async fn look_at_token(run: &Run) -> Result<Vec<PlannedChange>, Failure> {
-    let make = |text: &str| {
+/// Returns an error if the database cannot be read.
+pub async fn diff_token(run: &Run) -> Result<Vec<PlannedChange>, Failure> {
+    let create = |text: &str| {
         vec![PlannedChange {
             step: TOKEN_STEP,
             sign: '+',
             text: text.to_owned(),
-            action: Action::MakeToken,
+            action: Action::CreateToken,
         }]
     };
-    let Some(kept) = &run.kept.token else {
-        return Ok(make(
-            "make a token for Okta, with the right to provision alone",
-        ));
+    let Some(known) = &run.state.token else {
+        return Ok(create("create a token for Okta that may only provision"));
     };
     if run.options.new_token {
-        return Ok(make("make a new token for Okta and revoke the old one"));
+        return Ok(create("create a new token for Okta and revoke the old one"));
     }
-    if !kept.delivered {
-        return Ok(make(
-            "make the token for Okta anew: the one before was shown to nobody",
+    if !known.delivered {
+        return Ok(create(
+            "create another token for Okta: the last one was never shown",
         ));
     }
-    match run.records.token(&kept.name).await.map_err(ours)? {
+    match run
+        .records
+        .token(&known.name)
+        .await
+        .map_err(store_failure)?
+    {
         Some(token) if token.is_live => Ok(Vec::new()),
-        _ => Ok(make(
-            "make a new token for Okta: the old one was revoked or has expired",
+        _ => Ok(create(
+            "create a new token for Okta: the old one was revoked or has expired",
         )),
     }
 }
 
-/// Makes the token, in such an order that a crash leaves none that counts and is known to nobody.
+/// Creates the token. The state is saved first, so that the next run replaces a token whose secret
+/// was lost in a crash.
 ///
 /// # Errors
-/// Where the database does not answer, or somebody else's token has the name.
-pub async fn make_token(run: &mut Run) -> Result<SecretString, Failure> {
-    if run.kept.token.is_some() {
-        run.records.revoke_token(TOKEN_NAME).await.map_err(ours)?;
+/// Returns an error if a live token that setup did not create has the name.
+pub async fn create_token(run: &mut Run) -> Result<SecretString, Failure> {
+    if run.state.token.is_some() {
+        run.records
+            .revoke_token(TOKEN_NAME)
+            .await
+            .map_err(store_failure)?;
     }
-    let is_new = run.kept.token.is_none();
-    let token = run.records.token(TOKEN_NAME).await.map_err(ours)?;
+    let is_new = run.state.token.is_none();
+    let token = run.records.token(TOKEN_NAME).await.map_err(store_failure)?;
     if is_new && token.is_some_and(|token| token.is_live) {
         return Err(Failure::new(
-            FailureKind::Taken,
+            FailureKind::AlreadyExists,
             format!(
-                "A token named `{TOKEN_NAME}` exists that is not of this setup. Revoke it first: rollcall token revoke {TOKEN_NAME} --tenant {}",
-                run.session.wish.rollcall.tenant
+                "A token named `{TOKEN_NAME}` exists that setup did not create. Revoke it first: rollcall token revoke {TOKEN_NAME} --tenant {}",
+                run.session.desired.rollcall.tenant
             ),
         ));
     }
-    run.kept.token = Some(TokenState {
+    run.state.token = Some(TokenState {
         name: TOKEN_NAME.to_owned(),
         delivered: false,
     });
     run.save().await?;
-    let expires = match run.session.wish.provisioning.token_days {
+    let expires = match run.session.desired.provisioning.token_days {
         None => None,
         Some(days) => {
             let now = run.session.client.now();
@@ -92,37 +101,37 @@ pub async fn make_token(run: &mut Run) -> Result<SecretString, Failure> {
         .records
         .make_token(TOKEN_NAME, expires)
         .await
-        .map_err(ours)?;
+        .map_err(store_failure)?;
     Ok(SecretString::from(secret))
 }
 
-/// What Okta says of the app's connection.
+/// The state of the app's connection, as Okta reports it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Connection {
-    /// There is one, made by the API.
+    /// Created by the API.
     Enabled,
-    /// There is one, switched off.
+    /// Created by the API, and switched off.
     Disabled,
-    /// Okta answers 200 and `UNKNOWN`: the API cannot make it here.
+    /// The API cannot create one: Okta answers 200 and `UNKNOWN`.
     NotByApi,
 }
 
-/// Asks for the connection. Okta answers 200 also where provisioning is out of reach: the body tells.
+/// Reads the state of the connection.
 ///
 /// # Errors
-/// See [`Failure`].
+/// Returns an error if Okta denies access or is unavailable.
 pub async fn probe(run: &Run, app: &OktaId) -> Result<Connection, Failure> {
     let path = format!("/api/v1/apps/{app}/connections/default");
     match run.session.client.get(&path, &[]).await {
-        Ok(answer) => Ok(match text(&answer.body, "/status") {
+        Ok(response) => Ok(match str_at(&response.body, "/status") {
             Some("ENABLED") => Connection::Enabled,
             Some("DISABLED") => Connection::Disabled,
             _ => Connection::NotByApi,
         }),
         Err(failure)
             if matches!(
-                failure.why,
-                FailureKind::Gone | FailureKind::Invalid | FailureKind::Unsupported
+                failure.kind,
+                FailureKind::NotFound | FailureKind::Invalid | FailureKind::Unsupported
             ) =>
         {
             Ok(Connection::NotByApi)
@@ -131,13 +140,13 @@ pub async fn probe(run: &Run, app: &OktaId) -> Result<Connection, Failure> {
     }
 }
 
-/// What is to be done about a connection that the API can make, and about its switches.
+/// Returns the changes to a connection that the API can create, and to its actions.
 ///
 /// # Errors
-/// See [`Failure`].
-pub async fn look(run: &Run, app: Option<&OktaId>) -> Result<Vec<PlannedChange>, Failure> {
-    let wish = &run.session.wish;
-    let line = format!("connect it with {}", wish.rollcall.base_url);
+/// As [`probe`].
+pub async fn diff(run: &Run, app: Option<&OktaId>) -> Result<Vec<PlannedChange>, Failure> {
+    let desired = &run.session.desired;
+    let line = format!("connect it with {}", desired.rollcall.base_url);
     let connect = |app| PlannedChange {
         step: STEP,
         sign: '+',
@@ -149,61 +158,61 @@ pub async fn look(run: &Run, app: Option<&OktaId>) -> Result<Vec<PlannedChange>,
     };
     match probe(run, app).await? {
         Connection::NotByApi | Connection::Disabled => Ok(vec![connect(Some(app.clone()))]),
-        Connection::Enabled => look_at_features(run, app).await,
+        Connection::Enabled => diff_features(run, app).await,
     }
 }
 
-/// The body that connects an app which takes a token.
-pub fn connection_body(wish: &DesiredState, secret: &SecretString) -> Value {
+/// Returns the body that connects an app which authenticates with a token.
+pub fn connection_body(desired: &DesiredState, secret: &SecretString) -> Value {
     json!({
-        "baseUrl": wish.rollcall.base_url,
+        "baseUrl": desired.rollcall.base_url,
         "profile": { "authScheme": "TOKEN", "token": secret.expose_secret() },
     })
 }
 
-async fn look_at_features(run: &Run, app: &OktaId) -> Result<Vec<PlannedChange>, Failure> {
+async fn diff_features(run: &Run, app: &OktaId) -> Result<Vec<PlannedChange>, Failure> {
     let path = format!("/api/v1/apps/{app}/features");
     let all = run.session.client.get(&path, &[]).await?.body;
     let Some(feature) = all
         .as_array()
         .into_iter()
         .flatten()
-        .find(|one| text(one, "/name") == Some("USER_PROVISIONING"))
+        .find(|one| str_at(one, "/name") == Some("USER_PROVISIONING"))
     else {
         return Ok(Vec::new());
     };
-    let wished = &run.session.wish.provisioning;
+    let desired = &run.session.desired.provisioning;
     let status = |on: bool| if on { "ENABLED" } else { "DISABLED" };
     let switches = [
         (
             "/capabilities/create/lifecycleCreate/status",
-            wished.create,
+            desired.create,
             "Create Users",
         ),
         (
             "/capabilities/update/profile/status",
-            wished.update,
+            desired.update,
             "Update User Attributes",
         ),
         (
             "/capabilities/update/lifecycleDeactivate/status",
-            wished.deactivate,
+            desired.deactivate,
             "Deactivate Users",
         ),
     ];
     let different: Vec<String> = switches
         .iter()
-        .filter(|(pointer, on, _)| text(feature, pointer) != Some(status(*on)))
+        .filter(|(pointer, on, _)| str_at(feature, pointer) != Some(status(*on)))
         .map(|(_, on, title)| format!("{title} {}", if *on { "on" } else { "off" }))
         .collect();
     if different.is_empty() {
         return Ok(Vec::new());
     }
     let body = json!({
-        "create": { "lifecycleCreate": { "status": status(wished.create) } },
+        "create": { "lifecycleCreate": { "status": status(desired.create) } },
         "update": {
-            "profile": { "status": status(wished.update) },
-            "lifecycleDeactivate": { "status": status(wished.deactivate) },
+            "profile": { "status": status(desired.update) },
+            "lifecycleDeactivate": { "status": status(desired.deactivate) },
             "password": { "status": "DISABLED", "seed": "RANDOM", "change": "KEEP_EXISTING" },
         },
     });
@@ -222,114 +231,140 @@ async fn look_at_features(run: &Run, app: &OktaId) -> Result<Vec<PlannedChange>,
     )])
 }
 
-/// Whether the app needs the clicks, by what is wished.
-pub fn is_by_hand(wish: &DesiredState) -> bool {
-    wish.app.provisioning && wish.app.carries() != Carries::ByApi
+/// Returns whether the app has to be connected in the console.
+pub fn needs_manual_steps(desired: &DesiredState) -> bool {
+    desired.app.provisioning && desired.app.provisioning_support() != ProvisioningSupport::Api
 }
 
-/// What of the clicks is still missing, and the mistakes that can be seen from here.
+/// What is missing of the manual steps, and mistakes that Rollcall can see.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Manual {
+pub struct ManualStepStatus {
     pub missing: Vec<String>,
     pub hints: Vec<String>,
 }
 
-impl Manual {
+impl ManualStepStatus {
+    /// Returns whether nothing is missing.
     pub fn is_done(&self) -> bool {
         self.missing.is_empty()
     }
+
+    /// Reports what is missing, and the hints.
+    pub fn report_open(&self, report: &mut Report) {
+        report.step(MANUAL_STEP, StepState::Open, self.missing.join("; "));
+        for hint in &self.hints {
+            report.warn(MANUAL_STEP, hint.clone());
+        }
+    }
 }
 
-/// Compares the clicks with what the app says of itself and with what arrived here.
+/// Compares the manual steps with the app in Okta and with the requests that Rollcall has received.
 ///
 /// # Errors
-/// Where the database does not answer.
-pub async fn look_at_clicks(run: &Run, app: &Value) -> Result<Manual, Failure> {
-    let wish = &run.session.wish;
-    let mut manual = Manual::default();
-    let features = texts(app, "/features");
-    let switches = [
-        (wish.provisioning.create, "PUSH_NEW_USERS", "Create Users"),
-        (
-            wish.provisioning.update,
-            "PUSH_PROFILE_UPDATES",
-            "Update User Attributes",
-        ),
-        (
-            wish.provisioning.deactivate,
-            "PUSH_USER_DEACTIVATION",
-            "Deactivate Users",
-        ),
-    ];
-    let token = match &run.kept.token {
-        Some(kept) => run.records.token(&kept.name).await.map_err(ours)?,
+/// Returns an error if the database cannot be read.
+pub async fn check_manual_steps(run: &Run, app: &Value) -> Result<ManualStepStatus, Failure> {
+    let mut manual = ManualStepStatus::default();
+    let token = match &run.state.token {
+        Some(known) => run
+            .records
+            .token(&known.name)
+            .await
+            .map_err(store_failure)?,
         None => None,
     };
-    let notes = match &token {
-        Some(token) => run.records.arrivals(token).await.map_err(ours)?,
+    let attempts = match &token {
+        Some(token) => run.records.arrivals(token).await.map_err(store_failure)?,
         None => Vec::new(),
     };
-    let came = notes.iter().any(|note| note.kind.is_accepted())
+    let was_used = attempts.iter().any(|attempt| attempt.kind.is_accepted())
         || token
             .as_ref()
             .is_some_and(|token| token.last_used_us.is_some());
-    if !came {
+    if !was_used {
         manual
             .missing
-            .push("no request with the token has come yet".to_owned());
+            .push("no request with the token has arrived yet".to_owned());
     }
-    for (wished, feature, title) in switches {
-        if wished && !features.contains(&feature) {
+    let features = strs_at(app, "/features");
+    for (is_desired, feature, title) in actions(&run.session.desired) {
+        if is_desired && !features.contains(&feature) {
             manual.missing.push(format!("{title} is off ({feature})"));
         }
     }
-    if notes.iter().any(|note| note.kind == Arrived::Doubled) {
-        manual.hints.push("The token was typed with the word Bearer where Okta adds it itself. It is taken all the same.".to_owned());
+    if attempts
+        .iter()
+        .any(|attempt| attempt.kind == AuthOutcome::Doubled)
+    {
+        manual.hints.push("The token was entered with the word Bearer although Okta adds it. Rollcall accepts that.".to_owned());
     }
-    if !came {
-        let since = token.map_or(i64::MAX, |token| token.created_us);
-        let refused = run.records.strangers().await.map_err(ours)?;
-        let old = match &run.kept.token {
-            Some(kept) => run.records.ended_arrivals(&kept.name).await.map_err(ours)?,
-            None => Vec::new(),
-        };
-        manual.hints.extend(
-            refused
-                .into_iter()
-                .chain(old)
-                .filter(|note| note.last_us >= since)
-                .filter_map(|note| mistake(note.kind))
-                .map(str::to_owned),
-        );
+    if !was_used {
+        let since_us = token.map_or(i64::MAX, |token| token.created_us);
+        manual.hints.extend(refusal_hints(run, since_us).await?);
     }
     Ok(manual)
 }
 
-/// What a refused request says of what was typed in Okta.
-fn mistake(kind: Arrived) -> Option<&'static str> {
-    match kind {
-        Arrived::Missing => Some(
-            "A request without any Authorization arrived and was answered 401. If it was Okta's: the token's field is empty, or the authentication mode is not HTTP Header.",
+/// Returns the actions under *Provisioning > To App*: whether they are desired, Okta's feature and
+/// the title.
+fn actions(desired: &DesiredState) -> [(bool, &'static str, &'static str); 3] {
+    let desired = &desired.provisioning;
+    [
+        (desired.create, "PUSH_NEW_USERS", "Create Users"),
+        (
+            desired.update,
+            "PUSH_PROFILE_UPDATES",
+            "Update User Attributes",
         ),
-        Arrived::Malformed => Some(
-            "A request with an Authorization that holds no credential arrived and was answered 401. For Basic Auth the token is the password, with any user name.",
+        (
+            desired.deactivate,
+            "PUSH_USER_DEACTIVATION",
+            "Deactivate Users",
         ),
-        Arrived::Unknown => Some(
-            "A request with a token that is not Rollcall's arrived and was answered 401: the token typed in Okta is wrong. Header Auth needs `Bearer`, a blank and the token, and nothing else.",
+    ]
+}
+
+/// Returns hints for requests that were refused since the token was created.
+async fn refusal_hints(run: &Run, since_us: i64) -> Result<Vec<String>, Failure> {
+    let mut refused = run.records.strangers().await.map_err(store_failure)?;
+    if let Some(known) = &run.state.token {
+        let old = run.records.ended_arrivals(&known.name).await;
+        refused.extend(old.map_err(store_failure)?);
+    }
+    Ok(refused
+        .into_iter()
+        .filter(|attempt| attempt.last_us >= since_us)
+        .filter_map(|attempt| hint(attempt.kind))
+        .map(str::to_owned)
+        .collect())
+}
+
+/// Returns what a refused request says about the values entered in Okta.
+fn hint(outcome: AuthOutcome) -> Option<&'static str> {
+    match outcome {
+        AuthOutcome::Missing => Some(
+            "A request without Authorization arrived and was answered 401. If it was Okta's, the field of the token is empty, or the authentication mode is not HTTP Header.",
         ),
-        Arrived::Cut => Some(
-            "A request with only a part of a Rollcall token arrived and was answered 401: it was cut when it was pasted, or has something behind it.",
+        AuthOutcome::Malformed => Some(
+            "A request with a malformed Authorization arrived and was answered 401. For Basic Auth the token is the password, with any user name.",
         ),
-        Arrived::Okta => Some(
+        AuthOutcome::Unknown => Some(
+            "A request with a token that is not Rollcall's arrived and was answered 401: the token entered in Okta is wrong. Header Auth needs `Bearer`, a space and the token, and nothing else.",
+        ),
+        AuthOutcome::Cut => Some(
+            "A request with part of a Rollcall token arrived and was answered 401: it was cut when pasted, or something follows it.",
+        ),
+        AuthOutcome::Okta => Some(
             "A request with a token for Okta's own API arrived and was answered 401: in the Provisioning tab the token is Rollcall's (it starts with rct_), not the SSWS one.",
         ),
-        Arrived::Revoked => Some(
+        AuthOutcome::Revoked => Some(
             "A request with an earlier, revoked token arrived and was answered 401: enter the newest one.",
         ),
-        Arrived::Expired => Some(
-            "A request with a token whose time is over arrived and was answered 401: make a new one with --new-token.",
+        AuthOutcome::Expired => Some(
+            "A request with an expired token arrived and was answered 401: create a new one with --new-token.",
         ),
-        Arrived::Accepted | Arrived::Bare | Arrived::Doubled | Arrived::Basic => None,
+        AuthOutcome::Accepted | AuthOutcome::Bare | AuthOutcome::Doubled | AuthOutcome::Basic => {
+            None
+        }
     }
 }
 
@@ -340,28 +375,29 @@ mod tests {
     #[test]
     fn every_refusal_has_its_hint_and_no_success_has() {
         for kind in [
-            Arrived::Missing,
-            Arrived::Malformed,
-            Arrived::Unknown,
-            Arrived::Cut,
-            Arrived::Okta,
-            Arrived::Revoked,
-            Arrived::Expired,
+            AuthOutcome::Missing,
+            AuthOutcome::Malformed,
+            AuthOutcome::Unknown,
+            AuthOutcome::Cut,
+            AuthOutcome::Okta,
+            AuthOutcome::Revoked,
+            AuthOutcome::Expired,
         ] {
             assert!(
-                mistake(kind).is_some_and(|text| text.contains("401")),
+                hint(kind).is_some_and(|text| text.contains("401")),
                 "{kind:?}"
             );
         }
-        assert_eq!(mistake(Arrived::Accepted), None);
-        assert_eq!(mistake(Arrived::Bare), None);
+        assert_eq!(hint(AuthOutcome::Accepted), None);
+        assert_eq!(hint(AuthOutcome::Bare), None);
     }
 
     #[test]
-    fn who_needs_the_clicks() {
+    fn manual_steps_by_kind() {
         let check = |app: &str, expected| {
-            let wish = crate::setup::file::tests::wish(&format!("[app]\nlabel = \"a\"\n{app}"));
-            assert_eq!(is_by_hand(&wish), expected, "{app}");
+            let desired =
+                crate::setup::file::tests::desired(&format!("[app]\nlabel = \"a\"\n{app}"));
+            assert_eq!(needs_manual_steps(&desired), expected, "{app}");
         };
         check("", true);
         check(

@@ -1,38 +1,39 @@
-//! What there is: the org and the app first, then step by step what differs from the wish.
+//! The state of the org, and the difference from the desired state, step by step.
 
 use std::sync::Arc;
 
-use okta_client::value::{id_of, text, texts};
+use okta_client::json::{object_id, str_at, strs_at};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
 use crate::setup::run::{PlannedChange, Run};
-use crate::setup::steps::app_template::Carries;
-use crate::setup::steps::assignments::Resolved;
+use crate::setup::steps::app_template::ProvisioningSupport;
+use crate::setup::steps::assignments::ResolvedNames;
 use crate::setup::steps::manual_steps::TokenLocation;
 use crate::setup::steps::{app, assignments, connection, event_hook, manual_steps, profile};
 use crate::setup::{Failure, FailureKind, OktaId, preflight, recover};
 
-/// The steps, in the order in which they are made.
+/// The steps of a setup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
     App,
     Logo,
     Token,
     Connection,
-    Console,
+    ManualSteps,
     Profile,
     Assign,
     Push,
     Hook,
 }
 
+/// The steps, in the order in which they are applied.
 pub const STEPS: [Step; 9] = [
     Step::App,
     Step::Logo,
     Step::Token,
     Step::Connection,
-    Step::Console,
+    Step::ManualSteps,
     Step::Profile,
     Step::Assign,
     Step::Push,
@@ -40,13 +41,14 @@ pub const STEPS: [Step; 9] = [
 ];
 
 impl Step {
+    /// Returns the name of the step in a report.
     pub fn name(self) -> &'static str {
         match self {
             Self::App => app::STEP,
             Self::Logo => app::LOGO_STEP,
             Self::Token => connection::TOKEN_STEP,
             Self::Connection => connection::STEP,
-            Self::Console => connection::MANUAL_STEP,
+            Self::ManualSteps => connection::MANUAL_STEP,
             Self::Profile => profile::STEP,
             Self::Assign => assignments::STEP,
             Self::Push => assignments::PUSH_STEP,
@@ -55,109 +57,127 @@ impl Step {
     }
 }
 
-/// What a run has found so far.
+/// The org as a run has read it.
 pub struct OrgState {
     pub app: Option<Value>,
-    pub wished: Resolved,
+    pub names: ResolvedNames,
     pub token: TokenLocation,
     pub hook_secret: Option<SecretString>,
 }
 
 impl OrgState {
+    /// Returns the id of the app.
+    ///
+    /// # Errors
+    /// Returns an error if the app does not exist yet.
+    pub fn required_app_id(&self) -> Result<OktaId, Failure> {
+        self.app_id().ok_or_else(app::not_created)
+    }
+
+    /// Returns the id of the app, if it exists.
     pub fn app_id(&self) -> Option<OktaId> {
-        self.app.as_ref().and_then(id_of)
+        self.app.as_ref().and_then(object_id)
     }
 }
 
-/// Reads the org, the credential, the wished names and the app.
+/// Reads the org, the credential, the names in `setup.toml` and the app.
 ///
 /// # Errors
-/// See [`Failure`].
-pub async fn find(run: &mut Run, hook_secret: Option<SecretString>) -> Result<OrgState, Failure> {
+/// Returns an error if Okta refuses the credential, if the org is not the one that was set up, if a
+/// name does not exist, or if several apps could be ours.
+pub async fn load(run: &mut Run, hook_secret: Option<SecretString>) -> Result<OrgState, Failure> {
     let session = Arc::clone(&run.session);
-    run.report.org = Some(session.wish.org.to_string());
-    // Who only wants something done need not read what is well; `check` and `status` tell it.
-    run.report.hush(run.report.verb != "status");
-    let org_id = preflight::org(&session, &mut run.report).await?;
-    match &run.kept.org_id {
-        Some(kept) if *kept != org_id => {
+    run.report.org = Some(session.desired.org.to_string());
+    // Only `check` and `status` show what is in order.
+    if run.report.verb != "status" {
+        run.report.mute_ok();
+    }
+    let org_id = preflight::check_org(&session, &mut run.report).await?;
+    match &run.state.org_id {
+        Some(known) if *known != org_id => {
             return Err(Failure::new(
                 FailureKind::Invalid,
                 format!(
-                    "{} is another org (id {org_id}) than the one that was set up (id {kept}).",
-                    session.wish.org
+                    "{} is another org (id {org_id}) than the one that was set up (id {known}).",
+                    session.desired.org
                 ),
             ));
         }
-        _ => run.kept.org_id = Some(org_id),
+        _ => run.state.org_id = Some(org_id),
     }
-    preflight::credential(&session, &mut run.report).await?;
-    run.report.hush(false);
-    recover::lost_write(run).await?;
-    let wished = assignments::resolve(&session).await?;
+    preflight::check_credential(&session, &mut run.report).await?;
+    run.report.unmute_ok();
+    recover::resolve_pending_write(run).await?;
+    let names = assignments::resolve(&session).await?;
     let app = app::find(run).await?;
-    run.report.app = app.as_ref().map(short);
+    run.report.app = app.as_ref().map(app_summary);
     Ok(OrgState {
         app,
-        wished,
-        token: token_place(run),
+        names,
+        token: token_location(run),
         hook_secret,
     })
 }
 
-pub fn token_place(run: &Run) -> TokenLocation {
-    match &run.kept.token {
-        Some(token) if token.delivered => TokenLocation::Earlier,
-        _ => TokenLocation::None,
+/// Returns where the token is, as far as the state tells.
+pub fn token_location(run: &Run) -> TokenLocation {
+    match &run.state.token {
+        Some(token) if token.delivered => TokenLocation::ShownEarlier,
+        _ => TokenLocation::NotCreated,
     }
 }
 
-/// The app as a report shows it.
-pub fn short(app: &Value) -> Value {
+/// Returns the app as a report shows it.
+pub fn app_summary(app: &Value) -> Value {
     json!({
-        "id": text(app, "/id"),
-        "name": text(app, "/name"),
-        "label": text(app, "/label"),
-        "status": text(app, "/status"),
-        "features": texts(app, "/features"),
+        "id": str_at(app, "/id"),
+        "name": str_at(app, "/name"),
+        "label": str_at(app, "/label"),
+        "status": str_at(app, "/status"),
+        "features": strs_at(app, "/features"),
     })
 }
 
-pub async fn look(
+/// Returns the changes that a step needs.
+///
+/// # Errors
+/// Returns an error if Okta refuses to show the current state, or if a file that `setup.toml` names
+/// cannot be used.
+pub async fn diff(
     run: &mut Run,
-    found: &OrgState,
+    org: &OrgState,
     step: Step,
 ) -> Result<Vec<PlannedChange>, Failure> {
-    let wish = run.session.wish.clone();
-    let id = found.app_id();
-    let provisions = wish.app.provisioning;
-    let by_api = wish.app.carries() == Carries::ByApi;
+    let desired = run.session.desired.clone();
+    let id = org.app_id();
+    let provisions = desired.app.provisioning;
+    let is_by_api = desired.app.provisioning_support() == ProvisioningSupport::Api;
     match step {
-        Step::App => Ok(app::look(run, found.app.as_ref())),
-        Step::Logo => app::look_at_logo(run, id.as_ref()),
-        Step::Token if provisions && !by_api => connection::look_at_token(run).await,
-        Step::Connection if provisions && by_api => connection::look(run, id.as_ref()).await,
-        Step::Profile => profile::look(run, id.as_ref()).await,
-        Step::Assign => assignments::look(run, id.as_ref(), &found.wished).await,
-        Step::Push => assignments::look_at_pushes(run, id.as_ref(), &found.wished).await,
-        Step::Hook => event_hook::look(run, found.hook_secret.as_ref()).await,
-        Step::Token | Step::Connection | Step::Console => Ok(Vec::new()),
+        Step::App => Ok(app::diff(run, org.app.as_ref())),
+        Step::Logo => app::diff_logo(run, id.as_ref()),
+        Step::Token if provisions && !is_by_api => connection::diff_token(run).await,
+        Step::Connection if provisions && is_by_api => connection::diff(run, id.as_ref()).await,
+        Step::Profile => profile::diff(run, id.as_ref()).await,
+        Step::Assign => assignments::diff(run, id.as_ref(), &org.names).await,
+        Step::Push => assignments::diff_group_push(run, id.as_ref(), &org.names).await,
+        Step::Hook => event_hook::diff(run, org.hook_secret.as_ref()).await,
+        Step::Token | Step::Connection | Step::ManualSteps => Ok(Vec::new()),
     }
 }
 
-/// What differs and must not be put right by a PUT.
+/// Warns about differences in the app that a PUT must not correct.
 pub fn report_drift(run: &mut Run, app: &Value) {
-    let wish = &run.session.wish;
-    if wish.app.carries() == Carries::Never {
+    let desired = &run.session.desired;
+    if desired.app.provisioning_support() == ProvisioningSupport::Never {
         return;
     }
-    let drift = app::drift(wish, app);
+    let drift = app::drift(desired, app);
     if !drift.is_empty() {
-        let link = manual_steps::link(wish, app, "general");
+        let link = manual_steps::link(desired, app, "general");
         run.report.warn(
             "drift",
             format!(
-                "{} of the app differ from setup.toml. A change by the API could switch SCIM off, so change them by hand: {link}",
+                "these settings of the app differ from setup.toml: {}. A change by API could switch SCIM off, so change them in the console: {link}",
                 drift.join(", ")
             ),
         );
@@ -167,14 +187,13 @@ pub fn report_drift(run: &mut Run, app: &Value) {
 /// Reads the app again.
 ///
 /// # Errors
-/// See [`Failure`].
-pub async fn read_back(run: &mut Run, found: &mut OrgState) -> Result<(), Failure> {
-    // An app that was just made, and not one that --app-id named, is read by its id.
-    if let Some(kept) = run.kept.app.clone() {
-        let path = format!("/api/v1/apps/{}", kept.id);
+/// Returns an error if Okta does not return the app.
+pub async fn reload_app(run: &mut Run, org: &mut OrgState) -> Result<(), Failure> {
+    if let Some(known) = run.state.app.clone() {
+        let path = format!("/api/v1/apps/{}", known.id);
         let app = run.session.client.get(&path, &[]).await?.body;
-        run.report.app = Some(short(&app));
-        found.app = Some(app);
+        run.report.app = Some(app_summary(&app));
+        org.app = Some(app);
     }
     Ok(())
 }

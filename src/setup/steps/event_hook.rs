@@ -1,8 +1,8 @@
-//! Watching what Okta does: an event hook where one is wished, and the System Log.
+//! The event hook, and failures in Okta's System Log.
 
-use okta_client::transport::RequestBody;
-use okta_client::value::{id_of, text, texts};
-use reqwest::Method;
+use okta_client::Method;
+use okta_client::json::{object_id, str_at, strs_at};
+use okta_client::{RequestBody, Response};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 
@@ -13,116 +13,110 @@ use crate::setup::state::StateChange;
 use crate::setup::{Failure, FailureKind, OktaId};
 
 pub const STEP: &str = "event hook";
-/// How far back the first reading of the log goes.
-const FIRST_LOOK_HOURS: i64 = 24;
+/// How far back the first query of the log goes.
+const FIRST_QUERY_HOURS: i64 = 24;
 const MAX_PAGES: usize = 20;
 
-/// What is to be done about the event hook.
+/// Returns the changes to the event hook.
 ///
 /// # Errors
-/// A hook that is wished without its secret; see [`Failure`] for the rest.
-pub async fn look(
+/// Returns an error if there is no secret for a hook that has to be written.
+pub async fn diff(
     run: &mut Run,
     secret: Option<&SecretString>,
 ) -> Result<Vec<PlannedChange>, Failure> {
-    let wished = run.session.wish.event_hook.clone();
-    let Some(wished) = wished else {
-        return match &run.kept.hook {
+    let Some(desired) = run.session.desired.event_hook.clone() else {
+        return match &run.state.hook {
             None => Ok(Vec::new()),
-            Some(id) => Ok(drop_hook(id)
+            Some(id) => Ok(delete_hook(id)
                 .into_iter()
                 .map(|write| PlannedChange::write(STEP, '-', "remove it", write))
                 .collect()),
         };
     };
     let all = run.session.client.list("/api/v1/eventHooks", &[]).await?;
-    let is = all.iter().find(|one| match &run.kept.hook {
-        Some(id) => id_of(one).as_ref() == Some(id),
-        None => is_it(one, &wished),
+    let hook = all.iter().find(|hook| match &run.state.hook {
+        Some(id) => object_id(hook).as_ref() == Some(id),
+        None => matches(hook, &desired),
     });
-    let Some((is, id)) = is.and_then(|is| Some((is, id_of(is)?))) else {
-        let body = body(&wished, secret)?;
+    let Some((hook, id)) = hook.and_then(|hook| Some((hook, object_id(hook)?))) else {
+        let body = hook_body(&desired, secret)?;
         let write = Write::post("/api/v1/eventHooks".to_owned(), body, StateChange::Hook);
         let line = format!(
-            "tell {} of {} kinds of events",
-            wished.url,
-            wished.events.len()
+            "send {} kinds of events to {}",
+            desired.events.len(),
+            desired.url
         );
         return Ok(vec![PlannedChange::write(STEP, '+', line, write)]);
     };
-    // Found by its name after a crash: it is ours.
-    if run.kept.hook.is_none() {
-        run.kept.hook = Some(id.clone());
+    // Found by name and address after a crash: setup created it.
+    if run.state.hook.is_none() {
+        run.state.hook = Some(id.clone());
         run.save().await?;
     }
-    let mut is_events = texts(is, "/events/items");
-    let mut wished_events: Vec<&str> = wished.events.iter().map(String::as_str).collect();
-    is_events.sort_unstable();
-    wished_events.sort_unstable();
     let mut changes = Vec::new();
-    if is_events != wished_events
-        || text(is, "/channel/config/uri") != Some(wished.url.as_str())
-        || text(is, "/name") != Some(wished.name.as_str())
-    {
+    if differs(hook, &desired) {
         let path = format!("/api/v1/eventHooks/{id}");
-        let body = RequestBody::Json(body(&wished, secret)?);
+        let body = RequestBody::Json(hook_body(&desired, secret)?);
         let write = Write::new(Method::PUT, path, body, StateChange::Nothing);
-        changes.push(PlannedChange::write(
-            STEP,
-            '~',
-            "correct its address or its events",
-            write,
-        ));
+        let line = "correct its name, address or events";
+        changes.push(PlannedChange::write(STEP, '~', line, write));
     }
-    if text(is, "/verificationStatus") != Some("VERIFIED") {
+    if str_at(hook, "/verificationStatus") != Some("VERIFIED") {
         let path = format!("/api/v1/eventHooks/{id}/lifecycle/verify");
         let write = Write::new(Method::POST, path, RequestBody::None, StateChange::Nothing);
-        changes.push(PlannedChange::write(
-            STEP,
-            '~',
-            "have Okta verify it",
-            write,
-        ));
+        changes.push(PlannedChange::write(STEP, '~', "verify it", write));
     }
     Ok(changes)
 }
 
-fn is_it(hook: &Value, wished: &EventHook) -> bool {
-    text(hook, "/name") == Some(wished.name.as_str())
-        && text(hook, "/channel/config/uri") == Some(wished.url.as_str())
+fn differs(hook: &Value, desired: &EventHook) -> bool {
+    let mut events = strs_at(hook, "/events/items");
+    events.sort_unstable();
+    let mut desired_events: Vec<&str> = desired.events.iter().map(String::as_str).collect();
+    desired_events.sort_unstable();
+    events != desired_events || !matches(hook, desired)
 }
 
-/// The wished hook, if there is one in the org.
+fn matches(hook: &Value, desired: &EventHook) -> bool {
+    str_at(hook, "/name") == Some(desired.name.as_str())
+        && str_at(hook, "/channel/config/uri") == Some(desired.url.as_str())
+}
+
+/// Finds the desired hook in the org.
 ///
 /// # Errors
-/// See [`Failure`].
+/// Returns an error if Okta does not list the hooks.
 pub async fn find(session: &Session) -> Result<Option<OktaId>, Failure> {
-    let Some(wished) = &session.wish.event_hook else {
+    let Some(desired) = &session.desired.event_hook else {
         return Ok(None);
     };
     let all = session.client.list("/api/v1/eventHooks", &[]).await?;
-    Ok(all.iter().find(|one| is_it(one, wished)).and_then(id_of))
+    Ok(all
+        .iter()
+        .find(|hook| matches(hook, desired))
+        .and_then(object_id))
 }
 
-fn body(wished: &EventHook, secret: Option<&SecretString>) -> Result<Value, Failure> {
+fn hook_body(desired: &EventHook, secret: Option<&SecretString>) -> Result<Value, Failure> {
     let secret = secret.ok_or_else(|| {
         Failure::new(
             FailureKind::Invalid,
-            "setup.toml wishes an event hook: put the secret that Okta shall send with each event into ROLLCALL_EVENT_HOOK_SECRET.",
+            "setup.toml has an event hook: set ROLLCALL_EVENT_HOOK_SECRET to the secret that Okta sends with each event.",
         )
     })?;
     Ok(json!({
-        "name": wished.name,
-        "events": { "type": "EVENT_TYPE", "items": wished.events },
+        "name": desired.name,
+        "events": { "type": "EVENT_TYPE", "items": desired.events },
         "channel": { "type": "HTTP", "version": "1.0.0", "config": {
-            "uri": wished.url,
+            "uri": desired.url,
             "authScheme": { "type": "HEADER", "key": "Authorization", "value": secret.expose_secret() },
         } },
     }))
 }
 
-/// A hook must be inactive before it can be deleted.
-pub fn drop_hook(id: &OktaId) -> [Write; 2] {
+/// Deactivates and deletes a hook: Okta only deletes an inactive one.
+pub fn delete_hook(id: &OktaId) -> [Write; 2] {
     let path = format!("/api/v1/eventHooks/{id}");
     [
         Write::new(
@@ -135,50 +129,39 @@ pub fn drop_hook(id: &OktaId) -> [Write; 2] {
     ]
 }
 
-/// A provisioning that failed, as the System Log tells.
+/// A failed provisioning event in the System Log.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct Failed {
+pub struct FailedEvent {
     pub at: String,
     pub event: String,
     pub who: String,
     pub reason: String,
 }
 
-/// Reads what failed since the last time, and keeps the place where the next reading goes on.
+/// Reads the failures since the last call, and stores the cursor.
+///
+/// If the credential may not read the log, this reports a warning and returns none.
 ///
 /// # Errors
-/// See [`Failure`]; where the log may not be read at all that is only reported.
-pub async fn failures(run: &mut Run, app: &OktaId) -> Result<Vec<Failed>, Failure> {
-    let client = &run.session.client;
+/// Returns an error if Okta is unavailable.
+pub async fn new_failures(run: &mut Run, app: &OktaId) -> Result<Vec<FailedEvent>, Failure> {
     let cursor = run
-        .kept
+        .state
         .log_cursor
         .clone()
-        .filter(|url| run.session.wish.org.owns(url));
+        .filter(|url| run.session.desired.org.owns(url));
     let first = match cursor {
-        Some(url) => client.get_page(&url).await,
-        None => {
-            let now = client.now();
-            let since = now
-                .checked_sub(jiff::SignedDuration::from_hours(FIRST_LOOK_HOURS))
-                .unwrap_or(now);
-            let filter = format!("target.id eq \"{app}\" and outcome.result eq \"FAILURE\"");
-            let since = format!("{since:.0}");
-            let query = [
-                ("since", since.as_str()),
-                ("filter", filter.as_str()),
-                ("sortOrder", "ASCENDING"),
-                ("limit", "100"),
-            ];
-            client.get("/api/v1/logs", &query).await
-        }
+        Some(url) => run.session.client.get_page(&url).await,
+        None => first_log_page(run, app).await,
     };
-    let mut answer = match first {
-        Ok(answer) => answer,
-        Err(failure) if failure.why == FailureKind::Refused && failure.okta.status == Some(403) => {
+    let mut response = match first {
+        Ok(response) => response,
+        Err(failure)
+            if failure.kind == FailureKind::AccessDenied && failure.okta.status == Some(403) =>
+        {
             run.report.warn(
                 "log",
-                "the credential may not read the System Log, so failures of Okta are not seen here (okta.logs.read, Report Administrator)",
+                "the credential may not read the System Log, so failures in Okta are not shown (okta.logs.read, Report Administrator)",
             );
             return Ok(Vec::new());
         }
@@ -186,21 +169,40 @@ pub async fn failures(run: &mut Run, app: &OktaId) -> Result<Vec<Failed>, Failur
     };
     let mut failed = Vec::new();
     for _ in 0..MAX_PAGES {
-        let events = answer.body.as_array().cloned().unwrap_or_default();
+        let events = response.body.as_array().cloned().unwrap_or_default();
         failed.extend(events.iter().map(read_event));
-        // Polling: there is always a next page, which is empty until something happens.
-        let Some(next) = answer.next else { break };
-        run.kept.log_cursor = Some(next.clone());
+        // A polling query always has a next page, which is empty until there is a new event.
+        let Some(next) = response.next_page else {
+            break;
+        };
+        run.state.log_cursor = Some(next.clone());
         if events.is_empty() {
             break;
         }
-        answer = run.session.client.get_page(&next).await?;
+        response = run.session.client.get_page(&next).await?;
     }
     run.save().await?;
     Ok(failed)
 }
 
-fn read_event(event: &Value) -> Failed {
+async fn first_log_page(run: &Run, app: &OktaId) -> Result<Response, Failure> {
+    let client = &run.session.client;
+    let now = client.now();
+    let since = now
+        .checked_sub(jiff::SignedDuration::from_hours(FIRST_QUERY_HOURS))
+        .unwrap_or(now);
+    let since = format!("{since:.0}");
+    let filter = format!("target.id eq \"{app}\" and outcome.result eq \"FAILURE\"");
+    let query = [
+        ("since", since.as_str()),
+        ("filter", filter.as_str()),
+        ("sortOrder", "ASCENDING"),
+        ("limit", "100"),
+    ];
+    client.get("/api/v1/logs", &query).await
+}
+
+fn read_event(event: &Value) -> FailedEvent {
     let who = event
         .pointer("/target")
         .and_then(Value::as_array)
@@ -208,13 +210,15 @@ fn read_event(event: &Value) -> Failed {
         .flatten()
         .find(|target| {
             matches!(
-                text(target, "/type"),
+                str_at(target, "/type"),
                 Some("User" | "AppUser" | "UserGroup")
             )
         })
-        .and_then(|target| text(target, "/alternateId").or_else(|| text(target, "/displayName")));
-    let own = |pointer| text(event, pointer).unwrap_or_default().to_owned();
-    Failed {
+        .and_then(|target| {
+            str_at(target, "/alternateId").or_else(|| str_at(target, "/displayName"))
+        });
+    let own = |pointer| str_at(event, pointer).unwrap_or_default().to_owned();
+    FailedEvent {
         at: own("/published"),
         event: own("/eventType"),
         who: who.unwrap_or("unknown").to_owned(),
@@ -227,7 +231,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_event_tells_who_and_why() {
+    fn an_event_has_a_user_and_a_reason() {
         let event = json!({ "published": "2026-11-24T20:00:00Z", "eventType": "application.provision.user.push",
             "outcome": { "result": "FAILURE", "reason": "Conflict" },
             "target": [{ "type": "AppInstance", "alternateId": "Rollcall" }, { "type": "User", "alternateId": "ada@acme.example" }] });

@@ -1,95 +1,53 @@
-//! The clicks in Okta's Admin Console that no API does, with the real values.
+//! The steps in Okta's Admin Console that no API does, with the real values.
 
-use okta_client::value::{id_of, text};
+use okta_client::json::{object_id, str_at};
 use serde_json::Value;
 
 use crate::setup::desired::DesiredState;
 use crate::setup::kind::Kind;
 
-/// How the admin comes by the token.
+/// Where the user finds the token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TokenLocation {
-    /// It was printed a moment ago.
-    Here(String),
-    /// It was written there.
+    /// It was printed by this run.
+    Shown(String),
+    /// It was written to this file.
     File(String),
-    /// It was shown in an earlier run.
-    Earlier,
-    /// There is none yet.
-    None,
+    /// An earlier run showed it.
+    ShownEarlier,
+    /// It does not exist yet.
+    NotCreated,
 }
 
-/// A link into the console. The part behind `#` may be lost on the first load, so the tab is named beside it.
-pub fn link(wish: &DesiredState, app: &Value, tab: &str) -> String {
-    let name = text(app, "/name").unwrap_or("app");
-    let id = id_of(app).map(|id| id.to_string()).unwrap_or_default();
+/// Returns a link into the console. The fragment may be lost on the first load, so instructions
+/// also name the tab.
+pub fn link(desired: &DesiredState, app: &Value, tab: &str) -> String {
+    let name = str_at(app, "/name").unwrap_or("app");
+    let id = object_id(app).map(|id| id.to_string()).unwrap_or_default();
     format!(
         "{}/admin/app/{name}/instance/{id}/#tab-{tab}",
-        wish.org.console()
+        desired.org.console_url()
     )
 }
 
-/// The numbered clicks.
-pub fn lines(wish: &DesiredState, app: &Value, token: &TokenLocation) -> Vec<String> {
-    let kind = wish.app.kind;
-    let mut steps = vec![format!(
-        "Open {} and click the tab Provisioning.",
-        link(wish, app, "provisioning")
-    )];
-    match kind {
-        Kind::Saml | Kind::Swa => {
-            steps.insert(
-                0,
-                format!(
-                    "Open {} and under App Settings press Edit, set Provisioning to SCIM, press Save. (Without that choice the org lacks the SCIM feature: ask Okta for it, or take the kind scim-header.)",
-                    link(wish, app, "general")
-                ),
-            );
-            steps.push("Under Integration press Edit.".to_owned());
-            steps.push(format!(
-                "SCIM connector base URL: {}",
-                wish.rollcall.base_url
-            ));
-            steps.push("Unique identifier field for users: userName. Tick Push New Users, Push Profile Updates and Push Groups.".to_owned());
-            steps.push(format!(
-                "Authentication Mode: HTTP Header. Authorization: {}",
-                typed(token, "")
-            ));
-            steps.push("Press Test Connector Configuration, then Save.".to_owned());
-        }
-        _ => {
-            steps.push(
-                "Press Configure API Integration and tick Enable API integration.".to_owned(),
-            );
-            steps.push(format!("Base URL: {}", wish.rollcall.base_url));
-            steps.push(match kind {
-                Kind::ScimBasic => format!("User name: rollcall. Password: {}", typed(token, "")),
-                Kind::ScimBearer => format!("API token: {}", typed(token, "")),
-                _ => format!(
-                    "API token, with the word Bearer: {}",
-                    typed(token, "Bearer ")
-                ),
-            });
-            steps.push(
-                "Press Test API Credentials; it must say that they were verified.".to_owned(),
-            );
-            steps.push("Press Save.".to_owned());
-        }
-    }
+/// Returns the numbered steps.
+pub fn render(desired: &DesiredState, app: &Value, token: &TokenLocation) -> Vec<String> {
+    let mut steps = match desired.app.kind {
+        Kind::Saml | Kind::Swa => custom_app_steps(desired, app, token),
+        _ => catalog_app_steps(desired, app, token),
+    };
     steps.push("Click To App (it appears after Save), then Edit.".to_owned());
-    let mut switches = Vec::new();
-    for (on, title) in [
-        (wish.provisioning.create, "Create Users"),
-        (wish.provisioning.update, "Update User Attributes"),
-        (wish.provisioning.deactivate, "Deactivate Users"),
-    ] {
-        if on {
-            switches.push(title);
-        }
-    }
+    let actions: Vec<&str> = [
+        (desired.provisioning.create, "Create Users"),
+        (desired.provisioning.update, "Update User Attributes"),
+        (desired.provisioning.deactivate, "Deactivate Users"),
+    ]
+    .into_iter()
+    .filter_map(|(is_desired, title)| is_desired.then_some(title))
+    .collect();
     steps.push(format!(
         "Enable {}. Leave Sync Password off. Press Save.",
-        switches.join(", ")
+        actions.join(", ")
     ));
     steps
         .iter()
@@ -98,14 +56,60 @@ pub fn lines(wish: &DesiredState, app: &Value, token: &TokenLocation) -> Vec<Str
         .collect()
 }
 
-fn typed(token: &TokenLocation, prefix: &str) -> String {
-    match token {
-        TokenLocation::Here(secret) => format!("{prefix}{secret}"),
-        TokenLocation::File(path) => format!("{prefix}<the content of {path}>"),
-        TokenLocation::Earlier => format!(
-            "{prefix}<the token that an earlier run showed; `rollcall setup apply --new-token` makes another>"
+/// Returns the steps that connect a custom SAML or SWA app.
+fn custom_app_steps(desired: &DesiredState, app: &Value, token: &TokenLocation) -> Vec<String> {
+    vec![
+        format!(
+            "Open {} and under App Settings press Edit, set Provisioning to SCIM, press Save. (If there is no such choice, the org lacks the SCIM feature: ask Okta for it, or use the kind scim-header.)",
+            link(desired, app, "general")
         ),
-        TokenLocation::None => format!("{prefix}<`rollcall setup apply` makes the token>"),
+        open_provisioning(desired, app),
+        "Under Integration press Edit.".to_owned(),
+        format!("SCIM connector base URL: {}", desired.rollcall.base_url),
+        "Unique identifier field for users: userName. Tick Push New Users, Push Profile Updates and Push Groups.".to_owned(),
+        format!(
+            "Authentication Mode: HTTP Header. Authorization: {}",
+            token_value(token, "")
+        ),
+        "Press Test Connector Configuration, then Save.".to_owned(),
+    ]
+}
+
+/// Returns the steps that connect an app from the catalog.
+fn catalog_app_steps(desired: &DesiredState, app: &Value, token: &TokenLocation) -> Vec<String> {
+    let credentials = match desired.app.kind {
+        Kind::ScimBasic => format!("User name: rollcall. Password: {}", token_value(token, "")),
+        Kind::ScimBearer => format!("API token: {}", token_value(token, "")),
+        _ => format!(
+            "API token, with the word Bearer: {}",
+            token_value(token, "Bearer ")
+        ),
+    };
+    vec![
+        open_provisioning(desired, app),
+        "Press Configure API Integration and tick Enable API integration.".to_owned(),
+        format!("Base URL: {}", desired.rollcall.base_url),
+        credentials,
+        "Press Test API Credentials; it must report that they were verified.".to_owned(),
+        "Press Save.".to_owned(),
+    ]
+}
+
+fn open_provisioning(desired: &DesiredState, app: &Value) -> String {
+    format!(
+        "Open {} and click the tab Provisioning.",
+        link(desired, app, "provisioning")
+    )
+}
+
+fn token_value(token: &TokenLocation, prefix: &str) -> String {
+    match token {
+        TokenLocation::Shown(secret) => format!("{prefix}{secret}"),
+        TokenLocation::File(path) => format!("{prefix}<the content of {path}>"),
+        TokenLocation::ShownEarlier => format!(
+            "{prefix}<the token that an earlier run showed; `rollcall setup apply --new-token` creates another>"
+        ),
+        TokenLocation::NotCreated => format!("{prefix}<`rollcall setup apply` creates the token>"),
     }
 }
 
@@ -115,15 +119,15 @@ mod tests {
 
     use super::*;
 
-    fn shown(kind: &str, token: &TokenLocation) -> String {
-        let wish = crate::setup::file::tests::wish(&format!("[app]\nlabel = \"a\"\n{kind}"));
+    fn rendered(kind: &str, token: &TokenLocation) -> String {
+        let desired = crate::setup::file::tests::desired(&format!("[app]\nlabel = \"a\"\n{kind}"));
         let app = json!({ "id": "0oa1", "name": "scim2headerauth" });
-        lines(&wish, &app, token).join("\n")
+        render(&desired, &app, token).join("\n")
     }
 
     #[test]
-    fn header_auth_is_typed_with_the_word() {
-        let text = shown("", &TokenLocation::Here("rct_x".into()));
+    fn header_auth_needs_the_word_bearer() {
+        let text = rendered("", &TokenLocation::Shown("rct_x".into()));
         assert!(text.contains(
             "https://acme-admin.okta.com/admin/app/scim2headerauth/instance/0oa1/#tab-provisioning"
         ));
@@ -135,16 +139,16 @@ mod tests {
     }
 
     #[test]
-    fn others_are_typed_without() {
-        let text = shown(
+    fn other_kinds_do_not_need_it() {
+        let text = rendered(
             "kind = \"scim-bearer\"",
-            &TokenLocation::Here("rct_x".into()),
+            &TokenLocation::Shown("rct_x".into()),
         );
         assert!(text.contains("API token: rct_x") && !text.contains("Bearer"));
-        let text = shown("kind = \"scim-basic\"", &TokenLocation::File("t".into()));
+        let text = rendered("kind = \"scim-basic\"", &TokenLocation::File("t".into()));
         assert!(text.contains("Password: <the content of t>"));
         let saml = "kind = \"saml\"\nsaml = { acs_url = \"https://a\", audience = \"b\" }";
-        let text = shown(saml, &TokenLocation::Earlier);
+        let text = rendered(saml, &TokenLocation::ShownEarlier);
         assert!(text.starts_with("  1. Open https://acme-admin.okta.com/admin/app/scim2headerauth/instance/0oa1/#tab-general"));
         assert!(text.contains("Test Connector Configuration") && text.contains("--new-token"));
     }

@@ -1,7 +1,7 @@
-//! Attributes of the app's profile, and the mappings that fill them. Only after the connection is saved: Okta refuses a
-//! connection whose own attributes clash with some that were added before.
+//! Attributes of the app's profile, and their mappings. They are written after the connection,
+//! because Okta refuses a connection whose own attributes clash with existing ones.
 
-use okta_client::value::{id_of, text};
+use okta_client::json::{object_id, str_at};
 use serde_json::{Map, Value, json};
 
 use crate::setup::desired::{Attribute, Push};
@@ -11,28 +11,33 @@ use crate::setup::{Failure, FailureKind, OktaId};
 
 pub const STEP: &str = "profile";
 
-/// What is to be done about attributes and mappings.
+/// Returns the changes to attributes and mappings.
 ///
 /// # Errors
-/// See [`Failure`].
-pub async fn look(run: &Run, app: Option<&OktaId>) -> Result<Vec<PlannedChange>, Failure> {
-    let wished = &run.session.wish.attributes;
-    if wished.is_empty() {
+/// Returns an error if Okta has no mapping from its users to the app, as before the connection is
+/// saved.
+pub async fn diff(run: &Run, app: Option<&OktaId>) -> Result<Vec<PlannedChange>, Failure> {
+    let desired = &run.session.desired.attributes;
+    if desired.is_empty() {
         return Ok(Vec::new());
     }
     let Some(app) = app else {
-        return Ok(wished
+        return Ok(desired
             .iter()
-            .map(|one| PlannedChange::later(STEP, line(one)))
+            .map(|attribute| PlannedChange::later(STEP, line(attribute)))
             .collect());
     };
-    let mut changes = attributes(run, app, wished).await?;
-    // A mapping needs its attribute: where one is still to be added, the mappings are looked at after that.
+    let mut changes = diff_attributes(run, app, desired).await?;
+    // A mapping needs its attribute, so mappings follow when all attributes exist.
     if changes.is_empty() {
-        changes.extend(mappings(run, app, wished).await?);
+        changes.extend(diff_mappings(run, app, desired).await?);
     } else {
-        let mapped = wished.iter().filter(|one| one.mapping.is_some());
-        changes.extend(mapped.map(|one| PlannedChange::later(STEP, format!("map {}", line(one)))));
+        let mapped = desired
+            .iter()
+            .filter(|attribute| attribute.mapping.is_some());
+        changes.extend(
+            mapped.map(|attribute| PlannedChange::later(STEP, format!("map {}", line(attribute)))),
+        );
     }
     Ok(changes)
 }
@@ -44,31 +49,33 @@ fn line(attribute: &Attribute) -> String {
     }
 }
 
-async fn attributes(
+async fn diff_attributes(
     run: &Run,
     app: &OktaId,
-    wished: &[Attribute],
+    desired: &[Attribute],
 ) -> Result<Vec<PlannedChange>, Failure> {
     let path = format!("/api/v1/meta/schemas/apps/{app}/default");
     let schema = run.session.client.get(&path, &[]).await?.body;
     let mut properties = Map::new();
-    let (mut added, mut lines, mut sign) = (Vec::new(), Vec::new(), '~');
-    for attribute in wished.iter().filter(|one| one.title.is_some()) {
+    let mut added = Vec::new();
+    let mut lines = Vec::new();
+    let mut sign = '~';
+    for attribute in desired.iter().filter(|attribute| attribute.title.is_some()) {
         let body = property(attribute);
-        let is = schema.pointer(&format!(
+        let current = schema.pointer(&format!(
             "/definitions/custom/properties/{}",
             attribute.name
         ));
-        let fits = is.is_some_and(|is| {
+        let is_current = current.is_some_and(|current| {
             body.as_object()
                 .into_iter()
                 .flatten()
-                .all(|(name, value)| is.get(name) == Some(value))
+                .all(|(name, value)| current.get(name) == Some(value))
         });
-        if fits {
+        if is_current {
             continue;
         }
-        if is.is_none() {
+        if current.is_none() {
             sign = '+';
             added.push(attribute.name.clone());
         }
@@ -90,6 +97,7 @@ async fn attributes(
     )])
 }
 
+/// Returns the attribute as Okta's schema has it.
 fn property(attribute: &Attribute) -> Value {
     let mut body = json!({
         "title": attribute.title,
@@ -110,45 +118,34 @@ fn property(attribute: &Attribute) -> Value {
     body
 }
 
-async fn mappings(
+async fn diff_mappings(
     run: &Run,
     app: &OktaId,
-    wished: &[Attribute],
+    desired: &[Attribute],
 ) -> Result<Vec<PlannedChange>, Failure> {
-    let mapped: Vec<(&Attribute, &String)> = wished
+    let mapped: Vec<(&Attribute, &String)> = desired
         .iter()
-        .filter_map(|one| Some((one, one.mapping.as_ref()?)))
+        .filter_map(|attribute| Some((attribute, attribute.mapping.as_ref()?)))
         .collect();
     if mapped.is_empty() {
         return Ok(Vec::new());
     }
-    let client = &run.session.client;
-    let query = [("targetId", app.as_str()), ("limit", "200")];
-    let all = client.list("/api/v1/mappings", &query).await?;
-    let to_app = all
-        .iter()
-        .filter(|one| text(one, "/target/id").is_none_or(|id| id == app.as_str()))
-        .find_map(id_of)
-        .ok_or_else(|| {
-            Failure::new(
-                FailureKind::Unsupported,
-                "Okta shows no mapping from its users to the app. Save the provisioning settings in the console first.",
-            )
-        })?;
-    let path = format!("/api/v1/mappings/{to_app}");
-    let mapping = client.get(&path, &[]).await?.body;
-    let (mut properties, mut lines) = (Map::new(), Vec::new());
+    let mapping_id = find_mapping(run, app).await?;
+    let path = format!("/api/v1/mappings/{mapping_id}");
+    let mapping = run.session.client.get(&path, &[]).await?.body;
+    let mut properties = Map::new();
+    let mut lines = Vec::new();
     for (attribute, expression) in mapped {
         let status = match attribute.push {
             Push::Always => "PUSH",
             Push::Create => "DONT_PUSH",
         };
-        let is = mapping.pointer(&format!("/properties/{}", attribute.name));
-        let fits = is.is_some_and(|is| {
-            text(is, "/expression") == Some(expression.as_str())
-                && text(is, "/pushStatus") == Some(status)
+        let current = mapping.pointer(&format!("/properties/{}", attribute.name));
+        let is_current = current.is_some_and(|current| {
+            str_at(current, "/expression") == Some(expression.as_str())
+                && str_at(current, "/pushStatus") == Some(status)
         });
-        if !fits {
+        if !is_current {
             lines.push(format!("{} from {expression}", attribute.name));
             properties.insert(
                 attribute.name.clone(),
@@ -163,7 +160,7 @@ async fn mappings(
     let write = Write::post(
         path,
         json!({ "properties": properties }),
-        StateChange::Mapping(to_app, names),
+        StateChange::Mapping(mapping_id, names),
     );
     Ok(vec![PlannedChange::write(
         STEP,
@@ -171,4 +168,20 @@ async fn mappings(
         format!("map {}", lines.join(", ")),
         write,
     )])
+}
+
+/// Finds the mapping from Okta's users to the app.
+async fn find_mapping(run: &Run, app: &OktaId) -> Result<OktaId, Failure> {
+    let query = [("targetId", app.as_str()), ("limit", "200")];
+    let mappings = run.session.client.list("/api/v1/mappings", &query).await?;
+    mappings
+        .iter()
+        .filter(|mapping| str_at(mapping, "/target/id").is_none_or(|id| id == app.as_str()))
+        .find_map(object_id)
+        .ok_or_else(|| {
+            Failure::new(
+                FailureKind::Unsupported,
+                "Okta has no mapping from its users to the app. Save the provisioning settings in the console first.",
+            )
+        })
 }

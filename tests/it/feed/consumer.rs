@@ -391,7 +391,7 @@ fn a_consumer_of_two_nodes_misses_no_change() {
         return;
     };
     database.cli_ok(&["migrate"]);
-    let token = database.cli_ok(&["token", "create", "--name", "okta", "--scope", "scim"]);
+    let token = database.cli_ok(&["token", "create", "okta", "--scope", "scim"]);
     let base_url = ["--base-url", "https://scim.example.com/scim/v2"];
     let servers = [(); 2].map(|()| Server::start_with(&database, &base_url, &[]));
     let nodes = servers

@@ -228,7 +228,7 @@ async fn every_kind(story: &Story, login: &str, kind: &str, carries: &str) {
         // Reported before any request, with a kind that supports it.
         story
             .apply()
-            .expect_message(1, "can never carry SCIM. Take `scim-header`");
+            .expect_message(1, "can never provision over SCIM. Use `scim-header`");
         assert!(story.okta.org().requests.is_empty());
         write_setup("provisioning = false");
     }

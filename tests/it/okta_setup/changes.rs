@@ -158,7 +158,7 @@ both!(
         let story = Story::new(app);
         write_setup(&story, "");
         let ran = story.run(&["apply", "--yes", "--token-file", "no/such/folder/token"]);
-        ran.expect_message(1, "The token is lost; the next run makes another");
+        ran.expect_message(1, "The token is lost; the next run creates another");
         story.apply().expect(2);
         assert_eq!(story.live_tokens(), 1);
         story.click(&story.okta.app("Rollcall")).await;

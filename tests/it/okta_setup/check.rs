@@ -16,7 +16,7 @@ both!(a_super_admins_token_passes, |app| async move {
             .contains("svc-rollcall@acme.example")
     );
     assert!(ran.finding("ok", "roles").contains("SUPER_ADMIN"));
-    assert!(ran.finding("ok", "lifetime").contains("lapses on"));
+    assert!(ran.finding("ok", "lifetime").contains("expires on"));
     assert_eq!(story.okta.writes(), 0);
 });
 

@@ -181,7 +181,7 @@ both!(the_credential_is_sent_to_no_other_host, |app| async move {
         .plan(When::Request("GET", "/api/v1/apps"), Fault::ForeignPage);
     story
         .run(&["plan"])
-        .expect_message(1, "is not given the credential");
+        .expect_message(1, "the credential is not sent there");
     assert!(stranger.org().requests.is_empty());
 });
 
@@ -199,7 +199,7 @@ both!(an_invalid_org_url_is_rejected, |app| async move {
         .plan(When::Request("GET", "/users/me"), Fault::NoJson);
     story
         .run(&["check"])
-        .expect_message(1, "answers something that Okta's API does not");
+        .expect_message(1, "sent a response that is not one of Okta's API");
     let text = format!(
         "[okta]\norg = \"{}/admin\"\n[rollcall]\nbase_url = \"{}\"\n[app]\nlabel = \"A\"\n",
         story.okta.url,

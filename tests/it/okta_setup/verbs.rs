@@ -150,7 +150,7 @@ both!(
         story.okta.plan(When::Write(1), Fault::LoseAnswer);
         story
             .apply()
-            .expect_message(4, "looks first and makes nothing twice");
+            .expect_message(4, "looks first and creates nothing twice");
         let ran = story.run(&["status"]);
         assert!(
             ran.finding("warning", "record")
@@ -362,7 +362,7 @@ both!(remove_restores_the_org, |app| async move {
     let writes = story.okta.writes();
     let dry = story.run(&["remove"]).expect(0);
     assert_eq!(dry.json["outcome"], "changes");
-    assert!(dry.finding("warning", "users").contains("lose it: 2"));
+    assert!(dry.finding("warning", "users").contains("lose the app: 2"));
     assert_eq!((story.okta.writes(), story.live_tokens()), (writes, 1));
 
     story.run(&["remove", "--yes"]).expect(0);
@@ -453,7 +453,7 @@ both!(remove_keeps_an_adopted_app, |app| async move {
     let ran = story.run(&["remove", "--yes"]).expect(0);
     assert!(
         ran.finding("warning", "app")
-            .contains("was there before setup and stays")
+            .contains("existed before setup and stays")
     );
     assert_eq!(story.okta.snapshot(), before);
 });

@@ -1,4 +1,4 @@
-//! The two ways to be somebody at Okta: an API token, or a service app that proves itself by a key.
+//! Credentials: an API token, or a service app with a private key.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -8,11 +8,13 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::dpop::ProofKey;
+use crate::failure::{Failure, FailureKind};
 use crate::key::SigningKey;
-use crate::{Failure, FailureKind};
 
-/// What is asked for where nothing else is wished. Each `manage` includes its `read`.
-pub const SCOPES: [&str; 5] = [
+/// Scopes that suffice to manage apps and to read groups, users, roles and the System Log.
+///
+/// Each `manage` scope includes its `read`.
+pub const DEFAULT_SCOPES: [&str; 5] = [
     "okta.apps.manage",
     "okta.groups.read",
     "okta.users.read",
@@ -20,38 +22,43 @@ pub const SCOPES: [&str; 5] = [
     "okta.roles.read",
 ];
 
-/// A credential.
-pub enum Login {
-    /// An API token; Okta's scheme for it is called SSWS.
-    Token(SecretString),
+/// A credential for an org.
+pub enum Credential {
+    /// An API token, sent with Okta's scheme `SSWS`.
+    ApiToken(SecretString),
+    /// An OAuth 2.0 service app.
     ServiceApp(Box<ServiceApp>),
 }
 
-/// An OAuth 2.0 service app with `private_key_jwt`.
+/// An OAuth 2.0 service app that authenticates with `private_key_jwt` and, if it must, with DPoP.
+///
+/// It holds the current access token, so it belongs to one client.
 pub struct ServiceApp {
-    pub client_id: String,
-    pub key: SigningKey,
-    pub scopes: Vec<String>,
+    client_id: String,
+    key: SigningKey,
+    scopes: Vec<String>,
     proof_key: ProofKey,
     session: Mutex<OAuthSession>,
 }
 
-/// What the token endpoint gave last.
+/// The state of the conversation with the token endpoint.
 #[derive(Default, Clone)]
-pub struct OAuthSession {
-    pub access: Option<AccessToken>,
-    /// Whether the app demands proofs: known from the first refusal on.
-    pub wants_proof: bool,
+pub(crate) struct OAuthSession {
+    pub access_token: Option<AccessToken>,
+    /// Whether the app requires proofs, which the first refusal tells.
+    pub needs_proof: bool,
     pub nonce: Option<String>,
 }
 
-/// An access token, which lives for an hour.
+/// An access token. Okta issues them for an hour.
 #[derive(Clone)]
-pub struct AccessToken {
+pub(crate) struct AccessToken {
     pub token: String,
+    /// Whether it is bound to the proof key (`token_type` is `DPoP`).
     pub is_bound: bool,
+    /// Seconds since the Unix epoch.
     pub expires_s: i64,
-    /// What Okta granted, which may be less than what was asked for.
+    /// The granted scopes, which may be fewer than requested.
     pub scopes: Vec<String>,
 }
 
@@ -65,15 +72,16 @@ struct Assertion<'a> {
     jti: &'a str,
 }
 
-/// How long an assertion is good for; Okta allows an hour, and a copied one should not.
+/// Lifetime of a client assertion. Okta allows an hour; a short one limits the use of a copy.
 const ASSERTION_LIFE_S: i64 = 300;
 
-impl Login {
-    /// An API token as somebody copied it.
+impl Credential {
+    /// Parses an API token. White space around it is removed.
     ///
     /// # Errors
-    /// A text that cannot be one.
-    pub fn token(text: &str) -> Result<Self, Failure> {
+    /// Returns an error if the text is empty, begins with the scheme `SSWS`, or contains a
+    /// character that no token has.
+    pub fn api_token(text: &str) -> Result<Self, Failure> {
         let text = text.trim();
         let fault = |message: &str| Failure::new(FailureKind::Invalid, message);
         if text.is_empty() {
@@ -84,20 +92,22 @@ impl Login {
                 .get(..5)
                 .is_some_and(|word| word.eq_ignore_ascii_case("ssws "))
         {
-            return Err(fault("Give the API token without the word SSWS in front."));
+            return Err(fault("Pass the API token without the word SSWS in front."));
         }
         if text.contains(char::is_whitespace) || !text.is_ascii() {
             return Err(fault(
-                "The API token holds a blank or a letter that no token has; copy it again.",
+                "The API token contains a space or a character that no token has; copy it again.",
             ));
         }
-        Ok(Self::Token(SecretString::from(text)))
+        Ok(Self::ApiToken(SecretString::from(text)))
     }
 }
 
 impl ServiceApp {
+    /// Creates a service app that requests these scopes. Nothing is sent yet.
+    ///
     /// # Errors
-    /// Where the machine has no random numbers.
+    /// Returns an error if the system's random source is unavailable.
     pub fn new(client_id: String, key: SigningKey, scopes: Vec<String>) -> Result<Self, Failure> {
         Ok(Self {
             client_id,
@@ -108,15 +118,20 @@ impl ServiceApp {
         })
     }
 
-    pub fn proof_key(&self) -> &ProofKey {
+    /// Returns the client id.
+    pub fn client_id(&self) -> &str {
+        &self.client_id
+    }
+
+    pub(crate) fn proof_key(&self) -> &ProofKey {
         &self.proof_key
     }
 
-    pub fn session(&self) -> OAuthSession {
+    pub(crate) fn session(&self) -> OAuthSession {
         self.lock().clone()
     }
 
-    pub fn change_session(&self, change: impl FnOnce(&mut OAuthSession)) {
+    pub(crate) fn change_session(&self, change: impl FnOnce(&mut OAuthSession)) {
         change(&mut self.lock());
     }
 
@@ -124,11 +139,13 @@ impl ServiceApp {
         self.session.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The form that asks for a token (RFC 7523 section 2.2), with an assertion that was never used before.
-    ///
-    /// # Errors
-    /// Where the key cannot sign.
-    pub fn token_form(&self, audience: &str, now_s: i64, id: &str) -> Result<String, Failure> {
+    /// Returns the form that requests a token (RFC 7523 section 2.2). `id` must be unique.
+    pub(crate) fn token_form(
+        &self,
+        audience: &str,
+        now_s: i64,
+        id: &str,
+    ) -> Result<String, Failure> {
         let claims = Assertion {
             iss: &self.client_id,
             sub: &self.client_id,
@@ -144,7 +161,7 @@ impl ServiceApp {
         let assertion = encode(&header, &claims, &self.key.key).map_err(|_| {
             Failure::new(
                 FailureKind::Invalid,
-                "The service app's key cannot sign; is the file complete?",
+                "The service app's key cannot sign. Is the file complete?",
             )
         })?;
         Ok(form_urlencoded::Serializer::new(String::new())
@@ -160,8 +177,8 @@ impl ServiceApp {
 }
 
 impl AccessToken {
-    /// Reads the token endpoint's answer.
-    pub fn read(body: &Value, now_s: i64) -> Option<Self> {
+    /// Reads the response of the token endpoint.
+    pub(crate) fn read(body: &Value, now_s: i64) -> Option<Self> {
         let text = |name| body.get(name).and_then(Value::as_str);
         let life_s = body
             .get("expires_in")
@@ -170,7 +187,7 @@ impl AccessToken {
         Some(Self {
             token: text("access_token")?.to_owned(),
             is_bound: text("token_type")?.eq_ignore_ascii_case("dpop"),
-            // A minute early, so that none lapses on its way.
+            // A minute early, so that none expires on its way.
             expires_s: now_s.saturating_add(life_s).saturating_sub(60),
             scopes: text("scope")
                 .unwrap_or_default()
@@ -189,16 +206,20 @@ mod tests {
 
     #[test]
     fn tokens_as_people_copy_them() {
-        let check = |text: &str, expected: Result<&str, &str>| match (Login::token(text), expected)
-        {
-            (Ok(Login::Token(secret)), Ok(kept)) => assert_eq!(secret.expose_secret(), kept),
+        let check = |text: &str, expected: Result<&str, &str>| match (
+            Credential::api_token(text),
+            expected,
+        ) {
+            (Ok(Credential::ApiToken(secret)), Ok(expected)) => {
+                assert_eq!(secret.expose_secret(), expected)
+            }
             (Err(error), Err(part)) => assert!(error.message.contains(part), "{error}"),
             _ => panic!("{text}"),
         };
         check("00abc_DEF-1\n", Ok("00abc_DEF-1"));
         check("  ", Err("empty"));
         check("SSWS 00abc", Err("without the word"));
-        check("00a bc", Err("blank"));
-        check("00aé", Err("blank"));
+        check("00a bc", Err("a space"));
+        check("00aé", Err("a space"));
     }
 }

@@ -1,23 +1,28 @@
-//! Okta's rate limits: what its headers say, and how long to wait for it.
+//! Okta's rate limit headers, and the wait that they ask for.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-/// The three numbers that stand on each answer, and the answer's own time, which is what the reset is compared with: the
-/// clocks of Okta and of this machine may differ.
+/// The rate limit headers of a response, and its `Date`.
+///
+/// The reset is compared with `date`, because this machine's clock may differ from Okta's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Limits {
+pub struct RateLimits {
+    /// Requests allowed in a window (`X-Rate-Limit-Limit`). 0 if the limit on concurrent requests
+    /// was hit.
     pub limit: Option<i64>,
+    /// Requests left in the window (`X-Rate-Limit-Remaining`).
     pub remaining: Option<i64>,
-    /// Seconds since the epoch.
+    /// End of the window, in seconds since the Unix epoch (`X-Rate-Limit-Reset`).
     pub reset_s: Option<i64>,
+    /// Time of the response by Okta's clock (`Date`).
     pub date: Option<Timestamp>,
 }
 
-impl Limits {
-    /// Reads the headers through `header`, which answers a header's text by its name in small letters.
-    pub fn read<'h>(header: impl Fn(&str) -> Option<&'h str>) -> Self {
+impl RateLimits {
+    /// Reads the headers through `header`, which returns a header by its lower-case name.
+    pub(crate) fn read<'h>(header: impl Fn(&str) -> Option<&'h str>) -> Self {
         let number = |name| header(name).and_then(|text| text.trim().parse().ok());
         Self {
             limit: number("x-rate-limit-limit"),
@@ -27,10 +32,11 @@ impl Limits {
         }
     }
 
-    /// How long to wait after a 429, without jitter: until the window ends and a second more. Where Okta's limit on
-    /// parallel requests was hit, the first two numbers are 0 and the reset is only a suggestion; without any number
-    /// the wait doubles with each attempt.
-    pub fn wait(self, attempt: u32, now: Timestamp) -> Duration {
+    /// Returns how long to wait after a 429, without jitter: one second past the end of the window.
+    ///
+    /// If the limit on concurrent requests was hit, the reset is only a suggestion; then, and
+    /// without any header, the wait doubles with each attempt.
+    pub(crate) fn wait(self, attempt: u32, now: Timestamp) -> Duration {
         let doubling = Duration::from_secs(1_u64 << attempt.min(6));
         let now_s = self.date.unwrap_or(now).as_second();
         match (self.limit, self.reset_s) {
@@ -42,16 +48,25 @@ impl Limits {
         }
     }
 
-    /// Whether less than a tenth of the window is left, so that the next request should come a little later.
+    /// Returns whether less than a tenth of the window's requests is left.
     pub fn is_scarce(self) -> bool {
         match (self.limit, self.remaining) {
             (Some(limit), Some(remaining)) if limit > 0 => remaining.saturating_mul(10) < limit,
             _ => false,
         }
     }
+
+    /// Returns the difference between `now` and Okta's clock in seconds; positive if `now` is
+    /// ahead.
+    ///
+    /// Okta rejects the proofs and assertions of a service app whose clock is off by minutes.
+    pub fn clock_skew_s(self, now: Timestamp) -> Option<i64> {
+        self.date
+            .map(|date| now.as_second().saturating_sub(date.as_second()))
+    }
 }
 
-/// `Tue, 24 Nov 2026 20:01:08 GMT` (RFC 9110 section 5.6.7).
+/// Parses `Tue, 24 Nov 2026 20:01:08 GMT` (RFC 9110 section 5.6.7).
 fn http_date(text: &str) -> Option<Timestamp> {
     jiff::fmt::rfc2822::parse(text)
         .ok()
@@ -62,14 +77,14 @@ fn http_date(text: &str) -> Option<Timestamp> {
 mod tests {
     use super::*;
 
-    fn limits(limit: &str, remaining: &str, reset: &str, date: &str) -> Limits {
+    fn limits(limit: &str, remaining: &str, reset: &str, date: &str) -> RateLimits {
         let given = [
             ("x-rate-limit-limit", limit),
             ("x-rate-limit-remaining", remaining),
             ("x-rate-limit-reset", reset),
             ("date", date),
         ];
-        Limits::read(|name| {
+        RateLimits::read(|name| {
             given
                 .iter()
                 .find(|(known, text)| *known == name && !text.is_empty())
@@ -80,7 +95,7 @@ mod tests {
     #[test]
     fn waits() {
         let now = Timestamp::from_second(1_795_550_400).unwrap();
-        let check = |limits: Limits, attempt, expected_s| {
+        let check = |limits: RateLimits, attempt, expected_s| {
             assert_eq!(
                 limits.wait(attempt, now).as_secs(),
                 expected_s,
@@ -88,7 +103,7 @@ mod tests {
             );
         };
         check(limits("100", "0", "1795550430", ""), 0, 31);
-        // Okta's clock is what counts.
+        // The time is Okta's, not this machine's.
         check(
             limits("100", "0", "1795550430", "Tue, 24 Nov 2026 20:00:20 GMT"),
             0,

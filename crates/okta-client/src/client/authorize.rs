@@ -1,0 +1,153 @@
+//! The access token of a service app, and the proof that a request carries with it.
+
+use reqwest::header::HeaderMap;
+
+use super::{Client, may_repeat, new_token_id, not_okta};
+use crate::credential::{AccessToken, Credential, OAuthSession, ServiceApp};
+use crate::dpop::ProofParams;
+use crate::failure::{Call, Failure, FailureKind};
+use crate::rate_limits::RateLimits;
+use crate::transport::{
+    RawResponse, TransportError, id_header, insert, rate_limits, single_header,
+};
+
+impl Client {
+    /// Returns the headers that authenticate a request of a service app.
+    pub(super) async fn bearer(
+        &self,
+        app: &ServiceApp,
+        method: &str,
+        url: &str,
+    ) -> Result<HeaderMap, Failure> {
+        let access = self.access_token(app).await?;
+        if !access.is_bound {
+            return Ok(single_header(
+                "authorization",
+                &format!("Bearer {}", access.token),
+            ));
+        }
+        let mut headers = single_header("authorization", &format!("DPoP {}", access.token));
+        let proof = app.proof_key().prove(ProofParams {
+            method,
+            url,
+            now_s: self.now().as_second(),
+            id: &new_token_id()?,
+            nonce: app.session().nonce.as_deref(),
+            access_token: Some(&access.token),
+        })?;
+        insert(&mut headers, "dpop", &proof);
+        Ok(headers)
+    }
+
+    /// Stores a nonce that Okta sent. Returns whether the request failed because it lacked one.
+    pub(super) fn store_nonce(&self, response: &RawResponse) -> bool {
+        let (Credential::ServiceApp(app), Some(nonce)) =
+            (&self.credential, id_header(&response.headers, "dpop-nonce"))
+        else {
+            return false;
+        };
+        app.change_session(|session| session.nonce = Some(nonce));
+        let challenge = response
+            .headers
+            .get("www-authenticate")
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default();
+        response.status == 401 && challenge.contains("use_dpop_nonce")
+    }
+
+    /// Returns the access token, and requests one if there is none or it has expired.
+    pub(super) async fn access_token(&self, app: &ServiceApp) -> Result<AccessToken, Failure> {
+        let now_s = self.now().as_second();
+        if let Some(access) = app
+            .session()
+            .access_token
+            .filter(|access| access.expires_s > now_s)
+        {
+            return Ok(access);
+        }
+        let url = self.org.url("/oauth2/v1/token");
+        let call = Call {
+            method: "POST",
+            path: "/oauth2/v1/token",
+        };
+        // Two more attempts for the proof: without a proof, with one, with one that has the nonce.
+        // A token request changes nothing, so it may be repeated after a lost response, too.
+        let retries = self.options.retry.retries;
+        for attempt in 0..=retries.saturating_add(2) {
+            let session = app.session();
+            let (status, headers, body) = match self.request_token(app, &session, &url).await {
+                Ok(response) => (response.status, response.headers, response.body),
+                Err(error) => {
+                    let failure = error.failure(self.org.as_str(), true);
+                    if attempt >= retries {
+                        return Err(failure);
+                    }
+                    self.pause(RateLimits::default().wait(attempt, self.now()), failure)
+                        .await?;
+                    continue;
+                }
+            };
+            if status == 200 {
+                let access = AccessToken::read(&body, now_s).ok_or_else(|| not_okta(&self.org))?;
+                app.change_session(|session| session.access_token = Some(access.clone()));
+                return Ok(access);
+            }
+            let nonce = id_header(&headers, "dpop-nonce");
+            let failure = Failure::read(
+                &call,
+                status,
+                &body,
+                id_header(&headers, "x-okta-request-id"),
+            );
+            match failure.okta.code.as_deref() {
+                Some("invalid_dpop_proof") if !session.needs_proof => {
+                    app.change_session(|session| session.needs_proof = true);
+                }
+                Some("use_dpop_nonce") if nonce.is_some() && nonce != session.nonce => {
+                    app.change_session(|session| session.nonce = nonce);
+                }
+                _ if may_repeat(&failure, status, true) && attempt < retries => {
+                    let wait = rate_limits(&headers).wait(attempt, self.now());
+                    self.pause(wait, failure).await?;
+                }
+                _ => return Err(failure),
+            }
+        }
+        Err(Failure::new(
+            FailureKind::AccessDenied,
+            "Okta's token endpoint keeps asking for another proof of possession. Check this machine's clock.",
+        ))
+    }
+
+    async fn request_token(
+        &self,
+        app: &ServiceApp,
+        session: &OAuthSession,
+        url: &str,
+    ) -> Result<RawResponse, TransportError> {
+        let now_s = self.now().as_second();
+        let local = |failure: Failure| TransportError {
+            before_sending: true,
+            message: failure.message,
+        };
+        let form = app
+            .token_form(url, now_s, &new_token_id().map_err(local)?)
+            .map_err(local)?;
+        let mut headers = HeaderMap::new();
+        if session.needs_proof {
+            let proof = app
+                .proof_key()
+                .prove(ProofParams {
+                    method: "POST",
+                    url,
+                    now_s,
+                    id: &new_token_id().map_err(local)?,
+                    nonce: session.nonce.as_deref(),
+                    access_token: None,
+                })
+                .map_err(local)?;
+            insert(&mut headers, "dpop", &proof);
+        }
+        self.transport.post_form(url, headers, form).await
+    }
+}
