@@ -72,11 +72,11 @@ fn the_imports_between_files_have_no_cycle() {
     for package in Package::ALL {
         let sources = Sources::read(package).unwrap();
         for cycle in sources.cycles() {
-            let files: Vec<&str> = circle.iter().map(String::as_str).collect();
+            let files: Vec<&str> = cycle.iter().map(String::as_str).collect();
             faults.insert(format!(
                 "{}:\n    {}",
                 files.join(", "),
-                sources.edges_within(&circle).join("\n    ")
+                sources.edges_within(&cycle).join("\n    ")
             ));
         }
     }
