@@ -1,4 +1,5 @@
-//! Versions: `ETag`, the conditions on them, HEAD, and `Prefer` (RFC 7644 section 3.14, RFC 9110 section 13, RFC 7240).
+//! Versions: `ETag`, conditional requests, HEAD and `Prefer` (RFC 7644 section 3.14, RFC 9110
+//! section 13, RFC 7240).
 
 use reqwest::Method;
 use serde_json::{Value, json};
