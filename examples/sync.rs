@@ -1,7 +1,8 @@
 //! Keeps a local copy of the directory in step with Rollcall, in memory and in a JSON file.
 //!
-//! It reads a snapshot and then follows the change feed. The file is replaced as a whole and contains
-//! the position in the feed, so the program may be killed at any time: it continues from there.
+//! It reads a snapshot and then follows the change feed. The file is replaced as a whole and
+//! contains the position in the feed, so the program may be killed at any time: it continues from
+//! there.
 //!
 //! ```text
 //! export ROLLCALL_URL=https://scim.example.com ROLLCALL_TOKEN=rct_...

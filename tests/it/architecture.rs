@@ -135,11 +135,11 @@ fn rows(text: &str) -> Vec<Layer> {
     let mut layers = Vec::new();
     for line in text.lines().filter(|line| line.starts_with('|')) {
         let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
-        let &[places, _, may_use, must_not_use] = cells.as_slice() else {
+        let &[files_cell, _, may_use, must_not_use] = cells.as_slice() else {
             continue;
         };
-        for place in quoted(places) {
-            let Some(name) = place.strip_prefix("src/") else {
+        for quoted_path in quoted(files_cell) {
+            let Some(name) = quoted_path.strip_prefix("src/") else {
                 continue;
             };
             layers.push(Layer {

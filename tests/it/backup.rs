@@ -76,8 +76,11 @@ both_alone!(
             String::from_utf8_lossy(&output.stderr)
         );
         let size = std::fs::metadata(file_of(&copy)).unwrap().len();
-        let told = String::from_utf8(output.stdout).unwrap();
-        assert!(told.starts_with(&format!("{size} bytes in ")), "{told}");
+        let output_text = String::from_utf8(output.stdout).unwrap();
+        assert!(
+            output_text.starts_with(&format!("{size} bytes in ")),
+            "{output_text}"
+        );
         assert_only_owner_can_read(&copy);
         copy.assert_whole();
 

@@ -94,9 +94,9 @@ both!(a_list_can_be_walked_in_both_directions, |app| async move {
     let whole = page(&app, "/Users", "", &[]).await;
     assert_eq!(whole.ids, all);
     assert!(whole.next.is_none() && whole.previous.is_none());
-    let nobody = page(&app, "/Groups", "", &[]).await;
-    assert_eq!((nobody.ids.len(), nobody.total), (0, Some(0)));
-    assert!(nobody.next.is_none() && nobody.previous.is_none());
+    let empty = page(&app, "/Groups", "", &[]).await;
+    assert_eq!((empty.ids.len(), empty.total), (0, Some(0)));
+    assert!(empty.next.is_none() && empty.previous.is_none());
 });
 
 both!(cursors_work_with_filters_and_sorting, |app| async move {

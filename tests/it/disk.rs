@@ -12,9 +12,9 @@ use crate::harness::{Backend, Client, Database, Server, id, runtime, sample};
 /// Checks, while the disk fails, the answer to writes, and that reads continue.
 async fn writes_are_refused_and_reads_go_on(client: &Client, user: &str, word: &str) {
     // An already allocated page may have space for one or two more rows.
-    let room = |number| sample::user(&format!("last{number}@example.com"));
+    let filler = |number| sample::user(&format!("last{number}@example.com"));
     let mut number = 0;
-    while client.post("/Users", &room(number)).await.status == 201 {
+    while client.post("/Users", &filler(number)).await.status == 201 {
         number += 1;
         assert!(number < 200, "the disk is not full");
     }
@@ -100,10 +100,10 @@ fn a_full_disk_of_postgres() {
     };
     // Only the tables are on the small disk: if there is no space for its WAL, PostgreSQL stops,
     // which is a different case.
-    let place = disk.folder_of_postgres();
+    let folder = disk.folder_of_postgres();
     cluster.execute(&format!(
         "CREATE TABLESPACE small LOCATION '{}'",
-        place.display()
+        folder.display()
     ));
     let database = Database::on(&cluster);
     cluster.execute("ALTER DATABASE rollcall SET TABLESPACE small");

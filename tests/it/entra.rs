@@ -40,7 +40,7 @@ struct Shape {
 fn shape(id: &'static str, operations: Value, expected: &[(&str, Value)], strict: Strict) -> Shape {
     let expected = expected
         .iter()
-        .map(|(place, value)| ((*place).to_owned(), value.clone()))
+        .map(|(pointer, value)| ((*pointer).to_owned(), value.clone()))
         .collect();
     Shape {
         id,
@@ -307,16 +307,16 @@ async fn fresh(app: &Client, name: &str) -> (Value, String) {
 async fn try_shapes(app: &TestApp, shapes: Vec<Shape>) {
     let strict = app.strict().await;
     for (number, shape) in shapes.into_iter().enumerate() {
-        let told = format!("{} {}", shape.id, shape.operations);
+        let context = format!("{} {}", shape.id, shape.operations);
         let name = format!("ada{number}@example.com");
         let (_, path) = fresh(app, &name).await;
         let after = app.patch(&path, &patch(shape.operations.clone())).await;
-        assert_eq!(after.status, 200, "{told}: {after:?}");
-        let shown = app.get(&path).await.expect(200);
-        assert_eq!(after.body, shown, "{told}");
-        for (place, value) in &shape.expected {
-            let found = shown.pointer(place).cloned().unwrap_or_default();
-            assert_eq!(&found, value, "{told}: {place} in {shown}");
+        assert_eq!(after.status, 200, "{context}: {after:?}");
+        let stored = app.get(&path).await.expect(200);
+        assert_eq!(after.body, stored, "{context}");
+        for (pointer, value) in &shape.expected {
+            let found = stored.pointer(pointer).cloned().unwrap_or_default();
+            assert_eq!(&found, value, "{context}: {pointer} in {stored}");
         }
 
         let (before, path) = fresh(&strict, &name).await;
@@ -324,15 +324,15 @@ async fn try_shapes(app: &TestApp, shapes: Vec<Shape>) {
         match shape.strict {
             Taken => {
                 let after = reply.expect(200);
-                for (place, value) in &shape.expected {
-                    let found = after.pointer(place).cloned().unwrap_or_default();
-                    assert_eq!(&found, value, "strict: {told}: {place}");
+                for (pointer, value) in &shape.expected {
+                    let found = after.pointer(pointer).cloned().unwrap_or_default();
+                    assert_eq!(&found, value, "strict: {context}: {pointer}");
                 }
             }
             Refused(kind) => {
                 reply.expect_error(400, kind);
-                let kept = strict.get(&path).await.expect(200);
-                assert_eq!(kept, before, "strict: {told}");
+                let unchanged = strict.get(&path).await.expect(200);
+                assert_eq!(unchanged, before, "strict: {context}");
             }
         }
     }

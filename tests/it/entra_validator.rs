@@ -82,17 +82,17 @@ both!(validator_replaces_attributes_of_a_user, |app| async move {
         { "op": "replace", "path": "addresses[type eq \"work\"].streetAddress", "value": "1 Engine Row" },
         { "op": "replace", "path": "addresses[type eq \"work\"].locality", "value": "London" }
     ]);
-    let shown = edited(&app, &path, work).await;
+    let updated = edited(&app, &path, work).await;
     assert_eq!(
-        shown["emails"],
+        updated["emails"],
         json!([{ "type": "work", "value": "lilian@mills.example", "primary": true }])
     );
     assert_eq!(
-        shown["phoneNumbers"],
+        updated["phoneNumbers"],
         json!([{ "type": "work", "value": "07-111-0000", "primary": true }])
     );
     let address = json!({ "type": "work", "streetAddress": "1 Engine Row", "locality": "London", "primary": true });
-    assert_eq!(shown["addresses"], json!([address]));
+    assert_eq!(updated["addresses"], json!([address]));
 
     // The validator sends the value of `primary` both as a boolean and as a string.
     for (primary, number) in [
@@ -100,17 +100,17 @@ both!(validator_replaces_attributes_of_a_user, |app| async move {
         ("\"true\"", "07-333"),
         ("\"True\"", "07-444"),
     ] {
-        let shown = edited(&app, &path, json!([
+        let updated = edited(&app, &path, json!([
             { "op": "replace", "path": format!("emails[primary eq {primary}].value"), "value": format!("{number}@mills.example") },
             { "op": "replace", "path": format!("phoneNumbers[primary eq {primary}].value"), "value": number }
         ]))
         .await;
         assert_eq!(
-            shown["emails"],
+            updated["emails"],
             json!([{ "type": "work", "value": format!("{number}@mills.example"), "primary": true }])
         );
         assert_eq!(
-            shown["phoneNumbers"],
+            updated["phoneNumbers"],
             json!([{ "type": "work", "value": number, "primary": true }])
         );
     }
@@ -120,10 +120,10 @@ both!(validator_replaces_attributes_of_a_user, |app| async move {
         { "op": "replace", "path": "name.givenName", "value": "Ford" },
         { "op": "replace", "path": format!("{ENTERPRISE}:department"), "value": "WUJQCZPQ" }
     ]);
-    let shown = edited(&app, &path, simple).await;
-    assert_eq!(shown["displayName"], "HNNCQLVVWAJM");
-    assert_eq!(shown["name"]["givenName"], "Ford");
-    assert_eq!(shown[ENTERPRISE]["department"], "WUJQCZPQ");
+    let updated = edited(&app, &path, simple).await;
+    assert_eq!(updated["displayName"], "HNNCQLVVWAJM");
+    assert_eq!(updated["name"]["givenName"], "Ford");
+    assert_eq!(updated[ENTERPRISE]["department"], "WUJQCZPQ");
 
     let rename = json!([{ "op": "replace", "value": { "userName": "emilio@hermann.example" } }]);
     assert_eq!(
@@ -155,19 +155,19 @@ both!(validator_adds_and_removes_attributes, |app| async move {
             format!("{ENTERPRISE}:employeeNumber"): "701984"
         } }
     ]);
-    let shown = edited(&app, &path, add).await;
+    let updated = edited(&app, &path, add).await;
     assert_eq!(
-        shown["emails"],
+        updated["emails"],
         json!([{ "type": "work", "value": "sandy@prohaska.example" }])
     );
     let address = json!({ "type": "work", "formatted": "1 Engine Row", "postalCode": "W1" });
-    assert_eq!(shown["addresses"], json!([address]));
+    assert_eq!(updated["addresses"], json!([address]));
     assert_eq!(
-        shown["roles"],
+        updated["roles"],
         json!([{ "value": "OSLOTIVZNOHB", "primary": true }])
     );
-    assert_eq!(shown["name"]["givenName"], "Sandy");
-    assert_eq!(shown[ENTERPRISE]["employeeNumber"], "701984");
+    assert_eq!(updated["name"]["givenName"], "Sandy");
+    assert_eq!(updated[ENTERPRISE]["employeeNumber"], "701984");
 
     // One request with all three kinds of operations.
     let mixed = json!([
@@ -176,11 +176,11 @@ both!(validator_adds_and_removes_attributes, |app| async move {
         { "op": "Replace", "path": "displayName", "value": "UHYYWKURUTZS" },
         { "op": "Remove", "path": format!("{ENTERPRISE}:employeeNumber") }
     ]);
-    let shown = edited(&app, &path, mixed).await;
-    assert!(shown.get("emails").is_none(), "{shown}");
-    assert!(shown.get(ENTERPRISE).is_none(), "{shown}");
-    assert_eq!(shown["title"], "CAIBBRQFZWMF");
-    assert_eq!(shown["displayName"], "UHYYWKURUTZS");
+    let updated = edited(&app, &path, mixed).await;
+    assert!(updated.get("emails").is_none(), "{updated}");
+    assert!(updated.get(ENTERPRISE).is_none(), "{updated}");
+    assert_eq!(updated["title"], "CAIBBRQFZWMF");
+    assert_eq!(updated["displayName"], "UHYYWKURUTZS");
 });
 
 both!(validator_changes_a_manager, |app| async move {
@@ -211,11 +211,11 @@ both!(validator_changes_a_manager, |app| async move {
             None,
         ),
     ] {
-        let shown = edited(&app, &path, json!([operation])).await;
-        let found = shown[ENTERPRISE]["manager"]["value"].as_str();
+        let updated = edited(&app, &path, json!([operation])).await;
+        let found = updated[ENTERPRISE]["manager"]["value"].as_str();
         assert_eq!(found, expected, "{operation}");
         assert_eq!(
-            shown[ENTERPRISE]["department"], "OLQHBVJXWSGF",
+            updated[ENTERPRISE]["department"], "OLQHBVJXWSGF",
             "{operation}"
         );
     }
@@ -240,9 +240,9 @@ both!(
         app.delete(&path).await.expect(204);
         app.get(&path).await.expect_error(404, "");
         app.delete(&path).await.expect_error(404, "");
-        let nobody = "/Users/00000000-0000-0000-0000-000000000000";
-        app.delete(nobody).await.expect_error(404, "");
-        app.get(nobody).await.expect_error(404, "");
+        let unknown = "/Users/00000000-0000-0000-0000-000000000000";
+        app.delete(unknown).await.expect_error(404, "");
+        app.get(unknown).await.expect_error(404, "");
         assert_eq!(app.list("/Users", &by_name).await.total, 0);
         let (_, path) = fresh_user(&app, "sandy@romaguera.example").await;
         assert_eq!(app.get(&path).await.expect(200)["active"], true);
@@ -269,9 +269,9 @@ both!(validator_creates_and_finds_a_group, |app| async move {
     let add = json!([{ "op": "add", "path": "members", "value": [{ "value": sandy }] }]);
     assert_eq!(member_ids(&edited(&app, &path, add).await), [sandy]);
     let without = [("excludedAttributes", "members")];
-    let shown = app.get(&with_query(&path, &without)).await.expect(200);
-    assert!(shown.get("members").is_none(), "{shown}");
-    assert_eq!(shown["displayName"], "HNNCQLVVWAJM");
+    let updated = app.get(&with_query(&path, &without)).await.expect(200);
+    assert!(updated.get("members").is_none(), "{updated}");
+    assert_eq!(updated["displayName"], "HNNCQLVVWAJM");
     for name in ["HNNCQLVVWAJM", "hnncqlvvwajm"] {
         let filter = format!("displayName eq \"{name}\"");
         let found = app
@@ -298,17 +298,17 @@ both!(validator_changes_and_deletes_a_group, |app| async move {
         .expect(201);
     let path = format!("/Groups/{}", id(&made));
     let replace = json!([{ "op": "replace", "value": { "externalId": "c3b97a70" } }]);
-    let shown = edited(&app, &path, replace).await;
-    assert_eq!(shown["externalId"], "c3b97a70");
-    assert_eq!(shown["displayName"], "UHYYWKURUTZS");
+    let updated = edited(&app, &path, replace).await;
+    assert_eq!(updated["externalId"], "c3b97a70");
+    assert_eq!(updated["displayName"], "UHYYWKURUTZS");
     let rename = json!([{ "op": "replace", "value": { "displayName": "QZXVBTRK" } }]);
     assert_eq!(edited(&app, &path, rename).await["displayName"], "QZXVBTRK");
 
     let add =
         |member: &str| json!([{ "op": "Add", "path": "members", "value": [{ "value": member }] }]);
     edited(&app, &path, add(&sandy)).await;
-    let shown = edited(&app, &path, add(&ford)).await;
-    assert_eq!(member_ids(&shown).len(), 2);
+    let updated = edited(&app, &path, add(&ford)).await;
+    assert_eq!(member_ids(&updated).len(), 2);
     let remove = json!([{ "op": "Remove", "path": "members", "value": [{ "value": sandy }] }]);
     assert_eq!(
         member_ids(&edited(&app, &path, remove).await),
@@ -321,9 +321,9 @@ both!(validator_changes_and_deletes_a_group, |app| async move {
         { "op": "Replace", "path": "displayName", "value": "UHYYWKURUTZS" },
         { "op": "Remove", "path": "members", "value": [{ "value": ford }] }
     ]);
-    let shown = edited(&app, &path, mixed).await;
-    assert_eq!(member_ids(&shown), [sandy.as_str()]);
-    assert_eq!(shown["displayName"], "UHYYWKURUTZS");
+    let updated = edited(&app, &path, mixed).await;
+    assert_eq!(member_ids(&updated), [sandy.as_str()]);
+    assert_eq!(updated["displayName"], "UHYYWKURUTZS");
 
     app.delete(&path).await.expect(204);
     app.get(&path).await.expect_error(404, "");
@@ -454,7 +454,7 @@ both!(empty_and_null_clear_optional_attributes, |app| async move {
     for empty in [json!(""), json!(null)] {
         let operation = |path: &String| json!({ "op": "Replace", "path": path, "value": empty });
         let clear = paths.iter().map(operation).collect();
-        let shown = edited(&app, &path, clear).await;
+        let updated = edited(&app, &path, clear).await;
         for place in [
             "/title",
             "/displayName",
@@ -462,10 +462,14 @@ both!(empty_and_null_clear_optional_attributes, |app| async move {
             "/addresses/0/locality",
             "/urn:ietf:params:scim:schemas:extension:enterprise:2.0:User/department",
         ] {
-            assert_eq!(shown.pointer(place), None, "{empty}: {place} in {shown}");
+            assert_eq!(
+                updated.pointer(place),
+                None,
+                "{empty}: {place} in {updated}"
+            );
         }
-        assert_eq!(shown["addresses"][0]["streetAddress"], "2809 Johns Walk");
-        assert_eq!(shown["name"]["givenName"], "Sandy");
+        assert_eq!(updated["addresses"][0]["streetAddress"], "2809 Johns Walk");
+        assert_eq!(updated["name"]["givenName"], "Sandy");
     }
 });
 
@@ -506,9 +510,9 @@ both!(every_simple_attribute_can_be_patched, |app| async move {
         assert!(values.contains_key("externalId"), "{values:?}");
         let operation =
             |(name, value): (&String, &Value)| json!({ "op": "Add", "path": name, "value": value });
-        let shown = edited(&app, &path, values.iter().map(operation).collect()).await;
+        let updated = edited(&app, &path, values.iter().map(operation).collect()).await;
         for (name, value) in &values {
-            assert_eq!(&shown[name], value, "{name}");
+            assert_eq!(&updated[name], value, "{name}");
         }
     }
 });
@@ -524,12 +528,12 @@ both!(users_and_groups_are_paged, |app| async move {
         for page in 0..3 {
             let start: u64 = page * 5 + 1;
             let text = start.to_string();
-            let shown = app
+            let updated = app
                 .list(endpoint, &[("startIndex", &text), ("count", "5")])
                 .await;
-            assert_eq!(shown.total, 11, "{endpoint}");
-            assert_eq!(shown.start, start, "{endpoint}");
-            met.extend(shown.ids());
+            assert_eq!(updated.total, 11, "{endpoint}");
+            assert_eq!(updated.start, start, "{endpoint}");
+            met.extend(updated.ids());
         }
         assert_eq!(met.len(), 11, "{endpoint}");
     }

@@ -123,8 +123,9 @@ fn samples(database: &Database) -> Vec<u8> {
     if database.backend == Backend::Sqlite {
         return Vec::new();
     }
-    let kept = database.texts("SELECT s::text AS t FROM pg_stats AS s WHERE schemaname = 'public'");
-    kept.join("\n").into_bytes()
+    let statistics =
+        database.texts("SELECT s::text AS t FROM pg_stats AS s WHERE schemaname = 'public'");
+    statistics.join("\n").into_bytes()
 }
 
 /// Returns the bytes of all files of the database, or `None` if they are on another machine.
@@ -499,10 +500,10 @@ both_alone!(
             .get(&format!("/Users/{}", id(&second)))
             .await
             .expect_error(404, "");
-        let nobody = find(&["ada@example.com"]);
+        let not_found = find(&["ada@example.com"]);
         assert!(
-            String::from_utf8_lossy(&nobody.stderr).contains("was not found"),
-            "{nobody:?}"
+            String::from_utf8_lossy(&not_found.stderr).contains("was not found"),
+            "{not_found:?}"
         );
         assert!(!database.cli(&["erase"]).status.success());
     }

@@ -80,8 +80,8 @@ async fn churn(app: &TestApp, round: u32) {
         .expect(204);
     let admin = app.client_with_scopes(&["admin"]).await.site();
     for id in [&ids[3], &ids[4]] {
-        let wish = json!({"type": "User", "id": id});
-        admin.post("/admin/v1/erasures", &wish).await.plain(200);
+        let order = json!({"type": "User", "id": id});
+        admin.post("/admin/v1/erasures", &order).await.plain(200);
     }
 }
 

@@ -287,8 +287,8 @@ both!(a_stream_delivers_changes_as_they_happen, |app| async move {
         let expect_refused = site.open(&format!("{path}{query}"), headers).await;
         assert_eq!(expect_refused.status(), status, "{query} {header}");
     }
-    let nobody = site.anonymous().open(path, &[]).await;
-    assert_eq!(nobody.status(), 401);
+    let unauthenticated = site.anonymous().open(path, &[]).await;
+    assert_eq!(unauthenticated.status(), 401);
 });
 
 both!(

@@ -223,8 +223,8 @@ both!(
             .await
             .expect_error(400, "invalidFilter");
         let bad_utf8 = "filter=userName%20eq%20%22%C3%28%22";
-        let nobody = app.get(&format!("/Users?{bad_utf8}")).await;
-        assert_eq!(nobody.page().total, 0);
+        let no_match = app.get(&format!("/Users?{bad_utf8}")).await;
+        assert_eq!(no_match.page().total, 0);
         for query in ["", "&", "foo=", "foo", "=", "count=", "startIndex="] {
             app.get(&format!("/Users?{query}")).await.page();
         }

@@ -37,8 +37,8 @@ both!(a_duplicate_group_is_a_conflict, |app| async move {
             let reply = client.post("/Groups", &group(again, "c420")).await;
             expect_conflict(reply, &first);
         }
-        let kept = client.get(&path).await.expect(200);
-        assert_eq!(kept["meta"]["version"], "W/\"1\"", "a refusal wrote");
+        let unchanged = client.get(&path).await.expect(200);
+        assert_eq!(unchanged["meta"]["version"], "W/\"1\"", "a refusal wrote");
         assert_eq!(client.list("/Groups", &[]).await.total, 1);
 
         // An identifier is compared exactly, and groups without one may share a name.

@@ -260,8 +260,8 @@ pub async fn together<T: Send + 'static>(
 
 /// The number of crashes in a crash test: few in an ordinary run, and as many as `just crash` sets.
 pub fn rounds() -> usize {
-    let wished = postgres::variable("ROLLCALL_TEST_CRASHES");
-    wished.map_or(3, |text| text.parse().expect("a number of crashes"))
+    let configured = postgres::variable("ROLLCALL_TEST_CRASHES");
+    configured.map_or(3, |text| text.parse().expect("a number of crashes"))
 }
 
 /// Returns 128 unpredictable bits, taken from the hash keys of the standard library.

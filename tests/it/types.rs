@@ -1,4 +1,4 @@
-//! Extensions and resource types that the operator declares (`[[extensions]]`, `[[resource_types]]`).
+//! Extensions and resource types declared by the operator (`[[extensions]]`, `[[resource_types]]`).
 
 mod characteristics;
 mod later;

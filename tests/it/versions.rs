@@ -1,4 +1,5 @@
-//! Versions: `ETag`, the conditions on them, HEAD, and `Prefer` (RFC 7644 section 3.14, RFC 9110 section 13, RFC 7240).
+//! Versions: `ETag`, conditional requests, HEAD and `Prefer` (RFC 7644 section 3.14, RFC 9110
+//! section 13, RFC 7240).
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -113,8 +114,8 @@ both!(a_matching_tag_gets_not_modified, |app| async move {
         let head = app.send(Method::HEAD, &path, &headers, Vec::new()).await;
         expect_not_modified(&head, &tag);
     }
-    let nobody = get_if_none_match(&app, "/Users/nobody", "*").await;
-    nobody.expect_error(404, "");
+    let missing = get_if_none_match(&app, "/Users/nobody", "*").await;
+    missing.expect_error(404, "");
     // An `If-Match` on a read.
     let path = format!("/Users/{}", id(&user));
     let stale = [("if-match", "W/\"99\"")];
@@ -199,8 +200,8 @@ both!(a_write_with_a_stale_tag_changes_nothing, |app| async move {
             let headers = [("if-match", tags)];
             let refused = send_with(&app, method.clone(), &path, &headers, body).await;
             refused.expect_error(412, "");
-            let nobody = send_with(&app, method.clone(), "/Users/nobody", &headers, body).await;
-            nobody.expect_error(404, "");
+            let missing = send_with(&app, method.clone(), "/Users/nobody", &headers, body).await;
+            missing.expect_error(404, "");
         }
     }
     assert_eq!(app.user(id(&user)).await, user);

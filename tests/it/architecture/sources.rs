@@ -42,7 +42,7 @@ impl Package {
 /// The segments of a path, without `crate`.
 type Segments = Vec<String>;
 
-/// The files of a package, by the path of their module. `lib.rs` is the empty path; `main.rs` is `main`.
+/// The files of a package by module path. `lib.rs` is the empty path, `main.rs` is `main`.
 pub struct Sources {
     files: BTreeMap<Segments, File>,
 }

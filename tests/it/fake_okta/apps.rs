@@ -280,8 +280,8 @@ fn logo(org: &mut Org, request: &Request, id: &str) -> Reply {
         return Reply::invalid("file: no image under 1 MB");
     }
     app(org, id).logos += 1;
-    let place = format!("{}/api/v1/apps/{id}/logo", org.url);
-    Reply::new(201, Value::Null).with("location", place)
+    let location = format!("{}/api/v1/apps/{id}/logo", org.url);
+    Reply::new(201, Value::Null).with("location", location)
 }
 
 /// Answers 200 with UNKNOWN if the app has no provisioning.
@@ -299,11 +299,11 @@ fn connection(app: &App) -> Value {
 /// Returns the connection that a POST asks for, if the app supports it by API.
 pub fn requested_connection(org: &Org, id: &str, request: &Request) -> Option<Connection> {
     let app = org.apps.get(id).filter(|app| app.is_by_api())?;
-    let wish = request.json()?;
-    let token = wish["profile"]["token"].as_str()?;
+    let payload = request.json()?;
+    let token = payload["profile"]["token"].as_str()?;
     (app.name != "google").then_some(())?;
     Some(Connection {
-        base_url: wish["baseUrl"].as_str()?.to_owned(),
+        base_url: payload["baseUrl"].as_str()?.to_owned(),
         authorization: format!("Bearer {token}"),
         dialect: Dialect::Patch,
     })
@@ -361,7 +361,7 @@ fn feature(app: &App) -> Value {
 }
 
 fn switch(org: &mut Org, request: &Request, id: &str) -> Reply {
-    let wish = body(org, request, &["create", "update"]);
+    let payload = body(org, request, &["create", "update"]);
     if org.apps[id].connection.is_none() {
         return Reply::invalid("Provisioning is not enabled for the app instance.");
     }
@@ -374,7 +374,7 @@ fn switch(org: &mut Org, request: &Request, id: &str) -> Reply {
             "PUSH_USER_DEACTIVATION",
         ),
     ] {
-        match wish.pointer(pointer).and_then(Value::as_str) {
+        match payload.pointer(pointer).and_then(Value::as_str) {
             Some("ENABLED") if !app.features.contains(&name) => app.features.push(name),
             Some("DISABLED") => app.features.retain(|held| *held != name),
             _ => {}

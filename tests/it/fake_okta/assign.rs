@@ -101,7 +101,7 @@ pub fn group_json(group: &Group) -> Value {
 fn search(org: &mut Org, request: &Request, attribute: &str) -> Reply {
     only_query(org, request, &["search", "limit", "after", "q"]);
     let query = request.query();
-    let wished = match query.get("search").map(|search| equals(search, attribute)) {
+    let searched = match query.get("search").map(|search| equals(search, attribute)) {
         Some(None) => {
             org.complain(format!(
                 "a search that Okta does not have: {}",
@@ -111,7 +111,7 @@ fn search(org: &mut Org, request: &Request, attribute: &str) -> Reply {
         }
         other => other.flatten(),
     };
-    let is = |name: &str| wished.is_none_or(|wished| wished.eq_ignore_ascii_case(name));
+    let is = |name: &str| searched.is_none_or(|searched| searched.eq_ignore_ascii_case(name));
     let found: Vec<Value> = if attribute == "profile.login" {
         org.users
             .values()
@@ -336,7 +336,7 @@ fn assign_group(org: &mut Org, request: &Request, id: &str, group: &str) -> Repl
 
 pub fn unassign_group(org: &mut Org, id: &str, group: &str) {
     app(org, id).groups.remove(group);
-    let kept: BTreeSet<String> = org.apps[id]
+    let remaining: BTreeSet<String> = org.apps[id]
         .groups
         .keys()
         .flat_map(|other| org.groups[other].members.iter().cloned())
@@ -344,7 +344,7 @@ pub fn unassign_group(org: &mut Org, id: &str, group: &str) {
     let leavers: Vec<String> = org.groups[group]
         .members
         .iter()
-        .filter(|user| !kept.contains(*user))
+        .filter(|user| !remaining.contains(*user))
         .filter(|user| {
             org.apps[id]
                 .users
@@ -516,12 +516,12 @@ pub fn follow_group(org: &mut Org, group: &str) {
                 }
             }
             let rows = org.apps[&id].users.values();
-            let kept: BTreeSet<String> = org.apps[&id]
+            let remaining: BTreeSet<String> = org.apps[&id]
                 .groups
                 .keys()
                 .flat_map(|other| org.groups[other].members.iter().cloned())
                 .collect();
-            let gone = rows.filter(|row| row.scope == "GROUP" && !kept.contains(&row.user));
+            let gone = rows.filter(|row| row.scope == "GROUP" && !remaining.contains(&row.user));
             let gone: Vec<String> = gone.map(|row| row.user.clone()).collect();
             for user in gone {
                 unassign_user(org, &id, &user);

@@ -151,7 +151,7 @@ fn logs(org: &mut Org, request: &Request) -> Reply {
         .split('&')
         .filter(|pair| !pair.is_empty() && !pair.starts_with("after="));
     let others: Vec<&str> = others.collect();
-    let place = format!(
+    let next_url = format!(
         "{}{}?after=at{next}&{}",
         org.url,
         request.path,
@@ -159,7 +159,7 @@ fn logs(org: &mut Org, request: &Request) -> Reply {
     );
     reply.with(
         "link",
-        format!("<{}>; rel=\"next\"", place.trim_end_matches(['&', '?'])),
+        format!("<{}>; rel=\"next\"", next_url.trim_end_matches(['&', '?'])),
     )
 }
 

@@ -96,7 +96,7 @@ fn extend(org: &mut Org, request: &Request, id: &str) -> Reply {
 fn mappings(org: &mut Org, request: &Request) -> Reply {
     only_query(org, request, &["sourceId", "targetId", "limit", "after"]);
     let query = request.query();
-    let is = |name: &str, value: &str| query.get(name).is_none_or(|wished| wished == value);
+    let is = |name: &str, value: &str| query.get(name).is_none_or(|expected| expected == value);
     let found: Vec<Value> = org
         .mappings
         .iter()

@@ -196,8 +196,8 @@ fn profile(org: &Org, app: &str, user: &str) -> Map<String, Value> {
     });
     let mut desired = desired.as_object().expect("an object").clone();
     for (name, property) in &org.apps[app].attributes {
-        let place = [&property["externalNamespace"], &property["externalName"]].map(Value::as_str);
-        if let ([Some(namespace), Some(external)], Some(value)) = (place, value(name)) {
+        let target = [&property["externalNamespace"], &property["externalName"]].map(Value::as_str);
+        if let ([Some(namespace), Some(external)], Some(value)) = (target, value(name)) {
             let extension = desired.entry(namespace).or_insert_with(|| json!({}));
             extension[external] = value;
         }

@@ -317,7 +317,7 @@ both!(apply_survives_a_kill_before_each_write, |app| async move {
     disturbed(app, Fault::HoldRequest, &[]).await;
 });
 
-both!(apply_survives_a_lost_response_per_write, |app| async move {
+both!(apply_survives_lost_reply_at_each_write, |app| async move {
     disturbed(app, Fault::LoseAnswer, &[0, 4]).await;
 });
 
@@ -325,11 +325,11 @@ both!(apply_survives_an_error_at_each_write, |app| async move {
     disturbed(app, Fault::Broken, &[0, 4]).await;
 });
 
-both!(apply_survives_a_rate_limit_per_write, |app| async move {
+both!(apply_survives_rate_limit_at_each_write, |app| async move {
     disturbed(app, Fault::Limited, &[0]).await;
 });
 
-both!(apply_survives_missing_rights_per_write, |app| async move {
+both!(apply_survives_lost_rights_at_each_write, |app| async move {
     disturbed(app, Fault::Forbidden, &[0, 3]).await;
 });
 

@@ -175,7 +175,7 @@ both!(values_are_stored_in_canonical_form, |app| async move {
     let made = app.post("/Users", &user("ada", &values)).await.expect(201);
     assert_eq!(made["emails"][0]["value"], "Ada.Byron+x@example.com");
     assert_eq!(made["ims"][0]["value"], "adabyron");
-    for kept in [
+    for stored in [
         "phoneNumbers",
         "roles",
         "entitlements",
@@ -184,7 +184,7 @@ both!(values_are_stored_in_canonical_form, |app| async move {
         "locale",
         "timezone",
     ] {
-        assert_eq!(made[kept], values[kept], "{kept}");
+        assert_eq!(made[stored], values[stored], "{stored}");
     }
     for filter in [
         r#"emails.value eq "ada.byron+x@example.com""#,
