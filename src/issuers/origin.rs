@@ -1,8 +1,8 @@
-//! Where an issuer's keys come from.
+//! The source of an issuer's keys.
 
 use crate::auth::jwt::KeySet;
 
-/// The source of an issuer's keys.
+/// A source of keys.
 #[derive(Debug, Clone)]
 pub enum Origin {
     /// Keys that were read from a file at the start.

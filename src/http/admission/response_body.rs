@@ -17,7 +17,7 @@ const CHUNK_BYTES: usize = 64 * 1024;
 /// Wraps a response body.
 pub struct GuardedBody {
     body: BoxBody,
-    /// What the body returned and was not yet sent.
+    /// The bytes that the body returned and that were not yet sent.
     rest: Bytes,
     watch: Option<Arc<ConnectionWatch>>,
     /// Released when the body is dropped.
