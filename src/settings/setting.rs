@@ -18,8 +18,10 @@ pub struct Setting {
     /// A value for the example file: the default, where it is a text.
     pub example: String,
     pub origin: Origin,
-    check: Box<dyn Fn(&str) -> Result<(), String>>,
+    check: Check,
 }
+
+type Check = Box<dyn Fn(&str) -> Result<(), String>>;
 
 /// The default as the documentation shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
