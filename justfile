@@ -134,6 +134,12 @@ parser:
     cargo package --package scim-filter-parser --locked --allow-dirty --quiet
     cargo check --locked --manifest-path crates/scim-filter-parser/fuzz/Cargo.toml
 
+# Mutation tests of the libraries: changes of the code that no unit test notices. Hours for all of it, so
+# give a share: `just mutants 0/20` is the first of twenty. See docs/mutants.md.
+mutants shard="0/1" *args:
+    cargo mutants --version >/dev/null 2>&1 || cargo install --quiet --locked cargo-mutants
+    nice -n 10 cargo mutants --package scim-core --package scim-filter-parser --package okta-client --output target --shard {{ shard }} {{ args }}
+
 # The steps before left nothing changed and nothing new: the lock file, the OpenAPI document, snapshots.
 clean-tree:
     git diff --exit-code
