@@ -37,7 +37,11 @@ pub(in crate::store) struct Statement<Row: 'static = Untyped> {
 
 /// The text of a statement, split at its parameters.
 #[derive(Debug, Clone, Copy)]
-struct Text([Piece; MAX_PIECES]);
+struct Text {
+    pieces: [Piece; MAX_PIECES],
+    /// The number of pieces in use.
+    count: usize,
+}
 
 #[derive(Debug, Clone, Copy)]
 enum Piece {
@@ -119,15 +123,17 @@ impl Text {
                 numbers |= 1 << number;
                 rest = after;
             }
-            pieces[count] = Piece::Sql(rest);
-            count += 1;
+            if !rest.is_empty() {
+                pieces[count] = Piece::Sql(rest);
+                count += 1;
+            }
             index += 1;
         }
         assert!(
             (numbers + 2).is_power_of_two(),
             "parameters are numbered from $1 without gaps"
         );
-        Self(pieces)
+        Self { pieces, count }
     }
 }
 
@@ -408,7 +414,8 @@ dialect!(Sqlite => Backend::Sqlite, Pg => Backend::Postgres);
 
 impl<DB: Dialect, Row: 'static, Key> QueryFragment<DB> for Query<'_, Row, Key> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
-        for piece in &self.statement.text(DB::BACKEND).0 {
+        let text = self.statement.text(DB::BACKEND);
+        for piece in text.pieces.iter().take(text.count) {
             match *piece {
                 Piece::Sql(text) => out.push_sql(text),
                 Piece::Parameter(number) => DB::push(self.value(number)?, &mut out)?,

@@ -265,6 +265,10 @@ impl<const INDEX: usize> QueryId for Single<INDEX> {
 }
 
 /// Runs the statement of this index, for a single key.
+#[expect(
+    clippy::indexing_slicing,
+    reason = "evaluated at compile time, where an index too high is a compile error"
+)]
 fn fetch<const INDEX: usize>(
     conn: &mut Conn,
     binds: &[Bind<'_>],

@@ -242,6 +242,7 @@ pub fn note(
     node: &str,
     note: &Progress,
 ) -> Result<bool, StoreError> {
+    use subscriptions::{done_seq, stopped};
     let held = row_of(key).filter(subscriptions::owner.eq(node));
     let released = (
         subscriptions::owner.eq(None::<String>),
@@ -261,7 +262,7 @@ pub fn note(
             ))
             .execute(conn)?,
         Progress::Finished { seq } => diesel::update(held)
-            .set((subscriptions::done_seq.eq(seq), released, healthy))
+            .set((done_seq.eq(seq), released, healthy))
             .execute(conn)?,
         Progress::Failed {
             seq,
@@ -278,11 +279,7 @@ pub fn note(
             ))
             .execute(conn)?,
         Progress::Stopped { seq, why } => diesel::update(held)
-            .set((
-                subscriptions::done_seq.eq(seq),
-                subscriptions::stopped.eq(why),
-                released,
-            ))
+            .set((done_seq.eq(seq), stopped.eq(why), released))
             .execute(conn)?,
     };
     Ok(noted == 1)
