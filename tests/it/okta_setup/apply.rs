@@ -10,7 +10,7 @@ use super::story::Story;
 
 const ACME: &str = "urn:example:params:scim:schemas:extension:acme:2.0:User";
 
-/// Everything that can be wished at once, of an app of this kind.
+/// Every setting at once, for an app of this kind.
 fn everything(story: &Story, app: &str) {
     let okta = &story.okta;
     let (ada, bob, eve) = ("ada@acme.example", "bob@acme.example", "eve@acme.example");
@@ -19,11 +19,11 @@ fn everything(story: &Story, app: &str) {
     okta.group("Engineering", &[&ada]);
     okta.group("Pushed Engineering", &[&ada, &bob]);
     story.write("logo.png", b"\x89PNG\r\n\x1a\n a very small picture");
-    wish_everything(story, app);
+    write_everything(story, app);
 }
 
-fn wish_everything(story: &Story, app: &str) {
-    story.wish(&format!(
+fn write_everything(story: &Story, app: &str) {
+    story.write_setup_toml(&format!(
         r#"[app]
 label = "Rollcall"
 logo = "logo.png"
@@ -78,10 +78,10 @@ both!(from_an_empty_org_to_one_that_provisions, |app| async move {
 
     let first = story.apply().expect(2);
     assert_eq!(first.json["outcome"], "manual");
-    let clicks = first.json["instructions"].to_string();
+    let instructions = first.json["instructions"].to_string();
     assert!(
-        clicks.contains(&story.app.base_url()) && clicks.contains("Bearer"),
-        "{clicks}"
+        instructions.contains(&story.app.base_url()) && instructions.contains("Bearer"),
+        "{instructions}"
     );
     let id = okta.app("Rollcall");
     {
@@ -103,7 +103,7 @@ both!(from_an_empty_org_to_one_that_provisions, |app| async move {
     assert_eq!(okta.writes(), writes);
 
     story.click(&id).await;
-    let second = story.apply_after_clicks().expect(0);
+    let second = story.apply_after_manual_steps().expect(0);
     assert_eq!(second.json["outcome"], "done");
     okta.settle();
     let users = ["ada@acme.example", "bob@acme.example"];
@@ -217,26 +217,26 @@ both!(every_kind_of_app_by_a_service_app, |app| async move {
 
 async fn every_kind(story: &Story, login: &str, kind: &str, carries: &str) {
     let bob = story.okta.hire("bob@acme.example");
-    let wish = |provisioning: &str| {
+    let write = |provisioning: &str| {
         let text = format!(
             "[app]\nlabel = \"Rollcall\"\n{provisioning}\n{kind}\n[assign]\nusers = [\"bob@acme.example\"]\n"
         );
-        story.wish_as(login, &text);
+        story.write_setup_toml_for(login, &text);
     };
-    wish("");
+    write("");
     if carries == "never" {
         // Said before anything is asked, with a kind that can.
         story
             .apply()
             .expect_message(1, "can never provision over SCIM. Use `scim-header`");
         assert!(story.okta.org().requests.is_empty());
-        wish("provisioning = false");
+        write("provisioning = false");
     }
     if carries == "hand" {
         story.apply().expect(2);
         story.click(&story.okta.app("Rollcall")).await;
     }
-    story.apply_after_clicks().expect(0);
+    story.apply_after_manual_steps().expect(0);
     story.okta.settle();
     let id = story.okta.app("Rollcall");
     if carries == "never" {
@@ -257,7 +257,7 @@ async fn every_kind(story: &Story, login: &str, kind: &str, carries: &str) {
     assert_eq!(notes, 0, "{kind}: a write without its end");
 }
 
-/// An app that needs no clicks, so that one run makes everything.
+/// An app without manual steps, so that one run creates everything.
 const BY_API: &str = "kind = \"catalog\"\nname = \"zscalerbyz\"";
 
 /// What a run that nothing disturbs leaves behind, and how many writes it takes.
@@ -333,7 +333,7 @@ both!(rights_are_lacking_at_each_write, |app| async move {
     disturbed(app, Fault::Forbidden, &[0, 3]).await;
 });
 
-both!(killed_on_the_way_to_the_clicks, |app| async move {
+both!(killed_before_the_manual_steps, |app| async move {
     for fault in [Fault::HoldAnswer, Fault::HoldRequest] {
         for number in 1..=2 {
             let story = with_hook_secret(app.neighbour().await);
@@ -353,7 +353,7 @@ both!(killed_on_the_way_to_the_clicks, |app| async move {
                 )
             );
             story.click(&id).await;
-            story.apply_after_clicks().expect(0);
+            story.apply_after_manual_steps().expect(0);
         }
     }
 });
@@ -377,14 +377,14 @@ both!(
                 "ROLLCALL_EVENT_HOOK_SECRET",
             ),
         ] {
-            story.wish(&format!("[app]\nlabel = \"Rollcall\"\n{rest}"));
+            story.write_setup_toml(&format!("[app]\nlabel = \"Rollcall\"\n{rest}"));
             story.run(&["plan"]).expect_message(1, message);
             if !rest.contains("event_hook") {
                 story.apply().expect_message(1, message);
                 assert_eq!(story.okta.snapshot(), before, "{rest}");
             }
         }
-        story.wish("[app]\nlabel = \"Rollcall\"\nlogo = \"none.png\"\n");
+        story.write_setup_toml("[app]\nlabel = \"Rollcall\"\nlogo = \"none.png\"\n");
         story.run(&["plan"]).expect_message(1, "none.png");
         story.write("none.png", b"no picture");
         story
@@ -394,11 +394,11 @@ both!(
     }
 );
 
-both!(a_label_that_somebody_else_has, |app| async move {
+both!(a_label_that_another_app_has, |app| async move {
     let story = Story::new(app);
     let theirs = story.connected_app(Some("scim2headerauth")).await;
     let writes = story.okta.writes();
-    story.wish("[app]\nlabel = \"By hand\"\n");
+    story.write_setup_toml("[app]\nlabel = \"By hand\"\n");
     story.apply().expect_message(1, "--app-id");
     assert_eq!((story.okta.writes(), story.live_tokens()), (writes, 0));
     // Taken over, it is neither renamed nor replaced.
@@ -469,7 +469,7 @@ both!(what_people_do_in_the_console_meanwhile, |app| async move {
     story.apply().expect(2);
     let id = story.okta.app("Rollcall");
     story.click(&id).await;
-    story.apply_after_clicks().expect(0);
+    story.apply_after_manual_steps().expect(0);
     // Switched off: it is switched on again.
     story
         .okta
@@ -492,7 +492,7 @@ both!(what_people_do_in_the_console_meanwhile, |app| async move {
     assert_ne!(story.okta.app("Rollcall"), id);
 });
 
-both!(clicks_while_apply_waits, |app| async move {
+both!(manual_steps_while_apply_waits, |app| async move {
     let story = Story::new(app);
     let running = story.start(&[
         "apply",
@@ -534,7 +534,7 @@ both!(clicks_while_apply_waits, |app| async move {
     story.wait(running).expect(0);
 });
 
-/// On a server of its own: it notes what nobody's credential was typed for all its tenants, every few seconds.
+/// On a server of its own: it records unknown credentials for all its tenants, every few seconds.
 fn mistakes(backend: Backend) {
     runtime().block_on(async {
         let Some(app) = TestApp::alone(backend).await else {
@@ -576,16 +576,16 @@ fn mistakes(backend: Backend) {
             .click_through(&id, typed)
             .await
             .expect("connects");
-        story.apply_after_clicks().expect(0);
+        story.apply_after_manual_steps().expect(0);
     });
 }
 
 #[test]
-fn mistakes_at_the_clicks_are_named_sqlite() {
+fn mistakes_in_the_manual_steps_are_named_sqlite() {
     mistakes(Backend::Sqlite);
 }
 
 #[test]
-fn mistakes_at_the_clicks_are_named_postgres() {
+fn mistakes_in_the_manual_steps_are_named_postgres() {
     mistakes(Backend::Postgres);
 }

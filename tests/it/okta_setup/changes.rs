@@ -1,4 +1,4 @@
-//! What happens to an org that is set up when the wish changes, or the people who are wished.
+//! Changes to `setup.toml` and to the org after the setup.
 
 use serde_json::json;
 
@@ -7,21 +7,21 @@ use crate::harness::both;
 
 use super::story::Story;
 
-fn wish(story: &Story, rest: &str) {
-    story.wish(&format!("[app]\nlabel = \"Rollcall\"\n{rest}"));
+fn write_app(story: &Story, rest: &str) {
+    story.write_setup_toml(&format!("[app]\nlabel = \"Rollcall\"\n{rest}"));
 }
 
 async fn finish(story: &Story) -> String {
     story.apply().expect(2);
     let id = story.okta.app("Rollcall");
     story.click(&id).await;
-    story.apply_after_clicks().expect(0);
+    story.apply_after_manual_steps().expect(0);
     story.okta.settle();
     id
 }
 
 both!(
-    what_is_no_longer_wished_is_taken_away_and_nothing_else,
+    only_what_setup_toml_no_longer_names_is_removed,
     |app| async move {
         let mut story = Story::new(app);
         story.set("ROLLCALL_EVENT_HOOK_SECRET", "a secret for the hook");
@@ -32,7 +32,7 @@ both!(
         story.okta.group("Pushed", &[&ada]);
         let hook = format!("[event_hook]\nurl = \"{}/hook\"\n", story.okta.url);
         let all = "[assign]\ngroups = [\"Engineering\"]\nusers = [\"svc-rollcall@acme.example\"]\n[[push_groups]]\ngroup = \"Pushed\"\n";
-        wish(&story, &format!("{all}{hook}"));
+        write_app(&story, &format!("{all}{hook}"));
         let id = finish(&story).await;
         // An admin assigns one more, which is no business of ours.
         let path = format!("/apps/{id}/groups/{theirs}");
@@ -42,7 +42,7 @@ both!(
         );
         story.okta.settle();
 
-        wish(&story, "");
+        write_app(&story, "");
         let plan = story.run(&["plan"]).expect(0);
         for step in ["assign", "push", "event hook"] {
             assert!(plan.changes_of(step) > 0, "{step}: {plan:?}");
@@ -66,7 +66,7 @@ both!(
 both!(a_logo_is_sent_when_it_is_another, |app| async move {
     let story = Story::new(app);
     let picture = |text: &str| story.write("logo.svg", format!("<svg>{text}</svg>").as_bytes());
-    wish(&story, "logo = \"logo.svg\"\n");
+    write_app(&story, "logo = \"logo.svg\"\n");
     picture("one");
     story.apply().expect(2);
     story.apply().expect(2);
@@ -85,10 +85,10 @@ both!(
     |app| async move {
         let mut story = Story::new(app);
         story.set("ROLLCALL_EVENT_HOOK_SECRET", "a secret for the hook");
-        wish(&story, "");
+        write_app(&story, "");
         finish(&story).await;
         // Something answers there, but not as a hook does.
-        wish(
+        write_app(
             &story,
             &format!(
                 "[event_hook]\nurl = \"{}/ServiceProviderConfig\"\n",
@@ -101,7 +101,7 @@ both!(
                 .contains("verification failed"),
             "{ran:?}"
         );
-        wish(
+        write_app(
             &story,
             &format!("[event_hook]\nurl = \"{}/hook\"\n", story.okta.url),
         );
@@ -116,9 +116,9 @@ both!(
     }
 );
 
-both!(a_new_token_takes_the_place_of_the_old, |app| async move {
+both!(a_new_token_replaces_the_old_one, |app| async move {
     let story = Story::new(app);
-    wish(&story, "");
+    write_app(&story, "");
     let id = finish(&story).await;
     let old = story.read("token");
     let ran = story
@@ -145,7 +145,7 @@ both!(a_new_token_takes_the_place_of_the_old, |app| async move {
         .await
         .expect_err("the old one is revoked");
     story.click(&id).await;
-    story.apply_after_clicks().expect(0);
+    story.apply_after_manual_steps().expect(0);
     // No secret stands in the record.
     let secret = story.read("token");
     let states = format!("SELECT count(*) AS n FROM setups WHERE state LIKE '%{secret}%'");
@@ -156,46 +156,49 @@ both!(
     a_token_that_cannot_be_written_down_is_made_anew,
     |app| async move {
         let story = Story::new(app);
-        wish(&story, "");
+        write_app(&story, "");
         let ran = story.run(&["apply", "--yes", "--token-file", "no/such/folder/token"]);
         ran.expect_message(1, "The token is lost; the next run creates another");
         story.apply().expect(2);
         assert_eq!(story.live_tokens(), 1);
         story.click(&story.okta.app("Rollcall")).await;
-        story.apply_after_clicks().expect(0);
+        story.apply_after_manual_steps().expect(0);
     }
 );
 
-both!(a_group_that_okta_cannot_push_is_told, |app| async move {
-    let story = Story::new(app);
-    let ada = story.okta.hire("ada@acme.example");
-    story.okta.group("Engineering", &[&ada]);
-    let pushed = story.okta.group("Pushed", &[&ada]);
-    wish(
-        &story,
-        "[assign]\ngroups = [\"Engineering\"]\n[[push_groups]]\ngroup = \"Pushed\"\n",
-    );
-    let id = finish(&story).await;
-    // We refuse a group without a name.
-    story.okta.rename_group(&pushed, "");
-    story.okta.settle();
-    story.okta.rename_group(&pushed, "Pushed");
-    story.okta.settle();
-    let ran = story.run(&["plan"]);
-    let told = ran.finding("fault", "push");
-    assert!(
-        told.contains("Push now") && told.contains("reported by remote server"),
-        "{told}"
-    );
-    let org = story.okta.org();
-    assert_eq!(
-        org.apps[&id].pushes.values().next().expect("a push").status,
-        "ERROR"
-    );
-});
+both!(
+    a_group_that_okta_cannot_push_is_reported,
+    |app| async move {
+        let story = Story::new(app);
+        let ada = story.okta.hire("ada@acme.example");
+        story.okta.group("Engineering", &[&ada]);
+        let pushed = story.okta.group("Pushed", &[&ada]);
+        write_app(
+            &story,
+            "[assign]\ngroups = [\"Engineering\"]\n[[push_groups]]\ngroup = \"Pushed\"\n",
+        );
+        let id = finish(&story).await;
+        // We refuse a group without a name.
+        story.okta.rename_group(&pushed, "");
+        story.okta.settle();
+        story.okta.rename_group(&pushed, "Pushed");
+        story.okta.settle();
+        let ran = story.run(&["plan"]);
+        let finding = ran.finding("fault", "push");
+        assert!(
+            finding.contains("Push now") && finding.contains("reported by remote server"),
+            "{finding}"
+        );
+        let org = story.okta.org();
+        assert_eq!(
+            org.apps[&id].pushes.values().next().expect("a push").status,
+            "ERROR"
+        );
+    }
+);
 
 both!(
-    numbers_and_ids_that_nobody_can_use_are_refused_before_anything_is_asked,
+    invalid_numbers_and_ids_are_refused_before_any_request,
     |app| async move {
         let story = Story::new(app);
         for arguments in [
@@ -211,9 +214,9 @@ both!(
     }
 );
 
-both!(somebody_else_changes_the_same_thing, |app| async move {
+both!(another_client_changes_the_same_object, |app| async move {
     let story = Story::new(app);
-    wish(&story, "");
+    write_app(&story, "");
     // Okta says so; nothing was done, so that even a POST may be sent again.
     story.okta.plan(When::Write(1), Fault::Concurrent);
     story.apply().expect(2);
@@ -237,7 +240,7 @@ both!(
             story.okta.group("Engineering", &[&ada]);
             story.okta.group("Pushed", &[&ada]);
             let rest = "[assign]\ngroups = [\"Engineering\"]\nusers = [\"svc-rollcall@acme.example\"]\n[[push_groups]]\ngroup = \"Pushed\"\n[[attributes]]\nname = \"costCode\"\ntitle = \"Cost code\"\nexternal_name = \"costCode\"\nexternal_namespace = \"urn:example:acme:2.0:User\"\nmapping = \"user.costCenter\"\n";
-            wish(&story, rest);
+            write_app(&story, rest);
             let id = story.connected_app(Some("scim2headerauth")).await;
             let before = story.okta.snapshot();
             story
@@ -258,7 +261,7 @@ both!(
         };
         let (story, before) = prepare().await;
         let done = story.okta.writes();
-        story.apply_after_clicks().expect(0);
+        story.apply_after_manual_steps().expect(0);
         let writes = story.okta.writes() - done;
         assert_eq!(writes, 5);
         story.okta.settle();
@@ -272,7 +275,7 @@ both!(
             story.okta.wait_until_holding();
             running.kill().expect("kills it");
             running.wait().expect("it ends");
-            story.apply_after_clicks().expect(0);
+            story.apply_after_manual_steps().expect(0);
             story.okta.settle();
             story.run(&["remove", "--yes"]).expect(0);
             assert_eq!(story.okta.snapshot(), before, "after write {number}");

@@ -89,7 +89,7 @@ both!(a_service_app_by_each_kind_of_key, |app| async move {
         let client = story.okta.service_app(key.public(), &scopes, wants_proof);
         let path = story.write("key.pem", key.pem().as_bytes());
         story.set("ROLLCALL_OKTA_KEY_FILE", path.to_str().expect("UTF-8"));
-        story.wish_as(
+        story.write_setup_toml_for(
             &format!("client_id = \"{client}\"\nkey_id = \"{}\"", key.kid),
             "[app]\nlabel = \"Rollcall\"\n",
         );
@@ -98,7 +98,7 @@ both!(a_service_app_by_each_kind_of_key, |app| async move {
         assert!(ran.finding("ok", "credential").contains(&client));
         assert!(ran.finding("fault", "scopes").contains("okta.logs.read"));
     }
-    // A key of somebody else.
+    // Another key.
     let path = story.write("key.pem", Key::rsa("x").pem().as_bytes());
     story.set("ROLLCALL_OKTA_KEY_FILE", path.to_str().expect("UTF-8"));
     story

@@ -1,5 +1,4 @@
-//! The fake itself, where a story stands on more of it than it shows: what goes wrong goes wrong where it was planned,
-//! pages end, and whoever breaks a rule is noticed.
+//! The fake itself: faults happen where they are planned, pages end, and broken rules are reported.
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -106,7 +105,7 @@ fn pages_are_linked_to_the_last() {
                 .trim_start_matches('<')
                 .split('>')
                 .next()
-                .expect("a place");
+                .expect("an address");
             path = next.split_once("/api/v1").expect("a path").1.to_owned();
         }
     });
@@ -117,7 +116,7 @@ fn pages_are_linked_to_the_last() {
 }
 
 #[test]
-fn whoever_breaks_a_rule_is_noticed() {
+fn broken_rules_are_reported() {
     let okta = FakeOkta::start();
     runtime().block_on(async {
         let caller = Caller::new(&okta);

@@ -37,12 +37,12 @@ both!(
         let saml = "kind = \"saml\"\nsaml = { acs_url = \"https://acme.example/acs\", audience = \"https://acme.example/acs\" }";
         for (kind, dialect) in [("", Dialect::Patch), (saml, Dialect::Put)] {
             let story = Story::new(app.neighbour().await);
-            story.wish(&format!("[app]\nlabel = \"Rollcall\"\n{kind}\n"));
+            story.write_setup_toml(&format!("[app]\nlabel = \"Rollcall\"\n{kind}\n"));
             let before = story.okta.snapshot();
             story.apply().expect(2);
             let id = story.okta.app("Rollcall");
             story.click(&id).await;
-            story.apply_after_clicks().expect(0);
+            story.apply_after_manual_steps().expect(0);
             assert_eq!(story.okta.connection(&id).dialect, dialect);
             crud(&story, &id, "Runscope@atko.com").await;
             assert!(
@@ -147,30 +147,27 @@ async fn lifecycle(story: &Story, user: &str, step: &str) {
     story.okta.settle();
 }
 
-both!(
-    somebody_who_is_here_already_is_taken_over,
-    |app| async move {
-        for (name, _) in APPS {
-            let story = Story::new(app.neighbour().await);
-            let mut known = crate::harness::sample::user("ADA@acme.example");
-            known["active"] = json!(false);
-            let known = story.ours().post("/Users", &known).await.expect(201);
-            let id = story.connected_app(name).await;
-            let ada = story.okta.hire("ada@acme.example");
-            assign(&story, &id, &ada, "ada@acme.example").await;
-            assert_eq!(story.okta.external_id(&id, &ada), known["id"]);
-            let user = story
-                .ours()
-                .user(known["id"].as_str().expect("an id"))
-                .await;
-            assert_eq!(
-                (&user["active"], &user["userName"]),
-                (&json!(true), &json!("ada@acme.example"))
-            );
-            assert_eq!(user["externalId"], ada);
-        }
+both!(an_existing_user_is_taken_over, |app| async move {
+    for (name, _) in APPS {
+        let story = Story::new(app.neighbour().await);
+        let mut known = crate::harness::sample::user("ADA@acme.example");
+        known["active"] = json!(false);
+        let known = story.ours().post("/Users", &known).await.expect(201);
+        let id = story.connected_app(name).await;
+        let ada = story.okta.hire("ada@acme.example");
+        assign(&story, &id, &ada, "ada@acme.example").await;
+        assert_eq!(story.okta.external_id(&id, &ada), known["id"]);
+        let user = story
+            .ours()
+            .user(known["id"].as_str().expect("an id"))
+            .await;
+        assert_eq!(
+            (&user["active"], &user["userName"]),
+            (&json!(true), &json!("ada@acme.example"))
+        );
+        assert_eq!(user["externalId"], ada);
     }
-);
+});
 
 both!(
     groups_are_pushed_in_chunks_and_follow_okta,
@@ -223,12 +220,12 @@ async fn pushed_groups(app: TestApp, name: Option<&str>) {
     okta.join(&pushed, staff[125]);
     okta.rename_group(&pushed, "Surveyors West");
     okta.settle();
-    let mut wished = staff[3..120].to_vec();
-    wished.push(staff[125]);
-    assert_eq!(members("Surveyors West").await, expected(&wished));
+    let mut expected_members = staff[3..120].to_vec();
+    expected_members.push(staff[125]);
+    assert_eq!(members("Surveyors West").await, expected(&expected_members));
     okta.push_now(&id, &pushed);
     okta.settle();
-    assert_eq!(members("Surveyors West").await, expected(&wished));
+    assert_eq!(members("Surveyors West").await, expected(&expected_members));
     // Unlinked with `delete the group in the target app`; the people stay.
     let path = format!("{path}/{}", mapping["id"].as_str().expect("an id"));
     let off = json!({ "status": "INACTIVE" });

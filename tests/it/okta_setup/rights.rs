@@ -1,4 +1,4 @@
-//! Roles, scopes and places: what each credential is refused, and what is done nevertheless.
+//! Roles, scopes and network zones: what each credential is refused.
 
 use crate::fake_okta::{FakeOkta, Fault, When};
 use crate::harness::both;
@@ -27,7 +27,7 @@ both!(
         story
             .okta
             .change_token(|token| token.roles = vec!["APP_ADMIN"]);
-        story.wish(EVERYBODY);
+        story.write_setup_toml(EVERYBODY);
         let ran = story.run(&["check"]).expect(0);
         assert!(
             ran.finding("ok", "roles")
@@ -35,8 +35,8 @@ both!(
         );
         story.apply().expect(2);
         click(&story).await;
-        story.apply_after_clicks().expect(0);
-        story.wish(&format!("{EVERYBODY}{PUSHED}"));
+        story.apply_after_manual_steps().expect(0);
+        story.write_setup_toml(&format!("{EVERYBODY}{PUSHED}"));
         story.apply().expect_message(3, "Group Administrator");
         let status =
             "SELECT count(*) AS n FROM setup_writes WHERE status = 403 AND error_code = 'E0000006'";
@@ -58,7 +58,7 @@ both!(a_read_only_administrator_makes_nothing, |app| async move {
     story
         .okta
         .change_token(|token| token.roles = vec!["READ_ONLY_ADMIN"]);
-    story.wish(EVERYBODY);
+    story.write_setup_toml(EVERYBODY);
     story.run(&["plan"]).expect(0);
     story.apply().expect_message(3, "Application Administrator");
     assert_eq!((story.okta.snapshot(), story.live_tokens()), (before, 0));
@@ -117,7 +117,7 @@ both!(a_service_app_lacks_a_scope_or_its_role, |app| async move {
     story.set("ROLLCALL_OKTA_TOKEN", "");
     story.set("ROLLCALL_OKTA_KEY_FILE", path.to_str().expect("UTF-8"));
     let login = format!("client_id = \"{client}\"\nkey_id = \"setup\"");
-    story.wish_as(&login, EVERYBODY);
+    story.write_setup_toml_for(&login, EVERYBODY);
     story
         .apply()
         .expect_message(3, "needs the scope okta.apps.");
@@ -140,7 +140,7 @@ both!(a_service_app_lacks_a_scope_or_its_role, |app| async move {
         story.apply().expect(2);
     }
     click(&story).await;
-    story.apply_after_clicks().expect(0);
+    story.apply_after_manual_steps().expect(0);
 });
 
 fn change(story: &Story, change: impl FnOnce(&mut Vec<String>, &mut Vec<&'static str>)) {
@@ -149,24 +149,21 @@ fn change(story: &Story, change: impl FnOnce(&mut Vec<String>, &mut Vec<&'static
     change(&mut app.scopes, &mut app.roles);
 }
 
-both!(a_clock_that_is_wrong_is_told, |app| async move {
+both!(a_wrong_clock_is_reported, |app| async move {
     let story = Story::new(app);
     story.okta.org().clock_ahead_s = 600;
     let ran = story.run(&["check"]).expect(1);
     assert!(ran.finding("fault", "clock").contains("behind Okta's"));
 });
 
-both!(
-    a_rate_limit_that_is_nearly_used_up_is_told,
-    |app| async move {
-        let story = Story::new(app);
-        story.okta.org().requests_left = 7;
-        let ran = story.run(&["check"]).expect(0);
-        assert!(ran.finding("warning", "rate limit").contains("7 of 600"));
-    }
-);
+both!(a_nearly_used_up_rate_limit_is_reported, |app| async move {
+    let story = Story::new(app);
+    story.okta.org().requests_left = 7;
+    let ran = story.run(&["check"]).expect(0);
+    assert!(ran.finding("warning", "rate limit").contains("7 of 600"));
+});
 
-both!(the_credential_goes_to_nobody_else, |app| async move {
+both!(the_credential_is_sent_to_the_org_only, |app| async move {
     let story = Story::new(app);
     let stranger = FakeOkta::start();
     // A redirect is not followed, and a page of another host not read.

@@ -1,4 +1,4 @@
-//! What the stories stand on: an org, a tenant, a wished state in a file, and the real binary.
+//! The set-up of the stories: an org, a tenant, a `setup.toml` and the real binary.
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -32,7 +32,7 @@ pub struct Ran {
 }
 
 impl Story {
-    /// With a super admin's token, and a wished state whose head is written already.
+    /// Starts with a super admin's token and a minimal `setup.toml`.
     pub fn new(app: TestApp) -> Self {
         let okta = FakeOkta::start();
         let admin = okta.token(&["SUPER_ADMIN"]);
@@ -48,17 +48,17 @@ impl Story {
             folder,
             environment,
         };
-        story.wish("[app]\nlabel = \"Rollcall\"\n");
+        story.write_setup_toml("[app]\nlabel = \"Rollcall\"\n");
         story
     }
 
-    /// Writes `setup.toml`, with what every wish starts with.
-    pub fn wish(&self, rest: &str) {
-        self.wish_as("", rest);
+    /// Writes `setup.toml`, with the tables that every file needs.
+    pub fn write_setup_toml(&self, rest: &str) {
+        self.write_setup_toml_for("", rest);
     }
 
     /// The same with more lines under `[okta]`.
-    pub fn wish_as(&self, okta: &str, rest: &str) {
+    pub fn write_setup_toml_for(&self, okta: &str, rest: &str) {
         let text = format!(
             "[okta]\norg = \"{}\"\n{okta}\n[rollcall]\nbase_url = \"{}\"\ntenant = \"{}\"\n{rest}",
             self.okta.url,
@@ -153,9 +153,10 @@ impl Story {
 
     /// What no output may show.
     fn secrets(&self) -> Vec<String> {
-        let kept = self.environment.iter();
+        let variables = self.environment.iter();
         let secrets = ["ROLLCALL_OKTA_TOKEN", "ROLLCALL_EVENT_HOOK_SECRET"];
-        kept.filter(|(name, _)| secrets.contains(name))
+        variables
+            .filter(|(name, _)| secrets.contains(name))
             .map(|(_, value)| value.clone())
             .collect()
     }
@@ -165,8 +166,9 @@ impl Story {
         self.run(&["apply", "--yes", "--token-file", "token"])
     }
 
-    /// `apply` once more after the clicks: our server notes who came in the background, so it may have to look twice.
-    pub fn apply_after_clicks(&self) -> Ran {
+    /// Runs `apply` again after the manual steps. The server records requests in the background, so it may
+    /// have to check twice.
+    pub fn apply_after_manual_steps(&self) -> Ran {
         self.run(&["apply", "--yes", "--token-file", "token", "--wait", "15m"])
     }
 
@@ -180,7 +182,7 @@ impl Story {
         }
     }
 
-    /// All the clicks, as the instructions say.
+    /// Does all the manual steps, as the instructions say.
     pub async fn click(&self, app: &str) {
         let token = self.typed_token(app);
         let typed = Typed {

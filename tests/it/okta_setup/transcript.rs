@@ -1,4 +1,4 @@
-//! The terminal session of docs/okta.md: told here as a story, and held to what the page shows, so that the page says
+//! The terminal session of docs/okta.md, compared with the page, so that the page says
 //! what is really printed.
 
 use crate::fake_okta::Typed;
@@ -8,7 +8,7 @@ use super::story::Story;
 
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/okta.md");
 
-const WISH: &str = r#"[app]
+const SETUP_TOML: &str = r#"[app]
 label = "Rollcall"
 
 [assign]
@@ -25,7 +25,7 @@ both!(the_session_of_the_page, |app| async move {
     story.okta.hire("test@acme.example");
     story.okta.group("Engineering", &[&ada]);
     story.okta.group("Engineering (pushed)", &[&ada]);
-    story.wish(WISH);
+    story.write_setup_toml(SETUP_TOML);
     let before = story.okta.snapshot();
     let mut session = Session {
         story: &story,
@@ -78,7 +78,7 @@ both!(the_session_of_the_page, |app| async move {
     }
 });
 
-/// Commands and what they printed, with the names of the page in place of those of this run.
+/// Commands and their output, with the names of the page instead of those of this run.
 struct Session<'s> {
     story: &'s Story,
     text: String,

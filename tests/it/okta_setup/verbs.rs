@@ -22,7 +22,7 @@ fn populate(story: &Story) {
         ["ada", "bob", "carol"].map(|name| okta.hire(&format!("{name}@acme.example")));
     okta.group("Engineering", &[&ada]);
     okta.group("Pushed Engineering", &[&ada, &bob]);
-    story.wish(&format!(
+    story.write_setup_toml(&format!(
         r#"[app]
 label = "Rollcall"
 [assign]
@@ -47,7 +47,7 @@ async fn finish(story: &Story) -> String {
     story.apply().expect(2);
     let id = story.okta.app("Rollcall");
     story.click(&id).await;
-    story.apply_after_clicks().expect(0);
+    story.apply_after_manual_steps().expect(0);
     story.okta.settle();
     id
 }
@@ -66,7 +66,7 @@ async fn ours(story: &Story, login: &str) -> Value {
 
 both!(status_says_how_far_it_is, |app| async move {
     let story = Story::new(app);
-    story.wish("[app]\nlabel = \"Rollcall\"\n");
+    story.write_setup_toml("[app]\nlabel = \"Rollcall\"\n");
     let ran = story.run(&["status"]).expect(0);
     assert_eq!(ran.json["app"], Value::Null);
     assert_eq!(story.okta.writes(), 0);
@@ -199,25 +199,28 @@ both!(
     }
 );
 
-both!(verify_takes_the_app_from_nobody, |app| async move {
-    let (story, id) = set_up(app).await;
-    let writes = story.okta.writes();
-    story
-        .run(&["verify", "--user", "bob@acme.example"])
-        .expect_message(1, "has the app already");
-    story
-        .run(&["verify", "--user", "nobody@acme.example"])
-        .expect_message(1, "nobody@acme.example");
-    assert_eq!(story.okta.writes(), writes);
-    assert!(
+both!(
+    verify_unassigns_no_user_that_has_the_app,
+    |app| async move {
+        let (story, id) = set_up(app).await;
+        let writes = story.okta.writes();
         story
-            .okta
-            .app_user(&id, &user_id(&story, "bob@acme.example"))
-            .is_some()
-    );
-});
+            .run(&["verify", "--user", "bob@acme.example"])
+            .expect_message(1, "has the app already");
+        story
+            .run(&["verify", "--user", "nobody@acme.example"])
+            .expect_message(1, "nobody@acme.example");
+        assert_eq!(story.okta.writes(), writes);
+        assert!(
+            story
+                .okta
+                .app_user(&id, &user_id(&story, "bob@acme.example"))
+                .is_some()
+        );
+    }
+);
 
-both!(verify_says_why_nobody_arrives, |app| async move {
+both!(verify_says_why_a_user_does_not_arrive, |app| async move {
     let (story, id) = set_up(app).await;
     let carol = user_id(&story, "carol@acme.example");
     story.app.database.cli_ok(&[
@@ -413,7 +416,7 @@ both!(remove_keeps_what_it_is_told_to_keep, |app| async move {
     story.run(&["status"]).expect_message(3, "E0000011");
 });
 
-both!(remove_touches_nobody_else_s_app, |app| async move {
+both!(remove_does_not_touch_another_app, |app| async move {
     let (story, id) = set_up(app).await;
     // Somebody took our marker out of the notes.
     let notes = json!({ "admin": "Ours now" });
@@ -445,7 +448,7 @@ both!(an_app_that_was_taken_over_stays, |app| async move {
         .click_integration(&id, typed)
         .await
         .expect("connects");
-    story.apply_after_clicks().expect(0);
+    story.apply_after_manual_steps().expect(0);
     story.okta.settle();
     assert_ne!(story.okta.snapshot(), before);
     let ran = story.run(&["remove", "--yes"]).expect(0);
