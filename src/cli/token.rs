@@ -98,30 +98,7 @@ pub async fn run(command: TokenCommand) -> anyhow::Result<()> {
             println!("{}", created?);
         }
         TokenCommand::List { tenant, database } => {
-            let store = super::store::open(&database)?;
-            let rows = tokens::list(&store, tenant).await;
-            store.close();
-            println!(
-                "{:<24} {:<16} {:<28} {:<28} {:<28} {:<8} FIELDS",
-                "NAME", "SCOPES", "CREATED", "EXPIRES", "LAST USED", "STATE"
-            );
-            let now_us = clock.now().as_microsecond();
-            for row in rows? {
-                let state = match (row.revoked, row.expires) {
-                    (Some(_), _) => "revoked",
-                    (None, Some(expires)) if expires <= now_us => "expired",
-                    (None, _) => "live",
-                };
-                println!(
-                    "{:<24} {:<16} {:<28} {:<28} {:<28} {state:<8} {}",
-                    row.name,
-                    row.scopes,
-                    time(Some(row.created)),
-                    time(row.expires),
-                    time(row.last_used),
-                    row.fields.as_deref().unwrap_or("all")
-                );
-            }
+            list(&tenant, &database, clock.now().as_microsecond()).await?;
         }
         TokenCommand::Revoke {
             name,
@@ -129,12 +106,39 @@ pub async fn run(command: TokenCommand) -> anyhow::Result<()> {
             database,
         } => {
             let store = super::store::open(&database)?;
-            let done =
-                tokens::revoke(&store, tenant, name.clone(), clock.now().as_microsecond()).await;
+            let now_us = clock.now().as_microsecond();
+            let revoked = tokens::revoke(&store, tenant, name.clone(), now_us).await;
             store.close();
-            done?;
+            revoked?;
             println!("revoked {name}");
         }
+    }
+    Ok(())
+}
+
+async fn list(tenant: &str, database: &DatabaseArgs, now_us: i64) -> anyhow::Result<()> {
+    let store = super::store::open(database)?;
+    let rows = tokens::list(&store, tenant.to_owned()).await;
+    store.close();
+    println!(
+        "{:<24} {:<16} {:<28} {:<28} {:<28} {:<8} FIELDS",
+        "NAME", "SCOPES", "CREATED", "EXPIRES", "LAST USED", "STATE"
+    );
+    for row in rows? {
+        let state = match (row.revoked, row.expires) {
+            (Some(_), _) => "revoked",
+            (None, Some(expires)) if expires <= now_us => "expired",
+            (None, _) => "live",
+        };
+        println!(
+            "{:<24} {:<16} {:<28} {:<28} {:<28} {state:<8} {}",
+            row.name,
+            row.scopes,
+            time(Some(row.created)),
+            time(row.expires),
+            time(row.last_used),
+            row.fields.as_deref().unwrap_or("all")
+        );
     }
     Ok(())
 }

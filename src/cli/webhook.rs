@@ -8,6 +8,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{self, DatabaseArgs};
 use crate::service::access::tokens::DEFAULT_TENANT;
 use crate::store::Store;
+use crate::store::tables::subscriptions::DeadLetter;
 use crate::webhooks::subscriptions::{NewSubscription, Redelivery, SubscriptionView};
 use crate::webhooks::{self, Outcome, WebhookSender, subscriptions};
 
@@ -156,17 +157,7 @@ async fn execute(
             }
         }
         WebhookCommand::DeadLetters { name, .. } => {
-            println!(
-                "{:<12} {:<28} {:<9} FAILURE",
-                "CHANGE", "GIVEN UP", "ATTEMPTS"
-            );
-            for letter in subscriptions::dead_letters(store, tenant, name).await? {
-                let at = time(Some(letter.at));
-                println!(
-                    "{:<12} {at:<28} {:<9} {}",
-                    letter.seq, letter.attempts, letter.failure
-                );
-            }
+            print_dead_letters(&subscriptions::dead_letters(store, tenant, name).await?);
         }
         WebhookCommand::Redeliver {
             name, seq, after, ..
@@ -176,11 +167,11 @@ async fn execute(
                 (None, Some(seq)) => Redelivery::After { seq },
                 (None, None) => Redelivery::DeadLetters,
             };
-            let wanted = subscriptions::redeliver(store, tenant, name, again).await?;
+            let count = subscriptions::redeliver(store, tenant, name, again).await?;
             match again {
                 Redelivery::After { seq } => println!("delivering again from after change {seq}"),
                 Redelivery::DeadLetters | Redelivery::DeadLetter { .. } => {
-                    println!("delivering {wanted} dead letters again");
+                    println!("delivering {count} dead letters again");
                 }
             }
         }
@@ -194,6 +185,20 @@ async fn execute(
         }
     }
     Ok(())
+}
+
+fn print_dead_letters(letters: &[DeadLetter]) {
+    println!(
+        "{:<12} {:<28} {:<9} FAILURE",
+        "CHANGE", "GIVEN UP", "ATTEMPTS"
+    );
+    for letter in letters {
+        let at = time(Some(letter.at));
+        println!(
+            "{:<12} {at:<28} {:<9} {}",
+            letter.seq, letter.attempts, letter.failure
+        );
+    }
 }
 
 fn print(rows: &[SubscriptionView]) {

@@ -234,7 +234,7 @@ impl Run {
     /// Sends a write that removes something, which may be gone already.
     ///
     /// # Errors
-    /// As [`Run::write`], except if the object does not exist.
+    /// Returns the failure of the request, unless the object does not exist.
     pub async fn write_unless_gone(
         &mut self,
         step: &'static str,

@@ -108,25 +108,8 @@ impl SetupState {
             (StateChange::NoUser(id), _) => {
                 self.users.remove(id);
             }
-            (StateChange::Attributes(names), _) => {
-                for name in names {
-                    if !self.attributes.contains(name) {
-                        self.attributes.push(name.clone());
-                    }
-                }
-            }
-            (StateChange::Mapping(id, names), _) => {
-                let mut properties = names.clone();
-                if let Some(before) = self.mapping.take().filter(|before| before.id == *id) {
-                    properties.extend(before.properties);
-                }
-                properties.sort();
-                properties.dedup();
-                self.mapping = Some(MappingState {
-                    id: id.clone(),
-                    properties,
-                });
-            }
+            (StateChange::Attributes(names), _) => self.add_attributes(names),
+            (StateChange::Mapping(id, names), _) => self.add_mapping(id, names),
             (StateChange::Push(_, name), Some(id)) => {
                 self.pushes.insert(id, name.clone());
             }
@@ -148,6 +131,27 @@ impl SetupState {
                 _,
             ) => {}
         }
+    }
+
+    fn add_attributes(&mut self, names: &[String]) {
+        for name in names {
+            if !self.attributes.contains(name) {
+                self.attributes.push(name.clone());
+            }
+        }
+    }
+
+    fn add_mapping(&mut self, id: &OktaId, names: &[String]) {
+        let mut properties = names.to_vec();
+        if let Some(before) = self.mapping.take().filter(|before| before.id == *id) {
+            properties.extend(before.properties);
+        }
+        properties.sort();
+        properties.dedup();
+        self.mapping = Some(MappingState {
+            id: id.clone(),
+            properties,
+        });
     }
 
     /// Applies a write without a response, as far as its ids are known. What it created may exist,

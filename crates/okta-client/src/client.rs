@@ -150,7 +150,7 @@ impl Client {
     /// Reads `path`, which starts with a slash.
     ///
     /// # Errors
-    /// See [`Client`].
+    /// Returns an error if the response is not a success.
     pub async fn get(&self, path: &str, query: &[(&str, &str)]) -> Result<Response, Failure> {
         self.send(Method::GET, path, query, &RequestBody::None)
             .await
@@ -230,7 +230,7 @@ impl Client {
     /// Reads `path` without sending the credential.
     ///
     /// # Errors
-    /// See [`Client`].
+    /// Returns an error if the response is not a success.
     pub async fn get_unauthenticated(&self, path: &str) -> Result<Response, Failure> {
         self.call(&Attempt {
             method: &Method::GET,

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
+
 use crate::setup::report::{Outcome, StepState};
 use crate::setup::steps::connection::ManualStepStatus;
 use crate::setup::steps::diff::{OrgState, app_summary, reload_app, token_location};
@@ -51,17 +53,7 @@ pub async fn wait_for_manual_steps(
             }
         }
         if waited >= polling.timeout {
-            manual.report_open(&mut run.report);
-            let token = token_in_report(run, &org.token);
-            let lines = manual_steps::render(&run.session.desired, &app, &token);
-            if polling.timeout == Duration::ZERO {
-                for line in &lines {
-                    run.report.print(line);
-                }
-            }
-            run.report.instructions = Some(lines);
-            run.report
-                .print("Then run `rollcall setup apply` again; it continues from here.");
+            report_instructions(run, &app, &manual, org, polling);
             return Ok(false);
         }
         if printed.as_ref() != Some(&manual) {
@@ -73,6 +65,27 @@ pub async fn wait_for_manual_steps(
         run.session.client.sleep(polling.interval).await;
         waited = waited.saturating_add(polling.interval);
     }
+}
+
+/// Reports what is missing, and the steps if they were not printed before.
+fn report_instructions(
+    run: &mut Run,
+    app: &Value,
+    manual: &ManualStepStatus,
+    org: &OrgState,
+    polling: Polling,
+) {
+    manual.report_open(&mut run.report);
+    let token = token_in_report(run, &org.token);
+    let lines = manual_steps::render(&run.session.desired, app, &token);
+    if polling.timeout == Duration::ZERO {
+        for line in &lines {
+            run.report.print(line);
+        }
+    }
+    run.report.instructions = Some(lines);
+    run.report
+        .print("Then run `rollcall setup apply` again; it continues from here.");
 }
 
 /// Returns the token as the report may contain it: JSON never has a token.

@@ -48,7 +48,7 @@ pub async fn plan(run: &mut Run, hook_secret: Option<SecretString>) -> Result<Ou
 /// Reports each step's state.
 ///
 /// # Errors
-/// As [`plan`].
+/// Returns an error if Okta refuses to show the state of a step.
 pub async fn report_states(run: &mut Run, org: &OrgState) -> Result<Outcome, Failure> {
     let mut outcome = Outcome::Done;
     for step in STEPS {

@@ -168,26 +168,20 @@ fn check_kind(run: &Run, app: &Value) -> Result<(), Failure> {
     Ok(())
 }
 
+fn creation(desired: &DesiredState) -> PlannedChange {
+    let app = &desired.app;
+    let body = app.body(&notes(desired));
+    let change = StateChange::App(app.kind);
+    let write = Write::post("/api/v1/apps".to_owned(), body, change).with("activate", "true");
+    let line = format!("create {} labelled `{}`", app.kind.title(), app.label);
+    PlannedChange::write(STEP, '+', line, write)
+}
+
 /// Returns the changes to the app itself.
 pub fn diff(run: &Run, app: Option<&Value>) -> Vec<PlannedChange> {
     let desired = &run.session.desired;
     let Some(app) = app else {
-        let body = desired.app.body(&notes(desired));
-        let write = Write::post(
-            "/api/v1/apps".to_owned(),
-            body,
-            StateChange::App(desired.app.kind),
-        );
-        return vec![PlannedChange::write(
-            STEP,
-            '+',
-            format!(
-                "create {} labelled `{}`",
-                desired.app.kind.title(),
-                desired.app.label
-            ),
-            write.with("activate", "true"),
-        )];
+        return vec![creation(desired)];
     };
     let Some(id) = object_id(app) else {
         return Vec::new();

@@ -94,7 +94,7 @@ async fn group(
 /// Finds an active user by login or id. Returns the id and the login.
 ///
 /// # Errors
-/// As [`resolve`].
+/// Returns an error if the user does not exist or is not active, or if the login is ambiguous.
 pub async fn user(session: &Session, login_or_id: &str) -> Result<(OktaId, String), Failure> {
     let found = if OktaId::has_prefix(login_or_id, "00u") {
         match session

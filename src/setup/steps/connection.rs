@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 
 use crate::service::access::auth_attempts::AuthOutcome;
-use crate::setup::desired::DesiredState;
+use crate::setup::desired::{DesiredState, Provisioning};
 use crate::setup::report::{Report, StepState};
 use crate::setup::run::{Action, PlannedChange, Run, Write, store_failure};
 use crate::setup::state::{StateChange, TokenState};
@@ -143,7 +143,7 @@ pub async fn probe(run: &Run, app: &OktaId) -> Result<Connection, Failure> {
 /// Returns the changes to a connection that the API can create, and to its actions.
 ///
 /// # Errors
-/// As [`probe`].
+/// Returns an error if Okta denies access or is unavailable.
 pub async fn diff(run: &Run, app: Option<&OktaId>) -> Result<Vec<PlannedChange>, Failure> {
     let desired = &run.session.desired;
     let line = format!("connect it with {}", desired.rollcall.base_url);
@@ -170,6 +170,21 @@ pub fn connection_body(desired: &DesiredState, secret: &SecretString) -> Value {
     })
 }
 
+fn feature_status(is_enabled: bool) -> &'static str {
+    if is_enabled { "ENABLED" } else { "DISABLED" }
+}
+
+fn features_body(desired: &Provisioning) -> Value {
+    json!({
+        "create": { "lifecycleCreate": { "status": feature_status(desired.create) } },
+        "update": {
+            "profile": { "status": feature_status(desired.update) },
+            "lifecycleDeactivate": { "status": feature_status(desired.deactivate) },
+            "password": { "status": "DISABLED", "seed": "RANDOM", "change": "KEEP_EXISTING" },
+        },
+    })
+}
+
 async fn diff_features(run: &Run, app: &OktaId) -> Result<Vec<PlannedChange>, Failure> {
     let path = format!("/api/v1/apps/{app}/features");
     let all = run.session.client.get(&path, &[]).await?.body;
@@ -182,7 +197,6 @@ async fn diff_features(run: &Run, app: &OktaId) -> Result<Vec<PlannedChange>, Fa
         return Ok(Vec::new());
     };
     let desired = &run.session.desired.provisioning;
-    let status = |on: bool| if on { "ENABLED" } else { "DISABLED" };
     let switches = [
         (
             "/capabilities/create/lifecycleCreate/status",
@@ -202,20 +216,13 @@ async fn diff_features(run: &Run, app: &OktaId) -> Result<Vec<PlannedChange>, Fa
     ];
     let different: Vec<String> = switches
         .iter()
-        .filter(|(pointer, on, _)| str_at(feature, pointer) != Some(status(*on)))
+        .filter(|(pointer, on, _)| str_at(feature, pointer) != Some(feature_status(*on)))
         .map(|(_, on, title)| format!("{title} {}", if *on { "on" } else { "off" }))
         .collect();
     if different.is_empty() {
         return Ok(Vec::new());
     }
-    let body = json!({
-        "create": { "lifecycleCreate": { "status": status(desired.create) } },
-        "update": {
-            "profile": { "status": status(desired.update) },
-            "lifecycleDeactivate": { "status": status(desired.deactivate) },
-            "password": { "status": "DISABLED", "seed": "RANDOM", "change": "KEEP_EXISTING" },
-        },
-    });
+    let body = features_body(desired);
     let path = format!("/api/v1/apps/{app}/features/USER_PROVISIONING");
     let write = Write::new(
         Method::PUT,

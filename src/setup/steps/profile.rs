@@ -136,10 +136,7 @@ async fn diff_mappings(
     let mut properties = Map::new();
     let mut lines = Vec::new();
     for (attribute, expression) in mapped {
-        let status = match attribute.push {
-            Push::Always => "PUSH",
-            Push::Create => "DONT_PUSH",
-        };
+        let status = push_status(attribute.push);
         let current = mapping.pointer(&format!("/properties/{}", attribute.name));
         let is_current = current.is_some_and(|current| {
             str_at(current, "/expression") == Some(expression.as_str())
@@ -168,6 +165,13 @@ async fn diff_mappings(
         format!("map {}", lines.join(", ")),
         write,
     )])
+}
+
+fn push_status(push: Push) -> &'static str {
+    match push {
+        Push::Always => "PUSH",
+        Push::Create => "DONT_PUSH",
+    }
 }
 
 /// Finds the mapping from Okta's users to the app.

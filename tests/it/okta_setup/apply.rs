@@ -1,4 +1,4 @@
-//! `plan` and `apply`: from an empty org to one that provisions, with every kind of interruption.
+//! `plan` and `apply`: from an empty org to one that provisions, and every way in which that can be cut short.
 
 use serde_json::{Value, json};
 
@@ -10,8 +10,8 @@ use super::story::Story;
 
 const ACME: &str = "urn:example:params:scim:schemas:extension:acme:2.0:User";
 
-/// Writes a setup with every setting at once, for an app of this kind.
-fn set_up_everything(story: &Story, app: &str) {
+/// Every setting at once, for an app of this kind.
+fn everything(story: &Story, app: &str) {
     let okta = &story.okta;
     let (ada, bob, eve) = ("ada@acme.example", "bob@acme.example", "eve@acme.example");
     let [ada, bob, _] = [ada, bob, eve].map(|login| okta.hire(login));
@@ -19,11 +19,11 @@ fn set_up_everything(story: &Story, app: &str) {
     okta.group("Engineering", &[&ada]);
     okta.group("Pushed Engineering", &[&ada, &bob]);
     story.write("logo.png", b"\x89PNG\r\n\x1a\n a very small picture");
-    write_full_setup(story, app);
+    write_everything(story, app);
 }
 
-fn write_full_setup(story: &Story, app: &str) {
-    story.write_setup(&format!(
+fn write_everything(story: &Story, app: &str) {
+    story.write_setup_toml(&format!(
         r#"[app]
 label = "Rollcall"
 logo = "logo.png"
@@ -54,10 +54,10 @@ fn with_hook_secret(app: TestApp) -> Story {
     story
 }
 
-both!(apply_sets_up_an_empty_org, |app| async move {
+both!(from_an_empty_org_to_one_that_provisions, |app| async move {
     let story = with_hook_secret(app);
     let okta = &story.okta;
-    set_up_everything(&story, "");
+    everything(&story, "");
     let before = okta.snapshot();
 
     let plan = story.run(&["plan"]).expect(0);
@@ -78,10 +78,10 @@ both!(apply_sets_up_an_empty_org, |app| async move {
 
     let first = story.apply().expect(2);
     assert_eq!(first.json["outcome"], "manual");
-    let clicks = first.json["instructions"].to_string();
+    let instructions = first.json["instructions"].to_string();
     assert!(
-        clicks.contains(&story.app.base_url()) && clicks.contains("Bearer"),
-        "{clicks}"
+        instructions.contains(&story.app.base_url()) && instructions.contains("Bearer"),
+        "{instructions}"
     );
     let id = okta.app("Rollcall");
     {
@@ -103,7 +103,7 @@ both!(apply_sets_up_an_empty_org, |app| async move {
     assert_eq!(okta.writes(), writes);
 
     story.click(&id).await;
-    let second = story.apply_after_clicks().expect(0);
+    let second = story.apply_after_manual_steps().expect(0);
     assert_eq!(second.json["outcome"], "done");
     okta.settle();
     let users = ["ada@acme.example", "bob@acme.example"];
@@ -136,12 +136,12 @@ both!(apply_sets_up_an_empty_org, |app| async move {
     assert_eq!((okta.writes(), story.shape()), (writes, shape));
 });
 
-both!(apply_requires_confirmation, |app| async move {
+both!(without_a_yes_nothing_is_done, |app| async move {
     let story = Story::new(app);
     let ran = story.run_for_people(&["apply"]);
     ran.expect_message(1, "--yes");
     assert_eq!((story.okta.writes(), story.live_tokens()), (0, 0));
-    // JSON output contains no token, so a file for it is required.
+    // JSON shows no token, so there must be a file for it.
     story
         .run(&["apply", "--yes"])
         .expect_message(1, "--token-file");
@@ -155,7 +155,7 @@ both!(apply_requires_confirmation, |app| async move {
     assert!(ran.text.contains("Bearer rct_"), "{}", ran.text);
 });
 
-/// Kinds whose connection is set up by hand, then by the API, then not at all.
+/// Kinds whose connection is made by hand, then by the API, then never.
 const KINDS: [(&str, &str); 9] = [
     ("kind = \"scim-header\"", "hand"),
     ("kind = \"scim-bearer\"", "hand"),
@@ -183,7 +183,7 @@ const KINDS: [(&str, &str); 9] = [
     ),
 ];
 
-/// All scopes that a service app can need.
+/// What a service app may need at most.
 const SCOPES: [&str; 9] = [
     "okta.apps.manage",
     "okta.groups.manage",
@@ -196,13 +196,13 @@ const SCOPES: [&str; 9] = [
     "okta.apiTokens.read",
 ];
 
-both!(a_token_sets_up_every_kind_of_app, |app| async move {
+both!(every_kind_of_app_by_a_token, |app| async move {
     for (kind, carries) in KINDS {
         every_kind(&Story::new(app.neighbour().await), "", kind, carries).await;
     }
 });
 
-both!(a_service_app_sets_up_every_kind_of_app, |app| async move {
+both!(every_kind_of_app_by_a_service_app, |app| async move {
     for (kind, carries) in KINDS {
         let mut story = Story::new(app.neighbour().await);
         let key = Key::ec("setup");
@@ -217,26 +217,26 @@ both!(a_service_app_sets_up_every_kind_of_app, |app| async move {
 
 async fn every_kind(story: &Story, login: &str, kind: &str, carries: &str) {
     let bob = story.okta.hire("bob@acme.example");
-    let write_setup = |provisioning: &str| {
+    let write = |provisioning: &str| {
         let text = format!(
             "[app]\nlabel = \"Rollcall\"\n{provisioning}\n{kind}\n[assign]\nusers = [\"bob@acme.example\"]\n"
         );
-        story.write_setup_with_login(login, &text);
+        story.write_setup_toml_for(login, &text);
     };
-    write_setup("");
+    write("");
     if carries == "never" {
-        // Reported before any request, with a kind that supports it.
+        // Said before anything is asked, with a kind that can.
         story
             .apply()
             .expect_message(1, "can never provision over SCIM. Use `scim-header`");
         assert!(story.okta.org().requests.is_empty());
-        write_setup("provisioning = false");
+        write("provisioning = false");
     }
     if carries == "hand" {
         story.apply().expect(2);
         story.click(&story.okta.app("Rollcall")).await;
     }
-    story.apply_after_clicks().expect(0);
+    story.apply_after_manual_steps().expect(0);
     story.okta.settle();
     let id = story.okta.app("Rollcall");
     if carries == "never" {
@@ -260,10 +260,10 @@ async fn every_kind(story: &Story, login: &str, kind: &str, carries: &str) {
 /// An app without manual steps, so that one run creates everything.
 const BY_API: &str = "kind = \"catalog\"\nname = \"zscalerbyz\"";
 
-/// Returns the result of an undisturbed run, and its number of writes.
+/// What a run that nothing disturbs leaves behind, and how many writes it takes.
 async fn undisturbed(app: &TestApp) -> (Value, usize) {
     let story = with_hook_secret(app.neighbour().await);
-    set_up_everything(&story, BY_API);
+    everything(&story, BY_API);
     story.apply().expect(0);
     story.okta.settle();
     let writes = story.okta.writes();
@@ -271,12 +271,12 @@ async fn undisturbed(app: &TestApp) -> (Value, usize) {
     (story.shape(), writes)
 }
 
-/// Runs with this fault at each write in turn, and then runs again.
+/// A run that meets this fault at each of its writes in turn, and then another run.
 async fn disturbed(app: TestApp, fault: Fault, codes: &[i32]) {
     let (shape, writes) = undisturbed(&app).await;
     for number in 1..=writes {
         let story = with_hook_secret(app.neighbour().await);
-        set_up_everything(&story, BY_API);
+        everything(&story, BY_API);
         story.okta.plan(When::Write(number), fault);
         if matches!(fault, Fault::HoldAnswer | Fault::HoldRequest) {
             let mut running = story.start(&["apply", "--yes"]);
@@ -309,35 +309,35 @@ async fn disturbed(app: TestApp, fault: Fault, codes: &[i32]) {
     }
 }
 
-both!(apply_survives_a_kill_after_each_write, |app| async move {
+both!(killed_after_each_write, |app| async move {
     disturbed(app, Fault::HoldAnswer, &[]).await;
 });
 
-both!(apply_survives_a_kill_before_each_write, |app| async move {
+both!(killed_before_each_write, |app| async move {
     disturbed(app, Fault::HoldRequest, &[]).await;
 });
 
-both!(apply_survives_lost_reply_at_each_write, |app| async move {
+both!(an_answer_is_lost_at_each_write, |app| async move {
     disturbed(app, Fault::LoseAnswer, &[0, 4]).await;
 });
 
-both!(apply_survives_an_error_at_each_write, |app| async move {
+both!(okta_breaks_at_each_write, |app| async move {
     disturbed(app, Fault::Broken, &[0, 4]).await;
 });
 
-both!(apply_survives_rate_limit_at_each_write, |app| async move {
+both!(okta_is_limited_at_each_write, |app| async move {
     disturbed(app, Fault::Limited, &[0]).await;
 });
 
-both!(apply_survives_lost_rights_at_each_write, |app| async move {
+both!(rights_are_lacking_at_each_write, |app| async move {
     disturbed(app, Fault::Forbidden, &[0, 3]).await;
 });
 
-both!(apply_survives_a_kill_before_manual_step, |app| async move {
+both!(killed_before_the_manual_steps, |app| async move {
     for fault in [Fault::HoldAnswer, Fault::HoldRequest] {
         for number in 1..=2 {
             let story = with_hook_secret(app.neighbour().await);
-            set_up_everything(&story, "");
+            everything(&story, "");
             story.okta.plan(When::Write(number), fault);
             let mut running = story.start(&["apply", "--yes"]);
             story.okta.wait_until_holding();
@@ -353,13 +353,13 @@ both!(apply_survives_a_kill_before_manual_step, |app| async move {
                 )
             );
             story.click(&id).await;
-            story.apply_after_clicks().expect(0);
+            story.apply_after_manual_steps().expect(0);
         }
     }
 });
 
 both!(
-    an_invalid_setup_file_changes_nothing_in_the_org,
+    what_setup_toml_gets_wrong_leaves_nothing_behind,
     |app| async move {
         let story = Story::new(app);
         let before = story.okta.snapshot();
@@ -377,14 +377,14 @@ both!(
                 "ROLLCALL_EVENT_HOOK_SECRET",
             ),
         ] {
-            story.write_setup(&format!("[app]\nlabel = \"Rollcall\"\n{rest}"));
+            story.write_setup_toml(&format!("[app]\nlabel = \"Rollcall\"\n{rest}"));
             story.run(&["plan"]).expect_message(1, message);
             if !rest.contains("event_hook") {
                 story.apply().expect_message(1, message);
                 assert_eq!(story.okta.snapshot(), before, "{rest}");
             }
         }
-        story.write_setup("[app]\nlabel = \"Rollcall\"\nlogo = \"none.png\"\n");
+        story.write_setup_toml("[app]\nlabel = \"Rollcall\"\nlogo = \"none.png\"\n");
         story.run(&["plan"]).expect_message(1, "none.png");
         story.write("none.png", b"no picture");
         story
@@ -394,14 +394,14 @@ both!(
     }
 );
 
-both!(another_apps_label_is_a_conflict, |app| async move {
+both!(a_label_that_another_app_has, |app| async move {
     let story = Story::new(app);
     let theirs = story.connected_app(Some("scim2headerauth")).await;
     let writes = story.okta.writes();
-    story.write_setup("[app]\nlabel = \"By hand\"\n");
+    story.write_setup_toml("[app]\nlabel = \"By hand\"\n");
     story.apply().expect_message(1, "--app-id");
     assert_eq!((story.okta.writes(), story.live_tokens()), (writes, 0));
-    // An adopted app is neither renamed nor replaced.
+    // Taken over, it is neither renamed nor replaced.
     let ran = story.run(&[
         "apply",
         "--yes",
@@ -415,10 +415,10 @@ both!(another_apps_label_is_a_conflict, |app| async move {
     assert_eq!(story.okta.count("POST", "/api/v1/apps"), 1);
 });
 
-both!(two_apps_with_our_marker_are_a_conflict, |app| async move {
+both!(two_apps_with_our_marker, |app| async move {
     let story = Story::new(app);
     story.apply().expect(2);
-    // A copied app, while our record is lost.
+    // Somebody copied it, and our record is lost.
     {
         let mut org = story.okta.org();
         let id = org.new_id("0oa");
@@ -437,7 +437,7 @@ both!(two_apps_with_our_marker_are_a_conflict, |app| async move {
 });
 
 both!(
-    an_app_is_found_by_its_marker_without_our_record,
+    our_record_is_lost_and_the_app_is_found_again,
     |app| async move {
         let story = Story::new(app);
         for number in 0..5 {
@@ -449,7 +449,7 @@ both!(
             "DELETE FROM setups WHERE org = '{}'",
             story.okta.url
         ));
-        // Behind several other apps, on a later page.
+        // Behind a few other apps, on a page of its own.
         for _ in 0..3 {
             story.connected_app(Some("scim2headerauth")).await;
         }
@@ -464,13 +464,13 @@ both!(
     }
 );
 
-both!(apply_handles_changes_in_the_console, |app| async move {
+both!(what_people_do_in_the_console_meanwhile, |app| async move {
     let story = Story::new(app);
     story.apply().expect(2);
     let id = story.okta.app("Rollcall");
     story.click(&id).await;
-    story.apply_after_clicks().expect(0);
-    // Deactivated: it is activated again.
+    story.apply_after_manual_steps().expect(0);
+    // Switched off: it is switched on again.
     story
         .okta
         .org()
@@ -480,19 +480,19 @@ both!(apply_handles_changes_in_the_console, |app| async move {
         .is_active = false;
     story.apply().expect(0);
     assert!(story.okta.org().apps[&id].is_active);
-    // Renamed: reported, but not corrected by a PUT that would turn SCIM off.
+    // Renamed: it is said, and not put right by a PUT that would switch SCIM off.
     story.okta.org().apps.get_mut(&id).expect("the app").label = "Roll call".to_owned();
     let writes = story.okta.writes();
     let ran = story.apply().expect(0);
     assert!(ran.finding("warning", "drift").contains("label"));
     assert_eq!(story.okta.writes(), writes);
-    // Deleted: it is created again.
+    // Deleted: it is made anew.
     story.okta.org().apps.clear();
     story.apply().expect(2);
     assert_ne!(story.okta.app("Rollcall"), id);
 });
 
-both!(apply_waits_for_the_manual_step, |app| async move {
+both!(manual_steps_while_apply_waits, |app| async move {
     let story = Story::new(app);
     let running = story.start(&[
         "apply",
@@ -503,7 +503,7 @@ both!(apply_waits_for_the_manual_step, |app| async move {
         "--wait",
         "20000h",
     ]);
-    // It checks repeatedly.
+    // It looks again and again.
     story.okta.wait_for_requests("GET", "/api/v1/apps/0oa", 3);
     let id = story.okta.app("Rollcall");
     let token = story.typed_token(&id);
@@ -534,8 +534,8 @@ both!(apply_waits_for_the_manual_step, |app| async move {
     story.wait(running).expect(0);
 });
 
-/// On a server of its own: it records invalid credentials for all its tenants, every few seconds.
-fn check_manual_mistakes(backend: Backend) {
+/// On a server of its own: it records unknown credentials for all its tenants, every few seconds.
+fn mistakes(backend: Backend) {
     runtime().block_on(async {
         let Some(app) = TestApp::alone(backend).await else {
             return;
@@ -547,7 +547,7 @@ fn check_manual_mistakes(backend: Backend) {
         let whole = story.read("token");
         for (token, hint) in [
             ("Bearer of-nothing", "Header Auth needs `Bearer`"),
-            (whole.get(..20).expect("a token"), "cut when it was pasted"),
+            (whole.get(..20).expect("a token"), "cut when pasted"),
             (&format!("SSWS {}", story.admin.secret), "Okta's own API"),
         ] {
             let typed = Typed {
@@ -559,14 +559,14 @@ fn check_manual_mistakes(backend: Backend) {
                 .click_integration(&id, typed)
                 .await
                 .expect_err("a refusal");
-            // The record is written in the background, and one of each kind every few seconds.
+            // The note is written in the background, and of each kind one every few seconds.
             let says = |_: &usize| {
                 let ran = story.apply().expect(2);
                 ran.json["findings"].to_string().contains(hint)
             };
             assert!((0..500).find(says).is_some(), "{hint}");
         }
-        // Without the scheme, the token is accepted all the same.
+        // Without the word, it is taken all the same.
         let typed = Typed {
             base_url: &base_url,
             token: &whole,
@@ -576,16 +576,16 @@ fn check_manual_mistakes(backend: Backend) {
             .click_through(&id, typed)
             .await
             .expect("connects");
-        story.apply_after_clicks().expect(0);
+        story.apply_after_manual_steps().expect(0);
     });
 }
 
 #[test]
-fn manual_mistakes_are_reported_sqlite() {
-    check_manual_mistakes(Backend::Sqlite);
+fn mistakes_in_the_manual_steps_are_named_sqlite() {
+    mistakes(Backend::Sqlite);
 }
 
 #[test]
-fn manual_mistakes_are_reported_postgres() {
-    check_manual_mistakes(Backend::Postgres);
+fn mistakes_in_the_manual_steps_are_named_postgres() {
+    mistakes(Backend::Postgres);
 }

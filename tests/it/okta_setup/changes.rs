@@ -1,4 +1,4 @@
-//! Changes to an org that is set up: of the desired state, and of the users in it.
+//! Changes to `setup.toml` and to the org after the setup.
 
 use serde_json::json;
 
@@ -7,21 +7,21 @@ use crate::harness::both;
 
 use super::story::Story;
 
-fn write_setup(story: &Story, rest: &str) {
-    story.write_setup(&format!("[app]\nlabel = \"Rollcall\"\n{rest}"));
+fn write_app(story: &Story, rest: &str) {
+    story.write_setup_toml(&format!("[app]\nlabel = \"Rollcall\"\n{rest}"));
 }
 
 async fn finish(story: &Story) -> String {
     story.apply().expect(2);
     let id = story.okta.app("Rollcall");
     story.click(&id).await;
-    story.apply_after_clicks().expect(0);
+    story.apply_after_manual_steps().expect(0);
     story.okta.settle();
     id
 }
 
 both!(
-    apply_removes_only_what_left_the_desired_state,
+    only_what_setup_toml_no_longer_names_is_removed,
     |app| async move {
         let mut story = Story::new(app);
         story.set("ROLLCALL_EVENT_HOOK_SECRET", "a secret for the hook");
@@ -32,9 +32,9 @@ both!(
         story.okta.group("Pushed", &[&ada]);
         let hook = format!("[event_hook]\nurl = \"{}/hook\"\n", story.okta.url);
         let all = "[assign]\ngroups = [\"Engineering\"]\nusers = [\"svc-rollcall@acme.example\"]\n[[push_groups]]\ngroup = \"Pushed\"\n";
-        write_setup(&story, &format!("{all}{hook}"));
+        write_app(&story, &format!("{all}{hook}"));
         let id = finish(&story).await;
-        // An admin assigns another group, which setup does not manage.
+        // An admin assigns one more, which is no business of ours.
         let path = format!("/apps/{id}/groups/{theirs}");
         assert_eq!(
             story.okta_api(reqwest::Method::PUT, &path, None).await.0,
@@ -42,7 +42,7 @@ both!(
         );
         story.okta.settle();
 
-        write_setup(&story, "");
+        write_app(&story, "");
         let plan = story.run(&["plan"]).expect(0);
         for step in ["assign", "push", "event hook"] {
             assert!(plan.changes_of(step) > 0, "{step}: {plan:?}");
@@ -58,15 +58,15 @@ both!(
         }
         let again = story.apply().expect(0);
         assert!(again.finding("ok", "apply").contains("no changes"));
-        // The pushed group remains here unchanged.
+        // The pushed group stays here, as it is.
         assert_eq!(story.ours().find_groups("displayName pr").await, ["Pushed"]);
     }
 );
 
-both!(a_changed_logo_is_uploaded, |app| async move {
+both!(a_logo_is_sent_when_it_is_another, |app| async move {
     let story = Story::new(app);
     let picture = |text: &str| story.write("logo.svg", format!("<svg>{text}</svg>").as_bytes());
-    write_setup(&story, "logo = \"logo.svg\"\n");
+    write_app(&story, "logo = \"logo.svg\"\n");
     picture("one");
     story.apply().expect(2);
     story.apply().expect(2);
@@ -81,14 +81,14 @@ both!(a_changed_logo_is_uploaded, |app| async move {
 });
 
 both!(
-    an_unverifiable_hook_does_not_block_apply,
+    a_hook_that_cannot_be_verified_holds_nothing_up,
     |app| async move {
         let mut story = Story::new(app);
         story.set("ROLLCALL_EVENT_HOOK_SECRET", "a secret for the hook");
-        write_setup(&story, "");
+        write_app(&story, "");
         finish(&story).await;
-        // A server answers there, but not as a hook should.
-        write_setup(
+        // Something answers there, but not as a hook does.
+        write_app(
             &story,
             &format!(
                 "[event_hook]\nurl = \"{}/ServiceProviderConfig\"\n",
@@ -101,7 +101,7 @@ both!(
                 .contains("verification failed"),
             "{ran:?}"
         );
-        write_setup(
+        write_app(
             &story,
             &format!("[event_hook]\nurl = \"{}/hook\"\n", story.okta.url),
         );
@@ -118,7 +118,7 @@ both!(
 
 both!(a_new_token_replaces_the_old_one, |app| async move {
     let story = Story::new(app);
-    write_setup(&story, "");
+    write_app(&story, "");
     let id = finish(&story).await;
     let old = story.read("token");
     let ran = story
@@ -145,57 +145,60 @@ both!(a_new_token_replaces_the_old_one, |app| async move {
         .await
         .expect_err("the old one is revoked");
     story.click(&id).await;
-    story.apply_after_clicks().expect(0);
-    // The record contains no secret.
+    story.apply_after_manual_steps().expect(0);
+    // No secret stands in the record.
     let secret = story.read("token");
     let states = format!("SELECT count(*) AS n FROM setups WHERE state LIKE '%{secret}%'");
     assert_eq!(story.count(&states), 0);
 });
 
 both!(
-    a_token_that_cannot_be_saved_is_created_again,
+    a_token_that_cannot_be_written_down_is_made_anew,
     |app| async move {
         let story = Story::new(app);
-        write_setup(&story, "");
+        write_app(&story, "");
         let ran = story.run(&["apply", "--yes", "--token-file", "no/such/folder/token"]);
         ran.expect_message(1, "The token is lost; the next run creates another");
         story.apply().expect(2);
         assert_eq!(story.live_tokens(), 1);
         story.click(&story.okta.app("Rollcall")).await;
-        story.apply_after_clicks().expect(0);
+        story.apply_after_manual_steps().expect(0);
     }
 );
 
-both!(a_failed_group_push_is_reported, |app| async move {
-    let story = Story::new(app);
-    let ada = story.okta.hire("ada@acme.example");
-    story.okta.group("Engineering", &[&ada]);
-    let pushed = story.okta.group("Pushed", &[&ada]);
-    write_setup(
-        &story,
-        "[assign]\ngroups = [\"Engineering\"]\n[[push_groups]]\ngroup = \"Pushed\"\n",
-    );
-    let id = finish(&story).await;
-    // The server rejects a group without a name.
-    story.okta.rename_group(&pushed, "");
-    story.okta.settle();
-    story.okta.rename_group(&pushed, "Pushed");
-    story.okta.settle();
-    let ran = story.run(&["plan"]);
-    let finding = ran.finding("fault", "push");
-    assert!(
-        finding.contains("Push now") && finding.contains("reported by remote server"),
-        "{finding}"
-    );
-    let org = story.okta.org();
-    assert_eq!(
-        org.apps[&id].pushes.values().next().expect("a push").status,
-        "ERROR"
-    );
-});
+both!(
+    a_group_that_okta_cannot_push_is_reported,
+    |app| async move {
+        let story = Story::new(app);
+        let ada = story.okta.hire("ada@acme.example");
+        story.okta.group("Engineering", &[&ada]);
+        let pushed = story.okta.group("Pushed", &[&ada]);
+        write_app(
+            &story,
+            "[assign]\ngroups = [\"Engineering\"]\n[[push_groups]]\ngroup = \"Pushed\"\n",
+        );
+        let id = finish(&story).await;
+        // We refuse a group without a name.
+        story.okta.rename_group(&pushed, "");
+        story.okta.settle();
+        story.okta.rename_group(&pushed, "Pushed");
+        story.okta.settle();
+        let ran = story.run(&["plan"]);
+        let finding = ran.finding("fault", "push");
+        assert!(
+            finding.contains("Push now") && finding.contains("reported by remote server"),
+            "{finding}"
+        );
+        let org = story.okta.org();
+        assert_eq!(
+            org.apps[&id].pushes.values().next().expect("a push").status,
+            "ERROR"
+        );
+    }
+);
 
 both!(
-    invalid_arguments_are_rejected_before_any_request,
+    invalid_numbers_and_ids_are_refused_before_any_request,
     |app| async move {
         let story = Story::new(app);
         for arguments in [
@@ -211,10 +214,10 @@ both!(
     }
 );
 
-both!(a_concurrent_change_is_retried, |app| async move {
+both!(another_client_changes_the_same_object, |app| async move {
     let story = Story::new(app);
-    write_setup(&story, "");
-    // Okta reports it; nothing was done, so that even a POST may be retried.
+    write_app(&story, "");
+    // Okta says so; nothing was done, so that even a POST may be sent again.
     story.okta.plan(When::Write(1), Fault::Concurrent);
     story.apply().expect(2);
     assert_eq!(story.okta.org().apps.len(), 1);
@@ -229,7 +232,7 @@ both!(a_concurrent_change_is_retried, |app| async move {
     assert_eq!(retried, true);
 });
 both!(
-    an_adopted_app_survives_a_kill_at_each_write,
+    an_app_taken_over_is_left_as_it_was_after_a_kill_at_each_write,
     |app| async move {
         let prepare = async || {
             let story = Story::new(app.neighbour().await);
@@ -237,7 +240,7 @@ both!(
             story.okta.group("Engineering", &[&ada]);
             story.okta.group("Pushed", &[&ada]);
             let rest = "[assign]\ngroups = [\"Engineering\"]\nusers = [\"svc-rollcall@acme.example\"]\n[[push_groups]]\ngroup = \"Pushed\"\n[[attributes]]\nname = \"costCode\"\ntitle = \"Cost code\"\nexternal_name = \"costCode\"\nexternal_namespace = \"urn:example:acme:2.0:User\"\nmapping = \"user.costCenter\"\n";
-            write_setup(&story, rest);
+            write_app(&story, rest);
             let id = story.connected_app(Some("scim2headerauth")).await;
             let before = story.okta.snapshot();
             story
@@ -258,7 +261,7 @@ both!(
         };
         let (story, before) = prepare().await;
         let done = story.okta.writes();
-        story.apply_after_clicks().expect(0);
+        story.apply_after_manual_steps().expect(0);
         let writes = story.okta.writes() - done;
         assert_eq!(writes, 5);
         story.okta.settle();
@@ -272,7 +275,7 @@ both!(
             story.okta.wait_until_holding();
             running.kill().expect("kills it");
             running.wait().expect("it ends");
-            story.apply_after_clicks().expect(0);
+            story.apply_after_manual_steps().expect(0);
             story.okta.settle();
             story.run(&["remove", "--yes"]).expect(0);
             assert_eq!(story.okta.snapshot(), before, "after write {number}");

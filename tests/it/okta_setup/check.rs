@@ -1,4 +1,4 @@
-//! `setup check`: the credential, and the messages for each refusal by Okta.
+//! `setup check`: the credential, and what it says where Okta refuses it.
 
 use crate::fake_okta::{Fault, When};
 use crate::harness::both;
@@ -6,7 +6,7 @@ use crate::harness::issuer::Key;
 
 use super::story::Story;
 
-both!(a_super_admins_token_passes, |app| async move {
+both!(a_super_admin_s_token, |app| async move {
     let story = Story::new(app);
     let before = story.okta.snapshot();
     let ran = story.run(&["check"]).expect(0);
@@ -20,14 +20,14 @@ both!(a_super_admins_token_passes, |app| async move {
     assert_eq!(story.okta.writes(), 0);
 });
 
-both!(a_token_that_expires_soon_is_reported, |app| async move {
+both!(a_token_that_lapses_soon, |app| async move {
     let story = Story::new(app);
     story.okta.change_token(|token| token.days_left = 3);
     let ran = story.run(&["check"]).expect(0);
     assert!(ran.finding("warning", "lifetime").contains("in 3 days"));
 });
 
-both!(a_token_can_be_read_from_standard_input, |app| async move {
+both!(a_token_from_standard_input, |app| async move {
     let mut story = Story::new(app);
     story.set("ROLLCALL_OKTA_TOKEN", "");
     let secret = format!("{}\n", story.admin.secret);
@@ -36,7 +36,7 @@ both!(a_token_can_be_read_from_standard_input, |app| async move {
         .expect(0);
 });
 
-both!(each_token_fault_has_its_own_message, |app| async move {
+both!(each_fault_of_a_token_has_its_message, |app| async move {
     let mut story = Story::new(app);
     story.okta.change_token(|token| token.is_expired = true);
     story
@@ -76,7 +76,7 @@ both!(each_token_fault_has_its_own_message, |app| async move {
         .expect_message(1, "No credential for Okta");
 });
 
-both!(a_service_app_may_use_each_kind_of_key, |app| async move {
+both!(a_service_app_by_each_kind_of_key, |app| async move {
     let mut story = Story::new(app);
     story.set("ROLLCALL_OKTA_TOKEN", "");
     let scopes = ["okta.apps.manage", "okta.groups.read"];
@@ -89,16 +89,16 @@ both!(a_service_app_may_use_each_kind_of_key, |app| async move {
         let client = story.okta.service_app(key.public(), &scopes, wants_proof);
         let path = story.write("key.pem", key.pem().as_bytes());
         story.set("ROLLCALL_OKTA_KEY_FILE", path.to_str().expect("UTF-8"));
-        story.write_setup_with_login(
+        story.write_setup_toml_for(
             &format!("client_id = \"{client}\"\nkey_id = \"{}\"", key.kid),
             "[app]\nlabel = \"Rollcall\"\n",
         );
-        // A missing permission is a fault, and is named.
+        // What is lacking is a fault, and is named.
         let ran = story.run(&["check"]).expect(1);
         assert!(ran.finding("ok", "credential").contains(&client));
         assert!(ran.finding("fault", "scopes").contains("okta.logs.read"));
     }
-    // A key of another client.
+    // Another key.
     let path = story.write("key.pem", Key::rsa("x").pem().as_bytes());
     story.set("ROLLCALL_OKTA_KEY_FILE", path.to_str().expect("UTF-8"));
     story
@@ -106,7 +106,7 @@ both!(a_service_app_may_use_each_kind_of_key, |app| async move {
         .expect_message(3, "does not accept the service app's key");
 });
 
-both!(check_retries_a_brief_outage_of_okta, |app| async move {
+both!(okta_is_busy_or_gone_for_a_moment, |app| async move {
     let story = Story::new(app);
     for fault in [
         Fault::Limited,

@@ -57,7 +57,7 @@ fn a_service_app_lists_apps_with_proofs() {
     let okta = FakeOkta::start();
     let key = Key::ec("client");
     let id = okta.service_app(key.public(), &DEFAULT_SCOPES, true);
-    let signing_key = SigningKey::parse(&key.pem(), Some("client")).expect("a key");
+    let signing_key = SigningKey::parse(key.pem(), Some("client")).expect("a key");
     let scopes = DEFAULT_SCOPES.map(str::to_owned).to_vec();
     let app = ServiceApp::new(id, signing_key, scopes).expect("a service app");
     runtime().block_on(async {

@@ -1,5 +1,4 @@
-//! Tests of the fake Okta itself, for behavior that other tests rely on: faults happen where they
-//! were planned, paging ends, and violations of the rules are detected.
+//! The fake itself: faults happen where they are planned, pages end, and broken rules are reported.
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -7,7 +6,7 @@ use serde_json::{Value, json};
 use crate::fake_okta::{FakeOkta, Fault, When};
 use crate::harness::runtime;
 
-/// A client that the org accepts as `rollcall setup`.
+/// A client that the org takes for `rollcall setup`.
 struct Caller {
     http: reqwest::Client,
     url: String,
@@ -42,7 +41,7 @@ impl Caller {
 }
 
 #[test]
-fn faults_happen_at_the_planned_requests() {
+fn faults_happen_where_they_are_planned() {
     let okta = FakeOkta::start();
     runtime().block_on(async {
         let caller = Caller::new(&okta);
@@ -54,7 +53,7 @@ fn faults_happen_at_the_planned_requests() {
             assert_eq!(okta.org().apps.len(), apps, "{fault:?}");
         }
     });
-    // These two are never answered, so the sender must be on a separate thread.
+    // These two are never answered, so that their sender must be on a thread of its own.
     for (fault, apps) in [(Fault::HoldAnswer, 4), (Fault::HoldRequest, 4)] {
         okta.plan(When::Write(1), fault);
         let caller = Caller::new(&okta);
@@ -77,7 +76,7 @@ fn faults_happen_at_the_planned_requests() {
 }
 
 #[test]
-fn pages_link_to_the_last_page() {
+fn pages_are_linked_to_the_last() {
     let okta = FakeOkta::start();
     for number in 0..4 {
         okta.group(&format!("Group {number}"), &[]);
@@ -106,7 +105,7 @@ fn pages_link_to_the_last_page() {
                 .trim_start_matches('<')
                 .split('>')
                 .next()
-                .expect("a place");
+                .expect("an address");
             path = next.split_once("/api/v1").expect("a path").1.to_owned();
         }
     });
@@ -117,7 +116,7 @@ fn pages_link_to_the_last_page() {
 }
 
 #[test]
-fn rule_violations_are_detected() {
+fn broken_rules_are_reported() {
     let okta = FakeOkta::start();
     runtime().block_on(async {
         let caller = Caller::new(&okta);

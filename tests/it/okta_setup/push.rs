@@ -1,5 +1,4 @@
-//! Provisioning by Okta in both its dialects: its CRUD suite row by row, and concurrent changes by
-//! admins.
+//! Okta pushes, in both its dialects: its CRUD suite row by row, and what admins do beside.
 
 use std::collections::BTreeSet;
 
@@ -18,7 +17,7 @@ const APPS: [(Option<&str>, Dialect); 3] = [
     (None, Dialect::Put),
 ];
 
-both!(okta_passes_its_crud_suite, |app| async move {
+both!(the_crud_suite_row_by_row, |app| async move {
     let story = Story::new(app);
     for (name, dialect) in APPS {
         let id = story.connected_app(name).await;
@@ -33,17 +32,17 @@ both!(okta_passes_its_crud_suite, |app| async move {
 });
 
 both!(
-    a_user_is_provisioned_and_deprovisioned_end_to_end,
+    from_an_empty_org_to_a_provisioned_and_deprovisioned_user,
     |app| async move {
         let saml = "kind = \"saml\"\nsaml = { acs_url = \"https://acme.example/acs\", audience = \"https://acme.example/acs\" }";
         for (kind, dialect) in [("", Dialect::Patch), (saml, Dialect::Put)] {
             let story = Story::new(app.neighbour().await);
-            story.write_setup(&format!("[app]\nlabel = \"Rollcall\"\n{kind}\n"));
+            story.write_setup_toml(&format!("[app]\nlabel = \"Rollcall\"\n{kind}\n"));
             let before = story.okta.snapshot();
             story.apply().expect(2);
             let id = story.okta.app("Rollcall");
             story.click(&id).await;
-            story.apply_after_clicks().expect(0);
+            story.apply_after_manual_steps().expect(0);
             assert_eq!(story.okta.connection(&id).dialect, dialect);
             crud(&story, &id, "Runscope@atko.com").await;
             assert!(
@@ -63,8 +62,7 @@ both!(
     }
 );
 
-/// Runs rows 1 to 13 of Okta's CRUD suite; where the suite waits a few seconds, this waits until
-/// Okta is done.
+/// Rows 1 to 13 of Okta's CRUD suite; where it waits for some seconds, this waits until Okta is done.
 async fn crud(story: &Story, app: &str, email: &str) {
     // 1
     let (status, _) = story
@@ -113,7 +111,7 @@ async fn crud(story: &Story, app: &str, email: &str) {
     lifecycle(story, &user, "deactivate").await;
     // 8
     assert_eq!(story.ours().user(&id).await["active"], false);
-    // 9: no request is sent until the app is assigned again.
+    // 9: nothing is sent until the app is assigned again.
     let before = story.ours().user(&id).await;
     lifecycle(story, &user, "activate").await;
     assert_eq!(story.ours().user(&id).await, before);
@@ -137,8 +135,8 @@ async fn assign(story: &Story, app: &str, user: &str, email: &str) {
         "id": user, "scope": "USER", "credentials": { "userName": email }, "profile": profile,
     });
     let path = format!("/apps/{app}/users");
-    let (status, body) = story.okta_api(Method::POST, &path, Some(body)).await;
-    assert_eq!(status, 200, "{body}");
+    let (status, said) = story.okta_api(Method::POST, &path, Some(body)).await;
+    assert_eq!(status, 200, "{said}");
     story.okta.settle();
 }
 
@@ -149,33 +147,30 @@ async fn lifecycle(story: &Story, user: &str, step: &str) {
     story.okta.settle();
 }
 
-both!(
-    an_existing_user_is_linked_instead_of_created,
-    |app| async move {
-        for (name, _) in APPS {
-            let story = Story::new(app.neighbour().await);
-            let mut known = crate::harness::sample::user("ADA@acme.example");
-            known["active"] = json!(false);
-            let known = story.ours().post("/Users", &known).await.expect(201);
-            let id = story.connected_app(name).await;
-            let ada = story.okta.hire("ada@acme.example");
-            assign(&story, &id, &ada, "ada@acme.example").await;
-            assert_eq!(story.okta.external_id(&id, &ada), known["id"]);
-            let user = story
-                .ours()
-                .user(known["id"].as_str().expect("an id"))
-                .await;
-            assert_eq!(
-                (&user["active"], &user["userName"]),
-                (&json!(true), &json!("ada@acme.example"))
-            );
-            assert_eq!(user["externalId"], ada);
-        }
+both!(an_existing_user_is_taken_over, |app| async move {
+    for (name, _) in APPS {
+        let story = Story::new(app.neighbour().await);
+        let mut known = crate::harness::sample::user("ADA@acme.example");
+        known["active"] = json!(false);
+        let known = story.ours().post("/Users", &known).await.expect(201);
+        let id = story.connected_app(name).await;
+        let ada = story.okta.hire("ada@acme.example");
+        assign(&story, &id, &ada, "ada@acme.example").await;
+        assert_eq!(story.okta.external_id(&id, &ada), known["id"]);
+        let user = story
+            .ours()
+            .user(known["id"].as_str().expect("an id"))
+            .await;
+        assert_eq!(
+            (&user["active"], &user["userName"]),
+            (&json!(true), &json!("ada@acme.example"))
+        );
+        assert_eq!(user["externalId"], ada);
     }
-);
+});
 
 both!(
-    groups_are_pushed_in_chunks_and_kept_up_to_date,
+    groups_are_pushed_in_chunks_and_follow_okta,
     |app| async move {
         for (name, _) in APPS {
             pushed_groups(app.neighbour().await, name).await;
@@ -218,20 +213,20 @@ async fn pushed_groups(app: TestApp, name: Option<&str>) {
         ids.into_iter().collect::<Vec<_>>()
     };
     assert_eq!(members("Surveyors").await, expected(&staff[..120]));
-    // Some members leave, some join, and the group is renamed.
+    // Some go, some come, it gets another name.
     for user in &staff[..3] {
         okta.leave(&pushed, user);
     }
     okta.join(&pushed, staff[125]);
     okta.rename_group(&pushed, "Surveyors West");
     okta.settle();
-    let mut desired = staff[3..120].to_vec();
-    desired.push(staff[125]);
-    assert_eq!(members("Surveyors West").await, expected(&desired));
+    let mut expected_members = staff[3..120].to_vec();
+    expected_members.push(staff[125]);
+    assert_eq!(members("Surveyors West").await, expected(&expected_members));
     okta.push_now(&id, &pushed);
     okta.settle();
-    assert_eq!(members("Surveyors West").await, expected(&desired));
-    // Unlinked with `delete the group in the target app`; its users remain.
+    assert_eq!(members("Surveyors West").await, expected(&expected_members));
+    // Unlinked with `delete the group in the target app`; the people stay.
     let path = format!("{path}/{}", mapping["id"].as_str().expect("an id"));
     let off = json!({ "status": "INACTIVE" });
     assert_eq!(story.okta_api(Method::PATCH, &path, Some(off)).await.0, 200);
@@ -243,7 +238,7 @@ async fn pushed_groups(app: TestApp, name: Option<&str>) {
     assert!(okta.failures().is_empty(), "{:?}", okta.failures());
 }
 
-both!(a_password_and_a_custom_attribute_sync, |app| async move {
+both!(a_synced_password_and_an_own_attribute, |app| async move {
     for (name, _) in APPS {
         let story = Story::new(app.neighbour().await);
         let id = story.connected_app(name).await;
@@ -282,14 +277,14 @@ both!(a_wrong_token_is_not_saved, |app| async move {
 });
 
 both!(
-    a_failed_user_is_pushed_again_when_an_admin_retries,
+    who_failed_is_pushed_again_when_an_admin_asks,
     |app| async move {
         for (name, _) in APPS {
             let story = Story::new(app.neighbour().await);
             story.connected_app(name).await;
             let id = story.okta.app("By hand");
             let ada = story.okta.hire("ada@acme.example");
-            // A name that no server accepts.
+            // No name that a server could take.
             story.okta.edit_profile(&ada, json!({ "login": "" }));
             assign(&story, &id, &ada, "").await;
             let (status, sync_state, ours) = story.okta.app_user(&id, &ada).expect("assigned");

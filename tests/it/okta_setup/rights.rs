@@ -1,5 +1,4 @@
-//! Roles, scopes and network zones: the requests that each credential is refused, and the work that
-//! continues regardless.
+//! Roles, scopes and network zones: what each credential is refused.
 
 use crate::fake_okta::{FakeOkta, Fault, When};
 use crate::harness::both;
@@ -21,14 +20,14 @@ async fn click(story: &Story) {
 }
 
 both!(
-    an_application_administrator_can_do_everything_except_group_push,
+    an_application_administrator_can_do_all_but_push_groups,
     |app| async move {
         let story = Story::new(app);
         populate(&story);
         story
             .okta
             .change_token(|token| token.roles = vec!["APP_ADMIN"]);
-        story.write_setup(EVERYBODY);
+        story.write_setup_toml(EVERYBODY);
         let ran = story.run(&["check"]).expect(0);
         assert!(
             ran.finding("ok", "roles")
@@ -36,8 +35,8 @@ both!(
         );
         story.apply().expect(2);
         click(&story).await;
-        story.apply_after_clicks().expect(0);
-        story.write_setup(&format!("{EVERYBODY}{PUSHED}"));
+        story.apply_after_manual_steps().expect(0);
+        story.write_setup_toml(&format!("{EVERYBODY}{PUSHED}"));
         story.apply().expect_message(3, "Group Administrator");
         let status =
             "SELECT count(*) AS n FROM setup_writes WHERE status = 403 AND error_code = 'E0000006'";
@@ -52,21 +51,21 @@ both!(
     }
 );
 
-both!(a_read_only_administrator_writes_nothing, |app| async move {
+both!(a_read_only_administrator_makes_nothing, |app| async move {
     let story = Story::new(app);
     populate(&story);
     let before = story.okta.snapshot();
     story
         .okta
         .change_token(|token| token.roles = vec!["READ_ONLY_ADMIN"]);
-    story.write_setup(EVERYBODY);
+    story.write_setup_toml(EVERYBODY);
     story.run(&["plan"]).expect(0);
     story.apply().expect_message(3, "Application Administrator");
     assert_eq!((story.okta.snapshot(), story.live_tokens()), (before, 0));
 });
 
 both!(
-    every_command_reports_the_fault_of_a_token,
+    every_verb_says_what_is_wrong_with_the_token,
     |app| async move {
         let mut story = Story::new(app);
         let verbs: [&[&str]; 8] = [
@@ -93,7 +92,7 @@ both!(
     }
 );
 
-both!(a_personal_token_causes_a_warning, |app| async move {
+both!(a_person_s_token_is_warned_of, |app| async move {
     let story = Story::new(app);
     let user = story.admin.user.clone();
     let person = serde_json::json!({ "login": "ada.byron@acme.example", "firstName": "Ada", "lastName": "Byron", "displayName": "Ada Byron" });
@@ -105,7 +104,7 @@ both!(a_personal_token_causes_a_warning, |app| async move {
     );
 });
 
-both!(a_missing_scope_or_role_is_reported, |app| async move {
+both!(a_service_app_lacks_a_scope_or_its_role, |app| async move {
     let mut story = Story::new(app);
     populate(&story);
     let key = Key::rsa("setup");
@@ -118,7 +117,7 @@ both!(a_missing_scope_or_role_is_reported, |app| async move {
     story.set("ROLLCALL_OKTA_TOKEN", "");
     story.set("ROLLCALL_OKTA_KEY_FILE", path.to_str().expect("UTF-8"));
     let login = format!("client_id = \"{client}\"\nkey_id = \"setup\"");
-    story.write_setup_with_login(&login, EVERYBODY);
+    story.write_setup_toml_for(&login, EVERYBODY);
     story
         .apply()
         .expect_message(3, "needs the scope okta.apps.");
@@ -133,7 +132,7 @@ both!(a_missing_scope_or_role_is_reported, |app| async move {
     story.apply().expect_message(3, "It needs the role");
     assert!(story.okta.org().apps.is_empty());
     change(&story, |_, roles| roles.push("APP_ADMIN"));
-    // The token endpoint can fail too.
+    // The token endpoint has its bad moments too.
     for fault in [Fault::Limited, Fault::LoseAnswer, Fault::Broken] {
         story
             .okta
@@ -141,7 +140,7 @@ both!(a_missing_scope_or_role_is_reported, |app| async move {
         story.apply().expect(2);
     }
     click(&story).await;
-    story.apply_after_clicks().expect(0);
+    story.apply_after_manual_steps().expect(0);
 });
 
 fn change(story: &Story, change: impl FnOnce(&mut Vec<String>, &mut Vec<&'static str>)) {
@@ -157,20 +156,17 @@ both!(a_wrong_clock_is_reported, |app| async move {
     assert!(ran.finding("fault", "clock").contains("behind Okta's"));
 });
 
-both!(
-    a_nearly_exhausted_rate_limit_is_reported,
-    |app| async move {
-        let story = Story::new(app);
-        story.okta.org().requests_left = 7;
-        let ran = story.run(&["check"]).expect(0);
-        assert!(ran.finding("warning", "rate limit").contains("7 of 600"));
-    }
-);
+both!(a_nearly_used_up_rate_limit_is_reported, |app| async move {
+    let story = Story::new(app);
+    story.okta.org().requests_left = 7;
+    let ran = story.run(&["check"]).expect(0);
+    assert!(ran.finding("warning", "rate limit").contains("7 of 600"));
+});
 
-both!(the_credential_is_sent_to_no_other_host, |app| async move {
+both!(the_credential_is_sent_to_the_org_only, |app| async move {
     let story = Story::new(app);
     let stranger = FakeOkta::start();
-    // A redirect is not followed, and a page of another host is not read.
+    // A redirect is not followed, and a page of another host not read.
     story.okta.org().elsewhere = Some(stranger.url.clone());
     story
         .okta
@@ -185,7 +181,7 @@ both!(the_credential_is_sent_to_no_other_host, |app| async move {
     assert!(stranger.org().requests.is_empty());
 });
 
-both!(an_invalid_org_url_is_rejected, |app| async move {
+both!(an_address_that_is_no_org, |app| async move {
     let story = Story::new(app);
     story.okta.plan(
         When::Request("GET", "/.well-known/okta-organization"),

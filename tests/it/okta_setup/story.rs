@@ -1,5 +1,4 @@
-//! The fixture of the setup tests: an org, a tenant, a desired state in a file, and the real
-//! binary.
+//! The set-up of the stories: an org, a tenant, a `setup.toml` and the real binary.
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -12,28 +11,28 @@ use tempfile::TempDir;
 use crate::fake_okta::{ApiToken, FakeOkta, Typed};
 use crate::harness::{Client, TestApp};
 
-/// A tenant of the service and an org.
+/// A tenant of ours and an org of theirs.
 pub struct Story {
     pub app: TestApp,
     pub okta: FakeOkta,
     pub admin: ApiToken,
     folder: TempDir,
-    /// The environment variables of each run.
+    /// The environment of each run.
     environment: Vec<(&'static str, String)>,
 }
 
-/// The output and exit code of a run of `rollcall setup`.
+/// What a run of `rollcall setup` printed and ended with.
 #[derive(Debug)]
 pub struct Ran {
     pub code: i32,
-    /// The JSON object of `--json`; null for text output.
+    /// The JSON object of `--json`; null for text.
     pub json: Value,
     pub text: String,
     pub stderr: String,
 }
 
 impl Story {
-    /// Starts with a super admin's token, and a desired state with only an app.
+    /// Starts with a super admin's token and a minimal `setup.toml`.
     pub fn new(app: TestApp) -> Self {
         let okta = FakeOkta::start();
         let admin = okta.token(&["SUPER_ADMIN"]);
@@ -49,17 +48,17 @@ impl Story {
             folder,
             environment,
         };
-        story.write_setup("[app]\nlabel = \"Rollcall\"\n");
+        story.write_setup_toml("[app]\nlabel = \"Rollcall\"\n");
         story
     }
 
-    /// Writes `setup.toml`, beginning with the connection settings.
-    pub fn write_setup(&self, rest: &str) {
-        self.write_setup_with_login("", rest);
+    /// Writes `setup.toml`, with the tables that every file needs.
+    pub fn write_setup_toml(&self, rest: &str) {
+        self.write_setup_toml_for("", rest);
     }
 
-    /// The same with additional lines under `[okta]`.
-    pub fn write_setup_with_login(&self, okta: &str, rest: &str) {
+    /// The same with more lines under `[okta]`.
+    pub fn write_setup_toml_for(&self, okta: &str, rest: &str) {
         let text = format!(
             "[okta]\norg = \"{}\"\n{okta}\n[rollcall]\nbase_url = \"{}\"\ntenant = \"{}\"\n{rest}",
             self.okta.url,
@@ -69,14 +68,14 @@ impl Story {
         self.write("setup.toml", text.as_bytes());
     }
 
-    /// Writes a file next to `setup.toml`.
+    /// A file beside `setup.toml`.
     pub fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {
         let path = self.folder.path().join(name);
         std::fs::write(&path, bytes).expect("writes a file");
         path
     }
 
-    /// Reads a file that a run wrote.
+    /// A file that a run wrote.
     #[track_caller]
     pub fn read(&self, name: &str) -> String {
         let path = self.folder.path().join(name);
@@ -86,7 +85,7 @@ impl Story {
             .to_owned()
     }
 
-    /// Sets an environment variable of the runs, or removes it if the value is "".
+    /// Sets, or with "" takes away, a variable of the runs.
     pub fn set(&mut self, name: &'static str, value: &str) {
         self.environment.retain(|(known, _)| *known != name);
         if !value.is_empty() {
@@ -94,7 +93,7 @@ impl Story {
         }
     }
 
-    /// Runs one command with `--json` until it ends.
+    /// One verb with `--json`, to its end.
     pub fn run(&self, arguments: &[&str]) -> Ran {
         let with_json: Vec<&str> = arguments.iter().copied().chain(["--json"]).collect();
         let mut ran = self.run_for_people(&with_json);
@@ -104,7 +103,7 @@ impl Story {
         ran
     }
 
-    /// Runs one command with text output, as a person does.
+    /// One verb as a person runs it.
     pub fn run_for_people(&self, arguments: &[&str]) -> Ran {
         ended(
             self.command(arguments).output().expect("runs the binary"),
@@ -112,19 +111,19 @@ impl Story {
         )
     }
 
-    /// Starts a command; the test stops it or waits for it.
+    /// A verb that is running; the story ends it or waits for it.
     pub fn start(&self, arguments: &[&str]) -> Child {
         let mut command = self.command(arguments);
         let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());
         command.spawn().expect("starts the binary")
     }
 
-    /// Waits for the end of a started command.
+    /// The end of a started verb.
     pub fn wait(&self, child: Child) -> Ran {
         ended(child.wait_with_output().expect("waits"), &self.secrets())
     }
 
-    /// Runs one command with this standard input.
+    /// One verb with this on its standard input.
     pub fn run_with_input(&self, arguments: &[&str], input: &str) -> Ran {
         let mut command = self.command(arguments);
         command
@@ -152,7 +151,7 @@ impl Story {
         command
     }
 
-    /// Values that must not appear in any output.
+    /// What no output may show.
     fn secrets(&self) -> Vec<String> {
         let variables = self.environment.iter();
         let secrets = ["ROLLCALL_OKTA_TOKEN", "ROLLCALL_EVENT_HOOK_SECRET"];
@@ -162,18 +161,18 @@ impl Story {
             .collect()
     }
 
-    /// Runs `apply`, with our token for Okta in the file `token`.
+    /// `apply`, with our token for Okta in the file `token`.
     pub fn apply(&self) -> Ran {
         self.run(&["apply", "--yes", "--token-file", "token"])
     }
 
-    /// Runs `apply` after the manual steps: the server records requests in the background, so it
-    /// may have to check twice.
-    pub fn apply_after_clicks(&self) -> Ran {
+    /// Runs `apply` again after the manual steps. The server records requests in the background, so it may
+    /// have to check twice.
+    pub fn apply_after_manual_steps(&self) -> Ran {
         self.run(&["apply", "--yes", "--token-file", "token", "--wait", "15m"])
     }
 
-    /// Returns the value that the admin types into the token field of the app's form.
+    /// What the admin types into the app's form, by what it is called there.
     pub fn typed_token(&self, app: &str) -> String {
         let token = self.read("token");
         match self.okta.org().apps[app].name.as_str() {
@@ -183,7 +182,7 @@ impl Story {
         }
     }
 
-    /// Does all manual steps of the instructions.
+    /// Does all the manual steps, as the instructions say.
     pub async fn click(&self, app: &str) {
         let token = self.typed_token(app);
         let typed = Typed {
@@ -193,7 +192,7 @@ impl Story {
         self.okta.click_through(app, typed).await.expect("connects");
     }
 
-    /// Returns the state of the org, without the ids that differ between runs.
+    /// What there is in the org, without the ids that differ from run to run.
     pub fn shape(&self) -> Value {
         let org = self.okta.org();
         let apps = org.apps.values().map(|app| {
@@ -216,14 +215,13 @@ impl Story {
         json!({ "apps": apps.collect::<Vec<_>>(), "hooks": hooks.collect::<Vec<_>>() })
     }
 
-    /// Returns the number of tokens of this tenant that `setup` could have given to Okta.
+    /// How many tokens of this tenant Okta could have from `setup`.
     pub fn live_tokens(&self) -> i64 {
         let sql = "SELECT count(*) AS n FROM tokens WHERE name = 'okta-setup' AND revoked IS NULL";
         self.count(sql)
     }
 
-    /// Returns the number of this tenant's rows that a `SELECT count(*) AS n FROM .. WHERE ..`
-    /// finds.
+    /// How many rows of this tenant a `SELECT count(*) AS n FROM .. WHERE ..` finds.
     pub fn count(&self, sql: &str) -> i64 {
         let tenant = format!(
             "(SELECT id FROM tenants WHERE name = '{}')",
@@ -234,7 +232,7 @@ impl Story {
             .count(&format!("{sql} AND tenant_id = {tenant}"))
     }
 
-    // Actions of an admin of the org, through its API.
+    // As an admin of the org, by its API.
 
     pub async fn okta_api(&self, method: Method, path: &str, body: Option<Value>) -> (u16, Value) {
         let http = reqwest::Client::builder()
@@ -257,8 +255,7 @@ impl Story {
         )
     }
 
-    /// Returns an app created and connected without `setup`: a template (dialect B) or a SAML app
-    /// (dialect A).
+    /// An app made and connected without `setup`: a template (dialect B) or one of SAML (dialect A).
     pub async fn connected_app(&self, name: Option<&str>) -> String {
         let body = match name {
             Some(name) => json!({ "name": name, "label": "By hand", "signOnMode": "SAML_2_0" }),
@@ -272,7 +269,7 @@ impl Story {
         let typed = Typed {
             base_url: &self.app.base_url(),
             token: match name {
-                // As typed, with the scheme.
+                // As typed, with the word.
                 Some("scim2headerauth") => credentials,
                 _ => credentials.trim_start_matches("Bearer "),
             },
@@ -281,7 +278,7 @@ impl Story {
         id
     }
 
-    /// Returns the SCIM client of this tenant.
+    /// The SCIM client of this tenant.
     pub fn ours(&self) -> &Client {
         &self.app.client
     }
@@ -311,7 +308,7 @@ impl Ran {
         self
     }
 
-    /// Checks the exit code, and that the message contains this.
+    /// Checks the end and that its message holds this.
     #[track_caller]
     pub fn expect_message(self, code: i32, part: &str) -> Self {
         let ran = self.expect(code);
@@ -320,18 +317,18 @@ impl Ran {
         ran
     }
 
-    /// Returns a member specific to the command.
+    /// What the verb has to say beside the common.
     pub fn more(&self, name: &str) -> Value {
         self.json["more"][name].clone()
     }
 
-    /// Returns the number of changes that it lists for this step.
+    /// How many changes of this step it shows.
     pub fn changes_of(&self, step: &str) -> usize {
         let changes = self.json["changes"].as_array().into_iter().flatten();
         changes.filter(|change| change["step"] == step).count()
     }
 
-    /// Returns the finding about this subject.
+    /// What was found about this.
     #[track_caller]
     pub fn finding(&self, level: &str, about: &str) -> String {
         let findings = self.json["findings"].as_array().expect("findings");

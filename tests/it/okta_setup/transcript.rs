@@ -1,5 +1,5 @@
-//! The terminal session of docs/okta.md: run here and compared with the page, so that the page
-//! shows the real output.
+//! The terminal session of docs/okta.md, compared with the page, so that the page says
+//! what is really printed.
 
 use crate::fake_okta::Typed;
 use crate::harness::both;
@@ -8,7 +8,7 @@ use super::story::Story;
 
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/okta.md");
 
-const SETUP: &str = r#"[app]
+const SETUP_TOML: &str = r#"[app]
 label = "Rollcall"
 
 [assign]
@@ -19,13 +19,13 @@ group = "Engineering (pushed)"
 target = "Engineering"
 "#;
 
-both!(the_documented_session_is_accurate, |app| async move {
+both!(the_session_of_the_page, |app| async move {
     let story = Story::new(app);
     let ada = story.okta.hire("ada@acme.example");
     story.okta.hire("test@acme.example");
     story.okta.group("Engineering", &[&ada]);
     story.okta.group("Engineering (pushed)", &[&ada]);
-    story.write_setup(SETUP);
+    story.write_setup_toml(SETUP_TOML);
     let before = story.okta.snapshot();
     let mut session = Session {
         story: &story,
@@ -78,7 +78,7 @@ both!(the_documented_session_is_accurate, |app| async move {
     }
 });
 
-/// Commands and their output, with the page's names instead of those of this run.
+/// Commands and their output, with the names of the page instead of those of this run.
 struct Session<'s> {
     story: &'s Story,
     text: String,
@@ -111,7 +111,7 @@ impl Session<'_> {
                 "setup: default @",
             );
         let mut lines = String::new();
-        // The timing decides whether there is something to wait for.
+        // Whether there is something to wait for depends on who is quicker.
         let lines_shown = replaced
             .lines()
             .filter(|line| !line.starts_with("waiting: "));
@@ -124,7 +124,7 @@ impl Session<'_> {
     }
 }
 
-/// Ids, tokens and times differ in each run.
+/// An id, a token or a time is another one in each run.
 fn word(text: &str) -> String {
     let bare = text.trim_matches(|letter: char| "(),.;:`".contains(letter));
     if let Some((_, rest)) = bare.split_once("/instance/") {

@@ -7,8 +7,7 @@ use crate::harness::{TestApp, both};
 
 use super::story::Story;
 
-/// Sets up an org completely with a group, a user, a pushed group, a custom attribute and an event
-/// hook; Ada and Bob have the app.
+/// With a group, a user, a pushed group, an own attribute and an event hook, set up to the end; Ada and Bob have the app.
 async fn set_up(app: TestApp) -> (Story, String) {
     let mut story = Story::new(app);
     story.set("ROLLCALL_EVENT_HOOK_SECRET", "a secret for the hook");
@@ -23,7 +22,7 @@ fn populate(story: &Story) {
         ["ada", "bob", "carol"].map(|name| okta.hire(&format!("{name}@acme.example")));
     okta.group("Engineering", &[&ada]);
     okta.group("Pushed Engineering", &[&ada, &bob]);
-    story.write_setup(&format!(
+    story.write_setup_toml(&format!(
         r#"[app]
 label = "Rollcall"
 [assign]
@@ -48,7 +47,7 @@ async fn finish(story: &Story) -> String {
     story.apply().expect(2);
     let id = story.okta.app("Rollcall");
     story.click(&id).await;
-    story.apply_after_clicks().expect(0);
+    story.apply_after_manual_steps().expect(0);
     story.okta.settle();
     id
 }
@@ -58,22 +57,22 @@ fn user_id(story: &Story, login: &str) -> String {
     org.user_by_login(login).expect("a user").id.clone()
 }
 
-/// Returns the user with this login as the service has it.
+/// What these users of the tenant look like here, by user name.
 async fn ours(story: &Story, login: &str) -> Value {
     let filter = format!("userName eq \"{login}\"");
     let page = story.ours().list("/Users", &[("filter", &filter)]).await;
     page.resources.first().cloned().unwrap_or_default()
 }
 
-both!(status_reports_the_progress, |app| async move {
+both!(status_says_how_far_it_is, |app| async move {
     let story = Story::new(app);
-    story.write_setup("[app]\nlabel = \"Rollcall\"\n");
+    story.write_setup_toml("[app]\nlabel = \"Rollcall\"\n");
     let ran = story.run(&["status"]).expect(0);
     assert_eq!(ran.json["app"], Value::Null);
     assert_eq!(story.okta.writes(), 0);
 });
 
-both!(status_reports_a_complete_setup, |app| async move {
+both!(status_of_an_org_that_is_set_up, |app| async move {
     let (story, id) = set_up(app).await;
     let writes = story.okta.writes();
     let ran = story.run(&["status"]).expect(0);
@@ -91,8 +90,7 @@ both!(status_reports_a_complete_setup, |app| async move {
     );
     let request = made["okta_request_id"].as_str().expect("an id");
     assert!(request.starts_with("req"), "{request}");
-    // A user that the service rejects: the log has it once, the list of users as long as the fault
-    // lasts.
+    // Somebody whom we refuse: the log tells it once, the list of users for as long as it lasts.
     let eve = story.okta.hire("eve@acme.example");
     story.okta.edit_profile(&eve, json!({ "login": "" }));
     let group = story.okta.org().apps[&id]
@@ -120,7 +118,7 @@ both!(status_reports_a_complete_setup, |app| async move {
 });
 
 both!(
-    status_and_instructions_describe_the_manual_step,
+    status_and_instructions_at_the_manual_step,
     |app| async move {
         let story = Story::new(app);
         story.apply().expect(2);
@@ -144,7 +142,7 @@ both!(
 );
 
 both!(
-    status_reports_a_write_without_a_response,
+    status_tells_of_a_write_without_an_answer,
     |app| async move {
         let story = Story::new(app);
         story.okta.plan(When::Write(1), Fault::LoseAnswer);
@@ -187,7 +185,7 @@ both!(
             assert!(steps.contains(&step), "{steps:?}");
         }
         assert_eq!(story.okta.snapshot(), before);
-        // Again, with the user that exists by now.
+        // And once more, with the user that is there by now.
         story
             .run(&["verify", "--user", "carol@acme.example", "--wait", "15m"])
             .expect(0);
@@ -201,25 +199,28 @@ both!(
     }
 );
 
-both!(verify_unassigns_no_existing_user, |app| async move {
-    let (story, id) = set_up(app).await;
-    let writes = story.okta.writes();
-    story
-        .run(&["verify", "--user", "bob@acme.example"])
-        .expect_message(1, "has the app already");
-    story
-        .run(&["verify", "--user", "nobody@acme.example"])
-        .expect_message(1, "nobody@acme.example");
-    assert_eq!(story.okta.writes(), writes);
-    assert!(
+both!(
+    verify_unassigns_no_user_that_has_the_app,
+    |app| async move {
+        let (story, id) = set_up(app).await;
+        let writes = story.okta.writes();
         story
-            .okta
-            .app_user(&id, &user_id(&story, "bob@acme.example"))
-            .is_some()
-    );
-});
+            .run(&["verify", "--user", "bob@acme.example"])
+            .expect_message(1, "has the app already");
+        story
+            .run(&["verify", "--user", "nobody@acme.example"])
+            .expect_message(1, "nobody@acme.example");
+        assert_eq!(story.okta.writes(), writes);
+        assert!(
+            story
+                .okta
+                .app_user(&id, &user_id(&story, "bob@acme.example"))
+                .is_some()
+        );
+    }
+);
 
-both!(verify_reports_why_no_user_arrives, |app| async move {
+both!(verify_says_why_a_user_does_not_arrive, |app| async move {
     let (story, id) = set_up(app).await;
     let carol = user_id(&story, "carol@acme.example");
     story.app.database.cli_ok(&[
@@ -237,11 +238,11 @@ both!(verify_reports_why_no_user_arrives, |app| async move {
         ran.json["steps"].to_string().contains("sync ERROR"),
         "{ran:?}"
     );
-    // The app is unassigned from the test user afterwards.
+    // The test user does not keep the app.
     assert!(story.okta.app_user(&id, &carol).is_none());
 });
 
-both!(verify_can_be_repeated_after_a_kill, |app| async move {
+both!(verify_is_killed_and_run_again, |app| async move {
     let (story, id) = set_up(app).await;
     let carol = user_id(&story, "carol@acme.example");
     for (number, fault) in [
@@ -274,7 +275,7 @@ both!(reconcile_finds_every_difference, |app| async move {
         same.finding("ok", "reconcile")
             .contains("users: 2, pushed groups: 1")
     );
-    // Extra here, missing here, different here.
+    // Extra here, gone here, changed here.
     let mut extra = crate::harness::sample::user("zed@acme.example");
     extra["externalId"] = json!("00uZedWhoIsNotInOkta");
     story.ours().post("/Users", &extra).await.expect(201);
@@ -345,7 +346,7 @@ both!(reconcile_reads_lists_of_many_pages, |app| async move {
     );
 });
 
-both!(remove_restores_the_org, |app| async move {
+both!(remove_leaves_the_org_as_it_was_found, |app| async move {
     let mut story = Story::new(app);
     story.set("ROLLCALL_EVENT_HOOK_SECRET", "a secret for the hook");
     populate(&story);
@@ -374,13 +375,13 @@ both!(remove_restores_the_org, |app| async move {
     }
     let again = story.run(&["remove", "--yes"]).expect(0);
     assert!(again.finding("ok", "remove").contains("nothing of setup's"));
-    // The record of the writes remains.
+    // What was written stays on record.
     assert!(story.count("SELECT count(*) AS n FROM setup_writes WHERE status IS NOT NULL") > 10);
-    // Everything can be created again.
+    // And all of it can be made once more.
     finish(&story).await;
 });
 
-both!(remove_survives_a_kill_at_each_write, |app| async move {
+both!(remove_is_killed_at_each_write, |app| async move {
     let (shape, writes) = {
         let (story, _) = set_up(app.neighbour().await).await;
         let before = story.okta.writes();
@@ -404,20 +405,20 @@ both!(remove_survives_a_kill_at_each_write, |app| async move {
     }
 });
 
-both!(remove_keeps_what_the_flags_exclude, |app| async move {
+both!(remove_keeps_what_it_is_told_to_keep, |app| async move {
     let story = Story::new(app);
     story.apply().expect(2);
     story
         .run(&["remove", "--yes", "--keep-token", "--revoke-okta-token"])
         .expect(0);
     assert_eq!(story.live_tokens(), 1);
-    // The credential of the command itself is revoked.
+    // The credential of the command itself is gone.
     story.run(&["status"]).expect_message(3, "E0000011");
 });
 
-both!(remove_touches_no_foreign_app, |app| async move {
+both!(remove_does_not_touch_another_app, |app| async move {
     let (story, id) = set_up(app).await;
-    // Our marker was removed from the notes.
+    // Somebody took our marker out of the notes.
     let notes = json!({ "admin": "Ours now" });
     story.okta.org().apps.get_mut(&id).expect("the app").body["settings"]["notes"] = notes;
     let writes = story.okta.writes();
@@ -427,7 +428,7 @@ both!(remove_touches_no_foreign_app, |app| async move {
     assert_eq!((story.okta.writes(), story.live_tokens()), (writes, 1));
 });
 
-both!(remove_keeps_an_adopted_app, |app| async move {
+both!(an_app_that_was_taken_over_stays, |app| async move {
     let mut story = Story::new(app);
     story.set("ROLLCALL_EVENT_HOOK_SECRET", "a secret for the hook");
     populate(&story);
@@ -447,7 +448,7 @@ both!(remove_keeps_an_adopted_app, |app| async move {
         .click_integration(&id, typed)
         .await
         .expect("connects");
-    story.apply_after_clicks().expect(0);
+    story.apply_after_manual_steps().expect(0);
     story.okta.settle();
     assert_ne!(story.okta.snapshot(), before);
     let ran = story.run(&["remove", "--yes"]).expect(0);

@@ -99,19 +99,14 @@ impl Client {
                 &body,
                 id_header(&headers, "x-okta-request-id"),
             );
-            match failure.okta.code.as_deref() {
-                Some("invalid_dpop_proof") if !session.needs_proof => {
-                    app.change_session(|session| session.needs_proof = true);
-                }
-                Some("use_dpop_nonce") if nonce.is_some() && nonce != session.nonce => {
-                    app.change_session(|session| session.nonce = nonce);
-                }
-                _ if may_repeat(&failure, status, true) && attempt < retries => {
-                    let wait = rate_limits(&headers).wait(attempt, self.now());
-                    self.pause(wait, failure).await?;
-                }
-                _ => return Err(failure),
+            if learn_proof(app, &session, &failure, nonce) {
+                continue;
             }
+            if attempt >= retries || !may_repeat(&failure, status, true) {
+                return Err(failure);
+            }
+            let wait = rate_limits(&headers).wait(attempt, self.now());
+            self.pause(wait, failure).await?;
         }
         Err(Failure::new(
             FailureKind::AccessDenied,
@@ -149,5 +144,26 @@ impl Client {
             insert(&mut headers, "dpop", &proof);
         }
         self.transport.post_form(url, headers, form).await
+    }
+}
+
+/// Stores what a refusal tells about the proof: that it is required, or the nonce. Returns whether
+/// that is new.
+fn learn_proof(
+    app: &ServiceApp,
+    session: &OAuthSession,
+    failure: &Failure,
+    nonce: Option<String>,
+) -> bool {
+    match failure.okta.code.as_deref() {
+        Some("invalid_dpop_proof") if !session.needs_proof => {
+            app.change_session(|session| session.needs_proof = true);
+            true
+        }
+        Some("use_dpop_nonce") if nonce.is_some() && nonce != session.nonce => {
+            app.change_session(|session| session.nonce = nonce);
+            true
+        }
+        _ => false,
     }
 }
