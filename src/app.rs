@@ -189,7 +189,7 @@ impl App {
             tokio::spawn(watch(self.shared.clone())),
         ];
         if self.store.backend() == Backend::Postgres {
-            tasks.push(tokio::spawn(feed::hear_other_nodes(Arc::clone(
+            tasks.push(tokio::spawn(feed::poll_other_nodes(Arc::clone(
                 &self.store,
             ))));
             tasks.push(tokio::spawn(Arc::clone(&self.store).watch_replica()));
@@ -323,12 +323,12 @@ async fn tenant_of(store: &Store, setting: &IssuerSettings) -> anyhow::Result<Te
     let Some(claim) = &setting.tenant_claim else {
         let name = setting.tenant.as_deref().unwrap_or(DEFAULT_TENANT);
         let row = tenants::by_name(store, name.to_owned()).await?;
-        return Ok(TenantOf::One(row.id.0));
+        return Ok(TenantOf::One(row.id));
     };
     let mut named = BTreeMap::new();
     for (value, name) in &setting.tenants {
         let row = tenants::by_name(store, name.clone()).await?;
-        named.insert(value.clone(), row.id.0);
+        named.insert(value.clone(), row.id);
     }
     Ok(TenantOf::Claim {
         name: claim.clone(),

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::auth::{Fields, Principal, Scope, Scopes};
+use crate::ids::{Actor, TenantId};
 
 /// Seconds that the issuer's clock may differ from ours.
 const LEEWAY_S: i64 = 30;
@@ -38,11 +39,11 @@ pub struct Issuer {
 /// Which tenant a token speaks for.
 #[derive(Debug, Clone)]
 pub enum TenantOf {
-    One(i64),
+    One(TenantId),
     /// The value of a claim, and the tenants that it may name: the issuer cannot reach any other.
     Claim {
         name: String,
-        tenants: BTreeMap<String, i64>,
+        tenants: BTreeMap<String, TenantId>,
     },
 }
 
@@ -295,7 +296,7 @@ fn principal(claims: &Claims, issuer: &Issuer) -> Result<Principal, Rejected> {
         .collect();
     Ok(Principal {
         tenant: tenant(claims, &issuer.tenant)?,
-        name: format!("jwt:{}", claims.sub),
+        actor: Actor::Subject(claims.sub.clone()),
         scopes: match issuer.fields {
             None => scopes,
             // An answer to a write shows the whole resource.
@@ -305,7 +306,7 @@ fn principal(claims: &Claims, issuer: &Issuer) -> Result<Principal, Rejected> {
     })
 }
 
-fn tenant(claims: &Claims, tenant: &TenantOf) -> Result<i64, Rejected> {
+fn tenant(claims: &Claims, tenant: &TenantOf) -> Result<TenantId, Rejected> {
     match tenant {
         TenantOf::One(tenant) => Ok(*tenant),
         TenantOf::Claim { name, tenants } => claims
@@ -360,7 +361,7 @@ mod tests {
         Issuer {
             issuer: "https://a.example.com".to_owned(),
             audience: "rollcall".to_owned(),
-            tenant: TenantOf::One(7),
+            tenant: TenantOf::One(TenantId(7)),
             scopes: None,
             fields: None,
         }
@@ -395,7 +396,7 @@ mod tests {
 
     fn check(claims: &Value, expected: &Result<&str, Rejected>) {
         let found = verified(&token(&header(Some("k1")), claims), &issuer());
-        let found = found.map(|principal| principal.name);
+        let found = found.map(|principal| principal.actor.to_string());
         assert_eq!(
             found.as_deref().map_err(Clone::clone),
             *expected,
@@ -451,13 +452,13 @@ mod tests {
         let mut issuer = issuer();
         issuer.tenant = TenantOf::Claim {
             name: "org".to_owned(),
-            tenants: BTreeMap::from([("acme".to_owned(), 3)]),
+            tenants: BTreeMap::from([("acme".to_owned(), TenantId(3))]),
         };
         let tenant = |claims: &Value| {
             let token = token(&header(Some("k1")), claims);
             verified(&token, &issuer).map(|principal| principal.tenant)
         };
-        assert_eq!(tenant(&with("org", json!("acme"))), Ok(3));
+        assert_eq!(tenant(&with("org", json!("acme"))), Ok(TenantId(3)));
         assert_eq!(tenant(&with("org", json!("beta"))), Err(Rejected::Tenant));
         assert_eq!(tenant(&with("org", json!(["acme"]))), Err(Rejected::Tenant));
         assert_eq!(tenant(&claims()), Err(Rejected::Tenant));

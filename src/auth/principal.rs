@@ -4,27 +4,20 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::auth::Fields;
+use crate::ids::{Actor, TenantId};
 
 /// The caller of a request: one token or one JWT subject, in one tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Principal {
-    /// The tenant's number in the store.
-    pub tenant: i64,
-    /// Stands as the actor in every change: `token:okta`, `jwt:0oa1…`.
-    pub name: String,
+    pub tenant: TenantId,
+    /// The author of the changes that this caller makes.
+    pub actor: Actor,
     pub scopes: Scopes,
-    /// What it may read; `None`: everything.
+    /// The attributes that it may read. `None` allows all.
     pub fields: Option<Fields>,
 }
 
-impl Principal {
-    /// Whom the issuer of an access token says to have authenticated; a token of this service is nobody's.
-    pub fn subject(&self) -> Option<&str> {
-        self.name.strip_prefix("jwt:")
-    }
-}
-
-/// One right. `scim` provisions and reads, `read` only reads, `admin` manages tokens.
+/// A permission. `scim` provisions and reads, `read` only reads, `admin` manages tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Scope {
@@ -60,7 +53,7 @@ impl Scopes {
         self
     }
 
-    /// Whether the set allows what `scope` allows; `scim` includes `read`.
+    /// Returns whether the set includes `scope`; `scim` includes `read`.
     pub fn allow(self, scope: Scope) -> bool {
         match scope {
             Scope::Scim => self.scim,
@@ -69,7 +62,7 @@ impl Scopes {
         }
     }
 
-    /// What of it only reads.
+    /// Returns the scopes that remain without those that write.
     #[must_use]
     pub fn only_reading(self) -> Self {
         Self {
@@ -78,7 +71,7 @@ impl Scopes {
         }
     }
 
-    /// The scopes named in a text separated by blanks or commas; unknown words are left out.
+    /// Parses scopes separated by spaces or commas and ignores unknown words.
     pub fn parse_known(text: &str) -> Self {
         text.split([' ', ','])
             .filter_map(|word| word.parse().ok())

@@ -9,43 +9,43 @@ use crate::service::context::to_u64;
 /// The settings that change what a use case does.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// `https://scim.example.com/scim/v2`, without a slash at the end: what `meta.location` and `$ref` start with.
+    /// The start of `meta.location` and `$ref`, without a slash at the end: `https://scim.example.com/scim/v2`.
     pub base_url: String,
     pub unknown_members: UnknownMembers,
     pub unknown_roles: UnknownRoles,
     pub password_sync: PasswordSync,
     pub default_page_size: u32,
     pub max_page_size: u32,
-    /// How many documents a filter that no index serves may read.
+    /// The most documents that a filter without an index may read.
     pub scan_limit: u64,
     /// A PATCH of a group with more members than this answers 204 instead of the whole list.
     pub patch_answer_members: u32,
     pub bulk: BulkOptions,
-    /// How long a cursor is good at least.
+    /// The shortest time that a cursor is valid.
     pub cursor_timeout: Duration,
-    /// What of a user the subject of an access token is, for `/Me`; `None` is no `/Me`.
+    /// The attribute that identifies the user of an access token, for `/Me`; `None` disables `/Me`.
     pub me: Option<Subject>,
 }
 
-/// What to do with a member id that the tenant does not have.
+/// The handling of a member id that the tenant does not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UnknownMembers {
-    /// Leave it out, apply the rest, tell the log and the change (the default: Okta loses a whole push over one error).
+    /// Skip it, apply the rest, log and record it (the default: an error makes Okta drop a whole push).
     Skip,
     /// Answer 400 naming the ids.
     Refuse,
 }
 
-/// What to do with a role or entitlement that a user is given and that is not there.
+/// The handling of a role or entitlement of a user that does not exist.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UnknownRoles {
-    /// Leave it out, do the rest, tell the log (the default: a refusal would also stop the deactivation of a leaver).
+    /// Drop it, apply the rest and log it (the default: an error would also prevent the deactivation of a leaver).
     Drop,
     /// Answer 400 naming it.
     Refuse,
 }
 
-/// Whether passwords are kept, as argon2id hashes.
+/// Whether passwords are stored, as argon2id hashes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PasswordSync {
     On,
@@ -60,7 +60,7 @@ pub struct BulkOptions {
     pub max_payload_bytes: usize,
 }
 
-/// What of a user the subject of an access token is.
+/// The attribute of a user that the subject of an access token is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Subject {
     UserName,
@@ -69,7 +69,7 @@ pub enum Subject {
 }
 
 impl Options {
-    /// What `/ServiceProviderConfig` tells.
+    /// Returns the contents of `/ServiceProviderConfig`.
     pub fn capabilities(&self) -> Capabilities {
         Capabilities {
             filter_max_results: self.max_page_size.into(),

@@ -1,4 +1,4 @@
-//! What each delivery needs.
+//! The state that all deliveries share.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,33 +9,33 @@ use crate::store::{Store, StoreError};
 use crate::webhooks::message::MessageRenderer;
 use crate::webhooks::{Reach, WebhookSender};
 
-/// How patient deliveries are.
+/// Settings of deliveries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Options {
     pub reach: Reach,
-    /// For one attempt, from the first byte to the last.
+    /// The longest that one attempt takes.
     pub timeout: Duration,
-    /// Before the second attempt; each one after waits twice as long.
+    /// The wait before the second attempt; it doubles with each further one.
     pub backoff: Duration,
     pub backoff_most: Duration,
-    /// A change that is older than this and fails is given up.
+    /// A change that is older than this is not attempted again after a failure.
     pub give_up: Duration,
-    /// How often the outbox is looked at where no commit of this process wakes the worker: other nodes write too, and
-    /// what failed waits for its time.
+    /// How often the outbox is polled. A commit of this process wakes the worker at once; other nodes write too, and
+    /// failed deliveries wait for their next attempt.
     pub look_every: Duration,
 }
 
-/// The usual [`Options::look_every`].
+/// The default of [`Options::look_every`].
 pub const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-/// What every delivery needs.
+/// The state that all deliveries share.
 pub(super) struct DeliveryContext {
     pub store: Arc<Store>,
     pub clock: Arc<dyn Clock>,
-    pub courier: WebhookSender,
-    pub voice: MessageRenderer,
+    pub sender: WebhookSender,
+    pub renderer: MessageRenderer,
     pub options: Options,
-    /// This process, among all that deliver.
+    /// The id of this process among all that deliver.
     pub node: String,
 }
 
@@ -44,6 +44,7 @@ impl DeliveryContext {
         self.clock.now().as_microsecond()
     }
 
+    /// Returns the subscriptions that have changes to deliver.
     pub async fn due(&self) -> Result<Vec<Key>, StoreError> {
         let now = self.now_us();
         self.store

@@ -266,7 +266,7 @@ pub async fn look_at_clicks(run: &Run, app: &Value) -> Result<Manual, Failure> {
         None => None,
     };
     let notes = match &token {
-        Some(token) => run.records.arrivals(token).await.map_err(ours)?,
+        Some(token) => run.records.attempts(token).await.map_err(ours)?,
         None => Vec::new(),
     };
     let came = notes.iter().any(|note| note.kind.is_accepted())
@@ -288,9 +288,13 @@ pub async fn look_at_clicks(run: &Run, app: &Value) -> Result<Manual, Failure> {
     }
     if !came {
         let since = token.map_or(i64::MAX, |token| token.created_us);
-        let refused = run.records.strangers().await.map_err(ours)?;
+        let refused = run.records.unauthenticated_attempts().await.map_err(ours)?;
         let old = match &run.kept.token {
-            Some(kept) => run.records.ended_arrivals(&kept.name).await.map_err(ours)?,
+            Some(kept) => run
+                .records
+                .rejected_attempts(&kept.name)
+                .await
+                .map_err(ours)?,
             None => Vec::new(),
         };
         manual.hints.extend(

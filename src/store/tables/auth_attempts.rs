@@ -6,12 +6,24 @@ use crate::store::engine::schema::arrivals;
 use crate::store::engine::sql::Sql;
 use crate::store::{Conn, StoreError, TenantId};
 
+/// A token, by its tenant and its id.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct TokenKey {
+    pub tenant: TenantId,
+    pub id: String,
+}
+
+/// The columns of a token. They cannot be null: requests without a valid token are stored under
+/// tenant 0 and an empty id.
+fn columns(token: Option<&TokenKey>) -> (i64, &str) {
+    token.map_or((0, ""), |token| (token.tenant.0, &token.id))
+}
+
 /// Some requests of one kind. All times are microseconds since the epoch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuthAttempt {
-    pub tenant: TenantId,
-    /// Empty where the credential was nobody's.
-    pub token: String,
+    /// `None` for requests without a valid token.
+    pub token: Option<TokenKey>,
     pub kind: String,
     pub first: i64,
     pub last: i64,
@@ -20,14 +32,15 @@ pub struct AuthAttempt {
 
 /// Adds to what stands there.
 pub fn note(conn: &mut Conn, new: &AuthAttempt) -> Result<(), StoreError> {
+    let (tenant, token) = columns(new.token.as_ref());
     Sql::new(
         "INSERT INTO arrivals (tenant_id, token_id, kind, first_at, last_at, times) VALUES ($1, $2, $3, $4, $5, $6) \
          ON CONFLICT (tenant_id, token_id, kind) DO UPDATE SET times = arrivals.times + excluded.times, \
          first_at = CASE WHEN excluded.first_at < arrivals.first_at THEN excluded.first_at ELSE arrivals.first_at END, \
          last_at = CASE WHEN excluded.last_at > arrivals.last_at THEN excluded.last_at ELSE arrivals.last_at END",
     )
-    .int(new.tenant.0)
-    .text(&new.token)
+    .int(tenant)
+    .text(token)
     .text(&new.kind)
     .int(new.first)
     .int(new.last)
@@ -36,15 +49,12 @@ pub fn note(conn: &mut Conn, new: &AuthAttempt) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// What came with one token; with an empty `token`, what came with nobody's credential.
-pub fn of_token(
-    conn: &mut Conn,
-    tenant: TenantId,
-    token: &str,
-) -> Result<Vec<AuthAttempt>, StoreError> {
+/// Returns the requests with one token, or those without a valid one.
+pub fn of_token(conn: &mut Conn, token: Option<&TokenKey>) -> Result<Vec<AuthAttempt>, StoreError> {
+    let (tenant_id, token_id) = columns(token);
     let rows: Vec<(String, i64, i64, i64)> = arrivals::table
-        .filter(arrivals::tenant_id.eq(tenant.0))
-        .filter(arrivals::token_id.eq(token))
+        .filter(arrivals::tenant_id.eq(tenant_id))
+        .filter(arrivals::token_id.eq(token_id))
         .order(arrivals::kind)
         .select((
             arrivals::kind,
@@ -56,8 +66,7 @@ pub fn of_token(
     Ok(rows
         .into_iter()
         .map(|(kind, first, last, times)| AuthAttempt {
-            tenant,
-            token: token.to_owned(),
+            token: token.cloned(),
             kind,
             first,
             last,
@@ -71,10 +80,16 @@ mod tests {
     use super::*;
     use crate::store::testing::{TENANT, with_store};
 
+    fn token() -> TokenKey {
+        TokenKey {
+            tenant: TENANT,
+            id: "t".into(),
+        }
+    }
+
     fn arrival(kind: &str, first: i64, last: i64, times: i64) -> AuthAttempt {
         AuthAttempt {
-            tenant: TENANT,
-            token: "t".into(),
+            token: Some(token()),
             kind: kind.into(),
             first,
             last,
@@ -93,14 +108,14 @@ mod tests {
                 store.admin(move |conn| note(conn, &new)).await.unwrap();
             }
             let found = store
-                .read(|conn| of_token(conn, TENANT, "t"))
+                .read(|conn| of_token(conn, Some(&token())))
                 .await
                 .unwrap();
             assert_eq!(
                 found,
                 [arrival("accepted", 5, 20, 5), arrival("bare", 30, 30, 1)]
             );
-            let others = store.read(|conn| of_token(conn, TENANT, "")).await.unwrap();
+            let others = store.read(|conn| of_token(conn, None)).await.unwrap();
             assert_eq!(others, []);
         });
     }

@@ -7,6 +7,7 @@ use diesel::{
 };
 use serde::Serialize;
 
+use crate::ids::Actor;
 use crate::store::engine::schema::changes;
 use crate::store::engine::sql::{Bind, Column, Fixed, Prepared, Sql, rows};
 use crate::store::tables::subscriptions;
@@ -71,8 +72,7 @@ pub struct Change {
     pub kind: ChangeKind,
     /// Microseconds since the epoch.
     pub at: i64,
-    /// Who did it: the name of a token, or of a command.
-    pub actor: String,
+    pub actor: Actor,
     /// JSON text.
     pub payload: String,
 }
@@ -113,7 +113,7 @@ impl TryFrom<Row> for Recorded {
                 resource_type: row.resource_type,
                 kind,
                 at: row.at,
-                actor: row.actor,
+                actor: Actor::parse(&row.actor),
                 payload: row.payload,
             },
         })
@@ -262,7 +262,7 @@ pub fn rewrite(conn: &mut Conn, tenant: TenantId, to: &Recorded) -> Result<(), S
         .filter(changes::seq.eq(to.seq));
     diesel::update(row)
         .set((
-            changes::actor.eq(&to.change.actor),
+            changes::actor.eq(to.change.actor.to_string()),
             changes::payload.eq(&to.change.payload),
         ))
         .execute(conn)?;
@@ -279,7 +279,7 @@ struct NewRow<'a> {
     resource_type: &'a str,
     kind: &'a str,
     at: i64,
-    actor: &'a str,
+    actor: String,
     payload: &'a str,
 }
 
@@ -321,6 +321,7 @@ fn insert_each(
     changes: &[(i64, Change)],
 ) -> Result<(), StoreError> {
     for (seq, change) in changes {
+        let actor = change.actor.to_string();
         let binds = [
             Bind::Int(tenant.0),
             Bind::Int(*seq),
@@ -328,7 +329,7 @@ fn insert_each(
             Bind::Text(&change.resource_type),
             Bind::Text(change.kind.as_str()),
             Bind::Int(change.at),
-            Bind::Text(&change.actor),
+            Bind::Text(&actor),
             Bind::Text(&change.payload),
         ];
         Prepared::<InsertOne, 8>::new(binds).execute(conn)?;
@@ -368,7 +369,7 @@ fn insert_lists(
                 resource_type: &change.resource_type,
                 kind: change.kind.as_str(),
                 at: change.at,
-                actor: &change.actor,
+                actor: change.actor.to_string(),
                 payload: &change.payload,
             })
             .collect();
