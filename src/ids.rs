@@ -1,4 +1,6 @@
-//! The ids that the store's functions take. They must not know how ids are made: `clock` does that.
+//! The identifiers that every layer uses: of tenants, of resources and of the authors of changes.
+//!
+//! `clock` generates new ids; this module must not.
 
 use std::fmt;
 
@@ -29,8 +31,8 @@ impl fmt::Display for TenantId {
     }
 }
 
-/// The id of a resource as it stands in a URL: opaque to clients, compared byte by byte.
-/// What comes from outside goes through [`ResourceId::parse`]; an id that this program made is put in as it is.
+/// The id of a resource as its URL has it: opaque to clients, compared byte by byte.
+/// Text from outside goes through [`ResourceId::parse`]; ids that this program generated are wrapped as they are.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ResourceId(pub(crate) String);
 
@@ -38,8 +40,8 @@ impl ResourceId {
     /// The longest id, in characters.
     const LONGEST: usize = 256;
 
-    /// Any text that could be an id. `None` where no resource can bear it: empty, longer than
-    /// 256 characters, or with a U+0000, which PostgreSQL cannot hold.
+    /// Parses any text that could be an id. Returns `None` for text that no resource can have as its
+    /// id: empty, longer than 256 characters, or with a U+0000, which PostgreSQL cannot store.
     pub fn parse(text: impl Into<String>) -> Option<Self> {
         let text = text.into();
         let fits =
@@ -62,12 +64,80 @@ impl fmt::Display for ResourceId {
     }
 }
 
+/// The author of a change. Its text, `token:okta`, is stored with every change and must stay the same.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Actor {
+    /// A token of this service, by its name: `token:NAME`.
+    Token(String),
+    /// The token that the environment sets: `token:bootstrap`.
+    Bootstrap,
+    /// The subject of an access token of an outside issuer: `jwt:SUBJECT`.
+    Subject(String),
+    /// A subcommand of this program: `cli:NAME`.
+    CommandLine(String),
+    /// Any other text, which only an import can bring.
+    Other(String),
+}
+
+impl Actor {
+    /// Parses the stored text. [`fmt::Display`] writes the same text again.
+    pub fn parse(text: &str) -> Self {
+        match text.split_once(':') {
+            Some(("token", "bootstrap")) => Self::Bootstrap,
+            Some(("token", name)) => Self::Token(name.to_owned()),
+            Some(("jwt", subject)) => Self::Subject(subject.to_owned()),
+            Some(("cli", command)) => Self::CommandLine(command.to_owned()),
+            _ => Self::Other(text.to_owned()),
+        }
+    }
+
+    /// Returns the user whom an outside issuer has authenticated; every other actor is a machine.
+    pub fn subject(&self) -> Option<&str> {
+        match self {
+            Self::Subject(subject) => Some(subject),
+            Self::Token(_) | Self::Bootstrap | Self::CommandLine(_) | Self::Other(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Token(name) => write!(f, "token:{name}"),
+            Self::Bootstrap => f.write_str("token:bootstrap"),
+            Self::Subject(subject) => write!(f, "jwt:{subject}"),
+            Self::CommandLine(command) => write!(f, "cli:{command}"),
+            Self::Other(text) => f.write_str(text),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::ResourceId;
+    use super::{Actor, ResourceId};
 
     #[test]
-    fn what_can_be_an_id() {
+    fn the_stored_text_of_an_actor_is_preserved() {
+        for text in [
+            "token:okta",
+            "token:bootstrap",
+            "token:a:b",
+            "token:",
+            "jwt:00u1",
+            "jwt:",
+            "cli:load",
+            "test",
+            "other:x",
+            "",
+        ] {
+            assert_eq!(Actor::parse(text).to_string(), text);
+        }
+        assert_eq!(Actor::parse("jwt:a:b").subject(), Some("a:b"));
+        assert_eq!(Actor::parse("token:jwt").subject(), None);
+    }
+
+    #[test]
+    fn any_text_that_a_database_can_store_is_an_id() {
         let check = |text: &str, expected: bool| {
             assert_eq!(ResourceId::parse(text).is_some(), expected, "{text:?}");
         };

@@ -26,7 +26,7 @@ pub fn start(state: &AppState, change_retention: Option<Duration>) -> Vec<JoinHa
     ];
     let store = &state.service.store;
     if store.backend() == Backend::Postgres {
-        tasks.push(tokio::spawn(feed::hear_other_nodes(Arc::clone(store))));
+        tasks.push(tokio::spawn(feed::poll_other_nodes(Arc::clone(store))));
         tasks.push(tokio::spawn(Arc::clone(store).watch_replica()));
     }
     if let Some(retention) = change_retention {

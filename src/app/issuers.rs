@@ -37,12 +37,12 @@ async fn tenant(store: &Store, setting: &IssuerSettings) -> anyhow::Result<Tenan
     let Some(claim) = &setting.tenant_claim else {
         let name = setting.tenant.as_deref().unwrap_or(DEFAULT_TENANT);
         let tenant = tenants::by_name(store, name.to_owned()).await?;
-        return Ok(TenantOf::One(tenant.id.0));
+        return Ok(TenantOf::One(tenant.id));
     };
     let mut tenants_by_value = BTreeMap::new();
     for (value, name) in &setting.tenants {
         let tenant = tenants::by_name(store, name.clone()).await?;
-        tenants_by_value.insert(value.clone(), tenant.id.0);
+        tenants_by_value.insert(value.clone(), tenant.id);
     }
     Ok(TenantOf::Claim {
         name: claim.clone(),

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::auth::{Fields, Principal, Scope, Scopes};
+use crate::ids::{Actor, TenantId};
 
 /// The number of seconds by which the issuer's clock may differ from ours.
 const LEEWAY_S: i64 = 30;
@@ -42,12 +43,11 @@ pub struct Issuer {
 /// The tenant of an issuer's tokens.
 #[derive(Debug, Clone)]
 pub enum TenantOf {
-    One(i64),
-    /// The name of a claim, and the tenant for each of its values. The issuer has no access to any
-    /// other tenant.
+    One(TenantId),
+    /// The value of a claim, and the tenants that it may name: the issuer cannot reach any other.
     Claim {
         name: String,
-        tenants: BTreeMap<String, i64>,
+        tenants: BTreeMap<String, TenantId>,
     },
 }
 
@@ -304,7 +304,7 @@ fn build_principal(claims: &Claims, issuer: &Issuer) -> Result<Principal, Reject
         .collect();
     Ok(Principal {
         tenant: tenant(claims, &issuer.tenant)?,
-        name: format!("jwt:{}", claims.sub),
+        actor: Actor::Subject(claims.sub.clone()),
         scopes: match issuer.fields {
             None => scopes,
             // The response to a write contains the whole resource.
@@ -314,7 +314,7 @@ fn build_principal(claims: &Claims, issuer: &Issuer) -> Result<Principal, Reject
     })
 }
 
-fn tenant(claims: &Claims, tenant: &TenantOf) -> Result<i64, Rejected> {
+fn tenant(claims: &Claims, tenant: &TenantOf) -> Result<TenantId, Rejected> {
     match tenant {
         TenantOf::One(tenant) => Ok(*tenant),
         TenantOf::Claim { name, tenants } => claims
@@ -369,7 +369,7 @@ mod tests {
         Issuer {
             issuer: "https://a.example.com".to_owned(),
             audience: "rollcall".to_owned(),
-            tenant: TenantOf::One(7),
+            tenant: TenantOf::One(TenantId(7)),
             scopes: None,
             fields: None,
         }
@@ -404,7 +404,7 @@ mod tests {
 
     fn check(claims: &Value, expected: &Result<&str, Rejected>) {
         let found = verified(&token(&header(Some("k1")), claims), &issuer());
-        let found = found.map(|principal| principal.name);
+        let found = found.map(|principal| principal.actor.to_string());
         assert_eq!(
             found.as_deref().map_err(Clone::clone),
             *expected,
@@ -460,13 +460,13 @@ mod tests {
         let mut issuer = issuer();
         issuer.tenant = TenantOf::Claim {
             name: "org".to_owned(),
-            tenants: BTreeMap::from([("acme".to_owned(), 3)]),
+            tenants: BTreeMap::from([("acme".to_owned(), TenantId(3))]),
         };
         let tenant = |claims: &Value| {
             let token = token(&header(Some("k1")), claims);
             verified(&token, &issuer).map(|principal| principal.tenant)
         };
-        assert_eq!(tenant(&with("org", json!("acme"))), Ok(3));
+        assert_eq!(tenant(&with("org", json!("acme"))), Ok(TenantId(3)));
         assert_eq!(tenant(&with("org", json!("beta"))), Err(Rejected::Tenant));
         assert_eq!(tenant(&with("org", json!(["acme"]))), Err(Rejected::Tenant));
         assert_eq!(tenant(&claims()), Err(Rejected::Tenant));

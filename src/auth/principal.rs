@@ -4,24 +4,17 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::auth::Fields;
+use crate::ids::{Actor, TenantId};
 
 /// The caller of a request: one token or one JWT subject, in one tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Principal {
-    /// The tenant's number in the store.
-    pub tenant: i64,
-    /// Stands as the actor in every change: `token:okta`, `jwt:0oa1…`.
-    pub name: String,
+    pub tenant: TenantId,
+    /// The author of the changes that this caller makes.
+    pub actor: Actor,
     pub scopes: Scopes,
-    /// What it may read; `None`: everything.
+    /// The attributes that it may read. `None` allows all.
     pub fields: Option<Fields>,
-}
-
-impl Principal {
-    /// Whom the issuer of an access token says to have authenticated; a token of this service is nobody's.
-    pub fn subject(&self) -> Option<&str> {
-        self.name.strip_prefix("jwt:")
-    }
 }
 
 /// A permission. `scim` provisions and reads, `read` only reads, `admin` manages tokens.

@@ -7,9 +7,10 @@ use crate::app::registry;
 use crate::auth::{Principal, Scopes};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::{Config, DatabaseArgs};
+use crate::ids::Actor;
 use crate::service::access::tenants;
 use crate::service::access::tokens::DEFAULT_TENANT;
-use crate::service::erasure::{self, Erased, ErasureOutcome};
+use crate::service::erasure::{self, Erased, ErasureOutcome, ErasureTarget};
 use crate::service::{Context, indexes};
 use crate::store::Store;
 use crate::store::engine::compact;
@@ -89,14 +90,19 @@ async fn erase(
     };
     let context = Context {
         principal: Principal {
-            tenant: tenant.id.0,
-            name: "cli:erase".to_owned(),
+            tenant: tenant.id,
+            actor: Actor::CommandLine("erase".to_owned()),
             scopes: Scopes::every(),
             fields: None,
         },
         policy: tenant.policy,
         at: SystemClock::default().now(),
     };
-    let erased = erasure::erase(store, registry, &context, tenant.id, type_name, &id).await?;
+    let target = ErasureTarget {
+        tenant: tenant.id,
+        type_name,
+        id: &id,
+    };
+    let erased = erasure::erase(store, registry, &context, target).await?;
     Ok((id, erased))
 }

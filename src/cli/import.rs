@@ -11,6 +11,7 @@ use crate::app::registry;
 use crate::cli::progress;
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::{self, DatabaseArgs};
+use crate::service::transfer::ImportTarget;
 use crate::service::{indexes, transfer};
 
 #[derive(Debug, clap::Args)]
@@ -41,8 +42,11 @@ pub async fn run(args: ImportArgs) -> anyhow::Result<()> {
     let now_us = SystemClock::default().now().as_microsecond();
     let on_progress = progress::listener(&bar);
     indexes::join(&store, &registry).await?;
-    let imported =
-        transfer::import(&store, registry, args.tenant, now_us, input, on_progress).await;
+    let target = ImportTarget {
+        name: args.tenant,
+        now_us,
+    };
+    let imported = transfer::import(&store, registry, target, input, on_progress).await;
     bar.finish_and_clear();
     store.close();
     eprintln!(

@@ -10,6 +10,7 @@ use crate::app::registry;
 use crate::auth::{Principal, Scopes};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::{Config, DatabaseArgs};
+use crate::ids::Actor;
 use crate::service::access::tenants;
 use crate::service::access::tokens::DEFAULT_TENANT;
 use crate::service::{Context, Options, indexes, load};
@@ -44,8 +45,8 @@ pub async fn run(args: LoadArgs) -> anyhow::Result<()> {
         let tenant = tenants::by_name(&store, args.tenant).await?;
         let context = Context {
             principal: Principal {
-                tenant: tenant.id.0,
-                name: "cli:load".to_owned(),
+                tenant: tenant.id,
+                actor: Actor::CommandLine("load".to_owned()),
                 scopes: Scopes::every(),
                 fields: None,
             },

@@ -68,7 +68,7 @@ impl FromRequest for Caller {
                 shared
                     .service
                     .authenticator
-                    .note_stranger(AuthOutcome::Malformed);
+                    .record_unauthenticated(AuthOutcome::Malformed);
                 return Err(ApiError::SeveralCredentials);
             }
             let caller = Self::of(&shared, header.as_deref()).await?;
@@ -95,7 +95,7 @@ pub fn cached_caller(
         return None;
     }
     let credential = Credential::parse(header.as_bytes()).ok()?;
-    let cached_caller = shared.service.authenticator.presumed(&credential)?;
+    let cached_caller = shared.service.authenticator.get_cached(&credential)?;
     let is_strict = cached_caller.context().policy.compatibility.is_strict();
     (!is_strict || accept::takes_json(request)).then_some(cached_caller)
 }
@@ -108,11 +108,11 @@ impl Caller {
     pub async fn of(shared: &AppState, header: Option<&[u8]>) -> Result<Self, ApiError> {
         let authenticator = &shared.service.authenticator;
         let Some(header) = header else {
-            authenticator.note_stranger(AuthOutcome::Missing);
+            authenticator.record_unauthenticated(AuthOutcome::Missing);
             return Err(service::Error::Unauthenticated(Unauthenticated::Missing).into());
         };
         let credential = Credential::parse(header).map_err(|_| {
-            authenticator.note_stranger(AuthOutcome::Malformed);
+            authenticator.record_unauthenticated(AuthOutcome::Malformed);
             service::Error::Unauthenticated(Unauthenticated::Invalid)
         })?;
         let found = authenticator.authenticate(&credential).await;

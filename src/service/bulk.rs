@@ -1,44 +1,28 @@
 //! Bulk requests (RFC 7644 section 3.7): many operations in few units of work.
 //!
-//! Operations are made ready together, off the store's threads. Then they run in slices: each slice is one unit of
-//! work, in which each operation has a savepoint, and between two slices other writers have their turn. The RFC wants
-//! no operation undone because another failed, so a request may be cut anywhere but within a circle of references.
+//! Operations are prepared together, outside the store's threads. Then they run in slices: each slice is one unit of
+//! work, in which each operation has a savepoint, and other writers run between two slices. The RFC does not undo an
+//! operation because another failed, so a request may be split anywhere but within a cycle of references.
 
+mod outcome;
 mod plan;
 mod run;
 
 use std::sync::Arc;
 
-use scim_core::Version;
-use scim_core::bulk::{Envelope, Verb};
+use scim_core::bulk::Envelope;
 use serde_json::Value;
 
 use crate::service::{Context, Error, Service};
 use plan::{Plan, Prepared};
 use run::{Run, Slice};
 
-/// What became of one operation.
-#[derive(Debug)]
-pub struct Outcome {
-    /// As sent, in capitals where it is one that we know.
-    pub method: String,
-    pub bulk_id: Option<String>,
-    /// Where the resource is, or would be; nowhere for a POST that failed.
-    pub location: Option<String>,
-    pub result: Result<Done, Error>,
-}
+pub use outcome::{Done, Outcome};
 
-#[derive(Debug, Clone, Copy)]
-pub struct Done {
-    pub verb: Verb,
-    /// Nothing has a version that was deleted.
-    pub version: Option<Version>,
-}
-
-/// Runs the operations of a bulk request and answers those that were run, in the order of the request.
+/// Runs the operations of a bulk request and returns the outcomes of those that ran, in the order of the request.
 ///
 /// # Errors
-/// What is no bulk request, [`Error::TooManyOperations`], and where nothing at all could be done.
+/// A body that is not a bulk request, [`Error::TooManyOperations`], and a fault that left nothing done.
 pub async fn run(service: &Service, context: &Context, body: Value) -> Result<Vec<Outcome>, Error> {
     let envelope = Envelope::parse(body, context.policy.compatibility)?;
     let limit = service.options.scim.bulk.max_operations;
@@ -46,15 +30,18 @@ pub async fn run(service: &Service, context: &Context, body: Value) -> Result<Ve
         return Err(Error::TooManyOperations { limit });
     }
     let prepared = {
-        let (context, registry) = (context.clone(), Arc::clone(&service.registry));
-        let (clock, options) = (Arc::clone(&service.clock), Arc::clone(&service.options));
+        let context = context.clone();
+        let registry = Arc::clone(&service.registry);
+        let clock = Arc::clone(&service.clock);
+        let options = Arc::clone(&service.options);
         let prepare = move || Plan::new(&context, &registry, &*clock, options).prepare(envelope);
         tokio::task::spawn_blocking(prepare)
             .await
             .map_err(Error::internal)?
     };
     let Prepared { heads, mut run } = prepared;
-    run.hash_new_passwords(service).await?;
+    run.hash_new_passwords(service.options.scim.password_sync)
+        .await?;
     let results = run_all(service, context, run).await?;
     let outcomes = heads.into_iter().zip(results);
     Ok(outcomes
@@ -62,7 +49,7 @@ pub async fn run(service: &Service, context: &Context, body: Value) -> Result<Ve
         .collect())
 }
 
-/// The result of each operation that was run.
+/// Returns the result of each operation that ran.
 async fn run_all(
     service: &Service,
     context: &Context,
@@ -72,8 +59,8 @@ async fn run_all(
     results.resize_with(run.len(), || None);
     let mut next = Some(run);
     while let Some(mut run) = next.take().filter(|run| !run.is_done()) {
-        run.weigh_password(service, context).await;
-        let left = run.left();
+        run.resolve_password(service, context).await;
+        let remaining = run.remaining();
         let slice = service
             .store
             .write(context.tenant(), move |tx| run.slice(tx))
@@ -84,15 +71,15 @@ async fn run_all(
                 done
             }
             Err(error) if results.iter().all(Option::is_none) => return Err(error),
-            // What was done before is kept, so the rest has to be told one by one.
-            Err(error) => left
+            // Earlier slices are committed, so each remaining operation gets the error.
+            Err(error) => remaining
                 .into_iter()
-                .map(|index| (index, Err(error.again())))
+                .map(|index| (index, Err(error.repeated())))
                 .collect(),
         };
         for (index, result) in done {
-            if let Some(place) = results.get_mut(index) {
-                *place = Some(result);
+            if let Some(slot) = results.get_mut(index) {
+                *slot = Some(result);
             }
         }
     }

@@ -8,21 +8,21 @@ use scim_core::{Filter, ResourceType};
 use crate::auth::{Principal, Scope};
 use crate::service::{Error, Policy, TenantId};
 
-/// Who asks, and when.
+/// The caller, its tenant's policy, and the time of the call.
 #[derive(Debug, Clone)]
 pub struct Context {
     pub principal: Principal,
-    /// As it was when the credential was looked up: a change of it holds from the next request on.
+    /// As read with the credential. A change applies from the next request on.
     pub policy: Policy,
     pub at: Timestamp,
 }
 
 impl Context {
     pub fn tenant(&self) -> TenantId {
-        TenantId(self.principal.tenant)
+        self.principal.tenant
     }
 
-    /// Stops a caller whose token does not allow what it asks for.
+    /// Rejects a caller without the scope.
     ///
     /// # Errors
     /// [`Error::Forbidden`].
@@ -34,13 +34,13 @@ impl Context {
         }
     }
 
-    /// What the caller may read.
+    /// Returns the attributes that the caller may read; `None` if all.
     pub fn limit(&self) -> Option<FieldMask> {
         let fields = self.principal.fields.as_ref()?;
         Some(FieldMask::new(fields.names()))
     }
 
-    /// Stops a filter that asks for what the caller may not read.
+    /// Rejects a filter on attributes that the caller may not read.
     ///
     /// # Errors
     /// [`Error::Hidden`].
@@ -51,7 +51,7 @@ impl Context {
         }
     }
 
-    /// Stops an order that would tell what the caller may not read.
+    /// Rejects sorting by an attribute that the caller may not read.
     ///
     /// # Errors
     /// [`Error::Hidden`].
@@ -62,15 +62,15 @@ impl Context {
         }
     }
 
-    /// The time as the store keeps it: microseconds since the epoch.
+    /// Returns the time as the store has it, in microseconds since the epoch.
     pub fn at_us(&self) -> i64 {
         self.at.as_microsecond()
     }
 }
 
-/// A stored time.
+/// Converts a stored time.
 pub(crate) fn time(microseconds: i64) -> Timestamp {
-    // Only times that jiff gave are stored.
+    // Stored times come from jiff, so the fallback is never used.
     Timestamp::from_microsecond(microseconds).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 

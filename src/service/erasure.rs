@@ -1,65 +1,73 @@
-//! Erasing somebody for good: the resource, its trail in the changes, and where the records of others name it.
+//! Erases a resource for good: the resource, the content of its changes, and mentions in the records of others.
 //!
-//! The numbers of the changes stay, so that the feed has no gap, and a last change tells all who follow it to keep
-//! nothing. What is left is the id and the kinds and times of what happened to it.
+//! The numbers of the changes remain, so that the feed has no gap, and a last change tells followers of the feed to delete
+//! their data. Only the id and the kinds and times of the changes are left.
 
 mod search;
 
 use std::sync::Arc;
 
 use scim_core::personal_data::Identifiers;
-use scim_core::{Document, Registry, ResourceType, diff, indexing, patch, personal_data};
+use scim_core::{Document, Registry, diff, indexing, patch, personal_data};
 use serde_json::{Value, json};
 
+use crate::ids::Actor;
 use crate::service::access::{admin, tenants};
+use crate::service::provision::delete;
 use crate::service::provision::writer::Writer;
 use crate::service::{Context, Error, Service};
 use crate::store::tables::changes::{Change, ChangeKind, EMPTIED, RecordedChange};
 use crate::store::tables::resources::{Password, Stored, Update};
 use crate::store::tables::{changes, erasure, members, resources, setup};
 use crate::store::{ResourceId, Store, TenantId, Tx};
-use search::{Places, known_of, look, marks_of};
+use search::{Mentions, PERSON, find_mentions, known_of, marks_of, type_of, unknown};
 
 pub use search::find;
 
-/// Who did it, where that was the person.
-const SOMEBODY: &str = "jwt:erased";
-/// The type of those who are managers, and act.
-const PERSON: &str = "User";
+/// The subject that replaces an erased person as the author of a change.
+const ERASED_SUBJECT: &str = "erased";
 
-/// What was erased, by numbers. Never by values.
+/// A finished erasure, in numbers only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Erased {
-    /// The number of the change that tells of it.
+    /// The number of the change that records it.
     pub seq: i64,
     /// Microseconds since the epoch.
     pub at: i64,
     pub tally: ErasureOutcome,
 }
 
-/// What there was to erase.
+/// The extent of an erasure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErasureOutcome {
-    /// All was done before.
+    /// It was erased before.
     Nothing,
     Found(ErasedCounts),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ErasedCounts {
-    /// 0 where it had been deleted before.
+    /// 0 if it had been deleted before.
     pub resources: usize,
     pub memberships: usize,
-    /// Changes of the resource that were emptied.
+    /// The changes of the resource that were emptied.
     pub changes: usize,
-    /// Other resources, changes of theirs and notes that named it.
+    /// Other resources, their changes and setup states that named it.
     pub mentions: usize,
+}
+
+/// The resource to erase. Its type and id are not checked yet.
+#[derive(Debug, Clone, Copy)]
+pub struct ErasureTarget<'a> {
+    pub tenant: TenantId,
+    pub type_name: &'a str,
+    pub id: &'a str,
 }
 
 /// Erases the resource for an admin.
 ///
 /// # Errors
-/// [`Error::Forbidden`], [`Error::NotFound`] for a tenant that is not the caller's to manage, and as [`erase`].
+/// [`Error::Forbidden`], [`Error::NotFound`] for a tenant that the caller may not manage, and errors of [`erase`].
 pub async fn order(
     service: &Service,
     context: &Context,
@@ -68,19 +76,15 @@ pub async fn order(
     id: &str,
 ) -> Result<Erased, Error> {
     let name = admin::managed(service, context, tenant).await?;
-    let tenant = tenants::by_name(&service.store, name).await?.id;
-    erase(
-        &service.store,
-        &service.registry,
-        context,
-        tenant,
+    let target = ErasureTarget {
+        tenant: tenants::by_name(&service.store, name).await?.id,
         type_name,
         id,
-    )
-    .await
+    };
+    erase(&service.store, &service.registry, context, target).await
 }
 
-/// Erases the resource, whether it is there or was deleted. Once done, it is told again and does nothing.
+/// Erases a resource, live or deleted. Repeating it changes nothing and returns the first erasure.
 ///
 /// # Errors
 /// [`Error::BadRequest`] for a type that is not declared, [`Error::NotFound`] where nothing is known of the id.
@@ -88,14 +92,13 @@ pub async fn erase(
     store: &Store,
     registry: &Registry,
     context: &Context,
-    tenant: TenantId,
-    type_name: &str,
-    id: &str,
+    target: ErasureTarget<'_>,
 ) -> Result<Erased, Error> {
-    let rt = type_of(registry, type_name)?;
-    let id = ResourceId::parse(id).ok_or_else(|| unknown(&rt, id))?;
-    // Long reads come first and without the tenant's lock; what is written meanwhile is looked through under it.
-    let (seen, places) = look(store, tenant, &rt, &id).await?;
+    let tenant = target.tenant;
+    let rt = type_of(registry, target.type_name)?;
+    let id = ResourceId::parse(target.id).ok_or_else(|| unknown(&rt, target.id))?;
+    // The long reads come first, without the tenant's lock; changes written meanwhile are searched under it.
+    let (seen, mentions) = find_mentions(store, tenant, &rt, &id).await?;
     let context = context.clone();
     store
         .write(tenant, move |tx| {
@@ -103,18 +106,9 @@ pub async fn erase(
                 writer: Writer::new(&context, &rt, id),
                 context: &context,
             };
-            job.run(tx, seen, &places)
+            job.run(tx, seen, &mentions)
         })
         .await
-}
-
-fn type_of(registry: &Registry, name: &str) -> Result<Arc<ResourceType>, Error> {
-    let found = registry.by_name(name).cloned();
-    found.ok_or_else(|| Error::BadRequest(format!("There is no resource type `{name}`.")))
-}
-
-fn unknown(rt: &ResourceType, id: &str) -> Error {
-    Error::NotFound(format!("{} {id}", rt.name))
 }
 
 /// One erasure, within its unit of work.
@@ -124,8 +118,10 @@ struct ErasureJob<'a> {
 }
 
 impl ErasureJob<'_> {
-    fn run(&self, tx: &mut Tx<'_>, seen: i64, places: &Places) -> Result<Erased, Error> {
-        let (tenant, rt, id) = (tx.tenant(), &self.writer.rt, &self.writer.id);
+    fn run(&self, tx: &mut Tx<'_>, seen: i64, mentions: &Mentions) -> Result<Erased, Error> {
+        let tenant = tx.tenant();
+        let rt = &self.writer.rt;
+        let id = &self.writer.id;
         let known = known_of(tx.conn(), tenant, rt, id)?;
         if let Some((seq, at)) = known.erased {
             let tally = ErasureOutcome::Nothing;
@@ -138,13 +134,13 @@ impl ErasureJob<'_> {
             changes: changes::empty(tx.conn(), tenant, &rt.name, id)?,
             mentions: 0,
         };
-        found.mentions += self.scrub_changes(tx, &names, seen, places)?;
+        found.mentions += self.scrub_changes(tx, &names, seen, mentions)?;
         self.amend(tx, &names);
         if let Some(mut stored) = known.stored {
             EMPTIED.clone_into(&mut stored.doc);
-            self.writer.remove(tx, stored)?;
+            delete::remove(tx, &self.writer, stored)?;
         }
-        found.mentions += self.scrub_documents(tx, &names, places)?;
+        found.mentions += self.scrub_documents(tx, &names, mentions)?;
         found.mentions += scrub_setups(tx, &names, self.writer.at)?;
         erasure::forget_samples(tx.conn())?;
         let seq = tx.append(Change {
@@ -152,7 +148,7 @@ impl ErasureJob<'_> {
             resource_type: rt.name.clone(),
             kind: ChangeKind::Erased,
             at: self.writer.at,
-            actor: other_actor(&self.writer.actor, &names)
+            actor: anonymous_actor(&self.writer.actor, &names)
                 .unwrap_or_else(|| self.writer.actor.clone()),
             payload: EMPTIED.to_owned(),
         });
@@ -168,17 +164,18 @@ impl ErasureJob<'_> {
         tx: &mut Tx<'_>,
         names: &Identifiers,
         seen: i64,
-        places: &Places,
+        mentions: &Mentions,
     ) -> Result<usize, Error> {
         if self.writer.rt.name != PERSON {
             return Ok(0);
         }
-        let (tenant, id) = (tx.tenant(), &self.writer.id);
+        let tenant = tx.tenant();
+        let id = &self.writer.id;
         let conn = tx.conn();
         let marks = marks_of(names);
         let late = erasure::changes_with(conn, tenant, id, &marks, (seen, i64::MAX))?;
         let mut scrubbed = 0;
-        for seq in places.changes.iter().copied().chain(late) {
+        for seq in mentions.changes.iter().copied().chain(late) {
             let row = changes::after(conn, tenant, seq.saturating_sub(1), 1)?;
             let Some(mut row) = row.into_iter().next().filter(|row| row.seq == seq) else {
                 continue;
@@ -191,9 +188,10 @@ impl ErasureJob<'_> {
         Ok(scrubbed)
     }
 
-    /// Other jobs of the same batch may have appended changes that are not in the table yet.
+    /// Changes that other jobs of the same batch have appended and that are not in the table yet.
     fn amend(&self, tx: &mut Tx<'_>, names: &Arc<Identifiers>) {
-        let (names, id) = (Arc::clone(names), self.writer.id.clone());
+        let names = Arc::clone(names);
+        let id = self.writer.id.clone();
         let type_name = self.writer.rt.name.clone();
         tx.amend(move |change| {
             let is_own = change.resource_id == id && change.resource_type == type_name;
@@ -206,12 +204,12 @@ impl ErasureJob<'_> {
         });
     }
 
-    /// Takes the person off those whose manager it was. The change of theirs says so without a value.
+    /// Removes the person as the manager of other users. Their changes record that without a value.
     fn scrub_documents(
         &self,
         tx: &mut Tx<'_>,
         names: &Identifiers,
-        places: &Places,
+        mentions: &Mentions,
     ) -> Result<usize, Error> {
         if self.writer.rt.name != PERSON {
             return Ok(0);
@@ -222,8 +220,9 @@ impl ErasureJob<'_> {
             "Operations": [{ "op": "remove", "path": path }],
         });
         let patch = patch::parse(&self.writer.rt, &body, self.context.policy.compatibility)?;
-        let (tenant, mut scrubbed) = (tx.tenant(), 0);
-        for id in &places.documents {
+        let tenant = tx.tenant();
+        let mut scrubbed = 0;
+        for id in &mentions.documents {
             let stored = resources::get(tx.conn(), tenant, PERSON, id)?;
             let Some(stored) = stored else { continue };
             let before = Document::parse(&stored.doc).map_err(Error::internal)?;
@@ -245,9 +244,10 @@ impl ErasureJob<'_> {
     ) -> Result<(), Error> {
         let rt = &self.writer.rt;
         let mut differences = diff::diff(rt, before, after);
-        for one in &mut differences {
-            if personal_data::is_about_manager(&one.path) {
-                (one.before, one.after) = (None, None);
+        for difference in &mut differences {
+            if personal_data::is_about_manager(&difference.path) {
+                difference.before = None;
+                difference.after = None;
             }
         }
         let at = stored.modified.max(self.writer.at);
@@ -273,29 +273,31 @@ impl ErasureJob<'_> {
     }
 }
 
-/// Takes the person out of a change of another; says whether it was in it.
+/// Removes the person from a change of another resource. Returns whether it was named there.
 fn scrub(names: &Identifiers, person: &ResourceId, change: &mut Change) -> bool {
-    let mut is_in = false;
-    if let Some(actor) = other_actor(&change.actor, names) {
+    let mut is_named = false;
+    if let Some(actor) = anonymous_actor(&change.actor, names) {
         change.actor = actor;
-        is_in = true;
+        is_named = true;
     }
     if change.resource_id != *person
         && let Some(payload) = names.scrub(&change.payload)
     {
         change.payload = payload;
-        is_in = true;
+        is_named = true;
     }
-    is_in
+    is_named
 }
 
-/// What stands in the place of an actor that is the person itself.
-fn other_actor(actor: &str, names: &Identifiers) -> Option<String> {
-    let subject = actor.strip_prefix("jwt:")?;
-    names.matches(subject).then(|| SOMEBODY.to_owned())
+/// Returns the replacement for an actor that is the person.
+fn anonymous_actor(actor: &Actor, names: &Identifiers) -> Option<Actor> {
+    let subject = actor.subject()?;
+    names
+        .matches(subject)
+        .then(|| Actor::Subject(ERASED_SUBJECT.to_owned()))
 }
 
-/// `rollcall setup` notes what those are called to whom it gave the app.
+/// Removes the person from the states of `rollcall setup`, which name the users that it assigned the app to.
 fn scrub_setups(tx: &mut Tx<'_>, names: &Identifiers, at: i64) -> Result<usize, Error> {
     let tenant = tx.tenant();
     let mut scrubbed = 0;
@@ -314,8 +316,8 @@ fn scrub_setups(tx: &mut Tx<'_>, names: &Identifiers, at: i64) -> Result<usize, 
 fn forget_in(value: &mut Value, names: &Identifiers) {
     match value {
         Value::String(text) if names.matches(text) => *value = Value::from("erased"),
-        Value::Array(list) => list.iter_mut().for_each(|one| forget_in(one, names)),
-        Value::Object(map) => map.values_mut().for_each(|one| forget_in(one, names)),
+        Value::Array(list) => list.iter_mut().for_each(|item| forget_in(item, names)),
+        Value::Object(map) => map.values_mut().for_each(|item| forget_in(item, names)),
         _ => {}
     }
 }

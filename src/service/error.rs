@@ -1,4 +1,4 @@
-//! Why a use case could not be done, in the service's own words; HTTP picks the status.
+//! The errors of use cases. `http` chooses their status.
 
 use scim_core::{ResourceType, ScimError, Version};
 
@@ -9,10 +9,10 @@ use crate::store::{ResourceId, StoreError, Unique};
 pub enum Error {
     #[error(transparent)]
     Scim(#[from] ScimError),
-    /// The text names the resource as the admin would: `User 123`.
+    /// The text names the resource: `User 123`.
     #[error("{0} was not found")]
     NotFound(String),
-    /// The request named versions, and this one is not among them, or is among those that it refuses.
+    /// The resource's version does not satisfy If-Match / If-None-Match.
     #[error("the version is {0}")]
     PreconditionFailed(Version),
     #[error("a bulk request may hold {limit} operations")]
@@ -21,24 +21,24 @@ pub enum Error {
     Unauthenticated(Unauthenticated),
     #[error("this token lacks the scope {0}")]
     Forbidden(crate::auth::Scope),
-    /// The caller may not read the attribute, so it may not ask about it.
+    /// The request filters or sorts by an attribute that the caller may not read.
     #[error("this token may not read {0}")]
     Hidden(String),
-    /// The feed cannot be followed from where the caller stands.
+    /// The feed cannot be followed from the caller's position.
     #[error("the changes are not there")]
     Gone(Gone),
-    /// Nothing is kept of the resource any more; the text names it as the admin would: `User 123`.
+    /// The resource was erased; the text names it: `User 123`.
     #[error("{0} was erased")]
     Erased(String),
-    /// A name that is taken, outside SCIM: a tenant's or a token's.
+    /// A conflict outside SCIM, such as the name of a tenant or token that is taken.
     #[error("{0}")]
     Conflict(String),
     #[error("{0}")]
     BadRequest(String),
-    /// The store refused a value that must be unique, where no better text was at hand.
+    /// A value that must be unique is taken, and no error with more detail was made.
     #[error("{0} is taken")]
     Taken(Unique),
-    /// The operator fills the type, and nobody else; the text is its name.
+    /// Only the operator can fill the type; the text is its name.
     #[error("resources of the type {0} are read-only")]
     ReadOnly(String),
     #[error("the service is busy")]
@@ -55,21 +55,21 @@ pub enum Error {
     Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// The two faces of a 401 (RFC 6750 section 3.1).
+/// The reason for a 401 (RFC 6750 section 3.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unauthenticated {
     /// No credential was sent.
     Missing,
-    /// One was sent, and it is unknown, malformed, expired or revoked.
+    /// The credential is unknown, malformed, expired or revoked.
     Invalid,
 }
 
-/// Why a reader of the feed must begin anew.
+/// The reason why a reader of the feed must start again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Gone {
-    /// It was away for longer than changes are kept.
+    /// The changes after its position were removed.
     Removed { upto: i64 },
-    /// It knows of more changes than there are: the database is another one, or an older copy.
+    /// It has more changes than the tenant: the database is another one, or an older copy.
     Ahead { last: i64 },
 }
 
@@ -101,13 +101,13 @@ impl From<StoreError> for Error {
 }
 
 impl Error {
-    /// There is no resource of that type and id in the tenant.
+    /// The tenant has no resource of that type and id.
     pub fn no_resource(rt: &ResourceType, id: &ResourceId) -> Self {
         Self::NotFound(format!("{} {}", rt.name, id.as_str()))
     }
 
-    /// The same fault for another who met it: of a unit of work that held the work of several.
-    pub fn again(&self) -> Self {
+    /// Returns the same error for another operation of a unit of work that failed as a whole.
+    pub fn repeated(&self) -> Self {
         match self {
             Self::Busy => Self::Busy,
             Self::Unavailable(cause) => Self::Unavailable(cause.clone()),
@@ -118,7 +118,7 @@ impl Error {
         }
     }
 
-    /// A fault of ours that is no database fault.
+    /// A fault of this program.
     pub fn internal(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Internal(error.into())
     }

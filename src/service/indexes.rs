@@ -1,4 +1,4 @@
-//! Brings the indexes to what the resource types ask for, before the first request.
+//! Updates the indexes to those that the resource types declare, before the first request.
 
 use std::sync::Arc;
 
@@ -10,14 +10,15 @@ use crate::store::tables::indexes::{Agreed, IndexedPath, Pending};
 use crate::store::tables::{indexes, resources, tenants};
 use crate::store::{Store, Tx};
 
-/// How many documents are read in one transaction.
+/// The number of documents read in one transaction.
 const CHUNK: i64 = 500;
 
-/// Agrees with the other nodes on what is indexed, and reads the documents that were there before a new index. Work
-/// that was interrupted goes on where it was.
+/// Agrees with the other nodes on the indexed paths, and fills new indexes from existing documents. Work that was
+/// interrupted continues where it stopped.
 ///
 /// # Errors
-/// Values that cannot be indexed: two that should be unique, or one that is too long. The message names the resource.
+/// [`Error::Conflict`] for values that cannot be indexed: two equal ones that must be unique, or one that is too long. The
+/// message names the resource.
 pub async fn prepare(store: &Store, registry: &Registry) -> Result<(), Error> {
     let wanted = wanted(registry);
     let agreed = store
@@ -27,8 +28,8 @@ pub async fn prepare(store: &Store, registry: &Registry) -> Result<(), Error> {
     build(store, registry, agreed).await
 }
 
-/// For a command beside the service: as [`prepare`], but never against a service that runs with other types. A
-/// database without any resource is nobody's yet.
+/// As [`prepare`], for a command that may run beside the service: it never changes the indexes of a service that runs
+/// with other types. A database without resources counts as unused.
 ///
 /// # Errors
 /// [`Error::Conflict`] where the service was started with other types.
@@ -95,7 +96,7 @@ async fn build(store: &Store, registry: &Registry, agreed: Agreed) -> Result<(),
     Ok(())
 }
 
-/// Reads some documents of a tenant; the id of the last one, where there may be more.
+/// Indexes some documents of a tenant. Returns the id of the last one if there may be more.
 async fn chunk(
     store: &Store,
     tenant: &tenants::Tenant,
@@ -103,7 +104,9 @@ async fn chunk(
     pending: &Arc<Pending>,
     last: String,
 ) -> Result<Option<String>, Error> {
-    let (name, rt, pending) = (tenant.name.clone(), Arc::clone(rt), Arc::clone(pending));
+    let name = tenant.name.clone();
+    let rt = Arc::clone(rt);
+    let pending = Arc::clone(pending);
     store
         .write(tenant.id, move |tx| {
             fill(tx, &rt, &pending, &last).map_err(|error| match error {

@@ -1,38 +1,40 @@
-//! Fills a resource type that clients can only read from what the operator wrote down.
+//! Loads the resources of a type that clients can only read from a file of the operator.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use scim_core::admit::Admitted;
 use scim_core::registry::ClientAccess;
-use scim_core::{Document, ResourceType, admit, indexing};
+use scim_core::{Document, ResourceType, admit};
 use serde_json::Value;
 
+use crate::service::provision::delete;
+use crate::service::provision::update::ResourceUpdate;
 use crate::service::provision::writer::Writer;
 use crate::service::{Context, Error, Options, ResourceId};
 use crate::store::tables::changes::ChangeKind;
-use crate::store::tables::resources::{NewResource, Password};
+use crate::store::tables::resources::Password;
 use crate::store::tables::{indexes, resources};
 use crate::store::{Store, Tx};
 
-/// How many resources are read at a time.
+/// The number of resources read at a time.
 const CHUNK: i64 = 500;
 
-/// What became of the resources of a type.
+/// The number of resources that were created, changed and deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct LoadCounts {
     pub created: usize,
     pub changed: usize,
     pub deleted: usize,
-    /// They were like this already.
+    /// Resources that equal their entry in the list.
     pub same: usize,
 }
 
-/// Makes the resources of the type those of `list`: a JSON array, or a list response as a client is answered it. Each
-/// has its `id`, which stays the same as long as it is in the list. All of it is done, or nothing.
+/// Replaces the resources of the type by those of `list`: a JSON array, or a SCIM list response. Each entry has an `id`,
+/// which identifies it from one load to the next. All resources are written or none.
 ///
 /// # Errors
-/// [`Error::BadRequest`] where the type is not read-only, or the list is wrong; the message names the resource.
+/// [`Error::BadRequest`] where the type is not read-only, or an entry is invalid; the message names the entry.
 pub async fn load(
     store: &Store,
     context: &Context,
@@ -47,7 +49,8 @@ pub async fn load(
         )));
     }
     let wanted = read(context, rt, list)?;
-    let (context, rt) = (context.clone(), Arc::clone(rt));
+    let context = context.clone();
+    let rt = Arc::clone(rt);
     store
         .write(context.tenant(), move |tx| {
             run(tx, &context, &rt, wanted, &options)
@@ -73,7 +76,7 @@ fn read(
             .get("id")
             .and_then(Value::as_str)
             .unwrap_or_default();
-        // RFC 7643 section 3.1: the word means something else in an id. The rest would have to be escaped in a URL.
+        // RFC 7643 section 3.1 reserves `bulkId`. Other characters would have to be escaped in a URL.
         let is_plain = |c: char| c.is_ascii_alphanumeric() || "-._~:@".contains(c);
         if ResourceId::parse(id).is_none() || id.contains("bulkId") || !id.chars().all(is_plain) {
             return Err(blame(
@@ -100,7 +103,7 @@ fn run(
 ) -> Result<LoadCounts, Error> {
     let mut tally = LoadCounts::default();
     let tenant = tx.tenant();
-    let mut there = BTreeSet::new();
+    let mut existing = BTreeSet::new();
     let mut last = String::new();
     loop {
         let chunk = indexes::after(tx.conn(), tenant, &rt.name, &last, CHUNK)?;
@@ -109,45 +112,35 @@ fn run(
         for stored in chunk {
             let writer = Writer::new(context, rt, stored.id.clone());
             let Some(admitted) = wanted.get(stored.id.as_str()) else {
-                writer.remove(tx, stored)?;
+                delete::remove(tx, &writer, stored)?;
                 tally.deleted += 1;
                 continue;
             };
-            there.insert(stored.id.as_str().to_owned());
+            existing.insert(stored.id.as_str().to_owned());
             let before = Document::parse(&stored.doc).map_err(Error::internal)?;
             let after = admit::replace(rt, &before, admitted)?;
             if after == before {
                 tally.same += 1;
                 continue;
             }
-            writer.update(
-                tx,
-                &stored,
-                &before,
+            let update = ResourceUpdate {
+                stored: &stored,
+                before: &before,
                 after,
-                Password::Keep,
-                Vec::new(),
-                options,
-            )?;
+                password: Password::Keep,
+                member_edits: Vec::new(),
+            };
+            writer.update(tx, update, options)?;
             tally.changed += 1;
         }
     }
     for (id, admitted) in wanted {
-        if there.contains(&id) {
+        if existing.contains(&id) {
             continue;
         }
         let document = admitted.document;
         let writer = Writer::new(context, rt, ResourceId(id));
-        let new = NewResource {
-            id: writer.id.clone(),
-            resource_type: rt.name.clone(),
-            at: writer.at,
-            hot: indexing::hot_columns(rt, &document),
-            label: indexing::label(&document),
-            password_hash: None,
-            doc: document.to_string(),
-            rows: indexing::index_rows(rt, &document),
-        };
+        let new = writer.new_resource(&document);
         resources::insert(tx, &new)?;
         writer.append(tx, ChangeKind::Created, new.doc);
         tally.created += 1;

@@ -8,8 +8,9 @@ use jiff::Timestamp;
 use crate::auth::{Scope, Scopes};
 use crate::clock::Clock;
 use crate::service::Error;
-use crate::service::access::auth_attempts::{AttemptSummary, NOBODY};
+use crate::service::access::auth_attempts::AttemptSummary;
 use crate::service::access::{auth_attempts, tokens};
+use crate::store::tables::auth_attempts::TokenKey;
 use crate::store::tables::{setup as rows, tenants};
 use crate::store::{ResourceId, Store, TenantId};
 
@@ -62,40 +63,33 @@ impl Records {
     }
 
     /// The state as it was saved last.
-    ///
-    /// # Errors
-    /// Where the database does not answer; the same holds for everything below.
     pub async fn load(&self) -> Result<Option<String>, Error> {
-        let (tenant, org) = (self.tenant, self.org.clone());
+        let tenant = self.tenant;
+        let org = self.org.clone();
         self.store
             .read(move |conn| Ok::<_, Error>(rows::load(conn, tenant, &org)?))
             .await
     }
 
-    /// # Errors
-    /// See [`Records::load`].
     pub async fn save(&self, state: String) -> Result<(), Error> {
-        let (tenant, org, now_us) = (self.tenant, self.org.clone(), self.now_us());
+        let tenant = self.tenant;
+        let org = self.org.clone();
+        let now_us = self.now_us();
         self.store
             .admin(move |conn| Ok::<_, Error>(rows::save(conn, tenant, &org, &state, now_us)?))
             .await
     }
 
     /// Forgets the state; the writes stay on record.
-    ///
-    /// # Errors
-    /// See [`Records::load`].
     pub async fn forget(&self) -> Result<(), Error> {
-        let (tenant, org) = (self.tenant, self.org.clone());
+        let tenant = self.tenant;
+        let org = self.org.clone();
         self.store
             .admin(move |conn| Ok::<_, Error>(rows::forget(conn, tenant, &org)?))
             .await
     }
 
     /// Notes a write before it is sent, saves the state that tells of it, and answers the id of the note.
-    ///
-    /// # Errors
-    /// See [`Records::load`].
     pub async fn begin(
         &self,
         step: &str,
@@ -116,7 +110,9 @@ impl Records {
             error_code: None,
             error_id: None,
         };
-        let (tenant, org, now_us) = (self.tenant, self.org.clone(), write.began);
+        let tenant = self.tenant;
+        let org = self.org.clone();
+        let now_us = write.began;
         self.store
             .admin(move |conn| {
                 rows::begin(conn, tenant, &org, &write)?;
@@ -127,11 +123,10 @@ impl Records {
     }
 
     /// Notes what became of a write, and saves the state that follows from it, both or neither.
-    ///
-    /// # Errors
-    /// See [`Records::load`].
     pub async fn end(&self, id: String, ended: Ended, state: String) -> Result<(), Error> {
-        let (tenant, org, now_us) = (self.tenant, self.org.clone(), self.now_us());
+        let tenant = self.tenant;
+        let org = self.org.clone();
+        let now_us = self.now_us();
         self.store
             .admin(move |conn| {
                 rows::end(conn, tenant, &id, now_us, &ended)?;
@@ -141,11 +136,9 @@ impl Records {
     }
 
     /// The last writes, newest first.
-    ///
-    /// # Errors
-    /// See [`Records::load`].
     pub async fn writes(&self, limit: i64) -> Result<Vec<SetupWrite>, Error> {
-        let (tenant, org) = (self.tenant, self.org.clone());
+        let tenant = self.tenant;
+        let org = self.org.clone();
         self.store
             .read(move |conn| Ok::<_, Error>(rows::writes(conn, tenant, &org, limit)?))
             .await
@@ -171,11 +164,9 @@ impl Records {
     }
 
     /// Revokes a token by its name; one that is gone already is no fault.
-    ///
-    /// # Errors
-    /// See [`Records::load`].
     pub async fn revoke_token(&self, name: &str) -> Result<(), Error> {
-        let (tenant, now_us) = (self.tenant_name.clone(), self.now_us());
+        let tenant = self.tenant_name.clone();
+        let now_us = self.now_us();
         match tokens::revoke(&self.store, tenant, name.to_owned(), now_us).await {
             Ok(()) | Err(Error::NotFound(_)) => Ok(()),
             Err(error) => Err(error),
@@ -183,9 +174,6 @@ impl Records {
     }
 
     /// The newest token of this name.
-    ///
-    /// # Errors
-    /// See [`Records::load`].
     pub async fn token(&self, name: &str) -> Result<Option<TokenState>, Error> {
         let now_us = self.now_us();
         let all = tokens::list(&self.store, self.tenant_name.clone()).await?;
@@ -203,51 +191,44 @@ impl Records {
             }))
     }
 
-    /// How the requests with this token came.
-    ///
-    /// # Errors
-    /// See [`Records::load`].
-    pub async fn arrivals(&self, token: &TokenState) -> Result<Vec<AttemptSummary>, Error> {
-        auth_attempts::of_token(&self.store, self.tenant, token.id.clone()).await
+    /// Returns the requests with this token.
+    pub async fn attempts(&self, token: &TokenState) -> Result<Vec<AttemptSummary>, Error> {
+        auth_attempts::of_token(&self.store, Some(self.token_key(token.id.clone()))).await
     }
 
-    /// How requests came with tokens of this name that no longer count.
-    ///
-    /// # Errors
-    /// See [`Records::load`].
-    pub async fn ended_arrivals(&self, name: &str) -> Result<Vec<AttemptSummary>, Error> {
+    /// Returns the rejected requests with revoked or expired tokens of this name.
+    pub async fn rejected_attempts(&self, name: &str) -> Result<Vec<AttemptSummary>, Error> {
         let all = tokens::list(&self.store, self.tenant_name.clone()).await?;
         let mut notes = Vec::new();
         for row in all.into_iter().filter(|row| row.name == name) {
-            let of_one = auth_attempts::of_token(&self.store, self.tenant, row.id).await?;
+            let of_one = auth_attempts::of_token(&self.store, Some(self.token_key(row.id))).await?;
             notes.extend(of_one.into_iter().filter(|note| !note.kind.is_accepted()));
         }
         Ok(notes)
     }
 
-    /// How the requests with nobody's credential came, of all tenants.
-    ///
-    /// # Errors
-    /// See [`Records::load`].
-    pub async fn strangers(&self) -> Result<Vec<AttemptSummary>, Error> {
-        auth_attempts::of_token(&self.store, NOBODY, String::new()).await
+    /// Returns the requests without a valid credential, of all tenants.
+    pub async fn unauthenticated_attempts(&self) -> Result<Vec<AttemptSummary>, Error> {
+        auth_attempts::of_token(&self.store, None).await
+    }
+
+    fn token_key(&self, id: String) -> TokenKey {
+        TokenKey {
+            tenant: self.tenant,
+            id,
+        }
     }
 
     /// The users with this Okta id.
-    ///
-    /// # Errors
-    /// See [`Records::load`].
     pub async fn people_with(&self, okta_id: &str) -> Result<Vec<Person>, Error> {
-        let (tenant, okta_id) = (self.tenant, okta_id.to_owned());
+        let tenant = self.tenant;
+        let okta_id = okta_id.to_owned();
         self.store
             .read(move |conn| Ok::<_, Error>(rows::people_by_external_id(conn, tenant, &okta_id)?))
             .await
     }
 
     /// Every user of the tenant.
-    ///
-    /// # Errors
-    /// See [`Records::load`].
     pub async fn people(&self) -> Result<Vec<Person>, Error> {
         let tenant = self.tenant;
         let mut all: Vec<Person> = Vec::new();
@@ -266,9 +247,6 @@ impl Records {
     }
 
     /// Every group of the tenant.
-    ///
-    /// # Errors
-    /// See [`Records::load`].
     pub async fn groups(&self) -> Result<Vec<OktaGroup>, Error> {
         let tenant = self.tenant;
         let mut all: Vec<OktaGroup> = Vec::new();
@@ -287,9 +265,6 @@ impl Records {
     }
 
     /// The ids of a group's members.
-    ///
-    /// # Errors
-    /// See [`Records::load`].
     pub async fn member_ids(&self, group: &str) -> Result<Vec<String>, Error> {
         let tenant = self.tenant;
         let Some(group) = ResourceId::parse(group) else {
@@ -297,7 +272,8 @@ impl Records {
         };
         let mut all: Vec<String> = Vec::new();
         loop {
-            let (group, after) = (group.clone(), all.last().cloned().unwrap_or_default());
+            let group = group.clone();
+            let after = all.last().cloned().unwrap_or_default();
             let page = self
                 .store
                 .read(move |conn| {

@@ -1,4 +1,4 @@
-//! What the use cases share.
+//! The state that the use cases share.
 
 use std::sync::Arc;
 
@@ -7,12 +7,13 @@ use scim_core::Registry;
 use crate::auth::Scope;
 use crate::clock::Clock;
 use crate::service::access::authenticator::Authenticator;
+use crate::service::feed::listeners::Listeners;
 use crate::service::query::{cursor, index_walk};
-use crate::service::{Context, Error, Options, feed};
+use crate::service::{Context, Error, Options};
 use crate::store::query::coalesce::CoalescedReads;
 use crate::store::{Conn, Store};
 
-/// Everything that the use cases need, built once by [`crate::app`].
+/// The parts that the use cases need, built once by [`crate::app`].
 pub struct Service {
     pub store: Arc<Store>,
     pub reads: Arc<CoalescedReads>,
@@ -21,13 +22,13 @@ pub struct Service {
     pub options: Arc<Options>,
     pub walks: index_walk::Walks,
     pub cursors: cursor::Cursors,
-    pub listeners: feed::Listeners,
+    pub listeners: Listeners,
     pub authenticator: Authenticator,
 }
 
 impl Service {
-    /// Reads for a caller. One whose token cannot write has no write of its own to see, and is content with a
-    /// replica; whoever can write sees the primary, always.
+    /// Reads for a caller. A caller that cannot write may be served by a replica; one that can always reads the primary,
+    /// and so its own writes.
     pub(crate) async fn read<T: Send + 'static>(
         &self,
         context: &Context,
@@ -40,7 +41,15 @@ impl Service {
         }
     }
 
-    /// Whether a replica is asked first for this caller.
+    /// Checks that the database responds.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] or [`Error::Busy`].
+    pub async fn ready(&self) -> Result<(), Error> {
+        Ok(self.store.ready().await?)
+    }
+
+    /// Returns whether a replica is asked first for this caller.
     pub(crate) fn is_read_behind(&self, context: &Context) -> bool {
         let scopes = context.principal.scopes;
         let writes = scopes.allow(Scope::Scim) || scopes.allow(Scope::Admin);

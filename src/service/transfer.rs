@@ -1,62 +1,31 @@
-//! A tenant as lines of JSON: out of one database, into another, and proof that it is the same.
+//! Moves a tenant between databases as lines of JSON.
 //!
-//! The first line says what follows, the last how much it was and its SHA-256. An import reads back what it wrote
-//! and compares, before it commits: either the whole tenant is there to the last byte, or nothing of it.
+//! The first line is a header; the last has the number of lines and their SHA-256. An import reads back what it has written
+//! and compares it before it commits, so it transfers the whole tenant or nothing.
 
+mod error;
 mod line;
 mod read;
 mod write;
 
-use std::collections::HashSet;
 use std::io::{BufRead, Write};
 use std::sync::Arc;
 
 use scim_core::Registry;
 
 use crate::service::Error;
+use crate::store::Store;
 use crate::store::tables::tenants;
-use crate::store::{Store, StoreError};
 
+pub use error::TransferError;
 pub use line::LineCounts;
+pub use read::ImportTarget;
+pub use write::{Progress, Tokens};
 
-/// Why a tenant could not be moved.
-#[derive(Debug, thiserror::Error)]
-pub enum TransferError {
-    #[error(transparent)]
-    Service(#[from] Error),
-    #[error("the export cannot be written")]
-    Output(#[source] std::io::Error),
-    #[error("the export cannot be read")]
-    Input(#[source] std::io::Error),
-    /// The file is not what an export wrote, or does not fit this installation.
-    #[error("line {line}: {problem}")]
-    Line { line: u64, problem: String },
-    #[error("{0}")]
-    Refused(String),
-}
-
-impl From<StoreError> for TransferError {
-    fn from(error: StoreError) -> Self {
-        Self::Service(error.into())
-    }
-}
-
-/// Told how far it is, now and then.
-pub type Progress = Box<dyn FnMut(LineCounts) + Send>;
-
-/// Which tokens go along. They are hashes; with them, clients go on as before.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Tokens {
-    All,
-    None,
-    /// Those with these ids.
-    Only(HashSet<String>),
-}
-
-/// Writes a tenant as it is at this moment, and hands the output back.
+/// Writes a tenant as it is at this moment, and returns the output.
 ///
 /// # Errors
-/// An unknown tenant; output that cannot be written.
+/// [`Error::NotFound`] for the tenant, [`TransferError::Output`].
 pub async fn export<W: Write + Send + 'static>(
     store: &Store,
     tenant: String,
@@ -76,24 +45,21 @@ pub async fn export<W: Write + Send + 'static>(
         .await
 }
 
-/// Reads an export into a tenant that has nothing yet, and makes the tenant where it is not there.
-///
-/// `name` is the tenant's name here; without one it is that of the export. `now_us`: microseconds since the epoch.
+/// Reads an export into an empty tenant, which is created if it does not exist.
 ///
 /// # Errors
-/// [`TransferError::Line`] for a file that is damaged or cut off, [`TransferError::Refused`] where the tenant is in use.
+/// [`TransferError::Line`] for a file that is damaged or truncated, [`TransferError::Refused`] where the tenant is in use.
 pub async fn import(
     store: &Store,
     registry: Arc<Registry>,
-    name: Option<String>,
-    now_us: i64,
+    target: ImportTarget,
     input: impl BufRead + Send + 'static,
     progress: Progress,
 ) -> Result<LineCounts, TransferError> {
     store
         .admin(move |conn| {
             let lines = line::Lines::new(input);
-            read::import(conn, &registry, name, now_us, lines, progress)
+            read::import(conn, &registry, target, lines, progress)
         })
         .await
 }

@@ -1,4 +1,5 @@
-//! Where a webhook may go. Whoever may make a subscription could otherwise have this machine ask its neighbours.
+//! The addresses that a webhook may reach. Without this check, anyone who may create a subscription could make the server
+//! send requests into its own network.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -6,21 +7,21 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use reqwest::Url;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
-/// Which addresses may be reached.
+/// The addresses that may be reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reach {
     /// Public addresses by HTTPS.
     Public,
-    /// Any address, also by plain HTTP: for receivers in the same network.
+    /// Any address, also by plain HTTP, for receivers in the same network.
     Anywhere,
 }
 
-/// Why a URL is no place for a webhook.
+/// The reason why a webhook may not have a URL.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct BadAddress(String);
 
-/// Checks a URL as far as that goes without asking for its host's addresses.
+/// Checks a URL without resolving its host.
 ///
 /// # Errors
 /// Another scheme than HTTPS, a user or password in it, an address that is not public.
@@ -42,7 +43,7 @@ pub fn check(reach: Reach, text: &str) -> Result<Url, BadAddress> {
             "a webhook's URL holds no user and password; the receiver checks the signature instead",
         ));
     }
-    // The parser has turned every spelling of an address, such as 0x7f.1, into the usual one.
+    // The parser has normalized every spelling of an address, such as 0x7f.1.
     let host = url.host_str().unwrap_or_default();
     let literal = host.trim_start_matches('[').trim_end_matches(']').parse();
     match literal {
@@ -62,8 +63,8 @@ fn may_reach(reach: Reach, address: IpAddr) -> bool {
     reach == Reach::Anywhere || is_public(address)
 }
 
-/// Resolves names to the addresses that may be reached. It is asked for each connection, so that a name cannot turn
-/// into a private address after it was checked.
+/// Resolves names to the addresses that may be reached. It resolves for each connection, so that a name cannot change to
+/// a private address after the check.
 pub struct Resolver(pub Reach);
 
 impl Resolve for Resolver {
@@ -86,7 +87,7 @@ impl Resolve for Resolver {
     }
 }
 
-/// Whether an address is one of the open internet, by the special-purpose registries (RFC 6890).
+/// Returns whether an address is public, by the special-purpose registries (RFC 6890).
 fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_public_v4(address),
@@ -126,7 +127,7 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
     is_global && !is_special
 }
 
-/// The IPv4 address that an IPv6 address stands for: mapped, compatible, NAT64 or 6to4.
+/// Returns the IPv4 address that an IPv6 address embeds: mapped, compatible, NAT64 or 6to4.
 fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
     let [a, b, c, d, e, f, g, h] = address.segments();
     let v4 = |high: u16, low: u16| {

@@ -1,4 +1,4 @@
-//! What each delivery needs.
+//! The state that all deliveries share.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,17 +34,17 @@ settings! {
     }
 }
 
-/// The usual [`Options::look_every`].
+/// The default of [`Options::look_every`].
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-/// What every delivery needs.
+/// The state that all deliveries share.
 pub(super) struct DeliveryContext {
     pub store: Arc<Store>,
     pub clock: Arc<dyn Clock>,
-    pub courier: WebhookSender,
-    pub voice: MessageRenderer,
+    pub sender: WebhookSender,
+    pub renderer: MessageRenderer,
     pub options: Options,
-    /// This process, among all that deliver.
+    /// The id of this process among all that deliver.
     pub node: String,
 }
 
@@ -53,6 +53,7 @@ impl DeliveryContext {
         self.clock.now().as_microsecond()
     }
 
+    /// Returns the subscriptions that have changes to deliver.
     pub async fn due(&self) -> Result<Vec<SubscriptionKey>, StoreError> {
         let now = self.now_us();
         self.store

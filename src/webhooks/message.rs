@@ -15,15 +15,14 @@ use crate::store::tables::tenants::{self, Tenant};
 use crate::store::{Conn, StoreError, TenantId};
 use crate::webhooks::sign::SigningSecret;
 
-/// Where a subscription's deliveries go, and the secrets that sign them, the newest first.
+/// The URL of a subscription's receiver, and the secrets that sign deliveries, the newest first.
 #[derive(Debug, Clone)]
 pub struct DeliveryTarget {
     pub url: String,
     pub secrets: Vec<SigningSecret>,
 }
 
-/// # Errors
-/// Where a stored secret is damaged.
+/// Returns the receiver of a subscription and the secrets that are valid at `now`.
 pub fn target_of(row: &Subscription, now: Timestamp) -> Result<DeliveryTarget, Error> {
     let mut secrets = vec![SigningSecret::parse(&row.secret)?];
     if let (Some(old), Some(until)) = (&row.old_secret, row.old_secret_until)
@@ -37,25 +36,25 @@ pub fn target_of(row: &Subscription, now: Timestamp) -> Result<DeliveryTarget, E
     })
 }
 
-/// Whether a subscription wants to hear of a change.
+/// Returns whether a subscription selects a change.
 pub fn wants(row: &Subscription, change: &RecordedChange) -> bool {
     let is_in = |list: &str, word: &str| {
-        list.is_empty() || list.split(' ').any(|one| one.eq_ignore_ascii_case(word))
+        list.is_empty() || list.split(' ').any(|name| name.eq_ignore_ascii_case(word))
     };
-    // An erasure is told to everybody: whoever asks for some kinds has got values by them.
+    // Every subscription gets erasures: those of other kinds have received the erased values by them.
     let is_wanted =
         change.change.kind == ChangeKind::Erased || is_in(&row.kinds, change.change.kind.as_str());
     is_wanted && is_in(&row.resource_types, &change.change.resource_type)
 }
 
-/// What is posted: an id that stays the same over all attempts, and the body.
+/// A message to post. Its id stays the same over all attempts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
     pub id: String,
     pub body: String,
 }
 
-/// Puts changes into words: what the feed tells one who may read everything.
+/// Renders changes as the feed shows them to a reader that may read everything.
 pub struct MessageRenderer(View);
 
 impl MessageRenderer {
@@ -63,16 +62,13 @@ impl MessageRenderer {
         Self(View::whole(registry))
     }
 
-    /// With the standard's types alone.
+    /// Knows only the resource types of RFC 7643.
     #[cfg(test)]
     pub(crate) fn standard() -> Self {
         Self::new(&Arc::new(Registry::standard()))
     }
 
-    /// The message of a change; `None` where there is nothing in it to see.
-    ///
-    /// # Errors
-    /// Never in practice: what is told is JSON already.
+    /// Returns the message of a change, or `None` if there is nothing in it to show.
     pub fn message(
         &self,
         tenant: &Tenant,
@@ -112,7 +108,7 @@ struct Data<'a> {
     change: &'a Change,
 }
 
-/// A message that says nothing, to try a receiver with.
+/// Returns a message without a change, to test a receiver.
 pub fn test_message(tenant: &str, id: &str, now: Timestamp) -> Message {
     let body = json!({
         "type": "webhook.test",
@@ -125,10 +121,7 @@ pub fn test_message(tenant: &str, id: &str, now: Timestamp) -> Message {
     }
 }
 
-/// The tenant's name and the changes behind a number, at most so many.
-///
-/// # Errors
-/// Where the database does not answer.
+/// Reads the tenant and at most `limit` changes after a number.
 pub fn changes_after(
     conn: &mut Conn,
     tenant: TenantId,

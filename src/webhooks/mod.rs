@@ -1,7 +1,7 @@
-//! Webhooks on their way: takes changes from the outbox and posts them, in order for each subscription.
+//! Webhooks: takes changes from the outbox and posts them, in order for each subscription.
 //!
-//! At least once: a node holds a subscription for a short while, notes how far it came, and when it dies another one goes on
-//! from there. It must not know HTTP's server side, SQL or the rules of SCIM.
+//! Delivery is at least once: a node holds a subscription for a short while and records its progress; if it crashes, another
+//! one continues from there. This module must not know HTTP's server side, SQL or the rules of SCIM.
 
 mod address;
 mod context;

@@ -16,20 +16,20 @@ use crate::webhooks::context::DeliveryContext;
 use crate::webhooks::message::{self, DeliveryTarget, Message};
 use crate::webhooks::post::Outcome;
 
-/// Changes that are read at a time.
+/// The number of changes read at a time.
 const PAGE: u32 = 100;
 
-/// Progress is noted after so many deliveries: what comes between is delivered again where a node dies.
+/// Progress is recorded after this number of deliveries; those after it are repeated if the node crashes.
 const NOTE_EVERY: u32 = 20;
 
-/// Failures are shown to people; the rest of a long one says no more.
+/// The most characters of a failure that are stored for people to read.
 const MOST_FAILURE_CHARS: usize = 500;
 
-/// Changes that were read are delivered for so long; then they are read again, for an erasure may have emptied them.
+/// Changes that were read longer ago than this are read again, because an erasure may have emptied them.
 const PAGE_IS_FRESH: Duration = Duration::from_secs(1);
 
-/// Delivers what waits, until there is no more, one fails, or the service stops. False where it met a fault, or another
-/// node was at it.
+/// Delivers the changes of a subscription until there are no more, one fails, or the service stops. Returns false on a
+/// fault, or if another node holds the subscription.
 pub async fn deliver(
     worker: &DeliveryContext,
     key: &SubscriptionKey,
@@ -52,12 +52,13 @@ pub async fn deliver(
         Ok::<_, Error>(true)
     };
     done.await.unwrap_or_else(|error| {
-        tracing::warn!(subscription.id = key.id, error = %telemetry::chain(&error), "webhooks are not delivered");
+        tracing::warn!(subscription.id = key.id, error = %telemetry::chain(&error), "cannot deliver webhooks");
         false
     })
 }
 
-/// Long enough for two attempts and a note; when a node dies, another goes on after that.
+/// Returns how long a node holds a subscription: enough for two attempts and a note. If the node crashes, another
+/// continues after that.
 fn lease(worker: &DeliveryContext) -> i64 {
     let lease = worker.options.timeout.saturating_mul(3);
     i64::try_from(lease.as_micros()).unwrap_or(i64::MAX)
@@ -67,7 +68,9 @@ async fn claim(
     worker: &DeliveryContext,
     key: &SubscriptionKey,
 ) -> Result<Option<Subscription>, Error> {
-    let (key, node, now) = (key.clone(), worker.node.clone(), worker.now_us());
+    let key = key.clone();
+    let node = worker.node.clone();
+    let now = worker.now_us();
     let until = now.saturating_add(lease(worker));
     worker
         .store
@@ -75,25 +78,26 @@ async fn claim(
         .await
 }
 
-/// One holding of a subscription.
+/// The deliveries of a subscription while this node holds it.
 struct Round<'a> {
     worker: &'a DeliveryContext,
     key: &'a SubscriptionKey,
     stopped: &'a watch::Receiver<bool>,
     row: Subscription,
     done_seq: i64,
-    /// Since the last note.
+    /// Deliveries since progress was last recorded.
     delivered: u32,
 }
 
 impl Round<'_> {
-    /// What there is to note at the end.
+    /// Delivers everything and returns the note to record at the end.
     async fn run(&mut self) -> Result<Progress, Error> {
-        if let Some(end) = self.letters().await? {
+        if let Some(end) = self.redeliver_wanted().await? {
             return Ok(end);
         }
         loop {
-            let (tenant_id, seq) = (self.key.tenant, self.done_seq);
+            let tenant_id = self.key.tenant;
+            let seq = self.done_seq;
             let read_at = Instant::now();
             let page = self
                 .worker
@@ -106,7 +110,7 @@ impl Round<'_> {
                 return Ok(self.finished());
             };
             for change in changes {
-                if let Some(end) = self.change(&tenant, change).await? {
+                if let Some(end) = self.deliver_change(&tenant, change).await? {
                     return Ok(end);
                 }
                 if read_at.elapsed() > PAGE_IS_FRESH {
@@ -120,8 +124,8 @@ impl Round<'_> {
         Progress::Finished { seq: self.done_seq }
     }
 
-    /// Delivers one change; what is returned is the end of this round.
-    async fn change(
+    /// Delivers one change. Returns a note if the round ends with it.
+    async fn deliver_change(
         &mut self,
         tenant: &Tenant,
         change: RecordedChange,
@@ -129,9 +133,10 @@ impl Round<'_> {
         if *self.stopped.borrow() {
             return Ok(Some(self.finished()));
         }
-        let (seq, at) = (change.seq, change.change.at);
+        let seq = change.seq;
+        let at = change.change.at;
         let message = match message::wants(&self.row, &change) {
-            true => self.worker.voice.message(tenant, change)?,
+            true => self.worker.renderer.message(tenant, change)?,
             false => None,
         };
         let Some(message) = message else {
@@ -148,7 +153,7 @@ impl Round<'_> {
             Outcome::Gone => {
                 tracing::warn!(
                     subscription.id = self.key.id,
-                    "a receiver wants no more webhooks"
+                    "a receiver ended its subscription with 410 Gone"
                 );
                 let why = "the receiver answered 410 Gone".to_owned();
                 let seq = self.done_seq;
@@ -159,18 +164,18 @@ impl Round<'_> {
                 if !self.is_too_old(at) {
                     return Ok(Some(self.failed(attempts, why, retry_after)));
                 }
-                self.bury(seq, attempts, why).await?;
+                self.give_up(seq, attempts, why).await?;
                 self.done_seq = seq;
                 self.row.attempts = 0;
             }
         }
-        self.note_now_and_then().await
+        self.note_progress().await
     }
 
     async fn post(&self, message: &Message) -> Result<Outcome, Error> {
         let now = self.worker.clock.now();
         let target: DeliveryTarget = message::target_of(&self.row, now)?;
-        Ok(self.worker.courier.post(&target, message, now).await)
+        Ok(self.worker.sender.post(&target, message, now).await)
     }
 
     fn is_too_old(&self, at: i64) -> bool {
@@ -197,7 +202,7 @@ impl Round<'_> {
         }
     }
 
-    async fn bury(&self, seq: i64, attempts: i64, why: String) -> Result<(), Error> {
+    async fn give_up(&self, seq: i64, attempts: i64, why: String) -> Result<(), Error> {
         tracing::warn!(
             subscription.id = self.key.id,
             change.seq = seq,
@@ -219,8 +224,8 @@ impl Round<'_> {
             .await
     }
 
-    /// Keeps the subscription held, and what was delivered from being delivered again.
-    async fn note_now_and_then(&mut self) -> Result<Option<Progress>, Error> {
+    /// Records progress from time to time and extends the hold. Returns a note if the hold is lost.
+    async fn note_progress(&mut self) -> Result<Option<Progress>, Error> {
         let held_for = self.row.owner_until.saturating_sub(self.worker.now_us());
         if self.delivered < NOTE_EVERY && held_for > lease(self.worker) / 2 {
             return Ok(None);
@@ -232,20 +237,21 @@ impl Round<'_> {
             self.row.owner_until = until;
             return Ok(None);
         }
-        // Deleted, sent back, or another node thought this one dead. Nothing of it can be noted.
+        // The subscription was deleted or rewound, or another node has taken it over. Nothing can be recorded.
         Ok(Some(self.finished()))
     }
 
     async fn note(&self, note: Progress) -> Result<bool, Error> {
-        let (key, node) = (self.key.clone(), self.worker.node.clone());
+        let key = self.key.clone();
+        let node = self.worker.node.clone();
         self.worker
             .store
             .admin(move |conn| Ok(subscriptions::note(conn, &key, &node, &note)?))
             .await
     }
 
-    /// Delivers the dead letters that somebody asked for. One that fails again stays dead.
-    async fn letters(&mut self) -> Result<Option<Progress>, Error> {
+    /// Delivers the dead letters that were requested again. One that fails again stays a dead letter.
+    async fn redeliver_wanted(&mut self) -> Result<Option<Progress>, Error> {
         loop {
             let key = self.key.clone();
             let wanted = self
@@ -260,16 +266,17 @@ impl Round<'_> {
                 if *self.stopped.borrow() {
                     return Ok(Some(self.finished()));
                 }
-                self.letter(letter).await?;
-                if let Some(end) = self.note_now_and_then().await? {
+                self.redeliver(letter).await?;
+                if let Some(end) = self.note_progress().await? {
                     return Ok(Some(end));
                 }
             }
         }
     }
 
-    async fn letter(&mut self, letter: DeadLetter) -> Result<(), Error> {
-        let (tenant_id, before) = (self.key.tenant, letter.seq.saturating_sub(1));
+    async fn redeliver(&mut self, letter: DeadLetter) -> Result<(), Error> {
+        let tenant_id = self.key.tenant;
+        let before = letter.seq.saturating_sub(1);
         let store = &self.worker.store;
         let found = store
             .read(move |conn| Ok::<_, Error>(message::changes_after(conn, tenant_id, before, 1)?))
@@ -277,9 +284,9 @@ impl Round<'_> {
         let change = found
             .and_then(|(tenant, changes)| Some((tenant, changes.into_iter().next()?)))
             .filter(|(_, change)| change.seq == letter.seq);
-        // The history no longer has it, so there is nothing to deliver.
+        // A change that was pruned cannot be delivered.
         let message = match change {
-            Some((tenant, change)) => self.worker.voice.message(&tenant, change)?,
+            Some((tenant, change)) => self.worker.renderer.message(&tenant, change)?,
             None => None,
         };
         let outcome = match message {
@@ -287,14 +294,14 @@ impl Round<'_> {
             None => Outcome::Delivered,
         };
         self.delivered += 1;
-        let still_dead = match outcome {
+        let failure = match outcome {
             Outcome::Delivered => None,
             Outcome::Gone => Some("the receiver answered 410 Gone".to_owned()),
             Outcome::Failed { why, .. } => Some(why),
         };
         store
             .admin(move |conn| {
-                match still_dead {
+                match failure {
                     None => subscriptions::forget(conn, &letter)?,
                     Some(why) => subscriptions::record_dead_letter(
                         conn,
@@ -312,8 +319,8 @@ impl Round<'_> {
     }
 }
 
-/// Twice as long each time, up to `most`; `jitter` of 0 to 1 moves it by a fifth, so that many subscriptions of one
-/// receiver do not come back together.
+/// Returns the wait before the next attempt: it doubles each time, up to `most`. `jitter`, from 0 to 1, varies it by a
+/// fifth, so that subscriptions of one receiver do not all retry at the same time.
 fn backoff(first: Duration, most: Duration, attempts: i64, jitter: f64) -> Duration {
     let doublings = u32::try_from(attempts.saturating_sub(1).clamp(0, 30)).unwrap_or(30);
     let wait = first
@@ -322,7 +329,7 @@ fn backoff(first: Duration, most: Duration, attempts: i64, jitter: f64) -> Durat
     wait.mul_f64(0.9 + 0.2 * jitter)
 }
 
-/// From 0 to 1.
+/// Returns a random number from 0 to 1.
 fn jitter() -> f64 {
     let [byte] = crate::clock::random_bytes::<1>().unwrap_or([128]);
     f64::from(byte) / 255.0
@@ -338,7 +345,8 @@ mod tests {
 
     #[test]
     fn waits_double_and_end() {
-        let (first, most) = (Duration::from_secs(5), Duration::from_secs(3600));
+        let first = Duration::from_secs(5);
+        let most = Duration::from_secs(3600);
         let check = |attempts: i64, jitter: f64, expected: f64| {
             let wait = backoff(first, most, attempts, jitter).as_secs_f64();
             assert!((wait - expected).abs() < 0.001, "{attempts}: {wait}");

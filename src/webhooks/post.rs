@@ -1,4 +1,4 @@
-//! One attempt: a POST that is bounded in time and size, and what its answer means.
+//! One attempt: a POST that is limited in time and size, and the meaning of its response.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,24 +15,24 @@ use crate::webhooks::address::{Reach, Resolver};
 use crate::webhooks::message::{self, DeliveryTarget, Message};
 use crate::webhooks::{address, sign, subscriptions};
 
-/// What a receiver answers is not used, only read so far that its connection can be used again.
+/// The response is not used; up to this size it is read, so that its connection can be reused.
 const MOST_ANSWER_BYTES: usize = 64 * 1024;
 
-/// How it went.
+/// The outcome of an attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// The receiver has it: any 2xx.
+    /// The receiver accepted it with a 2xx.
     Delivered,
-    /// 410: the receiver wants no more of this subscription.
+    /// The receiver ended the subscription with a 410.
     Gone,
-    /// Try again, not before the receiver asked for it.
+    /// Any other response, or none. The next attempt waits as long as the receiver asks for.
     Failed {
         why: String,
         retry_after: Option<Duration>,
     },
 }
 
-/// Carries messages.
+/// Posts messages.
 #[derive(Debug, Clone)]
 pub struct WebhookSender {
     client: reqwest::Client,
@@ -40,14 +40,16 @@ pub struct WebhookSender {
 }
 
 impl WebhookSender {
+    /// Creates a client that reaches only the allowed addresses.
+    ///
     /// # Errors
-    /// Where no HTTP client can be made.
+    /// [`Error::Internal`] where the TLS backend cannot be initialized.
     pub fn new(reach: Reach, timeout: Duration) -> Result<Self, Error> {
         let client = reqwest::Client::builder()
             .user_agent(concat!("rollcall/", env!("CARGO_PKG_VERSION")))
-            // A redirect could lead where a subscription may not.
+            // A redirect could lead to an address that is not allowed.
             .redirect(reqwest::redirect::Policy::none())
-            // A proxy would look names up by itself.
+            // A proxy would resolve names itself.
             .no_proxy()
             .dns_resolver(Arc::new(Resolver(reach)))
             .timeout(timeout)
@@ -56,7 +58,7 @@ impl WebhookSender {
         Ok(Self { client, reach })
     }
 
-    /// Whether a subscription may go there.
+    /// Checks that a subscription may have this URL.
     ///
     /// # Errors
     /// [`Error::BadRequest`].
@@ -112,7 +114,7 @@ impl WebhookSender {
             .await;
         match sent {
             Ok(response) => answer(response).await,
-            // The URL may hold what the receiver takes for a secret.
+            // The URL may contain a secret of the receiver.
             Err(error) => failed(telemetry::chain(&error.without_url())),
         }
     }

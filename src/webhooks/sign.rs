@@ -1,4 +1,4 @@
-//! Signatures as Standard Webhooks has them: HMAC-SHA256 over id, time and body.
+//! Signatures of Standard Webhooks: HMAC-SHA256 over id, time and body.
 
 use aws_lc_rs::hmac;
 use base64::Engine as _;
@@ -8,10 +8,10 @@ use secrecy::{ExposeSecret as _, SecretSlice};
 use crate::clock;
 use crate::service::Error;
 
-/// What a secret starts with where it is shown.
+/// The prefix of a secret's text.
 const SECRET_PREFIX: &str = "whsec_";
 
-/// Of a secret; Standard Webhooks asks for 24 to 64.
+/// The size of a secret; Standard Webhooks asks for 24 to 64.
 const SECRET_BYTES: usize = 32;
 
 /// The key that signs the deliveries of a subscription.
@@ -24,18 +24,20 @@ impl SigningSecret {
         Ok(Self(bytes.to_vec().into()))
     }
 
-    /// The key of the HMAC.
+    /// Returns the key of the HMAC.
     pub fn expose_secret(&self) -> &[u8] {
         self.0.expose_secret()
     }
 
-    /// `whsec_…`, as receivers' libraries take it.
+    /// Returns `whsec_…`, the form that receivers' libraries expect.
     pub fn to_text(&self) -> String {
         format!("{SECRET_PREFIX}{}", STANDARD.encode(self.expose_secret()))
     }
 
+    /// Parses the text of a secret.
+    ///
     /// # Errors
-    /// Where it is none.
+    /// [`Error::Internal`], because only stored texts are parsed.
     pub fn parse(text: &str) -> Result<Self, Error> {
         let bytes = text
             .strip_prefix(SECRET_PREFIX)
@@ -46,7 +48,7 @@ impl SigningSecret {
     }
 }
 
-/// The value of `webhook-signature`: one signature for each secret. `at_s`: seconds since the epoch, as in
+/// Returns the value of `webhook-signature`: one signature for each secret. `at_s` is in seconds since the epoch, as in
 /// `webhook-timestamp`.
 pub fn signatures(secrets: &[SigningSecret], id: &str, at_s: i64, body: &str) -> String {
     let signed = format!("{id}.{at_s}.{body}");

@@ -12,24 +12,24 @@ use crate::store::{Conn, Store, StoreError};
 use crate::webhooks::message::{DeliveryTarget, target_of};
 use crate::webhooks::sign::SigningSecret;
 
-/// How many dead letters are shown.
-const LETTERS_SHOWN: i64 = 1000;
+/// The most dead letters that are listed.
+const MAX_DEAD_LETTERS: i64 = 1000;
 
-/// What a new subscription shall be.
+/// A subscription to create.
 #[derive(Debug, Clone)]
 pub struct NewSubscription {
     pub tenant: String,
     pub name: String,
     pub url: String,
-    /// Names of kinds, such as `created` or `member_added`; none: all.
+    /// Names of kinds, such as `created` or `member_added`; an empty list selects all.
     pub kinds: Vec<String>,
-    /// Names of resource types; none: all.
+    /// Names of resource types; an empty list selects all.
     pub resource_types: Vec<String>,
-    /// The number of the last change that it shall not hear of; `None`: it hears of what happens from now on.
+    /// The number of the change after which it begins; `None` begins with the next change.
     pub after: Option<i64>,
 }
 
-/// A subscription as it is shown.
+/// A subscription as it is listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SubscriptionView {
     pub name: String,
@@ -38,52 +38,51 @@ pub struct SubscriptionView {
     pub resource_types: Vec<String>,
     /// Microseconds since the epoch.
     pub created: i64,
-    /// Why nothing is sent any more.
+    /// The reason why it was stopped.
     pub stopped: Option<String>,
-    /// The last change that is done with.
+    /// The number of the last change that was delivered, given up or not selected.
     pub done_seq: i64,
-    /// How many changes of the tenant are still to be looked at.
+    /// The number of the tenant's changes after that one.
     pub behind: i64,
     pub attempts: i64,
-    /// Why the last attempt failed, where it did.
+    /// The reason why the last attempt failed.
     pub failure: Option<String>,
     pub dead_letters: i64,
 }
 
-/// Makes a subscription and answers its secret.
+/// Creates a subscription and returns its secret.
 ///
 /// # Errors
-/// An unknown tenant, a name that is taken, a URL, kind or number that cannot be.
+/// [`Error::NotFound`] for the tenant, [`Error::Conflict`] for a name that is taken, [`Error::BadRequest`] for an invalid
+/// name, URL, kind or number.
 pub async fn create(
     store: &Store,
-    wish: NewSubscription,
+    new: NewSubscription,
     clock: &dyn Clock,
 ) -> Result<SigningSecret, Error> {
-    check(&wish)?;
+    check(&new)?;
     let secret = SigningSecret::generate()?;
-    let (id, created, text) = (
-        clock.new_id(),
-        clock.now().as_microsecond(),
-        secret.to_text(),
-    );
+    let id = clock.new_id();
+    let created = clock.now().as_microsecond();
+    let text = secret.to_text();
     store
         .admin(move |conn| {
-            let tenant = tenant(conn, &wish.tenant)?;
-            let done_seq = wish.after.unwrap_or(tenant.change_seq);
+            let tenant = tenant(conn, &new.tenant)?;
+            let done_seq = new.after.unwrap_or(tenant.change_seq);
             if !(0..=tenant.change_seq).contains(&done_seq) {
                 return Err(Error::BadRequest(format!(
                     "the last change of this tenant is number {}; `after` is a number up to that",
                     tenant.change_seq
                 )));
             }
-            let name = wish.name.clone();
+            let name = new.name.clone();
             let row = Subscription {
                 tenant: tenant.id,
                 id,
-                name: wish.name,
-                url: wish.url,
-                kinds: wish.kinds.join(" "),
-                resource_types: wish.resource_types.join(" "),
+                name: new.name,
+                url: new.url,
+                kinds: new.kinds.join(" "),
+                resource_types: new.resource_types.join(" "),
                 secret: text,
                 old_secret: None,
                 old_secret_until: None,
@@ -107,10 +106,10 @@ pub async fn create(
     Ok(secret)
 }
 
-fn check(wish: &NewSubscription) -> Result<(), Error> {
-    let fits = !wish.name.is_empty()
-        && wish.name.len() <= 63
-        && wish
+fn check(new: &NewSubscription) -> Result<(), Error> {
+    let fits = !new.name.is_empty()
+        && new.name.len() <= 63
+        && new
             .name
             .bytes()
             .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
@@ -119,12 +118,12 @@ fn check(wish: &NewSubscription) -> Result<(), Error> {
             "a webhook's name has 1 to 63 characters out of A-Z, a-z, 0-9, `-`, `_` and `.`".into(),
         ));
     }
-    if wish.url.len() > 2_000 {
+    if new.url.len() > 2_000 {
         return Err(Error::BadRequest(
             "a webhook's URL has at most 2000 bytes".into(),
         ));
     }
-    if let Some(unknown) = wish
+    if let Some(unknown) = new
         .kinds
         .iter()
         .find(|kind| ChangeKind::parse(kind).is_none())
@@ -138,7 +137,7 @@ fn check(wish: &NewSubscription) -> Result<(), Error> {
     let is_word = |name: &String| {
         (1..=100).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric())
     };
-    if !wish.resource_types.iter().all(is_word) || wish.resource_types.len() > 100 {
+    if !new.resource_types.iter().all(is_word) || new.resource_types.len() > 100 {
         return Err(Error::BadRequest(
             "a resource type is named as in /ResourceTypes, such as User".into(),
         ));
@@ -146,10 +145,10 @@ fn check(wish: &NewSubscription) -> Result<(), Error> {
     Ok(())
 }
 
-/// The subscriptions of a tenant, by name, without their secrets.
+/// Lists the subscriptions of a tenant by name, without their secrets.
 ///
 /// # Errors
-/// An unknown tenant.
+/// [`Error::NotFound`] for the tenant.
 pub async fn list(store: &Store, tenant_name: String) -> Result<Vec<SubscriptionView>, Error> {
     store
         .read(move |conn| {
@@ -176,10 +175,10 @@ pub async fn list(store: &Store, tenant_name: String) -> Result<Vec<Subscription
         .await
 }
 
-/// The changes that were given up for a subscription, the first thousand.
+/// Lists the first thousand changes that were given up for a subscription.
 ///
 /// # Errors
-/// An unknown tenant or name.
+/// [`Error::NotFound`] for the tenant or the name.
 pub async fn dead_letters(
     store: &Store,
     tenant: String,
@@ -191,16 +190,16 @@ pub async fn dead_letters(
             Ok(subscriptions::dead_letters(
                 conn,
                 &row.key(),
-                LETTERS_SHOWN,
+                MAX_DEAD_LETTERS,
             )?)
         })
         .await
 }
 
-/// Ends a subscription; what is on its way may still arrive.
+/// Deletes a subscription. Deliveries in flight may still arrive.
 ///
 /// # Errors
-/// An unknown tenant or name.
+/// [`Error::NotFound`] for the tenant or the name.
 pub async fn delete(store: &Store, tenant: String, name: String) -> Result<(), Error> {
     store
         .admin(move |conn| {
@@ -210,10 +209,10 @@ pub async fn delete(store: &Store, tenant: String, name: String) -> Result<(), E
         .await
 }
 
-/// Makes a new secret; the one before signs beside it for `keep`.
+/// Creates a new secret. The previous one also signs for `keep`.
 ///
 /// # Errors
-/// An unknown tenant or name.
+/// [`Error::NotFound`] for the tenant or the name.
 pub async fn rotate(
     store: &Store,
     tenant: String,
@@ -235,22 +234,22 @@ pub async fn rotate(
     Ok(secret)
 }
 
-/// What to deliver once more.
+/// The deliveries to repeat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Redelivery {
     /// Every dead letter.
     DeadLetters,
     /// The dead letter of one change.
     DeadLetter { seq: i64 },
-    /// Every change behind this number, delivered before or not.
+    /// Every change after this number, delivered before or not.
     After { seq: i64 },
 }
 
-/// Asks for deliveries once more and has a subscription that waits or was stopped go on; returns how many dead letters
-/// were asked for.
+/// Repeats deliveries and resumes a subscription that waits or was stopped. Returns the number of dead letters that will
+/// be delivered again.
 ///
 /// # Errors
-/// An unknown tenant, name or number.
+/// [`Error::NotFound`] for the tenant, the name or the dead letter, [`Error::BadRequest`] for the number.
 pub async fn redeliver(
     store: &Store,
     tenant_name: String,
@@ -288,10 +287,10 @@ pub async fn redeliver(
         .await
 }
 
-/// Where a test is to be sent, and what signs it.
+/// Returns the receiver of a subscription and its secrets, for a test.
 ///
 /// # Errors
-/// An unknown tenant or name.
+/// [`Error::NotFound`] for the tenant or the name.
 pub async fn target(
     store: &Store,
     tenant: String,

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::{Deliveries, Options, Reach};
 use crate::clock::{Clock, SystemClock};
+use crate::ids::Actor;
 use crate::store::tables::changes::{Change, ChangeKind};
 use crate::store::testing::{id, with_store};
 use crate::webhooks::MessageRenderer;
@@ -59,7 +60,7 @@ fn change() -> Change {
         resource_type: "User".into(),
         kind: ChangeKind::Deleted,
         at: SystemClock::default().now().as_microsecond(),
-        actor: "test".into(),
+        actor: Actor::parse("test"),
         payload: r#"{"id":"a"}"#.into(),
     }
 }
@@ -69,7 +70,7 @@ fn a_commit_wakes_the_worker_also_while_it_is_at_work() {
     with_store(|store| async move {
         let (url, heard) = receiver();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
-        let wish = NewSubscription {
+        let new = NewSubscription {
             tenant: "default".into(),
             name: "app".into(),
             url,
@@ -77,7 +78,7 @@ fn a_commit_wakes_the_worker_also_while_it_is_at_work() {
             resource_types: Vec::new(),
             after: None,
         };
-        subscriptions::create(&store, wish, clock.as_ref())
+        subscriptions::create(&store, new, clock.as_ref())
             .await
             .unwrap();
         let options = Options {
@@ -88,8 +89,8 @@ fn a_commit_wakes_the_worker_also_while_it_is_at_work() {
             give_up: LONG,
             look_every: LONG,
         };
-        let voice = MessageRenderer::standard();
-        let deliveries = Deliveries::start(Arc::clone(&store), clock, voice, options).unwrap();
+        let renderer = MessageRenderer::standard();
+        let deliveries = Deliveries::start(Arc::clone(&store), clock, renderer, options).unwrap();
         let (told, mut arrived) = tokio::sync::mpsc::unbounded_channel();
         std::thread::spawn(move || heard.into_iter().try_for_each(|seq| told.send(seq)));
         let mut next = async || {

@@ -11,6 +11,7 @@ use reqwest::Method;
 use rollcall::auth::Principal;
 use rollcall::auth::jwt::{Issuer, Rejected, TenantOf};
 use rollcall::clock::{Clock as _, SystemClock};
+use rollcall::ids::TenantId;
 use rollcall::issuers::{Bounds, Issuers, Origin, Pace};
 use serde_json::{Value, json};
 
@@ -29,7 +30,7 @@ fn trust(issuer: &FakeIssuer, origin: Origin) -> Issuers {
     let rule = Issuer {
         issuer: issuer.url.clone(),
         audience: "rollcall".to_owned(),
-        tenant: TenantOf::One(7),
+        tenant: TenantOf::One(TenantId(7)),
         scopes: None,
         fields: None,
     };
@@ -49,7 +50,7 @@ async fn is_taken(issuers: &Issuers, issuer: &FakeIssuer, key: &Key, seconds: i6
     let token = key.sign(&issuer.claims(NOW_S + seconds));
     let verified = issuers.verify(&token, at(seconds)).await;
     match verified.map(|verified| verified.principal) {
-        Ok(Principal { tenant, .. }) => tenant == 7,
+        Ok(Principal { tenant, .. }) => tenant == TenantId(7),
         Err(Rejected::Key) => false,
         Err(other) => panic!("{other:?}"),
     }

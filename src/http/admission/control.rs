@@ -163,8 +163,8 @@ impl AdmissionControl {
 
     fn known_caller(&self, principal: &Principal) -> KnownCaller {
         KnownCaller {
-            tenant: TenantId(principal.tenant),
-            token: self.hasher.hash_one((principal.tenant, &principal.name)),
+            tenant: principal.tenant,
+            token: self.hasher.hash_one((principal.tenant, &principal.actor)),
         }
     }
 

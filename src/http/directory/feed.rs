@@ -24,7 +24,10 @@ use crate::http::query::Query;
 use crate::http::state::{AppState, Caller};
 use crate::service;
 use crate::service::Context;
-use crate::service::feed::{self, ChangeFilter, ChangeKind, Listener, MOST, WaitOutcome, history};
+use crate::service::feed::history::HistoryRequest;
+use crate::service::feed::{
+    self, ChangeFilter, ChangeKind, Listener, MOST, PageRequest, WaitOutcome, history,
+};
 use crate::service::query::directory;
 
 type Answer = Result<HttpResponse, ApiError>;
@@ -141,13 +144,18 @@ pub async fn changes(request: HttpRequest, caller: Caller, shared: Data<AppState
     let limit = limit(&query)?;
     let seconds = number(&query, "wait", 0..=60)?.unwrap_or(0);
     let wanted = wanted(&query, &shared)?;
+    let page = PageRequest {
+        after,
+        wanted,
+        limit,
+    };
     let (service, context) = (&shared.service, &caller.context);
     let page = match u64::try_from(seconds).unwrap_or(0) {
-        0 => feed::page_as(service, context, after, wanted, limit, List::push).await?,
+        0 => feed::page_as(service, context, page, List::push).await?,
         seconds => {
             control::release_permit(&request);
             let patience = Duration::from_secs(seconds);
-            let page = feed::wait(service, context, after, wanted, limit, patience).await?;
+            let page = feed::wait(service, context, page, patience).await?;
             let mut list = List::default();
             for change in page.changes {
                 list.push(change)?;
@@ -230,7 +238,13 @@ async fn past(
     let limit = u32::try_from(limit).unwrap_or(directory::MOST);
     let id = parse_id(what, id)?;
     let (service, context) = (&shared.service, &caller.context);
-    let past = history::of_resource(service, context, what, id, before, limit).await?;
+    let wanted = HistoryRequest {
+        type_name: what,
+        id,
+        before,
+        limit,
+    };
+    let past = history::of_resource(service, context, wanted).await?;
     Ok(fresh(&FeedHistory {
         changes: past.changes.into_iter().map(FeedChange::from).collect(),
         next: past.next,
@@ -267,13 +281,18 @@ pub async fn stream(request: HttpRequest, caller: Caller, shared: Data<AppState>
         None => number(&query, "after", 0..=i64::MAX)?,
     };
     let wanted = wanted(&query, &shared)?;
-    let listener = Listener::new(&shared.service, &caller.context)?;
+    let listener = feed::listen(&shared.service, &caller.context)?;
     let after = match after {
         Some(after) => after,
         None => feed::last(&shared.service, &caller.context).await?,
     };
     // What is gone is told by the status, while there still is one.
-    feed::page(&shared.service, &caller.context, after, wanted.clone(), 1).await?;
+    let first = PageRequest {
+        after,
+        wanted: wanted.clone(),
+        limit: 1,
+    };
+    feed::page(&shared.service, &caller.context, first).await?;
     control::release_permit(&request);
     let live = Live {
         header: request
@@ -299,6 +318,9 @@ pub async fn stream(request: HttpRequest, caller: Caller, shared: Data<AppState>
 
 /// How often a stream that has nothing to say says so, and asks whether its token still holds.
 const PULSE: Duration = Duration::from_secs(15);
+
+/// The most changes that a stream sends at a time.
+const BATCH: u32 = 200;
 
 /// One open stream.
 struct Live {
@@ -334,13 +356,18 @@ impl Live {
             let AppState {
                 service, bursts, ..
             } = &**self.shared;
-            let burst = bursts.next(service, &self.context, self.after, &self.wanted, events);
-            let burst = burst.await.ok()?;
-            if burst.next > self.after {
-                self.after = burst.next;
-                return Some(burst.form);
+            let request = PageRequest {
+                after: self.after,
+                wanted: self.wanted.clone(),
+                limit: BATCH,
+            };
+            let batch = bursts.next(service, &self.context, request, events);
+            let batch = batch.await.ok()?;
+            if batch.next > self.after {
+                self.after = batch.next;
+                return Some(batch.encoded);
             }
-            match self.listener.hear(self.asked + PULSE).await {
+            match self.listener.wait_until(self.asked + PULSE).await {
                 WaitOutcome::Change => {}
                 WaitOutcome::Nothing => return Some(Bytes::from_static(b": nothing new\n\n")),
                 WaitOutcome::End => return None,

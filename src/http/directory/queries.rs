@@ -17,7 +17,7 @@ use crate::service::ResourceId;
 use crate::service::feed::history;
 use crate::service::query::directory;
 use crate::service::query::directory::{
-    Depth, Entry, GroupMember, GroupSummary, Key, MOST, Pair, Person,
+    Depth, Entry, GroupMember, GroupSummary, Key, MOST, MembersRequest, Pair, Person,
 };
 
 type Answer = Result<HttpResponse, ApiError>;
@@ -229,9 +229,15 @@ pub async fn members(
     let (id, depth, limit) = (parse_id("Group", &id)?, depth(&query)?, limit(&query)?);
     let after = query.get("after").and_then(ResourceId::parse);
     let (service, context) = (&shared.service, &caller.context);
+    let wanted = MembersRequest {
+        id,
+        depth,
+        after,
+        limit,
+    };
     let page = match moment(&query)? {
-        None => directory::members_of(service, context, id, depth, after, limit).await?,
-        Some(at) => history::members_at(service, context, id, depth, after, limit, at).await?,
+        None => directory::members_of(service, context, wanted).await?,
+        Some(at) => history::members_at(service, context, wanted, at).await?,
     };
     let users = page.people.iter().map(User::from).collect();
     let next = page.next;

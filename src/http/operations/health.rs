@@ -5,7 +5,6 @@ use actix_web::web::Data;
 
 use crate::http::error::ApiError;
 use crate::http::state::AppState;
-use crate::service::provision::requests;
 
 /// `GET /healthz`: for anybody. The process answers.
 pub async fn live() -> HttpResponse {
@@ -19,7 +18,7 @@ pub async fn live() -> HttpResponse {
 /// # Errors
 /// 503 where it does not.
 pub async fn ready(shared: Data<AppState>) -> Result<HttpResponse, ApiError> {
-    requests::ready(&shared.service).await?;
+    shared.service.ready().await?;
     Ok(HttpResponse::Ok()
         .content_type("text/plain; charset=utf-8")
         .body("ready\n"))

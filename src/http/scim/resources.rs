@@ -14,9 +14,12 @@ use crate::http::state::{AppState, Caller};
 use crate::http::{json_body, state};
 use crate::service;
 use crate::service::ResourceId;
-use crate::service::provision::requests;
+use crate::service::provision;
+use crate::service::provision::WriteTarget;
 use crate::service::query::list as queries;
 use crate::service::query::list::TypeFilter;
+use crate::service::query::resource;
+use crate::service::query::resource::ReadRequest;
 
 type Answer = Result<HttpResponse, ApiError>;
 
@@ -36,7 +39,7 @@ pub async fn list(request: HttpRequest, of: Data<Endpoint>, shared: Data<AppStat
     let query = parameters.list();
     let presumed = state::cached_caller(&request, &parameters, &shared);
     if let (Ok(query), Some(presumed)) = (&query, presumed)
-        && let Some(body) = queries::glance(service, &presumed, rt, query).await?
+        && let Some(body) = queries::list_cached(service, &presumed, rt, query).await?
     {
         return Ok(responses::scim(StatusCode::OK, body));
     }
@@ -58,7 +61,7 @@ pub async fn create(
     let applied = wish.preference();
     let body = json_body::read(&request, payload, shared.body_limits).await?;
     let (service, rt) = (&shared.service, of.resource_type());
-    let created = requests::create(service, &caller.context, &rt, &body, wish).await?;
+    let created = provision::create(service, &caller.context, &rt, &body, wish).await?;
     Ok(responses::created(created, applied))
 }
 
@@ -74,10 +77,15 @@ pub async fn get(
     let condition = preconditions::precondition(&request);
     let id = parse_id(rt, id.into_inner());
     if let (Ok(selection), Ok(id)) = (parameters.resource(), &id)
-        && let Some(presumed) = state::cached_caller(&request, &parameters, &shared)
+        && let Some(cached) = state::cached_caller(&request, &parameters, &shared)
     {
-        let found = requests::glance(service, &presumed, rt, id, selection, &condition).await?;
-        if let Some(found) = found {
+        let read = ReadRequest {
+            rt: Arc::clone(rt),
+            id: id.clone(),
+            selection,
+            precondition: condition,
+        };
+        if let Some(found) = resource::read_cached(service, &cached, read).await? {
             return Ok(responses::found(found));
         }
     }
@@ -95,8 +103,13 @@ pub(in crate::http) async fn read(
 ) -> Answer {
     let selection = Query::of(request).resource()?;
     let condition = preconditions::precondition(request);
-    let (service, context) = (&shared.service, &caller.context);
-    let found = requests::get(service, context, rt, id, selection, condition).await?;
+    let read = ReadRequest {
+        rt: Arc::clone(rt),
+        id,
+        selection,
+        precondition: condition,
+    };
+    let found = resource::read(&shared.service, &caller.context, read).await?;
     Ok(responses::found(found))
 }
 
@@ -118,7 +131,12 @@ pub async fn replace(
     let id = parse_id(&rt, id.into_inner())?;
     let body = json_body::read(&request, payload, shared.body_limits).await?;
     let (service, context) = (&shared.service, &caller.context);
-    let replaced = requests::replace(service, context, &rt, id, &body, wish, condition).await?;
+    let target = WriteTarget {
+        rt,
+        id,
+        precondition: condition,
+    };
+    let replaced = provision::replace(service, context, target, &body, wish).await?;
     Ok(responses::changed(replaced, applied))
 }
 
@@ -140,7 +158,12 @@ pub async fn patch(
     let id = parse_id(&rt, id.into_inner())?;
     let body = json_body::read(&request, payload, shared.body_limits).await?;
     let (service, context) = (&shared.service, &caller.context);
-    let patched = requests::patch(service, context, &rt, id, &body, wish, condition).await?;
+    let target = WriteTarget {
+        rt,
+        id,
+        precondition: condition,
+    };
+    let patched = provision::patch(service, context, target, &body, wish).await?;
     Ok(responses::changed(patched, applied))
 }
 
@@ -155,7 +178,12 @@ pub async fn delete(
     let condition = preconditions::precondition(&request);
     let rt = of.resource_type();
     let id = parse_id(&rt, id.into_inner())?;
-    requests::delete(&shared.service, &caller.context, &rt, id, condition).await?;
+    let target = WriteTarget {
+        rt,
+        id,
+        precondition: condition,
+    };
+    provision::delete(&shared.service, &caller.context, target).await?;
     Ok(responses::no_content())
 }
 

@@ -9,9 +9,8 @@ use actix_web::{HttpResponse, HttpResponseBuilder};
 use scim_core::Version;
 
 use crate::http::chunked_body::ChunkedBody;
-use crate::service::provision::representation::{
-    ReadOutcome, Resource, ResourceText, Return, Written,
-};
+use crate::service::provision::representation::{Resource, ResourceText, Return, Written};
+use crate::service::query::resource::ReadOutcome;
 
 /// RFC 7644 section 8.1.
 pub const SCIM_JSON: &str = "application/scim+json";
@@ -84,7 +83,7 @@ fn written_as(
 ) -> HttpResponse {
     let mut response = match written {
         Written::Whole(resource) => whole(with_body, resource),
-        Written::Quiet { location, version } => {
+        Written::Minimal { location, version } => {
             let mut response = HttpResponse::new(without);
             name(&mut response, &location, &version);
             response
@@ -108,7 +107,7 @@ fn written_as(
 fn whole(status: StatusCode, resource: Resource) -> HttpResponse {
     let mut response = match resource.body {
         ResourceText::Whole(text) => scim(status, text),
-        ResourceText::Pieces(pieces) => {
+        ResourceText::Chunks(pieces) => {
             let pieces = ChunkedBody::new(pieces);
             begin(status, pieces.length()).body(pieces)
         }

@@ -1,4 +1,4 @@
-//! Tenants and tokens for a caller: what it may manage, and then [`tenants`] and [`tokens`].
+//! Administration by a caller: checks what it may manage, then calls [`tenants`] and [`tokens`].
 
 use jiff::Timestamp;
 
@@ -10,7 +10,7 @@ use crate::service::{Context, Error, Service};
 use crate::store::tables::tenants::Tenant;
 use crate::store::tables::tokens::Token;
 
-/// The tenants that the caller may manage.
+/// Lists the tenants that the caller may manage.
 ///
 /// # Errors
 /// [`Error::Forbidden`] without the scope `admin`.
@@ -23,10 +23,10 @@ pub async fn list_tenants(service: &Service, context: &Context) -> Result<Vec<Te
     Ok(rows)
 }
 
-/// Makes a tenant; only the default tenant's admins may.
+/// Creates a tenant. Only admins of the default tenant may.
 ///
 /// # Errors
-/// [`Error::Forbidden`], or what [`tenants::create`] refuses.
+/// [`Error::Forbidden`], or errors of [`tenants::create`].
 pub async fn create_tenant(
     service: &Service,
     context: &Context,
@@ -52,10 +52,10 @@ pub async fn set_tenant(
     tenants::set(&service.store, name, settings).await
 }
 
-/// The tokens of a tenant, the caller's own where none is named.
+/// Lists the tokens of a tenant, by default of the caller's own.
 ///
 /// # Errors
-/// [`Error::Forbidden`] without the scope `admin`, [`Error::NotFound`] for a tenant that is not the caller's to manage.
+/// [`Error::Forbidden`] without the scope `admin`, [`Error::NotFound`] for a tenant that the caller may not manage.
 pub async fn list_tokens(
     service: &Service,
     context: &Context,
@@ -65,7 +65,7 @@ pub async fn list_tokens(
     tokens::list(&service.store, tenant).await
 }
 
-/// What a new token shall be; the caller's own tenant where none is named.
+/// A token to create, by default in the caller's own tenant.
 #[derive(Debug, Clone)]
 pub struct TokenRequest {
     pub tenant: Option<String>,
@@ -75,24 +75,24 @@ pub struct TokenRequest {
     pub expires: Option<Timestamp>,
 }
 
-/// Makes a token in a tenant and answers its secret.
+/// Creates a token in a tenant and returns its secret.
 ///
 /// # Errors
 /// As [`list_tokens`] and [`tokens::create`].
 pub async fn create_token(
     service: &Service,
     context: &Context,
-    wish: TokenRequest,
+    new: TokenRequest,
 ) -> Result<String, Error> {
-    let tenant = managed(service, context, wish.tenant).await?;
+    let tenant = managed(service, context, new.tenant).await?;
     tokens::create(
         &service.store,
         NewToken {
             tenant,
-            name: wish.name,
-            scopes: wish.scopes,
-            fields: wish.fields,
-            expires: wish.expires,
+            name: new.name,
+            scopes: new.scopes,
+            fields: new.fields,
+            expires: new.expires,
         },
         service.clock.as_ref(),
     )
@@ -113,10 +113,10 @@ pub async fn revoke_token(
     tokens::revoke(&service.store, tenant, name, context.at_us()).await
 }
 
-/// The name of the tenant to act on, the caller's own where none is named.
+/// Returns the name of the tenant to manage, by default the caller's own.
 ///
 /// # Errors
-/// [`Error::Forbidden`] without the scope `admin`. Another's tenant is answered as if it did not exist.
+/// [`Error::Forbidden`] without the scope `admin`, [`Error::NotFound`] for any tenant that the caller may not manage.
 pub async fn managed(
     service: &Service,
     context: &Context,

@@ -1,20 +1,20 @@
-//! Notes how requests were authenticated, so that `rollcall setup`, which is another process on the same database, can see
-//! when Okta first came and what is wrong with what an admin typed there.
+//! Records how requests were authenticated, so that `rollcall setup`, another process on the same database, can see when
+//! Okta first called and what is wrong with the credential that an administrator entered there.
 //!
-//! Kinds and times alone, never a credential. It costs a request a lock and a look; the database is written to at most
-//! every few seconds for each kind, in the background, and no request waits for it or fails over it.
+//! Only kinds and times are recorded, never a credential. A request takes a lock and a map lookup; the database is
+//! written at most every few seconds for each kind, in the background, and no request waits for it or fails over it.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::auth::credential::Form;
+use crate::store::Store;
 use crate::store::tables::auth_attempts;
-use crate::store::tables::auth_attempts::AuthAttempt;
-use crate::store::{Store, TenantId};
+use crate::store::tables::auth_attempts::{AuthAttempt, TokenKey};
 
-/// How often one kind of one token is written, in microseconds.
+/// The shortest time between two writes for one kind of one token, in microseconds.
 const STEP_US: i64 = 5 * 1_000_000;
-/// Tokens beyond this many are not noted until a restart.
+/// Tokens and kinds beyond this number are not recorded until a restart.
 const MAX_KEYS: usize = 10_000;
 
 /// How a request was authenticated, or why it was not.
@@ -22,29 +22,29 @@ const MAX_KEYS: usize = 10_000;
 pub enum AuthOutcome {
     /// `Bearer TOKEN`.
     Accepted,
-    /// The token alone, without the word in front: it was taken all the same.
+    /// The token without `Bearer`, accepted all the same.
     Bare,
-    /// `Bearer Bearer TOKEN`: taken too.
+    /// `Bearer Bearer TOKEN`, accepted too.
     Doubled,
     /// `Basic`, with the token as the password.
     Basic,
     /// No `Authorization` at all.
     Missing,
-    /// A header that holds no credential.
+    /// A header that contains no credential.
     Malformed,
-    /// A token of ours that was revoked.
+    /// A revoked token of this service.
     Revoked,
-    /// A token of ours whose time is over.
+    /// An expired token of this service.
     Expired,
-    /// It starts as our tokens do, and is shorter or longer.
+    /// It starts as the tokens of this service do, and is shorter or longer.
     Cut,
-    /// A token for Okta's own API was typed in the place of ours.
+    /// A token for Okta's own API.
     Okta,
-    /// Whatever else is no token of ours.
+    /// Any other text.
     Unknown,
 }
 
-/// A note for another process to read. All times are microseconds since the epoch.
+/// Requests of one kind, as another process reads them. All times are microseconds since the epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AttemptSummary {
     pub kind: AuthOutcome,
@@ -88,7 +88,7 @@ impl AuthOutcome {
         Self::ALL.into_iter().find(|kind| kind.as_str() == text)
     }
 
-    /// How a good token came.
+    /// Returns how a valid token was sent.
     pub fn of_form(form: Form) -> Self {
         match form {
             Form::Bearer => Self::Accepted,
@@ -98,8 +98,8 @@ impl AuthOutcome {
         }
     }
 
-    /// What a secret is that no token has.
-    pub fn of_stranger(secret: &str) -> Self {
+    /// Classifies a secret that belongs to no token.
+    pub fn of_unknown_secret(secret: &str) -> Self {
         let word = secret.split(' ').next().unwrap_or_default();
         if secret.starts_with(crate::auth::token::PREFIX)
             && !crate::auth::token::has_token_length(secret)
@@ -114,7 +114,7 @@ impl AuthOutcome {
         }
     }
 
-    /// Whether the request was let in.
+    /// Returns whether the request was accepted.
     pub fn is_accepted(self) -> bool {
         matches!(
             self,
@@ -123,104 +123,89 @@ impl AuthOutcome {
     }
 }
 
-/// What was seen and not yet written.
+/// The attempts that are not written yet.
 #[derive(Debug, Default)]
 pub struct AuthAttempts {
-    seen: Mutex<HashMap<(i64, String, AuthOutcome), Seen>>,
+    pending: Mutex<HashMap<(Option<TokenKey>, AuthOutcome), PendingCount>>,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Seen {
+struct PendingCount {
     first_us: i64,
     times: i64,
     written_us: Option<i64>,
 }
 
 impl AuthAttempts {
-    /// Counts one request; answers what is to be written now, if anything is.
+    /// Records a request, with the token that it was made with if that is known.
+    pub(in crate::service) fn record(
+        &self,
+        store: &Arc<Store>,
+        token: Option<&TokenKey>,
+        kind: AuthOutcome,
+        now_us: i64,
+    ) {
+        let Some(attempt) = self.count(token, kind, now_us) else {
+            return;
+        };
+        let store = Arc::clone(store);
+        tokio::spawn(async move {
+            let written = store
+                .admin(move |conn| auth_attempts::note(conn, &attempt))
+                .await;
+            if let Err(error) = written {
+                tracing::debug!(%error, "cannot write an authentication attempt");
+            }
+        });
+    }
+
+    /// Counts one request and returns the count to write now, if any.
     fn count(
         &self,
-        tenant: TenantId,
-        token: &str,
+        token: Option<&TokenKey>,
         kind: AuthOutcome,
         now_us: i64,
     ) -> Option<AuthAttempt> {
-        let mut all = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (tenant.0, token.to_owned(), kind);
+        let mut all = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (token.cloned(), kind);
         if all.len() >= MAX_KEYS && !all.contains_key(&key) {
             return None;
         }
-        let seen = all.entry(key).or_insert(Seen {
+        let pending = all.entry(key).or_insert(PendingCount {
             first_us: now_us,
             times: 0,
             written_us: None,
         });
-        if seen.times == 0 {
-            seen.first_us = now_us;
+        if pending.times == 0 {
+            pending.first_us = now_us;
         }
-        seen.times = seen.times.saturating_add(1);
-        if seen
+        pending.times = pending.times.saturating_add(1);
+        if pending
             .written_us
             .is_some_and(|at| now_us.saturating_sub(at) < STEP_US)
         {
             return None;
         }
-        let times = std::mem::take(&mut seen.times);
-        seen.written_us = Some(now_us);
+        let times = std::mem::take(&mut pending.times);
+        pending.written_us = Some(now_us);
         Some(AuthAttempt {
-            tenant,
-            token: token.to_owned(),
+            token: token.cloned(),
             kind: kind.as_str().to_owned(),
-            first: seen.first_us,
+            first: pending.first_us,
             last: now_us,
             times,
         })
     }
 }
 
-/// Notes a request of a known token.
-pub fn note(
-    arrivals: &AuthAttempts,
-    store: &Arc<Store>,
-    tenant: TenantId,
-    token: &str,
-    kind: AuthOutcome,
-    now_us: i64,
-) {
-    let Some(arrival) = arrivals.count(tenant, token, kind, now_us) else {
-        return;
-    };
-    let store = Arc::clone(store);
-    tokio::spawn(async move {
-        let written = store
-            .admin(move |conn| auth_attempts::note(conn, &arrival))
-            .await;
-        if let Err(error) = written {
-            tracing::debug!(%error, "an arrival was not written");
-        }
-    });
-}
-
-/// Notes a request that was refused because its credential is nobody's.
-pub fn note_stranger(arrivals: &AuthAttempts, store: &Arc<Store>, kind: AuthOutcome, now_us: i64) {
-    note(arrivals, store, NOBODY, "", kind, now_us);
-}
-
-/// What stands for no tenant.
-pub const NOBODY: TenantId = TenantId(0);
-
-/// Reads the notes of a token, and with no token those of strangers.
-///
-/// # Errors
-/// Where the database does not answer.
+/// Returns the requests with a token, or those without a valid one.
 pub async fn of_token(
     store: &Store,
-    tenant: TenantId,
-    token: String,
+    token: Option<TokenKey>,
 ) -> Result<Vec<AttemptSummary>, crate::service::Error> {
     let rows = store
         .read(move |conn| {
-            Ok::<_, crate::service::Error>(auth_attempts::of_token(conn, tenant, &token)?)
+            Ok::<_, crate::service::Error>(auth_attempts::of_token(conn, token.as_ref())?)
         })
         .await?;
     Ok(rows
@@ -239,13 +224,16 @@ pub async fn of_token(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const TENANT: TenantId = TenantId(1);
+    use crate::store::TenantId;
 
     #[test]
     fn the_first_is_written_at_once_and_the_rest_together() {
-        let arrivals = AuthAttempts::default();
-        let count = |now_us| arrivals.count(TENANT, "t", AuthOutcome::Accepted, now_us);
+        let attempts = AuthAttempts::default();
+        let token = TokenKey {
+            tenant: TenantId::DEFAULT,
+            id: "t".to_owned(),
+        };
+        let count = |now_us| attempts.count(Some(&token), AuthOutcome::Accepted, now_us);
         let first = count(100).unwrap();
         assert_eq!((first.first, first.last, first.times), (100, 100, 1));
         assert_eq!(count(200), None);
@@ -256,17 +244,18 @@ mod tests {
             (200, 100 + STEP_US, 3)
         );
         assert!(
-            arrivals
-                .count(TENANT, "t", AuthOutcome::Bare, 400)
+            attempts
+                .count(Some(&token), AuthOutcome::Bare, 400)
                 .is_some(),
             "another kind"
         );
     }
 
     #[test]
-    fn strangers() {
-        let check =
-            |secret: &str, kind| assert_eq!(AuthOutcome::of_stranger(secret), kind, "{secret}");
+    fn unknown_secrets_are_classified() {
+        let check = |secret: &str, kind| {
+            assert_eq!(AuthOutcome::of_unknown_secret(secret), kind, "{secret}")
+        };
         check("rct_short", AuthOutcome::Cut);
         check(&crate::auth::token::format([7; 32]), AuthOutcome::Unknown);
         check("SSWS 00abc", AuthOutcome::Okta);

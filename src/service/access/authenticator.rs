@@ -1,22 +1,25 @@
-//! Authentication: a credential to the principal that it stands for.
+//! Authentication: finds the principal of a credential.
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use subtle::ConstantTimeEq as _;
 
 use crate::auth::token::Digest;
 use crate::auth::{Credential, Fields, Principal, Scopes, jwt, token};
 use crate::clock::Clock;
+use crate::ids::Actor;
 use crate::issuers::Issuers;
-use crate::service::access::auth_attempts::{self, AuthAttempts, AuthOutcome};
+use crate::service::access::auth_attempts::{AuthAttempts, AuthOutcome};
 use crate::service::access::caller_cache::{CacheEntry, CachedCaller, CallerCache, Provenance};
 use crate::service::access::last_used;
 use crate::service::error::Unauthenticated;
 use crate::service::{Error, Policy, TenantId};
 use crate::store::query::coalesce::CoalescedReads;
+use crate::store::tables::auth_attempts::TokenKey;
 use crate::store::tables::tokens::Token;
 
-/// The token that the environment gave. Only its hash is kept, and never in the database.
+/// The token that the environment sets. Only its hash is stored, in memory.
 pub struct Bootstrap {
     digest: Digest,
     tenant: TenantId,
@@ -32,15 +35,15 @@ impl Bootstrap {
 
     fn principal_of(&self, digest: &Digest) -> Option<Principal> {
         bool::from(self.digest.ct_eq(digest)).then(|| Principal {
-            tenant: self.tenant.0,
-            name: "token:bootstrap".to_owned(),
+            tenant: self.tenant,
+            actor: Actor::Bootstrap,
             scopes: Scopes::every(),
             fields: None,
         })
     }
 }
 
-/// Finds the principal that a credential stands for.
+/// Finds the principal of a credential.
 pub struct Authenticator {
     pub reads: Arc<CoalescedReads>,
     pub clock: Arc<dyn Clock>,
@@ -54,60 +57,75 @@ impl Authenticator {
     /// Finds the caller of a credential, and the policy of its tenant.
     ///
     /// # Errors
-    /// [`Error::Unauthenticated`] for whatever is not a live token; a database that does not answer stays what it is.
+    /// [`Error::Unauthenticated`] for anything that is not a valid token.
     pub async fn authenticate(
         &self,
         credential: &Credential<'_>,
     ) -> Result<(Principal, Policy), Error> {
         let secret = credential.secret();
-        let now = self.clock.now();
         let digest = token::digest(secret);
-        if let Some(principal) = self
-            .bootstrap
-            .as_ref()
-            .and_then(|bootstrap| bootstrap.principal_of(&digest))
-        {
+        let bootstrap = self.bootstrap.as_ref();
+        if let Some(principal) = bootstrap.and_then(|bootstrap| bootstrap.principal_of(&digest)) {
             return self
                 .with_policy(digest, principal, Provenance::Bootstrap)
                 .await;
         }
         if jwt::looks_like_jwt(secret) {
-            if let Some((principal, epoch)) = self.callers.vouched(&digest, now)
-                && let Some((policy, now_at)) =
-                    self.reads.policy(TenantId(principal.tenant)).await?
-                && now_at == epoch
-            {
-                return Ok((principal, policy));
-            }
-            let verified = self.issuers.verify(secret, now).await;
-            let verified = verified.map_err(|rejected| {
-                tracing::info!(reason = %rejected, "a JWT was refused");
-                Error::Unauthenticated(Unauthenticated::Invalid)
-            })?;
-            let ground = Provenance::Issuer(verified.validity);
-            return self.with_policy(digest, verified.principal, ground).await;
+            return self.authenticate_jwt(secret, digest).await;
         }
+        self.authenticate_token(credential, digest).await
+    }
+
+    /// Finds the caller of an outside issuer's access token.
+    async fn authenticate_jwt(
+        &self,
+        secret: &str,
+        digest: Digest,
+    ) -> Result<(Principal, Policy), Error> {
+        let now = self.clock.now();
+        if let Some((principal, epoch)) = self.callers.cached_principal(&digest, now)
+            && let Some((policy, current)) = self.reads.policy(principal.tenant).await?
+            && current == epoch
+        {
+            return Ok((principal, policy));
+        }
+        let verified = self.issuers.verify(secret, now).await;
+        let verified = verified.map_err(|rejected| {
+            tracing::info!(reason = %rejected, "a JWT was refused");
+            Error::Unauthenticated(Unauthenticated::Invalid)
+        })?;
+        let provenance = Provenance::Issuer(verified.validity);
+        self.with_policy(digest, verified.principal, provenance)
+            .await
+    }
+
+    /// Finds the caller of a token of this service, and records the attempt.
+    async fn authenticate_token(
+        &self,
+        credential: &Credential<'_>,
+        digest: Digest,
+    ) -> Result<(Principal, Policy), Error> {
+        let secret = credential.secret();
         let found = if token::has_token_form(secret) {
             self.reads.token(&token::hash(&digest)).await?
         } else {
-            // Not worth the database's time.
+            // It has another form than all tokens, so the database need not be asked.
             None
         };
-        let now_us = now.as_microsecond();
-        let (arrivals, store) = (&self.attempts, self.reads.store());
         let Some(known) = found else {
-            auth_attempts::note_stranger(arrivals, store, AuthOutcome::of_stranger(secret), now_us);
+            self.record_unauthenticated(AuthOutcome::of_unknown_secret(secret));
             return Err(Error::Unauthenticated(Unauthenticated::Invalid));
         };
         let row = &known.token;
-        let kind = if row.revoked.is_some() {
-            AuthOutcome::Revoked
-        } else if is_live(row, now_us) {
-            AuthOutcome::of_form(credential.form())
-        } else {
-            AuthOutcome::Expired
+        let now = self.clock.now();
+        let kind = outcome(row, credential, now);
+        let token = TokenKey {
+            tenant: row.tenant,
+            id: row.id.clone(),
         };
-        auth_attempts::note(arrivals, store, row.tenant, &row.id, kind, now_us);
+        let store = self.reads.store();
+        let now_us = now.as_microsecond();
+        self.attempts.record(store, Some(&token), kind, now_us);
         if !kind.is_accepted() {
             return Err(Error::Unauthenticated(Unauthenticated::Invalid));
         }
@@ -115,17 +133,17 @@ impl Authenticator {
             .last_used
             .is_none_or(|last| last_used::is_due(last, now_us))
         {
-            last_used::note(store, row.tenant, &row.id, now_us);
+            last_used::record(store, &token, now_us);
         }
         let principal = Principal {
-            tenant: row.tenant.0,
-            name: format!("token:{}", row.name),
+            tenant: row.tenant,
+            actor: Actor::Token(row.name.clone()),
             scopes: Scopes::parse_known(&row.scopes),
             fields: row.fields.as_deref().map(Fields::from_stored),
         };
-        let ground = Provenance::of_row(row, now_us);
-        let caller = CacheEntry::new(&principal, known.policy, known.epoch, ground);
-        self.callers.remember(digest, caller);
+        let provenance = Provenance::of_row(row, now_us);
+        let caller = CacheEntry::new(&principal, known.policy, known.epoch, provenance);
+        self.callers.insert(digest, caller);
         Ok((principal, known.policy))
     }
 
@@ -134,59 +152,59 @@ impl Authenticator {
         &self,
         digest: Digest,
         principal: Principal,
-        ground: Provenance,
+        provenance: Provenance,
     ) -> Result<(Principal, Policy), Error> {
-        let found = self.reads.policy(TenantId(principal.tenant)).await?;
+        let found = self.reads.policy(principal.tenant).await?;
         let (policy, epoch) = found.ok_or(Error::Unauthenticated(Unauthenticated::Invalid))?;
-        let caller = CacheEntry::new(&principal, policy, epoch, ground);
-        self.callers.remember(digest, caller);
+        let caller = CacheEntry::new(&principal, policy, epoch, provenance);
+        self.callers.insert(digest, caller);
         Ok((principal, policy))
     }
 
-    /// Returns the caller as it was when its credential was checked last, for [`Authenticator::confirm`]. `None` where the
-    /// credential is not in the cache.
-    pub fn presumed(&self, credential: &Credential<'_>) -> Option<CachedCaller> {
+    /// Returns the caller that the credential had when it was last checked, for [`Authenticator::confirm`]. `None` if
+    /// the credential is not in the cache.
+    pub fn get_cached(&self, credential: &Credential<'_>) -> Option<CachedCaller> {
         let at = self.clock.now();
         let digest = token::digest(credential.secret());
-        let remembered = self.callers.get(&digest, at)?;
-        Some(CachedCaller::new(
-            remembered,
-            AuthOutcome::of_form(credential.form()),
-            at,
-        ))
+        let entry = self.callers.get(&digest, at)?;
+        let kind = AuthOutcome::of_form(credential.form());
+        Some(CachedCaller::new(entry, kind, at))
     }
 
-    /// Returns whether a cached caller still holds: the tenant's access epoch, read together with the answer, is the one that
-    /// was read with the caller. Records the use if it does.
-    pub fn confirm(&self, presumed: &CachedCaller, epoch: i64) -> bool {
-        if !presumed.is_at(epoch) {
+    /// Returns whether a cached caller is still valid: the tenant's access epoch, read together with the answer, is the
+    /// one that was read with the caller. Records the use if it is.
+    pub fn confirm(&self, caller: &CachedCaller, epoch: i64) -> bool {
+        if !caller.is_at(epoch) {
             return false;
         }
-        let (tenant, now_us) = (presumed.context().tenant(), presumed.context().at_us());
-        if let Some((token_id, is_due)) = presumed.note_use(now_us) {
+        let now_us = caller.context().at_us();
+        if let Some((token, is_due)) = caller.touch(now_us) {
             let store = self.reads.store();
-            auth_attempts::note(
-                &self.attempts,
-                store,
-                tenant,
-                token_id,
-                presumed.kind(),
-                now_us,
-            );
+            self.attempts
+                .record(store, Some(token), caller.kind(), now_us);
             if is_due {
-                last_used::note(store, tenant, token_id, now_us);
+                last_used::record(store, token, now_us);
             }
         }
         true
     }
 
     /// Records a request without a valid credential.
-    pub fn note_stranger(&self, kind: AuthOutcome) {
+    pub fn record_unauthenticated(&self, kind: AuthOutcome) {
         let now_us = self.clock.now().as_microsecond();
-        auth_attempts::note_stranger(&self.attempts, self.reads.store(), kind, now_us);
+        self.attempts.record(self.reads.store(), None, kind, now_us);
     }
 }
 
-fn is_live(row: &Token, now_us: i64) -> bool {
-    row.revoked.is_none() && row.expires.is_none_or(|expires| expires > now_us)
+fn outcome(row: &Token, credential: &Credential<'_>, now: Timestamp) -> AuthOutcome {
+    if row.revoked.is_some() {
+        AuthOutcome::Revoked
+    } else if row
+        .expires
+        .is_some_and(|expires| expires <= now.as_microsecond())
+    {
+        AuthOutcome::Expired
+    } else {
+        AuthOutcome::of_form(credential.form())
+    }
 }

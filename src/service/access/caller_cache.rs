@@ -1,7 +1,7 @@
-//! Callers whose credential was checked before. A lookup of one resource tells by the way whether what is remembered of them
-//! still holds, which saves most requests a statement of their own.
+//! A cache of callers whose credential was checked before. The statement that looks up one resource also returns the
+//! tenant's access epoch, so most requests need no statement of their own for authentication.
 //!
-//! Nothing is decided by memory alone: who cannot be answered so is looked up like everybody else.
+//! A cache hit is only used if the query returns the same access epoch; otherwise the caller is authenticated normally.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -15,54 +15,58 @@ use crate::issuers::Validity;
 use crate::service::access::auth_attempts::AuthOutcome;
 use crate::service::access::last_used;
 use crate::service::{Context, Policy};
+use crate::store::tables::auth_attempts::TokenKey;
 use crate::store::tables::tokens::Token;
 
-/// Credentials that are remembered; others are looked up each time.
-const MOST: usize = 10_000;
+/// The most credentials in the cache; others are looked up each time.
+const CAPACITY: usize = 10_000;
 
 /// The callers that were looked up, by their credentials.
 pub struct CallerCache(Cache<Digest, Arc<CacheEntry>>);
 
 impl Default for CallerCache {
     fn default() -> Self {
-        Self(Cache::new(MOST))
+        Self(Cache::new(CAPACITY))
     }
 }
 
-/// A caller, and what was read of it together.
+/// A caller with the policy and the access epoch that were read at the same time.
 pub(in crate::service) struct CacheEntry {
     principal: Principal,
     policy: Policy,
     epoch: i64,
-    ground: Provenance,
+    provenance: Provenance,
 }
 
-/// Why a caller was let in, apart from what moves the epoch.
+/// The source of a caller's authentication, and how long it is valid by itself.
 pub(in crate::service) enum Provenance {
     /// A row among the tokens.
     Row {
-        token_id: String,
+        token: TokenKey,
         /// Microseconds since the epoch.
         expires: Option<i64>,
-        /// When its use was written last, in microseconds since the epoch.
+        /// When its use was last recorded, in microseconds since the epoch.
         last_used: AtomicI64,
     },
     /// The environment of this process.
     Bootstrap,
-    /// The word of an issuer.
+    /// An outside issuer.
     Issuer(Validity),
 }
 
 impl Provenance {
     pub fn of_row(row: &Token, now_us: i64) -> Self {
         Self::Row {
-            token_id: row.id.clone(),
+            token: TokenKey {
+                tenant: row.tenant,
+                id: row.id.clone(),
+            },
             expires: row.expires,
             last_used: AtomicI64::new(row.last_used.unwrap_or(now_us)),
         }
     }
 
-    fn holds(&self, now: Timestamp) -> bool {
+    fn is_valid_at(&self, now: Timestamp) -> bool {
         match self {
             Self::Row { expires, .. } => expires.is_none_or(|end| end > now.as_microsecond()),
             Self::Bootstrap => true,
@@ -72,18 +76,18 @@ impl Provenance {
 }
 
 impl CacheEntry {
-    pub fn new(principal: &Principal, policy: Policy, epoch: i64, ground: Provenance) -> Self {
+    pub fn new(principal: &Principal, policy: Policy, epoch: i64, provenance: Provenance) -> Self {
         Self {
             principal: principal.clone(),
             policy,
             epoch,
-            ground,
+            provenance,
         }
     }
 }
 
 impl CallerCache {
-    pub(in crate::service) fn remember(&self, digest: Digest, caller: CacheEntry) {
+    pub(in crate::service) fn insert(&self, digest: Digest, caller: CacheEntry) {
         self.0.insert(digest, Arc::new(caller));
     }
 
@@ -92,48 +96,48 @@ impl CallerCache {
         digest: &Digest,
         now: Timestamp,
     ) -> Option<Arc<CacheEntry>> {
-        let remembered = self.0.get(digest)?;
-        remembered.ground.holds(now).then_some(remembered)
+        let entry = self.0.get(digest)?;
+        entry.provenance.is_valid_at(now).then_some(entry)
     }
 
-    /// Whom an issuer's token speaks for, where that need not be checked again: it holds if the tenant's access epoch is
-    /// still the one that is answered with it.
-    pub(in crate::service) fn vouched(
+    /// Returns the caller of an outside issuer's token that needs no new signature check. The caller is valid only while
+    /// the tenant's access epoch equals the returned one.
+    pub(in crate::service) fn cached_principal(
         &self,
         digest: &Digest,
         now: Timestamp,
     ) -> Option<(Principal, i64)> {
-        let remembered = self.get(digest, now)?;
-        let is_issuers = matches!(remembered.ground, Provenance::Issuer(_));
-        is_issuers.then(|| (remembered.principal.clone(), remembered.epoch))
+        let entry = self.get(digest, now)?;
+        let is_issuers = matches!(entry.provenance, Provenance::Issuer(_));
+        is_issuers.then(|| (entry.principal.clone(), entry.epoch))
     }
 }
 
-/// A caller as it is remembered, to be confirmed.
+/// A caller from the cache, to be confirmed.
 pub struct CachedCaller {
     context: Context,
     kind: AuthOutcome,
-    remembered: Arc<CacheEntry>,
+    entry: Arc<CacheEntry>,
 }
 
 impl CachedCaller {
     pub(in crate::service) fn new(
-        remembered: Arc<CacheEntry>,
+        entry: Arc<CacheEntry>,
         kind: AuthOutcome,
         at: Timestamp,
     ) -> Self {
         Self {
             context: Context {
-                principal: remembered.principal.clone(),
-                policy: remembered.policy,
+                principal: entry.principal.clone(),
+                policy: entry.policy,
                 at,
             },
             kind,
-            remembered,
+            entry,
         }
     }
 
-    /// The caller, if it is confirmed.
+    /// Returns the caller, which is valid once it is confirmed.
     pub fn context(&self) -> &Context {
         &self.context
     }
@@ -143,17 +147,15 @@ impl CachedCaller {
     }
 
     pub(in crate::service) fn is_at(&self, epoch: i64) -> bool {
-        self.remembered.epoch == epoch
+        self.entry.epoch == epoch
     }
 
-    /// The token that is used, and whether its last use is to be written again. `None` for a caller that is no row among the
-    /// tokens.
-    pub(in crate::service) fn note_use(&self, now_us: i64) -> Option<(&str, bool)> {
+    /// Marks the token as used. Returns the token and whether its last use is to be written again, or `None` for a
+    /// caller that is no row among the tokens.
+    pub(in crate::service) fn touch(&self, now_us: i64) -> Option<(&TokenKey, bool)> {
         let Provenance::Row {
-            token_id,
-            last_used,
-            ..
-        } = &self.remembered.ground
+            token, last_used, ..
+        } = &self.entry.provenance
         else {
             return None;
         };
@@ -161,6 +163,6 @@ impl CachedCaller {
         if is_due {
             last_used.store(now_us, Ordering::Relaxed);
         }
-        Some((token_id, is_due))
+        Some((token, is_due))
     }
 }

@@ -1,4 +1,4 @@
-//! Who the caller is as a resource: `/Me` (RFC 7644 section 3.11).
+//! `/Me`: the caller as a resource (RFC 7644 section 3.11).
 
 use scim_core::name;
 
@@ -7,20 +7,21 @@ use crate::service::{Context, Error, Service, Subject};
 use crate::store::ResourceId;
 use crate::store::tables::resources;
 
-/// The user that the caller is.
+/// Returns the id of the user that the caller is.
 ///
 /// # Errors
-/// [`Error::NotFound`] for a token of this service, which is a machine's, and for a subject that is nobody or several.
+/// [`Error::NotFound`] for a token of this service, which belongs to a machine, and for a subject of no user or of several.
 pub async fn find(service: &Service, context: &Context, by: Subject) -> Result<ResourceId, Error> {
-    // Whether there is such a user is nothing for one who may not read.
+    // A caller that may not read must not learn whether the user exists.
     context.require(Scope::Read)?;
-    let nobody = || Error::NotFound("A user that this credential stands for".to_owned());
-    // No text of a user holds a U+0000, and PostgreSQL refuses to look for one.
+    let not_found = || Error::NotFound("A user that this credential stands for".to_owned());
+    // No text of a user contains a U+0000, and PostgreSQL rejects a search for one.
     let subject = context
         .principal
+        .actor
         .subject()
         .filter(|subject| !subject.is_empty() && !subject.contains('\0'))
-        .ok_or_else(nobody)?
+        .ok_or_else(not_found)?
         .to_owned();
     let tenant = context.tenant();
     service
@@ -38,5 +39,5 @@ pub async fn find(service: &Service, context: &Context, by: Subject) -> Result<R
             })
         })
         .await?
-        .ok_or_else(nobody)
+        .ok_or_else(not_found)
 }

@@ -1,4 +1,4 @@
-//! Tenants: making and listing them, and setting how their clients are understood and answered.
+//! Tenants: creating, listing and configuring them.
 
 use scim_core::Compatibility;
 
@@ -7,10 +7,10 @@ use crate::store::tables::tenants::Tenant;
 use crate::store::tables::{group_names, tenants};
 use crate::store::{Store, StoreError};
 
-/// Makes a tenant.
+/// Creates a tenant.
 ///
 /// # Errors
-/// A name that is taken or is not 1 to 63 of `a-z 0-9 - _`.
+/// [`Error::Conflict`] for a name that is taken, [`Error::BadRequest`] for one that is not 1 to 63 of `a-z 0-9 - _`.
 pub async fn create(store: &Store, name: String, now_us: i64) -> Result<Tenant, Error> {
     check_name(&name)?;
     store
@@ -25,7 +25,7 @@ pub async fn create(store: &Store, name: String, now_us: i64) -> Result<Tenant, 
         .await
 }
 
-/// Refuses what cannot be a tenant's name.
+/// Rejects an invalid tenant name.
 pub(in crate::service) fn check_name(name: &str) -> Result<(), Error> {
     let fits = !name.is_empty()
         && name.len() <= 63
@@ -40,15 +40,12 @@ pub(in crate::service) fn check_name(name: &str) -> Result<(), Error> {
     ))
 }
 
-/// All tenants, by name.
-///
-/// # Errors
-/// Where the database does not answer.
+/// Lists all tenants by name.
 pub async fn list(store: &Store) -> Result<Vec<Tenant>, Error> {
     store.read(|conn| Ok(tenants::list(conn)?)).await
 }
 
-/// The tenant with this name.
+/// Returns the tenant with this name.
 ///
 /// # Errors
 /// [`Error::NotFound`].
@@ -61,7 +58,7 @@ pub async fn by_name(store: &Store, name: String) -> Result<Tenant, Error> {
         .await
 }
 
-/// The settings of a tenant to change; what is `None` stays.
+/// The settings of a tenant to change. `None` leaves a setting as it is.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Settings {
     pub compatibility: Option<Compatibility>,
@@ -78,7 +75,7 @@ pub struct TenantChanges {
     pub shared_group_names: Option<u64>,
 }
 
-/// Changes settings of a tenant, from its next request on.
+/// Changes settings of a tenant. They apply from its next request on.
 ///
 /// # Errors
 /// [`Error::NotFound`].

@@ -12,69 +12,69 @@ use crate::store::{Store, StoreError};
 /// The name of the tenant that exists from the start; its admins are the operators.
 pub const DEFAULT_TENANT: &str = "default";
 
-/// What a new token shall be.
+/// A token to create.
 #[derive(Debug, Clone)]
 pub struct NewToken {
     pub tenant: String,
     pub name: String,
     pub scopes: Scopes,
-    /// What it may read; `None`: everything. Only a token that does nothing but read can have this.
+    /// The attributes that it may read. `None` allows all; only a token that cannot write may have a list.
     pub fields: Option<Fields>,
     pub expires: Option<Timestamp>,
 }
 
-/// Makes a token and answers its text, which is nowhere else.
+impl NewToken {
+    fn check(&self, now: Timestamp) -> Result<(), Error> {
+        let bad = |text: &str| Err(Error::BadRequest(text.to_owned()));
+        let name = self.name.as_str();
+        if name.trim().is_empty() || name.len() > 200 || name.contains(char::is_control) {
+            return bad(
+                "a token's name has 1 to 200 characters and none of them is a control character",
+            );
+        }
+        if self.scopes == Scopes::default() {
+            return bad("a token needs at least one of the scopes scim, read and admin");
+        }
+        // The response to a write shows the whole resource, and an admin can create any token.
+        if self.fields.is_some() && self.scopes != self.scopes.only_reading() {
+            return bad("`fields` limit what a token reads, so its only scope must be `read`");
+        }
+        if self.expires.is_some_and(|expires| expires <= now) {
+            return bad("the token would be expired already");
+        }
+        Ok(())
+    }
+}
+
+/// Creates a token and returns its secret, which is not stored.
 ///
 /// # Errors
-/// An unknown tenant, a name that is taken in it, an empty name or no scope.
-pub async fn create(store: &Store, wish: NewToken, clock: &dyn Clock) -> Result<String, Error> {
-    let (id, now_us) = (clock.new_id(), clock.now().as_microsecond());
-    if wish.name.trim().is_empty() || wish.name.len() > 200 || wish.name.contains(char::is_control)
-    {
-        return Err(Error::BadRequest(
-            "a token's name has 1 to 200 characters and none of them is a control character".into(),
-        ));
-    }
-    if wish.scopes == Scopes::default() {
-        return Err(Error::BadRequest(
-            "a token needs at least one of the scopes scim, read and admin".into(),
-        ));
-    }
-    // An answer to a write shows the whole resource, and an admin makes whatever token it likes.
-    if wish.fields.is_some() && wish.scopes != wish.scopes.only_reading() {
-        return Err(Error::BadRequest(
-            "`fields` limit what a token reads, so its only scope must be `read`".into(),
-        ));
-    }
-    if wish
-        .expires
-        .is_some_and(|expires| expires.as_microsecond() <= now_us)
-    {
-        return Err(Error::BadRequest(
-            "the token would be expired already".into(),
-        ));
-    }
+/// [`Error::NotFound`] for the tenant, [`Error::Conflict`] for a name that is taken, [`Error::BadRequest`] for an invalid
+/// name, scopes or expiry.
+pub async fn create(store: &Store, new: NewToken, clock: &dyn Clock) -> Result<String, Error> {
+    let now = clock.now();
+    new.check(now)?;
+    let id = clock.new_id();
     let secret = token::format(crate::clock::random_bytes().map_err(Error::internal)?);
     let hash = token::hash(&token::digest(&secret));
     store
         .admin(move |conn| {
-            let tenant = tenants::by_name(conn, &wish.tenant)?
-                .ok_or_else(|| Error::NotFound(format!("The tenant `{}`", wish.tenant)))?;
-            let name = wish.name.clone();
+            let tenant = tenants::by_name(conn, &new.tenant)?
+                .ok_or_else(|| Error::NotFound(format!("The tenant `{}`", new.tenant)))?;
+            let name = new.name.clone();
             let row = Token {
                 id,
                 tenant: tenant.id,
-                name: wish.name,
+                name: new.name,
                 hash,
-                scopes: wish.scopes.to_string(),
-                created: now_us,
-                expires: wish.expires.map(Timestamp::as_microsecond),
+                scopes: new.scopes.to_string(),
+                created: now.as_microsecond(),
+                expires: new.expires.map(Timestamp::as_microsecond),
                 last_used: None,
                 revoked: None,
-                fields: wish.fields.map(|fields| fields.to_string()),
+                fields: new.fields.map(|fields| fields.to_string()),
             };
-            tokens::insert(conn, row)
-            .map_err(|error| match error {
+            tokens::insert(conn, row).map_err(|error| match error {
                 StoreError::Duplicate(_) => Error::Conflict(format!(
                     "a token named `{name}` exists in this tenant; choose another name or revoke that one first"
                 )),
@@ -85,18 +85,15 @@ pub async fn create(store: &Store, wish: NewToken, clock: &dyn Clock) -> Result<
     Ok(secret)
 }
 
-/// Whether any token was ever made.
-///
-/// # Errors
-/// Where the database does not answer.
+/// Returns whether any token exists, revoked ones included.
 pub async fn any(store: &Store) -> Result<bool, Error> {
     store.read(|conn| Ok(tokens::any(conn)?)).await
 }
 
-/// All tokens of a tenant, newest first, without their secrets.
+/// Lists the tokens of a tenant, newest first, without their secrets.
 ///
 /// # Errors
-/// An unknown tenant.
+/// [`Error::NotFound`] for the tenant.
 pub async fn list(store: &Store, tenant: String) -> Result<Vec<Token>, Error> {
     store
         .read(move |conn| {
@@ -107,10 +104,10 @@ pub async fn list(store: &Store, tenant: String) -> Result<Vec<Token>, Error> {
         .await
 }
 
-/// Revokes a token by its name; it stops working with the next request.
+/// Revokes a token by its name. It is rejected from the next request on.
 ///
 /// # Errors
-/// An unknown tenant or name.
+/// [`Error::NotFound`] for the tenant or the name.
 pub async fn revoke(store: &Store, tenant: String, name: String, now_us: i64) -> Result<(), Error> {
     store
         .admin(move |conn| {

@@ -1,5 +1,4 @@
-//! Everything about a bulk request that can be known before the store is asked: what each operation is, what it refers
-//! to, and in what order they run.
+//! Prepares a bulk request before the store is asked: resolves each operation and its references, and orders them.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -10,14 +9,17 @@ use scim_core::{Registry, ResourceType, ScimError, bulk};
 
 use crate::auth::Scope;
 use crate::clock::Clock;
+use crate::service::bulk::outcome::{Done, Outcome};
 use crate::service::bulk::run::{BulkJob, Run, Write};
-use crate::service::bulk::{Done, Outcome};
-use crate::service::provision::representation;
-use crate::service::provision::writes::{Create, Delete, Patch, Replace};
+use crate::service::provision::create::Create;
+use crate::service::provision::delete::Delete;
+use crate::service::provision::patch::Patch;
+use crate::service::provision::replace::Replace;
+use crate::service::provision::{WriteTarget, representation};
 use crate::service::{Context, Error, Options};
 use crate::store::ResourceId;
 
-/// What is the same for all operations.
+/// What all operations share.
 pub(super) struct Plan<'a> {
     context: &'a Context,
     registry: &'a Registry,
@@ -30,7 +32,7 @@ pub(super) struct Prepared {
     pub run: Run,
 }
 
-/// What the result of an operation says whatever became of it.
+/// The part of an outcome that does not depend on the result.
 pub(super) struct Head {
     method: String,
     bulk_id: Option<String>,
@@ -87,7 +89,7 @@ impl<'a> Plan<'a> {
             .into_iter()
             .map(|operation| Operation::parse(self.registry, &bases, operation))
             .collect();
-        let known = self.known(&mut operations);
+        let known = self.known_resources(&mut operations);
         let resolved: Vec<Resolved> = operations
             .into_iter()
             .enumerate()
@@ -96,9 +98,9 @@ impl<'a> Plan<'a> {
         let units = bulk::units(&waits_for(&resolved));
         let mut heads = Vec::with_capacity(resolved.len());
         let mut jobs = Vec::with_capacity(resolved.len());
-        for one in resolved {
-            heads.push(one.head);
-            jobs.push((one.job, one.uses));
+        for operation in resolved {
+            heads.push(operation.head);
+            jobs.push((operation.job, operation.uses));
         }
         Prepared {
             heads,
@@ -106,8 +108,8 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// What each `bulkId` stands for. Ids are given before anything runs, so that all can refer to all.
-    fn known(&self, operations: &mut [Operation]) -> HashMap<String, KnownResource> {
+    /// Resolves each `bulkId`. Ids are generated before anything runs, so that each operation can refer to every other.
+    fn known_resources(&self, operations: &mut [Operation]) -> HashMap<String, KnownResource> {
         let mut known = HashMap::new();
         for (index, operation) in operations.iter_mut().enumerate() {
             let (Ok(task), Some(bulk_id)) = (&operation.task, &operation.bulk_id) else {
@@ -151,7 +153,9 @@ impl<'a> Plan<'a> {
         let own = bulk_id.as_ref().and_then(|bulk_id| known.get(bulk_id));
         let own = own.filter(|known| known.operation == index);
         let mut references = References::new(known);
-        let (mut target, mut location, mut is_post) = (None, None, false);
+        let mut target = None;
+        let mut location = None;
+        let mut is_post = false;
         let job = task.map_err(Error::from).and_then(|mut task| {
             is_post = task.verb == Verb::Create;
             let id = match &task.target {
@@ -177,11 +181,11 @@ impl<'a> Plan<'a> {
             }
             self.write(task, id)
         });
-        // An operation may refer to itself; there is nothing to wait for.
+        // An operation may refer to itself and need not wait for itself.
         let (job, mut uses) = match (job, references.finish()) {
             (Ok(write), Ok(uses)) => (BulkJob::Ready(Box::new(write)), uses),
-            (_, Err(error)) => (BulkJob::Refused(error.into()), BTreeSet::new()),
-            (Err(error), Ok(_)) => (BulkJob::Refused(error), BTreeSet::new()),
+            (_, Err(error)) => (BulkJob::Rejected(error.into()), BTreeSet::new()),
+            (Err(error), Ok(_)) => (BulkJob::Rejected(error), BTreeSet::new()),
         };
         uses.remove(&index);
         Resolved {
@@ -198,7 +202,8 @@ impl<'a> Plan<'a> {
     }
 
     fn write(&self, task: Task, id: Option<String>) -> Result<Write, Error> {
-        let (context, rt) = (self.context, &task.rt);
+        let context = self.context;
+        let rt = &task.rt;
         context.require(Scope::Scim)?;
         let id = id.unwrap_or_default();
         let id = ResourceId::parse(&id).ok_or_else(|| not_found(rt, &id))?;
@@ -206,18 +211,17 @@ impl<'a> Plan<'a> {
             if_match: task.version.as_deref().map(Tags::parse),
             if_none_match: None,
         };
-        Ok(match task.verb {
-            Verb::Create => Write::Create(Create::prepare(context, rt, id, &task.data)?),
-            Verb::Replace => {
-                let replace = Replace::prepare(context, rt, id.clone(), &task.data, precondition)?;
-                Write::Replace(id, replace)
-            }
-            Verb::Patch => {
-                let patch = Patch::prepare(context, rt, id.clone(), &task.data, precondition)?;
-                Write::Patch(id, patch)
-            }
-            Verb::Delete => Write::Delete(Delete::prepare(context, rt, id, precondition)),
-        })
+        let target = |id| WriteTarget {
+            rt: Arc::clone(rt),
+            id,
+            precondition,
+        };
+        match task.verb {
+            Verb::Create => Create::prepare(context, rt, id, &task.data).map(Write::Create),
+            Verb::Replace => Replace::prepare(context, target(id), &task.data).map(Write::Replace),
+            Verb::Patch => Patch::prepare(context, target(id), &task.data).map(Write::Patch),
+            Verb::Delete => Ok(Write::Delete(Delete::prepare(context, target(id)))),
+        }
     }
 }
 
@@ -225,14 +229,14 @@ fn not_found(rt: &ResourceType, id: &str) -> Error {
     Error::NotFound(format!("{} {id}", rt.name))
 }
 
-/// What each operation waits for: what it refers to, and the operation before it on the same resource, so that
-/// putting one off never changes what two of them make of a resource.
+/// Returns the operations that each one waits for: those that it refers to, and the one before it on the same
+/// resource, so that reordering never changes the result of two writes of a resource.
 fn waits_for(resolved: &[Resolved]) -> Vec<BTreeSet<usize>> {
     let mut last: HashMap<&ResourceId, usize> = HashMap::new();
     let mut all = Vec::with_capacity(resolved.len());
-    for (index, one) in resolved.iter().enumerate() {
-        let mut waits = one.uses.clone();
-        if let Some(target) = &one.target {
+    for (index, operation) in resolved.iter().enumerate() {
+        let mut waits = operation.uses.clone();
+        if let Some(target) = &operation.target {
             waits.extend(last.insert(target, index));
         }
         all.push(waits);

@@ -1,4 +1,4 @@
-//! Whom to erase, what is known of it, and where others' records may name it.
+//! Finds the resource to erase, what is known of it, and the records of others that may name it.
 
 use std::sync::Arc;
 
@@ -6,25 +6,27 @@ use scim_core::personal_data::Identifiers;
 use scim_core::{Document, Registry, ResourceType, indexing};
 use serde_json::{Map, Value, json};
 
+use crate::ids::Actor;
 use crate::service::Error;
-use crate::service::erasure::{PERSON, type_of, unknown};
 use crate::store::tables::changes::ChangeKind;
 use crate::store::tables::erasure::Marks;
 use crate::store::tables::resources::Stored;
 use crate::store::tables::{changes, erasure, resources};
 use crate::store::{Conn, ResourceId, Store, StoreError, TenantId};
 
-/// How many changes are read at once.
+/// The type whose resources can be managers and authors of changes.
+pub const PERSON: &str = "User";
+/// The number of changes read at a time.
 const CHUNK: u32 = 200;
-/// How many changes are looked through at once.
-const LOOK: i64 = 20_000;
-/// How many names are looked for; nobody has more, but by fault.
+/// The number of changes searched at a time.
+const SEARCH_CHUNK: i64 = 20_000;
+/// The most names searched for; more can only come from faulty data.
 const MOST_NAMES: usize = 1_000;
 
-/// The ids of all who bear the user name, and of the deleted who bore it last.
+/// Returns the ids of the users with a user name, and of the deleted ones who had it last.
 ///
 /// # Errors
-/// As [`erase`](super::erase), where nobody does.
+/// [`Error::BadRequest`] for a type without user names, [`Error::NotFound`] where no user has the name.
 pub async fn find(
     store: &Store,
     registry: &Registry,
@@ -42,8 +44,9 @@ pub async fn find(
     let mut ids = Vec::new();
     let mut after = 0;
     loop {
-        let (rt, name) = (Arc::clone(&rt), wanted.clone());
-        let page = store.read(move |conn| bearers(conn, tenant, &rt, &name, after));
+        let rt = Arc::clone(&rt);
+        let name = wanted.clone();
+        let page = store.read(move |conn| holders(conn, tenant, &rt, &name, after));
         let (found, next) = page.await?;
         ids.extend(found.into_iter().map(ResourceId::into_string));
         match next {
@@ -59,8 +62,8 @@ pub async fn find(
     Ok(ids)
 }
 
-/// Of the live at the beginning, and of a page of the changes; and where the next page begins.
-fn bearers(
+/// Searches the live users, on the first page, and one page of changes. Returns the position of the next page too.
+fn holders(
     conn: &mut Conn,
     tenant: TenantId,
     rt: &ResourceType,
@@ -87,22 +90,32 @@ fn bearers(
     Ok((found, next))
 }
 
-/// Where the person may be named outside its own rows.
+pub fn type_of(registry: &Registry, name: &str) -> Result<Arc<ResourceType>, Error> {
+    let found = registry.by_name(name).cloned();
+    found.ok_or_else(|| Error::BadRequest(format!("There is no resource type `{name}`.")))
+}
+
+pub fn unknown(rt: &ResourceType, id: &str) -> Error {
+    Error::NotFound(format!("{} {id}", rt.name))
+}
+
+/// The records of other resources that may name the person.
 #[derive(Debug, Default)]
-pub struct Places {
+pub struct Mentions {
     pub changes: Vec<i64>,
     pub documents: Vec<ResourceId>,
 }
 
-/// Looks for the places, up to the change whose number is told.
-pub async fn look(
+/// Finds mentions. Also returns the number of the last change that it has searched.
+pub async fn find_mentions(
     store: &Store,
     tenant: TenantId,
     rt: &Arc<ResourceType>,
     id: &ResourceId,
-) -> Result<(i64, Places), Error> {
-    let mut places = Places::default();
-    let (known, person) = (Arc::clone(rt), id.clone());
+) -> Result<(i64, Mentions), Error> {
+    let mut mentions = Mentions::default();
+    let known = Arc::clone(rt);
+    let person = id.clone();
     let begun = store.read(move |conn| {
         let known = known_of(conn, tenant, &known, &person)?;
         let reach = changes::reach(conn, tenant)?.ok_or(StoreError::UnknownTenant(tenant))?;
@@ -110,13 +123,14 @@ pub async fn look(
     });
     let (known, reach) = begun.await?;
     if known.erased.is_some() || rt.name != PERSON {
-        return Ok((reach.last, places));
+        return Ok((reach.last, mentions));
     }
     let marks = Arc::new(marks_of(&known.names));
     let mut after = reach.gone;
     while after < reach.last {
-        let upto = reach.last.min(after.saturating_add(LOOK));
-        let (person, marks) = (id.clone(), Arc::clone(&marks));
+        let upto = reach.last.min(after.saturating_add(SEARCH_CHUNK));
+        let person = id.clone();
+        let marks = Arc::clone(&marks);
         let found = store.read(move |conn| {
             Ok::<_, Error>(erasure::changes_with(
                 conn,
@@ -126,7 +140,7 @@ pub async fn look(
                 (after, upto),
             )?)
         });
-        places.changes.extend(found.await?);
+        mentions.changes.extend(found.await?);
         after = upto;
     }
     let person = id.clone();
@@ -135,12 +149,12 @@ pub async fn look(
             conn, tenant, PERSON, &person, &marks,
         )?)
     });
-    places.documents = found.await?;
-    Ok((reach.last, places))
+    mentions.documents = found.await?;
+    Ok((reach.last, mentions))
 }
 
 pub fn marks_of(names: &Identifiers) -> Marks {
-    let actor = |name: String| format!("jwt:{name}");
+    let actor = |name: String| Actor::Subject(name).to_string();
     Marks {
         pieces: names.search_terms().into_iter().take(MOST_NAMES).collect(),
         actors: names
@@ -153,10 +167,10 @@ pub fn marks_of(names: &Identifiers) -> Marks {
 }
 
 /// What is known of a resource before it is erased.
-pub struct Subject {
+pub struct KnownSubject {
     pub stored: Option<Stored>,
     pub names: Identifiers,
-    /// The change that told of its erasure.
+    /// The number and the time of the change that recorded its erasure.
     pub erased: Option<(i64, i64)>,
 }
 
@@ -165,7 +179,7 @@ pub fn known_of(
     tenant: TenantId,
     rt: &ResourceType,
     id: &ResourceId,
-) -> Result<Subject, Error> {
+) -> Result<KnownSubject, Error> {
     let stored = resources::get(conn, tenant, &rt.name, id)?;
     let mut names = Identifiers::new(id.as_str());
     let learn = |names: &mut Identifiers, text: &str| {
@@ -175,7 +189,8 @@ pub fn known_of(
     if let Some(stored) = &stored {
         learn(&mut names, &stored.doc);
     }
-    let (mut before, mut latest) = (None, None);
+    let mut before = None;
+    let mut latest = None;
     loop {
         let rows = changes::of_resource(conn, tenant, id, before, CHUNK)?;
         let Some(last) = rows.last() else { break };
@@ -192,7 +207,7 @@ pub fn known_of(
         return Err(unknown(rt, id.as_str()));
     }
     let erased = latest.filter(|(_, kind, _)| *kind == ChangeKind::Erased);
-    Ok(Subject {
+    Ok(KnownSubject {
         erased: erased
             .filter(|_| stored.is_none())
             .map(|(seq, _, at)| (seq, at)),

@@ -1,4 +1,4 @@
-//! How things were: the changes of one resource, and its state at a moment, told back from what is there now.
+//! History: the changes of one resource, and the state at a past moment, computed by undoing changes.
 
 use std::collections::BTreeSet;
 
@@ -8,47 +8,65 @@ use serde_json::{Map, Value};
 
 use crate::auth::Scope;
 use crate::service::error::Gone;
-use crate::service::feed::{Change, ChangeKind, View};
-use crate::service::query::directory::{Depth, DirectoryCaller, MOST, Person, PersonPage};
+use crate::service::feed::change::Change;
+use crate::service::feed::view::View;
+use crate::service::query::directory::{
+    Depth, DirectoryCaller, MOST, MembersRequest, Person, PersonPage,
+};
 use crate::service::{Context, Error, Service};
-use crate::store::tables::changes::RecordedChange;
+use crate::store::tables::changes::{ChangeKind, RecordedChange};
+use crate::store::tables::resources::Stored;
 use crate::store::tables::{changes, members, resources};
 use crate::store::{Conn, ResourceId, StoreError, TenantId};
 
-/// How many changes are read at once.
+/// The number of changes read at a time.
 const CHUNK: u32 = 200;
 
-/// A part of what happened to a resource, the latest first.
+/// A page of the changes of a resource, the latest first.
 #[derive(Debug, Clone)]
 pub struct Past {
     pub changes: Vec<Change>,
-    /// What to go on before; `None` where nothing older is kept.
+    /// The `before` of the next page; `None` at the end.
     pub next: Option<i64>,
 }
 
-/// What happened to a resource before the change of that number, or at all.
+/// The changes of a resource that a request reads.
+#[derive(Debug, Clone)]
+pub struct HistoryRequest {
+    pub type_name: &'static str,
+    pub id: ResourceId,
+    /// Only changes with a lower number; `None` begins with the latest.
+    pub before: Option<i64>,
+    pub limit: u32,
+}
+
+/// Reads the changes of a resource.
 ///
 /// # Errors
-/// [`Error::NotFound`] where nothing is known of it.
+/// [`Error::NotFound`] where there is no such resource and no change of one.
 pub async fn of_resource(
     service: &Service,
     context: &Context,
-    type_name: &'static str,
-    id: ResourceId,
-    before: Option<i64>,
-    limit: u32,
+    request: HistoryRequest,
 ) -> Result<Past, Error> {
+    let HistoryRequest {
+        type_name,
+        id,
+        before,
+        limit,
+    } = request;
     context.require(Scope::Read)?;
-    let (tenant, view) = (context.tenant(), View::of(context, &service.registry));
+    let tenant = context.tenant();
+    let view = View::of(context, &service.registry);
     let limit = limit.clamp(1, MOST);
     service
         .read(context, move |conn| {
             let rows = changes::of_resource(conn, tenant, &id, before, limit)?;
             let is_other = |row: &RecordedChange| row.change.resource_type != type_name;
-            let is_there = !rows.is_empty()
+            let is_known = !rows.is_empty()
                 || before.is_some()
                 || resources::get(conn, tenant, type_name, &id)?.is_some();
-            if !is_there || rows.first().is_some_and(is_other) {
+            if !is_known || rows.first().is_some_and(is_other) {
                 return Err(Error::NotFound(format!("{type_name} {id}")));
             }
             let is_full = u32::try_from(rows.len()).unwrap_or(limit) >= limit;
@@ -63,25 +81,25 @@ pub async fn of_resource(
         .await
 }
 
-/// A user as it was.
+/// Returns a user at a past moment.
 ///
 /// # Errors
 /// [`Error::NotFound`] where there was none at that moment, [`Error::Gone`] where the changes do not reach back to it,
-/// [`Error::Erased`] where the user was erased since.
+/// [`Error::Erased`] where the user has been erased since.
 pub async fn user_at(
     service: &Service,
     context: &Context,
     id: ResourceId,
     at: Timestamp,
 ) -> Result<Person, Error> {
-    let asker = DirectoryCaller::of(context, &service.registry)?;
+    let caller = DirectoryCaller::of(context, &service.registry)?;
     service
         .read(context, move |conn| {
-            reaches(conn, asker.tenant, at)?;
-            match person_at(conn, &asker, &id, at)? {
-                Was::There(person) => Ok(person),
-                Was::Nobody => Err(Error::no_resource(&asker.user, &id)),
-                Was::Erased => Err(erased(&asker.user, &id)),
+            check_retention(conn, caller.tenant, at)?;
+            match person_at(conn, &caller, &id, at)? {
+                PastState::Existing(person) => Ok(person),
+                PastState::Missing => Err(Error::no_resource(&caller.user, &id)),
+                PastState::Erased => Err(erased(&caller.user, &id)),
             }
         })
         .await
@@ -91,10 +109,10 @@ fn erased(rt: &ResourceType, id: &ResourceId) -> Error {
     Error::Erased(format!("{} {id}", rt.name))
 }
 
-/// How many groups within a group are gone through.
+/// The most nested groups that one request searches.
 const MOST_GROUPS: usize = 500;
 
-/// A page of the active users who were in a group, by id. Those who were erased since are not told.
+/// Returns a page of the active users who were in a group at a past moment, by id, without those erased since.
 ///
 /// # Errors
 /// As [`user_at`], [`Error::BadRequest`] where too many groups were in the group, and [`Error::Hidden`] where the caller
@@ -102,29 +120,33 @@ const MOST_GROUPS: usize = 500;
 pub async fn members_at(
     service: &Service,
     context: &Context,
-    id: ResourceId,
-    depth: Depth,
-    after: Option<ResourceId>,
-    limit: u32,
+    request: MembersRequest,
     at: Timestamp,
 ) -> Result<PersonPage, Error> {
-    let asker = DirectoryCaller::of(context, &service.registry)?;
-    asker.must_read(&asker.group, "members")?;
+    let MembersRequest {
+        id,
+        depth,
+        after,
+        limit,
+    } = request;
+    let caller = DirectoryCaller::of(context, &service.registry)?;
+    caller.must_read(&caller.group, "members")?;
     let size = usize::try_from(limit.clamp(1, MOST)).unwrap_or(usize::MAX);
     service
         .read(context, move |conn| {
-            reaches(conn, asker.tenant, at)?;
-            let mut ids = ids_at(conn, &asker, &id, at)?;
+            check_retention(conn, caller.tenant, at)?;
+            let mut ids = ids_at(conn, &caller, &id, at)?;
             if depth == Depth::Nested {
-                ids = ids_within(conn, &asker, &id, ids, at)?;
+                ids = ids_within(conn, &caller, &id, ids, at)?;
             }
             let rest = ids
                 .into_iter()
                 .filter(|id| after.as_ref().is_none_or(|after| id > after));
-            let (mut people, mut next) = (Vec::new(), None);
+            let mut people = Vec::new();
+            let mut next = None;
             for id in rest {
                 // Only users, and only the active.
-                let Was::There(person) = person_at(conn, &asker, &id, at)? else {
+                let PastState::Existing(person) = person_at(conn, &caller, &id, at)? else {
                     continue;
                 };
                 if !person.was_active() {
@@ -141,8 +163,8 @@ pub async fn members_at(
         .await
 }
 
-/// Stops where changes behind the moment are gone.
-fn reaches(conn: &mut Conn, tenant: TenantId, at: Timestamp) -> Result<(), Error> {
+/// Checks that no change after the moment was removed.
+fn check_retention(conn: &mut Conn, tenant: TenantId, at: Timestamp) -> Result<(), Error> {
     let reach = changes::reach(conn, tenant)?.ok_or(StoreError::UnknownTenant(tenant))?;
     if reach.gone == 0 {
         return Ok(());
@@ -158,75 +180,87 @@ fn reaches(conn: &mut Conn, tenant: TenantId, at: Timestamp) -> Result<(), Error
     }
 }
 
-/// What of a resource is known of a moment, on the way back to it.
-struct Then {
-    document: Option<Map<String, Value>>,
-    created: i64,
-    modified: i64,
-}
-
-/// What is known of somebody at a moment.
-enum Was {
-    There(Person),
-    Nobody,
+/// The state of a user at a moment.
+enum PastState {
+    Existing(Person),
+    Missing,
     Erased,
 }
 
-fn person_at(
-    conn: &mut Conn,
-    asker: &DirectoryCaller,
-    id: &ResourceId,
-    at: Timestamp,
-) -> Result<Was, Error> {
-    let rt = &asker.user;
-    let row = resources::get(conn, asker.tenant, &rt.name, id)?;
-    let mut then = Then {
-        created: row.as_ref().map_or(0, |row| row.created),
-        modified: row.as_ref().map_or(0, |row| row.modified),
-        document: row.and_then(|row| serde_json::from_str(&row.doc).ok()),
-    };
-    let at_us = at.as_microsecond();
-    let mut is_erased = false;
-    each_back(conn, asker.tenant, id, |recorded| {
-        let change = &recorded.change;
+/// The state of a resource while its changes are undone, the latest first.
+struct Rewind {
+    document: Option<Map<String, Value>>,
+    created: i64,
+    modified: i64,
+    is_erased: bool,
+}
+
+impl Rewind {
+    fn from_now(row: Option<&Stored>) -> Self {
+        Self {
+            created: row.map_or(0, |row| row.created),
+            modified: row.map_or(0, |row| row.modified),
+            document: row.and_then(|row| serde_json::from_str(&row.doc).ok()),
+            is_erased: false,
+        }
+    }
+
+    /// Undoes a change if it was made after `at_us`.
+    fn undo(&mut self, rt: &ResourceType, change: &changes::Change, at_us: i64) -> Walk {
         if change.resource_type != rt.name {
             return Walk::Stop;
         }
-        if change.kind == ChangeKind::Erased && then.document.is_none() {
-            is_erased = true;
+        if change.kind == ChangeKind::Erased && self.document.is_none() {
+            self.is_erased = true;
             return Walk::Stop;
         }
         if change.at <= at_us {
-            then.modified = change.at;
+            self.modified = change.at;
             return Walk::Stop;
         }
         match change.kind {
-            ChangeKind::Created => then.document = None,
+            ChangeKind::Created => self.document = None,
             ChangeKind::Deleted => {
-                then.document = serde_json::from_str(&change.payload).ok();
+                self.document = serde_json::from_str(&change.payload).ok();
             }
             _ => {
-                if let Some(document) = &mut then.document {
+                if let Some(document) = &mut self.document {
                     diff::undo(rt, document, &change.payload);
                 }
             }
         }
         Walk::On
-    })?;
-    if is_erased {
-        return Ok(Was::Erased);
     }
-    let Some(document) = then.document else {
-        return Ok(Was::Nobody);
-    };
-    if then.created == 0 {
-        then.created = created(conn, asker.tenant, id)?.unwrap_or(then.modified);
-    }
-    let times = (then.created, then.modified);
-    Ok(Was::There(asker.person_of(id, document, times)))
 }
 
-/// When a resource that is deleted was made, as far as that is kept.
+fn person_at(
+    conn: &mut Conn,
+    caller: &DirectoryCaller,
+    id: &ResourceId,
+    at: Timestamp,
+) -> Result<PastState, Error> {
+    let rt = &caller.user;
+    let row = resources::get(conn, caller.tenant, &rt.name, id)?;
+    let mut state = Rewind::from_now(row.as_ref());
+    let at_us = at.as_microsecond();
+    each_back(conn, caller.tenant, id, |recorded| {
+        state.undo(rt, &recorded.change, at_us)
+    })?;
+    if state.is_erased {
+        return Ok(PastState::Erased);
+    }
+    let Some(document) = state.document else {
+        return Ok(PastState::Missing);
+    };
+    let created = match row {
+        Some(_) => state.created,
+        None => created(conn, caller.tenant, id)?.unwrap_or(state.modified),
+    };
+    let times = (created, state.modified);
+    Ok(PastState::Existing(caller.person_of(id, document, times)))
+}
+
+/// Returns when a deleted resource was created, if that change is still stored.
 fn created(conn: &mut Conn, tenant: TenantId, id: &ResourceId) -> Result<Option<i64>, Error> {
     let mut found = None;
     each_back(conn, tenant, id, |recorded| {
@@ -238,31 +272,32 @@ fn created(conn: &mut Conn, tenant: TenantId, id: &ResourceId) -> Result<Option<
     Ok(found)
 }
 
-/// The ids of all in a group at a moment, also through groups that were in it. `direct` are the group's own.
+/// Adds the members of nested groups at a moment to `direct`, the group's own members.
 fn ids_within(
     conn: &mut Conn,
-    asker: &DirectoryCaller,
+    caller: &DirectoryCaller,
     group: &ResourceId,
     direct: BTreeSet<ResourceId>,
     at: Timestamp,
 ) -> Result<BTreeSet<ResourceId>, Error> {
-    let mut gone_through = BTreeSet::from([group.clone()]);
-    let (mut all, mut fresh) = (BTreeSet::new(), direct);
-    // What was met before is not followed again, which ends cycles.
+    let mut visited = BTreeSet::from([group.clone()]);
+    let mut all = BTreeSet::new();
+    let mut fresh = direct;
+    // A group is visited once, so cycles end.
     while !fresh.is_empty() {
-        let groups = groups_among(conn, asker, &fresh)?;
+        let groups = groups_among(conn, caller, &fresh)?;
         all.append(&mut fresh);
         for group in groups {
-            if !gone_through.insert(group.clone()) {
+            if !visited.insert(group.clone()) {
                 continue;
             }
-            if gone_through.len() > MOST_GROUPS {
+            if visited.len() > MOST_GROUPS {
                 return Err(Error::BadRequest(format!(
                     "More than {MOST_GROUPS} groups were in this group. Ask for its direct members, with `nested=false`, and for \
                      those of the groups in it."
                 )));
             }
-            match ids_at(conn, asker, &group, at) {
+            match ids_at(conn, caller, &group, at) {
                 Ok(ids) => fresh.extend(ids.into_iter().filter(|id| !all.contains(id))),
                 Err(Error::NotFound(_) | Error::Erased(_)) => {}
                 Err(error) => return Err(error),
@@ -272,26 +307,26 @@ fn ids_within(
     Ok(all)
 }
 
-/// Those that are groups, or were when they were deleted.
+/// Returns the ids of groups, the deleted ones included.
 fn groups_among(
     conn: &mut Conn,
-    asker: &DirectoryCaller,
+    caller: &DirectoryCaller,
     ids: &BTreeSet<ResourceId>,
 ) -> Result<Vec<ResourceId>, Error> {
     let wanted: Vec<ResourceId> = ids.iter().cloned().collect();
     let mut groups = Vec::new();
-    let mut there = BTreeSet::new();
-    for row in resources::get_many(conn, asker.tenant, &wanted)? {
-        if row.resource_type == asker.group.name {
+    let mut existing = BTreeSet::new();
+    for row in resources::get_many(conn, caller.tenant, &wanted)? {
+        if row.resource_type == caller.group.name {
             groups.push(row.id.clone());
         }
-        there.insert(row.id);
+        existing.insert(row.id);
     }
-    for id in ids.difference(&there) {
-        let last = changes::of_resource(conn, asker.tenant, id, None, 1)?;
+    for id in ids.difference(&existing) {
+        let last = changes::of_resource(conn, caller.tenant, id, None, 1)?;
         if last
             .iter()
-            .any(|row| row.change.resource_type == asker.group.name)
+            .any(|row| row.change.resource_type == caller.group.name)
         {
             groups.push(id.clone());
         }
@@ -299,65 +334,85 @@ fn groups_among(
     Ok(groups)
 }
 
-/// The ids of a group's direct members at a moment.
+/// Returns the ids of a group's direct members at a moment.
 fn ids_at(
     conn: &mut Conn,
-    asker: &DirectoryCaller,
+    caller: &DirectoryCaller,
     group: &ResourceId,
     at: Timestamp,
 ) -> Result<BTreeSet<ResourceId>, Error> {
     let at_us = at.as_microsecond();
-    let is_there = resources::get(conn, asker.tenant, &asker.group.name, group)?.is_some();
-    let mut was_there = is_there;
-    // Of a group that was deleted the members are told from its beginning, of another from its end.
-    let mut past: Vec<RecordedChange> = Vec::new();
-    let mut is_erased = false;
-    each_back(conn, asker.tenant, group, |recorded| {
-        if recorded.change.resource_type != asker.group.name {
-            return Walk::Stop;
-        }
-        if recorded.change.kind == ChangeKind::Erased && !was_there {
-            is_erased = true;
-            return Walk::Stop;
-        }
-        if recorded.change.at > at_us {
-            match recorded.change.kind {
-                ChangeKind::Created => was_there = false,
-                ChangeKind::Deleted => was_there = true,
-                _ => {}
-            }
-        } else if is_there {
-            return Walk::Stop;
-        }
-        past.push(recorded);
-        Walk::On
-    })?;
-    if is_erased {
-        return Err(erased(&asker.group, group));
-    }
-    if !was_there {
-        return Err(Error::no_resource(&asker.group, group));
-    }
-    if is_there {
-        let rows = members::of_group(conn, asker.tenant, group)?;
+    let exists = resources::get(conn, caller.tenant, &caller.group.name, group)?.is_some();
+    let past = group_past(conn, caller, group, exists, at_us)?;
+    if exists {
+        // The present members, with the later changes undone.
+        let rows = members::of_group(conn, caller.tenant, group)?;
         let mut ids: BTreeSet<ResourceId> = rows.into_iter().map(|row| row.value).collect();
         for recorded in &past {
             step(&mut ids, recorded, ChangeKind::MemberRemoved);
         }
         return Ok(ids);
     }
+    // The present members of a deleted group are unknown, so the changes since its creation are applied.
     if past.last().map(|first| first.change.kind) != Some(ChangeKind::Created) {
         let upto = past.last().map_or(0, |first| first.seq - 1);
         return Err(Error::Gone(Gone::Removed { upto }));
     }
     let mut ids = BTreeSet::new();
-    for recorded in past.iter().rev().filter(|one| one.change.at <= at_us) {
+    let earlier = past
+        .iter()
+        .rev()
+        .filter(|recorded| recorded.change.at <= at_us);
+    for recorded in earlier {
         step(&mut ids, recorded, ChangeKind::MemberAdded);
     }
     Ok(ids)
 }
 
-/// Adds the members of a change of the kind `adds`, and takes out those of its opposite.
+/// Returns the changes of a group, the latest first: those after `at_us` if it exists, otherwise all.
+///
+/// # Errors
+/// [`Error::NotFound`] and [`Error::Erased`] where there was no such group at that moment.
+fn group_past(
+    conn: &mut Conn,
+    caller: &DirectoryCaller,
+    group: &ResourceId,
+    exists: bool,
+    at_us: i64,
+) -> Result<Vec<RecordedChange>, Error> {
+    let mut existed = exists;
+    let mut past: Vec<RecordedChange> = Vec::new();
+    let mut is_erased = false;
+    each_back(conn, caller.tenant, group, |recorded| {
+        if recorded.change.resource_type != caller.group.name {
+            return Walk::Stop;
+        }
+        if recorded.change.kind == ChangeKind::Erased && !existed {
+            is_erased = true;
+            return Walk::Stop;
+        }
+        if recorded.change.at > at_us {
+            match recorded.change.kind {
+                ChangeKind::Created => existed = false,
+                ChangeKind::Deleted => existed = true,
+                _ => {}
+            }
+        } else if exists {
+            return Walk::Stop;
+        }
+        past.push(recorded);
+        Walk::On
+    })?;
+    if is_erased {
+        return Err(erased(&caller.group, group));
+    }
+    if !existed {
+        return Err(Error::no_resource(&caller.group, group));
+    }
+    Ok(past)
+}
+
+/// Adds the members of a change of the kind `adds`, and removes those of the opposite kind.
 fn step(ids: &mut BTreeSet<ResourceId>, recorded: &RecordedChange, adds: ChangeKind) {
     let is_about_members = matches!(
         recorded.change.kind,
@@ -381,14 +436,14 @@ fn step(ids: &mut BTreeSet<ResourceId>, recorded: &RecordedChange, adds: ChangeK
     }
 }
 
-/// Whether to go further back.
+/// Whether to continue with the next older change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Walk {
     On,
     Stop,
 }
 
-/// Goes through the changes of a resource from the latest back.
+/// Visits the changes of a resource, the latest first.
 fn each_back(
     conn: &mut Conn,
     tenant: TenantId,

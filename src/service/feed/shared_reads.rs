@@ -1,8 +1,8 @@
-//! Those who follow the feed and stand at the same place are told the same: it is read, and brought into the form that goes
-//! out, once for all of them.
+//! Reads that followers of the feed share: those at the same position get the same changes, so these are read and encoded
+//! once.
 //!
-//! Whatever has changes in it may be told to whoever comes to it, also later: what it lacks comes behind it. Where there is
-//! nothing in it, who did not begin it reads for himself, or he would not be told what was written meanwhile.
+//! A batch with changes may be given to every reader at its position, also later: the reader gets what the batch lacks
+//! with the next one. An empty batch may already be stale for a reader that joined late, so such a reader reads again.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -10,54 +10,51 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use tokio::sync::OnceCell;
 
 use crate::auth::Fields;
-use crate::service::feed::{ChangeFilter, Page, push, reading};
+use crate::service::feed::page::{Page, PageReader, PageRequest, push};
 use crate::service::{Context, Error, Service};
 use crate::store::TenantId;
 
-/// How many changes are told at once.
-const MOST: u32 = 200;
-/// The readings that are over are forgotten once there are so many.
+/// Finished reads are dropped once there are as many entries.
 const SWEEP_AT: usize = 64;
 
-/// The readings that somebody waits for or still has.
+/// The reads in progress, and those whose batch is still in use.
 #[derive(Debug)]
-pub struct SharedReads<T>(Mutex<Readings<T>>);
+pub struct SharedReads<T>(Mutex<Reads<T>>);
 
 #[derive(Debug)]
-struct Readings<T> {
-    by_stand: HashMap<ReaderPosition, Weak<OnceCell<Batch<T>>>>,
+struct Reads<T> {
+    by_position: HashMap<ReaderPosition, Weak<OnceCell<Batch<T>>>>,
     sweep_at: usize,
 }
 
-/// Where somebody stands, and what he wants and may see of what comes.
+/// A position in the feed, and what its reader may see.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct ReaderPosition {
     tenant: TenantId,
-    after: i64,
-    wanted: ChangeFilter,
+    request: PageRequest,
     fields: Option<Fields>,
 }
 
-/// The next piece of the feed.
+/// The next changes of the feed, encoded.
 #[derive(Debug, Clone)]
 pub struct Batch<T> {
-    /// Up to where it goes.
+    /// The number of the last change that was read.
     pub next: i64,
-    pub form: T,
+    pub encoded: T,
 }
 
 impl<T> Default for SharedReads<T> {
     fn default() -> Self {
-        Self(Mutex::new(Readings {
-            by_stand: HashMap::new(),
+        Self(Mutex::new(Reads {
+            by_position: HashMap::new(),
             sweep_at: SWEEP_AT,
         }))
     }
 }
 
 impl<T: Clone + Send + Sync + 'static> SharedReads<T> {
-    /// What comes behind `after`, of the primary; its `next` is `after` where there is nothing yet. Everybody brings it into
-    /// the same form.
+    /// Returns the changes after a position, read from the primary. Without any, `next` is the position. All callers must
+    /// pass the same `encode`.
     ///
     /// # Errors
     /// As [`super::page`].
@@ -65,53 +62,56 @@ impl<T: Clone + Send + Sync + 'static> SharedReads<T> {
         &self,
         service: &Service,
         context: &Context,
-        after: i64,
-        wanted: &ChangeFilter,
-        form: fn(Page) -> T,
+        request: PageRequest,
+        encode: fn(Page) -> T,
     ) -> Result<Batch<T>, Error> {
+        let after = request.after;
+        let position = ReaderPosition {
+            tenant: context.tenant(),
+            request: request.clone(),
+            fields: context.principal.fields.clone(),
+        };
+        let reader = PageReader::new(service, context, request)?;
         let read = async || {
-            let work = reading(service, context, after, wanted.clone(), MOST, push)?;
+            let reader = reader.clone();
             let work = move |conn: &mut _| {
-                let page = work(conn)?;
-                let next = page.next;
+                let page = reader.read(conn, push)?;
                 Ok::<_, Error>(Batch {
-                    next,
-                    form: form(page),
+                    next: page.next,
+                    encoded: encode(page),
                 })
             };
             service.store.read(work).await
         };
-        let stand = ReaderPosition {
-            tenant: context.tenant(),
-            after,
-            wanted: wanted.clone(),
-            fields: context.principal.fields.clone(),
-        };
         let mut is_own = false;
-        let shared = self.join(stand);
-        let burst = shared.get_or_try_init(|| {
+        let shared = self.join(position);
+        let batch = shared.get_or_try_init(|| {
             is_own = true;
             read()
         });
-        let burst = burst.await?.clone();
-        if is_own || burst.next > after {
-            return Ok(burst);
+        let batch = batch.await?.clone();
+        if is_own || batch.next > after {
+            return Ok(batch);
         }
         read().await
     }
 
-    fn join(&self, stand: ReaderPosition) -> Arc<OnceCell<Batch<T>>> {
-        let mut readings = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Readings { by_stand, sweep_at } = &mut *readings;
-        if by_stand.len() >= *sweep_at {
-            by_stand.retain(|_, reading| reading.strong_count() > 0);
-            *sweep_at = by_stand.len().saturating_mul(2).max(SWEEP_AT);
+    /// Returns the read at a position, new or in use.
+    fn join(&self, position: ReaderPosition) -> Arc<OnceCell<Batch<T>>> {
+        let mut reads = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Reads {
+            by_position,
+            sweep_at,
+        } = &mut *reads;
+        if by_position.len() >= *sweep_at {
+            by_position.retain(|_, read| read.strong_count() > 0);
+            *sweep_at = by_position.len().saturating_mul(2).max(SWEEP_AT);
         }
-        let kept = by_stand.entry(stand).or_default();
-        kept.upgrade().unwrap_or_else(|| {
-            let fresh = Arc::default();
-            *kept = Arc::downgrade(&fresh);
-            fresh
+        let entry = by_position.entry(position).or_default();
+        entry.upgrade().unwrap_or_else(|| {
+            let new = Arc::default();
+            *entry = Arc::downgrade(&new);
+            new
         })
     }
 }
@@ -119,40 +119,49 @@ impl<T: Clone + Send + Sync + 'static> SharedReads<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::service::feed::page::ChangeFilter;
 
     fn at(after: i64) -> ReaderPosition {
         ReaderPosition {
-            tenant: TenantId(1),
-            after,
-            wanted: ChangeFilter::default(),
+            tenant: TenantId::DEFAULT,
+            request: PageRequest {
+                after,
+                wanted: ChangeFilter::default(),
+                limit: 200,
+            },
             fields: None,
         }
     }
 
     #[test]
-    fn a_reading_is_shared_while_somebody_has_it() {
-        let bursts = SharedReads::<i64>::default();
-        let one = bursts.join(at(1));
-        assert!(Arc::ptr_eq(&one, &bursts.join(at(1))));
-        assert!(!Arc::ptr_eq(&one, &bursts.join(at(2))));
+    fn a_read_is_shared_while_it_is_in_use() {
+        let reads = SharedReads::<i64>::default();
+        let first = reads.join(at(1));
+        assert!(Arc::ptr_eq(&first, &reads.join(at(1))));
+        assert!(!Arc::ptr_eq(&first, &reads.join(at(2))));
         let limited = ReaderPosition {
             fields: Fields::parse(vec!["userName".to_owned()]).ok(),
             ..at(1)
         };
-        assert!(!Arc::ptr_eq(&one, &bursts.join(limited)));
-        one.set(Batch { next: 2, form: 7 }).unwrap();
-        drop(one);
-        assert!(bursts.join(at(1)).get().is_none());
+        assert!(!Arc::ptr_eq(&first, &reads.join(limited)));
+        first
+            .set(Batch {
+                next: 2,
+                encoded: 7,
+            })
+            .unwrap();
+        drop(first);
+        assert!(reads.join(at(1)).get().is_none());
     }
 
     #[test]
-    fn readings_that_are_over_are_forgotten() {
-        let bursts = SharedReads::<i64>::default();
-        let kept = bursts.join(at(0));
+    fn finished_reads_are_forgotten() {
+        let reads = SharedReads::<i64>::default();
+        let used = reads.join(at(0));
         for after in 1..1_000 {
-            bursts.join(at(after));
+            reads.join(at(after));
         }
-        assert!(bursts.0.lock().unwrap().by_stand.len() <= SWEEP_AT);
-        assert!(Arc::ptr_eq(&kept, &bursts.join(at(0))));
+        assert!(reads.0.lock().unwrap().by_position.len() <= SWEEP_AT);
+        assert!(Arc::ptr_eq(&used, &reads.join(at(0))));
     }
 }

@@ -1,4 +1,4 @@
-//! What of a recorded change its reader may see: what a GET would show it, and nothing that a schema never returns.
+//! Restricts changes to what their reader may see: what a GET would show, and nothing that a schema never returns.
 
 use std::sync::Arc;
 
@@ -8,11 +8,11 @@ use scim_core::{Registry, ResourceType};
 use serde_json::{Map, Value};
 
 use crate::service::Context;
-use crate::service::feed::{Change, Difference, SnapshotItem};
+use crate::service::feed::change::{Change, Difference, SnapshotItem};
 use crate::store::tables::changes::{ChangeKind, EMPTIED, RecordedChange};
 use crate::store::tables::resources::Stored;
 
-/// The eyes of one reader.
+/// The view of one reader.
 #[derive(Clone)]
 pub struct View {
     registry: Arc<Registry>,
@@ -22,7 +22,7 @@ pub struct View {
 }
 
 impl View {
-    /// The eyes of one who may read everything.
+    /// Returns the view of a reader that may read everything.
     pub fn whole(registry: &Arc<Registry>) -> Self {
         Self {
             registry: Arc::clone(registry),
@@ -57,18 +57,18 @@ impl View {
         self.sees_members
     }
 
-    /// `None` where nothing of it is the reader's to see.
+    /// Returns the change as the reader may see it, or `None` where it may see nothing of it.
     pub fn change(&self, recorded: RecordedChange) -> Option<Change> {
         let row = recorded.change;
         let rt = self.registry.by_name(&row.resource_type)?;
-        // What is stored was written by this service; a damaged payload says nothing.
+        // This service wrote the payload; a damaged one counts as empty.
         let payload: Map<String, Value> = serde_json::from_str(&row.payload).unwrap_or_default();
         let mut change = Change {
             seq: recorded.seq,
             kind: row.kind,
             id: row.resource_id.into_string(),
             at: crate::service::context::time(row.at),
-            actor: row.actor,
+            actor: row.actor.to_string(),
             attributes: Vec::new(),
             members: Vec::new(),
             resource: None,
@@ -93,7 +93,7 @@ impl View {
                 if self.sees_members {
                     change.members = members(&payload);
                 }
-                // Of an unknown member that was erased the change alone is left.
+                // An erasure of an unknown member leaves the change without its ids.
                 let may_be_empty = row.kind == ChangeKind::MemberSkipped && self.sees_members;
                 if change.attributes.is_empty() && change.members.is_empty() && !may_be_empty {
                     return None;
@@ -103,7 +103,7 @@ impl View {
         Some(change)
     }
 
-    /// `None` for a resource whose type is no longer declared.
+    /// Returns a resource of a snapshot, or `None` if its type is no longer declared.
     pub fn item(&self, row: Stored) -> Option<SnapshotItem> {
         let rt = self.registry.by_name(&row.resource_type)?;
         let document: Map<String, Value> = serde_json::from_str(&row.doc).unwrap_or_default();
@@ -130,7 +130,8 @@ impl View {
     fn difference(&self, rt: &ResourceType, entry: &Value) -> Option<Difference> {
         let path = entry.get("path")?.as_str()?;
         let value = |name: &str| entry.get(name).filter(|value| !value.is_null());
-        let (before, after) = (value("before"), value("after"));
+        let before = value("before");
+        let after = value("after");
         let shown = Difference {
             path: path.to_owned(),
             before: before.and_then(|value| self.shown_at(rt, path, value)),

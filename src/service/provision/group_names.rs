@@ -1,4 +1,4 @@
-//! Refuses a second group with the name of another one, where the two could not be told apart.
+//! Rejects a second group with the name of another one, where the two could not be distinguished.
 
 use scim_core::indexing::HotColumns;
 use scim_core::{Document, ScimError, indexing};
@@ -8,11 +8,11 @@ use crate::service::{Error, GroupNames};
 use crate::store::tables::group_names;
 use crate::store::{ResourceId, Tx};
 
-/// Refuses a write that gives a group the `displayName` and `externalId` of another group, or,
+/// Rejects a write that gives a group the `displayName` and `externalId` of another group, or,
 /// where the tenant asks for unique names, the `displayName` alone. `before` is `None` for a
 /// create.
 ///
-/// Only a write that changes one of the two is refused: groups that clash already can still be
+/// Only a write that changes one of the two is rejected: groups that clash already can still be
 /// edited. Must run inside the unit of work, where no other write of the tenant can come between
 /// the check and the write.
 ///
@@ -34,7 +34,8 @@ pub(in crate::service) fn check(
     let before = before.as_ref();
     let is_renamed = before.is_none_or(|before| before.display_name != after.display_name);
     let is_relinked = before.is_none_or(|before| before.external_id != after.external_id);
-    let (tenant, id) = (tx.tenant(), &writer.id);
+    let tenant = tx.tenant();
+    let id = &writer.id;
     if writer.group_names == GroupNames::Unique && is_renamed {
         let other = group_names::by_name(tx.conn(), tenant, id, name)?;
         return other.map_or(Ok(()), |other| Err(name_taken(&other)));

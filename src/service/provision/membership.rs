@@ -1,10 +1,11 @@
-//! Group members: edits become set-based statements, and what they changed becomes changes.
+//! Group members: applies edits with set-based statements and reports their effect as changes.
 
 use std::collections::HashSet;
 
 use scim_core::members::MemberEdit;
 use scim_core::registry::AttrRef;
-use scim_core::{Filter, ScimError, eval};
+use scim_core::views::MemberView;
+use scim_core::{Filter, ScimError, eval, render};
 use serde_json::{Value, json};
 
 use crate::service::provision::representation;
@@ -13,12 +14,12 @@ use crate::store::tables::changes::ChangeKind;
 use crate::store::tables::members;
 use crate::store::{ResourceId, Tx};
 
-/// A change's payload names at most this many members; a longer list becomes several changes.
+/// The most members that one change names; a longer list becomes several changes.
 const MEMBERS_IN_A_CHANGE: usize = 1000;
-/// How many unknown ids an error or a log line names.
+/// The most unknown ids that an error names.
 const UNKNOWN_NAMED: usize = 20;
 
-/// What a write did to the members of one group, as ids.
+/// The effect of a write on the members of one group, as ids.
 #[derive(Debug, Default)]
 pub struct Effect {
     added: Vec<ResourceId>,
@@ -29,12 +30,12 @@ pub struct Effect {
 }
 
 impl Effect {
-    /// Whether the group looks different from before.
+    /// Returns whether the group is different from before.
     pub fn is_change(&self) -> bool {
         !(self.added.is_empty() && self.removed.is_empty() && self.renamed.is_empty())
     }
 
-    /// The changes to append: kind and payload, in order.
+    /// Returns the changes to record: kind and payload, in order.
     pub fn changes(&self) -> Vec<(ChangeKind, Value)> {
         let mut changes = Vec::new();
         let lists = [
@@ -58,7 +59,7 @@ impl Effect {
         changes
     }
 
-    /// A member that leaves and comes back within one request has not changed.
+    /// Merges the effect of one edit. A member that is removed and added again within one request has not changed.
     fn absorb(&mut self, added: Vec<ResourceId>, removed: Vec<ResourceId>) {
         let back = overlap(&added, &self.removed);
         let gone = overlap(&removed, &self.added);
@@ -71,21 +72,21 @@ impl Effect {
     }
 }
 
-fn overlap(one: &[ResourceId], other: &[ResourceId]) -> HashSet<ResourceId> {
-    if one.is_empty() || other.is_empty() {
+fn overlap(ids: &[ResourceId], other: &[ResourceId]) -> HashSet<ResourceId> {
+    if ids.is_empty() || other.is_empty() {
         return HashSet::new();
     }
     let other: HashSet<&ResourceId> = other.iter().collect();
-    one.iter()
+    ids.iter()
         .filter(|id| other.contains(id))
         .cloned()
         .collect()
 }
 
-/// Applies the edits in order. Only the rows that they name are touched.
+/// Applies the edits in order. Only the rows that they name are written.
 ///
 /// # Errors
-/// Unknown ids, where the setting refuses them.
+/// `invalidValue` for unknown ids, where the setting rejects them.
 pub fn apply(
     tx: &mut Tx<'_>,
     group: &ResourceId,
@@ -99,22 +100,23 @@ pub fn apply(
             MemberEdit::Add(list) => {
                 let done = members::add(tx, group, &list)?;
                 effect.absorb(done.added, Vec::new());
-                skip_or_refuse(&mut effect, done.unknown, options.scim.unknown_members)?;
+                handle_unknown(&mut effect, done.unknown, options.scim.unknown_members)?;
             }
             MemberEdit::Remove(ids) => {
                 let removed = members::remove(tx, group, &ids)?;
                 effect.absorb(Vec::new(), removed);
             }
             MemberEdit::RemoveWhere(filter) => {
-                let ids = found(tx, group, members_attr, &filter, &options.base_url)?;
+                let ids = matching_ids(tx, group, members_attr, &filter, &options.base_url)?;
                 let removed = members::remove(tx, group, &ids)?;
                 effect.absorb(Vec::new(), removed);
             }
             MemberEdit::Demand(filter) => {
-                if found(tx, group, members_attr, &filter, &options.base_url)?.is_empty() {
-                    return Err(
-                        ScimError::no_target("no member of the group matches the path").into(),
-                    );
+                if matching_ids(tx, group, members_attr, &filter, &options.base_url)?.is_empty() {
+                    return Err(ScimError::no_target(
+                        "no member of the group matches the filter of the path",
+                    )
+                    .into());
                 }
             }
             MemberEdit::RemoveAll => {
@@ -125,15 +127,15 @@ pub fn apply(
                 let done = members::replace(tx, group, &list)?;
                 effect.absorb(done.added, done.removed);
                 effect.renamed.extend(done.renamed);
-                skip_or_refuse(&mut effect, done.unknown, options.scim.unknown_members)?;
+                handle_unknown(&mut effect, done.unknown, options.scim.unknown_members)?;
             }
         }
     }
     Ok(effect)
 }
 
-/// The ids of the members that a filter finds.
-fn found(
+/// Returns the ids of the members that satisfy a filter.
+fn matching_ids(
     tx: &mut Tx<'_>,
     group: &ResourceId,
     members_attr: Option<&AttrRef>,
@@ -145,21 +147,15 @@ fn found(
     };
     let tenant = tx.tenant();
     let rows = members::of_group(tx.conn(), tenant, group)?;
-    let is_found = |row: &members::MemberRow| {
-        let reference = representation::reference(base_url, &row.kind, &row.value);
-        let element = json!({
-            "value": row.value.as_str(), "display": row.display, "type": row.kind, "$ref": reference,
-        });
-        eval::element_matches(filter, attr, &element)
-    };
-    Ok(rows
+    let views = rows
         .into_iter()
-        .filter(is_found)
-        .map(|row| row.value.0)
-        .collect())
+        .map(|row| representation::member_view(base_url, row));
+    let is_match =
+        |view: &MemberView| eval::element_matches(filter, attr, &render::member_value(view));
+    Ok(views.filter(is_match).map(|view| view.value).collect())
 }
 
-fn skip_or_refuse(
+fn handle_unknown(
     effect: &mut Effect,
     ids: Vec<String>,
     unknown: UnknownMembers,
@@ -169,11 +165,8 @@ fn skip_or_refuse(
     }
     match unknown {
         UnknownMembers::Skip => {
-            // What was sent as an id may be somebody's name, which has no place in a log: a change names them.
-            tracing::warn!(
-                count = ids.len(),
-                "unknown members were left out of a group"
-            );
+            // A value sent as an id may be a person's name, so only the change names it, not the log.
+            tracing::warn!(count = ids.len(), "skipped unknown members of a group");
             effect.skipped.extend(ids);
             Ok(())
         }

@@ -1,11 +1,21 @@
-//! Writes of resources: create, replace, PATCH and delete.
+//! Writes of resources, a file for each operation in the order in which it runs.
 
+pub mod create;
+pub mod delete;
 pub(super) mod group_names;
 pub mod membership;
 pub mod passwords;
+pub mod patch;
+pub mod replace;
 pub mod representation;
-pub mod requests;
+mod response;
 pub(super) mod roles;
 pub(super) mod update;
+pub(super) mod user_names;
 pub(super) mod writer;
-pub(super) mod writes;
+
+pub use create::create;
+pub use delete::delete;
+pub use patch::patch;
+pub use replace::replace;
+pub use writer::WriteTarget;

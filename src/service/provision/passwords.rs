@@ -4,37 +4,33 @@ use std::sync::Arc;
 
 use argon2::Argon2;
 use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
+use scim_core::Document;
 use scim_core::patch::Patch;
-use scim_core::{Document, ResourceType};
 use tokio::sync::Semaphore;
 
+use crate::service::provision::writer::Writer;
 use crate::service::{Context, Error, PasswordSync, Service};
 use crate::store::ResourceId;
 use crate::store::tables::resources;
 use crate::store::tables::resources::Password;
 
-/// How many passwords are worked on at once, in the whole process: each takes 19 MiB and a core.
-pub const AT_ONCE: usize = 4;
+/// How many passwords are hashed at the same time, in the whole process: each takes 19 MiB and a core.
+pub const MAX_CONCURRENT: usize = 4;
 
-static TURNS: Semaphore = Semaphore::const_new(AT_ONCE);
+static PERMITS: Semaphore = Semaphore::const_new(MAX_CONCURRENT);
 
-/// The argon2id hash of a password, as a PHC string. It takes tens of milliseconds, so it runs off the event loop.
-///
-/// # Errors
-/// Where the random source or the hash fails.
+/// Returns the argon2id hash of a password, as a PHC string. It takes tens of milliseconds, so it runs off the event
+/// loop.
 pub async fn hash(password: String) -> Result<String, Error> {
-    let _turn = TURNS.acquire().await.map_err(Error::internal)?;
+    let _permit = PERMITS.acquire().await.map_err(Error::internal)?;
     tokio::task::spawn_blocking(move || hash_blocking(&password))
         .await
         .map_err(Error::internal)?
 }
 
-/// Whether `password` is the one that `hash` was made of.
-///
-/// # Errors
-/// Where the worker thread is gone.
+/// Returns whether `hash` is a hash of `password`.
 pub async fn matches(password: String, hash: String) -> Result<bool, Error> {
-    let _turn = TURNS.acquire().await.map_err(Error::internal)?;
+    let _permit = PERMITS.acquire().await.map_err(Error::internal)?;
     tokio::task::spawn_blocking(move || {
         Argon2::default()
             .verify_password(password.as_bytes(), hash.as_str())
@@ -44,60 +40,74 @@ pub async fn matches(password: String, hash: String) -> Result<bool, Error> {
     .map_err(Error::internal)
 }
 
-/// The hash to store for a password of the request, where passwords are synced and it is not the stored one already.
-/// `wish` is `None` where the request names no password and `Some(None)` where it clears it.
-pub async fn wished(
+/// What a request does to the password.
+#[derive(Debug, PartialEq, Eq)]
+pub enum PasswordEdit {
+    Keep,
+    Clear,
+    /// Sets it to this text, in clear.
+    Set(String),
+}
+
+/// Returns the hash to store. A password that equals the stored one, and any where passwords are not synced, changes
+/// nothing.
+pub(in crate::service) async fn resolve(
     service: &Service,
     context: &Context,
     id: &ResourceId,
-    wish: Option<Option<String>>,
+    edit: PasswordEdit,
 ) -> Result<Password, Error> {
-    let (PasswordSync::On, Some(wish)) = (service.options.scim.password_sync, wish) else {
+    if service.options.scim.password_sync == PasswordSync::Off || edit == PasswordEdit::Keep {
         return Ok(Password::Keep);
-    };
-    let (tenant, id) = (context.tenant(), id.clone());
+    }
+    let tenant = context.tenant();
+    let id = id.clone();
     let stored = service
         .store
         .read(move |conn| Ok::<_, Error>(resources::password_hash(conn, tenant, &id)?))
         .await?;
-    match (wish, stored) {
-        (None, None) => Ok(Password::Keep),
-        (None, Some(_)) => Ok(Password::Clear),
-        (Some(password), Some(stored)) => {
+    match (edit, stored) {
+        (PasswordEdit::Keep, _) | (PasswordEdit::Clear, None) => Ok(Password::Keep),
+        (PasswordEdit::Clear, Some(_)) => Ok(Password::Clear),
+        (PasswordEdit::Set(password), Some(stored)) => {
             if matches(password.clone(), stored).await? {
                 Ok(Password::Keep)
             } else {
                 Ok(Password::Set(hash(password).await?))
             }
         }
-        (Some(password), None) => Ok(Password::Set(hash(password).await?)),
+        (PasswordEdit::Set(password), None) => Ok(Password::Set(hash(password).await?)),
     }
 }
 
-/// As [`wished`], for a PATCH: the edits have to be tried to know what they do to the password, and hashing
-/// takes too long to be done within the write.
-pub async fn patched(
+/// As [`resolve`], for a PATCH: its operations are applied to the stored resource to know what they do to the password.
+pub(in crate::service) async fn resolve_patch(
     service: &Service,
     context: &Context,
-    rt: &Arc<ResourceType>,
-    id: &ResourceId,
+    writer: &Writer,
     patch: &Patch,
 ) -> Result<Password, Error> {
     if service.options.scim.password_sync == PasswordSync::Off || !patch.sets_password() {
         return Ok(Password::Keep);
     }
-    let (tenant, rt, patch, resource) =
-        (context.tenant(), Arc::clone(rt), patch.clone(), id.clone());
-    let wish = service
+    let tenant = context.tenant();
+    let rt = Arc::clone(&writer.rt);
+    let id = writer.id.clone();
+    let patch = patch.clone();
+    let edit = service
         .store
         .read(move |conn| {
-            let stored = resources::get(conn, tenant, &rt.name, &resource)?
-                .ok_or_else(|| Error::no_resource(&rt, &resource))?;
+            let stored = resources::get(conn, tenant, &rt.name, &id)?
+                .ok_or_else(|| Error::no_resource(&rt, &id))?;
             let document = Document::parse(&stored.doc).map_err(Error::internal)?;
-            Ok::<_, Error>(patch.apply(&rt, &document)?.password)
+            Ok::<_, Error>(match patch.apply(&rt, &document)?.password {
+                None => PasswordEdit::Keep,
+                Some(None) => PasswordEdit::Clear,
+                Some(Some(password)) => PasswordEdit::Set(password),
+            })
         })
         .await?;
-    wished(service, context, id, wish).await
+    resolve(service, context, &writer.id, edit).await
 }
 
 fn hash_blocking(password: &str) -> Result<String, Error> {
@@ -114,11 +124,9 @@ mod tests {
 
     #[test]
     fn the_hash_is_argon2id_and_salted() {
-        let (one, two) = (
-            hash_blocking("secret").unwrap(),
-            hash_blocking("secret").unwrap(),
-        );
-        assert!(one.starts_with("$argon2id$") && !one.contains("secret"));
-        assert_ne!(one, two);
+        let first = hash_blocking("secret").unwrap();
+        let second = hash_blocking("secret").unwrap();
+        assert!(first.starts_with("$argon2id$") && !first.contains("secret"));
+        assert_ne!(first, second);
     }
 }

@@ -1,4 +1,4 @@
-//! From stored rows to the text that a client reads: `meta`, `members` and `groups` are spliced in here.
+//! Renders stored rows as the text that a client reads. `meta`, `members` and `groups` are inserted here.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,7 @@ use scim_core::views::{GroupView, MemberView, Related};
 use scim_core::{ResourceType, Version, render};
 use serde_json::Value;
 
-use crate::service::Error;
+use crate::service::{Error, context};
 use crate::store::query::coalesce::CoalescedReads;
 use crate::store::query::lookup;
 use crate::store::query::lookup::{LookupKey, LookupResult, LookupShape, ResourceView};
@@ -17,47 +17,39 @@ use crate::store::tables::members::{GroupRow, MemberRow};
 use crate::store::tables::resources::Stored;
 use crate::store::{Conn, ResourceId, StoreError, TenantId};
 
-/// A resource as it is answered.
+/// A resource as a response shows it.
 #[derive(Debug, Clone)]
 pub struct Resource {
     pub location: String,
-    /// The tag that `meta.version` in the body is.
+    /// The version that `meta.version` in the body has.
     pub version: Version,
     pub body: ResourceText,
 }
 
-/// The text of an answer. One that may be very long is in pieces, so that it is not copied as it grows.
+/// The text of a response. A text that may be very long is a list of chunks, so that it is not copied as it grows.
 #[derive(Debug, Clone)]
 pub enum ResourceText {
     Whole(String),
-    Pieces(Vec<String>),
+    Chunks(Vec<String>),
 }
 
 impl ResourceText {
     pub fn into_text(self) -> String {
         match self {
             Self::Whole(text) => text,
-            Self::Pieces(pieces) => pieces.concat(),
+            Self::Chunks(chunks) => chunks.concat(),
         }
     }
 }
 
-/// What a read finds.
-#[derive(Debug, Clone)]
-pub enum ReadOutcome {
-    Resource(Resource),
-    /// The reader has this version already.
-    NotModified(Version),
-}
-
-/// What a write answers: the resource, or only that it was done.
+/// The result of a write: the resource, or only its address and version.
 #[derive(Debug, Clone)]
 pub enum Written {
     Whole(Resource),
-    Quiet { location: String, version: Version },
+    Minimal { location: String, version: Version },
 }
 
-/// What the writer would like to be answered.
+/// The form of response that the client asks for with a write.
 #[derive(Debug, Clone)]
 pub struct ResponseOptions {
     pub selection: Selection,
@@ -72,14 +64,14 @@ pub enum Return {
 }
 
 impl ResponseOptions {
-    /// The same, for a write with this body: what it sent of what is returned on request is returned to it.
+    /// Adds the attributes of the request's body that are returned on request only: a client that sends them gets them.
     #[must_use]
     pub fn and_sent(mut self, rt: &ResourceType, body: &Value) -> Self {
         self.selection = self.selection.and_sent(rt, body);
         self
     }
 
-    /// The preference that counts: a selection is a wish for content (RFC 7644 section 3.5.2).
+    /// Returns the preference that applies: a selection of attributes asks for content (RFC 7644 section 3.5.2).
     pub fn preference(&self) -> Option<Return> {
         self.preference.filter(|_| self.selection.is_all())
     }
@@ -90,302 +82,8 @@ pub fn location(base_url: &str, rt: &ResourceType, id: &ResourceId) -> String {
     [base_url, &rt.endpoint, "/", id.as_str()].concat()
 }
 
-/// Renders one resource.
-///
-/// # Errors
-/// Where the database does not answer.
-pub fn one(
-    conn: &mut Conn,
-    tenant: TenantId,
-    base_url: &str,
-    rt: &ResourceType,
-    row: Stored,
-    selection: &Selection,
-) -> Result<Resource, Error> {
-    if let Some(roll) = MemberStream::begin(rt, &row.doc, selection) {
-        return rolled(conn, tenant, base_url, rt, &row, roll);
-    }
-    let rows = [row];
-    let mut relations = Relations::read(conn, tenant, base_url, rt, &rows, selection)?;
-    let [row] = &rows;
-    Ok(relations.render(base_url, rt, row, selection))
-}
-
-/// Renders a group whose members may be very many.
-fn rolled(
-    conn: &mut Conn,
-    tenant: TenantId,
-    base_url: &str,
-    rt: &ResourceType,
-    row: &Stored,
-    mut roll: MemberStream,
-) -> Result<Resource, Error> {
-    members::each(conn, tenant, &row.id, |member| {
-        roll.push(&member_view(base_url, member));
-    })?;
-    let (location, version) = (location(base_url, rt, &row.id), row.version.into());
-    let body = ResourceText::Pieces(roll.end(&meta(rt, row, &location, version)));
-    Ok(Resource {
-        location,
-        version,
-        body,
-    })
-}
-
-fn meta<'a>(rt: &'a ResourceType, row: &Stored, location: &'a str, version: Version) -> Meta<'a> {
-    Meta {
-        resource_type: &rt.name,
-        created: crate::service::context::time(row.created),
-        modified: crate::service::context::time(row.modified),
-        location,
-        version,
-    }
-}
-
-/// Renders a resource that was created just now, of which all is known but what its members are called.
-///
-/// # Errors
-/// Where the database does not answer.
-pub fn newborn(
-    conn: &mut Conn,
-    tenant: TenantId,
-    base_url: &str,
-    rt: &ResourceType,
-    row: Stored,
-    selection: &Selection,
-) -> Result<Resource, Error> {
-    let rows = [row];
-    let mut relations = Relations {
-        members: members_shown(conn, tenant, base_url, rt, &rows, selection)?,
-        groups: shows(rt, selection, "groups").then(HashMap::new),
-    };
-    let [row] = &rows;
-    Ok(relations.render(base_url, rt, row, selection))
-}
-
-/// Renders a page, with one query for all its memberships.
-///
-/// # Errors
-/// Where the database does not answer.
-pub fn many(
-    conn: &mut Conn,
-    tenant: TenantId,
-    base_url: &str,
-    rt: &ResourceType,
-    rows: &[Stored],
-    selection: &Selection,
-) -> Result<Vec<String>, Error> {
-    let mut relations = Relations::read(conn, tenant, base_url, rt, rows, selection)?;
-    let render = |row| {
-        let resource = relations.render(base_url, rt, row, selection);
-        resource.body.into_text()
-    };
-    Ok(rows.iter().map(render).collect())
-}
-
-/// The version of the answer that [`one`] would give.
-///
-/// # Errors
-/// Where the database does not answer.
-pub fn version(
-    conn: &mut Conn,
-    tenant: TenantId,
-    rt: &ResourceType,
-    row: &Stored,
-    selection: &Selection,
-) -> Result<Version, Error> {
-    // Addresses are no part of a version.
-    let groups = groups_shown(conn, tenant, "", rt, std::slice::from_ref(row), selection)?;
-    let groups = groups.and_then(|mut groups| groups.remove(row.id.as_str()));
-    Ok(Version::with_groups(
-        row.version,
-        &groups.unwrap_or_default(),
-    ))
-}
-
-/// What is shown of the resources of a page and is in no document; `None` where it is not shown.
-struct Relations {
-    members: Option<HashMap<String, Vec<MemberView>>>,
-    groups: Option<HashMap<String, Vec<GroupView>>>,
-}
-
-impl Relations {
-    fn read(
-        conn: &mut Conn,
-        tenant: TenantId,
-        base_url: &str,
-        rt: &ResourceType,
-        rows: &[Stored],
-        selection: &Selection,
-    ) -> Result<Self, Error> {
-        Ok(Self {
-            members: members_shown(conn, tenant, base_url, rt, rows, selection)?,
-            groups: groups_shown(conn, tenant, base_url, rt, rows, selection)?,
-        })
-    }
-
-    /// Takes the resource's relations out.
-    fn render(
-        &mut self,
-        base_url: &str,
-        rt: &ResourceType,
-        row: &Stored,
-        selection: &Selection,
-    ) -> Resource {
-        let id = row.id.as_str();
-        let members = self.members.as_mut();
-        let members = members.map(|all| all.remove(id).unwrap_or_default());
-        let groups = self.groups.as_mut();
-        let groups = groups.map(|all| all.remove(id).unwrap_or_default());
-        resource(base_url, rt, row, (members, groups), selection)
-    }
-}
-
-fn resource(
-    base_url: &str,
-    rt: &ResourceType,
-    row: &Stored,
-    (members, groups): (Option<Vec<MemberView>>, Option<Vec<GroupView>>),
-    selection: &Selection,
-) -> Resource {
-    let location = location(base_url, rt, &row.id);
-    let version = Version::with_groups(row.version, groups.as_deref().unwrap_or_default());
-    let meta = meta(rt, row, &location, version);
-    let related = Related {
-        members: members.as_deref(),
-        groups: groups.as_deref(),
-    };
-    let body = render::render(rt, &row.doc, &meta, related, selection);
-    let body = ResourceText::Whole(body);
-    Resource {
-        location,
-        version,
-        body,
-    }
-}
-
-/// How a resource is found and shown where that takes one statement: all but those whose members are shown.
-#[derive(Debug, Clone)]
-pub struct Lookup<'a> {
-    rt: &'a ResourceType,
-    selection: &'a Selection,
-    has_groups: bool,
-}
-
-impl<'a> Lookup<'a> {
-    /// `None` where the answer shows members, which may be very many.
-    pub fn of(rt: &'a ResourceType, selection: &'a Selection) -> Option<Self> {
-        if shows(rt, selection, "members") {
-            return None;
-        }
-        Some(Self {
-            rt,
-            selection,
-            has_groups: shows(rt, selection, "groups"),
-        })
-    }
-
-    fn what(&self) -> LookupShape {
-        LookupShape {
-            resource_type: self.rt.name.clone(),
-            groups: self.has_groups,
-        }
-    }
-
-    /// Finds it in a statement of its own, or one that others share.
-    ///
-    /// # Errors
-    /// Where the database does not answer.
-    pub async fn find(
-        &self,
-        reads: &CoalescedReads,
-        tenant: TenantId,
-        by: LookupKey,
-    ) -> Result<LookupResult, StoreError> {
-        reads.resource(tenant, self.what(), by).await
-    }
-
-    /// The same, within a unit of work.
-    ///
-    /// # Errors
-    /// Where the database does not answer.
-    pub fn find_in(
-        &self,
-        conn: &mut Conn,
-        tenant: TenantId,
-        by: &LookupKey,
-    ) -> Result<LookupResult, StoreError> {
-        lookup::find(conn, tenant, &self.what(), by)
-    }
-
-    /// The version that [`Lookup::render`] tells.
-    pub fn version(&self, found: &ResourceView) -> Version {
-        // Addresses are no part of a version.
-        let view = |row: &GroupRow| group_view("", row.clone());
-        let groups: Vec<_> = found.groups.iter().map(view).collect();
-        Version::with_groups(found.row.version, &groups)
-    }
-
-    pub fn render(&self, base_url: &str, found: ResourceView) -> Resource {
-        let view = |row: GroupRow| group_view(base_url, row);
-        let groups: Vec<_> = found.groups.into_iter().map(view).collect();
-        let groups = self.has_groups.then_some(groups);
-        let relations = (None, groups);
-        resource(base_url, self.rt, &found.row, relations, self.selection)
-    }
-}
-
-fn shows(rt: &ResourceType, selection: &Selection, name: &str) -> bool {
-    rt.is_relational(name) && selection.wants(rt, name)
-}
-
-fn members_shown(
-    conn: &mut Conn,
-    tenant: TenantId,
-    base_url: &str,
-    rt: &ResourceType,
-    rows: &[Stored],
-    selection: &Selection,
-) -> Result<Option<HashMap<String, Vec<MemberView>>>, Error> {
-    shows(rt, selection, "members")
-        .then(|| members_of(conn, tenant, base_url, rows))
-        .transpose()
-}
-
-fn groups_shown(
-    conn: &mut Conn,
-    tenant: TenantId,
-    base_url: &str,
-    rt: &ResourceType,
-    rows: &[Stored],
-    selection: &Selection,
-) -> Result<Option<HashMap<String, Vec<GroupView>>>, Error> {
-    shows(rt, selection, "groups")
-        .then(|| groups_of(conn, tenant, base_url, rows))
-        .transpose()
-}
-
-/// The `$ref` of a member, or of the group that a user is in; users and groups are all that can be either.
-pub fn reference(base_url: &str, kind: &str, id: &ResourceId) -> String {
-    [base_url, "/", kind, "s/", id.as_str()].concat()
-}
-
-fn members_of(
-    conn: &mut Conn,
-    tenant: TenantId,
-    base_url: &str,
-    rows: &[Stored],
-) -> Result<HashMap<String, Vec<MemberView>>, Error> {
-    let ids: Vec<ResourceId> = rows.iter().map(|row| row.id.clone()).collect();
-    let mut members: HashMap<String, Vec<MemberView>> = HashMap::new();
-    for (group, row) in members::of_groups(conn, tenant, &ids)? {
-        let of = members.entry(group.into_string()).or_default();
-        of.push(member_view(base_url, row));
-    }
-    Ok(members)
-}
-
-fn member_view(base_url: &str, row: MemberRow) -> MemberView {
+/// The view of a stored member, the only place that makes one. The core writes it as JSON.
+pub fn member_view(base_url: &str, row: MemberRow) -> MemberView {
     MemberView {
         reference: reference(base_url, &row.kind, &row.value),
         value: row.value.into_string(),
@@ -394,26 +92,261 @@ fn member_view(base_url: &str, row: MemberRow) -> MemberView {
     }
 }
 
-fn groups_of(
-    conn: &mut Conn,
-    tenant: TenantId,
-    base_url: &str,
-    rows: &[Stored],
-) -> Result<HashMap<String, Vec<GroupView>>, Error> {
-    let ids: Vec<ResourceId> = rows.iter().map(|row| row.id.clone()).collect();
-    let mut groups: HashMap<String, Vec<GroupView>> = HashMap::new();
-    for row in members::groups_of(conn, tenant, &ids)? {
-        let of = groups.entry(row.member.as_str().to_owned()).or_default();
-        of.push(group_view(base_url, row));
-    }
-    Ok(groups)
-}
-
 fn group_view(base_url: &str, row: GroupRow) -> GroupView {
     GroupView {
         reference: reference(base_url, "Group", &row.group),
-        value: row.group.0,
+        value: row.group.into_string(),
         display: row.display,
         direct: row.direct,
+    }
+}
+
+/// The `$ref` of a member or of a user's group. Only users and groups can be either.
+fn reference(base_url: &str, kind: &str, id: &ResourceId) -> String {
+    [base_url, "/", kind, "s/", id.as_str()].concat()
+}
+
+/// Renders resources of one type with one selection of attributes.
+#[derive(Debug, Clone, Copy)]
+pub struct Renderer<'a> {
+    pub base_url: &'a str,
+    pub rt: &'a ResourceType,
+    pub selection: &'a Selection,
+}
+
+/// The members and groups of some resources by the resources' ids; `None` where the response does not show them.
+struct Relations {
+    members: Option<HashMap<String, Vec<MemberView>>>,
+    groups: Option<HashMap<String, Vec<GroupView>>>,
+}
+
+impl<'a> Renderer<'a> {
+    /// Renders one resource and reads its members and groups.
+    pub fn one(self, conn: &mut Conn, tenant: TenantId, row: &Stored) -> Result<Resource, Error> {
+        if let Some(stream) = MemberStream::begin(self.rt, &row.doc, self.selection) {
+            return self.streamed(conn, tenant, row, stream);
+        }
+        let rows = std::slice::from_ref(row);
+        let mut relations = Relations {
+            members: self.members(conn, tenant, rows)?,
+            groups: self.groups(conn, tenant, rows)?,
+        };
+        Ok(self.resource(row, &mut relations))
+    }
+
+    /// Renders a resource just created in this transaction; only the display names of members are read.
+    pub fn created(
+        self,
+        conn: &mut Conn,
+        tenant: TenantId,
+        row: &Stored,
+    ) -> Result<Resource, Error> {
+        let mut relations = Relations {
+            members: self.members(conn, tenant, std::slice::from_ref(row))?,
+            groups: self.shows("groups").then(HashMap::new),
+        };
+        Ok(self.resource(row, &mut relations))
+    }
+
+    /// Renders a page, with one query for the members and one for the groups of all resources.
+    pub fn many(
+        self,
+        conn: &mut Conn,
+        tenant: TenantId,
+        rows: &[Stored],
+    ) -> Result<Vec<String>, Error> {
+        let mut relations = Relations {
+            members: self.members(conn, tenant, rows)?,
+            groups: self.groups(conn, tenant, rows)?,
+        };
+        let render = |row| self.resource(row, &mut relations).body.into_text();
+        Ok(rows.iter().map(render).collect())
+    }
+
+    /// Returns the version that [`Renderer::one`] would show.
+    pub fn version(
+        self,
+        conn: &mut Conn,
+        tenant: TenantId,
+        row: &Stored,
+    ) -> Result<Version, Error> {
+        let groups = self.groups(conn, tenant, std::slice::from_ref(row))?;
+        let groups = groups.and_then(|mut groups| groups.remove(row.id.as_str()));
+        Ok(Version::with_groups(
+            row.version,
+            &groups.unwrap_or_default(),
+        ))
+    }
+
+    /// Returns the lookup that finds a resource and its groups with one statement. `None` where the response shows
+    /// members, which may be very many.
+    pub fn lookup(self) -> Option<Lookup<'a>> {
+        if self.shows("members") {
+            return None;
+        }
+        Some(Lookup {
+            renderer: self,
+            has_groups: self.shows("groups"),
+        })
+    }
+
+    /// Renders a group that may have very many members, one by one.
+    fn streamed(
+        self,
+        conn: &mut Conn,
+        tenant: TenantId,
+        row: &Stored,
+        mut stream: MemberStream,
+    ) -> Result<Resource, Error> {
+        members::each(conn, tenant, &row.id, |member| {
+            stream.push(&member_view(self.base_url, member));
+        })?;
+        let location = location(self.base_url, self.rt, &row.id);
+        let version = row.version.into();
+        let body = ResourceText::Chunks(stream.end(&self.meta(row, &location, version)));
+        Ok(Resource {
+            location,
+            version,
+            body,
+        })
+    }
+
+    /// Takes the resource's relations out.
+    fn resource(self, row: &Stored, relations: &mut Relations) -> Resource {
+        let id = row.id.as_str();
+        let members = relations.members.as_mut();
+        let members = members.map(|all| all.remove(id).unwrap_or_default());
+        let groups = relations.groups.as_mut();
+        let groups = groups.map(|all| all.remove(id).unwrap_or_default());
+        self.with_relations(row, members.as_deref(), groups.as_deref())
+    }
+
+    fn with_relations(
+        self,
+        row: &Stored,
+        members: Option<&[MemberView]>,
+        groups: Option<&[GroupView]>,
+    ) -> Resource {
+        let location = location(self.base_url, self.rt, &row.id);
+        let version = Version::with_groups(row.version, groups.unwrap_or_default());
+        let meta = self.meta(row, &location, version);
+        let body = render::render(
+            self.rt,
+            &row.doc,
+            &meta,
+            Related { members, groups },
+            self.selection,
+        );
+        Resource {
+            location,
+            version,
+            body: ResourceText::Whole(body),
+        }
+    }
+
+    fn meta<'m>(self, row: &Stored, location: &'m str, version: Version) -> Meta<'m>
+    where
+        'a: 'm,
+    {
+        Meta {
+            resource_type: &self.rt.name,
+            created: context::time(row.created),
+            modified: context::time(row.modified),
+            location,
+            version,
+        }
+    }
+
+    fn shows(self, attribute: &str) -> bool {
+        self.rt.is_relational(attribute) && self.selection.wants(self.rt, attribute)
+    }
+
+    /// Reads the members of the resources, where the response shows them.
+    fn members(
+        self,
+        conn: &mut Conn,
+        tenant: TenantId,
+        rows: &[Stored],
+    ) -> Result<Option<HashMap<String, Vec<MemberView>>>, Error> {
+        if !self.shows("members") {
+            return Ok(None);
+        }
+        let ids: Vec<ResourceId> = rows.iter().map(|row| row.id.clone()).collect();
+        let mut members: HashMap<String, Vec<MemberView>> = HashMap::new();
+        for (group, row) in members::of_groups(conn, tenant, &ids)? {
+            let list = members.entry(group.into_string()).or_default();
+            list.push(member_view(self.base_url, row));
+        }
+        Ok(Some(members))
+    }
+
+    /// Reads the groups that the resources are in, where the response shows them.
+    fn groups(
+        self,
+        conn: &mut Conn,
+        tenant: TenantId,
+        rows: &[Stored],
+    ) -> Result<Option<HashMap<String, Vec<GroupView>>>, Error> {
+        if !self.shows("groups") {
+            return Ok(None);
+        }
+        let ids: Vec<ResourceId> = rows.iter().map(|row| row.id.clone()).collect();
+        let mut groups: HashMap<String, Vec<GroupView>> = HashMap::new();
+        for row in members::groups_of(conn, tenant, &ids)? {
+            let list = groups.entry(row.member.as_str().to_owned()).or_default();
+            list.push(group_view(self.base_url, row));
+        }
+        Ok(Some(groups))
+    }
+}
+
+/// Finds and renders a resource with one statement.
+#[derive(Debug, Clone, Copy)]
+pub struct Lookup<'a> {
+    renderer: Renderer<'a>,
+    has_groups: bool,
+}
+
+impl Lookup<'_> {
+    fn shape(self) -> LookupShape {
+        LookupShape {
+            resource_type: self.renderer.rt.name.clone(),
+            groups: self.has_groups,
+        }
+    }
+
+    /// Finds the resource with a statement of its own, or one that concurrent requests share.
+    pub async fn find(
+        self,
+        reads: &CoalescedReads,
+        tenant: TenantId,
+        key: LookupKey,
+    ) -> Result<LookupResult, StoreError> {
+        reads.resource(tenant, self.shape(), key).await
+    }
+
+    /// Finds the resource within a unit of work.
+    pub fn find_in(
+        self,
+        conn: &mut Conn,
+        tenant: TenantId,
+        key: &LookupKey,
+    ) -> Result<LookupResult, StoreError> {
+        lookup::find(conn, tenant, &self.shape(), key)
+    }
+
+    /// Returns the version that [`Lookup::render`] shows. Addresses do not affect it.
+    pub fn version(self, found: &ResourceView) -> Version {
+        let view = |row: &GroupRow| group_view("", row.clone());
+        let groups: Vec<_> = found.groups.iter().map(view).collect();
+        Version::with_groups(found.row.version, &groups)
+    }
+
+    pub fn render(self, found: ResourceView) -> Resource {
+        let view = |row: GroupRow| group_view(self.renderer.base_url, row);
+        let groups: Vec<_> = found.groups.into_iter().map(view).collect();
+        let groups = self.has_groups.then_some(groups);
+        self.renderer
+            .with_relations(&found.row, None, groups.as_deref())
     }
 }

@@ -1,10 +1,9 @@
-//! Roles and entitlements of users: what a user is given is there, and what goes is taken off every user.
+//! Roles and entitlements of users: those that a user gets must exist, and a deleted one is taken off every user.
 
 use std::collections::{BTreeSet, HashMap};
 
 use scim_core::assigned::NamedAssignment;
 use scim_core::diff::AttrChange;
-use scim_core::indexing::IndexRow;
 use scim_core::registry::AttrRef;
 use scim_core::{Document, ResourceType, ScimError, assigned, indexing};
 use serde_json::json;
@@ -17,17 +16,17 @@ use crate::store::tables::changes::{Change, ChangeKind};
 use crate::store::tables::resources::{Rewrite, Stored};
 use crate::store::tables::{attributes, resources};
 
-/// How many users are read at a time.
+/// The number of users read at a time.
 const CHUNK: i64 = 500;
-/// How many unknown ids an error or a log line names.
+/// The most unknown ids that an error or a log line names.
 const UNKNOWN_NAMED: usize = 20;
 
-/// Brings `roles` and `entitlements` of a document that is about to be written to what is there.
+/// Replaces `roles` and `entitlements` of a document that is about to be written by those that exist.
 ///
 /// # Errors
-/// Values that name nothing, where the setting refuses them. Those that the user had before, from the time when any
-/// value was taken, are no fault of the request and go.
-pub(in crate::service) fn settle(
+/// `invalidValue` for values that name nothing, where the setting rejects them. Values that the user had before, from a
+/// time when any value was accepted, are dropped without an error.
+pub(in crate::service) fn resolve(
     tx: &mut Tx<'_>,
     rt: &ResourceType,
     before: Option<&Document>,
@@ -41,11 +40,12 @@ pub(in crate::service) fn settle(
         let ids: BTreeSet<&str> = assigned::ids(after, assignable.attribute).collect();
         let ids: Vec<ResourceId> = ids.into_iter().filter_map(ResourceId::parse).collect();
         let tenant = tx.tenant();
-        let there: HashMap<String, NamedAssignment> = resources::get_many(tx.conn(), tenant, &ids)?
-            .into_iter()
-            .map(named)
-            .collect::<Result<_, Error>>()?;
-        let find = |id: &str| there.get(id).cloned();
+        let existing: HashMap<String, NamedAssignment> =
+            resources::get_many(tx.conn(), tenant, &ids)?
+                .into_iter()
+                .map(named)
+                .collect::<Result<_, Error>>()?;
+        let find = |id: &str| existing.get(id).cloned();
         let unknown = assigned::settle(rt, assignable, after, find);
         if unknown.is_empty() {
             continue;
@@ -72,7 +72,7 @@ pub(in crate::service) fn settle(
             attribute = assignable.attribute,
             count = unknown.len(),
             ids = text,
-            "what a user was given is not there, and was left out"
+            "dropped roles or entitlements that do not exist"
         );
     }
     Ok(())
@@ -87,7 +87,7 @@ fn named(stored: Stored) -> Result<(String, NamedAssignment), Error> {
     Ok((stored.id.into_string(), named))
 }
 
-/// Takes a role or an entitlement off every user who has it.
+/// Takes a deleted role or entitlement off every user who has it.
 pub(in crate::service) fn withdraw(tx: &mut Tx<'_>, writer: &Writer) -> Result<(), Error> {
     let Some(path) = &writer.rt.assigned_at else {
         return Ok(());
@@ -97,7 +97,7 @@ pub(in crate::service) fn withdraw(tx: &mut Tx<'_>, writer: &Writer) -> Result<(
     })
 }
 
-/// Gives a role or an entitlement its new name wherever a user has it under the old one.
+/// Renames a role or an entitlement for every user who has it under its old name.
 pub(in crate::service) fn rename(
     tx: &mut Tx<'_>,
     writer: &Writer,
@@ -107,18 +107,19 @@ pub(in crate::service) fn rename(
     let Some(path) = &writer.rt.assigned_at else {
         return Ok(());
     };
-    let (old, new) = (indexing::label(before), indexing::label(after));
+    let old = indexing::label(before);
+    let new = indexing::label(after);
     if old == new {
         return Ok(());
     }
     each_holder(tx, writer, path, |document| {
         let attribute = &path.attribute.name;
-        let (old, new) = (old.as_deref(), new.as_deref());
-        assigned::rename(document, attribute, writer.id.as_str(), old, new);
+        let id = writer.id.as_str();
+        assigned::rename(document, attribute, id, old.as_deref(), new.as_deref());
     })
 }
 
-/// Edits the documents of all who have the writer's resource, found by the index; one change for each.
+/// Edits the documents of all users who have the writer's resource, found by the index, and records a change for each.
 fn each_holder(
     tx: &mut Tx<'_>,
     writer: &Writer,
@@ -138,7 +139,8 @@ fn each_holder(
             return Ok(());
         };
         last.as_str().clone_into(&mut after);
-        let (mut rewrites, mut rows) = (Vec::new(), Vec::new());
+        let mut rewrites = Vec::new();
+        let mut rows = Vec::new();
         for stored in resources::get_many(tx.conn(), tenant, &ids)? {
             let before = Document::parse(&stored.doc).map_err(Error::internal)?;
             let mut document = before.clone();
@@ -146,8 +148,14 @@ fn each_holder(
             if document == before {
                 continue;
             }
-            append(tx, writer, path, &stored, (&before, &document));
-            rows.push((stored.id.clone(), values(path, &document)));
+            let attribute = &path.attribute.name;
+            let difference = AttrChange {
+                path: attribute.clone(),
+                before: before.0.get(attribute).cloned(),
+                after: document.0.get(attribute).cloned(),
+            };
+            append(tx, writer, &stored, &difference);
+            rows.push((stored.id.clone(), indexing::rows_at(path, &document)));
             rewrites.push(Rewrite {
                 id: stored.id,
                 doc: document.to_string(),
@@ -158,30 +166,13 @@ fn each_holder(
     }
 }
 
-fn append(
-    tx: &mut Tx<'_>,
-    writer: &Writer,
-    path: &AttrRef,
-    stored: &Stored,
-    (before, after): (&Document, &Document),
-) {
-    let attribute = &path.attribute.name;
-    let change = AttrChange {
-        path: attribute.clone(),
-        before: before.0.get(attribute).cloned(),
-        after: after.0.get(attribute).cloned(),
-    };
+fn append(tx: &mut Tx<'_>, writer: &Writer, stored: &Stored, difference: &AttrChange) {
     tx.append(Change {
         resource_id: stored.id.clone(),
         resource_type: stored.resource_type.clone(),
         kind: ChangeKind::Updated,
         at: writer.at,
         actor: writer.actor.clone(),
-        payload: json!({ "attributes": [change] }).to_string(),
+        payload: json!({ "attributes": [difference] }).to_string(),
     });
-}
-
-/// The index rows of the one path.
-fn values(path: &AttrRef, document: &Document) -> Vec<IndexRow> {
-    indexing::rows_at(path, document)
 }

@@ -1,4 +1,4 @@
-//! What an update writes: the document, the members, and the changes that tell of it.
+//! Updates a stored resource: writes the document and the members that differ, and records the differences.
 
 use scim_core::members::MemberEdit;
 use scim_core::{Document, diff, indexing, secrets};
@@ -13,39 +13,42 @@ use crate::store::tables::changes::ChangeKind;
 use crate::store::tables::resources;
 use crate::store::tables::resources::{Password, Stored, Update};
 
+/// The changes to one resource. `after` differs from `before`, the parsed document of `stored`, or equals it.
+pub(in crate::service) struct ResourceUpdate<'a> {
+    pub stored: &'a Stored,
+    pub before: &'a Document,
+    pub after: Document,
+    pub password: Password,
+    pub member_edits: Vec<MemberEdit>,
+}
+
 impl Writer {
-    /// Writes what differs between `before` and `after`, and the members; one new version for all of it.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the parts of one update, each used once"
-    )]
+    /// Writes the differences between the two documents and the members, as one new version.
     pub fn update(
         &self,
         tx: &mut Tx<'_>,
-        stored: &Stored,
-        before: &Document,
-        mut after: Document,
-        password: Password,
-        edits: Vec<MemberEdit>,
+        update: ResourceUpdate<'_>,
         options: &Options,
     ) -> Result<(), Error> {
-        roles::settle(
-            tx,
-            &self.rt,
-            Some(before),
-            &mut after,
-            options.scim.unknown_roles,
-        )?;
+        let ResourceUpdate {
+            stored,
+            before,
+            mut after,
+            password,
+            member_edits,
+        } = update;
+        let unknown_roles = options.scim.unknown_roles;
+        roles::resolve(tx, &self.rt, Some(before), &mut after, unknown_roles)?;
         let mut differences = diff::diff(&self.rt, before, &after);
         if password != Password::Keep {
-            // A secret is named and never shown.
+            // The change names the password and never contains it.
             differences.push(diff::AttrChange {
                 path: "password".to_owned(),
                 before: None,
                 after: None,
             });
         }
-        let effect = self.edit_members(tx, edits, options)?;
+        let effect = self.edit_members(tx, member_edits, options)?;
         if differences.is_empty() {
             if effect.is_change() {
                 resources::touch(tx, &self.id, self.modified(stored))?;
@@ -70,6 +73,7 @@ impl Writer {
         roles::rename(tx, self, before, &after)
     }
 
+    /// Writes the members alone.
     pub fn update_members(
         &self,
         tx: &mut Tx<'_>,
@@ -83,6 +87,7 @@ impl Writer {
         Ok(())
     }
 
+    /// Applies member edits and records them, without a new version.
     pub fn edit_members(
         &self,
         tx: &mut Tx<'_>,
@@ -97,16 +102,17 @@ impl Writer {
         Ok(effect)
     }
 
-    /// Time never runs backwards for one resource, whatever the clocks of several nodes say.
+    /// Returns the new `lastModified`. It never decreases, whatever the clocks of several nodes say.
     fn modified(&self, stored: &Stored) -> i64 {
         stored.modified.max(self.at)
     }
 
+    /// Records one change for (de)activation and one for all other differences.
     fn append_differences(&self, tx: &mut Tx<'_>, differences: Vec<diff::AttrChange>) {
         let (flips, rest): (Vec<_>, Vec<_>) = differences
             .into_iter()
             .map(|change| secrets::strip_change(&self.rt, change))
-            .partition(is_flip);
+            .partition(is_activation);
         for flip in flips {
             let kind = if flip.after == Some(Value::Bool(true)) {
                 ChangeKind::Activated
@@ -116,17 +122,14 @@ impl Writer {
             self.append(tx, kind, json!({ "attributes": [flip] }).to_string());
         }
         if !rest.is_empty() {
-            self.append(
-                tx,
-                ChangeKind::Updated,
-                json!({ "attributes": rest }).to_string(),
-            );
+            let payload = json!({ "attributes": rest }).to_string();
+            self.append(tx, ChangeKind::Updated, payload);
         }
     }
 }
 
-/// Whether the change lets somebody in or shuts somebody out. To be without `active` is to be inactive.
-fn is_flip(change: &diff::AttrChange) -> bool {
+/// Returns whether the change activates or deactivates a user. A user without `active` is inactive.
+fn is_activation(change: &diff::AttrChange) -> bool {
     let is_active = |value: &Option<Value>| *value == Some(Value::Bool(true));
     change.path == "active" && is_active(&change.before) != is_active(&change.after)
 }

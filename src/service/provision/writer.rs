@@ -1,27 +1,40 @@
-//! The steps that the writes of a resource share, within one unit of work.
+//! The writer of one resource, and the steps that all writes share: read the resource, record the change.
 
 use std::sync::Arc;
 
-use scim_core::project::Selection;
-use scim_core::{Precondition, ResourceType, Version, secrets};
+use scim_core::registry::ClientAccess;
+use scim_core::{Document, Precondition, ResourceType, indexing, secrets};
 
-use crate::service::provision::representation;
-use crate::service::provision::representation::{Lookup, Return, Written};
-use crate::service::{Context, Error, GroupNames, Options};
-use crate::store::query::lookup::LookupKey;
+use crate::ids::Actor;
+use crate::service::{Context, Error, GroupNames};
 use crate::store::tables::changes::{Change, ChangeKind};
 use crate::store::tables::resources;
-use crate::store::tables::resources::Stored;
+use crate::store::tables::resources::{NewResource, Stored};
 use crate::store::{ResourceId, Tx};
 
-/// What every step of one write shares.
+/// The resource that a request writes, and the version that it must have.
+pub struct WriteTarget {
+    pub rt: Arc<ResourceType>,
+    pub id: ResourceId,
+    pub precondition: Precondition,
+}
+
+/// Rejects a write of a type that only the operator fills. No route leads to one, but a bulk request may name any type.
+pub(in crate::service) fn check_writable(rt: &ResourceType) -> Result<(), Error> {
+    match rt.access {
+        ClientAccess::ReadWrite => Ok(()),
+        ClientAccess::ReadOnly => Err(Error::ReadOnly(rt.name.clone())),
+    }
+}
+
+/// The writer of one resource: what every step of one write needs.
 #[derive(Clone)]
 pub(in crate::service) struct Writer {
     pub rt: Arc<ResourceType>,
     pub id: ResourceId,
     /// Microseconds since the epoch.
     pub at: i64,
-    pub actor: String,
+    pub actor: Actor,
     pub group_names: GroupNames,
 }
 
@@ -31,51 +44,61 @@ impl Writer {
             rt: Arc::clone(rt),
             id,
             at: context.at_us(),
-            actor: context.principal.name.clone(),
+            actor: context.principal.actor.clone(),
             group_names: context.policy.group_names,
         }
     }
 
-    /// Logs the names that the request has and no schema defines, so that an operator finds out
-    /// why an attribute does not arrive.
+    /// Logs the names in the request that no schema defines, so that an operator can find out why an attribute is
+    /// missing.
     pub fn log_ignored(&self, names: &[String]) {
         const MOST_NAMES: usize = 20;
         const MOST_CHARS: usize = 120;
         if names.is_empty() {
             return;
         }
-        // A filter in a name may hold what a person is called.
-        let shown = |name: &String| -> String {
+        // A filter within a name may contain personal data.
+        let logged = |name: &String| -> String {
             let name = name.split('[').next().unwrap_or_default();
             name.chars()
                 .take(MOST_CHARS)
                 .flat_map(char::escape_debug)
                 .collect()
         };
-        let shown: Vec<String> = names.iter().take(MOST_NAMES).map(shown).collect();
+        let logged: Vec<String> = names.iter().take(MOST_NAMES).map(logged).collect();
         tracing::info!(
             resource.r#type = %self.rt.name,
             resource.id = %self.id.as_str(),
-            attributes = shown.join(", "),
+            attributes = logged.join(", "),
             count = names.len(),
             "ignored attributes that no schema defines"
         );
     }
 
-    pub fn current(&self, tx: &mut Tx<'_>) -> Result<Stored, Error> {
+    /// Returns the row of a resource that does not exist yet.
+    pub fn new_resource(&self, document: &Document) -> NewResource {
+        NewResource {
+            id: self.id.clone(),
+            resource_type: self.rt.name.clone(),
+            at: self.at,
+            hot: indexing::hot_columns(&self.rt, document),
+            label: indexing::label(document),
+            password_hash: None,
+            doc: document.to_string(),
+            rows: indexing::index_rows(&self.rt, document),
+        }
+    }
+
+    pub fn read(&self, tx: &mut Tx<'_>) -> Result<Stored, Error> {
         let tenant = tx.tenant();
         resources::get(tx.conn(), tenant, &self.rt.name, &self.id)?
             .ok_or_else(|| Error::no_resource(&self.rt, &self.id))
     }
 
-    /// The same, where the request allows a write of the version that it meets. Within the unit of work, so that
-    /// of two writers with the same condition one is too late.
-    pub fn current_if(
-        &self,
-        tx: &mut Tx<'_>,
-        precondition: &Precondition,
-    ) -> Result<Stored, Error> {
-        let stored = self.current(tx)?;
+    /// Reads the resource if the precondition allows a write of its version. This happens within the unit of work, so
+    /// that one of two concurrent writes with the same precondition fails.
+    pub fn read_if(&self, tx: &mut Tx<'_>, precondition: &Precondition) -> Result<Stored, Error> {
+        let stored = self.read(tx)?;
         if precondition.allows_write(stored.version) {
             Ok(stored)
         } else {
@@ -97,46 +120,5 @@ impl Writer {
             actor: self.actor.clone(),
             payload,
         });
-    }
-
-    /// What the write is answered with, read after it.
-    pub fn answer(
-        &self,
-        tx: &mut Tx<'_>,
-        options: &Options,
-        selection: &Selection,
-        answer: Return,
-    ) -> Result<Written, Error> {
-        let tenant = tx.tenant();
-        let (conn, rt) = (tx.conn(), &self.rt);
-        if let Some(lookup) = Lookup::of(rt, selection) {
-            let found = lookup.find_in(conn, tenant, &LookupKey::Id(self.id.clone()))?;
-            let found = found
-                .resource
-                .ok_or_else(|| Error::no_resource(rt, &self.id))?;
-            return Ok(match answer {
-                Return::Representation => Written::Whole(lookup.render(&options.base_url, found)),
-                Return::Minimal => self.quiet(options, lookup.version(&found)),
-            });
-        }
-        let stored = self.current(tx)?;
-        let conn = tx.conn();
-        match answer {
-            Return::Representation => {
-                representation::one(conn, tenant, &options.base_url, rt, stored, selection)
-                    .map(Written::Whole)
-            }
-            Return::Minimal => {
-                let version = representation::version(conn, tenant, rt, &stored, selection)?;
-                Ok(self.quiet(options, version))
-            }
-        }
-    }
-
-    pub fn quiet(&self, options: &Options, version: Version) -> Written {
-        Written::Quiet {
-            location: representation::location(&options.base_url, &self.rt, &self.id),
-            version,
-        }
     }
 }

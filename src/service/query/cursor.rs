@@ -1,8 +1,8 @@
-//! Cursors (RFC 9865): a place in a list as a text for the client to bring back.
+//! Cursors (RFC 9865): a position in a list as a text that the client sends back.
 //!
-//! Nothing is remembered here. All that the next page needs is in the text, encrypted, for it holds what a list is
-//! ordered by, such as a name. The query it belongs to, and who asked, are not in it but sealed with it: for any other
-//! query, caller or tenant it does not open, just as if it were garbage. docs/decisions has the reasoning.
+//! The server stores nothing. The text has all that the next page needs; it is encrypted, because it contains the value
+//! that the list is sorted by, such as a name. The query and the caller are not in it but authenticated with it: for any
+//! other query, caller or tenant the cursor is invalid. docs/decisions has the reasoning.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ use crate::store::tables::node_secrets;
 use crate::store::{ResourceId, Store};
 
 const SECRET: &str = "cursors";
-/// Moves when what is sealed changes.
+/// Changes with the sealed format.
 const FORM: &str = "rollcall cursor 1";
 const NONCE_BYTES: usize = 12;
 
@@ -35,7 +35,7 @@ pub struct Cursors {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Binding([u8; 32]);
 
-/// What a cursor says.
+/// The content of a cursor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Opened {
     pub place: PagePosition,
@@ -53,7 +53,7 @@ struct Sealed {
     id: String,
 }
 
-/// A sort key. Numbers are kept by their bits, to come back the same.
+/// A sort key. Numbers are stored as bits, so that they are restored exactly.
 #[derive(Serialize, Deserialize)]
 enum Value {
     B(bool),
@@ -64,18 +64,16 @@ enum Value {
 }
 
 impl Cursors {
-    /// With the key of the database, which is made where there is none yet: the same on every node and after a restart.
-    ///
-    /// # Errors
-    /// Where the database or the random source fails.
+    /// Loads the key from the database, which is created if there is none: it is the same on every node and after a
+    /// restart.
     pub async fn load(store: &Store, clock: &dyn Clock, timeout: Duration) -> Result<Self, Error> {
-        let fresh: [u8; 32] = clock::random_bytes().map_err(Error::internal)?;
-        let fresh = URL_SAFE_NO_PAD.encode(fresh);
+        let new: [u8; 32] = clock::random_bytes().map_err(Error::internal)?;
+        let new = URL_SAFE_NO_PAD.encode(new);
         let at = clock.now().as_microsecond();
-        let kept = store
-            .admin(move |conn| node_secrets::once(conn, SECRET, &fresh, at))
+        let stored = store
+            .admin(move |conn| node_secrets::once(conn, SECRET, &new, at))
             .await?;
-        let key = URL_SAFE_NO_PAD.decode(kept).map_err(Error::internal)?;
+        let key = URL_SAFE_NO_PAD.decode(stored).map_err(Error::internal)?;
         Self::new(&key, timeout)
     }
 
@@ -85,10 +83,7 @@ impl Cursors {
         Ok(Self { key, timeout })
     }
 
-    /// The text for a client: RFC 3986 unreserved characters alone.
-    ///
-    /// # Errors
-    /// Where the library refuses, which it has no reason to.
+    /// Returns the text for a client, of RFC 3986 unreserved characters only.
     pub fn seal(&self, opened: &Opened, binding: &Binding, at_us: i64) -> Result<String, Error> {
         let Opened { place, count } = opened;
         let PageKey { value, id } = &place.edge.key;
@@ -116,8 +111,10 @@ impl Cursors {
         Ok(URL_SAFE_NO_PAD.encode(whole))
     }
 
+    /// Decrypts a cursor that a client has sent.
+    ///
     /// # Errors
-    /// `invalidCursor` with one text for whatever is wrong, `expiredCursor` for one that was good once.
+    /// `expiredCursor` for a cursor that is too old, `invalidCursor` for any other fault.
     pub fn open(&self, text: &str, binding: &Binding, now_us: i64) -> Result<Opened, ScimError> {
         let sealed = self.unseal(text, binding).ok_or_else(invalid)?;
         let timeout_us = i64::try_from(self.timeout.as_micros()).unwrap_or(i64::MAX);
@@ -163,7 +160,7 @@ impl Cursors {
 }
 
 impl Binding {
-    /// Of everything that the pages of one walk have in common.
+    /// Combines everything that the pages of one walk have in common.
     pub fn new<'p>(parts: impl IntoIterator<Item = &'p str>) -> Self {
         let mut digest = Sha256::new();
         for part in std::iter::once(FORM).chain(parts) {
@@ -209,7 +206,7 @@ mod tests {
 
     // R9865-2-04
     #[test]
-    fn what_is_sealed_comes_back_in_characters_that_need_no_encoding() {
+    fn a_sealed_cursor_opens_and_needs_no_encoding() {
         let binding = Binding::new(["a", "b"]);
         for value in [
             SortKey::Bool(true),
@@ -229,7 +226,7 @@ mod tests {
 
     // R9865-2.1-01, R9865-5-02
     #[test]
-    fn a_cursor_opens_for_its_query_alone_and_unchanged() {
+    fn a_cursor_opens_only_unchanged_and_for_its_query() {
         let binding = Binding::new(["a", "b"]);
         let text = cursors(1)
             .seal(&opened(SortKey::Missing), &binding, 0)
@@ -254,7 +251,7 @@ mod tests {
 
     // R9865-2.1-01, R9865-4-01
     #[test]
-    fn a_cursor_is_good_for_as_long_as_is_advertised() {
+    fn a_cursor_is_valid_as_long_as_advertised() {
         let binding = Binding::new(["a"]);
         let opened = opened(SortKey::Missing);
         let text = cursors(1).seal(&opened, &binding, 1_000).unwrap();
@@ -267,15 +264,16 @@ mod tests {
     }
 
     #[test]
-    fn nothing_of_a_name_shows() {
+    fn a_name_is_not_visible() {
         let binding = Binding::new(["a"]);
         let seal = || {
             let name = SortKey::Text("ada lovelace".to_owned());
             cursors(1).seal(&opened(name), &binding, 0).unwrap()
         };
-        let (one, other) = (seal(), seal());
-        assert_ne!(one, other);
-        let bytes = URL_SAFE_NO_PAD.decode(one).unwrap();
+        let first = seal();
+        let second = seal();
+        assert_ne!(first, second);
+        let bytes = URL_SAFE_NO_PAD.decode(first).unwrap();
         assert!(!bytes.windows(8).any(|window| window == b"lovelace"));
     }
 }

@@ -1,4 +1,4 @@
-//! What applications ask that do not want to speak SCIM: who is this, in which groups, who is in a group.
+//! Queries of applications that do not use SCIM: users, groups and memberships.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -17,41 +17,41 @@ use crate::store::tables::resources::Stored;
 use crate::store::tables::{members, resources};
 use crate::store::{Conn, ResourceId, TenantId};
 
-/// How many people one search or lookup answers, and the members of one page.
+/// The most people that one search or lookup returns, and the most members of one page.
 pub const MOST: u32 = 200;
-/// How many pairs one batch of membership checks may have.
+/// The most pairs in one batch of membership checks.
 pub const MOST_CHECKS: usize = 200;
-/// Longer texts stand in no index.
+/// Longer texts are in no index.
 const LONGEST_KEY_BYTES: usize = 2000;
 
-/// A user as an application sees it. What the caller may not read, and what is not known, is not there.
+/// A user as an application sees it, without the attributes that the caller may not read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Person {
     pub id: String,
     pub created: Timestamp,
     pub modified: Timestamp,
     is_active: bool,
-    /// The document within the caller's limit.
+    /// The attributes that the caller may read.
     document: Map<String, Value>,
 }
 
 impl Person {
-    /// A text attribute: `userName`.
+    /// Returns a text attribute: `userName`.
     pub fn text(&self, name: &str) -> Option<String> {
         Some(self.document.get(name)?.as_str()?.to_owned())
     }
 
-    /// A text inside a complex attribute: `name.givenName`.
+    /// Returns a text inside a complex attribute: `name.givenName`.
     pub fn inner(&self, name: &str, sub: &str) -> Option<String> {
         Some(self.document.get(name)?.get(sub)?.as_str()?.to_owned())
     }
 
-    /// A text of the enterprise extension.
+    /// Returns a text of the enterprise extension.
     pub fn work(&self, name: &str) -> Option<String> {
         self.inner(ENTERPRISE_USER, name)
     }
 
-    /// The id of the manager.
+    /// Returns the id of the manager.
     pub fn manager(&self) -> Option<String> {
         let manager = self.document.get(ENTERPRISE_USER)?.get("manager")?;
         Some(manager.get("value")?.as_str()?.to_owned())
@@ -61,12 +61,12 @@ impl Person {
         self.document.get("active")?.as_bool()
     }
 
-    /// Whether it was active, also where the caller may not read that.
+    /// Returns whether the user was active, even if the caller may not read that.
     pub(in crate::service) fn was_active(&self) -> bool {
         self.is_active
     }
 
-    /// The values of a multi-valued attribute.
+    /// Returns the values of a multi-valued attribute.
     pub fn values(&self, name: &str) -> Vec<Entry> {
         let entry = |value: &Value| {
             let text = |sub: &str| Some(value.get(sub)?.as_str()?.to_owned());
@@ -102,11 +102,11 @@ pub struct GroupSummary {
 pub struct GroupMember {
     pub id: String,
     pub display_name: Option<String>,
-    /// Not only through another group.
+    /// Whether the user is a member of the group itself.
     pub direct: bool,
 }
 
-/// What a user is looked up by. Texts are compared as the attribute is: an e-mail whatever its letter case.
+/// The key of a user lookup. Texts are compared as the attribute is: an e-mail ignoring its case.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Key {
     UserName(String),
@@ -116,36 +116,47 @@ pub enum Key {
     Prefix(String),
 }
 
-/// Whether the groups within groups count.
+/// Whether members of nested groups count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Depth {
     Direct,
     Nested,
 }
 
-/// Whether somebody is in a group.
+/// The membership of a user in a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Membership {
     pub member: bool,
     pub direct: bool,
 }
 
-/// A user and a group, to be told whether the one is in the other.
+/// A user and a group whose membership is checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pair {
     pub user: ResourceId,
     pub group: ResourceId,
 }
 
+/// The members that a request reads.
+#[derive(Debug, Clone)]
+pub struct MembersRequest {
+    /// The group.
+    pub id: ResourceId,
+    pub depth: Depth,
+    /// The last id of the page before.
+    pub after: Option<ResourceId>,
+    pub limit: u32,
+}
+
 /// A page of people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PersonPage {
     pub people: Vec<Person>,
-    /// Where the next page starts; `None` at the end.
+    /// The `after` of the next page; `None` at the end.
     pub next: Option<String>,
 }
 
-/// What all questions share.
+/// The caller of a query: its tenant, and the attributes that it may read.
 #[derive(Clone)]
 pub(in crate::service) struct DirectoryCaller {
     pub tenant: TenantId,
@@ -184,7 +195,7 @@ impl DirectoryCaller {
         }
     }
 
-    /// Memberships are read from either side.
+    /// A caller that may read one side of memberships may read them.
     fn must_read_memberships(&self) -> Result<(), Error> {
         if self.may_read(&self.group, "members") {
             return Ok(());
@@ -193,7 +204,7 @@ impl DirectoryCaller {
     }
 
     fn document(&self, rt: &ResourceType, row: &Stored) -> Map<String, Value> {
-        // What is stored was written by this service; were it damaged, the rest is still worth showing.
+        // This service wrote the document; a damaged one counts as empty.
         let document = serde_json::from_str(&row.doc).unwrap_or_default();
         self.within_limit(rt, document)
     }
@@ -214,7 +225,7 @@ impl DirectoryCaller {
         self.person_of(&row.id, document, (row.created, row.modified))
     }
 
-    /// A user with this document, made and changed at these times.
+    /// Returns a user with this document, created and modified at these times.
     pub(in crate::service) fn person_of(
         &self,
         id: &ResourceId,
@@ -230,7 +241,7 @@ impl DirectoryCaller {
         }
     }
 
-    fn team(&self, row: Stored) -> GroupSummary {
+    fn group_summary(&self, row: Stored) -> GroupSummary {
         let document = self.document(&self.group, &row);
         let text = |name: &str| Some(document.get(name)?.as_str()?.to_owned());
         GroupSummary {
@@ -240,7 +251,7 @@ impl DirectoryCaller {
         }
     }
 
-    /// In the order of `ids`.
+    /// Reads users, in the order of `ids`.
     fn people(&self, conn: &mut Conn, ids: &[ResourceId]) -> Result<Vec<Person>, Error> {
         let rows = resources::get_many(conn, self.tenant, ids)?;
         let mut rows: HashMap<ResourceId, Stored> =
@@ -263,7 +274,7 @@ impl DirectoryCaller {
             .ok_or_else(|| Error::no_resource(&self.user, id))
     }
 
-    /// As the index holds it. `None` where nothing can match.
+    /// Returns the text as the index has it, or `None` if nothing can match.
     fn folded(&self, path: &str, text: &str) -> Option<String> {
         let fits = !text.is_empty() && text.len() <= LONGEST_KEY_BYTES && !text.contains('\0');
         let path = self.user.attr_by_key(path).filter(|_| fits)?;
@@ -298,7 +309,7 @@ impl DirectoryCaller {
         Ok(found?)
     }
 
-    /// Those whose names or e-mails begin so, in the order of what begins so; in what the caller may read.
+    /// Finds users by a prefix of a name or e-mail that the caller may read, in the order of the matching texts.
     fn search(&self, conn: &mut Conn, text: &str, limit: u32) -> Result<Vec<ResourceId>, Error> {
         let paths = [
             ("userName", Some(LookupColumn::UserName)),
@@ -326,47 +337,47 @@ impl DirectoryCaller {
         }
         found.sort();
         let mut seen = HashSet::new();
-        found.retain(|one| seen.insert(one.id.clone()));
+        found.retain(|row| seen.insert(row.id.clone()));
         found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-        Ok(found.into_iter().map(|one| one.id).collect())
+        Ok(found.into_iter().map(|row| row.id).collect())
     }
 }
 
-/// One user by id.
+/// Returns a user by id.
 ///
 /// # Errors
 /// [`Error::NotFound`].
 pub async fn user(service: &Service, context: &Context, id: ResourceId) -> Result<Person, Error> {
-    let asker = DirectoryCaller::of(context, &service.registry)?;
+    let caller = DirectoryCaller::of(context, &service.registry)?;
     service
         .read(context, move |conn| {
-            let row = asker.find_user(conn, &id)?;
-            Ok(asker.person(row))
+            let row = caller.find_user(conn, &id)?;
+            Ok(caller.person(row))
         })
         .await
 }
 
-/// The users that bear a name, an e-mail or an external id, or whose names begin so: as many as `limit`.
+/// Finds users by user name, e-mail, external id or prefix.
 ///
 /// # Errors
-/// [`Error::Hidden`] where the caller may not read what it asks by.
+/// [`Error::Hidden`] where the caller may not read the attribute of the key.
 pub async fn users(
     service: &Service,
     context: &Context,
     key: Key,
     limit: u32,
 ) -> Result<Vec<Person>, Error> {
-    let asker = DirectoryCaller::of(context, &service.registry)?;
+    let caller = DirectoryCaller::of(context, &service.registry)?;
     let limit = limit.clamp(1, MOST);
     service
         .read(context, move |conn| {
-            let ids = asker.look_up(conn, &key, limit)?;
-            asker.people(conn, &ids)
+            let ids = caller.look_up(conn, &key, limit)?;
+            caller.people(conn, &ids)
         })
         .await
 }
 
-/// The groups of a user.
+/// Returns the groups of a user.
 ///
 /// # Errors
 /// [`Error::NotFound`], and [`Error::Hidden`] where the caller may not read `groups`.
@@ -376,12 +387,12 @@ pub async fn groups_of(
     id: ResourceId,
     depth: Depth,
 ) -> Result<Vec<GroupMember>, Error> {
-    let asker = DirectoryCaller::of(context, &service.registry)?;
-    asker.must_read(&asker.user, "groups")?;
+    let caller = DirectoryCaller::of(context, &service.registry)?;
+    caller.must_read(&caller.user, "groups")?;
     service
         .read(context, move |conn| {
-            asker.find_user(conn, &id)?;
-            let rows = members::groups_of(conn, asker.tenant, &[id])?;
+            caller.find_user(conn, &id)?;
+            let rows = members::groups_of(conn, caller.tenant, &[id])?;
             Ok(rows
                 .into_iter()
                 .filter(|row| row.direct || depth == Depth::Nested)
@@ -395,7 +406,7 @@ pub async fn groups_of(
         .await
 }
 
-/// One group by id.
+/// Returns a group by id.
 ///
 /// # Errors
 /// [`Error::NotFound`].
@@ -404,16 +415,16 @@ pub async fn group(
     context: &Context,
     id: ResourceId,
 ) -> Result<GroupSummary, Error> {
-    let asker = DirectoryCaller::of(context, &service.registry)?;
+    let caller = DirectoryCaller::of(context, &service.registry)?;
     service
         .read(context, move |conn| {
-            let row = asker.find_group(conn, &id)?;
-            Ok(asker.team(row))
+            let row = caller.find_group(conn, &id)?;
+            Ok(caller.group_summary(row))
         })
         .await
 }
 
-/// The groups of a name, as many as `limit`.
+/// Finds groups by name.
 ///
 /// # Errors
 /// [`Error::Hidden`] where the caller may not read `displayName`.
@@ -423,53 +434,60 @@ pub async fn groups(
     display_name: String,
     limit: u32,
 ) -> Result<Vec<GroupSummary>, Error> {
-    let asker = DirectoryCaller::of(context, &service.registry)?;
-    asker.must_read(&asker.group, "displayName")?;
+    let caller = DirectoryCaller::of(context, &service.registry)?;
+    caller.must_read(&caller.group, "displayName")?;
     let limit = limit.clamp(1, MOST);
     service
         .read(context, move |conn| {
-            let path = asker.group.attr_by_key("displayName");
+            let path = caller.group.attr_by_key("displayName");
             let fits = display_name.len() <= LONGEST_KEY_BYTES && !display_name.contains('\0');
             let Some(path) = path.filter(|_| fits) else {
                 return Ok(Vec::new());
             };
             let value = path.comparable(&display_name);
-            let rt = asker.group.name.as_str();
-            let value = LookupColumn::DisplayName.with(&value);
-            let ids = directory::by_column(conn, asker.tenant, rt, value, limit)?;
-            let rows = resources::get_many(conn, asker.tenant, &ids)?;
-            Ok(rows.into_iter().map(|row| asker.team(row)).collect())
+            let rt = caller.group.name.as_str();
+            let column = LookupColumn::DisplayName;
+            let ids = directory::by_column(conn, caller.tenant, rt, column.with(&value), limit)?;
+            let rows = resources::get_many(conn, caller.tenant, &ids)?;
+            Ok(rows
+                .into_iter()
+                .map(|row| caller.group_summary(row))
+                .collect())
         })
         .await
 }
 
-/// A page of a group's active users, by id. One without `active` is not: nobody said that it may come in.
+/// Returns a page of a group's active users, by id. A user without `active` is inactive.
 ///
 /// # Errors
 /// [`Error::NotFound`], and [`Error::Hidden`] where the caller may not read `members`.
 pub async fn members_of(
     service: &Service,
     context: &Context,
-    id: ResourceId,
-    depth: Depth,
-    after: Option<ResourceId>,
-    limit: u32,
+    request: MembersRequest,
 ) -> Result<PersonPage, Error> {
-    let asker = DirectoryCaller::of(context, &service.registry)?;
-    asker.must_read(&asker.group, "members")?;
+    let MembersRequest {
+        id,
+        depth,
+        after,
+        limit,
+    } = request;
+    let caller = DirectoryCaller::of(context, &service.registry)?;
+    caller.must_read(&caller.group, "members")?;
     let limit = limit.clamp(1, MOST);
     service
         .read(context, move |conn| {
-            asker.find_group(conn, &id)?;
+            caller.find_group(conn, &id)?;
             let groups = match depth {
                 Depth::Direct => vec![id],
-                Depth::Nested => directory::groups_within(conn, asker.tenant, &id)?,
+                Depth::Nested => directory::groups_within(conn, caller.tenant, &id)?,
             };
             let mut ids = BTreeSet::new();
             for group in &groups {
                 let after = after.as_ref();
                 // One more, to know whether there is a next page.
-                let page = directory::active_users_in(conn, asker.tenant, group, after, limit + 1)?;
+                let page =
+                    directory::active_users_in(conn, caller.tenant, group, after, limit + 1)?;
                 ids.extend(page);
             }
             let size = usize::try_from(limit).unwrap_or(usize::MAX);
@@ -477,14 +495,14 @@ pub async fn members_of(
             let ids: Vec<ResourceId> = ids.into_iter().take(size).collect();
             Ok(PersonPage {
                 next: ids.last().filter(|_| more).map(ToString::to_string),
-                people: asker.people(conn, &ids)?,
+                people: caller.people(conn, &ids)?,
             })
         })
         .await
 }
 
-/// Whether users are in groups, directly or through other groups: one answer for each pair, in order. Nobody is in a
-/// group that is not there, and somebody who is not there is in none.
+/// Checks whether users are in groups, directly or through other groups. Returns a result for each pair, in order. An unknown
+/// user or group has no memberships.
 ///
 /// # Errors
 /// [`Error::BadRequest`] for too many pairs, [`Error::Hidden`] where the caller may read neither `groups` nor
@@ -494,8 +512,8 @@ pub async fn check(
     context: &Context,
     pairs: Vec<Pair>,
 ) -> Result<Vec<Membership>, Error> {
-    let asker = DirectoryCaller::of(context, &service.registry)?;
-    asker.must_read_memberships()?;
+    let caller = DirectoryCaller::of(context, &service.registry)?;
+    caller.must_read_memberships()?;
     if pairs.len() > MOST_CHECKS {
         return Err(Error::BadRequest(format!(
             "A batch has at most {MOST_CHECKS} checks."
@@ -505,7 +523,7 @@ pub async fn check(
         .read(context, move |conn| {
             let users: HashSet<&ResourceId> = pairs.iter().map(|pair| &pair.user).collect();
             let users: Vec<ResourceId> = users.into_iter().cloned().collect();
-            let rows = members::groups_of(conn, asker.tenant, &users)?;
+            let rows = members::groups_of(conn, caller.tenant, &users)?;
             let found: HashMap<(&str, &str), bool> = rows
                 .iter()
                 .map(|row| ((row.member.as_str(), row.group.as_str()), row.direct))

@@ -1,7 +1,7 @@
 //! The memory of `startIndex` walks.
 //!
-//! Okta imports by `startIndex=1, 101, 201, ..`. Read by position, such a walk loses a user for each one that is
-//! deleted behind it. So each page leaves a note of the key where it ended, and the page that follows resumes there.
+//! Okta imports by `startIndex=1, 101, 201, ..`. By position, such a walk misses a user for each one that is deleted
+//! before the position. So each page leaves a note of the key where it ended, and the next page resumes there.
 //! docs/decisions has the reasoning.
 
 use std::sync::Arc;
@@ -10,31 +10,31 @@ use std::time::Duration;
 use quick_cache::sync::Cache;
 use sha2::{Digest, Sha256};
 
-/// How long a client may take between two pages.
-const PATIENCE: Duration = Duration::from_secs(15 * 60);
+/// The longest time between two pages of a walk.
+const TIMEOUT: Duration = Duration::from_secs(15 * 60);
 /// See [`fresh_since`].
 const FRESH_US: i64 = 60 * 1_000_000;
 const MAX_NOTES: usize = 100_000;
 
-/// What identifies the next page of one client's one query.
+/// Identifies the next page of one query of one client.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct WalkKey(String);
 
-/// Where a walk stands.
+/// The position of a walk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WalkNote {
-    /// The key of the last resource that was handed out.
+    /// The id of the last resource that was returned.
     pub last_id: String,
     /// When the note was written, in microseconds.
     pub at_us: i64,
     /// Whether the walk has gone on from here.
     pub used: bool,
-    /// `None` where nobody counted, or a filter chooses.
+    /// `None` with a filter, or if the resources were not counted.
     pub tally: Option<WalkCounts>,
 }
 
-/// How many lay ahead of a walk, and what the counts of the type were then. Whoever came since lies ahead too, for ids
-/// grow; only where somebody was deleted since has it to be counted anew.
+/// The number of resources ahead of a walk, and the counts of the type at that time. Resources created since are ahead
+/// too, because ids increase; after a deletion the resources have to be counted again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WalkCounts {
     pub ahead: u64,
@@ -43,10 +43,10 @@ pub struct WalkCounts {
 }
 
 impl WalkCounts {
-    /// How many lie ahead, now that the counts are these.
+    /// Returns the number ahead, given the present counts.
     pub fn now(self, live: i64, deleted: i64) -> Option<u64> {
-        let came = u64::try_from(live.checked_sub(self.live)?).ok()?;
-        (deleted == self.deleted).then(|| self.ahead.saturating_add(came))
+        let created = u64::try_from(live.checked_sub(self.live)?).ok()?;
+        (deleted == self.deleted).then(|| self.ahead.saturating_add(created))
     }
 }
 
@@ -61,12 +61,12 @@ impl WalkNote {
     }
 }
 
-/// Notes from before this moment no longer count.
+/// Returns the time before which notes are too old.
 pub fn stale_before(now_us: i64) -> i64 {
-    now_us.saturating_sub(i64::try_from(PATIENCE.as_micros()).unwrap_or(i64::MAX))
+    now_us.saturating_sub(i64::try_from(TIMEOUT.as_micros()).unwrap_or(i64::MAX))
 }
 
-/// A note from after this moment belongs to a walk that is probably still under way.
+/// Returns the time after which a note belongs to a walk that is probably still in progress.
 pub fn fresh_since(now_us: i64) -> i64 {
     now_us.saturating_sub(FRESH_US)
 }
@@ -86,8 +86,8 @@ impl Default for Walks {
 }
 
 impl WalkKey {
-    /// The key for the page that starts at `start_index` of the query that `parts` describe: tenant, caller, type,
-    /// filter. Only its digest is kept, for a filter may name a person.
+    /// Returns the key of the page at `start_index` of the query that `parts` describe: tenant, caller, type, filter.
+    /// Only a digest is stored, because a filter may contain personal data.
     pub fn new(parts: &[&str], start_index: u64) -> Self {
         let mut digest = Sha256::new();
         for part in parts {
@@ -127,8 +127,8 @@ impl Walks {
         Some(note)
     }
 
-    /// Keeps where the walk stands. Where another walk of the same client waits at the same place, the one that is
-    /// further behind wins: a resource seen twice does no harm, a lost one does.
+    /// Stores the position of a walk. If another walk of the same client is at the same index, the one further behind
+    /// wins: a resource that is returned twice does no harm, a missed one does.
     pub fn remember(&self, key: WalkKey, note: WalkNote) {
         if let Some(other) = self.notes.get(&key)
             && !other.used
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn of_two_walks_at_one_place_the_one_behind_wins() {
+    fn of_two_walks_at_one_index_the_one_behind_wins() {
         let walks = Walks::default();
         let key = WalkKey::new(&["1", "okta", "User", ""], 101);
         walks.remember(key.clone(), note("b", 0));
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_note_that_was_used_or_is_old_gives_way() {
+    fn a_note_that_was_used_or_is_old_is_replaced() {
         let walks = Walks::default();
         let key = WalkKey::new(&["1", "okta", "User", ""], 101);
         walks.remember(key.clone(), note("b", 0));
@@ -177,11 +177,11 @@ mod tests {
     }
 
     #[test]
-    fn nobody_goes_on_from_a_note_that_is_too_old() {
+    fn a_note_that_is_too_old_is_ignored() {
         let walks = Walks::default();
         let key = WalkKey::new(&["1", "okta", "User", ""], 101);
         walks.remember(key.clone(), note("b", 0));
-        let end_us = i64::try_from(PATIENCE.as_micros()).unwrap();
+        let end_us = i64::try_from(TIMEOUT.as_micros()).unwrap();
         assert!(walks.recall(&key, end_us).is_some());
         assert_eq!(walks.recall(&key, end_us + 1), None);
     }

@@ -1,4 +1,4 @@
-//! Queries: a filter, an order, a page, and walks by `startIndex` or by cursor that lose nobody.
+//! Lists: filters, sorting and paging by `startIndex` or by cursor.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,8 +11,7 @@ use scim_core::{ErrorKind, Filter, ResourceType, ScimError, filter, message, sor
 
 use crate::auth::Scope;
 use crate::service::access::caller_cache::CachedCaller;
-use crate::service::provision::representation;
-use crate::service::provision::representation::Lookup;
+use crate::service::provision::representation::{Lookup, Renderer};
 use crate::service::query::cursor::{Binding, Opened};
 use crate::service::query::index_walk;
 use crate::service::query::index_walk::{WalkCounts, WalkKey, WalkNote, Walks};
@@ -25,7 +24,7 @@ use crate::store::tables::resources::Stored;
 use crate::store::tables::{counts, walks};
 use crate::store::{Backend, Conn, ResourceId, TenantId};
 
-/// A query as a client asks it (RFC 7644 section 3.4.2).
+/// A query of a client (RFC 7644 section 3.4.2).
 #[derive(Debug, Clone)]
 pub struct ListQuery {
     pub filter: Option<String>,
@@ -46,23 +45,23 @@ pub struct Sort {
 pub enum Paging {
     /// 1 is the first; lower values count as 1.
     Index(Option<i64>),
-    /// An empty one asks for the first page.
+    /// An empty cursor requests the first page.
     Cursor(String),
 }
 
-/// What is searched.
+/// The resource types that are searched.
 #[derive(Debug, Clone)]
 pub enum TypeFilter {
     One(Arc<ResourceType>),
-    /// Every resource type: what one of them does not have has no value there.
+    /// Every resource type. An attribute that a type does not have has no value there.
     All,
 }
 
-/// Answers a query with the text of a `ListResponse`.
+/// Returns the text of a `ListResponse`.
 ///
 /// # Errors
-/// `invalidFilter`; `invalidValue` for an order that cannot be; the errors of cursors (RFC 9865 section 2.1); `tooMany`
-/// where a filter or an order that no index serves would read more than the limit.
+/// `invalidFilter`; `invalidValue` for a `sortBy` that no attribute has; the errors of cursors (RFC 9865 section 2.1);
+/// `tooMany` where a filter or an order without an index would read more than the limit.
 pub async fn list(
     service: &Service,
     context: &Context,
@@ -83,14 +82,14 @@ pub async fn list(
         Paging::Cursor(text) if text.is_empty() => (Begin::PagePosition(None), count),
         Paging::Cursor(text) => {
             let opened = service.cursors.open(text, &binding, context.at_us())?;
-            let kept = opened.count.min(max);
-            if count.is_some_and(|count| count != kept) {
-                return Err(other_count(kept).into());
+            let sealed = opened.count.min(max);
+            if count.is_some_and(|count| count != sealed) {
+                return Err(other_count(sealed).into());
             }
-            (Begin::PagePosition(Some(opened.place)), Some(kept))
+            (Begin::PagePosition(Some(opened.place)), Some(sealed))
         }
     };
-    let asked = Asked {
+    let asked = ResolvedQuery {
         kinds: kinds(service, context, &among, &query)?,
         order: query.sort.as_ref().map(|sort| sort.order),
         filter_text: query.filter.unwrap_or_default(),
@@ -104,23 +103,24 @@ pub async fn list(
     }
 }
 
-/// [`list`] for a caller who is remembered. `None` where that cannot be: then the caller must be looked up.
+/// Returns the list for a cached caller, with one statement for both. Returns `None` where that is not possible or the
+/// cached caller is out of date; then the credential must be checked and [`list`] called.
 ///
 /// # Errors
-/// Where the database does not answer.
-pub async fn glance(
+/// As [`list`].
+pub async fn list_cached(
     service: &Service,
-    presumed: &CachedCaller,
+    caller: &CachedCaller,
     rt: &Arc<ResourceType>,
     query: &ListQuery,
 ) -> Result<Option<String>, Error> {
-    let context = presumed.context();
+    let context = caller.context();
     let (Paging::Index(None | Some(1)), Some(text), None) =
         (&query.paging, &query.filter, &query.sort)
     else {
         return Ok(None);
     };
-    // What is wrong with it is told by the other way.
+    // `list` reports what is wrong with it.
     let filter = filter::parse(rt, text, context.policy.compatibility);
     let Ok(filter) = filter else {
         return Ok(None);
@@ -129,27 +129,29 @@ pub async fn glance(
         return Ok(None);
     }
     let selection = query.selection.clone().within(context.limit());
-    let by = only_one(&filter).filter(|_| query.count.is_none_or(|count| count > 0));
-    let lookup = Lookup::of(rt, &selection);
+    let by = user_name_key(&filter).filter(|_| query.count.is_none_or(|count| count > 0));
+    let renderer = Renderer {
+        base_url: &service.options.base_url,
+        rt,
+        selection: &selection,
+    };
+    let lookup = renderer.lookup();
     let (Some(lookup), Some(by)) = (lookup, by) else {
         return Ok(None);
     };
     let seen = lookup.find(&service.reads, context.tenant(), by).await?;
-    let is_confirmed = service.authenticator.confirm(presumed, seen.epoch);
-    Ok(is_confirmed.then(|| at_most_one(service, &lookup, seen)))
+    let is_confirmed = service.authenticator.confirm(caller, seen.epoch);
+    Ok(is_confirmed.then(|| list_of_one(lookup, seen)))
 }
 
-fn at_most_one(service: &Service, lookup: &Lookup<'_>, seen: LookupResult) -> String {
-    let render = |found| {
-        let resource = lookup.render(&service.options.base_url, found);
-        resource.body.into_text()
-    };
+fn list_of_one(lookup: Lookup<'_>, seen: LookupResult) -> String {
+    let render = |found| lookup.render(found).body.into_text();
     let bodies: Vec<String> = seen.resource.map(render).into_iter().collect();
     let total = u64::try_from(bodies.len()).unwrap_or_default();
     message::list_response(total, 1, &bodies)
 }
 
-struct Asked {
+struct ResolvedQuery {
     kinds: Vec<TypeQuery>,
     order: Option<Order>,
     filter_text: String,
@@ -165,7 +167,7 @@ enum Begin {
     PagePosition(Option<PagePosition>),
 }
 
-/// Resolves the query for each type that it is about.
+/// Resolves the query for each type that it searches.
 fn kinds(
     service: &Service,
     context: &Context,
@@ -214,9 +216,10 @@ fn kinds(
     Ok(kinds)
 }
 
-/// All that the pages of a walk have in common, and what the caller may read.
+/// Combines all that the pages of a walk have in common, and the attributes that the caller may read.
 fn binding(context: &Context, among: &TypeFilter, query: &ListQuery) -> Binding {
-    let tenant = context.tenant().0.to_string();
+    let tenant = context.tenant().to_string();
+    let actor = context.principal.actor.to_string();
     let fields = context.principal.fields.as_ref();
     let fields = fields.map(ToString::to_string).unwrap_or_default();
     let among = match among {
@@ -232,27 +235,18 @@ fn binding(context: &Context, among: &TypeFilter, query: &ListQuery) -> Binding 
     };
     let (choice, names) = query.selection.named();
     let filter = query.filter.as_deref().unwrap_or_default();
-    let parts = [
-        &tenant,
-        &context.principal.name,
-        &fields,
-        among,
-        filter,
-        by,
-        order,
-        choice,
-    ];
+    let parts = [&tenant, &actor, &fields, among, filter, by, order, choice];
     Binding::new(parts.into_iter().chain(names.iter().map(String::as_str)))
 }
 
-fn other_count(kept: u32) -> ScimError {
+fn other_count(sealed: u32) -> ScimError {
     ScimError::new(
         ErrorKind::InvalidCount,
-        format!("The cursor is for pages of {kept}. Send the same count with it, or none."),
+        format!("The cursor is for pages of {sealed}. Send the same count with it, or none."),
     )
 }
 
-impl Asked {
+impl ResolvedQuery {
     fn query(self, start: Start, options: &Options) -> (PageQuery, Selection) {
         let query = PageQuery {
             kinds: self.kinds,
@@ -267,25 +261,30 @@ impl Asked {
     }
 }
 
-impl Asked {
-    /// The lookup that the query is where it asks for a user name: nobody else has it, so there is nothing to count and no
-    /// page after the first.
-    fn only_one(&self) -> Option<(Lookup<'_>, LookupKey)> {
+impl ResolvedQuery {
+    /// Returns the lookup for a filter on a user name. At most one user has it, so nothing need be counted and there is no
+    /// second page.
+    fn only_one<'a>(&'a self, base_url: &'a str) -> Option<(Lookup<'a>, LookupKey)> {
         let Begin::Index(1) = self.start else {
             return None;
         };
         let (rt, filter) = self.unsorted()?;
-        let by = only_one(filter).filter(|_| self.limit > 0)?;
-        Some((Lookup::of(rt, &self.selection)?, by))
+        let by = user_name_key(filter).filter(|_| self.limit > 0)?;
+        let renderer = Renderer {
+            base_url,
+            rt,
+            selection: &self.selection,
+        };
+        Some((renderer.lookup()?, by))
     }
 
-    /// Whether it asks for a value that only a few resources have, and an index leads to them.
+    /// Returns whether the filter asks for an indexed value that few resources have.
     fn is_short(&self) -> bool {
         let asked = self.unsorted().and_then(|(_, filter)| equality(filter));
         matches!(asked, Some(("id" | "externalId" | "emails.value", _)))
     }
 
-    /// The one type and its filter, where nothing is said of the order.
+    /// Returns the type and the filter of a query of one type without an order.
     fn unsorted(&self) -> Option<(&ResourceType, &Filter)> {
         match self.kinds.as_slice() {
             [
@@ -300,15 +299,15 @@ impl Asked {
     }
 }
 
-/// The one that can match, where the filter asks for a user name.
-fn only_one(filter: &Filter) -> Option<LookupKey> {
+/// Returns the lookup key for a filter on a user name.
+fn user_name_key(filter: &Filter) -> Option<LookupKey> {
     match equality(filter)? {
         ("userName", name) => Some(LookupKey::UserName(name.to_owned())),
         _ => None,
     }
 }
 
-/// The attribute and the text, as it is compared, where the filter is `attribute eq "text"`.
+/// Returns the attribute and the folded text of a filter `attribute eq "text"`.
 fn equality(filter: &Filter) -> Option<(&str, &str)> {
     match filter {
         Filter::Compare {
@@ -323,10 +322,12 @@ fn equality(filter: &Filter) -> Option<(&str, &str)> {
 async fn by_cursor(
     service: &Service,
     context: &Context,
-    asked: Asked,
+    asked: ResolvedQuery,
     binding: &Binding,
 ) -> Result<String, Error> {
-    let (tenant, at_us, count) = (context.tenant(), context.at_us(), asked.limit);
+    let tenant = context.tenant();
+    let at_us = context.at_us();
+    let count = asked.limit;
     let place = match &asked.start {
         Begin::PagePosition(place) => place.clone(),
         Begin::Index(_) => None,
@@ -357,7 +358,7 @@ async fn by_cursor(
     Ok(message::cursor_response(&cursored, &bodies))
 }
 
-/// The rows as text, in their order.
+/// Renders the rows, in their order.
 fn render(
     conn: &mut Conn,
     tenant: TenantId,
@@ -365,15 +366,22 @@ fn render(
     rows: &[Stored],
     selection: &Selection,
 ) -> Result<Vec<String>, Error> {
-    let base_url = &query.base_url;
+    let render = |conn: &mut Conn, kind: &TypeQuery, rows: &[Stored]| {
+        let renderer = Renderer {
+            base_url: &query.base_url,
+            rt: &kind.rt,
+            selection,
+        };
+        renderer.many(conn, tenant, rows)
+    };
     if let [only] = query.kinds.as_slice() {
-        return representation::many(conn, tenant, base_url, &only.rt, rows, selection);
+        return render(conn, only, rows);
     }
     let mut bodies = HashMap::with_capacity(rows.len());
     for kind in &query.kinds {
         let own = rows.iter().filter(|row| row.resource_type == kind.rt.name);
         let own: Vec<Stored> = own.cloned().collect();
-        let texts = representation::many(conn, tenant, base_url, &kind.rt, &own, selection)?;
+        let texts = render(conn, kind, &own)?;
         bodies.extend(own.into_iter().map(|row| row.id).zip(texts));
     }
     Ok(rows
@@ -383,26 +391,32 @@ fn render(
 }
 
 /// A page and the note that the walk leaves for the next one.
-struct Read {
+struct WalkPage {
     body: String,
     next: Option<(WalkKey, WalkNote)>,
 }
 
-async fn by_index(service: &Service, context: &Context, asked: Asked) -> Result<String, Error> {
-    let (tenant, at_us) = (context.tenant(), context.at_us());
-    if let Some((lookup, by)) = asked.only_one() {
+async fn by_index(
+    service: &Service,
+    context: &Context,
+    asked: ResolvedQuery,
+) -> Result<String, Error> {
+    let tenant = context.tenant();
+    let at_us = context.at_us();
+    if let Some((lookup, by)) = asked.only_one(&service.options.base_url) {
         let seen = lookup.find(&service.reads, tenant, by).await?;
-        return Ok(at_most_one(service, &lookup, seen));
+        return Ok(list_of_one(lookup, seen));
     }
     let is_short = asked.is_short();
-    let (options, notes) = (Arc::clone(&service.options), service.walks.clone());
-    let caller = context.principal.name.clone();
+    let options = Arc::clone(&service.options);
+    let notes = service.walks.clone();
+    let caller = context.principal.actor.to_string();
     let work = move |conn: &mut Conn| {
         let start_index = match asked.start {
             Begin::Index(index) => index,
             Begin::PagePosition(_) => 1,
         };
-        // In the order of ids a walk goes on by key. In any other, a place could move.
+        // In the order of ids a walk continues by key. In any other order a position could move.
         let noted = match (asked.order, asked.kinds.as_slice()) {
             (None, [only]) => Some(only.rt.name.clone()),
             _ => None,
@@ -417,26 +431,26 @@ async fn by_index(service: &Service, context: &Context, asked: Asked) -> Result<
         };
         walk.read(conn, asked, &notes, &options)
     };
-    let read = if is_short {
+    let page = if is_short {
         service.store.read_short(work).await?
     } else {
         service.store.read(work).await?
     };
-    if let Some((key, note)) = read.next {
+    if let Some((key, note)) = page.next {
         if service.store.backend() == Backend::Postgres {
-            match share(service, tenant, &key, &note).await {
-                // Where nobody can write, nothing moves: a place is as good as a note.
+            match store_position(service, tenant, &key, &note).await {
+                // While the database takes no writes, nothing is deleted, so the position is as good as a note.
                 Ok(()) | Err(Error::Full(_) | Error::DiskFails(_) | Error::WritesRefused(_)) => {}
                 Err(error) => return Err(error),
             }
         }
         service.walks.remember(key, note);
     }
-    Ok(read.body)
+    Ok(page.body)
 }
 
-/// Tells the other nodes where the walk stands: the next page may be asked of one of them.
-async fn share(
+/// Stores the position of the walk for the other nodes, which may get the request for the next page.
+async fn store_position(
     service: &Service,
     tenant: TenantId,
     key: &WalkKey,
@@ -461,7 +475,7 @@ struct Walk {
     tenant: TenantId,
     caller: String,
     at_us: i64,
-    /// The resource type, where notes are taken.
+    /// The resource type, for walks that leave notes.
     noted: Option<String>,
     filter_text: String,
     start_index: u64,
@@ -471,18 +485,18 @@ impl Walk {
     fn read(
         &self,
         conn: &mut Conn,
-        asked: Asked,
+        asked: ResolvedQuery,
         notes: &Walks,
         options: &Options,
-    ) -> Result<Read, Error> {
+    ) -> Result<WalkPage, Error> {
         let note = self.recall(conn, notes)?;
-        let handed_out = self.start_index.saturating_sub(1);
+        let returned = self.start_index.saturating_sub(1);
         let start = match &note {
             Some(note) => Start::After(ResourceId(note.last_id.clone())),
-            None => Start::Index(handed_out),
+            None => Start::Index(returned),
         };
         let (mut query, selection) = asked.query(start, options);
-        let counted = self.counted(conn, &query)?;
+        let counted = self.type_counts(conn, &query)?;
         let tally = note.as_ref().and_then(|note| note.tally);
         if let (Some(tally), Some(count)) = (tally, &counted) {
             query.ahead = tally.now(count.live, count.deleted);
@@ -491,8 +505,8 @@ impl Walk {
         let found = page.total.unwrap_or_default();
         let total = match &note {
             None => found,
-            // What this walk has handed out already, and what still lies ahead of it.
-            Some(_) => handed_out.saturating_add(found),
+            // The resources that this walk has returned already, and those ahead of it.
+            Some(_) => returned.saturating_add(found),
         };
         let bodies = render(conn, self.tenant, &query, &page.rows, &selection)?;
         let body = message::list_response(total, self.start_index, &bodies);
@@ -507,11 +521,11 @@ impl Walk {
             });
             (key, WalkNote { tally, ..note })
         });
-        Ok(Read { body, next })
+        Ok(WalkPage { body, next })
     }
 
-    /// The counts of the type that is walked through, where no filter chooses among it.
-    fn counted(&self, conn: &mut Conn, query: &PageQuery) -> Result<Option<Count>, Error> {
+    /// Returns the counts of the type, for a walk without a filter.
+    fn type_counts(&self, conn: &mut Conn, query: &PageQuery) -> Result<Option<Count>, Error> {
         match (&self.noted, query.kinds.as_slice()) {
             (Some(name), [only]) if only.filter.is_none() => {
                 Ok(Some(counts::of(conn, self.tenant, name)?))
@@ -520,7 +534,7 @@ impl Walk {
         }
     }
 
-    /// Where the walk stands after the page, if anything lies ahead.
+    /// Returns the note of the position after the page, if anything is ahead.
     fn note(&self, page: &Page, total: u64) -> Option<(WalkKey, WalkNote)> {
         let returned = u64::try_from(page.rows.len()).unwrap_or(u64::MAX);
         let next_index = self.start_index.saturating_add(returned);
@@ -547,7 +561,7 @@ impl Walk {
     }
 
     fn key(&self, start_index: u64) -> Option<WalkKey> {
-        let tenant = self.tenant.0.to_string();
+        let tenant = self.tenant.to_string();
         let kind = self.noted.as_ref()?;
         let parts = [&tenant, &self.caller, kind, &self.filter_text];
         Some(WalkKey::new(&parts.map(String::as_str), start_index))

@@ -4,3 +4,4 @@ pub mod cursor;
 pub mod directory;
 pub mod index_walk;
 pub mod list;
+pub mod resource;

@@ -7,9 +7,9 @@ use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 
 use crate::service::GroupNames;
-use crate::service::transfer::TransferError;
+use crate::service::transfer::error::TransferError;
 
-/// The number of the form. A reader refuses others.
+/// The version of the format. A reader rejects others.
 pub const FORM: u32 = 1;
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -85,7 +85,7 @@ pub struct CountLine {
     pub deleted: i64,
 }
 
-/// Without its secret, which nobody has.
+/// A token, without its secret, which is not stored.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TokenLine {
@@ -93,7 +93,7 @@ pub struct TokenLine {
     pub name: String,
     pub hash: String,
     pub scopes: String,
-    /// What it may read, where that is not everything.
+    /// The attributes that it may read, if not all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fields: Option<String>,
     pub created: i64,
@@ -108,11 +108,11 @@ pub struct TokenLine {
 pub struct EndLine {
     #[serde(flatten)]
     pub tally: LineCounts,
-    /// Of all lines before this one, each with its newline.
+    /// The digest of all lines before this one, each with its newline.
     pub sha256: String,
 }
 
-/// How much went through.
+/// The number of lines of each kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct LineCounts {
     pub resources: u64,
@@ -134,7 +134,7 @@ impl LineCounts {
     }
 }
 
-/// What the lines of the content amount to.
+/// The counts and the digest of the lines so far.
 #[derive(Default)]
 pub struct Sum {
     pub tally: LineCounts,
@@ -142,7 +142,7 @@ pub struct Sum {
 }
 
 impl Sum {
-    /// The first line counts as nothing, but it shall not change unseen.
+    /// Begins with the first line, which is part of the digest and of no count.
     pub fn begin(first_line: &[u8]) -> Self {
         let mut sum = Self::default();
         sum.digest.update(first_line);
@@ -164,14 +164,14 @@ impl Sum {
     }
 }
 
-/// Reads lines and knows their numbers.
+/// Reads lines and counts them.
 pub struct Lines<R> {
     input: R,
     text: Vec<u8>,
     pub number: u64,
 }
 
-/// A group of a million members is one line for each; a document is bounded by what a request may be.
+/// The longest line. A group has a line for each member, and a document is no larger than a request.
 const LONGEST_BYTES: u64 = 1 << 30;
 
 impl<R: BufRead> Lines<R> {
@@ -183,7 +183,7 @@ impl<R: BufRead> Lines<R> {
         }
     }
 
-    /// The next line and its text; the end of the input before the last line is a fault.
+    /// Returns the next line and its text. The end of the input before the last line is an error.
     pub fn next(&mut self) -> Result<(Line, &[u8]), TransferError> {
         use std::io::Read as _;
         self.number += 1;

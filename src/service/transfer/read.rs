@@ -1,4 +1,4 @@
-//! Lines into a tenant's rows.
+//! Reads lines into a tenant's rows.
 
 use std::collections::HashSet;
 use std::io::BufRead;
@@ -6,9 +6,12 @@ use std::io::BufRead;
 use scim_core::compatibility::UnknownCompatibility;
 use scim_core::{Document, Registry, indexing};
 
+use crate::ids::Actor;
 use crate::service::access::tenants as named;
-use crate::service::transfer::line::{self, EndLine, FORM, Header, Line, Lines, Sum};
-use crate::service::transfer::{LineCounts, Progress, Tokens, TransferError, write};
+use crate::service::transfer::error::TransferError;
+use crate::service::transfer::line::{self, EndLine, FORM, Header, Line, LineCounts, Lines, Sum};
+use crate::service::transfer::write;
+use crate::service::transfer::write::{Progress, Tokens};
 use crate::store::tables::changes::{Change, ChangeKind, RecordedChange};
 use crate::store::tables::counts::Count;
 use crate::store::tables::tenants::{Policy, Tenant, UnknownGroupNames, UnknownPatchAnswer};
@@ -17,24 +20,31 @@ use crate::store::tables::transfer::{ImportedResource, MembershipRow, ResourceRo
 use crate::store::tables::{tenants, tokens, transfer};
 use crate::store::{Conn, ResourceId, StoreError};
 
-/// Rows that are written at a time.
+/// The number of rows written at a time.
 const CHUNK: usize = 500;
 
-/// Reads the whole, and compares what is in the database then with what the file says.
+/// The tenant that an import fills.
+pub struct ImportTarget {
+    /// The name of the tenant, if it differs from that in the export.
+    pub name: Option<String>,
+    /// The time of the import, in microseconds since the epoch.
+    pub now_us: i64,
+}
+
+/// Reads all lines, and compares the rows then in the database with the digest of the file.
 pub fn import<R: BufRead>(
     conn: &mut Conn,
     registry: &Registry,
-    name: Option<String>,
-    now_us: i64,
+    target: ImportTarget,
     mut lines: Lines<R>,
     progress: Progress,
 ) -> Result<LineCounts, TransferError> {
     let (header, first_line) = first_line(&mut lines)?;
     let policy = policy_of(&header).map_err(|text| lines.fault(&text))?;
-    let name = name.unwrap_or(header.tenant);
-    let tenant = empty_tenant(conn, &name, now_us)?;
+    let name = target.name.unwrap_or(header.tenant);
+    let tenant = empty_tenant(conn, &name, target.now_us)?;
     tenants::set_policy(conn, tenant.id, policy)?;
-    let mut arrivals = PendingRows {
+    let mut pending = PendingRows {
         registry,
         tenant: &tenant,
         change_seq: header.change_seq,
@@ -46,17 +56,17 @@ pub fn import<R: BufRead>(
         sum: Sum::begin(&first_line),
     };
     let end = loop {
-        if let Some(end) = arrivals.take(conn, &mut lines)? {
+        if let Some(end) = pending.take(conn, &mut lines)? {
             break end;
         }
     };
-    arrivals.flush(conn, &lines)?;
+    pending.flush(conn, &lines)?;
     let PendingRows {
         counts,
         tokens,
         sum,
         ..
-    } = arrivals;
+    } = pending;
     if sum.end() != end {
         return Err(lines.fault(
             "the lines before are not those that the export wrote: their number or SHA-256 differs",
@@ -113,7 +123,7 @@ fn empty_tenant(conn: &mut Conn, name: &str, now_us: i64) -> Result<Tenant, Tran
     Ok(tenant)
 }
 
-/// What arrived and is not written yet: lines of one kind.
+/// Lines of one kind that are read and not written yet.
 enum Batch {
     None,
     Resources(Vec<ImportedResource>),
@@ -133,7 +143,7 @@ struct PendingRows<'a> {
     last: Last,
 }
 
-/// The keys of the lines before: each kind comes in order, so that none is there twice.
+/// The keys of the last lines. Each kind is in order, so that duplicates are found.
 #[derive(Default)]
 struct Last {
     resource: String,
@@ -170,7 +180,7 @@ fn advance<K: PartialOrd>(last: &mut K, key: K) -> bool {
 }
 
 impl PendingRows<'_> {
-    /// Takes one line; the last one is returned.
+    /// Reads one line, and returns it if it is the last.
     fn take<R: BufRead>(
         &mut self,
         conn: &mut Conn,
@@ -184,10 +194,10 @@ impl PendingRows<'_> {
         self.last.follow(&line).map_err(|text| lines.fault(&text))?;
         match line {
             Line::Resource(resource) => {
-                let arrival = self.arrival(resource).map_err(|text| lines.fault(&text))?;
+                let resource = self.imported(resource).map_err(|text| lines.fault(&text))?;
                 match &mut self.batch {
-                    Batch::Resources(list) => list.push(arrival),
-                    _ => self.begin(conn, lines, Batch::Resources(vec![arrival]))?,
+                    Batch::Resources(list) => list.push(resource),
+                    _ => self.begin(conn, lines, Batch::Resources(vec![resource]))?,
                 }
             }
             Line::Member(member) => {
@@ -288,7 +298,7 @@ impl PendingRows<'_> {
         })
     }
 
-    fn arrival(&self, line: line::ResourceLine) -> Result<ImportedResource, String> {
+    fn imported(&self, line: line::ResourceLine) -> Result<ImportedResource, String> {
         let rt = self.registry.by_name(&line.resource_type).ok_or_else(|| {
             format!(
                 "a resource of the type {:?}, which this installation does not declare",
@@ -329,7 +339,7 @@ impl PendingRows<'_> {
                 resource_type: line.resource_type,
                 kind,
                 at: line.at,
-                actor: line.actor,
+                actor: Actor::parse(&line.actor),
                 payload: line.payload.get().to_owned(),
             },
         })
@@ -353,7 +363,7 @@ fn verify(
     tenant: &Tenant,
     first_line: &[u8],
     end: &EndLine,
-    arrived: HashSet<String>,
+    tokens: HashSet<String>,
 ) -> Result<(), TransferError> {
     if let Some(group) = transfer::stray_members(conn, tenant.id)?.first() {
         return Err(TransferError::Refused(format!(
@@ -361,9 +371,9 @@ fn verify(
             group.as_str()
         )));
     }
-    let mut sheet = write::LineBuffer::begin(std::io::sink(), first_line, Box::new(|_| {}))?;
-    write::content(conn, tenant, &Tokens::Only(arrived), &mut sheet)?;
-    let found = sheet.into_sum().end();
+    let mut lines = write::LineBuffer::begin(std::io::sink(), first_line, Box::new(|_| {}))?;
+    write::content(conn, tenant, &Tokens::Only(tokens), &mut lines)?;
+    let found = lines.into_sum().end();
     if found == *end {
         return Ok(());
     }

@@ -1,22 +1,35 @@
-//! A tenant's rows as lines.
+//! Writes a tenant's rows as lines.
 
+use std::collections::HashSet;
 use std::io::Write;
 
 use serde_json::value::RawValue;
 
 use crate::service::Error;
+use crate::service::transfer::error::TransferError;
 use crate::service::transfer::line::{
-    self, CountLine, FORM, Header, Line, MemberLine, RecordedLine, ResourceLine, Sum,
+    self, CountLine, FORM, Header, Line, LineCounts, MemberLine, RecordedLine, ResourceLine, Sum,
 };
-use crate::service::transfer::{LineCounts, Progress, Tokens, TransferError};
 use crate::store::Conn;
 use crate::store::tables::tenants::Tenant;
 use crate::store::tables::{changes, tokens, transfer};
 
-/// Rows that are read at a time.
+/// The number of rows read at a time.
 const CHUNK: u16 = 500;
 
-/// Where the lines go, and what they amount to.
+/// Called with the counts so far, from time to time.
+pub type Progress = Box<dyn FnMut(LineCounts) + Send>;
+
+/// The tokens to export. Only their hashes are stored; with them, clients can continue to use their tokens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Tokens {
+    All,
+    None,
+    /// Those with these ids.
+    Only(HashSet<String>),
+}
+
+/// Writes lines, counts them and computes their digest.
 pub struct LineBuffer<W> {
     output: W,
     sum: Sum,
@@ -46,16 +59,16 @@ impl<W: Write> LineBuffer<W> {
         self.output.write_all(&text).map_err(TransferError::Output)
     }
 
-    fn tell(&mut self) {
+    fn report(&mut self) {
         (self.progress)(self.sum.tally);
     }
 
-    /// What was written, without a last line.
+    /// Returns the counts and the digest, without writing a last line.
     pub fn into_sum(self) -> Sum {
         self.sum
     }
 
-    /// Writes the last line and all that waits in buffers.
+    /// Writes the last line and flushes the output.
     pub fn end(mut self) -> Result<(LineCounts, W), TransferError> {
         let end = self.sum.end();
         let tally = end.tally;
@@ -74,7 +87,7 @@ fn text_of(line: &Line) -> Result<Vec<u8>, TransferError> {
     Ok(text)
 }
 
-/// The first line.
+/// Returns the first line.
 pub fn first_line(tenant: &Tenant) -> Result<Vec<u8>, TransferError> {
     text_of(&Line::RollcallExport(Header {
         form: FORM,
@@ -86,18 +99,18 @@ pub fn first_line(tenant: &Tenant) -> Result<Vec<u8>, TransferError> {
     }))
 }
 
-/// All between the first line and the last.
+/// Writes everything between the first line and the last.
 pub fn content<W: Write>(
     conn: &mut Conn,
     tenant: &Tenant,
     chosen: &Tokens,
-    sheet: &mut LineBuffer<W>,
+    lines: &mut LineBuffer<W>,
 ) -> Result<(), TransferError> {
-    resources(conn, tenant, sheet)?;
-    members(conn, tenant, sheet)?;
-    recorded(conn, tenant, sheet)?;
+    resources(conn, tenant, lines)?;
+    members(conn, tenant, lines)?;
+    recorded(conn, tenant, lines)?;
     for count in transfer::counts(conn, tenant.id)? {
-        sheet.content(&Line::Count(CountLine {
+        lines.content(&Line::Count(CountLine {
             resource_type: count.resource_type,
             live: count.live,
             deleted: count.deleted,
@@ -105,7 +118,7 @@ pub fn content<W: Write>(
     }
     for token in tokens::list(conn, tenant.id)? {
         if chosen.include(&token.id) {
-            sheet.content(&Line::Token(line::TokenLine {
+            lines.content(&Line::Token(line::TokenLine {
                 id: token.id,
                 name: token.name,
                 hash: token.hash,
@@ -117,14 +130,14 @@ pub fn content<W: Write>(
             }))?;
         }
     }
-    sheet.tell();
+    lines.report();
     Ok(())
 }
 
 fn resources<W: Write>(
     conn: &mut Conn,
     tenant: &Tenant,
-    sheet: &mut LineBuffer<W>,
+    lines: &mut LineBuffer<W>,
 ) -> Result<(), TransferError> {
     let mut last = String::new();
     loop {
@@ -134,7 +147,7 @@ fn resources<W: Write>(
         };
         last = row.id.clone();
         for row in rows {
-            sheet.content(&Line::Resource(ResourceLine {
+            lines.content(&Line::Resource(ResourceLine {
                 id: row.id,
                 resource_type: row.resource_type,
                 version: row.version,
@@ -144,16 +157,17 @@ fn resources<W: Write>(
                 document: raw(row.doc)?,
             }))?;
         }
-        sheet.tell();
+        lines.report();
     }
 }
 
 fn members<W: Write>(
     conn: &mut Conn,
     tenant: &Tenant,
-    sheet: &mut LineBuffer<W>,
+    lines: &mut LineBuffer<W>,
 ) -> Result<(), TransferError> {
-    let (mut group, mut member) = (String::new(), String::new());
+    let mut group = String::new();
+    let mut member = String::new();
     loop {
         let rows = transfer::members_after(conn, tenant.id, (&group, &member), CHUNK.into())?;
         let Some(row) = rows.last() else {
@@ -161,21 +175,21 @@ fn members<W: Write>(
         };
         (group, member) = (row.group_id.clone(), row.member_id.clone());
         for row in rows {
-            sheet.content(&Line::Member(MemberLine {
+            lines.content(&Line::Member(MemberLine {
                 group: row.group_id,
                 member: row.member_id,
                 kind: row.kind,
                 display: row.display,
             }))?;
         }
-        sheet.tell();
+        lines.report();
     }
 }
 
 fn recorded<W: Write>(
     conn: &mut Conn,
     tenant: &Tenant,
-    sheet: &mut LineBuffer<W>,
+    lines: &mut LineBuffer<W>,
 ) -> Result<(), TransferError> {
     let mut last = 0;
     loop {
@@ -185,21 +199,21 @@ fn recorded<W: Write>(
         };
         last = row.seq;
         for row in rows {
-            sheet.content(&Line::Change(RecordedLine {
+            lines.content(&Line::Change(RecordedLine {
                 seq: row.seq,
                 resource: row.change.resource_id.into_string(),
                 resource_type: row.change.resource_type,
                 kind: row.change.kind.as_str().to_owned(),
                 at: row.change.at,
-                actor: row.change.actor,
+                actor: row.change.actor.to_string(),
                 payload: raw(row.change.payload)?,
             }))?;
         }
-        sheet.tell();
+        lines.report();
     }
 }
 
-/// Stored JSON text, as it is. A newline could only stand between its tokens, and this service writes none.
+/// Returns stored JSON text as it is. This service writes none with a newline.
 fn raw(text: String) -> Result<Box<RawValue>, TransferError> {
     Ok(RawValue::from_string(text).map_err(Error::internal)?)
 }

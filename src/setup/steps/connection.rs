@@ -280,7 +280,7 @@ pub async fn check_manual_steps(run: &Run, app: &Value) -> Result<ManualStepStat
         None => None,
     };
     let attempts = match &token {
-        Some(token) => run.records.arrivals(token).await.map_err(store_failure)?,
+        Some(token) => run.records.attempts(token).await.map_err(store_failure)?,
         None => Vec::new(),
     };
     let was_used = attempts.iter().any(|attempt| attempt.kind.is_accepted())
@@ -332,9 +332,13 @@ fn actions(desired: &DesiredState) -> [(bool, &'static str, &'static str); 3] {
 
 /// Returns hints for requests that were refused since the token was created.
 async fn refusal_hints(run: &Run, since_us: i64) -> Result<Vec<String>, Failure> {
-    let mut refused = run.records.strangers().await.map_err(store_failure)?;
+    let mut refused = run
+        .records
+        .unauthenticated_attempts()
+        .await
+        .map_err(store_failure)?;
     if let Some(known) = &run.state.token {
-        let old = run.records.ended_arrivals(&known.name).await;
+        let old = run.records.rejected_attempts(&known.name).await;
         refused.extend(old.map_err(store_failure)?);
     }
     Ok(refused

@@ -9,6 +9,7 @@ use diesel::sql_types::{BigInt, Text};
 use diesel::{QueryableByName, RunQueryDsl, sql_query};
 use scim_core::Member;
 
+use crate::ids::Actor;
 use crate::store::query::directory;
 use crate::store::query::directory::LookupColumn;
 use crate::store::tables::changes::{Change, ChangeKind};
@@ -140,7 +141,7 @@ fn no_statement_reads_a_whole_table() {
                     resource_type: "User".into(),
                     kind: ChangeKind::Deleted,
                     at: 3,
-                    actor: "test".into(),
+                    actor: Actor::parse("test"),
                     payload: "{}".into(),
                 });
                 Ok(())

@@ -7,12 +7,24 @@ use crate::store::engine::schema::arrivals;
 use crate::store::engine::statement::Statement;
 use crate::store::{Conn, StoreError, TenantId};
 
+/// A token, by its tenant and its id.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct TokenKey {
+    pub tenant: TenantId,
+    pub id: String,
+}
+
+/// The columns of a token. They cannot be null: requests without a valid token are stored under
+/// tenant 0 and an empty id.
+fn columns(token: Option<&TokenKey>) -> (TenantId, &str) {
+    token.map_or((TenantId(0), ""), |token| (token.tenant, &token.id))
+}
+
 /// Some requests of one kind. All times are microseconds since the epoch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuthAttempt {
-    pub tenant: TenantId,
-    /// Empty if the credential was unknown.
-    pub token: String,
+    /// `None` for requests without a valid token.
+    pub token: Option<TokenKey>,
     pub kind: String,
     pub first: i64,
     pub last: i64,
@@ -30,9 +42,10 @@ pub fn note(conn: &mut Conn, new: &AuthAttempt) -> Result<(), StoreError> {
          last_at = CASE WHEN excluded.last_at > arrivals.last_at \
            THEN excluded.last_at ELSE arrivals.last_at END",
     );
+    let (tenant, token) = columns(new.token.as_ref());
     let binds = [
-        new.tenant.into(),
-        (&new.token).into(),
+        tenant.into(),
+        token.into(),
         (&new.kind).into(),
         new.first.into(),
         new.last.into(),
@@ -42,15 +55,12 @@ pub fn note(conn: &mut Conn, new: &AuthAttempt) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Returns the attempts with one token; with an empty `token`, those with unknown credentials.
-pub fn of_token(
-    conn: &mut Conn,
-    tenant: TenantId,
-    token: &str,
-) -> Result<Vec<AuthAttempt>, StoreError> {
+/// Returns the attempts with one token, or those without a valid one.
+pub fn of_token(conn: &mut Conn, token: Option<&TokenKey>) -> Result<Vec<AuthAttempt>, StoreError> {
+    let (tenant_id, token_id) = columns(token);
     let rows: Vec<(String, i64, i64, i64)> = arrivals::table
-        .filter(arrivals::tenant_id.eq(tenant.0))
-        .filter(arrivals::token_id.eq(token))
+        .filter(arrivals::tenant_id.eq(tenant_id.0))
+        .filter(arrivals::token_id.eq(token_id))
         .order(arrivals::kind)
         .select((
             arrivals::kind,
@@ -62,8 +72,7 @@ pub fn of_token(
     Ok(rows
         .into_iter()
         .map(|(kind, first, last, times)| AuthAttempt {
-            tenant,
-            token: token.to_owned(),
+            token: token.cloned(),
             kind,
             first,
             last,
@@ -77,10 +86,16 @@ mod tests {
     use super::*;
     use crate::store::testing::{TENANT, with_store};
 
+    fn token() -> TokenKey {
+        TokenKey {
+            tenant: TENANT,
+            id: "t".into(),
+        }
+    }
+
     fn attempt(kind: &str, first: i64, last: i64, times: i64) -> AuthAttempt {
         AuthAttempt {
-            tenant: TENANT,
-            token: "t".into(),
+            token: Some(token()),
             kind: kind.into(),
             first,
             last,
@@ -99,14 +114,14 @@ mod tests {
                 store.admin(move |conn| note(conn, &new)).await.unwrap();
             }
             let found = store
-                .read(|conn| of_token(conn, TENANT, "t"))
+                .read(|conn| of_token(conn, Some(&token())))
                 .await
                 .unwrap();
             assert_eq!(
                 found,
                 [attempt("accepted", 5, 20, 5), attempt("bare", 30, 30, 1)]
             );
-            let others = store.read(|conn| of_token(conn, TENANT, "")).await.unwrap();
+            let others = store.read(|conn| of_token(conn, None)).await.unwrap();
             assert_eq!(others, []);
         });
     }

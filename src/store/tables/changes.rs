@@ -5,6 +5,7 @@ use diesel::sql_types::BigInt;
 use diesel::{ExpressionMethods, QueryDsl, Queryable, QueryableByName, RunQueryDsl};
 use serde::Serialize;
 
+use crate::ids::Actor;
 use crate::store::engine::schema::changes;
 use crate::store::engine::statement::{Fetch, Statement};
 use crate::store::tables::subscriptions;
@@ -71,7 +72,7 @@ pub struct Change {
     /// Microseconds since the epoch.
     pub at: i64,
     /// The name of the token or command that made the change.
-    pub actor: String,
+    pub actor: Actor,
     /// JSON text.
     pub payload: String,
 }
@@ -112,7 +113,7 @@ impl TryFrom<ChangeRow> for RecordedChange {
                 resource_type: row.resource_type,
                 kind,
                 at: row.at,
-                actor: row.actor,
+                actor: Actor::parse(&row.actor),
                 payload: row.payload,
             },
         })
@@ -263,7 +264,7 @@ pub fn rewrite(conn: &mut Conn, tenant: TenantId, to: &RecordedChange) -> Result
         .filter(changes::seq.eq(to.seq));
     diesel::update(row)
         .set((
-            changes::actor.eq(&to.change.actor),
+            changes::actor.eq(to.change.actor.to_string()),
             changes::payload.eq(&to.change.payload),
         ))
         .execute(conn)?;
@@ -280,7 +281,7 @@ struct NewRow<'a> {
     resource_type: &'a str,
     kind: &'a str,
     at: i64,
-    actor: &'a str,
+    actor: String,
     payload: &'a str,
 }
 
@@ -315,6 +316,7 @@ fn insert_each(
     changes: &[(i64, Change)],
 ) -> Result<(), StoreError> {
     for (seq, change) in changes {
+        let actor = change.actor.to_string();
         let binds = [
             tenant.into(),
             (*seq).into(),
@@ -322,7 +324,7 @@ fn insert_each(
             (&change.resource_type).into(),
             change.kind.as_str().into(),
             change.at.into(),
-            (&change.actor).into(),
+            (&actor).into(),
             (&change.payload).into(),
         ];
         INSERT.bind(&binds).execute(conn)?;
@@ -344,7 +346,7 @@ fn insert_lists(
                 resource_type: &change.resource_type,
                 kind: change.kind.as_str(),
                 at: change.at,
-                actor: &change.actor,
+                actor: change.actor.to_string(),
                 payload: &change.payload,
             })
             .collect();

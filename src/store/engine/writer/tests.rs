@@ -7,6 +7,7 @@ use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl};
 use futures_util::future::join_all;
 
 use super::BATCH;
+use crate::ids::Actor;
 use crate::store::engine::schema::tenants;
 use crate::store::tables::changes::{Change, ChangeKind};
 use crate::store::tables::{changes, counts, resources};
@@ -19,7 +20,7 @@ fn change(of: &str) -> Change {
         resource_type: "User".into(),
         kind: ChangeKind::Created,
         at: 1,
-        actor: "test".into(),
+        actor: Actor::parse("test"),
         payload: r#"{"a":"\u0001 ü"}"#.into(),
     }
 }

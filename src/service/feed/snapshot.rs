@@ -1,0 +1,144 @@
+//! A snapshot of a tenant's state, from which to follow the feed.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use crate::auth::Scope;
+use crate::service::feed::change::SnapshotItem;
+use crate::service::feed::page::{MOST, check_reach};
+use crate::service::feed::view::View;
+use crate::service::{Context, Error, Service};
+use crate::store::tables::members::MemberPair;
+use crate::store::tables::{changes, members, resources};
+use crate::store::{Conn, StoreError, TenantId};
+
+/// A page of a snapshot.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    /// The number of the change from which to follow the feed, the same on every page of one walk. A client that has read
+    /// all pages and applies every change after this number has the tenant's state, though the pages were read at
+    /// different times.
+    pub seq: i64,
+    pub resources: Vec<SnapshotItem>,
+    pub members: Vec<MemberPair>,
+    /// The cursor of the next page; `None` at the end.
+    pub next: Option<String>,
+}
+
+/// The position of a walk: all resources by id, then all members.
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
+enum SnapshotPosition {
+    Resource(String),
+    Member(String, String),
+}
+
+/// Reads one page of a snapshot. The pages need not show the same moment: the feed has every change made during the walk.
+///
+/// # Errors
+/// [`Error::BadRequest`] for an invalid cursor, [`Error::Gone`] where the walk took longer than changes are kept.
+pub async fn snapshot(
+    service: &Service,
+    context: &Context,
+    cursor: Option<String>,
+    limit: u32,
+) -> Result<Snapshot, Error> {
+    context.require(Scope::Read)?;
+    let walk = SnapshotWalk {
+        tenant: context.tenant(),
+        view: View::of(context, &service.registry),
+        limit: limit.clamp(1, MOST),
+    };
+    let from = cursor.as_deref().map(parse_cursor).transpose()?;
+    service
+        .store
+        .read(move |conn| match &from {
+            None => {
+                let reach = changes::reach(conn, walk.tenant)?
+                    .ok_or(StoreError::UnknownTenant(walk.tenant))?;
+                let start = SnapshotPosition::Resource(String::new());
+                walk.page(conn, reach.last, &start)
+            }
+            Some((seq, position)) => {
+                check_reach(conn, walk.tenant, *seq)?;
+                walk.page(conn, *seq, position)
+            }
+        })
+        .await
+}
+
+#[derive(Clone)]
+struct SnapshotWalk {
+    tenant: TenantId,
+    view: View,
+    limit: u32,
+}
+
+impl SnapshotWalk {
+    fn page(
+        &self,
+        conn: &mut Conn,
+        seq: i64,
+        position: &SnapshotPosition,
+    ) -> Result<Snapshot, Error> {
+        let tenant = self.tenant;
+        let is_full = |count: usize| count >= usize::try_from(self.limit).unwrap_or(usize::MAX);
+        let mut page = Snapshot {
+            seq,
+            resources: Vec::new(),
+            members: Vec::new(),
+            next: None,
+        };
+        let next = match position {
+            SnapshotPosition::Resource(after) => {
+                let rows = resources::all_after(conn, tenant, after, self.limit)?;
+                let last = rows.last().map(|row| row.id.to_string());
+                let is_full = is_full(rows.len());
+                page.resources = rows
+                    .into_iter()
+                    .filter_map(|row| self.view.item(row))
+                    .collect();
+                match last.filter(|_| is_full) {
+                    Some(last) => Some(SnapshotPosition::Resource(last)),
+                    None => self
+                        .view
+                        .sees_members()
+                        .then(|| SnapshotPosition::Member(String::new(), String::new())),
+                }
+            }
+            SnapshotPosition::Member(group, member) => {
+                if self.view.sees_members() {
+                    page.members = members::all_after(conn, tenant, group, member, self.limit)?;
+                }
+                let last = page.members.last().filter(|_| is_full(page.members.len()));
+                last.map(|pair| {
+                    SnapshotPosition::Member(pair.group.to_string(), pair.member.to_string())
+                })
+            }
+        };
+        page.next = next.map(|position| cursor(seq, &position)).transpose()?;
+        Ok(page)
+    }
+}
+
+fn cursor(seq: i64, position: &SnapshotPosition) -> Result<String, Error> {
+    let text = serde_json::to_string(&(seq, position)).map_err(Error::internal)?;
+    Ok(URL_SAFE_NO_PAD.encode(text))
+}
+
+fn parse_cursor(text: &str) -> Result<(i64, SnapshotPosition), Error> {
+    let bad = || Error::BadRequest("`cursor` is the `next` of a page before.".to_owned());
+    let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| bad())?;
+    let (seq, position): (i64, SnapshotPosition) =
+        serde_json::from_slice(&bytes).map_err(|_| bad())?;
+    // PostgreSQL cannot compare with a U+0000.
+    let is_text = |text: &String| !text.contains('\0');
+    let fits = match &position {
+        SnapshotPosition::Resource(id) => is_text(id),
+        SnapshotPosition::Member(group, member) => is_text(group) && is_text(member),
+    };
+    if fits {
+        Ok((seq, position))
+    } else {
+        Err(bad())
+    }
+}
