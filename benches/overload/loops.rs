@@ -127,7 +127,7 @@ pub async fn open(
                     done: started.elapsed(),
                 });
                 if outcome.is_none_or(|outcome| outcome.closes) {
-                    connection = connection.again().await?;
+                    connection = connection.reconnect().await?;
                 }
             }
         });
