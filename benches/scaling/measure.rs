@@ -38,7 +38,7 @@ type OnGroup = fn(&Directory, &Group, usize) -> Request;
 /// sizes stay the same.
 const USERS: [(&str, OnDirectory); 7] = [
     ("look up a userName", |on, _| Ok(on.look_up())),
-    ("look up a free userName", |on, _| Ok(on.look_up_nobody())),
+    ("look up a free userName", |on, _| Ok(on.look_up_unknown())),
     ("GET by id", |on, _| Ok(on.read())),
     ("first page of 100", |on, _| Ok(on.first_page())),
     ("create", |on, round| Ok(on.create(round))),
