@@ -112,10 +112,9 @@ pub fn apply(
             }
             MemberEdit::Demand(filter) => {
                 if found(tx, group, members_attr, &filter, &options.base_url)?.is_empty() {
-                    return Err(ScimError::no_target(
-                        "no member of the group matches the path",
-                    )
-                    .into());
+                    return Err(
+                        ScimError::no_target("no member of the group matches the path").into(),
+                    );
                 }
             }
             MemberEdit::RemoveAll => {
