@@ -1,4 +1,4 @@
-//! PATCH bodies that a strict tenant rejects, and the result of the same operations for a tolerant one.
+//! PATCH bodies that a strict tenant rejects, and what a tolerant one makes of the same operations.
 
 use super::*;
 use crate::name::{GROUP, USER};
