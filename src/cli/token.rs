@@ -11,6 +11,8 @@ use crate::service::access::tokens::{self, DEFAULT_TENANT, NewToken};
 #[derive(Debug, clap::Subcommand)]
 pub enum TokenCommand {
     /// Create a token and print it; it cannot be shown again
+    // Because of the hidden alias, clap would show the name as optional.
+    #[command(override_usage = "rollcall token create [OPTIONS] --scope <SCOPES> <NAME>")]
     Create {
         #[command(flatten)]
         name: TokenName,
