@@ -12,7 +12,7 @@ use actix_web::{App, HttpServer};
 use crate::http::admission::{middleware, sockets};
 use crate::http::operations::observe;
 use crate::http::operations::route_metrics::RouteLabel;
-use crate::http::routes;
+use crate::http::routes::routes;
 use crate::http::state::AppState;
 
 /// How long the head of a request may take.

@@ -6,20 +6,29 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::time::Duration;
 
+use actix_web::http::Method;
 use actix_web::http::header::{
     AUTHORIZATION, CACHE_CONTROL, ContentEncoding, ContentType, HeaderName,
 };
-use actix_web::web::{Bytes, Data, Path};
+use actix_web::web::{self, Bytes, Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use jiff::Timestamp;
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use tokio::time::Instant;
+use utoipa::openapi::ContentBuilder;
+use utoipa::openapi::response::{Response, ResponseBuilder};
+use utoipa::openapi::schema::{ObjectBuilder, SchemaType};
 
+use crate::auth::Scope;
 use crate::http::admission::control;
 use crate::http::chunked_body::{ChunkWriter, ChunkedBody};
-use crate::http::directory::queries::parse_id;
-use crate::http::error::ApiError;
+use crate::http::describe::describer::Describer;
+use crate::http::describe::schema::{integer, string};
+use crate::http::describe::tag;
+use crate::http::directory::common::{GROUP, GROUP_ID, LIMIT, USER, USER_ID, parse_id};
+use crate::http::endpoint::{Accepts, Authorization, Endpoint, Operation, Parameter};
+use crate::http::error::HandlerResult;
 use crate::http::query::Query;
 use crate::http::state::{AppState, Caller};
 use crate::service;
@@ -27,7 +36,202 @@ use crate::service::Context;
 use crate::service::feed::{self, ChangeFilter, ChangeKind, Listener, MOST, WaitOutcome, history};
 use crate::service::query::directory;
 
-type Answer = Result<HttpResponse, ApiError>;
+/// The endpoints.
+pub const ENDPOINTS: &[Endpoint] = &[
+    Endpoint {
+        method: Method::GET,
+        path: "/directory/v1/users/{id}/history",
+        handler: || web::to(history_of_user),
+        authorization: Authorization::Scope(Scope::Read),
+        accepts: Accepts::Declared,
+        parameters: &[USER, BEFORE, LIMIT],
+        body: None,
+        responses: &[(200, |describer| described_history(describer, "User"))],
+        errors: &[404],
+        operation: Some(Operation {
+            tag: tag::DIRECTORY,
+            id: "listHistoryOfUser",
+            summary: "Read what happened to one resource",
+            description: "The latest changes first, with their actors; also of a deleted resource, as far back as \
+                          changes are kept.",
+        }),
+    },
+    Endpoint {
+        method: Method::GET,
+        path: "/directory/v1/groups/{id}/history",
+        handler: || web::to(history_of_group),
+        authorization: Authorization::Scope(Scope::Read),
+        accepts: Accepts::Declared,
+        parameters: &[GROUP, BEFORE, LIMIT],
+        body: None,
+        responses: &[(200, |describer| described_history(describer, "Group"))],
+        errors: &[404],
+        operation: Some(Operation {
+            tag: tag::DIRECTORY,
+            id: "listHistoryOfGroup",
+            summary: "Read what happened to one resource",
+            description: "The latest changes first, with their actors; also of a deleted resource, as far back as \
+                          changes are kept.",
+        }),
+    },
+    Endpoint {
+        method: Method::GET,
+        path: "/directory/v1/changes",
+        handler: || web::to(changes),
+        authorization: Authorization::Scope(Scope::Read),
+        accepts: Accepts::Declared,
+        parameters: &[AFTER, KIND, TYPE, CHANGES_LIMIT, WAIT],
+        body: None,
+        responses: &[(200, described_page)],
+        errors: &[410],
+        operation: Some(Operation {
+            tag: tag::DIRECTORY,
+            id: "listChanges",
+            summary: "Read changes",
+            description: "The changes of the tenant in order, numbered without gaps. Attributes that the token may \
+                          not read are left out.",
+        }),
+    },
+    Endpoint {
+        method: Method::GET,
+        path: "/directory/v1/changes/stream",
+        handler: || web::to(stream),
+        authorization: Authorization::Scope(Scope::Read),
+        accepts: Accepts::Declared,
+        parameters: &[AFTER, KIND, TYPE, LAST_EVENT_ID],
+        body: None,
+        responses: &[(200, |_| described_events())],
+        errors: &[410],
+        operation: Some(Operation {
+            tag: tag::DIRECTORY,
+            id: "streamChanges",
+            summary: "Receive changes as they happen",
+            description: "Endless Server-Sent Events: the id is the number, the event the kind, and the data a \
+                          change as in the list. Without `after` and `Last-Event-ID` the stream begins \
+                          with the next change. It ends when the token does.",
+        }),
+    },
+    Endpoint {
+        method: Method::GET,
+        path: "/directory/v1/snapshot",
+        handler: || web::to(snapshot),
+        authorization: Authorization::Scope(Scope::Read),
+        accepts: Accepts::Declared,
+        parameters: &[CURSOR, CHANGES_LIMIT],
+        body: None,
+        responses: &[(200, described_snapshot)],
+        errors: &[410],
+        operation: Some(Operation {
+            tag: tag::DIRECTORY,
+            id: "readSnapshot",
+            summary: "Read everything, to follow the feed from there",
+            description: "Page by page all resources, then all members of groups. All pages have the same `seq`. A \
+                          client that reads all pages and then applies every change after this number \
+                          misses none.",
+        }),
+    },
+];
+
+const BEFORE: Parameter = Parameter::query(
+    "before",
+    "`next` of the previous page: only changes with lower numbers.",
+    |_| integer().minimum(Some(1_u32)),
+);
+
+const AFTER: Parameter = Parameter::query(
+    "after",
+    "The number of the last change that the client has; 0 begins with the first.",
+    |_| integer().minimum(Some(0_u32)),
+);
+
+const KIND: Parameter = Parameter::query(
+    "kind",
+    "Only these kinds, separated by commas: `created`, `updated`, `activated`, `deactivated`, \
+     `deleted`, `member_added`, `member_removed`, `member_skipped`, `erased`. The last is sent in any \
+     case: a client must drop the values that it stored from other kinds.",
+    |_| string(),
+);
+
+const TYPE: Parameter = Parameter::query(
+    "type",
+    "Only resources of these types, separated by commas: `User,Group`.",
+    |_| string(),
+);
+
+const CHANGES_LIMIT: Parameter = Parameter::query(
+    "limit",
+    "The maximum number to return; 100 if it is left out.",
+    |_| integer().minimum(Some(1_u32)).maximum(Some(MOST)),
+);
+
+const WAIT: Parameter = Parameter::query(
+    "wait",
+    "The number of seconds to wait for a change if there is none yet.",
+    |_| integer().minimum(Some(0_u32)).maximum(Some(60_u32)),
+);
+
+const LAST_EVENT_ID: Parameter = Parameter::header(
+    "Last-Event-ID",
+    "The number of the last change that the client has; takes precedence over `after`.",
+    |_| integer().minimum(Some(0_u32)),
+);
+
+const CURSOR: Parameter = Parameter::query(
+    "cursor",
+    "`next` of the previous page; the first page if it is left out.",
+    |_| string(),
+);
+
+fn described_history(describer: &mut Describer<'_>, type_name: &str) -> Response {
+    let activated = json!({
+        "seq": 13, "kind": "activated", "type": type_name, "id": USER_ID,
+        "at": "2026-03-01T08:00:02Z", "actor": "token:okta",
+        "attributes": [{ "path": "active", "before": false, "after": true }],
+    });
+    let page = json!({ "changes": [activated], "next": null });
+    describer.json::<FeedHistory>("The changes.", page)
+}
+
+fn described_page(describer: &mut Describer<'_>) -> Response {
+    let joined = json!({
+        "seq": 12, "kind": "member_added", "type": "Group", "id": GROUP_ID,
+        "at": "2026-03-01T08:00:01Z", "actor": "token:okta", "members": [USER_ID],
+    });
+    let renamed = json!({
+        "seq": 13, "kind": "updated", "type": "User", "id": USER_ID,
+        "at": "2026-03-01T08:00:02Z", "actor": "token:okta",
+        "attributes": [{ "path": "title", "before": null, "after": "Countess" }],
+    });
+    let page = json!({ "changes": [joined, renamed], "next": 13, "last": 13 });
+    describer.json::<FeedPage>("The changes.", page)
+}
+
+fn described_events() -> Response {
+    let text = "retry: 1000\nid: 12\n\nid: 13\nevent: updated\n\
+                data: {\"seq\":13,\"kind\":\"updated\"}\n\n";
+    // Some tools compare each event with the schema, others the whole text.
+    let events = ContentBuilder::new()
+        .schema(Some(ObjectBuilder::new().schema_type(SchemaType::AnyValue)))
+        .example(Some(json!(text)));
+    ResponseBuilder::new()
+        .description("The changes, as they happen.")
+        .content("text/event-stream", events.build())
+        .build()
+}
+
+fn described_snapshot(describer: &mut Describer<'_>) -> Response {
+    let user = json!({
+        "id": USER_ID, "type": "User",
+        "resource": { "id": USER_ID, "userName": "ada@example.com" },
+    });
+    let page = json!({
+        "seq": 13,
+        "resources": [user],
+        "members": [{ "group": GROUP_ID, "member": USER_ID, "type": "User" }],
+        "next": null,
+    });
+    describer.json::<FeedSnapshot>("A page of the snapshot.", page)
+}
 
 /// Something that happened.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -134,9 +338,9 @@ pub struct FeedMember {
     pub kind: String,
 }
 
-/// `GET /directory/v1/changes`: for `read` and `scim`.
-pub async fn changes(request: HttpRequest, caller: Caller, shared: Data<AppState>) -> Answer {
-    let query = Query::only(&request, &["after", "limit", "wait", "kind", "type"])?;
+/// `GET /directory/v1/changes`.
+async fn changes(request: HttpRequest, caller: Caller, shared: Data<AppState>) -> HandlerResult {
+    let query = Query::of(&request);
     let after = number(&query, "after", 0..=i64::MAX)?.unwrap_or(0);
     let limit = limit(&query)?;
     let seconds = number(&query, "wait", 0..=60)?.unwrap_or(0);
@@ -197,23 +401,23 @@ fn page_text(page: feed::Page<List>) -> Result<ChunkedBody, service::Error> {
     Ok(text.into())
 }
 
-/// `GET /directory/v1/users/{id}/history`: for `read` and `scim`.
-pub async fn history_of_user(
+/// `GET /directory/v1/users/{id}/history`.
+async fn history_of_user(
     request: HttpRequest,
     caller: Caller,
     shared: Data<AppState>,
     id: Path<String>,
-) -> Answer {
+) -> HandlerResult {
     past(&request, &caller, &shared, "User", &id).await
 }
 
-/// `GET /directory/v1/groups/{id}/history`: for `read` and `scim`.
-pub async fn history_of_group(
+/// `GET /directory/v1/groups/{id}/history`.
+async fn history_of_group(
     request: HttpRequest,
     caller: Caller,
     shared: Data<AppState>,
     id: Path<String>,
-) -> Answer {
+) -> HandlerResult {
     past(&request, &caller, &shared, "Group", &id).await
 }
 
@@ -223,8 +427,8 @@ async fn past(
     shared: &AppState,
     what: &'static str,
     id: &str,
-) -> Answer {
-    let query = Query::only(request, &["before", "limit"])?;
+) -> HandlerResult {
+    let query = Query::of(request);
     let before = number(&query, "before", 1..=i64::MAX)?;
     let limit = number(&query, "limit", 1..=directory::MOST.into())?.unwrap_or(100);
     let limit = u32::try_from(limit).unwrap_or(directory::MOST);
@@ -237,9 +441,9 @@ async fn past(
     }))
 }
 
-/// `GET /directory/v1/snapshot`: for `read` and `scim`.
-pub async fn snapshot(request: HttpRequest, caller: Caller, shared: Data<AppState>) -> Answer {
-    let query = Query::only(&request, &["cursor", "limit"])?;
+/// `GET /directory/v1/snapshot`.
+async fn snapshot(request: HttpRequest, caller: Caller, shared: Data<AppState>) -> HandlerResult {
+    let query = Query::of(&request);
     let cursor = query.get("cursor").map(str::to_owned);
     let page = feed::snapshot(&shared.service, &caller.context, cursor, limit(&query)?).await?;
     let item = |item: feed::SnapshotItem| FeedResource {
@@ -255,9 +459,9 @@ pub async fn snapshot(request: HttpRequest, caller: Caller, shared: Data<AppStat
     }))
 }
 
-/// `GET /directory/v1/changes/stream`: for `read` and `scim`. It ends when the token does.
-pub async fn stream(request: HttpRequest, caller: Caller, shared: Data<AppState>) -> Answer {
-    let query = Query::only(&request, &["after", "kind", "type"])?;
+/// `GET /directory/v1/changes/stream`. It ends when the token does.
+async fn stream(request: HttpRequest, caller: Caller, shared: Data<AppState>) -> HandlerResult {
+    let query = Query::of(&request);
     let resumed = request
         .headers()
         .get(HeaderName::from_static("last-event-id"))
