@@ -62,28 +62,42 @@ pub struct ChangeFilter {
     pub types: Option<BTreeSet<String>>,
 }
 
-/// Something that happened.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+/// A change of a resource.
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
+#[schema(as = FeedChange)]
 pub struct Change {
+    /// One higher than that of the tenant's previous change.
     pub seq: i64,
     #[serde(serialize_with = "word")]
+    #[schema(
+        value_type = String,
+        pattern = "^(created|updated|activated|deactivated|deleted|member_added|member_removed|member_skipped|erased)$"
+    )]
     pub kind: ChangeKind,
+    /// The resource type: `User`, `Group`.
     #[serde(rename = "type")]
     pub resource_type: String,
+    /// The id of the resource. For a change of members, that of the group.
     pub id: String,
+    #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
+    /// The name of the token, or the subject of the access token, that made the change.
     pub actor: String,
-    /// What differs, of an update.
+    /// The attributes that differ: of `updated`, `activated` and `deactivated`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub attributes: Vec<Difference>,
-    /// Who came or went.
+    /// The ids of the members that were added or removed: of `member_added` and `member_removed`. For
+    /// `member_skipped`, those that are unknown here.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub members: Vec<String>,
-    /// The whole, as it was made or as it was when it was deleted.
+    /// The whole resource, without its members, groups and `meta`: of `created` and `deleted`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
     pub resource: Option<Map<String, Value>>,
-    /// Whether an erasure took what it said.
+    /// Whether the resource was erased, so that the change has no attributes, members or resource any
+    /// more. Left out if it is false.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
     pub erased: bool,
 }
 
@@ -91,11 +105,15 @@ fn word<S: Serializer>(kind: &ChangeKind, serializer: S) -> Result<S::Ok, S::Err
     serializer.serialize_str(kind.as_str())
 }
 
-/// An attribute that differs; `None` is unassigned. A secret is named and has neither.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+/// An attribute that differs. Null is unassigned; of a secret both values are null.
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
+#[schema(as = FeedDifference)]
 pub struct Difference {
+    /// `title`, `name.givenName`, `emails`, or after the URN of an extension and a colon.
     pub path: String,
+    #[schema(value_type = Value)]
     pub before: Option<Value>,
+    #[schema(value_type = Value)]
     pub after: Option<Value>,
 }
 
@@ -393,11 +411,14 @@ pub struct Snapshot {
     pub next: Option<String>,
 }
 
-/// A resource of a snapshot.
-#[derive(Debug, Clone)]
+/// A resource, without its members, groups and `meta`.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+#[schema(as = FeedResource)]
 pub struct SnapshotItem {
     pub id: String,
+    #[serde(rename = "type")]
     pub resource_type: String,
+    #[schema(value_type = Object)]
     pub resource: Map<String, Value>,
 }
 

@@ -1,4 +1,4 @@
-//! The change feed: in pages, by long poll, and as Server-Sent Events.
+//! The change feed: in pages, by long polling, and as Server-Sent Events.
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
@@ -12,9 +12,8 @@ use actix_web::http::header::{
 };
 use actix_web::web::{self, Bytes, Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
-use jiff::Timestamp;
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 use tokio::time::Instant;
 use utoipa::openapi::ContentBuilder;
 use utoipa::openapi::response::{Response, ResponseBuilder};
@@ -33,6 +32,7 @@ use crate::http::query::Query;
 use crate::http::state::{AppState, Caller};
 use crate::service;
 use crate::service::Context;
+use crate::service::feed::history::Past;
 use crate::service::feed::{self, ChangeFilter, ChangeKind, Listener, MOST, WaitOutcome, history};
 use crate::service::query::directory;
 
@@ -189,7 +189,7 @@ fn described_history(describer: &mut Describer<'_>, type_name: &str) -> Response
         "attributes": [{ "path": "active", "before": false, "after": true }],
     });
     let page = json!({ "changes": [activated], "next": null });
-    describer.json::<FeedHistory>("The changes.", page)
+    describer.json::<Past>("The changes.", page)
 }
 
 fn described_page(describer: &mut Describer<'_>) -> Response {
@@ -233,98 +233,28 @@ fn described_snapshot(describer: &mut Describer<'_>) -> Response {
     describer.json::<FeedSnapshot>("A page of the snapshot.", page)
 }
 
-/// Something that happened.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-#[serde(rename_all = "camelCase")]
-#[schema(as = FeedChange)]
-pub struct FeedChange {
-    /// One higher than that of the tenant's change before.
-    pub seq: i64,
-    #[schema(
-        pattern = "^(created|updated|activated|deactivated|deleted|member_added|member_removed|member_skipped|erased)$"
-    )]
-    pub kind: &'static str,
-    /// The resource type: `User`, `Group`.
-    #[serde(rename = "type")]
-    pub resource_type: String,
-    /// The resource's id. Of a change of members, the group's.
-    pub id: String,
-    #[schema(value_type = String, format = DateTime)]
-    pub at: Timestamp,
-    /// The name of the token, or the subject of the access token, that did it.
-    pub actor: String,
-    /// What differs: of `updated`, `activated` and `deactivated`.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub attributes: Vec<FeedDifference>,
-    /// The ids of those who came or went: of `member_added`, `member_removed`, and of `member_skipped` those that are
-    /// not known here.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub members: Vec<String>,
-    /// The whole resource, without its members, groups and `meta`: of `created` and `deleted`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
-    pub resource: Option<Map<String, Value>>,
-    /// Whether the resource was erased, so that nothing is kept of what the change said. Then it has no attributes,
-    /// members or resource. Left out where it is false.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    #[schema(required = false)]
-    pub erased: bool,
-}
-
-/// An attribute that differs. Null is unassigned; of a secret both are null.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-#[schema(as = FeedDifference)]
-pub struct FeedDifference {
-    /// `title`, `name.givenName`, `emails`, or after the URN of an extension and a colon.
-    pub path: String,
-    #[schema(value_type = Value)]
-    pub before: Option<Value>,
-    #[schema(value_type = Value)]
-    pub after: Option<Value>,
-}
-
 /// A part of the feed.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = FeedPage)]
 pub struct FeedPage {
-    pub changes: Vec<FeedChange>,
+    pub changes: Vec<feed::Change>,
     /// The `after` of the next request.
     pub next: i64,
-    /// The number of the last change: where it is more than `next`, there is more to read at once.
+    /// The number of the last change. If it is greater than `next`, there is more to read.
     pub last: i64,
-}
-
-/// What happened to a resource, the latest first.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-#[schema(as = FeedPast)]
-pub struct FeedHistory {
-    pub changes: Vec<FeedChange>,
-    /// What to send as `before` to go further back; null where nothing older is kept.
-    pub next: Option<i64>,
 }
 
 /// A part of the state from which the feed is followed.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = FeedSnapshot)]
 pub struct FeedSnapshot {
-    /// The `after` with which to follow the feed once every page is read; the same on all pages.
+    /// The `after` with which to follow the feed after the last page; the same on all pages.
     pub seq: i64,
-    pub resources: Vec<FeedResource>,
-    /// They come after all resources.
+    pub resources: Vec<feed::SnapshotItem>,
+    /// The members follow all resources.
     pub members: Vec<FeedMember>,
-    /// What to send as `cursor`; null at the end.
+    /// The `cursor` of the next page; null on the last one.
     pub next: Option<String>,
-}
-
-/// A resource, without its members, groups and `meta`.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-#[schema(as = FeedResource)]
-pub struct FeedResource {
-    pub id: String,
-    #[serde(rename = "type")]
-    pub resource_type: String,
-    #[schema(value_type = Object)]
-    pub resource: Map<String, Value>,
 }
 
 /// A member of a group.
@@ -383,14 +313,13 @@ impl List {
         self.text
             .write_all(before)
             .map_err(service::Error::internal)?;
-        serde_json::to_writer(&mut self.text, &FeedChange::from(change))
-            .map_err(service::Error::internal)
+        serde_json::to_writer(&mut self.text, &change).map_err(service::Error::internal)
     }
 }
 
 const BEGIN: &[u8] = br#"{"changes":["#;
 
-/// The text of a [`FeedPage`], in pieces.
+/// The text of a [`FeedPage`], in chunks.
 fn page_text(page: feed::Page<List>) -> Result<ChunkedBody, service::Error> {
     let List { mut text, is_begun } = page.changes;
     let before = if is_begun { b"" } else { BEGIN };
@@ -435,10 +364,7 @@ async fn past(
     let id = parse_id(what, id)?;
     let (service, context) = (&shared.service, &caller.context);
     let past = history::of_resource(service, context, what, id, before, limit).await?;
-    Ok(fresh(&FeedHistory {
-        changes: past.changes.into_iter().map(FeedChange::from).collect(),
-        next: past.next,
-    }))
+    Ok(fresh(&past))
 }
 
 /// `GET /directory/v1/snapshot`.
@@ -446,14 +372,9 @@ async fn snapshot(request: HttpRequest, caller: Caller, shared: Data<AppState>) 
     let query = Query::of(&request);
     let cursor = query.get("cursor").map(str::to_owned);
     let page = feed::snapshot(&shared.service, &caller.context, cursor, limit(&query)?).await?;
-    let item = |item: feed::SnapshotItem| FeedResource {
-        id: item.id,
-        resource_type: item.resource_type,
-        resource: item.resource,
-    };
     Ok(fresh(&FeedSnapshot {
         seq: page.seq,
-        resources: page.resources.into_iter().map(item).collect(),
+        resources: page.resources,
         members: page.members.into_iter().map(FeedMember::from).collect(),
         next: page.next,
     }))
@@ -476,7 +397,7 @@ async fn stream(request: HttpRequest, caller: Caller, shared: Data<AppState>) ->
         Some(after) => after,
         None => feed::last(&shared.service, &caller.context).await?,
     };
-    // What is gone is told by the status, while there still is one.
+    // Only before the stream starts can a status report that changes are gone.
     feed::page(&shared.service, &caller.context, after, wanted.clone(), 1).await?;
     control::step_aside(&request);
     let live = Live {
@@ -501,14 +422,14 @@ async fn stream(request: HttpRequest, caller: Caller, shared: Data<AppState>) ->
         .streaming(futures_util::stream::unfold(live, Live::next)))
 }
 
-/// How often a stream that has nothing to say says so, and asks whether its token still holds.
+/// The interval in which an idle stream sends a comment and checks that its token is still valid.
 const PULSE: Duration = Duration::from_secs(15);
 
 /// One open stream.
 struct Live {
     shared: Data<AppState>,
     context: Context,
-    /// The `Authorization` header, to be asked about again.
+    /// The `Authorization` header, to authenticate again.
     header: Option<Vec<u8>>,
     listener: Listener,
     after: i64,
@@ -518,7 +439,8 @@ struct Live {
 }
 
 impl Live {
-    /// The next piece of the stream; `None` ends it, and the client comes again with the last id that it has.
+    /// The next chunk of the stream. `None` ends it, and the client reconnects with the last id that it
+    /// has.
     async fn next(mut self) -> Option<(Result<Bytes, Infallible>, Self)> {
         let text = self.text().await?;
         Some((Ok(text), self))
@@ -553,18 +475,19 @@ impl Live {
     }
 }
 
-/// The events of a page, and its end as an id alone, so that who comes again need not pass by what it does not want.
+/// The events of a page, and the end of the page as an id alone, so that a client that reconnects
+/// skips the changes that its filter excludes.
 fn events(page: feed::Page) -> Bytes {
     let mut text = String::new();
     let last = page.changes.last().map(|change| change.seq);
     for change in page.changes {
-        let change = FeedChange::from(change);
         let data = serde_json::to_string(&change).unwrap_or_default();
         // Writing to a String cannot fail. JSON has no line breaks of its own.
         let _ = write!(
             text,
             "id: {}\nevent: {}\ndata: {data}\n\n",
-            change.seq, change.kind
+            change.seq,
+            change.kind.as_str()
         );
     }
     if last != Some(page.next) {
@@ -628,28 +551,6 @@ fn number(
     })
 }
 
-impl From<feed::Change> for FeedChange {
-    fn from(change: feed::Change) -> Self {
-        let difference = |one: feed::Difference| FeedDifference {
-            path: one.path,
-            before: one.before,
-            after: one.after,
-        };
-        Self {
-            seq: change.seq,
-            kind: change.kind.as_str(),
-            resource_type: change.resource_type,
-            id: change.id,
-            at: change.at,
-            actor: change.actor,
-            attributes: change.attributes.into_iter().map(difference).collect(),
-            members: change.members,
-            resource: change.resource,
-            erased: change.erased,
-        }
-    }
-}
-
 impl From<crate::service::feed::Pair> for FeedMember {
     fn from(pair: crate::service::feed::Pair) -> Self {
         Self {
@@ -663,6 +564,8 @@ impl From<crate::service::feed::Pair> for FeedMember {
 #[cfg(test)]
 mod tests {
     use actix_web::body::to_bytes;
+    use jiff::Timestamp;
+    use serde_json::Map;
 
     use super::*;
 
@@ -690,7 +593,7 @@ mod tests {
             }
             let (next, last) = (count, 7);
             let page = FeedPage {
-                changes: (1..=count).map(|seq| change(seq).into()).collect(),
+                changes: (1..=count).map(change).collect(),
                 next,
                 last,
             };

@@ -71,14 +71,14 @@ fn openapi_document() -> Response {
 }
 
 /// `GET /openapi.json`.
-pub async fn document(shared: Data<AppState>) -> HttpResponse {
+async fn document(shared: Data<AppState>) -> HttpResponse {
     HttpResponse::Ok()
         .content_type("application/json")
         .body(shared.openapi.clone())
 }
 
 /// `GET /docs`.
-pub async fn redirect() -> HttpResponse {
+async fn redirect() -> HttpResponse {
     HttpResponse::PermanentRedirect()
         .insert_header((LOCATION, "/docs/"))
         .finish()
@@ -88,7 +88,7 @@ pub async fn redirect() -> HttpResponse {
 ///
 /// # Errors
 /// 404 for a file that the page does not have.
-pub async fn page(request: HttpRequest, file: Path<String>) -> HandlerResult {
+async fn page(request: HttpRequest, file: Path<String>) -> HandlerResult {
     let config = std::sync::Arc::new(Config::from("/openapi.json"));
     match utoipa_swagger_ui::serve(&file, config) {
         Ok(Some(file)) => Ok(HttpResponse::Ok()

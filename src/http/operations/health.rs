@@ -111,7 +111,7 @@ const LIVE: &str = "Needs no token. Does not use the database.";
 const READY: &str = "Needs no token. Queries the database.";
 
 /// `GET /healthz`: the process responds.
-pub async fn live() -> HttpResponse {
+async fn live() -> HttpResponse {
     HttpResponse::Ok()
         .content_type("text/plain; charset=utf-8")
         .body("ok\n")
@@ -121,7 +121,7 @@ pub async fn live() -> HttpResponse {
 ///
 /// # Errors
 /// 503 if it does not.
-pub async fn ready(shared: Data<AppState>) -> HandlerResult {
+async fn ready(shared: Data<AppState>) -> HandlerResult {
     requests::ready(&shared.service).await?;
     Ok(HttpResponse::Ok()
         .content_type("text/plain; charset=utf-8")
@@ -129,7 +129,7 @@ pub async fn ready(shared: Data<AppState>) -> HandlerResult {
 }
 
 /// `GET /metrics`, in Prometheus' text format.
-pub async fn metrics(shared: Data<AppState>) -> HttpResponse {
+async fn metrics(shared: Data<AppState>) -> HttpResponse {
     HttpResponse::Ok()
         .content_type("text/plain; version=0.0.4; charset=utf-8")
         .body(shared.metrics.render())

@@ -59,7 +59,7 @@ pub const ENDPOINTS: &[Endpoint] = &[Endpoint {
 }];
 
 /// `POST /Bulk`.
-pub async fn run(
+async fn run(
     request: HttpRequest,
     caller: Caller,
     shared: Data<AppState>,

@@ -161,10 +161,7 @@ fn not_found(what: &str) -> Response {
 }
 
 /// `GET /ServiceProviderConfig`.
-pub async fn service_provider_config(
-    request: HttpRequest,
-    shared: Data<AppState>,
-) -> HandlerResult {
+async fn service_provider_config(request: HttpRequest, shared: Data<AppState>) -> HandlerResult {
     check_query(&request)?;
     let options = &shared.service.options;
     Ok(single(&message::service_provider_config(
@@ -174,7 +171,7 @@ pub async fn service_provider_config(
 }
 
 /// `GET /ResourceTypes`.
-pub async fn resource_types(request: HttpRequest, shared: Data<AppState>) -> HandlerResult {
+async fn resource_types(request: HttpRequest, shared: Data<AppState>) -> HandlerResult {
     check_query(&request)?;
     let base_url = &shared.service.options.base_url;
     Ok(list(
@@ -188,7 +185,7 @@ pub async fn resource_types(request: HttpRequest, shared: Data<AppState>) -> Han
 }
 
 /// `GET /ResourceTypes/{name}`.
-pub async fn resource_type(
+async fn resource_type(
     request: HttpRequest,
     shared: Data<AppState>,
     name: Path<String>,
@@ -206,7 +203,7 @@ pub async fn resource_type(
 }
 
 /// `GET /Schemas`.
-pub async fn schemas(request: HttpRequest, shared: Data<AppState>) -> HandlerResult {
+async fn schemas(request: HttpRequest, shared: Data<AppState>) -> HandlerResult {
     check_query(&request)?;
     let base_url = &shared.service.options.base_url;
     Ok(list(
@@ -219,11 +216,7 @@ pub async fn schemas(request: HttpRequest, shared: Data<AppState>) -> HandlerRes
 }
 
 /// `GET /Schemas/{urn}`.
-pub async fn schema(
-    request: HttpRequest,
-    shared: Data<AppState>,
-    urn: Path<String>,
-) -> HandlerResult {
+async fn schema(request: HttpRequest, shared: Data<AppState>, urn: Path<String>) -> HandlerResult {
     check_query(&request)?;
     let schema = shared
         .service

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use actix_web::HttpRequest;
 use actix_web::http::Method;
-use actix_web::web::{self, Data, Path, Payload};
+use actix_web::web::{self, Data, Payload};
 use utoipa::openapi::response::Response;
 
 use crate::auth::Scope;
@@ -17,7 +17,7 @@ use crate::http::scim::parameters::{
     ATTRIBUTES, EXCLUDED_ATTRIBUTES, IF_MATCH, IF_NONE_MATCH, PREFER,
 };
 use crate::http::scim::resources;
-use crate::http::scim::resources::ServedType;
+use crate::http::scim::resources::{ResourcePath, ServedType};
 use crate::http::state::{AppState, Caller};
 use crate::service;
 use crate::service::access::me;
@@ -127,51 +127,50 @@ fn switched_off(_describer: &mut Describer<'_>) -> Response {
 }
 
 /// `GET /Me`.
-pub async fn get(request: HttpRequest, caller: Caller, shared: Data<AppState>) -> HandlerResult {
-    let (served, id) = find(&caller, &shared).await?;
-    let served = served.into_inner();
-    let id = resources::parse_id(&served.0, id.into_inner())?;
-    resources::read(&request, &caller, &served.0, &shared, id).await
+async fn get(request: HttpRequest, caller: Caller, shared: Data<AppState>) -> HandlerResult {
+    let own = find(&caller, &shared).await?;
+    let rt = &own.served.0;
+    let id = resources::parse_id(rt, own.id)?;
+    resources::read(&request, &caller, rt, &shared, id).await
 }
 
 /// `PUT /Me`.
-pub async fn replace(
+async fn replace(
     request: HttpRequest,
     caller: Caller,
     shared: Data<AppState>,
     payload: Payload,
 ) -> HandlerResult {
-    let (served, id) = find(&caller, &shared).await?;
-    resources::replace(request, caller, served, shared, id, payload).await
+    let own = find(&caller, &shared).await?;
+    resources::replace(request, caller, own, shared, payload).await
 }
 
 /// `PATCH /Me`.
-pub async fn patch(
+async fn patch(
     request: HttpRequest,
     caller: Caller,
     shared: Data<AppState>,
     payload: Payload,
 ) -> HandlerResult {
-    let (served, id) = find(&caller, &shared).await?;
-    resources::patch(request, caller, served, shared, id, payload).await
+    let own = find(&caller, &shared).await?;
+    resources::patch(request, caller, own, shared, payload).await
 }
 
 /// `DELETE /Me`.
-pub async fn delete(request: HttpRequest, caller: Caller, shared: Data<AppState>) -> HandlerResult {
-    let (served, id) = find(&caller, &shared).await?;
-    resources::delete(request, caller, served, shared, id).await
+async fn delete(request: HttpRequest, caller: Caller, shared: Data<AppState>) -> HandlerResult {
+    let own = find(&caller, &shared).await?;
+    resources::delete(request, caller, own, shared).await
 }
 
-/// The type and the id that the caller could have named in the path.
-async fn find(
-    caller: &Caller,
-    shared: &AppState,
-) -> Result<(Data<ServedType>, Path<String>), ApiError> {
+/// Finds the resource that the caller could have named in the path.
+async fn find(caller: &Caller, shared: &AppState) -> Result<ResourcePath, ApiError> {
     let service = &shared.service;
     let by = service.options.me.ok_or(ApiError::SwitchedOff("me"))?;
     let users = service.registry.by_name("User");
     let users = users.ok_or_else(|| service::Error::internal("there are no users"))?;
     let id = me::find(service, &caller.context, by).await?;
-    let served = Data::new(ServedType(Arc::clone(users)));
-    Ok((served, Path::from(id.into_string())))
+    Ok(ResourcePath {
+        served: Arc::new(ServedType(Arc::clone(users))),
+        id: id.into_string(),
+    })
 }

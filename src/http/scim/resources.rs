@@ -1,10 +1,11 @@
 //! The endpoints of every resource type: one set for users, groups and the types that the operator adds.
 
+use std::future::{Ready, ready};
 use std::sync::Arc;
 
 use actix_web::http::{Method, StatusCode};
 use actix_web::web::{self, Data, Path, Payload};
-use actix_web::{FromRequest as _, HttpRequest};
+use actix_web::{FromRequest, HttpRequest, dev};
 use scim_core::ResourceType;
 
 use crate::auth::Scope;
@@ -164,12 +165,36 @@ impl ServedType {
     }
 }
 
+/// The resource that the path of a request names.
+pub(super) struct ResourcePath {
+    pub served: Arc<ServedType>,
+    pub id: String,
+}
+
+impl ResourcePath {
+    fn resource_type(&self) -> Arc<ResourceType> {
+        self.served.resource_type()
+    }
+}
+
+impl FromRequest for ResourcePath {
+    type Error = actix_web::Error;
+    type Future = Ready<Result<Self, actix_web::Error>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut dev::Payload) -> Self::Future {
+        let served = Data::<ServedType>::from_request(request, payload).into_inner();
+        let id = Path::<String>::from_request(request, payload).into_inner();
+        ready(served.and_then(|served| {
+            Ok(Self {
+                served: served.into_inner(),
+                id: id?.into_inner(),
+            })
+        }))
+    }
+}
+
 /// `GET /Users`.
-pub async fn list(
-    request: HttpRequest,
-    of: Data<ServedType>,
-    shared: Data<AppState>,
-) -> HandlerResult {
+async fn list(request: HttpRequest, of: Data<ServedType>, shared: Data<AppState>) -> HandlerResult {
     let (service, rt) = (&shared.service, &of.0);
     let parameters = Query::of(&request);
     let query = parameters.list();
@@ -186,7 +211,7 @@ pub async fn list(
 }
 
 /// `POST /Users`.
-pub async fn create(
+async fn create(
     request: HttpRequest,
     caller: Caller,
     of: Data<ServedType>,
@@ -202,7 +227,7 @@ pub async fn create(
 }
 
 /// `GET /Users/{id}`.
-pub async fn get(
+async fn get(
     request: HttpRequest,
     of: Data<ServedType>,
     shared: Data<AppState>,
@@ -225,7 +250,7 @@ pub async fn get(
 }
 
 /// Reads a resource for an authenticated caller.
-pub(in crate::http) async fn read(
+pub(super) async fn read(
     request: &HttpRequest,
     caller: &Caller,
     rt: &Arc<ResourceType>,
@@ -240,19 +265,18 @@ pub(in crate::http) async fn read(
 }
 
 /// `PUT /Users/{id}`.
-pub async fn replace(
+pub(super) async fn replace(
     request: HttpRequest,
     caller: Caller,
-    of: Data<ServedType>,
+    at: ResourcePath,
     shared: Data<AppState>,
-    id: Path<String>,
     payload: Payload,
 ) -> HandlerResult {
     let options = preconditions::response_options(&request)?;
     let condition = preconditions::precondition(&request);
     let applied = options.preference();
-    let rt = of.resource_type();
-    let id = parse_id(&rt, id.into_inner())?;
+    let rt = at.resource_type();
+    let id = parse_id(&rt, at.id)?;
     let body = json_body::read(&request, payload, shared.body_limits).await?;
     let (service, context) = (&shared.service, &caller.context);
     let replaced = requests::replace(service, context, &rt, id, &body, options, condition).await?;
@@ -260,19 +284,18 @@ pub async fn replace(
 }
 
 /// `PATCH /Users/{id}`.
-pub async fn patch(
+pub(super) async fn patch(
     request: HttpRequest,
     caller: Caller,
-    of: Data<ServedType>,
+    at: ResourcePath,
     shared: Data<AppState>,
-    id: Path<String>,
     payload: Payload,
 ) -> HandlerResult {
     let options = preconditions::response_options(&request)?;
     let condition = preconditions::precondition(&request);
     let applied = options.preference();
-    let rt = of.resource_type();
-    let id = parse_id(&rt, id.into_inner())?;
+    let rt = at.resource_type();
+    let id = parse_id(&rt, at.id)?;
     let body = json_body::read(&request, payload, shared.body_limits).await?;
     let (service, context) = (&shared.service, &caller.context);
     let patched = requests::patch(service, context, &rt, id, &body, options, condition).await?;
@@ -280,24 +303,20 @@ pub async fn patch(
 }
 
 /// `DELETE /Users/{id}`.
-pub async fn delete(
+pub(super) async fn delete(
     request: HttpRequest,
     caller: Caller,
-    of: Data<ServedType>,
+    at: ResourcePath,
     shared: Data<AppState>,
-    id: Path<String>,
 ) -> HandlerResult {
     let condition = preconditions::precondition(&request);
-    let rt = of.resource_type();
-    let id = parse_id(&rt, id.into_inner())?;
+    let rt = at.resource_type();
+    let id = parse_id(&rt, at.id)?;
     requests::delete(&shared.service, &caller.context, &rt, id, condition).await?;
     Ok(responses::no_content())
 }
 
 /// Parses an id. A malformed one is not found, like any unknown one, so it is 404 and not 400.
-pub(in crate::http) fn parse_id(
-    rt: &Arc<ResourceType>,
-    text: String,
-) -> Result<ResourceId, service::Error> {
+pub(super) fn parse_id(rt: &Arc<ResourceType>, text: String) -> Result<ResourceId, service::Error> {
     ResourceId::parse(&text).ok_or_else(|| service::Error::NotFound(format!("{} {text}", rt.name)))
 }

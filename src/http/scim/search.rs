@@ -85,7 +85,7 @@ const SEARCH_DESCRIPTION: &str = "The same as GET with these parameters, but the
                                   (RFC 7644 section 3.4.3).";
 
 /// `POST /Users/.search`.
-pub async fn search_type(
+async fn search_type(
     request: HttpRequest,
     caller: Caller,
     served: Data<ServedType>,
@@ -103,7 +103,7 @@ pub async fn search_type(
 }
 
 /// `POST /.search`.
-pub async fn search_all(
+async fn search_all(
     request: HttpRequest,
     caller: Caller,
     shared: Data<AppState>,
@@ -114,11 +114,7 @@ pub async fn search_all(
 }
 
 /// `GET /`.
-pub async fn list_all(
-    request: HttpRequest,
-    caller: Caller,
-    shared: Data<AppState>,
-) -> HandlerResult {
+async fn list_all(request: HttpRequest, caller: Caller, shared: Data<AppState>) -> HandlerResult {
     let query = Query::of(&request).list()?;
     answer(&shared, &caller, TypeFilter::All, query).await
 }

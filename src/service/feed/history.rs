@@ -18,11 +18,12 @@ use crate::store::{Conn, ResourceId, StoreError, TenantId};
 /// How many changes are read at once.
 const CHUNK: u32 = 200;
 
-/// A part of what happened to a resource, the latest first.
-#[derive(Debug, Clone)]
+/// Changes of a resource, the latest first.
+#[derive(Debug, Clone, serde::Serialize, utoipa::ToSchema)]
+#[schema(as = FeedPast)]
 pub struct Past {
     pub changes: Vec<Change>,
-    /// What to go on before; `None` where nothing older is kept.
+    /// The `before` of the next page; null if nothing older is kept.
     pub next: Option<i64>,
 }
 
