@@ -17,9 +17,10 @@ pub struct Principal {
     pub fields: Option<Fields>,
 }
 
-/// A permission. `scim` provisions and reads, `read` only reads, `admin` manages tokens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Deserialize)]
+/// `scim` provisions and reads, `read` only reads, `admin` manages tenants and tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = ScopeName)]
 pub enum Scope {
     Scim,
     Read,

@@ -1,6 +1,7 @@
-//! Errors as SCIM answers them: the only place that chooses a status.
+//! Errors as SCIM responses. Only this module chooses the status of an error.
 
 use std::fmt;
+use std::sync::Arc;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ACCEPT_ENCODING, ALLOW, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -18,23 +19,27 @@ const RETRY_AFTER_S: &str = "1";
 const ACCEPTED_CODINGS: &str = "gzip, deflate";
 const REALM: &str = r#"Bearer realm="rollcall""#;
 
-/// Whatever a request can end in other than success.
+/// The result of a handler.
+pub type HandlerResult = Result<HttpResponse, ApiError>;
+
+/// Every outcome of a request other than success.
 #[derive(Debug)]
 pub enum ApiError {
     Service(service::Error),
-    /// The text names the path that is no endpoint.
+    /// The path is not an endpoint.
     NoSuchPath,
+    /// The text lists the methods that the endpoint has.
     MethodNotAllowed {
-        allow: &'static str,
+        allow: Arc<str>,
     },
     /// `filter` on a discovery endpoint (RFC 7644 section 4).
     FilterForbidden,
     MediaType,
-    /// The body has a content coding that is not understood.
+    /// The body has an unknown content coding.
     ContentCoding,
     /// More than one credential in a request (RFC 6750 section 2).
     SeveralCredentials,
-    /// A strict tenant's client takes nothing that SCIM answers.
+    /// The `Accept` header of a strict tenant's client excludes SCIM's media types.
     NotAcceptable,
     TooLarge {
         limit_bytes: usize,
@@ -44,33 +49,33 @@ pub enum ApiError {
         limit_bytes: usize,
     },
     SlowBody,
-    /// Too many large bodies at once.
+    /// The memory for bodies is in use.
     NoRoom,
-    /// The caller has more than its part.
+    /// The caller exceeds its share or its rate.
     TooMany {
         limited: Limited,
         after_s: u64,
     },
-    /// There is no place for one more request, whoever asks.
+    /// The service has as many requests as it can process.
     Full,
-    /// The operator switched it off by this setting.
+    /// The operator switched the feature off by this setting.
     SwitchedOff(&'static str),
     /// A handler panicked; the panic itself is in the log.
     Panic,
 }
 
-/// What a caller has too much of.
+/// The limit that a caller exceeds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Limited {
-    /// Requests of one token in a second; so many may come.
+    /// Requests of one token in a second, of which this number is allowed.
     Token(u32),
-    /// Requests of one tenant in a second; so many may come.
+    /// Requests of one tenant in a second, of which this number is allowed.
     Tenant(u32),
-    /// Tokens in a second that are nobody's, of all clients.
+    /// Invalid tokens in a second, of all clients.
     UnknownTokens,
-    /// Requests of one tenant at once.
+    /// Concurrent requests of one tenant.
     Share,
-    /// Requests at once without a credential that was good before.
+    /// Concurrent requests without a credential that was valid before.
     Strangers,
 }
 
@@ -84,13 +89,13 @@ impl Limited {
                 "The tenant's clients send more than {per_s} requests a second together. Send fewer, or have the operator of the service raise `tenant_rate_per_s`."
             ),
             Self::Share => {
-                "Too many requests of this tenant are being worked on. Try again in a moment, with fewer at once.".to_owned()
+                "This tenant has too many concurrent requests. Retry shortly, with fewer at once.".to_owned()
             }
             Self::UnknownTokens => {
-                "Somebody tries many wrong tokens, so tokens that this service has not seen lately have to wait. Try again in a moment.".to_owned()
+                "Too many invalid tokens are being tried; unrecognised tokens are throttled. Retry shortly.".to_owned()
             }
             Self::Strangers => {
-                "Too many requests with tokens that this service has not seen lately are being worked on. Try again in a moment.".to_owned()
+                "Too many concurrent requests have tokens that this service has not seen lately. Retry shortly.".to_owned()
             }
         }
     }
@@ -131,61 +136,61 @@ impl ApiError {
             Self::Service(E::Scim(error)) => error.detail.clone(),
             Self::Service(E::NotFound(what)) => format!("{what} was not found. It may have been deleted, or it belongs to another tenant."),
             Self::Service(E::PreconditionFailed(version)) => format!(
-                "The resource has the version {version}, which the request does not want. Read it again, then send the change for what it is now."
+                "The resource has the version {version}, which does not satisfy If-Match or If-None-Match. Read it again, then change its current version."
             ),
             Self::Service(E::Unauthenticated(Unauthenticated::Missing)) => {
                 "The Authorization header is missing. Enter the token of this service in the provisioning settings of the app.".to_owned()
             }
             Self::Service(E::Unauthenticated(Unauthenticated::Invalid)) => {
-                "The token is unknown, expired or revoked. Create a new one with `rollcall token create NAME` and enter it in the provisioning settings of the app.".to_owned()
+                "The token is unknown, expired or revoked. Create a new one with `rollcall token create` and enter it in the provisioning settings of the app.".to_owned()
             }
             Self::Service(E::Forbidden(scope)) => {
-                format!("This token lacks the scope `{scope}`. Use a token that was made with it.")
+                format!("This token lacks the scope `{scope}`. Use a token that has it.")
             }
             Self::Service(E::Gone(Gone::Removed { upto })) => format!(
                 "The changes up to number {upto} are no longer kept. Read /directory/v1/snapshot to its end and follow the feed from its `seq`."
             ),
             Self::Service(E::Gone(Gone::Ahead { last })) => format!(
-                "There are only {last} changes, so these are not the changes that you followed. Read /directory/v1/snapshot to its end and follow the feed from its `seq`."
+                "The last change has the number {last}, so you followed the changes of another database. Read /directory/v1/snapshot to its end and follow the feed from its `seq`."
             ),
             Self::Service(E::Erased(what)) => format!(
-                "{what} was erased: nothing is kept of how it was, and nobody shall keep a copy."
+                "{what} was erased. Its data is gone, and clients must delete their copies."
             ),
             Self::Service(E::Hidden(path)) => format!(
                 "This token may not read `{path}`, so it cannot filter or sort by it either."
             ),
             Self::Service(E::Conflict(text) | E::BadRequest(text)) => text.clone(),
             Self::Service(E::Taken(what)) => format!("{what} is taken. Choose another one."),
-            Self::Service(E::Busy) => "The service is busy; try again in a moment.".to_owned(),
+            Self::Service(E::Busy) => "The service is busy. Retry shortly.".to_owned(),
             Self::Service(E::Full(_)) => {
-                "The disk of the service's database is full, so nothing can be written until its operator makes room. Reading goes on."
+                "The disk of the service's database is full, so writes fail until its operator frees space. Reads still work."
                     .to_owned()
             }
             Self::Service(E::DiskFails(_)) => {
-                "The service's database cannot use its disk, which is full or fails. Its operator must make room or mend it; the service's log has the reason."
+                "The service's database cannot use its disk, which is full or fails. Its operator must free space or repair it; the service's log has the reason."
                     .to_owned()
             }
             Self::Service(E::WritesRefused(_)) => {
-                "The service's database is read-only at the moment, so nothing can be written; reading goes on. Its operator must make it writable, unless a failover is under way: then try again."
+                "The service's database is read-only at the moment, so writes fail; reads still work. Its operator must make it writable, unless a failover is in progress: then retry."
                     .to_owned()
             }
-            Self::Service(E::Unavailable(_)) => "The database does not answer at the moment; try again.".to_owned(),
+            Self::Service(E::Unavailable(_)) => "The database is unavailable at the moment. Retry shortly.".to_owned(),
             Self::Service(E::Internal(_)) | Self::Panic => {
                 "Something went wrong in the service. Its log has the reason under the id in the X-Request-Id header.".to_owned()
             }
             Self::NoSuchPath => "There is no such endpoint. The SCIM base URL ends in /scim/v2; check the base URL in the provisioning settings.".to_owned(),
             Self::Service(E::ReadOnly(name)) => {
-                format!("Only the operator of the service writes resources of the type {name}; they can be read.")
+                format!("Only the operator of the service writes resources of the type {name}. Clients can read them.")
             }
-            Self::MethodNotAllowed { allow } => format!("This endpoint only knows {allow}."),
+            Self::MethodNotAllowed { allow } => format!("This endpoint only supports {allow}."),
             Self::FilterForbidden => "Discovery endpoints cannot be filtered (RFC 7644 section 4).".to_owned(),
             Self::MediaType => "The body must be sent as application/scim+json or application/json.".to_owned(),
             Self::ContentCoding => format!(
-                "The body has a Content-Encoding that is not understood. Send it as it is, or in one of: {}.",
+                "The body has an unknown Content-Encoding. Send it without one, or with one of: {}.",
                 ACCEPTED_CODINGS
             ),
-            Self::SeveralCredentials => "Send the token once, in one Authorization header, and none in the address.".to_owned(),
-            Self::NotAcceptable => "The answer is application/scim+json, which the Accept header rules out.".to_owned(),
+            Self::SeveralCredentials => "Send the token once, in one Authorization header, and not in the address.".to_owned(),
+            Self::NotAcceptable => "The response is application/scim+json, which the Accept header excludes.".to_owned(),
             Self::TooLarge { limit_bytes } => format!(
                 "The body is larger than {limit_bytes} bytes. Send less at once, or raise `body_limit_bytes` in the service's configuration."
             ),
@@ -196,9 +201,9 @@ impl ApiError {
                 "The number of operations exceeds maxOperations ({limit}). Send them in several requests."
             ),
             Self::SlowBody => "The body did not arrive in time.".to_owned(),
-            Self::NoRoom => "The service is reading as many large bodies as it has memory for; try again in a moment.".to_owned(),
+            Self::NoRoom => "The memory for large request bodies is in use. Retry shortly.".to_owned(),
             Self::TooMany { limited, .. } => limited.detail(),
-            Self::Full => "The service has as many requests as it can work on; try again in a moment.".to_owned(),
+            Self::Full => "The service has as many requests as it can process. Retry shortly.".to_owned(),
             Self::SwitchedOff(setting) => {
                 format!("The operator of this service has switched this off, by the setting `{setting}`.")
             }
@@ -213,7 +218,7 @@ impl ApiError {
         }
     }
 
-    /// The body, for a place within another body.
+    /// The body, to embed in another body.
     pub fn to_value(&self) -> Value {
         self.log();
         message::error_value(
@@ -223,7 +228,7 @@ impl ApiError {
         )
     }
 
-    /// The word that the metrics have for a request that was refused to spare the service.
+    /// The label of a shed request in the metrics.
     pub fn reason(&self) -> &'static str {
         match self {
             Self::TooMany { limited, .. } => limited.reason(),
@@ -329,13 +334,13 @@ impl ResponseError for ApiError {
                 response.append_header((ACCEPT_ENCODING, ACCEPTED_CODINGS));
             }
             Self::MethodNotAllowed { allow } => {
-                response.append_header((ALLOW, *allow));
+                response.append_header((ALLOW, &**allow));
             }
             Self::Service(service::Error::ReadOnly(_)) => {
                 response.append_header((ALLOW, "GET, HEAD"));
             }
             Self::TooLarge { .. } | Self::BulkTooLarge { .. } | Self::SlowBody => {
-                // The rest of the body is not worth reading.
+                // The rest of the body is not read.
                 response.force_close();
             }
             _ => {}
@@ -348,15 +353,19 @@ impl ResponseError for ApiError {
     }
 }
 
-/// The answer for every method that an endpoint does not have.
-pub fn method_not_allowed(allow: &'static str) -> Route {
-    web::to(move || async move { Err::<HttpResponse, _>(ApiError::MethodNotAllowed { allow }) })
+/// The response to every method that an endpoint does not have.
+pub fn method_not_allowed(allow: String) -> Route {
+    let allow: Arc<str> = allow.into();
+    web::to(move || {
+        let allow = Arc::clone(&allow);
+        async move { Err::<HttpResponse, _>(ApiError::MethodNotAllowed { allow }) }
+    })
 }
 
-/// The answer for every path that is no endpoint.
+/// The response to every path that is not an endpoint.
 ///
 /// # Errors
 /// Always.
-pub async fn no_such_path(_request: HttpRequest) -> Result<HttpResponse, ApiError> {
+pub async fn no_such_path(_request: HttpRequest) -> HandlerResult {
     Err(ApiError::NoSuchPath)
 }

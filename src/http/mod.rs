@@ -1,12 +1,15 @@
-//! The thin layer over HTTP: routes, extractors, responses. [`routes`] lists every route.
+//! The HTTP layer: endpoints, extractors, responses. [`endpoints`] lists every endpoint.
 //!
-//! It must not know the store, diesel or SQL; [`error`] alone chooses a status.
+//! It must not know the store, diesel or SQL. Only [`error`] chooses the status of an error.
 
 pub mod admin;
 pub mod admission;
 pub mod chunked_body;
 pub mod coding;
+pub mod describe;
 pub mod directory;
+pub mod endpoint;
+pub mod endpoints;
 pub mod error;
 pub mod json_body;
 pub mod openapi;
@@ -18,4 +21,4 @@ pub mod server;
 pub mod state;
 pub mod target;
 
-pub use routes::{SCIM_ROOT, routes};
+pub use endpoint::SCIM_ROOT;

@@ -1,50 +1,48 @@
-//! The OpenAPI document: what the registry holds and what [`super::routes`] serves, for people and tools.
+//! The OpenAPI document, derived from the declared endpoints and from the registry.
 //!
-//! It only describes. A test holds it to the routes, and `openapi/openapi.json` to what is made here.
+//! It only describes. A test compares it with the served routes, and `openapi/openapi.json` with the
+//! generated document.
 
-mod answer;
-mod bulk;
-mod directory;
-mod example;
 mod head;
-mod me;
-mod message;
-mod resources;
-mod schema;
-mod search;
-mod service;
-mod webhooks;
 
-use scim_core::Registry;
+use std::collections::BTreeSet;
+
+use actix_web::http::Method;
 use scim_core::registry::{Blueprint, ClientAccess};
+use scim_core::{Registry, ResourceType};
 use utoipa::openapi::info::{InfoBuilder, LicenseBuilder};
-use utoipa::openapi::path::Paths;
+use utoipa::openapi::path::{
+    Operation, OperationBuilder, ParameterBuilder, ParameterIn, PathItem, Paths,
+};
+use utoipa::openapi::schema::Ref;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::server::Server;
 use utoipa::openapi::tag::{Tag, TagBuilder};
-use utoipa::openapi::{Components, OpenApi, OpenApiBuilder};
+use utoipa::openapi::{Components, OpenApi, OpenApiBuilder, RefOr, Required};
 
-use crate::http::SCIM_ROOT;
+use crate::auth::Scope;
+use crate::http::describe::describer::Describer;
+use crate::http::describe::{message, names, resources, response, schema, tag};
+use crate::http::endpoint;
+use crate::http::endpoint::{Authorization, Endpoint, Location, Parameter, SCIM_ROOT};
+use crate::http::endpoints::{self, Served};
+
+/// The prefix of the schemas that describe the service itself.
+const CORE: &str = "urn:ietf:params:scim:schemas:core:2.0";
 
 const ABOUT: &str = "Rollcall is a SCIM 2.0 provisioning service (RFC 7643, RFC 7644): an identity provider such as \
-    Okta pushes people and groups in, and applications read who is there.\n\n\
-    Every answer has an `X-Request-Id`; a plain word that the client sends under this name is kept, so that a trace \
-    can cross services. Every error has a SCIM body, also outside of SCIM. A method that an endpoint does not have is \
-    answered with 405 and `Allow`.";
+    Okta pushes users and groups in, and applications read them.\n\n\
+    Every response has an `X-Request-Id`. If the client sends a plain word in this header, the service uses it, so \
+    that a trace can cross services. Every error has a SCIM body, also outside of SCIM. A method that an endpoint \
+    does not have is answered with 405 and `Allow`.";
 
-/// The groups of operations besides those of the resource types.
-mod tag {
-    pub const DIRECTORY: &str = "Directory";
-    pub const ME: &str = "Me";
-    pub const BULK: &str = "Bulk";
-    pub const SEARCH: &str = "Search";
-    pub const DISCOVERY: &str = "Discovery";
-    pub const ADMINISTRATION: &str = "Administration";
-    pub const OPERATIONS: &str = "Operations";
+/// Describes a service with these resource types. The same registry gives the same document.
+pub fn document(registry: &Registry) -> OpenApi {
+    describe(registry, &endpoints::served(registry))
 }
 
-/// Describes the service with these resource types. The same registry gives the same document to the letter.
-pub fn document(registry: &Registry) -> OpenApi {
+/// Describes these endpoints.
+pub fn describe(registry: &Registry, served: &[Served]) -> OpenApi {
     let license = LicenseBuilder::new()
         .name(env!("CARGO_PKG_LICENSE"))
         .identifier(Some(env!("CARGO_PKG_LICENSE")));
@@ -53,26 +51,28 @@ pub fn document(registry: &Registry) -> OpenApi {
         .version(env!("CARGO_PKG_VERSION"))
         .description(Some(ABOUT))
         .license(Some(license.build()));
+    let (paths, components) = paths_and_components(registry, served);
     OpenApiBuilder::new()
         .info(info)
         .servers(Some([Server::new("/")]))
         .tags(Some(tags(registry)))
-        .paths(paths(registry))
-        .components(Some(components(registry)))
+        .paths(paths)
+        .components(Some(components))
         .security(Some(
             ["bearer", "basic"].map(|name| SecurityRequirement::new(name, Vec::<String>::new())),
         ))
         .build()
 }
 
-/// Whether a resource type can be called so: the schemas of the document are named after the types.
+/// Checks that a resource type can have this name: schemas of the document are named after types.
 ///
 /// # Errors
-/// The name that is in use for something else, for the operator.
+/// The name that the document uses for something else, for the operator.
 pub fn check_name(others: &[Blueprint], name: &str) -> Result<(), String> {
     let registry = Registry::of(others)?;
-    let taken = components(&registry).schemas;
-    let mut names = resources::components(name).into_iter();
+    let (_, Components { schemas: taken, .. }) =
+        paths_and_components(&registry, &endpoints::served(&registry));
+    let mut names = names::components(name).into_iter();
     match names.find(|name| taken.contains_key(name)) {
         Some(name) => Err(format!(
             "the OpenAPI document calls something else {name:?}; give the type another name"
@@ -83,96 +83,228 @@ pub fn check_name(others: &[Blueprint], name: &str) -> Result<(), String> {
 
 fn tags(registry: &Registry) -> Vec<Tag> {
     let tag = |name: &str, text: &str| TagBuilder::new().name(name).description(Some(text)).build();
-    let mut tags: Vec<Tag> = registry
-        .types()
-        .iter()
-        .map(|rt| tag(resources::plural(rt), &rt.description))
-        .collect();
-    tags.push(tag(
-        tag::DIRECTORY,
-        "Users and groups in plain JSON, for applications that do not speak SCIM.",
-    ));
-    tags.push(tag(
-        tag::ME,
-        "The user that the caller's access token stands for.",
-    ));
-    tags.push(tag(tag::BULK, "Many operations in one request."));
-    tags.push(tag(tag::SEARCH, "All resource types at once."));
-    tags.push(tag(tag::DISCOVERY, "What the service supports and knows."));
-    tags.push(tag(tag::ADMINISTRATION, "Tenants, tokens and webhooks."));
-    tags.push(tag(tag::OPERATIONS, "For whoever runs the service."));
-    tags
+    let types = registry.types().iter();
+    let types = types.map(|rt| tag(names::plural(rt), &rt.description));
+    let others = tag::DESCRIBED.iter();
+    types
+        .chain(others.map(|(name, text)| tag(name, text)))
+        .collect()
 }
 
-fn paths(registry: &Registry) -> Paths {
+/// Describes every endpoint. The schemas of bodies are collected on the way.
+fn paths_and_components(registry: &Registry, served: &[Served]) -> (Paths, Components) {
     let mut paths = Paths::new();
-    for rt in registry.types() {
-        let endpoint = format!("{SCIM_ROOT}{}", rt.endpoint);
-        paths
-            .paths
-            .insert(format!("{endpoint}/{{id}}"), resources::single(rt));
-        paths
-            .paths
-            .insert(format!("{endpoint}/.search"), search::one(rt));
-        paths.paths.insert(endpoint, resources::collection(rt));
-    }
-    paths.paths.extend(directory::paths());
-    paths
-        .paths
-        .insert(format!("{SCIM_ROOT}/Bulk"), bulk::path());
-    let root = [("", search::root()), ("/.search", search::all())];
-    let root = root.map(|(path, item)| (format!("{SCIM_ROOT}{path}"), item));
-    paths.paths.extend(root);
-    if let Some(users) = registry.by_name("User") {
-        paths
-            .paths
-            .insert(format!("{SCIM_ROOT}/Me"), me::path(users));
-    }
-    paths.paths.extend(service::paths(registry));
-    paths.paths.extend(webhooks::paths());
-    for (path, item) in &mut paths.paths {
-        if [SCIM_ROOT, "/directory/", "/admin/"]
-            .iter()
-            .any(|root| path.starts_with(root))
-        {
-            answer::can_be_malformed(item);
+    let mut describer = Describer {
+        registry,
+        resource_type: None,
+        components: components(registry),
+    };
+    let users = registry.by_name("User");
+    for served in served {
+        let rt = served.resource_type.as_ref().or(users);
+        describer.resource_type = rt.map(|rt| &**rt);
+        let Some(texts) = &served.endpoint.operation else {
+            continue;
+        };
+        let item = paths.paths.entry(served.path.clone()).or_default();
+        let operation = operation(&mut describer, served, texts);
+        add(item, &served.endpoint.method, operation);
+        if served.resource_type.is_some() {
+            let ids = shared_in_path(served.endpoint, registry);
+            item.parameters = item.parameters.take().or(ids);
         }
-        if path.starts_with(SCIM_ROOT) {
+        if served.endpoint.answers_head() {
             head::beside_get(item);
         }
     }
-    paths
+    remove_dangling_links(&mut paths);
+    (paths, describer.components)
 }
 
+fn operation(
+    describer: &mut Describer<'_>,
+    served: &Served,
+    texts: &endpoint::Operation,
+) -> Operation {
+    let endpoint = served.endpoint;
+    let name = |text: &str| describer.named(text);
+    let mut operation = OperationBuilder::new()
+        .tag(name(texts.tag))
+        .operation_id(Some(name(texts.id)))
+        .summary(Some(name(texts.summary)))
+        .description(Some(with_scope(
+            name(texts.description),
+            endpoint.authorization,
+        )));
+    if endpoint.authorization == Authorization::Public {
+        // An empty list of requirements: no token is needed.
+        operation = operation.securities(Some([]));
+    }
+    for parameter in endpoint.parameters {
+        operation = match parameter.is_component {
+            true => {
+                let reference = format!("#/components/parameters/{}", parameter.name);
+                let described = described(parameter, describer.registry);
+                let parameters = &mut describer.components.parameters;
+                parameters.insert(parameter.name.to_owned(), described.into());
+                operation.parameter_ref(Ref::new(reference))
+            }
+            false if is_shared_in_path(served, parameter) => operation,
+            false => operation.parameter(described(parameter, describer.registry)),
+        };
+    }
+    if let Some(body) = endpoint.body {
+        operation = operation.request_body(Some(body(describer)));
+    }
+    for (status, describe) in endpoint.responses {
+        operation = operation.response(status.to_string(), describe(describer));
+    }
+    let mut operation = operation.build();
+    for status in errors(endpoint, describer.resource_type) {
+        if let Some(error) = response::shared_error(status) {
+            let responses = &mut operation.responses.responses;
+            let response = responses.entry(status.to_string());
+            response.or_insert(error.into());
+        }
+    }
+    operation
+}
+
+/// The errors that an endpoint declares, and those that follow from its declaration.
+fn errors(endpoint: &Endpoint, rt: Option<&ResourceType>) -> Vec<u16> {
+    let mut statuses = endpoint.errors.to_vec();
+    let is_scim = endpoint.path.starts_with(SCIM_ROOT);
+    if endpoint.authorization != Authorization::Public {
+        statuses.extend([401, 403, 429, 500, 503]);
+        if is_scim {
+            statuses.push(406);
+        }
+    }
+    if endpoint.body.is_some() {
+        statuses.extend([400, 408, 413, 415]);
+    }
+    // Every address can hold an unknown parameter or U+0000.
+    let texts = endpoint.operation.as_ref();
+    if texts.is_some_and(|texts| texts.tag != tag::OPERATIONS) {
+        statuses.push(400);
+    }
+    if is_scim && !rt.is_some_and(names::can_conflict) {
+        statuses.retain(|status| *status != 409);
+    }
+    statuses
+}
+
+fn with_scope(description: String, authorization: Authorization) -> String {
+    let needs = match authorization {
+        Authorization::Public | Authorization::AnyToken => return description,
+        Authorization::Scope(Scope::Read) => "Needs the scope `read` or `scim`.".to_owned(),
+        Authorization::Scope(scope) => format!("Needs the scope `{scope}`."),
+    };
+    format!("{description} {needs}")
+}
+
+/// Whether the document has a parameter once for all methods of a path, as the id of a resource.
+fn is_shared_in_path(served: &Served, parameter: &Parameter) -> bool {
+    served.resource_type.is_some() && parameter.location == Location::Path
+}
+
+fn shared_in_path(
+    endpoint: &Endpoint,
+    registry: &Registry,
+) -> Option<Vec<RefOr<utoipa::openapi::path::Parameter>>> {
+    let mut parameters = endpoint.parameters.iter();
+    let id = parameters.find(|parameter| parameter.location == Location::Path)?;
+    Some(vec![described(id, registry).into()])
+}
+
+fn described(parameter: &Parameter, registry: &Registry) -> utoipa::openapi::path::Parameter {
+    let is_required = match parameter.is_required {
+        true => Required::True,
+        false => Required::False,
+    };
+    let location = match parameter.location {
+        Location::Path => ParameterIn::Path,
+        Location::Query => ParameterIn::Query,
+        Location::Header => ParameterIn::Header,
+    };
+    ParameterBuilder::new()
+        .name(parameter.name)
+        .parameter_in(location)
+        .required(is_required)
+        .description(Some(parameter.description))
+        .schema(Some((parameter.schema)(registry)))
+        .build()
+}
+
+fn add(item: &mut PathItem, method: &Method, operation: Operation) {
+    let of_method = match *method {
+        Method::HEAD => &mut item.head,
+        Method::POST => &mut item.post,
+        Method::PUT => &mut item.put,
+        Method::PATCH => &mut item.patch,
+        Method::DELETE => &mut item.delete,
+        _ => &mut item.get,
+    };
+    *of_method = Some(operation);
+}
+
+/// Removes links to operations that no endpoint declares.
+fn remove_dangling_links(paths: &mut Paths) {
+    let ids: BTreeSet<String> = operations(paths)
+        .filter_map(|operation| operation.operation_id.clone())
+        .collect();
+    for operation in operations(paths) {
+        for response in operation.responses.responses.values_mut() {
+            if let RefOr::T(response) = response {
+                response.links.retain(|id, _| ids.contains(id));
+            }
+        }
+    }
+}
+
+fn operations(paths: &mut Paths) -> impl Iterator<Item = &mut Operation> {
+    paths.paths.values_mut().flat_map(|item| {
+        let operations = [
+            &mut item.get,
+            &mut item.head,
+            &mut item.post,
+            &mut item.put,
+            &mut item.patch,
+            &mut item.delete,
+        ];
+        operations.into_iter().flatten()
+    })
+}
+
+/// The components that do not belong to a single endpoint.
 fn components(registry: &Registry) -> Components {
-    let components = directory::register(answer::register(Components::new()));
-    let components = webhooks::register(components);
-    let mut components = service::register(components, registry);
+    let mut components = response::register(Components::new());
     let mut schemas = vec![
         ("Error".to_owned(), message::error()),
         ("PatchOp".to_owned(), message::patch_op()),
         ("PatchOperation".to_owned(), message::patch_operation()),
         ("SearchRequest".to_owned(), message::search_request()),
-        (search::ANY_LIST.to_owned(), message::list_of_any()),
+        (resources::ANY_LIST.to_owned(), message::list_of_any()),
     ];
     for rt in registry.types() {
         schemas.push((rt.name.clone(), schema::answered(rt)));
         if rt.access == ClientAccess::ReadWrite {
-            schemas.push((resources::input(rt), schema::sent(rt)));
+            schemas.push((names::input(rt), schema::sent(rt)));
         }
-        schemas.push((resources::page(rt), message::list(&rt.name)));
+        schemas.push((names::page_name(rt), message::list(&rt.name)));
     }
-    components.schemas.extend(
-        schemas
-            .into_iter()
-            .map(|(name, schema)| (name, schema.into())),
-    );
-    components = bulk::register(components);
-    for (name, parameter) in resources::parameters() {
-        components
-            .parameters
-            .insert(name.to_owned(), parameter.into());
+    for name in ["ServiceProviderConfig", "ResourceType", "Schema"] {
+        if let Some(found) = registry.schema(&format!("{CORE}:{name}")) {
+            schemas.push((name.to_owned(), schema::discovery(found)));
+        }
     }
+    for name in ["ResourceType", "Schema"] {
+        schemas.push((format!("{name}List"), message::list(name)));
+    }
+    let schemas = schemas.into_iter();
+    components
+        .schemas
+        .extend(schemas.map(|(name, schema)| (name, schema.into())));
     for (name, scheme) in security_schemes() {
         components.add_security_scheme(name, scheme);
     }
@@ -200,7 +332,7 @@ fn security_schemes() -> [(&'static str, SecurityScheme); 2] {
             "basic",
             scheme(
                 HttpAuthScheme::Basic,
-                "A token of this service as the password; the user name is not read.",
+                "A token of this service as the password. The user name is ignored.",
             ),
         ),
     ]

@@ -1,4 +1,4 @@
-//! The query string, decoded as a form: `%20` and `+` are both a blank.
+//! The query string, decoded as a form: `%20` and `+` both stand for a space.
 
 use std::borrow::Cow;
 
@@ -7,28 +7,18 @@ use scim_core::project::Selection;
 use scim_core::sort::Order;
 use scim_core::{ErrorKind, ScimError};
 
+use crate::http::endpoint::{Accepts, Endpoint};
+use crate::http::scim::parameters::KNOWN;
 use crate::service::query::list::{ListQuery, Paging, Sort};
 
-/// The parameters of SCIM's queries (RFC 7644 section 3.4.2, RFC 9865 section 2).
-pub const KNOWN: [&str; 8] = [
-    "filter",
-    "sortBy",
-    "sortOrder",
-    "startIndex",
-    "count",
-    "cursor",
-    "attributes",
-    "excludedAttributes",
-];
-
-/// Parameters that hold lists: to send one twice is to go on with it.
+/// Parameters that hold lists: a second one continues the first.
 const LISTS: [&str; 2] = ["attributes", "excludedAttributes"];
 
-/// The start of Entra ID's feature flags. They are part of the tenant's URL and so come with every
-/// request.
+/// The prefix of Entra ID's feature flags. They are part of the tenant URL, so every request has
+/// them.
 const FLAG: &str = "aadOptscim";
 
-/// The characters of an unknown name that are repeated to its sender.
+/// The number of characters of an unknown name that the error repeats.
 const SHOWN_CHARACTERS: usize = 64;
 
 /// The parameters of a request. Their names ignore letter case.
@@ -40,27 +30,32 @@ impl<'r> Query<'r> {
         Self::parse(request.query_string())
     }
 
-    /// The parameters of a request that has these and no others.
+    /// Checks the parameters of a request against those that its endpoint accepts.
     ///
     /// # Errors
     /// See [`Query::check`].
-    pub fn only(request: &'r HttpRequest, known: &[&str]) -> Result<Self, ScimError> {
-        let query = Self::of(request);
-        query.check(known)?;
-        Ok(query)
+    pub fn check_accepted(&self, endpoint: &Endpoint) -> Result<(), ScimError> {
+        match endpoint.accepts {
+            Accepts::Declared => {
+                let known: Vec<&str> = endpoint.query_parameters().collect();
+                self.check(&known)
+            }
+            Accepts::ScimQuery => self.check(&KNOWN),
+            Accepts::Any => Ok(()),
+        }
     }
 
     fn parse(text: &'r str) -> Self {
         Self(form_urlencoded::parse(text.as_bytes()).collect())
     }
 
-    /// Refuses what would be ignored otherwise, for the answer would hold more than was asked for:
-    /// a value under an unknown name, and a second value under a known one. An unknown name without
-    /// a value asks for nothing.
+    /// Rejects parameters that would be ignored otherwise, because the response would then hold more
+    /// than the client asked for: a value under an unknown name, and a second value under a known
+    /// one. An unknown name without a value is harmless.
     ///
     /// # Errors
-    /// `invalidValue`, with the names that are known.
-    pub fn check(&self, known: &[&str]) -> Result<(), ScimError> {
+    /// `invalidValue`, with the known names.
+    fn check(&self, known: &[&str]) -> Result<(), ScimError> {
         let mut first_values: Vec<Option<&str>> = vec![None; known.len()];
         for (name, value) in &self.0 {
             if value.is_empty() || is_flag(name) {
@@ -112,8 +107,9 @@ impl<'r> Query<'r> {
         Some(joined)
     }
 
-    /// `attributes` and `excludedAttributes` (RFC 7644 section 3.9) of a write. It is done whatever
-    /// else is in the query: to refuse it leaves an administrator with a task to repeat.
+    /// `attributes` and `excludedAttributes` (RFC 7644 section 3.9) of a write. A write is carried out
+    /// whatever else the query holds, because a rejected one leaves an administrator with a task to
+    /// repeat.
     ///
     /// # Errors
     /// `invalidValue` where both are given.
@@ -123,7 +119,7 @@ impl<'r> Query<'r> {
         Selection::parse(attributes.as_deref(), excluded.as_deref())
     }
 
-    /// The query of one resource: what lists know is ignored.
+    /// The query of one resource. The parameters of lists are ignored.
     ///
     /// # Errors
     /// See [`Query::check`] and [`Query::selection`].
@@ -135,7 +131,7 @@ impl<'r> Query<'r> {
     /// The query of a list.
     ///
     /// # Errors
-    /// `invalidFilter` for an empty filter, `invalidValue` for numbers that are none; see
+    /// `invalidFilter` for an empty filter, `invalidValue` for malformed numbers; see
     /// [`Query::check`].
     pub fn list(&self) -> Result<ListQuery, ScimError> {
         self.check(&KNOWN)?;
@@ -143,7 +139,8 @@ impl<'r> Query<'r> {
             return Err(ScimError::invalid_filter("The filter is empty."));
         }
         let start_index = self.number("startIndex", ErrorKind::InvalidValue)?;
-        // An empty cursor is one, though other empty parameters are none (RFC 9865 section 2).
+        // An empty cursor asks for the first page, though other empty parameters count as absent
+        // (RFC 9865 section 2).
         let cursor = self
             .has("cursor")
             .then(|| self.get("cursor").unwrap_or_default());
@@ -176,7 +173,7 @@ fn is_flag(name: &str) -> bool {
     start.is_some_and(|start| start.eq_ignore_ascii_case(FLAG))
 }
 
-/// The error for a value under a name that is not known.
+/// The error for a value under an unknown name.
 pub fn unknown_parameter(name: &str, known: &[&str]) -> ScimError {
     let shown: String = name.chars().take(SHOWN_CHARACTERS).collect();
     ScimError::invalid_value(match known {
@@ -188,10 +185,10 @@ pub fn unknown_parameter(name: &str, known: &[&str]) -> ScimError {
     })
 }
 
-/// `sortBy` and `sortOrder`, which means nothing without the other.
+/// Parses `sortBy` and `sortOrder`, which has no effect alone.
 ///
 /// # Errors
-/// `invalidValue` for an order that there is not.
+/// `invalidValue` for an unknown order.
 pub fn sort(by: Option<&str>, order: Option<&str>) -> Result<Option<Sort>, ScimError> {
     let order = order.map(Order::parse).transpose()?;
     let Some(by) = by.filter(|by| !by.trim().is_empty()) else {
@@ -203,7 +200,7 @@ pub fn sort(by: Option<&str>, order: Option<&str>) -> Result<Option<Sort>, ScimE
     }))
 }
 
-/// By index, or by cursor where there is one.
+/// Pages by index, or by cursor where there is one.
 ///
 /// # Errors
 /// `invalidCursor` where both are given.
@@ -235,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_widen_is_refused() {
+    fn parameters_that_would_widen_the_result_are_refused() {
         let refused = |query: &str, part| check(query, &KNOWN, Err(part));
         let taken = |query: &str| check(query, &KNOWN, Ok(()));
         taken("");

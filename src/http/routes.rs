@@ -1,292 +1,151 @@
-//! Every route of the service.
+//! The routes of the service, derived from the declared endpoints.
 
 use std::sync::Arc;
 
-use actix_web::web::{self, ServiceConfig};
-use scim_core::registry::ClientAccess;
+use actix_web::http::Method;
+use actix_web::web::{self, Data, ServiceConfig};
 use scim_core::{Registry, ResourceType};
 
-use crate::http::admin::{tenants_and_tokens, webhooks};
-use crate::http::directory::{feed, queries};
+use crate::http::endpoint::{Endpoint, PathEndpoints, SCIM_ROOT};
+use crate::http::endpoints::{self, Served};
 use crate::http::error::{method_not_allowed, no_such_path};
 use crate::http::operations::route_metrics::RouteLabel;
-use crate::http::operations::{docs, health};
-use crate::http::scim::resources::Endpoint;
-use crate::http::scim::{bulk, discovery, me, resources, search};
+use crate::http::scim::resources::ServedType;
 
-/// Where SCIM lives.
-pub const SCIM_ROOT: &str = "/scim/v2";
-
-/// Every route of the service. A wrong method answers 405 with `Allow`, an unknown path 404, both as SCIM errors.
-pub fn routes(config: &mut ServiceConfig, registry: &Arc<Registry>) {
-    config
-        // First: the router looks at one after the other.
-        .service(scim(registry))
-        .service(
-            resource("/healthz")
-                .route(web::get().to(health::live))
-                .route(web::head().to(health::live))
-                .default_service(method_not_allowed("GET, HEAD")),
-        )
-        .service(
-            resource("/readyz")
-                .route(web::get().to(health::ready))
-                .route(web::head().to(health::ready))
-                .default_service(method_not_allowed("GET, HEAD")),
-        )
-        .service(
-            resource("/metrics")
-                .route(web::get().to(health::metrics))
-                .default_service(method_not_allowed("GET")),
-        )
-        .service(
-            resource("/openapi.json")
-                .route(web::get().to(docs::document))
-                .default_service(method_not_allowed("GET")),
-        )
-        .service(resource("/docs").route(web::get().to(docs::redirect)))
-        .service(resource("/docs/{file:.*}").route(web::get().to(docs::page)))
-        .service(
-            resource("/admin/v1/tenants")
-                .route(web::get().to(tenants_and_tokens::list_tenants))
-                .route(web::post().to(tenants_and_tokens::create_tenant))
-                .default_service(method_not_allowed("GET, POST")),
-        )
-        .service(
-            resource("/admin/v1/tenants/{name}")
-                .route(web::patch().to(tenants_and_tokens::set_tenant))
-                .default_service(method_not_allowed("PATCH")),
-        )
-        .service(
-            resource("/admin/v1/tokens")
-                .route(web::get().to(tenants_and_tokens::list_tokens))
-                .route(web::post().to(tenants_and_tokens::create_token))
-                .default_service(method_not_allowed("GET, POST")),
-        )
-        .service(
-            resource("/admin/v1/tokens/{name}")
-                .route(web::delete().to(tenants_and_tokens::revoke_token))
-                .default_service(method_not_allowed("DELETE")),
-        )
-        .service(
-            resource("/admin/v1/erasures")
-                .route(web::post().to(tenants_and_tokens::erase))
-                .default_service(method_not_allowed("POST")),
-        )
-        .configure(webhook_routes)
-        .configure(directory_routes)
-        .default_service(web::to(no_such_path));
+/// Adds every route. A wrong method is answered with 405 and `Allow`, an unknown path with 404, both
+/// as SCIM errors.
+pub fn routes(config: &mut ServiceConfig, registry: &Registry) {
+    add(config, endpoints::served(registry));
 }
 
-fn webhook_routes(config: &mut ServiceConfig) {
-    config
-        .service(
-            resource("/admin/v1/webhooks")
-                .route(web::get().to(webhooks::list))
-                .route(web::post().to(webhooks::create))
-                .default_service(method_not_allowed("GET, POST")),
-        )
-        .service(
-            resource("/admin/v1/webhooks/{name}")
-                .route(web::delete().to(webhooks::delete))
-                .default_service(method_not_allowed("DELETE")),
-        )
-        .service(
-            resource("/admin/v1/webhooks/{name}/dead-letters")
-                .route(web::get().to(webhooks::dead_letters))
-                .default_service(method_not_allowed("GET")),
-        )
-        .service(
-            resource("/admin/v1/webhooks/{name}/redeliver")
-                .route(web::post().to(webhooks::redeliver))
-                .default_service(method_not_allowed("POST")),
-        )
-        .service(
-            resource("/admin/v1/webhooks/{name}/rotate")
-                .route(web::post().to(webhooks::rotate))
-                .default_service(method_not_allowed("POST")),
-        )
-        .service(
-            resource("/admin/v1/webhooks/{name}/test")
-                .route(web::post().to(webhooks::test))
-                .default_service(method_not_allowed("POST")),
-        );
-}
-
-fn directory_routes(config: &mut ServiceConfig) {
-    config
-        .service(
-            resource("/directory/v1/users")
-                .route(web::get().to(queries::users))
-                .default_service(method_not_allowed("GET")),
-        )
-        .service(
-            resource("/directory/v1/users/{id}")
-                .route(web::get().to(queries::user))
-                .default_service(method_not_allowed("GET")),
-        )
-        .service(
-            resource("/directory/v1/users/{id}/groups")
-                .route(web::get().to(queries::groups_of))
-                .default_service(method_not_allowed("GET")),
-        )
-        .service(
-            resource("/directory/v1/groups")
-                .route(web::get().to(queries::groups))
-                .default_service(method_not_allowed("GET")),
-        )
-        .service(
-            resource("/directory/v1/groups/{id}")
-                .route(web::get().to(queries::group))
-                .default_service(method_not_allowed("GET")),
-        )
-        .service(
-            resource("/directory/v1/groups/{id}/members")
-                .route(web::get().to(queries::members))
-                .default_service(method_not_allowed("GET")),
-        )
-        .service(
-            resource("/directory/v1/groups/{id}/members/{user}")
-                .route(web::get().to(queries::membership))
-                .default_service(method_not_allowed("GET")),
-        )
-        .service(
-            resource("/directory/v1/users/{id}/history")
-                .route(web::get().to(feed::history_of_user))
-                .default_service(method_not_allowed("GET")),
-        )
-        .service(
-            resource("/directory/v1/groups/{id}/history")
-                .route(web::get().to(feed::history_of_group))
-                .default_service(method_not_allowed("GET")),
-        )
-        .service(
-            resource("/directory/v1/changes")
-                .route(web::get().to(feed::changes))
-                .default_service(method_not_allowed("GET")),
-        )
-        .service(
-            resource("/directory/v1/changes/stream")
-                .route(web::get().to(feed::stream))
-                .default_service(method_not_allowed("GET")),
-        )
-        .service(
-            resource("/directory/v1/snapshot")
-                .route(web::get().to(feed::snapshot))
-                .default_service(method_not_allowed("GET")),
-        )
-        .service(
-            resource("/directory/v1/memberships")
-                .route(web::post().to(queries::memberships))
-                .default_service(method_not_allowed("POST")),
-        );
-}
-
-fn scim(registry: &Arc<Registry>) -> actix_web::Scope {
-    let mut scope = web::scope(SCIM_ROOT);
-    // The types come first: the router looks at one after the other, and these are asked for.
-    for rt in registry.types() {
-        scope = of_type(scope, rt);
+fn add(config: &mut ServiceConfig, served: Vec<Served>) {
+    let (in_scim, others): (Vec<_>, Vec<_>) = by_path(served)
+        .into_iter()
+        .partition(|served| served.path.starts_with(SCIM_ROOT));
+    // The router tries one service after the other, and most requests are for SCIM.
+    let scope = web::scope(SCIM_ROOT).default_service(web::to(no_such_path));
+    let scope = in_scim.into_iter().fold(scope, |scope, served| {
+        let pattern = served.path.strip_prefix(SCIM_ROOT).unwrap_or_default();
+        let resource = web::resource(pattern);
+        scope.service(served.complete(resource))
+    });
+    config.service(scope);
+    for served in others {
+        let resource = web::resource(served.path.as_str());
+        config.service(served.complete(resource));
     }
-    scope
-        .service(
-            web::resource("")
-                .app_data(RouteLabel::new(SCIM_ROOT))
-                .route(web::get().to(search::list_all))
-                .route(web::head().to(search::list_all))
-                .default_service(method_not_allowed("GET, HEAD")),
-        )
-        .service(
-            under_scim("/.search")
-                .route(web::post().to(search::all))
-                .default_service(method_not_allowed("POST")),
-        )
-        .service(
-            under_scim("/ServiceProviderConfig")
-                .route(web::get().to(discovery::service_provider_config))
-                .route(web::head().to(discovery::service_provider_config))
-                .default_service(method_not_allowed("GET, HEAD")),
-        )
-        .service(
-            under_scim("/ResourceTypes")
-                .route(web::get().to(discovery::resource_types))
-                .route(web::head().to(discovery::resource_types))
-                .default_service(method_not_allowed("GET, HEAD")),
-        )
-        .service(
-            under_scim("/ResourceTypes/{name}")
-                .route(web::get().to(discovery::resource_type))
-                .route(web::head().to(discovery::resource_type))
-                .default_service(method_not_allowed("GET, HEAD")),
-        )
-        .service(
-            under_scim("/Schemas")
-                .route(web::get().to(discovery::schemas))
-                .route(web::head().to(discovery::schemas))
-                .default_service(method_not_allowed("GET, HEAD")),
-        )
-        .service(
-            under_scim("/Schemas/{urn}")
-                .route(web::get().to(discovery::schema))
-                .route(web::head().to(discovery::schema))
-                .default_service(method_not_allowed("GET, HEAD")),
-        )
-        .service(
-            under_scim("/Me")
-                .route(web::get().to(me::get))
-                .route(web::head().to(me::get))
-                .route(web::put().to(me::replace))
-                .route(web::patch().to(me::patch))
-                .route(web::delete().to(me::delete))
-                .default_service(method_not_allowed("GET, HEAD, PUT, PATCH, DELETE")),
-        )
-        .service(
-            under_scim("/Bulk")
-                .route(web::post().to(bulk::run))
-                .default_service(method_not_allowed("POST")),
-        )
-        .default_service(web::to(no_such_path))
+    config.default_service(web::to(no_such_path));
 }
 
-fn resource(pattern: &str) -> actix_web::Resource {
-    web::resource(pattern).app_data(RouteLabel::new(pattern))
+/// A path and its endpoints.
+struct ServedPath {
+    path: String,
+    resource_type: Option<Arc<ResourceType>>,
+    endpoints: Vec<&'static Endpoint>,
 }
 
-fn under_scim(pattern: &str) -> actix_web::Resource {
-    web::resource(pattern).app_data(RouteLabel::new(format!("{SCIM_ROOT}{pattern}")))
+/// The endpoints by path, each path where its first endpoint is declared.
+fn by_path(served: Vec<Served>) -> Vec<ServedPath> {
+    let mut paths: Vec<ServedPath> = Vec::new();
+    for served in served {
+        match paths.iter_mut().find(|path| path.path == served.path) {
+            Some(path) => path.endpoints.push(served.endpoint),
+            None => paths.push(ServedPath {
+                path: served.path,
+                resource_type: served.resource_type,
+                endpoints: vec![served.endpoint],
+            }),
+        }
+    }
+    paths
 }
 
-/// The endpoints of a resource type. Where only the operator writes, no client can.
-fn of_type(scope: actix_web::Scope, rt: &Arc<ResourceType>) -> actix_web::Scope {
-    let data = web::Data::new(Endpoint(Arc::clone(rt)));
-    let all = under_scim(&rt.endpoint)
-        .app_data(data.clone())
-        .route(web::get().to(resources::list))
-        .route(web::head().to(resources::list));
-    let one = under_scim(&format!("{}/{{id}}", rt.endpoint))
-        .app_data(data.clone())
-        .route(web::get().to(resources::get))
-        .route(web::head().to(resources::get));
-    let search = under_scim(&format!("{}/.search", rt.endpoint))
-        .app_data(data)
-        .route(web::post().to(search::one))
-        .default_service(method_not_allowed("POST"));
-    // Before the resources: it is no id.
-    let scope = scope.service(search);
-    match rt.access {
-        ClientAccess::ReadOnly => scope
-            .service(all.default_service(method_not_allowed("GET, HEAD")))
-            .service(one.default_service(method_not_allowed("GET, HEAD"))),
-        ClientAccess::ReadWrite => scope
-            .service(
-                all.route(web::post().to(resources::create))
-                    .default_service(method_not_allowed("GET, HEAD, POST")),
-            )
-            .service(
-                one.route(web::put().to(resources::replace))
-                    .route(web::patch().to(resources::patch))
-                    .route(web::delete().to(resources::delete))
-                    .default_service(method_not_allowed("GET, HEAD, PUT, PATCH, DELETE")),
+impl ServedPath {
+    /// Adds a route for each method, and 405 for the others.
+    fn complete(self, resource: actix_web::Resource) -> actix_web::Resource {
+        let mut resource = resource.app_data(RouteLabel::new(self.path));
+        if let Some(rt) = self.resource_type {
+            resource = resource.app_data(Data::new(ServedType(rt)));
+        }
+        for endpoint in &self.endpoints {
+            resource = resource.route((endpoint.handler)().method(endpoint.method.clone()));
+            if endpoint.answers_head() {
+                resource = resource.route((endpoint.handler)().method(Method::HEAD));
+            }
+        }
+        let endpoints = PathEndpoints(self.endpoints);
+        resource
+            .default_service(method_not_allowed(endpoints.allow()))
+            .app_data(endpoints)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::App;
+    use actix_web::http::StatusCode;
+    use actix_web::http::header::ALLOW;
+    use actix_web::test::{TestRequest, call_service, init_service};
+    use serde_json::Value;
+
+    use super::*;
+    use crate::http::openapi;
+
+    /// The response of these endpoints to a request, and whether the document has its operation.
+    async fn outcome(
+        served: fn() -> Vec<Served>,
+        left_out: bool,
+        at: (&Method, &str),
+    ) -> (StatusCode, String, bool) {
+        let (method, path) = at;
+        let endpoints = || {
+            let mut served = served();
+            served.retain(|one| !(left_out && one.path == path && one.endpoint.method == *method));
+            served
+        };
+        let app = App::new().configure(|config| add(config, endpoints()));
+        let app = init_service(app).await;
+        let uri = path.replace(['{', '}'], "");
+        let request = TestRequest::default().method(method.clone()).uri(&uri);
+        let response = call_service(&app, request.to_request()).await;
+        let allow = response.headers().get(ALLOW);
+        let allow = allow.map(|value| value.to_str().unwrap().to_owned());
+        let document = openapi::describe(&Registry::standard(), &endpoints());
+        let document: Value = serde_json::to_value(document).unwrap();
+        let operation = &document["paths"][path][method.as_str().to_lowercase()];
+        (
+            response.status(),
+            allow.unwrap_or_default(),
+            operation.is_object(),
+        )
+    }
+
+    #[actix_web::test]
+    async fn a_deleted_declaration_leaves_no_route_and_no_operation() {
+        let served = || endpoints::served(&Registry::standard());
+        for (method, path, status, allow) in [
+            (Method::POST, "/admin/v1/tenants", 405, "GET"),
+            (Method::DELETE, "/admin/v1/tokens/{name}", 404, ""),
+            (Method::GET, "/directory/v1/changes", 404, ""),
+            (
+                Method::PATCH,
+                "/scim/v2/Users/{id}",
+                405,
+                "GET, HEAD, PUT, DELETE",
             ),
+            (Method::GET, "/scim/v2/Me", 405, "PUT, PATCH, DELETE"),
+        ] {
+            // Without state, the handler's extractors fail: the request has reached the handler.
+            let declared = outcome(served, false, (&method, path)).await;
+            let reached = (StatusCode::INTERNAL_SERVER_ERROR, String::new(), true);
+            assert_eq!(declared, reached, "{method} {path}");
+            let deleted = outcome(served, true, (&method, path)).await;
+            let expected = (
+                StatusCode::from_u16(status).unwrap(),
+                allow.to_owned(),
+                false,
+            );
+            assert_eq!(deleted, expected, "{method} {path}");
+        }
     }
 }

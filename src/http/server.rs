@@ -15,7 +15,7 @@ use crate::http::admission::slow_clients::{HEAD_TIME, KEEP_ALIVE};
 use crate::http::admission::{middleware, sockets};
 use crate::http::operations::observe;
 use crate::http::operations::route_metrics::RouteLabel;
-use crate::http::routes;
+use crate::http::routes::routes;
 use crate::http::state::AppState;
 use crate::settings::{absent, computed, number, parsed, required, seconds, settings};
 

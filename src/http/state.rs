@@ -1,4 +1,4 @@
-//! What every handler shares, and who calls it.
+//! The state that all handlers share, and the caller of a request.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -10,10 +10,10 @@ use actix_web::web::{Bytes, Data};
 use actix_web::{FromRequest, HttpRequest};
 
 use crate::auth::Credential;
-use crate::http::SCIM_ROOT;
 use crate::http::admission::body_memory::{BodyLimits, MemoryBudget};
 use crate::http::admission::control::AdmissionControl;
 use crate::http::admission::slow_clients::ConnectionWatches;
+use crate::http::endpoint::{Authorization, Endpoint, SCIM_ROOT};
 use crate::http::error::ApiError;
 use crate::http::query::Query;
 use crate::http::scim::accept;
@@ -26,7 +26,7 @@ use crate::service::{Context, Service};
 use crate::telemetry::Metrics;
 use crate::webhooks::WebhookSender;
 
-/// What the handlers need, the same for all workers.
+/// The state of the application, shared by all workers.
 #[derive(Clone)]
 pub struct AppState {
     pub service: Arc<Service>,
@@ -35,15 +35,16 @@ pub struct AppState {
     pub gate: Arc<AdmissionControl>,
     pub wires: Arc<ConnectionWatches>,
     pub metrics: Arc<Metrics>,
-    /// What streams of the feed send.
+    /// The reads that streams of the feed share.
     pub bursts: Arc<SharedReads<Bytes>>,
-    /// Tries webhooks out; the deliveries have their own.
+    /// Sends the test messages of webhooks; deliveries have a sender of their own.
     pub courier: WebhookSender,
-    /// The OpenAPI document, made once.
+    /// The OpenAPI document, rendered once.
     pub openapi: Bytes,
 }
 
-/// The authenticated caller of a request.
+/// The caller of a request, authenticated and with the scope that the endpoint declares. Taking it
+/// also checks the query parameters.
 pub struct Caller {
     pub context: Context,
 }
@@ -58,7 +59,10 @@ impl FromRequest for Caller {
             .get(AUTHORIZATION)
             .map(|value| value.as_bytes().to_vec());
         let headers = request.headers().get_all(AUTHORIZATION).count();
-        let is_in_address = Query::of(request).has("access_token");
+        let query = Query::of(request);
+        let is_in_address = query.has("access_token");
+        let endpoint = Endpoint::of_request(request);
+        let accepted = endpoint.map_or(Ok(()), |endpoint| query.check_accepted(endpoint));
         let shared = request.app_data::<Data<AppState>>().cloned();
         let is_refused = request.path().starts_with(SCIM_ROOT) && !accept::takes_json(request);
         Box::pin(async move {
@@ -75,13 +79,20 @@ impl FromRequest for Caller {
             if is_refused && caller.context.policy.compatibility.is_strict() {
                 return Err(ApiError::NotAcceptable);
             }
+            accepted?;
+            // An endpoint without a declaration has no scope to check, so it is for no caller.
+            let endpoint =
+                endpoint.ok_or_else(|| service::Error::internal("the endpoint is not declared"))?;
+            if let Authorization::Scope(scope) = endpoint.authorization {
+                caller.context.require(scope)?;
+            }
             Ok(caller)
         })
     }
 }
 
-/// Whoever the request's credential was when it was looked up last, where the request leaves no doubt about it. To be
-/// confirmed; [`Caller`] says what is wrong where this is `None`.
+/// Returns the caller that the request's credential belonged to when it was last looked up. The
+/// query that answers the request confirms it. Where this is `None`, [`Caller`] has the reason.
 pub fn cached_caller(
     request: &HttpRequest,
     query: &Query<'_>,
@@ -101,10 +112,10 @@ pub fn cached_caller(
 }
 
 impl Caller {
-    /// The caller of a request with this `Authorization` header.
+    /// Authenticates a request with this `Authorization` header, without checking a scope.
     ///
     /// # Errors
-    /// 401, and what the database may answer.
+    /// 401.
     pub async fn of(shared: &AppState, header: Option<&[u8]>) -> Result<Self, ApiError> {
         let authenticator = &shared.service.authenticator;
         let Some(header) = header else {

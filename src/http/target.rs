@@ -1,4 +1,4 @@
-//! The request target, brought to its canonical form before anything looks at it.
+//! Brings the request target to its canonical form before routing.
 //!
 //! Base URLs are typed by hand, so clients double slashes (`/scim/v2//Users`) and append them
 //! (`/Users/`). Routing, metrics and handlers only ever see the path without them.
@@ -11,12 +11,11 @@ use scim_core::ScimError;
 use crate::http::error::ApiError;
 use crate::service;
 
-/// The browser page is the one place where a trailing slash means something: links are relative to
-/// it.
+/// The browser page. Only here does a trailing slash matter, because links are relative to it.
 const BROWSER_PAGE: &str = "/docs";
 
 /// Removes trailing and duplicate slashes from the path. A percent-encoded slash is part of a
-/// segment and stays.
+/// segment and is not removed.
 pub fn canonicalize(request: &mut ServiceRequest) {
     let Some(uri) = canonical(request.uri()) else {
         return;
@@ -25,7 +24,7 @@ pub fn canonicalize(request: &mut ServiceRequest) {
     request.head_mut().uri = uri;
 }
 
-/// The canonical form of a URI; `None` where it is canonical already.
+/// The canonical form of a URI; `None` if it is canonical already.
 fn canonical(uri: &Uri) -> Option<Uri> {
     let path = uri.path();
     let is_canonical = path.len() < 2 || !(path.ends_with('/') || path.contains("//"));
@@ -46,16 +45,16 @@ fn canonical(uri: &Uri) -> Option<Uri> {
         target.push_str(query);
     }
     let mut parts = uri.clone().into_parts();
-    // A part of what was parsed before, so it parses again.
+    // It consists of parts of a parsed URI, so it parses again.
     parts.path_and_query = Some(PathAndQuery::try_from(target).ok()?);
     Uri::from_parts(parts).ok()
 }
 
-/// Refuses U+0000 in path and query. PostgreSQL cannot store it, so no resource, token or tenant
+/// Rejects U+0000 in path and query. PostgreSQL cannot store it, so no resource, token or tenant
 /// has it in its name.
 ///
 /// # Errors
-/// 400, naming the part that holds it; `invalidFilter` or `invalidValue` for a parameter.
+/// 400 with the part that holds it; `invalidFilter` or `invalidValue` for a parameter.
 pub fn refuse_nul(uri: &Uri) -> Result<(), ApiError> {
     // Both are decoded once, and an unencoded U+0000 does not pass the parser of the request line.
     let has_nul = |text: &str| text.contains('%') && text.contains("%00");

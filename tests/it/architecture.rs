@@ -66,7 +66,6 @@ fn modules_use_only_what_the_table_allows() {
 }
 
 #[test]
-#[ignore = "circles within the modules are being removed"]
 fn the_imports_between_files_have_no_cycle() {
     let mut faults = BTreeSet::new();
     for package in Package::ALL {

@@ -5,7 +5,10 @@ use std::collections::BTreeSet;
 use std::{fs, iter};
 
 use reqwest::Method;
-use rollcall::http::{SCIM_ROOT, openapi};
+use rollcall::auth::Scope;
+use rollcall::http::endpoint::{Accepts, Authorization};
+use rollcall::http::endpoints::Served;
+use rollcall::http::{SCIM_ROOT, endpoints, openapi};
 use scim_core::Registry;
 use serde_json::{Map, Value, json};
 
@@ -68,23 +71,48 @@ fn every_example_validates() {
 #[test]
 fn every_route_is_described() {
     let document = Document::new();
-    let described: BTreeSet<&str> = document.operations().map(|(path, ..)| path).collect();
-    let source = include_str!("../../src/http/routes.rs");
-    let routes: Vec<&str> = ["    resource(\"", "under_scim(\""]
-        .into_iter()
-        .flat_map(|call| source.split(call).skip(1))
-        .filter_map(|rest| rest.split('"').next())
-        .filter(|route| !route.starts_with(PAGE))
-        .collect();
-    assert!(routes.len() > 10, "{routes:?}");
-    for route in routes {
-        let in_scim = format!("{SCIM_ROOT}{route}");
-        assert!(
-            described.contains(route) || described.contains(in_scim.as_str()),
-            "{route} is not in the OpenAPI document"
-        );
+    let served = endpoints::served(&Registry::standard());
+    assert!(served.len() > 50, "only {} endpoints", served.len());
+    for Served { path, endpoint, .. } in served {
+        if !path.starts_with(PAGE) {
+            document.operation(endpoint.method.as_str(), &path);
+        }
     }
 }
+
+both!(every_endpoint_enforces_its_declaration, |app| async move {
+    let anonymous = app.anonymous().site();
+    let reader = app.client_with_scopes(&["read"]).await.site();
+    let admin = app.client_with_scopes(&["admin"]).await.site();
+    for Served { path, endpoint, .. } in endpoints::served(&Registry::standard()) {
+        let path = path.replace(['{', '}'], "");
+        let method: Method = endpoint.method.as_str().parse().unwrap();
+        let what = format!("{method} {path}");
+        let status = |client: Client, path: String| {
+            let method = method.clone();
+            async move { client.send(method, &path, &[], Vec::new()).await.status }
+        };
+        let scope = match endpoint.authorization {
+            Authorization::Public => {
+                assert_ne!(status(anonymous.clone(), path).await, 401, "{what}");
+                continue;
+            }
+            Authorization::AnyToken => None,
+            Authorization::Scope(scope) => Some(scope),
+        };
+        assert_eq!(status(anonymous.clone(), path.clone()).await, 401, "{what}");
+        let Some(scope) = scope else { continue };
+        let other = match scope {
+            Scope::Read => &admin,
+            Scope::Scim | Scope::Admin => &reader,
+        };
+        assert_eq!(status(other.clone(), path.clone()).await, 403, "{what}");
+        if endpoint.accepts != Accepts::Any {
+            let unknown = format!("{path}?unknown=1");
+            assert_eq!(status(other.clone(), unknown).await, 400, "{what}");
+        }
+    }
+});
 
 #[test]
 fn references_resolve_and_operation_ids_are_unique() {

@@ -1,4 +1,7 @@
 //! Administration over HTTP: tenants, tokens, erasure and webhook subscriptions.
 
-pub mod tenants_and_tokens;
+mod common;
+pub mod erasures;
+pub mod tenants;
+pub mod tokens;
 pub mod webhooks;

@@ -1,13 +1,19 @@
-//! Webhooks over HTTP, for `admin` tokens: those of the default tenant manage every tenant's, any other its own.
+//! Webhooks over HTTP. Tokens of the default tenant manage those of every tenant, any other token
+//! those of its own.
 
-use actix_web::http::StatusCode;
-use actix_web::web::{Data, Path, Payload};
+use actix_web::http::{Method, StatusCode};
+use actix_web::web::{self, Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use utoipa::openapi::response::Response;
 
-use crate::http::admin::tenants_and_tokens as door;
-use crate::http::error::ApiError;
+use crate::auth::Scope;
+use crate::http::admin::common::{TENANT, name_in_path, named_tenant, timestamp};
+use crate::http::describe::tag;
+use crate::http::endpoint::{Accepts, Authorization, Endpoint, Operation, Parameter};
+use crate::http::error::HandlerResult;
 use crate::http::json_body;
 use crate::http::state::{AppState, Caller};
 use crate::service;
@@ -15,42 +21,224 @@ use crate::service::access::admin;
 use crate::webhooks::subscriptions::{NewSubscription, Redelivery};
 use crate::webhooks::{Outcome, subscriptions};
 
-type Answer = Result<HttpResponse, ApiError>;
+/// The endpoints.
+pub const ENDPOINTS: &[Endpoint] = &[
+    Endpoint {
+        method: Method::GET,
+        path: "/admin/v1/webhooks",
+        handler: || web::to(list),
+        authorization: Authorization::Scope(Scope::Admin),
+        accepts: Accepts::Declared,
+        parameters: &[TENANT],
+        body: None,
+        responses: &[(200, |describer| {
+            describer.json_list::<Webhook>("The webhooks.", json!([payroll()]))
+        })],
+        errors: &[404],
+        operation: Some(Operation {
+            tag: tag::ADMINISTRATION,
+            id: "listWebhooks",
+            summary: "List webhooks",
+            description: "By name, with their state.",
+        }),
+    },
+    Endpoint {
+        method: Method::POST,
+        path: "/admin/v1/webhooks",
+        handler: || web::to(create),
+        authorization: Authorization::Scope(Scope::Admin),
+        accepts: Accepts::Any,
+        parameters: &[],
+        body: Some(|describer| {
+            describer.json_body::<NewWebhook>(json!({
+                "name": "payroll",
+                "url": "https://payroll.example.com/rollcall",
+                "kinds": ["created", "deactivated"],
+                "resourceTypes": ["User"],
+            }))
+        }),
+        responses: &[(201, |describer| {
+            describer.json::<WebhookSecret>("The webhook was created.", secret())
+        })],
+        errors: &[404, 409],
+        operation: Some(Operation {
+            tag: tag::ADMINISTRATION,
+            id: "createWebhook",
+            summary: "Create a webhook",
+            description: "Changes are posted in the format of Standard Webhooks, at least once and in order. \
+                          Only this response ever shows the secret.",
+        }),
+    },
+    Endpoint {
+        method: Method::DELETE,
+        path: "/admin/v1/webhooks/{name}",
+        handler: || web::to(delete),
+        authorization: Authorization::Scope(Scope::Admin),
+        accepts: Accepts::Declared,
+        parameters: &[NAME, TENANT],
+        body: None,
+        responses: &[(204, |_| Response::new("The webhook was deleted."))],
+        errors: &[404],
+        operation: Some(Operation {
+            tag: tag::ADMINISTRATION,
+            id: "deleteWebhook",
+            summary: "Delete a webhook",
+            description: "A message that is already being sent may still arrive.",
+        }),
+    },
+    Endpoint {
+        method: Method::GET,
+        path: "/admin/v1/webhooks/{name}/dead-letters",
+        handler: || web::to(dead_letters),
+        authorization: Authorization::Scope(Scope::Admin),
+        accepts: Accepts::Declared,
+        parameters: &[NAME, TENANT],
+        body: None,
+        responses: &[(200, |describer| {
+            describer.json_list::<WebhookDeadLetter>(
+                "The dead letters.",
+                json!([{
+                    "seq": 4711,
+                    "givenUp": "2026-03-04T08:00:00Z",
+                    "attempts": 75,
+                    "failure": "the receiver answered 503 Service Unavailable",
+                    "wanted": false,
+                }]),
+            )
+        })],
+        errors: &[404],
+        operation: Some(Operation {
+            tag: tag::ADMINISTRATION,
+            id: "listDeadLetters",
+            summary: "List the changes that were given up",
+            description: "The first thousand, in the order of the changes.",
+        }),
+    },
+    Endpoint {
+        method: Method::POST,
+        path: "/admin/v1/webhooks/{name}/redeliver",
+        handler: || web::to(redeliver),
+        authorization: Authorization::Scope(Scope::Admin),
+        accepts: Accepts::Declared,
+        parameters: &[NAME, TENANT],
+        body: Some(|describer| describer.json_body::<WebhookAgain>(json!({ "seq": 4711 }))),
+        responses: &[(200, |describer| {
+            let counted = json!({ "deadLetters": 1 });
+            describer.json::<WebhookWanted>("The redelivery is scheduled.", counted)
+        })],
+        errors: &[404],
+        operation: Some(Operation {
+            tag: tag::ADMINISTRATION,
+            id: "redeliverWebhook",
+            summary: "Deliver once more",
+            description: "All dead letters, one of them, or every change after a number. A webhook that waits \
+                          or was stopped resumes.",
+        }),
+    },
+    Endpoint {
+        method: Method::POST,
+        path: "/admin/v1/webhooks/{name}/rotate",
+        handler: || web::to(rotate),
+        authorization: Authorization::Scope(Scope::Admin),
+        accepts: Accepts::Declared,
+        parameters: &[NAME, TENANT],
+        body: Some(|describer| {
+            describer.json_body::<WebhookRotation>(json!({ "keepSeconds": 86_400 }))
+        }),
+        responses: &[(200, |describer| {
+            describer.json::<WebhookSecret>("The secret was replaced.", secret())
+        })],
+        errors: &[404],
+        operation: Some(Operation {
+            tag: tag::ADMINISTRATION,
+            id: "rotateWebhookSecret",
+            summary: "Make a new secret",
+            description: "The previous one signs beside it for a while, so that the receiver can switch.",
+        }),
+    },
+    Endpoint {
+        method: Method::POST,
+        path: "/admin/v1/webhooks/{name}/test",
+        handler: || web::to(test),
+        authorization: Authorization::Scope(Scope::Admin),
+        accepts: Accepts::Declared,
+        parameters: &[NAME, TENANT],
+        body: None,
+        responses: &[(200, |describer| {
+            describer.json::<WebhookTest>(
+                "The message was sent, or could not be delivered.",
+                json!({ "delivered": false, "failure": "the receiver answered 404 Not Found" }),
+            )
+        })],
+        errors: &[404],
+        operation: Some(Operation {
+            tag: tag::ADMINISTRATION,
+            id: "testWebhook",
+            summary: "Post a test message",
+            description: "Once and immediately. The response tells whether it was delivered.",
+        }),
+    },
+];
 
-/// How long the old secret signs beside the new one where nobody says.
+const NAME: Parameter = Parameter::path("name", "The name of the webhook.", |_| {
+    name_in_path("payroll")
+});
+
+fn secret() -> Value {
+    json!({ "secret": "whsec_EXAMPLE-shown-only-once" })
+}
+
+fn payroll() -> Value {
+    json!({
+        "name": "payroll",
+        "url": "https://payroll.example.com/rollcall",
+        "kinds": ["created", "deactivated"],
+        "resourceTypes": ["User"],
+        "created": "2026-03-01T08:00:00Z",
+        "stopped": null,
+        "done": 4711,
+        "behind": 0,
+        "attempts": 0,
+        "failure": null,
+        "deadLetters": 0,
+    })
+}
+
+/// The time in which the previous secret signs beside the new one, by default.
 const KEEP_S: i64 = 86_400;
 
-/// A webhook to make.
+/// A webhook to create.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct NewWebhook {
-    /// The caller's own tenant where it is left out.
+    /// The caller's own tenant if it is left out.
     pub tenant: Option<String>,
     /// Unique in the tenant.
     #[schema(pattern = "^[A-Za-z0-9_.-]{1,63}$")]
     pub name: String,
-    /// Where changes are posted: a public https address, unless the operator allows others.
+    /// The address to post changes to: public and https, unless the operator allows others.
     #[schema(format = "uri", max_length = 2000)]
     pub url: String,
-    /// Only these kinds of change; all where it is left out.
+    /// Only these kinds of change; all if it is left out.
     #[serde(default)]
     pub kinds: Vec<String>,
-    /// Only changes of these resource types; all where it is left out.
+    /// Only changes of these resource types; all if it is left out.
     #[serde(default)]
     pub resource_types: Vec<String>,
-    /// Begin behind the change of this number; 0 is the beginning. What happens from now on where it is left out.
+    /// Begin after the change of this number; 0 is the beginning. If it is left out, begin with the next
+    /// change.
     #[schema(minimum = 0)]
     pub after: Option<i64>,
 }
 
-/// The only place where a secret is ever shown.
+/// The secret of a webhook, shown only once.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct WebhookSecret {
     /// `whsec_…`, as the libraries of Standard Webhooks take it.
     pub secret: String,
 }
 
-/// A webhook and how it is doing.
+/// A webhook and its state.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Webhook {
@@ -60,17 +248,17 @@ pub struct Webhook {
     pub resource_types: Vec<String>,
     #[schema(value_type = String, format = DateTime)]
     pub created: Timestamp,
-    /// Why nothing is sent any more.
+    /// Why nothing is sent any more; null if it is sent.
     pub stopped: Option<String>,
-    /// The number of the last change that is done with.
+    /// The number of the last change that needs no more attempts.
     pub done: i64,
-    /// How many changes of the tenant are still to be looked at.
+    /// The number of changes of the tenant that are not yet processed.
     pub behind: i64,
-    /// How often the change that comes next was tried.
+    /// The number of attempts at the next change.
     pub attempts: i64,
-    /// Why the last attempt failed, where it did.
+    /// Why the last attempt failed, if it did.
     pub failure: Option<String>,
-    /// How many changes were given up.
+    /// The number of changes that were given up.
     pub dead_letters: i64,
 }
 
@@ -84,64 +272,64 @@ pub struct WebhookDeadLetter {
     pub given_up: Timestamp,
     pub attempts: i64,
     pub failure: String,
-    /// Whether it is about to be tried once more.
+    /// Whether it will be tried once more.
     pub wanted: bool,
 }
 
-/// What to deliver once more: every dead letter, or at most one of these.
+/// The changes to deliver once more: all dead letters, or those of one of these members.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WebhookAgain {
     /// The dead letter of one change.
     #[schema(minimum = 0)]
     pub seq: Option<i64>,
-    /// Every change behind this number, delivered before or not.
+    /// Every change after this number, delivered before or not.
     #[schema(minimum = 0)]
     pub after: Option<i64>,
 }
 
-/// What was asked for.
+/// The size of a redelivery.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct WebhookWanted {
     pub dead_letters: usize,
 }
 
-/// How long the secret before signs beside the new one.
+/// The time in which the previous secret signs beside the new one.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct WebhookRotation {
-    /// A day where it is left out; less than nothing counts as 0, more than a year as a year.
+    /// A day if it is left out. Negative values count as 0, more than a year as a year.
     pub keep_seconds: Option<i64>,
 }
 
-/// How a test message went.
+/// The result of a test message.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct WebhookTest {
     pub delivered: bool,
-    /// Why not.
+    /// Why it was not delivered.
     pub failure: Option<String>,
 }
 
-/// `GET /admin/v1/webhooks?tenant=`: for `admin`.
-pub async fn list(request: HttpRequest, caller: Caller, shared: Data<AppState>) -> Answer {
+/// `GET /admin/v1/webhooks`.
+async fn list(request: HttpRequest, caller: Caller, shared: Data<AppState>) -> HandlerResult {
     let tenant = tenant_of(&request, &caller, &shared).await?;
     let rows = subscriptions::list(&shared.service.store, tenant).await?;
-    let shown: Vec<Webhook> = rows.into_iter().map(Webhook::from).collect();
-    Ok(HttpResponse::Ok().json(shown))
+    let rows: Vec<Webhook> = rows.into_iter().map(Webhook::from).collect();
+    Ok(HttpResponse::Ok().json(rows))
 }
 
-/// `POST /admin/v1/webhooks`: for `admin`.
-pub async fn create(
+/// `POST /admin/v1/webhooks`.
+async fn create(
     request: HttpRequest,
     caller: Caller,
     shared: Data<AppState>,
     payload: Payload,
-) -> Answer {
+) -> HandlerResult {
     let new: NewWebhook = json_body::typed(&request, payload, shared.body_limits).await?;
     let service = &shared.service;
     let tenant = admin::managed(service, &caller.context, new.tenant).await?;
-    let wish = NewSubscription {
+    let subscription = NewSubscription {
         tenant,
         name: new.name,
         url: new.url,
@@ -149,57 +337,59 @@ pub async fn create(
         resource_types: new.resource_types,
         after: new.after,
     };
-    shared.courier.check(&wish.url)?;
-    let secret = subscriptions::create(&service.store, wish, service.clock.as_ref()).await?;
+    shared.courier.check(&subscription.url)?;
+    let secret =
+        subscriptions::create(&service.store, subscription, service.clock.as_ref()).await?;
     let secret = secret.to_text();
     Ok(HttpResponse::build(StatusCode::CREATED).json(WebhookSecret { secret }))
 }
 
-/// `DELETE /admin/v1/webhooks/{name}?tenant=`: for `admin`. What is on its way may still arrive.
-pub async fn delete(
+/// `DELETE /admin/v1/webhooks/{name}`. A message that is already being sent may still
+/// arrive.
+async fn delete(
     request: HttpRequest,
     caller: Caller,
     shared: Data<AppState>,
     name: Path<String>,
-) -> Answer {
+) -> HandlerResult {
     let tenant = tenant_of(&request, &caller, &shared).await?;
     subscriptions::delete(&shared.service.store, tenant, name.into_inner()).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// `GET /admin/v1/webhooks/{name}/dead-letters?tenant=`: for `admin`.
-pub async fn dead_letters(
+/// `GET /admin/v1/webhooks/{name}/dead-letters`.
+async fn dead_letters(
     request: HttpRequest,
     caller: Caller,
     shared: Data<AppState>,
     name: Path<String>,
-) -> Answer {
+) -> HandlerResult {
     let tenant = tenant_of(&request, &caller, &shared).await?;
     let rows =
         subscriptions::dead_letters(&shared.service.store, tenant, name.into_inner()).await?;
-    let shown: Vec<WebhookDeadLetter> = rows
+    let rows: Vec<WebhookDeadLetter> = rows
         .into_iter()
         .map(|row| WebhookDeadLetter {
             seq: row.seq,
-            given_up: door::time(row.at),
+            given_up: timestamp(row.at),
             attempts: row.attempts,
             failure: row.failure,
             wanted: row.wanted,
         })
         .collect();
-    Ok(HttpResponse::Ok().json(shown))
+    Ok(HttpResponse::Ok().json(rows))
 }
 
-/// `POST /admin/v1/webhooks/{name}/redeliver?tenant=`: for `admin`.
-pub async fn redeliver(
+/// `POST /admin/v1/webhooks/{name}/redeliver`.
+async fn redeliver(
     request: HttpRequest,
     caller: Caller,
     shared: Data<AppState>,
     name: Path<String>,
     payload: Payload,
-) -> Answer {
-    let wish: WebhookAgain = json_body::typed(&request, payload, shared.body_limits).await?;
-    let again = match (wish.seq, wish.after) {
+) -> HandlerResult {
+    let wanted: WebhookAgain = json_body::typed(&request, payload, shared.body_limits).await?;
+    let again = match (wanted.seq, wanted.after) {
         (None, None) => Redelivery::DeadLetters,
         (Some(seq), None) => Redelivery::DeadLetter { seq },
         (None, Some(seq)) => Redelivery::After { seq },
@@ -214,16 +404,16 @@ pub async fn redeliver(
     Ok(HttpResponse::Ok().json(WebhookWanted { dead_letters }))
 }
 
-/// `POST /admin/v1/webhooks/{name}/rotate?tenant=`: for `admin`.
-pub async fn rotate(
+/// `POST /admin/v1/webhooks/{name}/rotate`.
+async fn rotate(
     request: HttpRequest,
     caller: Caller,
     shared: Data<AppState>,
     name: Path<String>,
     payload: Payload,
-) -> Answer {
-    let wish: WebhookRotation = json_body::typed(&request, payload, shared.body_limits).await?;
-    let keep = wish.keep_seconds.unwrap_or(KEEP_S).clamp(0, 31_536_000);
+) -> HandlerResult {
+    let rotation: WebhookRotation = json_body::typed(&request, payload, shared.body_limits).await?;
+    let keep = rotation.keep_seconds.unwrap_or(KEEP_S).clamp(0, 31_536_000);
     let tenant = tenant_of(&request, &caller, &shared).await?;
     let secret = subscriptions::rotate(
         &shared.service.store,
@@ -237,13 +427,13 @@ pub async fn rotate(
     Ok(HttpResponse::Ok().json(WebhookSecret { secret }))
 }
 
-/// `POST /admin/v1/webhooks/{name}/test?tenant=`: for `admin`. It waits for the receiver.
-pub async fn test(
+/// `POST /admin/v1/webhooks/{name}/test`. It waits for the receiver.
+async fn test(
     request: HttpRequest,
     caller: Caller,
     shared: Data<AppState>,
     name: Path<String>,
-) -> Answer {
+) -> HandlerResult {
     let tenant = tenant_of(&request, &caller, &shared).await?;
     let service = &shared.service;
     let clock = service.clock.as_ref();
@@ -265,7 +455,7 @@ async fn tenant_of(
     caller: &Caller,
     shared: &AppState,
 ) -> Result<String, service::Error> {
-    let named = door::tenant_in(request)?;
+    let named = named_tenant(request);
     admin::managed(&shared.service, &caller.context, named).await
 }
 
@@ -276,7 +466,7 @@ impl From<subscriptions::SubscriptionView> for Webhook {
             url: row.url,
             kinds: row.kinds,
             resource_types: row.resource_types,
-            created: door::time(row.created),
+            created: timestamp(row.created),
             stopped: row.stopped,
             done: row.done_seq,
             behind: row.behind,

@@ -1,4 +1,4 @@
-//! The change feed: in pages, by long poll, and as Server-Sent Events.
+//! The change feed: in pages, by long polling, and as Server-Sent Events.
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
@@ -6,124 +6,257 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::time::Duration;
 
+use actix_web::http::Method;
 use actix_web::http::header::{
     AUTHORIZATION, CACHE_CONTROL, ContentEncoding, ContentType, HeaderName,
 };
-use actix_web::web::{Bytes, Data, Path};
+use actix_web::web::{self, Bytes, Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
-use jiff::Timestamp;
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::json;
 use tokio::time::Instant;
+use utoipa::openapi::ContentBuilder;
+use utoipa::openapi::response::{Response, ResponseBuilder};
+use utoipa::openapi::schema::{ObjectBuilder, SchemaType};
 
+use crate::auth::Scope;
 use crate::http::admission::control;
 use crate::http::chunked_body::{ChunkWriter, ChunkedBody};
-use crate::http::directory::queries::parse_id;
-use crate::http::error::ApiError;
+use crate::http::describe::describer::Describer;
+use crate::http::describe::schema::{integer, string};
+use crate::http::describe::tag;
+use crate::http::directory::common::{GROUP, GROUP_ID, LIMIT, USER, USER_ID, parse_id};
+use crate::http::endpoint::{Accepts, Authorization, Endpoint, Operation, Parameter};
+use crate::http::error::HandlerResult;
 use crate::http::query::Query;
 use crate::http::state::{AppState, Caller};
 use crate::service;
 use crate::service::Context;
-use crate::service::feed::history::HistoryRequest;
+use crate::service::feed::history::{HistoryRequest, Past};
 use crate::service::feed::{
     self, ChangeFilter, ChangeKind, Listener, MOST, PageRequest, WaitOutcome, history,
 };
 use crate::service::query::directory;
 
-type Answer = Result<HttpResponse, ApiError>;
+/// The endpoints.
+pub const ENDPOINTS: &[Endpoint] = &[
+    Endpoint {
+        method: Method::GET,
+        path: "/directory/v1/users/{id}/history",
+        handler: || web::to(history_of_user),
+        authorization: Authorization::Scope(Scope::Read),
+        accepts: Accepts::Declared,
+        parameters: &[USER, BEFORE, LIMIT],
+        body: None,
+        responses: &[(200, |describer| described_history(describer, "User"))],
+        errors: &[404],
+        operation: Some(Operation {
+            tag: tag::DIRECTORY,
+            id: "listHistoryOfUser",
+            summary: "Read what happened to one resource",
+            description: "The latest changes first, with their actors; also of a deleted resource, as far back as \
+                          changes are kept.",
+        }),
+    },
+    Endpoint {
+        method: Method::GET,
+        path: "/directory/v1/groups/{id}/history",
+        handler: || web::to(history_of_group),
+        authorization: Authorization::Scope(Scope::Read),
+        accepts: Accepts::Declared,
+        parameters: &[GROUP, BEFORE, LIMIT],
+        body: None,
+        responses: &[(200, |describer| described_history(describer, "Group"))],
+        errors: &[404],
+        operation: Some(Operation {
+            tag: tag::DIRECTORY,
+            id: "listHistoryOfGroup",
+            summary: "Read what happened to one resource",
+            description: "The latest changes first, with their actors; also of a deleted resource, as far back as \
+                          changes are kept.",
+        }),
+    },
+    Endpoint {
+        method: Method::GET,
+        path: "/directory/v1/changes",
+        handler: || web::to(changes),
+        authorization: Authorization::Scope(Scope::Read),
+        accepts: Accepts::Declared,
+        parameters: &[AFTER, KIND, TYPE, CHANGES_LIMIT, WAIT],
+        body: None,
+        responses: &[(200, described_page)],
+        errors: &[410],
+        operation: Some(Operation {
+            tag: tag::DIRECTORY,
+            id: "listChanges",
+            summary: "Read changes",
+            description: "The changes of the tenant in order, numbered without gaps. Attributes that the token may \
+                          not read are left out.",
+        }),
+    },
+    Endpoint {
+        method: Method::GET,
+        path: "/directory/v1/changes/stream",
+        handler: || web::to(stream),
+        authorization: Authorization::Scope(Scope::Read),
+        accepts: Accepts::Declared,
+        parameters: &[AFTER, KIND, TYPE, LAST_EVENT_ID],
+        body: None,
+        responses: &[(200, |_| described_events())],
+        errors: &[410],
+        operation: Some(Operation {
+            tag: tag::DIRECTORY,
+            id: "streamChanges",
+            summary: "Receive changes as they happen",
+            description: "Endless Server-Sent Events: the id is the number, the event the kind, and the data a \
+                          change as in the list. Without `after` and `Last-Event-ID` the stream begins \
+                          with the next change. It ends when the token does.",
+        }),
+    },
+    Endpoint {
+        method: Method::GET,
+        path: "/directory/v1/snapshot",
+        handler: || web::to(snapshot),
+        authorization: Authorization::Scope(Scope::Read),
+        accepts: Accepts::Declared,
+        parameters: &[CURSOR, CHANGES_LIMIT],
+        body: None,
+        responses: &[(200, described_snapshot)],
+        errors: &[410],
+        operation: Some(Operation {
+            tag: tag::DIRECTORY,
+            id: "readSnapshot",
+            summary: "Read everything, to follow the feed from there",
+            description: "Page by page all resources, then all members of groups. All pages have the same `seq`. A \
+                          client that reads all pages and then applies every change after this number \
+                          misses none.",
+        }),
+    },
+];
 
-/// Something that happened.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-#[serde(rename_all = "camelCase")]
-#[schema(as = FeedChange)]
-pub struct FeedChange {
-    /// One higher than that of the tenant's change before.
-    pub seq: i64,
-    #[schema(
-        pattern = "^(created|updated|activated|deactivated|deleted|member_added|member_removed|member_skipped|erased)$"
-    )]
-    pub kind: &'static str,
-    /// The resource type: `User`, `Group`.
-    #[serde(rename = "type")]
-    pub resource_type: String,
-    /// The resource's id. Of a change of members, the group's.
-    pub id: String,
-    #[schema(value_type = String, format = DateTime)]
-    pub at: Timestamp,
-    /// The name of the token, or the subject of the access token, that did it.
-    pub actor: String,
-    /// What differs: of `updated`, `activated` and `deactivated`.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub attributes: Vec<FeedDifference>,
-    /// The ids of those who came or went: of `member_added`, `member_removed`, and of `member_skipped` those that are
-    /// not known here.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub members: Vec<String>,
-    /// The whole resource, without its members, groups and `meta`: of `created` and `deleted`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
-    pub resource: Option<Map<String, Value>>,
-    /// Whether the resource was erased, so that nothing is kept of what the change said. Then it has no attributes,
-    /// members or resource. Left out where it is false.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    #[schema(required = false)]
-    pub erased: bool,
+const BEFORE: Parameter = Parameter::query(
+    "before",
+    "`next` of the previous page: only changes with lower numbers.",
+    |_| integer().minimum(Some(1_u32)),
+);
+
+const AFTER: Parameter = Parameter::query(
+    "after",
+    "The number of the last change that the client has; 0 begins with the first.",
+    |_| integer().minimum(Some(0_u32)),
+);
+
+const KIND: Parameter = Parameter::query(
+    "kind",
+    "Only these kinds, separated by commas: `created`, `updated`, `activated`, `deactivated`, \
+     `deleted`, `member_added`, `member_removed`, `member_skipped`, `erased`. The last is sent in any \
+     case: a client must drop the values that it stored from other kinds.",
+    |_| string(),
+);
+
+const TYPE: Parameter = Parameter::query(
+    "type",
+    "Only resources of these types, separated by commas: `User,Group`.",
+    |_| string(),
+);
+
+const CHANGES_LIMIT: Parameter = Parameter::query(
+    "limit",
+    "The maximum number to return; 100 if it is left out.",
+    |_| integer().minimum(Some(1_u32)).maximum(Some(MOST)),
+);
+
+const WAIT: Parameter = Parameter::query(
+    "wait",
+    "The number of seconds to wait for a change if there is none yet.",
+    |_| integer().minimum(Some(0_u32)).maximum(Some(60_u32)),
+);
+
+const LAST_EVENT_ID: Parameter = Parameter::header(
+    "Last-Event-ID",
+    "The number of the last change that the client has; takes precedence over `after`.",
+    |_| integer().minimum(Some(0_u32)),
+);
+
+const CURSOR: Parameter = Parameter::query(
+    "cursor",
+    "`next` of the previous page; the first page if it is left out.",
+    |_| string(),
+);
+
+fn described_history(describer: &mut Describer<'_>, type_name: &str) -> Response {
+    let activated = json!({
+        "seq": 13, "kind": "activated", "type": type_name, "id": USER_ID,
+        "at": "2026-03-01T08:00:02Z", "actor": "token:okta",
+        "attributes": [{ "path": "active", "before": false, "after": true }],
+    });
+    let page = json!({ "changes": [activated], "next": null });
+    describer.json::<Past>("The changes.", page)
 }
 
-/// An attribute that differs. Null is unassigned; of a secret both are null.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-#[schema(as = FeedDifference)]
-pub struct FeedDifference {
-    /// `title`, `name.givenName`, `emails`, or after the URN of an extension and a colon.
-    pub path: String,
-    #[schema(value_type = Value)]
-    pub before: Option<Value>,
-    #[schema(value_type = Value)]
-    pub after: Option<Value>,
+fn described_page(describer: &mut Describer<'_>) -> Response {
+    let joined = json!({
+        "seq": 12, "kind": "member_added", "type": "Group", "id": GROUP_ID,
+        "at": "2026-03-01T08:00:01Z", "actor": "token:okta", "members": [USER_ID],
+    });
+    let renamed = json!({
+        "seq": 13, "kind": "updated", "type": "User", "id": USER_ID,
+        "at": "2026-03-01T08:00:02Z", "actor": "token:okta",
+        "attributes": [{ "path": "title", "before": null, "after": "Countess" }],
+    });
+    let page = json!({ "changes": [joined, renamed], "next": 13, "last": 13 });
+    describer.json::<FeedPage>("The changes.", page)
+}
+
+fn described_events() -> Response {
+    let text = "retry: 1000\nid: 12\n\nid: 13\nevent: updated\n\
+                data: {\"seq\":13,\"kind\":\"updated\"}\n\n";
+    // Some tools compare each event with the schema, others the whole text.
+    let events = ContentBuilder::new()
+        .schema(Some(ObjectBuilder::new().schema_type(SchemaType::AnyValue)))
+        .example(Some(json!(text)));
+    ResponseBuilder::new()
+        .description("The changes, as they happen.")
+        .content("text/event-stream", events.build())
+        .build()
+}
+
+fn described_snapshot(describer: &mut Describer<'_>) -> Response {
+    let user = json!({
+        "id": USER_ID, "type": "User",
+        "resource": { "id": USER_ID, "userName": "ada@example.com" },
+    });
+    let page = json!({
+        "seq": 13,
+        "resources": [user],
+        "members": [{ "group": GROUP_ID, "member": USER_ID, "type": "User" }],
+        "next": null,
+    });
+    describer.json::<FeedSnapshot>("A page of the snapshot.", page)
 }
 
 /// A part of the feed.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = FeedPage)]
 pub struct FeedPage {
-    pub changes: Vec<FeedChange>,
+    pub changes: Vec<feed::Change>,
     /// The `after` of the next request.
     pub next: i64,
-    /// The number of the last change: where it is more than `next`, there is more to read at once.
+    /// The number of the last change. If it is greater than `next`, there is more to read.
     pub last: i64,
-}
-
-/// What happened to a resource, the latest first.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-#[schema(as = FeedPast)]
-pub struct FeedHistory {
-    pub changes: Vec<FeedChange>,
-    /// What to send as `before` to go further back; null where nothing older is kept.
-    pub next: Option<i64>,
 }
 
 /// A part of the state from which the feed is followed.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = FeedSnapshot)]
 pub struct FeedSnapshot {
-    /// The `after` with which to follow the feed once every page is read; the same on all pages.
+    /// The `after` with which to follow the feed after the last page; the same on all pages.
     pub seq: i64,
-    pub resources: Vec<FeedResource>,
-    /// They come after all resources.
+    pub resources: Vec<feed::SnapshotItem>,
+    /// The members follow all resources.
     pub members: Vec<FeedMember>,
-    /// What to send as `cursor`; null at the end.
+    /// The `cursor` of the next page; null on the last one.
     pub next: Option<String>,
-}
-
-/// A resource, without its members, groups and `meta`.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-#[schema(as = FeedResource)]
-pub struct FeedResource {
-    pub id: String,
-    #[serde(rename = "type")]
-    pub resource_type: String,
-    #[schema(value_type = Object)]
-    pub resource: Map<String, Value>,
 }
 
 /// A member of a group.
@@ -137,9 +270,9 @@ pub struct FeedMember {
     pub kind: String,
 }
 
-/// `GET /directory/v1/changes`: for `read` and `scim`.
-pub async fn changes(request: HttpRequest, caller: Caller, shared: Data<AppState>) -> Answer {
-    let query = Query::only(&request, &["after", "limit", "wait", "kind", "type"])?;
+/// `GET /directory/v1/changes`.
+async fn changes(request: HttpRequest, caller: Caller, shared: Data<AppState>) -> HandlerResult {
+    let query = Query::of(&request);
     let after = number(&query, "after", 0..=i64::MAX)?.unwrap_or(0);
     let limit = limit(&query)?;
     let seconds = number(&query, "wait", 0..=60)?.unwrap_or(0);
@@ -187,14 +320,13 @@ impl List {
         self.text
             .write_all(before)
             .map_err(service::Error::internal)?;
-        serde_json::to_writer(&mut self.text, &FeedChange::from(change))
-            .map_err(service::Error::internal)
+        serde_json::to_writer(&mut self.text, &change).map_err(service::Error::internal)
     }
 }
 
 const BEGIN: &[u8] = br#"{"changes":["#;
 
-/// The text of a [`FeedPage`], in pieces.
+/// The text of a [`FeedPage`], in chunks.
 fn page_text(page: feed::Page<List>) -> Result<ChunkedBody, service::Error> {
     let List { mut text, is_begun } = page.changes;
     let before = if is_begun { b"" } else { BEGIN };
@@ -205,23 +337,23 @@ fn page_text(page: feed::Page<List>) -> Result<ChunkedBody, service::Error> {
     Ok(text.into())
 }
 
-/// `GET /directory/v1/users/{id}/history`: for `read` and `scim`.
-pub async fn history_of_user(
+/// `GET /directory/v1/users/{id}/history`.
+async fn history_of_user(
     request: HttpRequest,
     caller: Caller,
     shared: Data<AppState>,
     id: Path<String>,
-) -> Answer {
+) -> HandlerResult {
     past(&request, &caller, &shared, "User", &id).await
 }
 
-/// `GET /directory/v1/groups/{id}/history`: for `read` and `scim`.
-pub async fn history_of_group(
+/// `GET /directory/v1/groups/{id}/history`.
+async fn history_of_group(
     request: HttpRequest,
     caller: Caller,
     shared: Data<AppState>,
     id: Path<String>,
-) -> Answer {
+) -> HandlerResult {
     past(&request, &caller, &shared, "Group", &id).await
 }
 
@@ -231,8 +363,8 @@ async fn past(
     shared: &AppState,
     what: &'static str,
     id: &str,
-) -> Answer {
-    let query = Query::only(request, &["before", "limit"])?;
+) -> HandlerResult {
+    let query = Query::of(request);
     let before = number(&query, "before", 1..=i64::MAX)?;
     let limit = number(&query, "limit", 1..=directory::MOST.into())?.unwrap_or(100);
     let limit = u32::try_from(limit).unwrap_or(directory::MOST);
@@ -245,33 +377,25 @@ async fn past(
         limit,
     };
     let past = history::of_resource(service, context, wanted).await?;
-    Ok(fresh(&FeedHistory {
-        changes: past.changes.into_iter().map(FeedChange::from).collect(),
-        next: past.next,
-    }))
+    Ok(fresh(&past))
 }
 
-/// `GET /directory/v1/snapshot`: for `read` and `scim`.
-pub async fn snapshot(request: HttpRequest, caller: Caller, shared: Data<AppState>) -> Answer {
-    let query = Query::only(&request, &["cursor", "limit"])?;
+/// `GET /directory/v1/snapshot`.
+async fn snapshot(request: HttpRequest, caller: Caller, shared: Data<AppState>) -> HandlerResult {
+    let query = Query::of(&request);
     let cursor = query.get("cursor").map(str::to_owned);
     let page = feed::snapshot(&shared.service, &caller.context, cursor, limit(&query)?).await?;
-    let item = |item: feed::SnapshotItem| FeedResource {
-        id: item.id,
-        resource_type: item.resource_type,
-        resource: item.resource,
-    };
     Ok(fresh(&FeedSnapshot {
         seq: page.seq,
-        resources: page.resources.into_iter().map(item).collect(),
+        resources: page.resources,
         members: page.members.into_iter().map(FeedMember::from).collect(),
         next: page.next,
     }))
 }
 
-/// `GET /directory/v1/changes/stream`: for `read` and `scim`. It ends when the token does.
-pub async fn stream(request: HttpRequest, caller: Caller, shared: Data<AppState>) -> Answer {
-    let query = Query::only(&request, &["after", "kind", "type"])?;
+/// `GET /directory/v1/changes/stream`. It ends when the token does.
+async fn stream(request: HttpRequest, caller: Caller, shared: Data<AppState>) -> HandlerResult {
+    let query = Query::of(&request);
     let resumed = request
         .headers()
         .get(HeaderName::from_static("last-event-id"))
@@ -286,7 +410,7 @@ pub async fn stream(request: HttpRequest, caller: Caller, shared: Data<AppState>
         Some(after) => after,
         None => feed::last(&shared.service, &caller.context).await?,
     };
-    // What is gone is told by the status, while there still is one.
+    // Only before the stream starts can a status report that changes are gone.
     let first = PageRequest {
         after,
         wanted: wanted.clone(),
@@ -316,7 +440,7 @@ pub async fn stream(request: HttpRequest, caller: Caller, shared: Data<AppState>
         .streaming(futures_util::stream::unfold(live, Live::next)))
 }
 
-/// How often a stream that has nothing to say says so, and asks whether its token still holds.
+/// The interval in which an idle stream sends a comment and checks that its token is still valid.
 const PULSE: Duration = Duration::from_secs(15);
 
 /// The most changes that a stream sends at a time.
@@ -326,7 +450,7 @@ const BATCH: u32 = 200;
 struct Live {
     shared: Data<AppState>,
     context: Context,
-    /// The `Authorization` header, to be asked about again.
+    /// The `Authorization` header, to authenticate again.
     header: Option<Vec<u8>>,
     listener: Listener,
     after: i64,
@@ -336,7 +460,8 @@ struct Live {
 }
 
 impl Live {
-    /// The next piece of the stream; `None` ends it, and the client comes again with the last id that it has.
+    /// The next chunk of the stream. `None` ends it, and the client reconnects with the last id that it
+    /// has.
     async fn next(mut self) -> Option<(Result<Bytes, Infallible>, Self)> {
         let text = self.text().await?;
         Some((Ok(text), self))
@@ -376,18 +501,19 @@ impl Live {
     }
 }
 
-/// The events of a page, and its end as an id alone, so that who comes again need not pass by what it does not want.
+/// The events of a page, and the end of the page as an id alone, so that a client that reconnects
+/// skips the changes that its filter excludes.
 fn events(page: feed::Page) -> Bytes {
     let mut text = String::new();
     let last = page.changes.last().map(|change| change.seq);
     for change in page.changes {
-        let change = FeedChange::from(change);
         let data = serde_json::to_string(&change).unwrap_or_default();
         // Writing to a String cannot fail. JSON has no line breaks of its own.
         let _ = write!(
             text,
             "id: {}\nevent: {}\ndata: {data}\n\n",
-            change.seq, change.kind
+            change.seq,
+            change.kind.as_str()
         );
     }
     if last != Some(page.next) {
@@ -451,28 +577,6 @@ fn number(
     })
 }
 
-impl From<feed::Change> for FeedChange {
-    fn from(change: feed::Change) -> Self {
-        let difference = |one: feed::Difference| FeedDifference {
-            path: one.path,
-            before: one.before,
-            after: one.after,
-        };
-        Self {
-            seq: change.seq,
-            kind: change.kind.as_str(),
-            resource_type: change.resource_type,
-            id: change.id,
-            at: change.at,
-            actor: change.actor,
-            attributes: change.attributes.into_iter().map(difference).collect(),
-            members: change.members,
-            resource: change.resource,
-            erased: change.erased,
-        }
-    }
-}
-
 impl From<crate::service::feed::MemberPair> for FeedMember {
     fn from(pair: crate::service::feed::MemberPair) -> Self {
         Self {
@@ -486,6 +590,8 @@ impl From<crate::service::feed::MemberPair> for FeedMember {
 #[cfg(test)]
 mod tests {
     use actix_web::body::to_bytes;
+    use jiff::Timestamp;
+    use serde_json::Map;
 
     use super::*;
 
@@ -513,7 +619,7 @@ mod tests {
             }
             let (next, last) = (count, 7);
             let page = FeedPage {
-                changes: (1..=count).map(|seq| change(seq).into()).collect(),
+                changes: (1..=count).map(change).collect(),
                 next,
                 last,
             };

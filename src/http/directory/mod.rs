@@ -1,4 +1,7 @@
-//! Reads for internal applications: directory queries and the change feed.
+//! The directory: users, groups, memberships and the change feed in plain JSON.
 
+mod common;
 pub mod feed;
-pub mod queries;
+pub mod groups;
+pub mod memberships;
+pub mod users;

@@ -1,32 +1,94 @@
 //! The OpenAPI document and a page to browse it, from the binary itself.
 
+use actix_web::http::Method;
 use actix_web::http::header::LOCATION;
-use actix_web::web::{Data, Path};
+use actix_web::web::{self, Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
+use utoipa::openapi::ContentBuilder;
+use utoipa::openapi::response::{Response, ResponseBuilder};
 use utoipa_swagger_ui::Config;
 
-use crate::http::error::{ApiError, no_such_path};
+use crate::http::describe::response::JSON;
+use crate::http::describe::schema::object;
+use crate::http::describe::tag;
+use crate::http::endpoint::{Accepts, Authorization, Endpoint, Operation};
+use crate::http::error::{HandlerResult, no_such_path};
 use crate::http::state::AppState;
 
-/// `GET /openapi.json`: for anybody.
-pub async fn document(shared: Data<AppState>) -> HttpResponse {
+/// The endpoints.
+pub const ENDPOINTS: &[Endpoint] = &[
+    Endpoint {
+        method: Method::GET,
+        path: "/openapi.json",
+        handler: || web::to(document),
+        authorization: Authorization::Public,
+        accepts: Accepts::Any,
+        parameters: &[],
+        body: None,
+        responses: &[(200, |_| openapi_document())],
+        errors: &[],
+        operation: Some(Operation {
+            tag: tag::OPERATIONS,
+            id: "getOpenApi",
+            summary: "This document",
+            description: "Needs no token. `/docs/` shows it in a browser.",
+        }),
+    },
+    Endpoint {
+        method: Method::GET,
+        path: "/docs",
+        handler: || web::to(redirect),
+        authorization: Authorization::Public,
+        accepts: Accepts::Any,
+        parameters: &[],
+        body: None,
+        responses: &[],
+        errors: &[],
+        operation: None,
+    },
+    Endpoint {
+        method: Method::GET,
+        path: "/docs/{file:.*}",
+        handler: || web::to(page),
+        authorization: Authorization::Public,
+        accepts: Accepts::Any,
+        parameters: &[],
+        body: None,
+        responses: &[],
+        errors: &[],
+        operation: None,
+    },
+];
+
+fn openapi_document() -> Response {
+    let content = ContentBuilder::new()
+        .schema(Some(object("An OpenAPI 3.1 document.")))
+        .build();
+    ResponseBuilder::new()
+        .description("This document.")
+        .content(JSON, content)
+        .build()
+}
+
+/// `GET /openapi.json`.
+async fn document(shared: Data<AppState>) -> HttpResponse {
     HttpResponse::Ok()
         .content_type("application/json")
         .body(shared.openapi.clone())
 }
 
-/// `GET /docs`: for anybody.
-pub async fn redirect() -> HttpResponse {
+/// `GET /docs`.
+async fn redirect() -> HttpResponse {
     HttpResponse::PermanentRedirect()
         .insert_header((LOCATION, "/docs/"))
         .finish()
 }
 
-/// `GET /docs/{file}`: for anybody.
+/// `GET /docs/{file}`.
 ///
 /// # Errors
 /// 404 for a file that the page does not have.
-pub async fn page(request: HttpRequest, file: Path<String>) -> Result<HttpResponse, ApiError> {
+async fn page(request: HttpRequest, file: Path<String>) -> HandlerResult {
     let config = std::sync::Arc::new(Config::from("/openapi.json"));
     match utoipa_swagger_ui::serve(&file, config) {
         Ok(Some(file)) => Ok(HttpResponse::Ok()

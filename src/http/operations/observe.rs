@@ -1,4 +1,4 @@
-//! Around every request: an id, a log line, metrics, and a net under panics.
+//! Wraps every request: gives it an id, logs and counts it, and catches panics.
 
 use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
@@ -22,10 +22,11 @@ use crate::http::target;
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const MAX_REQUEST_ID_LENGTH: usize = 64;
 
-/// Wraps a request: the log line carries no query and no body, for both may name a person (RFC 7644 section 7.5.2).
+/// Wraps a request. The log line has neither query nor body, because both may identify a person (RFC
+/// 7644 section 7.5.2).
 ///
 /// # Errors
-/// What the inner service answers.
+/// Those of the inner service.
 pub async fn observe(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -36,7 +37,7 @@ pub async fn observe(
     let span = tracing::info_span!("request", request.id = &*id, http.method = method.as_str());
     let shared = request.app_data::<Data<AppState>>().cloned();
     let observed = async move {
-        // In a block of its own, for a part of the inner service runs before the first await.
+        // In its own block, because a part of the inner service runs before the first await.
         let inner = AssertUnwindSafe(async move {
             match target::refuse_nul(request.uri()) {
                 Ok(()) => Ok(next.call(request).await?.map_into_left_body()),
@@ -75,7 +76,7 @@ pub async fn observe(
             set_id(response.headers_mut(), id);
             Ok(response)
         }
-        // The request is gone with the handler: actix would not route one that is shared.
+        // The panic has dropped the request: actix does not route a shared one.
         Err(_panic) => {
             let mut response = ApiError::Panic.error_response();
             set_id(response.headers_mut(), id);
@@ -109,7 +110,8 @@ fn set_id(headers: &mut HeaderMap, id: Option<HeaderValue>) {
     }
 }
 
-/// The caller's own id where it is a plain word, so that a trace can cross services; a new one otherwise.
+/// Returns the client's id if it is a plain word, so that a trace can cross services, or else a new
+/// one.
 fn request_id(request: &ServiceRequest) -> String {
     let given = request
         .headers()

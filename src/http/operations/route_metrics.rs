@@ -1,4 +1,4 @@
-//! What a request is counted and logged under, in place of its path, which may name somebody.
+//! The label of a request in metrics and log, in place of its path, which may identify a person.
 
 use std::cell::RefCell;
 use std::time::Duration;
@@ -7,10 +7,10 @@ use actix_web::http::Method;
 
 use crate::telemetry::{Metrics, Requests};
 
-/// A pattern of paths, as `/scim/v2/Users/{id}`. Each worker has its own.
+/// A pattern of paths, such as `/scim/v2/Users/{id}`. Each worker has its own.
 pub struct RouteLabel {
     pub pattern: String,
-    /// What its requests were counted in: a few methods and statuses.
+    /// The counters of its requests, by method and status, of which there are few.
     counted: RefCell<Vec<(&'static str, u16, Requests)>>,
 }
 
@@ -22,12 +22,12 @@ impl RouteLabel {
         }
     }
 
-    /// Of a path that there is not, and of a request that came to nothing.
+    /// The label of unknown paths and of requests without a response.
     pub fn none() -> Self {
         Self::new("none")
     }
 
-    /// Counts one answered request.
+    /// Counts a request.
     pub fn count(&self, metrics: &Metrics, method: &Method, status: u16, elapsed: Duration) {
         let method = known(method);
         let mut counted = self.counted.borrow_mut();
@@ -42,7 +42,8 @@ impl RouteLabel {
     }
 }
 
-/// A client can invent methods; a label for each would fill the memory.
+/// Returns the label of a method. Clients can invent methods, and a label for each would fill the
+/// memory.
 fn known(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",

@@ -1,14 +1,15 @@
-//! Whether a client takes what SCIM answers (RFC 7644 section 3.8, RFC 9110 section 12.5.1).
+//! Whether a client accepts SCIM's media types (RFC 7644 section 3.8, RFC 9110 section 12.5.1).
 //!
-//! Asked only for strict tenants: to answer 406 is allowed, not demanded, and clients with an odd `Accept` read JSON all the same.
+//! Checked only for strict tenants: 406 is optional, and clients with an odd `Accept` read JSON
+//! nevertheless.
 
 use actix_web::HttpRequest;
 use actix_web::http::header::ACCEPT;
 
-/// The media types of an answer; the first is its name, by the second it may be asked for.
+/// The media types of a response. It has the first one; clients may ask for it by the second.
 const OFFERED: [&str; 2] = ["application/scim+json", "application/json"];
 
-/// Whether the request's `Accept` leaves room for SCIM's JSON; none leaves all.
+/// Returns whether the request's `Accept` allows SCIM's JSON. Without the header everything is allowed.
 pub fn takes_json(request: &HttpRequest) -> bool {
     let mut headers = request.headers().get_all(ACCEPT).peekable();
     if headers.peek().is_none() {
@@ -19,14 +20,14 @@ pub fn takes_json(request: &HttpRequest) -> bool {
         .flat_map(|text| text.split(','))
         .filter_map(Range::parse)
         .collect();
-    // An empty header says as much as none.
+    // An empty header counts as absent.
     ranges.is_empty()
         || OFFERED
             .iter()
             .any(|media_type| is_taken(&ranges, media_type))
 }
 
-/// The most specific range that covers the type decides.
+/// Returns whether the most specific range that covers the type accepts it.
 fn is_taken(ranges: &[Range], media_type: &str) -> bool {
     let covering = ranges
         .iter()
@@ -36,7 +37,7 @@ fn is_taken(ranges: &[Range], media_type: &str) -> bool {
         .is_some_and(|(_, is_wanted)| is_wanted)
 }
 
-/// One media range; parameters but `q` are not told apart, for SCIM's types have none.
+/// A media range. Parameters other than `q` are ignored, because SCIM's types have none.
 #[derive(Debug)]
 struct Range {
     media_type: String,
@@ -60,7 +61,7 @@ impl Range {
         })
     }
 
-    /// How exactly the range names the type; `None` where it does not.
+    /// The specificity with which the range covers the type; `None` if it does not.
     fn covers(&self, media_type: &str) -> Option<u8> {
         match self.media_type.as_str() {
             "*/*" => Some(0),

@@ -1,26 +1,70 @@
 //! `POST /Bulk` (RFC 7644 section 3.7).
 
-use actix_web::http::StatusCode;
-use actix_web::web::{Data, Payload};
-use actix_web::{HttpRequest, HttpResponse, ResponseError as _};
+use actix_web::http::{Method, StatusCode};
+use actix_web::web::{self, Data, Payload};
+use actix_web::{HttpRequest, ResponseError as _};
 use scim_core::bulk::Verb;
 use scim_core::message;
 use serde_json::{Map, Value};
 
 use crate::http::admission::body_memory::BodyLimits;
-use crate::http::error::ApiError;
+use crate::http::describe::{bulk as described, response, tag};
+use crate::http::endpoint::{Accepts, Authorization, Endpoint, Operation};
+use crate::http::error::{ApiError, HandlerResult};
 use crate::http::json_body;
 use crate::http::scim::responses;
 use crate::http::state::{AppState, Caller};
 use crate::service::bulk::{self, Outcome};
 
-/// `POST /Bulk`: for everybody with a token; what each operation needs is asked of each.
-pub async fn run(
+/// The endpoint.
+pub const ENDPOINTS: &[Endpoint] = &[Endpoint {
+    method: Method::POST,
+    path: "/scim/v2/Bulk",
+    handler: || web::to(run),
+    // The scope is checked for each operation.
+    authorization: Authorization::AnyToken,
+    accepts: Accepts::Any,
+    parameters: &[],
+    body: Some(described::request_body),
+    responses: &[
+        (200, described::results),
+        (413, |_| {
+            response::error(
+                413,
+                "The request has more operations, or bytes, than the service accepts. Nothing was \
+                 changed.",
+                "The number of operations exceeds maxOperations (1000). Send them in several requests.",
+            )
+        }),
+        (501, |_| {
+            response::error(
+                501,
+                "The operator has switched bulk requests off.",
+                "The operator of this service has switched this off, by the setting `bulk`.",
+            )
+        }),
+    ],
+    errors: &[],
+    operation: Some(Operation {
+        tag: tag::BULK,
+        id: "bulk",
+        summary: "Run many operations",
+        description: "Runs POST, PUT, PATCH and DELETE on resources in one request (RFC 7644 section \
+                      3.7). `bulkId:x` stands for the id of the resource that the POST with that \
+                      `bulkId` creates: in paths, and in data where an id is expected, also before the \
+                      POST and in cycles. A failed operation does not affect the others; \
+                      `failOnErrors` stops after this number of failures. Needs the scope `scim` for \
+                      each operation. `/ServiceProviderConfig` has the limits.",
+    }),
+}];
+
+/// `POST /Bulk`.
+async fn run(
     request: HttpRequest,
     caller: Caller,
     shared: Data<AppState>,
     payload: Payload,
-) -> Result<HttpResponse, ApiError> {
+) -> HandlerResult {
     let options = shared.service.options.scim.bulk;
     if !options.enabled {
         return Err(ApiError::SwitchedOff("bulk"));
@@ -35,7 +79,7 @@ pub async fn run(
         }
         read => read?,
     };
-    let others = operations(&body).saturating_sub(1);
+    let others = count_operations(&body).saturating_sub(1);
     shared.gate.charge(&caller.context.principal, others);
     let outcomes = bulk::run(&shared.service, &caller.context, body).await?;
     let results: Vec<String> = outcomes.into_iter().map(result).collect();
@@ -43,8 +87,8 @@ pub async fn run(
     Ok(responses::scim(StatusCode::OK, body))
 }
 
-/// How many requests the body stands for.
-fn operations(body: &Value) -> usize {
+/// The number of operations in the body, each of which counts as a request.
+fn count_operations(body: &Value) -> usize {
     let members = body.as_object().into_iter().flatten();
     members
         .filter(|(name, _)| name.eq_ignore_ascii_case("Operations"))

@@ -4,6 +4,7 @@ pub mod accept;
 pub mod bulk;
 pub mod discovery;
 pub mod me;
+pub mod parameters;
 pub mod preconditions;
 pub mod resources;
 pub mod responses;

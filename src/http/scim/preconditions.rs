@@ -1,4 +1,4 @@
-//! What the headers of a request say of versions and of the answer: `If-Match`, `If-None-Match`, `Prefer`.
+//! The headers `If-Match`, `If-None-Match` and `Prefer`.
 
 use actix_web::HttpRequest;
 use actix_web::http::header::{HeaderName, IF_MATCH, IF_NONE_MATCH};
@@ -8,7 +8,7 @@ use scim_core::version::{Precondition, Tags};
 use crate::http::query::Query;
 use crate::service::provision::representation::{ResponseOptions, Return};
 
-/// The conditions of a request (RFC 9110 section 13.1).
+/// Reads the conditions of a request (RFC 9110 section 13.1).
 pub fn precondition(request: &HttpRequest) -> Precondition {
     Precondition {
         if_match: tags(request, IF_MATCH),
@@ -16,11 +16,11 @@ pub fn precondition(request: &HttpRequest) -> Precondition {
     }
 }
 
-/// What the sender of a write would like to be answered.
+/// Reads the preferences for the response to a write.
 ///
 /// # Errors
-/// `invalidValue` where both `attributes` and `excludedAttributes` are given.
-pub fn wish(request: &HttpRequest) -> Result<ResponseOptions, ScimError> {
+/// `invalidValue` if both `attributes` and `excludedAttributes` are given.
+pub fn response_options(request: &HttpRequest) -> Result<ResponseOptions, ScimError> {
     let prefer = HeaderName::from_static("prefer");
     Ok(ResponseOptions {
         selection: Query::of(request).selection()?,
@@ -32,7 +32,7 @@ fn tags(request: &HttpRequest, name: HeaderName) -> Option<Tags> {
     joined(request, name).map(|text| Tags::parse(&text))
 }
 
-/// A header that may be sent in several lines (RFC 9110 section 5.3).
+/// Joins a header that may be sent in several lines (RFC 9110 section 5.3).
 fn joined(request: &HttpRequest, name: HeaderName) -> Option<String> {
     let lines: Vec<_> = request
         .headers()
@@ -42,7 +42,7 @@ fn joined(request: &HttpRequest, name: HeaderName) -> Option<String> {
     (!lines.is_empty()).then(|| lines.join(","))
 }
 
-/// The `return` of RFC 7240 section 4.2. The first of several counts; what is not known is as if it were not there.
+/// Parses `return` (RFC 7240 section 4.2). The first of several counts; unknown values are ignored.
 fn preference(text: &str) -> Option<Return> {
     let unquoted = |text: &str| text.trim().trim_matches('"').to_ascii_lowercase();
     text.split(',').find_map(|preference| {

@@ -1,4 +1,4 @@
-//! Answers with a SCIM body, a location and a version.
+//! Responses with a SCIM body, a location and a version.
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{
@@ -12,13 +12,14 @@ use crate::http::chunked_body::ChunkedBody;
 use crate::service::provision::representation::{Resource, ResourceText, Return, Written};
 use crate::service::query::resource::ReadOutcome;
 
-/// RFC 7644 section 8.1.
+/// SCIM's media type (RFC 7644 section 8.1).
 pub const SCIM_JSON: &str = "application/scim+json";
 
-/// A shorter body fits into a packet as it is: to compress it takes longer than anything else about the request.
+/// A shorter body fits into a packet, and compressing it would take longer than the rest of the
+/// request.
 const WORTH_COMPRESSING_BYTES: usize = 1400;
 
-/// A finished SCIM body.
+/// A response with a finished SCIM body.
 pub fn scim(status: StatusCode, body: String) -> HttpResponse {
     begin(status, body.len()).body(body)
 }
@@ -27,16 +28,16 @@ fn begin(status: StatusCode, length: usize) -> HttpResponseBuilder {
     let mut response = HttpResponse::build(status);
     response
         .insert_header((CONTENT_TYPE, HeaderValue::from_static(SCIM_JSON)))
-        // What a token may read is nobody else's (RFC 6750 section 5.3).
+        // Other clients must not see what this token reads (RFC 6750 section 5.3).
         .insert_header((CACHE_CONTROL, HeaderValue::from_static("no-store")));
     if length < WORTH_COMPRESSING_BYTES {
-        // For the compression; it is not for the client, and taken away again.
+        // Keeps the middleware from compressing; `tidy` removes it before the client sees it.
         response.insert_header(ContentEncoding::Identity);
     }
     response
 }
 
-/// What was only for the compression.
+/// Removes the header that only the compression reads.
 pub fn tidy(headers: &mut HeaderMap) {
     if headers
         .get(CONTENT_ENCODING)
@@ -46,7 +47,7 @@ pub fn tidy(headers: &mut HeaderMap) {
     }
 }
 
-/// A resource that was read, or that its reader has already.
+/// The response to a read: the resource, or 304 if the client has it already.
 pub fn found(found: ReadOutcome) -> HttpResponse {
     match found {
         ReadOutcome::Resource(resource) => whole(StatusCode::OK, resource),
@@ -60,12 +61,12 @@ pub fn found(found: ReadOutcome) -> HttpResponse {
     }
 }
 
-/// The answer to a create: 201 with the resource, or without where the client prefers that.
+/// The response to a create: 201 with the resource, or without if the client prefers that.
 pub fn created(written: Written, applied: Option<Return>) -> HttpResponse {
     written_as(written, applied, StatusCode::CREATED, StatusCode::CREATED)
 }
 
-/// The answer to a PUT or PATCH: 200 with the resource, or 204.
+/// The response to a PUT or PATCH: 200 with the resource, or 204.
 pub fn changed(written: Written, applied: Option<Return>) -> HttpResponse {
     written_as(written, applied, StatusCode::OK, StatusCode::NO_CONTENT)
 }
@@ -85,7 +86,7 @@ fn written_as(
         Written::Whole(resource) => whole(with_body, resource),
         Written::Minimal { location, version } => {
             let mut response = HttpResponse::new(without);
-            name(&mut response, &location, &version);
+            set_location_and_version(&mut response, &location, &version);
             response
         }
     };
@@ -112,12 +113,12 @@ fn whole(status: StatusCode, resource: Resource) -> HttpResponse {
             begin(status, pieces.length()).body(pieces)
         }
     };
-    name(&mut response, &resource.location, &resource.version);
+    set_location_and_version(&mut response, &resource.location, &resource.version);
     response
 }
 
-/// Says which resource it is and in which version (RFC 7644 section 3.14).
-fn name(response: &mut HttpResponse, location: &str, version: &Version) {
+/// Adds the location and the version of the resource (RFC 7644 section 3.14).
+fn set_location_and_version(response: &mut HttpResponse, location: &str, version: &Version) {
     set(response, LOCATION, location);
     set(response, ETAG, &version.to_string());
 }

@@ -1,74 +1,147 @@
-//! Queries by POST (RFC 7644 section 3.4.3), so that no filter stands in a URL, and queries of all resource types.
+//! Queries by POST (RFC 7644 section 3.4.3), so that no URL holds a filter, and queries of all
+//! resource types.
 
 use std::iter;
 
-use actix_web::http::StatusCode;
-use actix_web::web::{Data, Payload};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::HttpRequest;
+use actix_web::http::{Method, StatusCode};
+use actix_web::web::{self, Data, Payload};
 use scim_core::message::SEARCH_REQUEST;
 use scim_core::project::Selection;
 use scim_core::{Compatibility, ErrorKind, ScimError};
 use serde_json::{Map, Value};
 
-use crate::http::error::ApiError;
+use crate::auth::Scope;
+use crate::http::describe::{resources as described, tag};
+use crate::http::endpoint::{Accepts, Authorization, Endpoint, Operation};
+use crate::http::error::{ApiError, HandlerResult};
 use crate::http::json_body;
 use crate::http::query::{self, Query};
-use crate::http::scim::resources::Endpoint;
-use crate::http::scim::responses;
+use crate::http::scim::parameters::KNOWN;
+use crate::http::scim::resources::ServedType;
+use crate::http::scim::{parameters, responses};
 use crate::http::state::{AppState, Caller};
 use crate::service::query::list as queries;
 use crate::service::query::list::{ListQuery, TypeFilter};
 
-type Answer = Result<HttpResponse, ApiError>;
+/// The endpoints of every resource type.
+pub const OF_TYPE: &[Endpoint] = &[Endpoint {
+    method: Method::POST,
+    path: "/scim/v2{endpoint}/.search",
+    handler: || web::to(search_type),
+    authorization: Authorization::Scope(Scope::Read),
+    accepts: Accepts::Declared,
+    parameters: &[],
+    body: Some(described::search_body),
+    responses: &[(200, described::page)],
+    errors: &[],
+    operation: Some(Operation {
+        tag: "{types}",
+        id: "search{types}",
+        summary: "List by a query in the body",
+        description: SEARCH_DESCRIPTION,
+    }),
+}];
 
-/// `POST /Users/.search`: for `read` and `scim`.
-pub async fn one(
+/// The endpoints of all types at once.
+pub const ENDPOINTS: &[Endpoint] = &[
+    Endpoint {
+        method: Method::GET,
+        path: "/scim/v2",
+        handler: || web::to(list_all),
+        authorization: Authorization::Scope(Scope::Read),
+        accepts: Accepts::ScimQuery,
+        parameters: parameters::LIST,
+        body: None,
+        responses: &[(200, described::page_of_any)],
+        errors: &[],
+        operation: Some(Operation {
+            tag: tag::SEARCH,
+            id: "listAll",
+            summary: "List resources of every type",
+            description: "An attribute that a resource type does not have counts as unassigned.",
+        }),
+    },
+    Endpoint {
+        method: Method::POST,
+        path: "/scim/v2/.search",
+        handler: || web::to(search_all),
+        authorization: Authorization::Scope(Scope::Read),
+        accepts: Accepts::Declared,
+        parameters: &[],
+        body: Some(described::search_body),
+        responses: &[(200, described::page_of_any)],
+        errors: &[],
+        operation: Some(Operation {
+            tag: tag::SEARCH,
+            id: "searchAll",
+            summary: "List resources of every type by a query in the body",
+            description: SEARCH_DESCRIPTION,
+        }),
+    },
+];
+
+const SEARCH_DESCRIPTION: &str = "The same as GET with these parameters, but the URL holds no filter \
+                                  (RFC 7644 section 3.4.3).";
+
+/// `POST /Users/.search`.
+async fn search_type(
     request: HttpRequest,
     caller: Caller,
-    of: Data<Endpoint>,
+    served: Data<ServedType>,
     shared: Data<AppState>,
     payload: Payload,
-) -> Answer {
-    let query = asked(&request, &caller, &shared, payload).await?;
-    answer(&shared, &caller, TypeFilter::One(of.resource_type()), query).await
+) -> HandlerResult {
+    let query = read_query(&request, &caller, &shared, payload).await?;
+    answer(
+        &shared,
+        &caller,
+        TypeFilter::One(served.resource_type()),
+        query,
+    )
+    .await
 }
 
-/// `POST /.search`: for `read` and `scim`.
-pub async fn all(
+/// `POST /.search`.
+async fn search_all(
     request: HttpRequest,
     caller: Caller,
     shared: Data<AppState>,
     payload: Payload,
-) -> Answer {
-    let query = asked(&request, &caller, &shared, payload).await?;
+) -> HandlerResult {
+    let query = read_query(&request, &caller, &shared, payload).await?;
     answer(&shared, &caller, TypeFilter::All, query).await
 }
 
-/// `GET /`: for `read` and `scim`.
-pub async fn list_all(request: HttpRequest, caller: Caller, shared: Data<AppState>) -> Answer {
+/// `GET /`.
+async fn list_all(request: HttpRequest, caller: Caller, shared: Data<AppState>) -> HandlerResult {
     let query = Query::of(&request).list()?;
     answer(&shared, &caller, TypeFilter::All, query).await
 }
 
-async fn answer(shared: &AppState, caller: &Caller, among: TypeFilter, query: ListQuery) -> Answer {
-    let body = queries::list(&shared.service, &caller.context, among, query).await?;
+async fn answer(
+    shared: &AppState,
+    caller: &Caller,
+    types: TypeFilter,
+    query: ListQuery,
+) -> HandlerResult {
+    let body = queries::list(&shared.service, &caller.context, types, query).await?;
     Ok(responses::scim(StatusCode::OK, body))
 }
 
-/// Reads the query of a `SearchRequest`. All of it is in the body: a filter in the address would be
-/// ignored.
-async fn asked(
+/// Reads the query of a `SearchRequest`. The whole query is in the body, so the endpoint accepts no
+/// parameters in the address.
+async fn read_query(
     request: &HttpRequest,
     caller: &Caller,
     shared: &AppState,
     payload: Payload,
 ) -> Result<ListQuery, ApiError> {
-    Query::only(request, &[])?;
     let body = json_body::read(request, payload, shared.body_limits).await?;
     Ok(read(&body, caller.context.policy.compatibility)?)
 }
 
-/// Reads a `SearchRequest`: what GET has as parameters, as members of an object.
+/// Reads a `SearchRequest`, which has the parameters of GET as members of an object.
 fn read(body: &Value, compatibility: Compatibility) -> Result<ListQuery, ScimError> {
     let members = Members::read(body, compatibility)?;
     members.check_schemas()?;
@@ -103,8 +176,8 @@ struct Members<'b> {
 }
 
 impl<'b> Members<'b> {
-    /// Refuses what would be ignored otherwise, as [`Query::check`] does: members that are unknown,
-    /// and those that come twice in different letter case.
+    /// Rejects members that would be ignored otherwise, as [`Query`] does for parameters: unknown
+    /// ones, and those that occur twice in different letter case.
     fn read(body: &'b Value, compatibility: Compatibility) -> Result<Self, ScimError> {
         let Value::Object(body) = body else {
             return Err(ScimError::invalid_syntax(
@@ -113,9 +186,9 @@ impl<'b> Members<'b> {
         };
         let mut seen = Vec::new();
         for (name, _) in body.iter().filter(|(_, value)| !value.is_null()) {
-            let mut known = iter::once("schemas").chain(query::KNOWN);
+            let mut known = iter::once("schemas").chain(KNOWN);
             let Some(known) = known.find(|known| known.eq_ignore_ascii_case(name)) else {
-                return Err(query::unknown_parameter(name, &query::KNOWN));
+                return Err(query::unknown_parameter(name, &KNOWN));
             };
             if seen.contains(&known) {
                 return Err(ScimError::invalid_value(format!(
@@ -130,7 +203,7 @@ impl<'b> Members<'b> {
         })
     }
 
-    /// The member of this name, whatever its letter case; null is as good as none.
+    /// The member of this name in any letter case; null counts as absent.
     fn get(&self, name: &str) -> Option<&'b Value> {
         let mut members = self.body.iter().filter(|(_, value)| !value.is_null());
         let found = members.find(|(key, _)| key.eq_ignore_ascii_case(name));
@@ -144,7 +217,7 @@ impl<'b> Members<'b> {
         };
         let schemas = self.get("schemas").and_then(Value::as_array);
         let is_named = schemas.is_some_and(|urns| urns.iter().any(is_request));
-        // The address says as much, and clients leave it out.
+        // Clients leave it out, and the address implies it.
         if is_named || !self.is_strict {
             return Ok(());
         }
@@ -158,13 +231,13 @@ impl<'b> Members<'b> {
             None => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
             Some(_) => Err(ScimError::invalid_syntax(format!(
-                "`{name}` must be a text."
+                "`{name}` must be a string."
             ))),
         }
     }
 
-    /// A whole number. A tolerant tenant takes it as text too, where an empty one is none, as in an
-    /// address.
+    /// A whole number. A tolerant tenant accepts it as text too, and an empty text as absent, as in a
+    /// query string.
     fn number(&self, name: &str, wrong: ErrorKind) -> Result<Option<i64>, ScimError> {
         let number = match self.get(name) {
             None => return Ok(None),

@@ -6,28 +6,42 @@ use serde_json::{Map, Value};
 
 use crate::store::tables::changes::ChangeKind;
 
-/// A change of one resource.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+/// A change of a resource.
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
+#[schema(as = FeedChange)]
 pub struct Change {
+    /// One higher than that of the tenant's previous change.
     pub seq: i64,
     #[serde(serialize_with = "serialize_kind")]
+    #[schema(
+        value_type = String,
+        pattern = "^(created|updated|activated|deactivated|deleted|member_added|member_removed|member_skipped|erased)$"
+    )]
     pub kind: ChangeKind,
+    /// The resource type: `User`, `Group`.
     #[serde(rename = "type")]
     pub resource_type: String,
+    /// The id of the resource. For a change of members, that of the group.
     pub id: String,
+    #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
+    /// The name of the token, or the subject of the access token, that made the change.
     pub actor: String,
-    /// The attributes that an update changed.
+    /// The attributes that differ: of `updated`, `activated` and `deactivated`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub attributes: Vec<Difference>,
-    /// The members that were added or removed.
+    /// The ids of the members that were added or removed: of `member_added` and `member_removed`. For
+    /// `member_skipped`, those that are unknown here.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub members: Vec<String>,
-    /// The whole resource as it was created or deleted.
+    /// The whole resource, without its members, groups and `meta`: of `created` and `deleted`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
     pub resource: Option<Map<String, Value>>,
-    /// Whether an erasure removed its content.
+    /// Whether the resource was erased, so that the change has no attributes, members or resource any
+    /// more. Left out if it is false.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
     pub erased: bool,
 }
 
@@ -35,18 +49,25 @@ fn serialize_kind<S: Serializer>(kind: &ChangeKind, serializer: S) -> Result<S::
     serializer.serialize_str(kind.as_str())
 }
 
-/// An attribute that changed; `None` is unassigned. A secret has neither value.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+/// An attribute that differs. Null is unassigned; of a secret both values are null.
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
+#[schema(as = FeedDifference)]
 pub struct Difference {
+    /// `title`, `name.givenName`, `emails`, or after the URN of an extension and a colon.
     pub path: String,
+    #[schema(value_type = Value)]
     pub before: Option<Value>,
+    #[schema(value_type = Value)]
     pub after: Option<Value>,
 }
 
-/// A resource of a snapshot.
-#[derive(Debug, Clone)]
+/// A resource, without its members, groups and `meta`.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+#[schema(as = FeedResource)]
 pub struct SnapshotItem {
     pub id: String,
+    #[serde(rename = "type")]
     pub resource_type: String,
+    #[schema(value_type = Object)]
     pub resource: Map<String, Value>,
 }

@@ -22,11 +22,12 @@ use crate::store::{Conn, ResourceId, StoreError, TenantId};
 /// The number of changes read at a time.
 const CHUNK: u32 = 200;
 
-/// A page of the changes of a resource, the latest first.
-#[derive(Debug, Clone)]
+/// Changes of a resource, the latest first.
+#[derive(Debug, Clone, serde::Serialize, utoipa::ToSchema)]
+#[schema(as = FeedPast)]
 pub struct Past {
     pub changes: Vec<Change>,
-    /// The `before` of the next page; `None` at the end.
+    /// The `before` of the next page; null if nothing older is kept.
     pub next: Option<i64>,
 }
 

@@ -81,28 +81,37 @@ impl Person {
     }
 }
 
-/// One e-mail address or phone number.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// An e-mail address or a phone number.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+#[schema(as = DirectoryContact)]
 pub struct Entry {
     pub value: String,
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
     pub primary: bool,
 }
 
-/// A group as an application sees it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A group.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = DirectoryGroup)]
 pub struct GroupSummary {
     pub id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub display_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub external_id: Option<String>,
 }
 
 /// A group that a user is in.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = DirectoryUserGroup)]
 pub struct GroupMember {
     pub id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub display_name: Option<String>,
-    /// Whether the user is a member of the group itself.
+    /// False if the user is in it only through another group.
     pub direct: bool,
 }
 

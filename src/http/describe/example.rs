@@ -13,7 +13,7 @@ const USER_ID: &str = "0199f3a2-6b1e-7c40-8a51-2f6d0c9e7b13";
 const OTHER_ID: &str = "0199f3a2-6b44-7d0f-9c02-5be1f7a3d864";
 const GROUP_ID: &str = "0199f3a2-70c8-7a96-b3f4-81d29e05c6aa";
 
-/// What POST and PUT take.
+/// Bodies of POST and PUT.
 pub fn create(rt: &ResourceType) -> Named {
     match rt.schema.id.as_str() {
         USER => vec![("okta", named("As Okta creates a user", okta_user()))],
@@ -37,7 +37,7 @@ pub fn create(rt: &ResourceType) -> Named {
     }
 }
 
-/// What PATCH takes.
+/// Bodies of PATCH.
 pub fn patch(rt: &ResourceType) -> Named {
     match rt.schema.id.as_str() {
         USER => vec![
@@ -87,7 +87,7 @@ pub fn patch(rt: &ResourceType) -> Named {
     }
 }
 
-/// What the service answers.
+/// A resource in a response.
 pub fn answered(rt: &ResourceType) -> Option<Value> {
     match rt.schema.id.as_str() {
         USER => Some(answered_user()),

@@ -1,87 +1,44 @@
-//! `/Bulk`.
+//! The bodies of bulk requests and responses.
 
 use scim_core::message::{BULK_REQUEST, BULK_RESPONSE, ERROR, PATCH_OP};
 use scim_core::name::{GROUP, USER};
 use serde_json::{Value, json};
-use utoipa::openapi::path::{HttpMethod, OperationBuilder, PathItem};
-use utoipa::openapi::request_body::RequestBodyBuilder;
-use utoipa::openapi::response::ResponseBuilder;
+use utoipa::openapi::request_body::RequestBody;
+use utoipa::openapi::response::Response;
 use utoipa::openapi::schema::{
     ArrayBuilder, ObjectBuilder, Ref, Schema, SchemaType, Type as JsonType,
 };
-use utoipa::openapi::{Components, Required};
 
-use crate::http::openapi::answer::{self, BODY, GUARDED, JSON};
-use crate::http::openapi::schema::{object, string, urns};
-use crate::http::openapi::tag;
-use crate::http::scim::responses::SCIM_JSON;
+use crate::http::describe::describer::{Describer, scim, scim_body};
+use crate::http::describe::response;
+use crate::http::describe::schema::{object, string, urns};
 
-/// The schemas of request and answer.
-pub fn register(mut components: Components) -> Components {
-    for (name, schema) in [
-        ("BulkRequest", request()),
-        ("BulkResponse", response()),
-        ("BulkResult", result()),
-    ] {
-        components.schemas.insert(name.to_owned(), schema.into());
-    }
-    components
+/// The body of a bulk request.
+pub fn request_body(describer: &mut Describer<'_>) -> RequestBody {
+    describer
+        .components
+        .schemas
+        .insert("BulkRequest".to_owned(), request().into());
+    let content = response::content("BulkRequest", Some(request_example()));
+    scim_body("The operations.", content)
 }
 
-/// `POST /Bulk`.
-pub fn path() -> PathItem {
-    let content = answer::scim("BulkRequest", Some(request_example()));
-    let body = RequestBodyBuilder::new()
-        .description(Some("The operations."))
-        .required(Some(Required::True))
-        .content(SCIM_JSON, content.clone())
-        .content(JSON, content);
-    let done = ResponseBuilder::new()
-        .description(
-            "The request was worked through; each result says what became of its operation.",
-        )
-        .content(
-            SCIM_JSON,
-            answer::scim("BulkResponse", Some(response_example())),
-        );
-    let operation = OperationBuilder::new()
-        .tag(tag::BULK)
-        .operation_id(Some("bulk"))
-        .summary(Some("Run many operations"))
-        .description(Some(
-            "Runs POST, PUT, PATCH and DELETE on resources in one request (RFC 7644 section 3.7). `bulkId:x` stands for \
-             the id of what the POST of that `bulkId` creates: in paths, and in data where an id is expected, also ahead \
-             of the POST and in a circle. An operation that fails harms no other; `failOnErrors` stops after so many. \
-             Needs the scope `scim` for each operation. `/ServiceProviderConfig` has the limits.",
-        ))
-        .request_body(Some(body.build()))
-        .response("200", done)
-        .response(
-            "413",
-            answer::error(
-                413,
-                "There are more operations, or bytes, than the service takes. Nothing was done.",
-                "The number of operations exceeds maxOperations (1000). Send them in several requests.",
-            ),
-        )
-        .response(
-            "501",
-            answer::error(
-                501,
-                "The operator has switched bulk requests off.",
-                "The operator of this service has switched this off, by the setting `bulk`.",
-            ),
-        );
-    let statuses: Vec<u16> = [&BODY[..], &GUARDED]
-        .concat()
-        .into_iter()
-        .filter(|status| *status != 413)
-        .collect();
-    PathItem::new(HttpMethod::Post, answer::errors(operation, &statuses))
+/// The response with the result of each operation.
+pub fn results(describer: &mut Describer<'_>) -> Response {
+    for (name, schema) in [("BulkResponse", bulk_response()), ("BulkResult", result())] {
+        let schemas = &mut describer.components.schemas;
+        schemas.insert(name.to_owned(), schema.into());
+    }
+    scim(
+        "BulkResponse",
+        "The request was processed. Each result tells how its operation ended.",
+        Some(response_example()),
+    )
 }
 
 fn request() -> Schema {
-    // What is wrong within an operation fails that operation and not the request, so any value is taken.
+    // An error within an operation fails only that operation and not the request, so any value is
+    // accepted.
     let operation = ObjectBuilder::new()
         .schema_type(SchemaType::AnyValue)
         .description(Some(
@@ -92,7 +49,7 @@ fn request() -> Schema {
         .schema_type(SchemaType::from_iter([JsonType::Integer, JsonType::Null]))
         .minimum(Some(0_usize))
         .description(Some(
-            "After how many failures to stop; never where it is left out.",
+            "The number of failures after which to stop; never if it is left out.",
         ));
     let request = object("Operations to run.")
         .property("schemas", urns(BULK_REQUEST, None))
@@ -103,13 +60,13 @@ fn request() -> Schema {
     Schema::Object(request.build())
 }
 
-fn response() -> Schema {
+fn bulk_response() -> Schema {
     let results = ArrayBuilder::new()
         .items(Ref::from_schema_name("BulkResult"))
         .description(Some(
-            "In the order of the operations; those that were not run are left out.",
+            "In the order of the operations, without those that were not run.",
         ));
-    let response = object("What became of the operations.")
+    let response = object("The results of the operations.")
         .property("schemas", urns(BULK_RESPONSE, None))
         .property("Operations", results)
         .required("schemas")
@@ -119,21 +76,21 @@ fn response() -> Schema {
 
 fn result() -> Schema {
     let text = |description: &str| string().description(Some(description));
-    let result = object("What became of one operation.")
+    let result = object("The result of one operation.")
         .property("method", text("As it was sent."))
         .property("bulkId", text("As it was sent."))
         .property(
             "location",
-            text("The address of the resource; none where a POST failed."),
+            text("The address of the resource; none if a POST failed."),
         )
         .property(
             "version",
-            text("The version of the resource, where it has one now."),
+            text("The current version of the resource, if it has one."),
         )
         .property(
             "status",
             string().pattern(Some("^[1-5][0-9]{2}$")).description(Some(
-                "The status that the operation would have by itself, as text.",
+                "The status that the operation would have alone, as text.",
             )),
         )
         .property("response", Ref::from_schema_name("Error"))

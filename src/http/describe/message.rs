@@ -1,4 +1,4 @@
-//! The bodies that are no resource: errors, PATCH requests and lists.
+//! The bodies that are not resources: errors, PATCH requests, queries and lists.
 
 use scim_core::ErrorKind;
 use scim_core::message::{ERROR, LIST_RESPONSE, PATCH_OP, SEARCH_REQUEST};
@@ -7,9 +7,9 @@ use utoipa::openapi::schema::{
     ArrayBuilder, ObjectBuilder, OneOfBuilder, Ref, Schema, SchemaType, Type as JsonType,
 };
 
-use crate::http::openapi::schema::{integer, object, string, urns};
+use crate::http::describe::schema::{integer, object, string, urns};
 
-/// What the standards name; a client may meet any of them in a later version.
+/// All kinds of the standards, because a later version may return any of them.
 const ERROR_KINDS: [ErrorKind; 13] = [
     ErrorKind::InvalidFilter,
     ErrorKind::TooMany,
@@ -40,13 +40,11 @@ pub fn error() -> Schema {
             "scimType",
             string()
                 .enum_values(Some(ERROR_KINDS.map(ErrorKind::scim_type)))
-                .description(Some(
-                    "The kind of fault, where the standard has a word for it.",
-                )),
+                .description(Some("The kind of error, if the standard defines one.")),
         )
         .property(
             "detail",
-            string().description(Some("What is wrong and how to mend it, for people.")),
+            string().description(Some("What is wrong and how to fix it, for people.")),
         )
         .required("schemas")
         .required("status")
@@ -102,7 +100,7 @@ pub fn patch_operation() -> Schema {
         )
         .property(
             "value",
-            any("The values to remove from the list, where not all of it shall go."),
+            any("The values to remove from the list, if not all of them."),
         )
         .required("op")
         .required("path");
@@ -111,9 +109,7 @@ pub fn patch_operation() -> Schema {
             .item(whole)
             .item(targeted)
             .item(remove)
-            .description(Some(
-                "One change. Letter case does not matter in `op` and in names.",
-            ))
+            .description(Some("One change. `op` and names match in any letter case."))
             .build(),
     )
 }
@@ -134,9 +130,9 @@ pub fn list_of_any() -> Schema {
 
 /// The body of a query by POST (RFC 7644 section 3.4.3).
 pub fn search_request() -> Schema {
-    // Null is as good as nothing said.
+    // Null counts as absent.
     let or_null = |kind| SchemaType::from_iter([kind, JsonType::Null]);
-    // Names may also stand in a text with commas between them, as in a URL.
+    // Names may also be a string with commas between them, as in a URL.
     let list = [JsonType::Array, JsonType::String, JsonType::Null];
     let names = |text: &str| {
         ArrayBuilder::new()
@@ -153,28 +149,32 @@ pub fn search_request() -> Schema {
         let any = any.schema_type(or_null(JsonType::Integer));
         any.description(Some(text))
     };
-    let order = text("Ascending where nothing is said.").enum_values(Some([
+    let order = text("Ascending by default.").enum_values(Some([
         json!("ascending"),
         json!("descending"),
         Value::Null,
     ]));
-    let request = object("A query. Its members mean what the parameters of these names mean.")
-        .property("schemas", urns(SEARCH_REQUEST, None))
-        .property(
-            "filter",
-            text("Which resources to answer.").min_length(Some(1)),
-        )
-        .property("sortBy", text("The attribute to order by."))
-        .property("sortOrder", order)
-        .property("startIndex", number("The place of the first resource."))
-        .property(
-            "cursor",
-            text("Empty for the first page. Not with `startIndex`."),
-        )
-        .property("count", number("The most resources to answer."))
-        .property("attributes", names("The attributes to answer."))
-        .property("excludedAttributes", names("The attributes to leave out."))
-        .required("schemas");
+    let request =
+        object("A query. Its members have the meaning of the parameters of the same names.")
+            .property("schemas", urns(SEARCH_REQUEST, None))
+            .property(
+                "filter",
+                text("The resources to return.").min_length(Some(1)),
+            )
+            .property("sortBy", text("The attribute to order by."))
+            .property("sortOrder", order)
+            .property("startIndex", number("The position of the first resource."))
+            .property(
+                "cursor",
+                text("Empty for the first page. Not with `startIndex`."),
+            )
+            .property(
+                "count",
+                number("The maximum number of resources to return."),
+            )
+            .property("attributes", names("The attributes to return."))
+            .property("excludedAttributes", names("The attributes to leave out."))
+            .required("schemas");
     Schema::Object(request.build())
 }
 
@@ -192,28 +192,28 @@ fn list_with(resources: ArrayBuilder) -> Schema {
             "totalResults",
             count(
                 0,
-                "How many resources the query finds, on all pages. Left out of the later pages by cursor of a query with \
-                 a filter.",
+                "The number of resources that match, on all pages. Left out of later pages by cursor if the query has a \
+                 filter.",
             ),
         )
         .property(
             "startIndex",
             count(
                 1,
-                "The place of the first resource of this page; the first of all is 1. Left out of pages by cursor.",
+                "The position of the first resource of this page, from 1. Left out of pages by cursor.",
             ),
         )
         .property(
             "previousCursor",
-            cursor("The cursor of the page before, where there is one."),
+            cursor("The cursor of the previous page, if there is one."),
         )
         .property(
             "nextCursor",
-            cursor("The cursor of the page after, where there is one."),
+            cursor("The cursor of the next page, if there is one."),
         )
         .property(
             "itemsPerPage",
-            count(0, "How many resources this page holds."),
+            count(0, "The number of resources on this page."),
         )
         .property("Resources", resources)
         .required("schemas")

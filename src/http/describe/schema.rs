@@ -1,5 +1,5 @@
-//! Resource types and their attributes as JSON Schema: made from the registry, so that an attribute added to a schema
-//! file is in the document without more work.
+//! Resource types and their attributes as JSON Schema, generated from the registry, so that an
+//! attribute added to a schema file appears in the document.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use utoipa::openapi::schema::{
     SchemaFormat, SchemaType, Type as JsonType,
 };
 
-/// Not blank, and no control character: what every user name must be.
+/// The pattern of a user name: not blank, and no control character.
 const USER_NAME: &str = r"^[^\u0000-\u001F\u007F-\u009F]*[^\s\u0000-\u001F\u007F-\u009F][^\u0000-\u001F\u007F-\u009F]*$";
 /// Not blank, and no U+0000.
 const NOT_BLANK: &str = r"^[^\u0000]*[^\s\u0000][^\u0000]*$";
@@ -24,12 +24,13 @@ const TEXT: &str = r"^[^\u0000]*$";
 /// A URN that is not the core schema of a resource type of the standard.
 const EXTENSION_URN: &str = r"^(?!urn:ietf:params:scim:schemas:core:)[^\u0000]*$";
 
-/// A resource as POST and PUT take it: what only the service sets is left out, for it is ignored.
+/// A resource as POST and PUT accept it, without the attributes that only the service sets, which are
+/// ignored.
 pub fn sent(rt: &ResourceType) -> Schema {
     let description = format!(
-        "A {} as a client sends it. The service is lenient: names match whatever their letter case, null, \"\" and [] \
+        "A {} as a client sends it. The service is lenient: names match in any letter case, null, \"\" and [] \
          leave an attribute unassigned, readOnly and unknown attributes are ignored, and an object under an unknown \
-         URN is kept as a custom extension.",
+         URN is stored as a custom extension.",
         rt.name.to_lowercase()
     );
     Shape {
@@ -39,7 +40,8 @@ pub fn sent(rt: &ResourceType) -> Schema {
     .resource(rt, &description)
 }
 
-/// A resource as it is answered. `attributes` and `excludedAttributes` may leave out all but `schemas` and `id`.
+/// A resource in a response. `attributes` and `excludedAttributes` may leave out all but `schemas` and
+/// `id`.
 pub fn answered(rt: &ResourceType) -> Schema {
     Shape {
         rt: Some(rt),
@@ -60,7 +62,7 @@ pub fn discovery(schema: &ScimSchema) -> Schema {
         .required("schemas");
     let object = object.property(
         "id",
-        string().description(Some("The name under which it can be read alone.")),
+        string().description(Some("The name in the path of this resource.")),
     );
     let meta = registry::common().attribute("meta").into_iter();
     let object = meta
@@ -71,12 +73,13 @@ pub fn discovery(schema: &ScimSchema) -> Schema {
     Schema::Object(object.build())
 }
 
-/// A JSON Schema keyword that the builders lack. One a schema: they keep no order among several.
+/// A JSON Schema keyword that the builders lack. At most one per schema, because they preserve no order
+/// among several.
 pub fn keyword(name: &str, value: Value) -> Option<Extensions> {
     Some(Extensions::from_iter([(name, value)]))
 }
 
-/// An object that may hold more than the document names.
+/// An object that may have more members than the document names.
 pub fn object(description: &str) -> ObjectBuilder {
     ObjectBuilder::new()
         .description(Some(description))
@@ -94,7 +97,7 @@ pub fn integer() -> ObjectBuilder {
         .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))
 }
 
-/// `schemas`: a list that holds `urn`; `item` is what else may stand in it.
+/// `schemas`: a list that contains `urn`; `item` describes its other elements.
 pub fn urns(urn: &str, item: Option<ObjectBuilder>) -> Array {
     let item = item.unwrap_or_else(string);
     ArrayBuilder::new()
@@ -106,7 +109,7 @@ pub fn urns(urn: &str, item: Option<ObjectBuilder>) -> Array {
         .build()
 }
 
-/// The same, or null, which says as much as leaving it out (RFC 7643 section 2.5).
+/// The same schema or null, which counts as unassigned (RFC 7643 section 2.5).
 fn or_null(mut schema: RefOr<Schema>) -> RefOr<Schema> {
     let kind = match &mut schema {
         RefOr::T(Schema::Object(object)) => &mut object.schema_type,
