@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Client, Reply, both, id, sample, texts, with_query};
 
-/// Returns the body of a plain JSON response with an ETag.
+/// Returns the body of a plain JSON response with an `ETag`.
 #[track_caller]
 fn plain(reply: Reply) -> Value {
     assert_eq!(reply.status, 200, "{reply:?}");

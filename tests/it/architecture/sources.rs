@@ -338,7 +338,7 @@ impl<'a> Reader<'a> {
                 self.add_import(last.rename.to_string(), path);
             }
             UseTree::Glob(_) => {
-                let path = self.from_root(path);
+                let path = self.resolved(path);
                 self.file.globs.push(path);
             }
             UseTree::Group(group) => {
@@ -350,13 +350,13 @@ impl<'a> Reader<'a> {
     }
 
     fn add_import(&mut self, name: String, path: Segments) {
-        let path = self.from_root(path);
+        let path = self.resolved(path);
         self.file.imported.insert(name, path);
     }
 
     /// Returns the path from the root if it begins with `crate`, `self`, `super` or a child of this
     /// module.
-    fn from_root(&self, path: Segments) -> Segments {
+    fn resolved(&self, path: Segments) -> Segments {
         let mut here = self.module.clone();
         here.extend(self.inside.iter().cloned());
         root_of(&here, &path).unwrap_or(path)
@@ -367,7 +367,7 @@ impl<'a> Reader<'a> {
         let path = match path.first().map(String::as_str) {
             Some("super" | "self") if !self.inside.is_empty() => {
                 let mut root = vec!["crate".to_owned()];
-                root.extend(self.from_root(path));
+                root.extend(self.resolved(path));
                 root
             }
             _ => path,
