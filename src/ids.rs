@@ -31,8 +31,9 @@ impl fmt::Display for TenantId {
     }
 }
 
-/// The id of a resource as its URL has it: opaque to clients, compared byte by byte.
-/// Text from outside goes through [`ResourceId::parse`]; ids that this program generated are wrapped as they are.
+/// The id of a resource as its URL has it: opaque to clients, compared byte by byte. Text from
+/// outside goes through [`ResourceId::parse`]; ids that this program generated are wrapped as they
+/// are.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ResourceId(pub(crate) String);
 
@@ -40,8 +41,8 @@ impl ResourceId {
     /// The longest id, in characters.
     const LONGEST: usize = 256;
 
-    /// Parses any text that could be an id. Returns `None` for text that no resource can have as its
-    /// id: empty, longer than 256 characters, or with a U+0000, which PostgreSQL cannot store.
+    /// Parses any text that could be an id. Returns `None` for text that no resource can have as
+    /// its id: empty, longer than 256 characters, or with a U+0000, which PostgreSQL cannot store.
     pub fn parse(text: impl Into<String>) -> Option<Self> {
         let text = text.into();
         let fits =
@@ -64,7 +65,8 @@ impl fmt::Display for ResourceId {
     }
 }
 
-/// The author of a change. Its text, `token:okta`, is stored with every change and must stay the same.
+/// The author of a change. Its text, `token:okta`, is stored with every change and must stay the
+/// same.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Actor {
     /// A token of this service, by its name: `token:NAME`.

@@ -67,7 +67,7 @@ async fn tidy_metrics(state: AppState) {
 
 /// Closes the connections of clients that are too slow.
 async fn watch_connections(state: AppState) {
-    state.wires.watch(&state.metrics).await;
+    state.connections.watch(&state.metrics).await;
 }
 
 async fn prune_changes(service: Arc<Service>, retention: Duration) {

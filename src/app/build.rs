@@ -144,12 +144,12 @@ fn state(config: &Config, service: Arc<Service>) -> anyhow::Result<AppState> {
             .into(),
         service,
         body_limits: limits.body,
-        room: Arc::new(MemoryBudget::new(limits.body_memory_bytes)),
-        gate: Arc::new(AdmissionControl::new(limits.admission)),
-        wires: Arc::new(ConnectionWatches::new(limits.timeouts)),
+        body_memory: Arc::new(MemoryBudget::new(limits.body_memory_bytes)),
+        admission: Arc::new(AdmissionControl::new(limits.admission)),
+        connections: Arc::new(ConnectionWatches::new(limits.timeouts)),
         metrics: Arc::new(Metrics::new()?),
-        bursts: Arc::default(),
-        courier: WebhookSender::new(config.webhooks.reach, config.webhooks.timeout)?,
+        shared_reads: Arc::default(),
+        webhook_sender: WebhookSender::new(config.webhooks.reach, config.webhooks.timeout)?,
     })
 }
 

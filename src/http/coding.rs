@@ -385,10 +385,10 @@ mod tests {
         assert_eq!(decoder.finish().unwrap().len(), text.len());
         assert_eq!(reservations, 1);
         let mut decoder = Decoder::new(Coding::Deflate, 100 * KIB, 10 * KIB, || {
-            Err(ApiError::NoRoom)
+            Err(ApiError::BodyMemoryFull)
         });
         let error = decoder.decode(&zlib(&text)).unwrap_err();
-        assert!(matches!(error, ApiError::NoRoom), "{error}");
+        assert!(matches!(error, ApiError::BodyMemoryFull), "{error}");
         assert!(decoder.decoded().unwrap().bytes.len() <= 10 * KIB);
     }
 

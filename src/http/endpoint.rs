@@ -1,4 +1,5 @@
-//! The declaration of an endpoint: everything that is said about it, in one value beside its handler.
+//! The declaration of an endpoint: everything that is said about it, in one value beside its
+//! handler.
 //!
 //! The routes, `Allow`, the 405, the scope check, the accepted parameters and the OpenAPI document
 //! derive from it, so deleting a declaration removes all of them.

@@ -50,7 +50,7 @@ pub enum ApiError {
     },
     SlowBody,
     /// The memory for bodies is in use.
-    NoRoom,
+    BodyMemoryFull,
     /// The caller exceeds its share or its rate.
     TooMany {
         limited: Limited,
@@ -201,7 +201,7 @@ impl ApiError {
                 "The number of operations exceeds maxOperations ({limit}). Send them in several requests."
             ),
             Self::SlowBody => "The body did not arrive in time.".to_owned(),
-            Self::NoRoom => "The memory for large request bodies is in use. Retry shortly.".to_owned(),
+            Self::BodyMemoryFull => "The memory for large request bodies is in use. Retry shortly.".to_owned(),
             Self::TooMany { limited, .. } => limited.detail(),
             Self::Full => "The service has as many requests as it can process. Retry shortly.".to_owned(),
             Self::SwitchedOff(setting) => {
@@ -281,7 +281,7 @@ impl ResponseError for ApiError {
             Self::SwitchedOff(_) => StatusCode::NOT_IMPLEMENTED,
             Self::SlowBody => StatusCode::REQUEST_TIMEOUT,
             Self::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
-            Self::Full | Self::NoRoom => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Full | Self::BodyMemoryFull => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -323,7 +323,7 @@ impl ResponseError for ApiError {
             Self::Full => {
                 response.append_header((RETRY_AFTER, RETRY_AFTER_S));
             }
-            Self::NoRoom => {
+            Self::BodyMemoryFull => {
                 response.append_header((RETRY_AFTER, RETRY_AFTER_S));
                 response.force_close();
             }

@@ -187,7 +187,7 @@ async fn decode(
 fn reserve(request: &HttpRequest, bytes: usize) -> Result<(), ApiError> {
     let shared = request.app_data::<Data<AppState>>();
     if let Some(shared) = shared.filter(|_| bytes > SMALL_BYTES) {
-        let reservation = shared.room.reserve(bytes)?;
+        let reservation = shared.body_memory.reserve(bytes)?;
         request.extensions_mut().insert(reservation);
     }
     Ok(())

@@ -1,7 +1,7 @@
 //! The OpenAPI document, derived from the declared endpoints and from the registry.
 //!
-//! It only describes. A test compares it with the served routes, and `openapi/openapi.json` with the
-//! generated document.
+//! It only describes. A test compares it with the served routes, and `openapi/openapi.json` with
+//! the generated document.
 
 mod head;
 

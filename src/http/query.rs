@@ -49,9 +49,9 @@ impl<'r> Query<'r> {
         Self(form_urlencoded::parse(text.as_bytes()).collect())
     }
 
-    /// Rejects parameters that would be ignored otherwise, because the response would then hold more
-    /// than the client asked for: a value under an unknown name, and a second value under a known
-    /// one. An unknown name without a value is harmless.
+    /// Rejects parameters that would be ignored otherwise, because the response would then hold
+    /// more than the client asked for: a value under an unknown name, and a second value under a
+    /// known one. An unknown name without a value is harmless.
     ///
     /// # Errors
     /// `invalidValue`, with the known names.
@@ -107,9 +107,9 @@ impl<'r> Query<'r> {
         Some(joined)
     }
 
-    /// `attributes` and `excludedAttributes` (RFC 7644 section 3.9) of a write. A write is carried out
-    /// whatever else the query holds, because a rejected one leaves an administrator with a task to
-    /// repeat.
+    /// `attributes` and `excludedAttributes` (RFC 7644 section 3.9) of a write. A write is carried
+    /// out whatever else the query holds, because a rejected one leaves an administrator with a
+    /// task to repeat.
     ///
     /// # Errors
     /// `invalidValue` where both are given.

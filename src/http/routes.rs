@@ -12,8 +12,8 @@ use crate::http::error::{method_not_allowed, no_such_path};
 use crate::http::operations::route_metrics::RouteLabel;
 use crate::http::scim::resources::ServedType;
 
-/// Adds every route. A wrong method is answered with 405 and `Allow`, an unknown path with 404, both
-/// as SCIM errors.
+/// Adds every route. A wrong method is answered with 405 and `Allow`, an unknown path with 404,
+/// both as SCIM errors.
 pub fn routes(config: &mut ServiceConfig, registry: &Registry) {
     add(config, endpoints::served(registry));
 }

@@ -70,7 +70,8 @@ pub struct Bound {
     pub address: SocketAddr,
 }
 
-/// Starts the workers on a listener that is bound already, so that its address could be told beforehand.
+/// Starts the workers on a listener that is bound already, so that its address could be told
+/// beforehand.
 ///
 /// # Errors
 /// Where the listener cannot be used.
@@ -83,7 +84,7 @@ pub fn start(
     let address = listener.local_addr()?;
     sockets::prepare(&listener);
     let connections = sockets::allow(settings.max_connections);
-    let wires = Arc::clone(&shared.wires);
+    let watches = Arc::clone(&shared.connections);
     let mut server = HttpServer::new(move || {
         let registry = Arc::clone(&shared.service.registry);
         App::new()
@@ -97,7 +98,7 @@ pub fn start(
     })
     .workers(settings.workers)
     .shutdown_timeout(settings.shutdown_timeout.as_secs())
-    .on_connect(move |io, data| wires.connect(io, data))
+    .on_connect(move |io, data| watches.connect(io, data))
     .max_connections(connections.div_ceil(settings.workers).max(1))
     // A client that gives up closes, and what it asked for need not be done any more.
     .h1_allow_half_closed(false)

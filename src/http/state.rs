@@ -31,14 +31,14 @@ use crate::webhooks::WebhookSender;
 pub struct AppState {
     pub service: Arc<Service>,
     pub body_limits: BodyLimits,
-    pub room: Arc<MemoryBudget>,
-    pub gate: Arc<AdmissionControl>,
-    pub wires: Arc<ConnectionWatches>,
+    pub body_memory: Arc<MemoryBudget>,
+    pub admission: Arc<AdmissionControl>,
+    pub connections: Arc<ConnectionWatches>,
     pub metrics: Arc<Metrics>,
     /// The reads that streams of the feed share.
-    pub bursts: Arc<SharedReads<Bytes>>,
+    pub shared_reads: Arc<SharedReads<Bytes>>,
     /// Sends the test messages of webhooks; deliveries have a sender of their own.
-    pub courier: WebhookSender,
+    pub webhook_sender: WebhookSender,
     /// The OpenAPI document, rendered once.
     pub openapi: Bytes,
 }
@@ -128,8 +128,8 @@ impl Caller {
         })?;
         let found = authenticator.authenticate(&credential).await;
         match &found {
-            Ok((principal, _)) => shared.gate.record_valid(header, principal),
-            Err(service::Error::Unauthenticated(_)) => shared.gate.record_invalid(header),
+            Ok((principal, _)) => shared.admission.record_valid(header, principal),
+            Err(service::Error::Unauthenticated(_)) => shared.admission.record_invalid(header),
             Err(_) => {}
         }
         let (principal, policy) = found?;

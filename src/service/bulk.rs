@@ -1,8 +1,9 @@
 //! Bulk requests (RFC 7644 section 3.7): many operations in few units of work.
 //!
-//! Operations are prepared together, outside the store's threads. Then they run in slices: each slice is one unit of
-//! work, in which each operation has a savepoint, and other writers run between two slices. The RFC does not undo an
-//! operation because another failed, so a request may be split anywhere but within a cycle of references.
+//! Operations are prepared together, outside the store's threads. Then they run in slices: each
+//! slice is one unit of work, in which each operation has a savepoint, and other writers run
+//! between two slices. The RFC does not undo an operation because another failed, so a request may
+//! be split anywhere but within a cycle of references.
 
 mod outcome;
 mod plan;
@@ -19,10 +20,12 @@ use run::{Run, Slice};
 
 pub use outcome::{Done, Outcome};
 
-/// Runs the operations of a bulk request and returns the outcomes of those that ran, in the order of the request.
+/// Runs the operations of a bulk request and returns the outcomes of those that ran, in the order
+/// of the request.
 ///
 /// # Errors
-/// A body that is not a bulk request, [`Error::TooManyOperations`], and a fault that left nothing done.
+/// A body that is not a bulk request, [`Error::TooManyOperations`], and a fault that left nothing
+/// done.
 pub async fn run(service: &Service, context: &Context, body: Value) -> Result<Vec<Outcome>, Error> {
     let envelope = Envelope::parse(body, context.policy.compatibility)?;
     let limit = service.options.scim.bulk.max_operations;

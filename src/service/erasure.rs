@@ -1,7 +1,9 @@
-//! Erases a resource for good: the resource, the content of its changes, and mentions in the records of others.
+//! Erases a resource for good: the resource, the content of its changes, and mentions in the
+//! records of others.
 //!
-//! The numbers of the changes remain, so that the feed has no gap, and a last change tells followers of the feed to delete
-//! their data. Only the id and the kinds and times of the changes are left.
+//! The numbers of the changes remain, so that the feed has no gap, and a last change tells
+//! followers of the feed to delete their data. Only the id and the kinds and times of the changes
+//! are left.
 
 mod search;
 
@@ -67,7 +69,8 @@ pub struct ErasureTarget<'a> {
 /// Erases the resource for an admin.
 ///
 /// # Errors
-/// [`Error::Forbidden`], [`Error::NotFound`] for a tenant that the caller may not manage, and errors of [`erase`].
+/// [`Error::Forbidden`], [`Error::NotFound`] for a tenant that the caller may not manage, and
+/// errors of [`erase`].
 pub async fn order(
     service: &Service,
     context: &Context,
@@ -87,7 +90,8 @@ pub async fn order(
 /// Erases a resource, live or deleted. Repeating it changes nothing and returns the first erasure.
 ///
 /// # Errors
-/// [`Error::BadRequest`] for a type that is not declared, [`Error::NotFound`] where nothing is known of the id.
+/// [`Error::BadRequest`] for a type that is not declared, [`Error::NotFound`] where nothing is
+/// known of the id.
 pub async fn erase(
     store: &Store,
     registry: &Registry,
@@ -97,7 +101,8 @@ pub async fn erase(
     let tenant = target.tenant;
     let rt = type_of(registry, target.type_name)?;
     let id = ResourceId::parse(target.id).ok_or_else(|| unknown(&rt, target.id))?;
-    // The long reads come first, without the tenant's lock; changes written meanwhile are searched under it.
+    // The long reads come first, without the tenant's lock; changes written meanwhile are searched
+    // under it.
     let (seen, mentions) = find_mentions(store, tenant, &rt, &id).await?;
     let context = context.clone();
     store
@@ -297,7 +302,8 @@ fn anonymous_actor(actor: &Actor, names: &Identifiers) -> Option<Actor> {
         .then(|| Actor::Subject(ERASED_SUBJECT.to_owned()))
 }
 
-/// Removes the person from the states of `rollcall setup`, which name the users that it assigned the app to.
+/// Removes the person from the states of `rollcall setup`, which name the users that it assigned
+/// the app to.
 fn scrub_setups(tx: &mut Tx<'_>, names: &Identifiers, at: i64) -> Result<usize, Error> {
     let tenant = tx.tenant();
     let mut scrubbed = 0;

@@ -1,4 +1,5 @@
-//! The change feed: the changes of a tenant, in order and without gaps, and the state from which to follow it.
+//! The change feed: the changes of a tenant, in order and without gaps, and the state from which to
+//! follow it.
 
 mod change;
 pub mod history;

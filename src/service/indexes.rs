@@ -13,12 +13,12 @@ use crate::store::{Store, Tx};
 /// The number of documents read in one transaction.
 const CHUNK: i64 = 500;
 
-/// Agrees with the other nodes on the indexed paths, and fills new indexes from existing documents. Work that was
-/// interrupted continues where it stopped.
+/// Agrees with the other nodes on the indexed paths, and fills new indexes from existing documents.
+/// Work that was interrupted continues where it stopped.
 ///
 /// # Errors
-/// [`Error::Conflict`] for values that cannot be indexed: two equal ones that must be unique, or one that is too long. The
-/// message names the resource.
+/// [`Error::Conflict`] for values that cannot be indexed: two equal ones that must be unique, or
+/// one that is too long. The message names the resource.
 pub async fn prepare(store: &Store, registry: &Registry) -> Result<(), Error> {
     let wanted = wanted(registry);
     let agreed = store
@@ -28,8 +28,8 @@ pub async fn prepare(store: &Store, registry: &Registry) -> Result<(), Error> {
     build(store, registry, agreed).await
 }
 
-/// As [`prepare`], for a command that may run beside the service: it never changes the indexes of a service that runs
-/// with other types. A database without resources counts as unused.
+/// As [`prepare`], for a command that may run beside the service: it never changes the indexes of a
+/// service that runs with other types. A database without resources counts as unused.
 ///
 /// # Errors
 /// [`Error::Conflict`] where the service was started with other types.

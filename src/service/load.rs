@@ -30,11 +30,13 @@ pub struct LoadCounts {
     pub same: usize,
 }
 
-/// Replaces the resources of the type by those of `list`: a JSON array, or a SCIM list response. Each entry has an `id`,
-/// which identifies it from one load to the next. All resources are written or none.
+/// Replaces the resources of the type by those of `list`: a JSON array, or a SCIM list response.
+/// Each entry has an `id`, which identifies it from one load to the next. All resources are written
+/// or none.
 ///
 /// # Errors
-/// [`Error::BadRequest`] where the type is not read-only, or an entry is invalid; the message names the entry.
+/// [`Error::BadRequest`] where the type is not read-only, or an entry is invalid; the message names
+/// the entry.
 pub async fn load(
     store: &Store,
     context: &Context,
@@ -76,7 +78,8 @@ fn read(
             .get("id")
             .and_then(Value::as_str)
             .unwrap_or_default();
-        // RFC 7643 section 3.1 reserves `bulkId`. Other characters would have to be escaped in a URL.
+        // RFC 7643 section 3.1 reserves `bulkId`. Other characters would have to be escaped in a
+        // URL.
         let is_plain = |c: char| c.is_ascii_alphanumeric() || "-._~:@".contains(c);
         if ResourceId::parse(id).is_none() || id.contains("bulkId") || !id.chars().all(is_plain) {
             return Err(blame(

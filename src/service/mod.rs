@@ -1,6 +1,7 @@
 //! The use cases: one function each, each inside one unit of work of the store.
 //!
-//! They know the core, the store, the clock and the caller; they must not know actix or the query builder.
+//! They know the core, the store, the clock and the caller; they must not know actix or the query
+//! builder.
 
 pub mod access;
 pub mod bulk;

@@ -1,5 +1,5 @@
-//! What `rollcall setup` keeps here and reads here: its record, its token, what this service saw of Okta, and who is
-//! stored. The state is a text to this layer; no secret enters a record.
+//! What `rollcall setup` keeps here and reads here: its record, its token, what this service saw of
+//! Okta, and who is stored. The state is a text to this layer; no secret enters a record.
 
 use std::sync::Arc;
 
@@ -89,7 +89,8 @@ impl Records {
             .await
     }
 
-    /// Notes a write before it is sent, saves the state that tells of it, and answers the id of the note.
+    /// Notes a write before it is sent, saves the state that tells of it, and answers the id of the
+    /// note.
     pub async fn begin(
         &self,
         step: &str,
@@ -144,7 +145,8 @@ impl Records {
             .await
     }
 
-    /// Makes a token that may provision and nothing else, and answers its secret, which is nowhere else.
+    /// Makes a token that may provision and nothing else, and answers its secret, which is nowhere
+    /// else.
     ///
     /// # Errors
     /// [`Error::Conflict`] where a live token has this name.

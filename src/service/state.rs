@@ -27,8 +27,8 @@ pub struct Service {
 }
 
 impl Service {
-    /// Reads for a caller. A caller that cannot write may be served by a replica; one that can always reads the primary,
-    /// and so its own writes.
+    /// Reads for a caller. A caller that cannot write may be served by a replica; one that can
+    /// always reads the primary, and so its own writes.
     pub(crate) async fn read<T: Send + 'static>(
         &self,
         context: &Context,

@@ -1,7 +1,8 @@
 //! Moves a tenant between databases as lines of JSON.
 //!
-//! The first line is a header; the last has the number of lines and their SHA-256. An import reads back what it has written
-//! and compares it before it commits, so it transfers the whole tenant or nothing.
+//! The first line is a header; the last has the number of lines and their SHA-256. An import reads
+//! back what it has written and compares it before it commits, so it transfers the whole tenant or
+//! nothing.
 
 mod error;
 mod line;
@@ -48,7 +49,8 @@ pub async fn export<W: Write + Send + 'static>(
 /// Reads an export into an empty tenant, which is created if it does not exist.
 ///
 /// # Errors
-/// [`TransferError::Line`] for a file that is damaged or truncated, [`TransferError::Refused`] where the tenant is in use.
+/// [`TransferError::Line`] for a file that is damaged or truncated, [`TransferError::Refused`]
+/// where the tenant is in use.
 pub async fn import(
     store: &Store,
     registry: Arc<Registry>,

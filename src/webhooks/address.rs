@@ -1,5 +1,5 @@
-//! The addresses that a webhook may reach. Without this check, anyone who may create a subscription could make the server
-//! send requests into its own network.
+//! The addresses that a webhook may reach. Without this check, anyone who may create a subscription
+//! could make the server send requests into its own network.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -63,8 +63,8 @@ fn may_reach(reach: Reach, address: IpAddr) -> bool {
     reach == Reach::Anywhere || is_public(address)
 }
 
-/// Resolves names to the addresses that may be reached. It resolves for each connection, so that a name cannot change to
-/// a private address after the check.
+/// Resolves names to the addresses that may be reached. It resolves for each connection, so that a
+/// name cannot change to a private address after the check.
 pub struct Resolver(pub Reach);
 
 impl Resolve for Resolver {
@@ -121,7 +121,8 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
         return is_public_v4(inner);
     }
     let [a, b, ..] = address.segments();
-    // Only 2000::/3 is handed out. In it: documentation, and 2001::/23 for protocols such as Teredo.
+    // Only 2000::/3 is handed out. In it: documentation, and 2001::/23 for protocols such as
+    // Teredo.
     let is_global = a & 0xe000 == 0x2000;
     let is_special = (a == 0x2001 && (b < 0x0200 || b == 0x0db8)) || (a == 0x3fff && b < 0x1000);
     is_global && !is_special

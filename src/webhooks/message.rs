@@ -1,4 +1,5 @@
-//! The content of a delivery, in the form of Standard Webhooks (<https://www.standardwebhooks.com>).
+//! The content of a delivery, in the form of Standard Webhooks
+//! (<https://www.standardwebhooks.com>).
 
 use std::sync::Arc;
 
@@ -41,7 +42,8 @@ pub fn wants(row: &Subscription, change: &RecordedChange) -> bool {
     let is_in = |list: &str, word: &str| {
         list.is_empty() || list.split(' ').any(|name| name.eq_ignore_ascii_case(word))
     };
-    // Every subscription gets erasures: those of other kinds have received the erased values by them.
+    // Every subscription gets erasures: those of other kinds have received the erased values by
+    // them.
     let is_wanted =
         change.change.kind == ChangeKind::Erased || is_in(&row.kinds, change.change.kind.as_str());
     is_wanted && is_in(&row.resource_types, &change.change.resource_type)

@@ -1,7 +1,8 @@
 //! Webhooks: takes changes from the outbox and posts them, in order for each subscription.
 //!
-//! Delivery is at least once: a node holds a subscription for a short while and records its progress; if it crashes, another
-//! one continues from there. This module must not know HTTP's server side, SQL or the rules of SCIM.
+//! Delivery is at least once: a node holds a subscription for a short while and records its
+//! progress; if it crashes, another one continues from there. This module must not know HTTP's
+//! server side, SQL or the rules of SCIM.
 
 mod address;
 mod context;

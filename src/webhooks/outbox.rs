@@ -19,17 +19,19 @@ use crate::webhooks::post::Outcome;
 /// The number of changes read at a time.
 const PAGE: u32 = 100;
 
-/// Progress is recorded after this number of deliveries; those after it are repeated if the node crashes.
+/// Progress is recorded after this number of deliveries; those after it are repeated if the node
+/// crashes.
 const NOTE_EVERY: u32 = 20;
 
 /// The most characters of a failure that are stored for people to read.
 const MOST_FAILURE_CHARS: usize = 500;
 
-/// Changes that were read longer ago than this are read again, because an erasure may have emptied them.
+/// Changes that were read longer ago than this are read again, because an erasure may have emptied
+/// them.
 const PAGE_IS_FRESH: Duration = Duration::from_secs(1);
 
-/// Delivers the changes of a subscription until there are no more, one fails, or the service stops. Returns false on a
-/// fault, or if another node holds the subscription.
+/// Delivers the changes of a subscription until there are no more, one fails, or the service stops.
+/// Returns false on a fault, or if another node holds the subscription.
 pub async fn deliver(
     worker: &DeliveryContext,
     key: &SubscriptionKey,
@@ -57,8 +59,8 @@ pub async fn deliver(
     })
 }
 
-/// Returns how long a node holds a subscription: enough for two attempts and a note. If the node crashes, another
-/// continues after that.
+/// Returns how long a node holds a subscription: enough for two attempts and a note. If the node
+/// crashes, another continues after that.
 fn lease(worker: &DeliveryContext) -> i64 {
     let lease = worker.options.timeout.saturating_mul(3);
     i64::try_from(lease.as_micros()).unwrap_or(i64::MAX)
@@ -237,7 +239,8 @@ impl Round<'_> {
             self.row.owner_until = until;
             return Ok(None);
         }
-        // The subscription was deleted or rewound, or another node has taken it over. Nothing can be recorded.
+        // The subscription was deleted or rewound, or another node has taken it over. Nothing can
+        // be recorded.
         Ok(Some(self.finished()))
     }
 
@@ -250,7 +253,8 @@ impl Round<'_> {
             .await
     }
 
-    /// Delivers the dead letters that were requested again. One that fails again stays a dead letter.
+    /// Delivers the dead letters that were requested again. One that fails again stays a dead
+    /// letter.
     async fn redeliver_wanted(&mut self) -> Result<Option<Progress>, Error> {
         loop {
             let key = self.key.clone();
@@ -319,8 +323,9 @@ impl Round<'_> {
     }
 }
 
-/// Returns the wait before the next attempt: it doubles each time, up to `most`. `jitter`, from 0 to 1, varies it by a
-/// fifth, so that subscriptions of one receiver do not all retry at the same time.
+/// Returns the wait before the next attempt: it doubles each time, up to `most`. `jitter`, from 0
+/// to 1, varies it by a fifth, so that subscriptions of one receiver do not all retry at the same
+/// time.
 fn backoff(first: Duration, most: Duration, attempts: i64, jitter: f64) -> Duration {
     let doublings = u32::try_from(attempts.saturating_sub(1).clamp(0, 30)).unwrap_or(30);
     let wait = first

@@ -48,8 +48,8 @@ impl SigningSecret {
     }
 }
 
-/// Returns the value of `webhook-signature`: one signature for each secret. `at_s` is in seconds since the epoch, as in
-/// `webhook-timestamp`.
+/// Returns the value of `webhook-signature`: one signature for each secret. `at_s` is in seconds
+/// since the epoch, as in `webhook-timestamp`.
 pub fn signatures(secrets: &[SigningSecret], id: &str, at_s: i64, body: &str) -> String {
     let signed = format!("{id}.{at_s}.{body}");
     let signatures: Vec<String> = secrets

@@ -53,8 +53,8 @@ pub struct SubscriptionView {
 /// Creates a subscription and returns its secret.
 ///
 /// # Errors
-/// [`Error::NotFound`] for the tenant, [`Error::Conflict`] for a name that is taken, [`Error::BadRequest`] for an invalid
-/// name, URL, kind or number.
+/// [`Error::NotFound`] for the tenant, [`Error::Conflict`] for a name that is taken,
+/// [`Error::BadRequest`] for an invalid name, URL, kind or number.
 pub async fn create(
     store: &Store,
     new: NewSubscription,
@@ -245,11 +245,12 @@ pub enum Redelivery {
     After { seq: i64 },
 }
 
-/// Repeats deliveries and resumes a subscription that waits or was stopped. Returns the number of dead letters that will
-/// be delivered again.
+/// Repeats deliveries and resumes a subscription that waits or was stopped. Returns the number of
+/// dead letters that will be delivered again.
 ///
 /// # Errors
-/// [`Error::NotFound`] for the tenant, the name or the dead letter, [`Error::BadRequest`] for the number.
+/// [`Error::NotFound`] for the tenant, the name or the dead letter, [`Error::BadRequest`] for the
+/// number.
 pub async fn redeliver(
     store: &Store,
     tenant_name: String,

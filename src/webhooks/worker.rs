@@ -19,7 +19,8 @@ use crate::webhooks::{WebhookSender, outbox};
 /// The shortest time between two polls, so that many commits at once cause few polls.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// The running worker. It ends with [`Deliveries::stop`] or with the process; nothing is lost either way.
+/// The running worker. It ends with [`Deliveries::stop`] or with the process; nothing is lost
+/// either way.
 pub struct Deliveries {
     stop: watch::Sender<bool>,
     task: tokio::task::JoinHandle<()>,
@@ -70,7 +71,8 @@ async fn run(worker: Arc<DeliveryContext>, mut stopped: watch::Receiver<bool>) {
         match worker.due().await {
             Ok(due) => {
                 for key in due {
-                    // Two tasks of one process on one subscription would be two nodes with the same id.
+                    // Two tasks of one process on one subscription would be two nodes with the same
+                    // id.
                     if let Some(guard) = held.take(&key) {
                         let worker = Arc::clone(&worker);
                         let stopped = stopped.clone();
@@ -93,7 +95,8 @@ async fn run(worker: Arc<DeliveryContext>, mut stopped: watch::Receiver<bool>) {
         tokio::select! {
             () = tokio::time::sleep(worker.options.look_every) => {}
             Ok(()) = commits.changed() => {}
-            // Changes committed while the subscription was held are still undelivered. (Not after a fault, which would repeat.)
+            // Changes committed while the subscription was held are still undelivered. (Not after a
+            // fault, which would repeat.)
             Some(Ok(true)) = running.join_next() => {}
             _ = stopped.changed() => {}
         }

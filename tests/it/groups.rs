@@ -166,8 +166,8 @@ both!(membership_changes_are_idempotent, |app| async move {
     assert_eq!(app.group(id(&group)).await, removed);
 });
 
-// L-05, R7644-3.5.2-08, R7644-3.5.2-20, R7644-3.5.2.1-02, R7644-3.5.2.1-05, R7644-3.5.2.2-02, R7644-3.5.2.2-06,
-// R7644-3.5.2.3-02
+// L-05, R7644-3.5.2-08, R7644-3.5.2-20, R7644-3.5.2.1-02, R7644-3.5.2.1-05, R7644-3.5.2.2-02,
+// R7644-3.5.2.2-06, R7644-3.5.2.3-02
 both!(every_way_to_name_members_works, |app| async move {
     let ids = people(&app, 4).await;
     let [a, b, c, d] = [&ids[0], &ids[1], &ids[2], &ids[3]];

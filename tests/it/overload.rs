@@ -311,7 +311,11 @@ both_alone!(
         let (number, refused) = replies.recv_timeout(TIMEOUT).unwrap();
         assert_eq!(refused.status, 503, "{} {}", refused.head, refused.body);
         assert!(refused.head.contains("retry-after: 1"), "{}", refused.head);
-        assert!(refused.body.contains("large bodies"), "{}", refused.body);
+        assert!(
+            refused.body.contains("large request bodies"),
+            "{}",
+            refused.body
+        );
         client.create_user("small@example.com").await;
         both[1 - number].write(body.as_bytes());
         assert_eq!(replies.recv_timeout(TIMEOUT).unwrap().1.status, 201);

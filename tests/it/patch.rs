@@ -13,8 +13,9 @@ async fn create_full_user(client: &Client) -> (Value, String) {
     (user, path)
 }
 
-// L-01, L-02, L-03, L-08, R7644-3.5.2-01, R7644-3.5.2-05, R7644-3.5.2-11, R7644-3.5.2-20, R7644-3.5.2.1-06,
-// R7644-3.5.2.2-02, R7644-3.5.2.2-04, R7644-3.5.2.3-01, R7644-3.5.2.3-02, R7644-3.5.2.3-04, R7644-3.5.2.3-06
+// L-01, L-02, L-03, L-08, R7644-3.5.2-01, R7644-3.5.2-05, R7644-3.5.2-11, R7644-3.5.2-20,
+// R7644-3.5.2.1-06, R7644-3.5.2.2-02, R7644-3.5.2.2-04, R7644-3.5.2.3-01, R7644-3.5.2.3-02,
+// R7644-3.5.2.3-04, R7644-3.5.2.3-06
 both!(each_operation_is_applied, |app| async move {
     let (_, path) = create_full_user(&app).await;
     let department = format!("{}:department", sample::ENTERPRISE);
@@ -117,9 +118,9 @@ both!(operations_build_on_one_another, |app| async move {
     assert_eq!(patched["emails"], only);
 });
 
-// R7643-4.1.2-05, R7644-3.5.2-04, R7644-3.5.2-07, R7644-3.5.2-09, R7644-3.5.2-17, R7644-3.5.2-18, R7644-3.5.2-21,
-// R7644-3.5.2-22, R7644-3.5.2-23, R7644-3.5.2.1-01, R7644-3.5.2.2-01, R7644-3.5.2.2-03, R7644-3.5.2.3-09,
-// R7644-3.5.2.3-10, RINTEROP-6.9-01
+// R7643-4.1.2-05, R7644-3.5.2-04, R7644-3.5.2-07, R7644-3.5.2-09, R7644-3.5.2-17, R7644-3.5.2-18,
+// R7644-3.5.2-21, R7644-3.5.2-22, R7644-3.5.2-23, R7644-3.5.2.1-01, R7644-3.5.2.2-01,
+// R7644-3.5.2.2-03, R7644-3.5.2.3-09, R7644-3.5.2.3-10, RINTEROP-6.9-01
 both!(a_patch_is_atomic, |app| async move {
     let (before, path) = create_full_user(&app).await;
     app.create_user("taken@example.com").await;
@@ -246,7 +247,8 @@ both!(an_invalid_envelope_is_rejected, |app| async move {
     }
 });
 
-// L-08, R7643-3.1-07, R7644-3.5.2-16, R7644-3.5.2.1-07, R7644-3.5.2.1-10, R7644-3.5.2.2-04, R7644-3.5.2.3-11
+// L-08, R7643-3.1-07, R7644-3.5.2-16, R7644-3.5.2.1-07, R7644-3.5.2.1-10, R7644-3.5.2.2-04,
+// R7644-3.5.2.3-11
 both!(
     a_patch_without_effect_changes_no_version_or_feed,
     |app| async move {

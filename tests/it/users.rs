@@ -24,8 +24,8 @@ both!(a_created_user_can_be_read, |app| async move {
     assert_eq!(app.user(id).await, created);
 });
 
-// R7643-3-04, R7643-3.3-01, R7643-4.1.1-03, R7643-4.1.1-05, R7643-4.1.1-06, R7643-4.1.2-02, R7643-4.1.2-08,
-// R7643-4.3-01, R7643-7-03
+// R7643-3-04, R7643-3.3-01, R7643-4.1.1-03, R7643-4.1.1-05, R7643-4.1.1-06, R7643-4.1.2-02,
+// R7643-4.1.2-08, R7643-4.3-01, R7643-7-03
 both!(every_attribute_is_returned_as_sent, |app| async move {
     let sent = sample::full_user("ada@example.com");
     let created = app.post("/Users", &sent).await.expect(201);
@@ -132,7 +132,8 @@ both!(an_unknown_extension_is_stored, |app| async move {
     assert_eq!(replaced["schemas"], json!([sample::USER]));
 });
 
-// R7643-2.3-01, R7643-2.3.6-01, R7643-2.4-01, R7643-3-02, R7643-4.1.1-01, R7644-3.3-07, R7644-3.3-08
+// R7643-2.3-01, R7643-2.3.6-01, R7643-2.4-01, R7643-3-02, R7643-4.1.1-01, R7644-3.3-07,
+// R7644-3.3-08
 both!(an_invalid_user_is_rejected, |app| async move {
     let with = |name: &str, value: Value| {
         let mut body = sample::user("ada@example.com");
@@ -171,8 +172,8 @@ both!(an_invalid_user_is_rejected, |app| async move {
     assert_eq!(app.list("/Users", &[]).await.total, 0);
 });
 
-// R7643-4.1.1-02, R7643-7-08, R7644-3.3-04, R7644-3.4.2.2-35, R7644-5-01, R7644-7.8-01, RINTEROP-5.2-01,
-// RINTEROP-6.9-01
+// R7643-4.1.1-02, R7643-7-08, R7644-3.3-04, R7644-3.4.2.2-35, R7644-5-01, R7644-7.8-01,
+// RINTEROP-5.2-01, RINTEROP-6.9-01
 both!(
     user_names_are_unique_regardless_of_their_case,
     |app| async move {
@@ -232,8 +233,8 @@ both!(an_external_id_may_be_shared, |app| async move {
     assert!(other_case.is_empty());
 });
 
-// L-17, R7643-3.1-06, R7643-4.1.2-05, R7644-3.1-02, R7644-3.5.1-01, R7644-3.5.1-02, R7644-3.5.1-03, R7644-3.5.1-04,
-// R7644-3.5.1-09, R7644-3.5.1-10
+// L-17, R7643-3.1-06, R7643-4.1.2-05, R7644-3.1-02, R7644-3.5.1-01, R7644-3.5.1-02, R7644-3.5.1-03,
+// R7644-3.5.1-04, R7644-3.5.1-09, R7644-3.5.1-10
 both!(a_put_replaces_the_writable_attributes, |app| async move {
     let created = app
         .post("/Users", &sample::full_user("ada@example.com"))
@@ -366,8 +367,8 @@ both!(an_id_is_case_exact_and_of_one_type, |app| async move {
     app.get(&format!("/Users/{encoded}")).await.expect(200);
 });
 
-// R7643-3.1-03, R7643-7-06, R7643-7-07, R7644-3.10-01, R7644-3.9-02, R7644-3.9-03, R7644-3.9-04, R7644-3.9-05,
-// R7644-3.9-06, R7644-3.9-07, R7644-3.9-09, R7644-3.9-10
+// R7643-3.1-03, R7643-7-06, R7643-7-07, R7644-3.10-01, R7644-3.9-02, R7644-3.9-03, R7644-3.9-04,
+// R7644-3.9-05, R7644-3.9-06, R7644-3.9-07, R7644-3.9-09, R7644-3.9-10
 both!(a_client_can_select_attributes, |app| async move {
     let created = app
         .post("/Users", &sample::full_user("ada@example.com"))

@@ -185,7 +185,8 @@ both!(the_tag_changes_with_a_users_groups, |app| async move {
     );
 });
 
-// R7644-3.14-03, R7644-3.14-04, R7644-3.14-05, R7644-3.14-06, R7644-3.14-08, R7644-3.6-03, R7644-3.5.2-15
+// R7644-3.14-03, R7644-3.14-04, R7644-3.14-05, R7644-3.14-06, R7644-3.14-08, R7644-3.6-03,
+// R7644-3.5.2-15
 both!(a_write_with_a_stale_tag_changes_nothing, |app| async move {
     let user = app.create_user("ada@example.com").await;
     let path = format!("/Users/{}", id(&user));

@@ -1,6 +1,6 @@
 //! The identifiers of a person, and their removal from the records of others: for an erasure.
 //!
-//! Only values that exist to name somebody else are removed: the manager of a user, and member ids
+//! Only values that exist to name another person are removed: the manager of a user, and member ids
 //! that were unknown. Free text in the records of others belongs to them.
 
 use std::collections::BTreeSet;

@@ -66,8 +66,8 @@ impl Selection {
         self
     }
 
-    /// Parses the two query parameters: names separated by commas. An empty parameter means the same
-    /// as none.
+    /// Parses the two query parameters: names separated by commas. An empty parameter means the
+    /// same as none.
     ///
     /// # Errors
     /// `invalidValue` if both select attributes.

@@ -15,8 +15,8 @@ pub const TENANT: Parameter = Parameter::query(
     |_| string(),
 );
 
-/// The tenant that a request names. Its endpoint declares [`TENANT`], so that a misspelt parameter is
-/// rejected and does not select the caller's own tenant.
+/// The tenant that a request names. Its endpoint declares [`TENANT`], so that a misspelt parameter
+/// is rejected and does not select the caller's own tenant.
 pub fn named_tenant(request: &HttpRequest) -> Option<String> {
     Query::of(request).get(TENANT.name).map(str::to_owned)
 }

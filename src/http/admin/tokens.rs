@@ -1,5 +1,5 @@
-//! Tokens over HTTP. Tokens of the default tenant manage those of every tenant, any other token those
-//! of its own.
+//! Tokens over HTTP. Tokens of the default tenant manage those of every tenant, any other token
+//! those of its own.
 
 use actix_web::http::{Method, StatusCode};
 use actix_web::web::{self, Data, Path, Payload};
@@ -107,7 +107,8 @@ fn okta_token() -> Value {
 pub struct NewToken {
     /// The caller's own tenant if it is left out.
     pub tenant: Option<String>,
-    /// Unique among the live tokens of the tenant; it is the actor in every change. At most 200 bytes.
+    /// Unique among the live tokens of the tenant; it is the actor in every change. At most 200
+    /// bytes.
     #[schema(
         min_length = 1,
         max_length = 200,
@@ -116,8 +117,8 @@ pub struct NewToken {
     pub name: String,
     #[schema(min_items = 1)]
     pub scopes: Vec<Scope>,
-    /// What the token may read, as attribute names or paths such as `emails.value`; everything if it is left out.
-    /// Only for the scope `read`.
+    /// What the token may read, as attribute names or paths such as `emails.value`; everything if
+    /// it is left out. Only for the scope `read`.
     #[schema(min_items = 1, max_items = 100)]
     pub fields: Option<Vec<String>>,
     /// A future time; never if it is left out.

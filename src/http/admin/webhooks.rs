@@ -225,8 +225,8 @@ pub struct NewWebhook {
     /// Only changes of these resource types; all if it is left out.
     #[serde(default)]
     pub resource_types: Vec<String>,
-    /// Begin after the change of this number; 0 is the beginning. If it is left out, begin with the next
-    /// change.
+    /// Begin after the change of this number; 0 is the beginning. If it is left out, begin with the
+    /// next change.
     #[schema(minimum = 0)]
     pub after: Option<i64>,
 }
@@ -337,7 +337,7 @@ async fn create(
         resource_types: new.resource_types,
         after: new.after,
     };
-    shared.courier.check(&subscription.url)?;
+    shared.webhook_sender.check(&subscription.url)?;
     let secret =
         subscriptions::create(&service.store, subscription, service.clock.as_ref()).await?;
     let secret = secret.to_text();
@@ -438,7 +438,7 @@ async fn test(
     let service = &shared.service;
     let clock = service.clock.as_ref();
     let outcome = shared
-        .courier
+        .webhook_sender
         .test(&service.store, tenant, name.into_inner(), clock)
         .await?;
     let failure = match outcome {

@@ -57,13 +57,13 @@ impl MemoryBudget {
     /// Reserves memory for a body.
     ///
     /// # Errors
-    /// [`ApiError::NoRoom`] if fewer bytes are available.
+    /// [`ApiError::BodyMemoryFull`] if fewer bytes are available.
     pub fn reserve(self: &Arc<Self>, bytes: usize) -> Result<Reservation, ApiError> {
         self.available
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |available| {
                 available.checked_sub(bytes)
             })
-            .map_err(|_| ApiError::NoRoom)?;
+            .map_err(|_| ApiError::BodyMemoryFull)?;
         Ok(Reservation {
             budget: Arc::clone(self),
             bytes,

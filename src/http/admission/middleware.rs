@@ -49,7 +49,7 @@ pub async fn admit(
     };
     let header = request.headers().get(AUTHORIZATION);
     let header = header.map(HeaderValue::as_bytes);
-    let admitted = shared.gate.admit(header, access(&request)).await;
+    let admitted = shared.admission.admit(header, access(&request)).await;
     match admitted {
         Ok(permit) => {
             let permit = Arc::new(permit);
@@ -58,7 +58,9 @@ pub async fn admit(
             Ok(response.map_body(|_, body| GuardedBody::new(body.boxed(), watch, Some(permit))))
         }
         Err(rejection) => {
-            shared.gate.record_rejection(&rejection, &shared.metrics);
+            shared
+                .admission
+                .record_rejection(&rejection, &shared.metrics);
             let response = reject(request, &rejection).await;
             Ok(response.map_body(|_, body| GuardedBody::new(body, watch, None)))
         }

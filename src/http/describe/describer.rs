@@ -1,4 +1,5 @@
-//! Describes the bodies and responses of one operation, and collects the schemas that they refer to.
+//! Describes the bodies and responses of one operation, and collects the schemas that they refer
+//! to.
 
 use scim_core::{Registry, ResourceType};
 use serde_json::{Value, json};
@@ -53,7 +54,8 @@ impl Describer<'_> {
             .build()
     }
 
-    /// Puts the names of the resource type into a text; see [`Operation`](crate::http::endpoint::Operation).
+    /// Puts the names of the resource type into a text; see
+    /// [`Operation`](crate::http::endpoint::Operation).
     pub fn named(&self, text: &str) -> String {
         match self.resource_type {
             Some(rt) if text.contains('{') => text

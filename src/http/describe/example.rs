@@ -1,4 +1,5 @@
-//! Sample data for the document: people and groups of an invented company, in the forms that Okta sends.
+//! Sample data for the document: people and groups of an invented company, in the forms that Okta
+//! sends.
 
 use scim_core::ResourceType;
 use scim_core::message::{LIST_RESPONSE, PATCH_OP};

@@ -24,8 +24,8 @@ const TEXT: &str = r"^[^\u0000]*$";
 /// A URN that is not the core schema of a resource type of the standard.
 const EXTENSION_URN: &str = r"^(?!urn:ietf:params:scim:schemas:core:)[^\u0000]*$";
 
-/// A resource as POST and PUT accept it, without the attributes that only the service sets, which are
-/// ignored.
+/// A resource as POST and PUT accept it, without the attributes that only the service sets, which
+/// are ignored.
 pub fn sent(rt: &ResourceType) -> Schema {
     let description = format!(
         "A {} as a client sends it. The service is lenient: names match in any letter case, null, \"\" and [] \
@@ -40,8 +40,8 @@ pub fn sent(rt: &ResourceType) -> Schema {
     .resource(rt, &description)
 }
 
-/// A resource in a response. `attributes` and `excludedAttributes` may leave out all but `schemas` and
-/// `id`.
+/// A resource in a response. `attributes` and `excludedAttributes` may leave out all but `schemas`
+/// and `id`.
 pub fn answered(rt: &ResourceType) -> Schema {
     Shape {
         rt: Some(rt),
@@ -73,8 +73,8 @@ pub fn discovery(schema: &ScimSchema) -> Schema {
     Schema::Object(object.build())
 }
 
-/// A JSON Schema keyword that the builders lack. At most one per schema, because they preserve no order
-/// among several.
+/// A JSON Schema keyword that the builders lack. At most one per schema, because they preserve no
+/// order among several.
 pub fn keyword(name: &str, value: Value) -> Option<Extensions> {
     Some(Extensions::from_iter([(name, value)]))
 }
@@ -306,7 +306,8 @@ impl Shape<'_> {
 }
 
 fn schemas_item(core: &str) -> String {
-    // A core URN has nothing that a pattern would read as more than itself but the dot of its version.
+    // A core URN has nothing that a pattern would read as more than itself but the dot of its
+    // version.
     format!("^{}$|{EXTENSION_URN}", core.replace('.', r"\."))
 }
 

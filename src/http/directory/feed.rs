@@ -460,8 +460,8 @@ struct Live {
 }
 
 impl Live {
-    /// The next chunk of the stream. `None` ends it, and the client reconnects with the last id that it
-    /// has.
+    /// The next chunk of the stream. `None` ends it, and the client reconnects with the last id
+    /// that it has.
     async fn next(mut self) -> Option<(Result<Bytes, Infallible>, Self)> {
         let text = self.text().await?;
         Some((Ok(text), self))
@@ -479,14 +479,16 @@ impl Live {
                 self.asked = Instant::now();
             }
             let AppState {
-                service, bursts, ..
+                service,
+                shared_reads,
+                ..
             } = &**self.shared;
             let request = PageRequest {
                 after: self.after,
                 wanted: self.wanted.clone(),
                 limit: BATCH,
             };
-            let batch = bursts.next(service, &self.context, request, events);
+            let batch = shared_reads.next(service, &self.context, request, events);
             let batch = batch.await.ok()?;
             if batch.next > self.after {
                 self.after = batch.next;

@@ -22,8 +22,8 @@ use crate::http::target;
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const MAX_REQUEST_ID_LENGTH: usize = 64;
 
-/// Wraps a request. The log line has neither query nor body, because both may identify a person (RFC
-/// 7644 section 7.5.2).
+/// Wraps a request. The log line has neither query nor body, because both may identify a person
+/// (RFC 7644 section 7.5.2).
 ///
 /// # Errors
 /// Those of the inner service.

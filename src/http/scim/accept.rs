@@ -9,7 +9,8 @@ use actix_web::http::header::ACCEPT;
 /// The media types of a response. It has the first one; clients may ask for it by the second.
 const OFFERED: [&str; 2] = ["application/scim+json", "application/json"];
 
-/// Returns whether the request's `Accept` allows SCIM's JSON. Without the header everything is allowed.
+/// Returns whether the request's `Accept` allows SCIM's JSON. Without the header everything is
+/// allowed.
 pub fn takes_json(request: &HttpRequest) -> bool {
     let mut headers = request.headers().get_all(ACCEPT).peekable();
     if headers.peek().is_none() {

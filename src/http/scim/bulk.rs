@@ -80,7 +80,7 @@ async fn run(
         read => read?,
     };
     let others = count_operations(&body).saturating_sub(1);
-    shared.gate.charge(&caller.context.principal, others);
+    shared.admission.charge(&caller.context.principal, others);
     let outcomes = bulk::run(&shared.service, &caller.context, body).await?;
     let results: Vec<String> = outcomes.into_iter().map(result).collect();
     let body = message::bulk_response(&results);

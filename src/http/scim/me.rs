@@ -1,5 +1,5 @@
-//! `/Me` (RFC 7644 section 3.11): the caller's own user. The server acts on it directly, and `Location`
-//! has its permanent address.
+//! `/Me` (RFC 7644 section 3.11): the caller's own user. The server acts on it directly, and
+//! `Location` has its permanent address.
 
 use std::sync::Arc;
 

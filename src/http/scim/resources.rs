@@ -1,4 +1,5 @@
-//! The endpoints of every resource type: one set for users, groups and the types that the operator adds.
+//! The endpoints of every resource type: one set for users, groups and the types that the operator
+//! adds.
 
 use std::future::{Ready, ready};
 use std::sync::Arc;
@@ -156,8 +157,8 @@ const WRITE: &[Parameter] = &[
 pub(super) const PATCH_DESCRIPTION: &str =
     "Applies the operations in order, all or none. An operation without an effect is not an error.";
 
-/// The resource type of a request's endpoint. Each worker has its own, because workers would contend
-/// for the reference count of a shared one.
+/// The resource type of a request's endpoint. Each worker has its own, because workers would
+/// contend for the reference count of a shared one.
 pub struct ServedType(pub Arc<ResourceType>);
 
 impl ServedType {

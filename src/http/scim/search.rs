@@ -236,8 +236,8 @@ impl<'b> Members<'b> {
         }
     }
 
-    /// A whole number. A tolerant tenant accepts it as text too, and an empty text as absent, as in a
-    /// query string.
+    /// A whole number. A tolerant tenant accepts it as text too, and an empty text as absent, as in
+    /// a query string.
     fn number(&self, name: &str, wrong: ErrorKind) -> Result<Option<i64>, ScimError> {
         let number = match self.get(name) {
             None => return Ok(None),

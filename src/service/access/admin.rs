@@ -55,7 +55,8 @@ pub async fn set_tenant(
 /// Lists the tokens of a tenant, by default of the caller's own.
 ///
 /// # Errors
-/// [`Error::Forbidden`] without the scope `admin`, [`Error::NotFound`] for a tenant that the caller may not manage.
+/// [`Error::Forbidden`] without the scope `admin`, [`Error::NotFound`] for a tenant that the caller
+/// may not manage.
 pub async fn list_tokens(
     service: &Service,
     context: &Context,
@@ -116,7 +117,8 @@ pub async fn revoke_token(
 /// Returns the name of the tenant to manage, by default the caller's own.
 ///
 /// # Errors
-/// [`Error::Forbidden`] without the scope `admin`, [`Error::NotFound`] for any tenant that the caller may not manage.
+/// [`Error::Forbidden`] without the scope `admin`, [`Error::NotFound`] for any tenant that the
+/// caller may not manage.
 pub async fn managed(
     service: &Service,
     context: &Context,

@@ -1,8 +1,10 @@
-//! Records how requests were authenticated, so that `rollcall setup`, another process on the same database, can see when
-//! Okta first called and what is wrong with the credential that an administrator entered there.
+//! Records how requests were authenticated, so that `rollcall setup`, another process on the same
+//! database, can see when Okta first called and what is wrong with the credential that an
+//! administrator entered there.
 //!
-//! Only kinds and times are recorded, never a credential. A request takes a lock and a map lookup; the database is
-//! written at most every few seconds for each kind, in the background, and no request waits for it or fails over it.
+//! Only kinds and times are recorded, never a credential. A request takes a lock and a map lookup;
+//! the database is written at most every few seconds for each kind, in the background, and no
+//! request waits for it or fails over it.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

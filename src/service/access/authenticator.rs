@@ -161,8 +161,8 @@ impl Authenticator {
         Ok((principal, policy))
     }
 
-    /// Returns the caller that the credential had when it was last checked, for [`Authenticator::confirm`]. `None` if
-    /// the credential is not in the cache.
+    /// Returns the caller that the credential had when it was last checked, for
+    /// [`Authenticator::confirm`]. `None` if the credential is not in the cache.
     pub fn get_cached(&self, credential: &Credential<'_>) -> Option<CachedCaller> {
         let at = self.clock.now();
         let digest = token::digest(credential.secret());
@@ -171,8 +171,8 @@ impl Authenticator {
         Some(CachedCaller::new(entry, kind, at))
     }
 
-    /// Returns whether a cached caller is still valid: the tenant's access epoch, read together with the answer, is the
-    /// one that was read with the caller. Records the use if it is.
+    /// Returns whether a cached caller is still valid: the tenant's access epoch, read together
+    /// with the answer, is the one that was read with the caller. Records the use if it is.
     pub fn confirm(&self, caller: &CachedCaller, epoch: i64) -> bool {
         if !caller.is_at(epoch) {
             return false;

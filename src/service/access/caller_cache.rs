@@ -1,7 +1,9 @@
-//! A cache of callers whose credential was checked before. The statement that looks up one resource also returns the
-//! tenant's access epoch, so most requests need no statement of their own for authentication.
+//! A cache of callers whose credential was checked before. The statement that looks up one resource
+//! also returns the tenant's access epoch, so most requests need no statement of their own for
+//! authentication.
 //!
-//! A cache hit is only used if the query returns the same access epoch; otherwise the caller is authenticated normally.
+//! A cache hit is only used if the query returns the same access epoch; otherwise the caller is
+//! authenticated normally.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -100,8 +102,8 @@ impl CallerCache {
         entry.provenance.is_valid_at(now).then_some(entry)
     }
 
-    /// Returns the caller of an outside issuer's token that needs no new signature check. The caller is valid only while
-    /// the tenant's access epoch equals the returned one.
+    /// Returns the caller of an outside issuer's token that needs no new signature check. The
+    /// caller is valid only while the tenant's access epoch equals the returned one.
     pub(in crate::service) fn cached_principal(
         &self,
         digest: &Digest,
@@ -150,8 +152,8 @@ impl CachedCaller {
         self.entry.epoch == epoch
     }
 
-    /// Marks the token as used. Returns the token and whether its last use is to be written again, or `None` for a
-    /// caller that is no row among the tokens.
+    /// Marks the token as used. Returns the token and whether its last use is to be written again,
+    /// or `None` for a caller that is no row among the tokens.
     pub(in crate::service) fn touch(&self, now_us: i64) -> Option<(&TokenKey, bool)> {
         let Provenance::Row {
             token, last_used, ..

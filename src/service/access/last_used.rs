@@ -1,4 +1,5 @@
-//! Records when a token was last used. People read it, so it is written rarely and in the background.
+//! Records when a token was last used. People read it, so it is written rarely and in the
+//! background.
 
 use std::sync::Arc;
 use std::time::Duration;

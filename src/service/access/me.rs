@@ -10,7 +10,8 @@ use crate::store::tables::resources;
 /// Returns the id of the user that the caller is.
 ///
 /// # Errors
-/// [`Error::NotFound`] for a token of this service, which belongs to a machine, and for a subject of no user or of several.
+/// [`Error::NotFound`] for a token of this service, which belongs to a machine, and for a subject
+/// of no user or of several.
 pub async fn find(service: &Service, context: &Context, by: Subject) -> Result<ResourceId, Error> {
     // A caller that may not read must not learn whether the user exists.
     context.require(Scope::Read)?;

@@ -10,7 +10,8 @@ use crate::store::{Store, StoreError};
 /// Creates a tenant.
 ///
 /// # Errors
-/// [`Error::Conflict`] for a name that is taken, [`Error::BadRequest`] for one that is not 1 to 63 of `a-z 0-9 - _`.
+/// [`Error::Conflict`] for a name that is taken, [`Error::BadRequest`] for one that is not 1 to 63
+/// of `a-z 0-9 - _`.
 pub async fn create(store: &Store, name: String, now_us: i64) -> Result<Tenant, Error> {
     check_name(&name)?;
     store

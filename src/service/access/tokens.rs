@@ -18,7 +18,8 @@ pub struct NewToken {
     pub tenant: String,
     pub name: String,
     pub scopes: Scopes,
-    /// The attributes that it may read. `None` allows all; only a token that cannot write may have a list.
+    /// The attributes that it may read. `None` allows all; only a token that cannot write may have
+    /// a list.
     pub fields: Option<Fields>,
     pub expires: Option<Timestamp>,
 }
@@ -49,8 +50,8 @@ impl NewToken {
 /// Creates a token and returns its secret, which is not stored.
 ///
 /// # Errors
-/// [`Error::NotFound`] for the tenant, [`Error::Conflict`] for a name that is taken, [`Error::BadRequest`] for an invalid
-/// name, scopes or expiry.
+/// [`Error::NotFound`] for the tenant, [`Error::Conflict`] for a name that is taken,
+/// [`Error::BadRequest`] for an invalid name, scopes or expiry.
 pub async fn create(store: &Store, new: NewToken, clock: &dyn Clock) -> Result<String, Error> {
     let now = clock.now();
     new.check(now)?;

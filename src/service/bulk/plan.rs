@@ -1,4 +1,5 @@
-//! Prepares a bulk request before the store is asked: resolves each operation and its references, and orders them.
+//! Prepares a bulk request before the store is asked: resolves each operation and its references,
+//! and orders them.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -108,7 +109,8 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// Resolves each `bulkId`. Ids are generated before anything runs, so that each operation can refer to every other.
+    /// Resolves each `bulkId`. Ids are generated before anything runs, so that each operation can
+    /// refer to every other.
     fn known_resources(&self, operations: &mut [Operation]) -> HashMap<String, KnownResource> {
         let mut known = HashMap::new();
         for (index, operation) in operations.iter_mut().enumerate() {
@@ -229,8 +231,8 @@ fn not_found(rt: &ResourceType, id: &str) -> Error {
     Error::NotFound(format!("{} {id}", rt.name))
 }
 
-/// Returns the operations that each one waits for: those that it refers to, and the one before it on the same
-/// resource, so that reordering never changes the result of two writes of a resource.
+/// Returns the operations that each one waits for: those that it refers to, and the one before it
+/// on the same resource, so that reordering never changes the result of two writes of a resource.
 fn waits_for(resolved: &[Resolved]) -> Vec<BTreeSet<usize>> {
     let mut last: HashMap<&ResourceId, usize> = HashMap::new();
     let mut all = Vec::with_capacity(resolved.len());

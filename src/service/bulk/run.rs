@@ -147,8 +147,8 @@ impl Run {
         Ok(())
     }
 
-    /// Prepares the next operation if it may change a password: it must be compared with the stored one, which takes
-    /// too long for a unit of work.
+    /// Prepares the next operation if it may change a password: it must be compared with the stored
+    /// one, which takes too long for a unit of work.
     pub async fn resolve_password(&mut self, service: &Service, context: &Context) {
         let Some(index) = self.units.front().and_then(|unit| unit.first()).copied() else {
             return;
@@ -237,8 +237,8 @@ impl Run {
         Ok(result.map_err(|error| user_names::explain_in(tx, user_name.as_deref(), error)))
     }
 
-    /// Runs creates that refer to one another: first each without the members that do not exist yet, then these
-    /// members. All of them are committed or none (RFC 7644 section 3.7.1).
+    /// Runs creates that refer to one another: first each without the members that do not exist
+    /// yet, then these members. All of them are committed or none (RFC 7644 section 3.7.1).
     fn run_cycle(&mut self, tx: &mut Tx<'_>, unit: Vec<usize>) -> Result<Results, Error> {
         let result = match self.take_creates(&unit) {
             Err(failure) => Err(failure),
@@ -347,7 +347,8 @@ fn explain(
 }
 
 impl Write {
-    /// Returns whether the password must be compared with the stored one before the write runs. A create has none.
+    /// Returns whether the password must be compared with the stored one before the write runs. A
+    /// create has none.
     fn may_change_password(&self) -> bool {
         match self {
             Self::Create(_) | Self::Delete(_) => false,

@@ -26,7 +26,8 @@ const MOST_NAMES: usize = 1_000;
 /// Returns the ids of the users with a user name, and of the deleted ones who had it last.
 ///
 /// # Errors
-/// [`Error::BadRequest`] for a type without user names, [`Error::NotFound`] where no user has the name.
+/// [`Error::BadRequest`] for a type without user names, [`Error::NotFound`] where no user has the
+/// name.
 pub async fn find(
     store: &Store,
     registry: &Registry,
@@ -62,7 +63,8 @@ pub async fn find(
     Ok(ids)
 }
 
-/// Searches the live users, on the first page, and one page of changes. Returns the position of the next page too.
+/// Searches the live users, on the first page, and one page of changes. Returns the position of the
+/// next page too.
 fn holders(
     conn: &mut Conn,
     tenant: TenantId,

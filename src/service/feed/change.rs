@@ -30,16 +30,16 @@ pub struct Change {
     /// The attributes that differ: of `updated`, `activated` and `deactivated`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub attributes: Vec<Difference>,
-    /// The ids of the members that were added or removed: of `member_added` and `member_removed`. For
-    /// `member_skipped`, those that are unknown here.
+    /// The ids of the members that were added or removed: of `member_added` and `member_removed`.
+    /// For `member_skipped`, those that are unknown here.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub members: Vec<String>,
     /// The whole resource, without its members, groups and `meta`: of `created` and `deleted`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub resource: Option<Map<String, Value>>,
-    /// Whether the resource was erased, so that the change has no attributes, members or resource any
-    /// more. Left out if it is false.
+    /// Whether the resource was erased, so that the change has no attributes, members or resource
+    /// any more. Left out if it is false.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     #[schema(required = false)]
     pub erased: bool,

@@ -1,4 +1,5 @@
-//! History: the changes of one resource, and the state at a past moment, computed by undoing changes.
+//! History: the changes of one resource, and the state at a past moment, computed by undoing
+//! changes.
 
 use std::collections::BTreeSet;
 
@@ -85,8 +86,8 @@ pub async fn of_resource(
 /// Returns a user at a past moment.
 ///
 /// # Errors
-/// [`Error::NotFound`] where there was none at that moment, [`Error::Gone`] where the changes do not reach back to it,
-/// [`Error::Erased`] where the user has been erased since.
+/// [`Error::NotFound`] where there was none at that moment, [`Error::Gone`] where the changes do
+/// not reach back to it, [`Error::Erased`] where the user has been erased since.
 pub async fn user_at(
     service: &Service,
     context: &Context,
@@ -113,11 +114,12 @@ fn erased(rt: &ResourceType, id: &ResourceId) -> Error {
 /// The most nested groups that one request searches.
 const MOST_GROUPS: usize = 500;
 
-/// Returns a page of the active users who were in a group at a past moment, by id, without those erased since.
+/// Returns a page of the active users who were in a group at a past moment, by id, without those
+/// erased since.
 ///
 /// # Errors
-/// As [`user_at`], [`Error::BadRequest`] where too many groups were in the group, and [`Error::Hidden`] where the caller
-/// may not read `members`.
+/// As [`user_at`], [`Error::BadRequest`] where too many groups were in the group, and
+/// [`Error::Hidden`] where the caller may not read `members`.
 pub async fn members_at(
     service: &Service,
     context: &Context,
@@ -354,7 +356,8 @@ fn ids_at(
         }
         return Ok(ids);
     }
-    // The present members of a deleted group are unknown, so the changes since its creation are applied.
+    // The present members of a deleted group are unknown, so the changes since its creation are
+    // applied.
     if past.last().map(|first| first.change.kind) != Some(ChangeKind::Created) {
         let upto = past.last().map_or(0, |first| first.seq - 1);
         return Err(Error::Gone(Gone::Removed { upto }));
@@ -370,7 +373,8 @@ fn ids_at(
     Ok(ids)
 }
 
-/// Returns the changes of a group, the latest first: those after `at_us` if it exists, otherwise all.
+/// Returns the changes of a group, the latest first: those after `at_us` if it exists, otherwise
+/// all.
 ///
 /// # Errors
 /// [`Error::NotFound`] and [`Error::Erased`] where there was no such group at that moment.

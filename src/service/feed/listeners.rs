@@ -72,8 +72,8 @@ pub enum WaitOutcome {
     End,
 }
 
-/// Polls the changes of other nodes and notifies this node's listeners, until the service stops. Only PostgreSQL needs
-/// it: SQLite has one node.
+/// Polls the changes of other nodes and notifies this node's listeners, until the service stops.
+/// Only PostgreSQL needs it: SQLite has one node.
 pub async fn poll_other_nodes(store: Arc<Store>) {
     loop {
         tokio::time::sleep(REMOTE_POLL).await;

@@ -38,7 +38,8 @@ pub struct ChangeFilter {
 }
 
 impl ChangeFilter {
-    /// An erasure passes every filter of kinds: readers of other kinds have received the erased values by them.
+    /// An erasure passes every filter of kinds: readers of other kinds have received the erased
+    /// values by them.
     fn takes(&self, resource_type: &str, kind: ChangeKind) -> bool {
         let is_kind = self
             .kinds
@@ -62,7 +63,8 @@ pub struct PageRequest {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Page<C = Vec<Change>> {
     pub changes: C,
-    /// The number of the last change that was read, whether the filter selects it or not: the `after` of the next page.
+    /// The number of the last change that was read, whether the filter selects it or not: the
+    /// `after` of the next page.
     pub next: i64,
     /// The number of the tenant's last change.
     pub last: i64,
@@ -71,7 +73,8 @@ pub struct Page<C = Vec<Change>> {
 /// Reads a page. A replica may answer; the primary is asked where the replica has no more changes.
 ///
 /// # Errors
-/// [`Error::Gone`] where changes after `after` were removed, or where the tenant has fewer changes than that.
+/// [`Error::Gone`] where changes after `after` were removed, or where the tenant has fewer changes
+/// than that.
 pub async fn page(
     service: &Service,
     context: &Context,
@@ -80,8 +83,8 @@ pub async fn page(
     page_as(service, context, request, push).await
 }
 
-/// Reads a page in another form: `take` converts each change as it is read. A page may have several megabytes of text,
-/// and its changes take several times as much memory.
+/// Reads a page in another form: `take` converts each change as it is read. A page may have several
+/// megabytes of text, and its changes take several times as much memory.
 ///
 /// # Errors
 /// As [`page`], and errors of `take`.

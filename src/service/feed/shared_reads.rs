@@ -1,8 +1,9 @@
-//! Reads that followers of the feed share: those at the same position get the same changes, so these are read and encoded
-//! once.
+//! Reads that followers of the feed share: those at the same position get the same changes, so
+//! these are read and encoded once.
 //!
-//! A batch with changes may be given to every reader at its position, also later: the reader gets what the batch lacks
-//! with the next one. An empty batch may already be stale for a reader that joined late, so such a reader reads again.
+//! A batch with changes may be given to every reader at its position, also later: the reader gets
+//! what the batch lacks with the next one. An empty batch may already be stale for a reader that
+//! joined late, so such a reader reads again.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -53,8 +54,8 @@ impl<T> Default for SharedReads<T> {
 }
 
 impl<T: Clone + Send + Sync + 'static> SharedReads<T> {
-    /// Returns the changes after a position, read from the primary. Without any, `next` is the position. All callers must
-    /// pass the same `encode`.
+    /// Returns the changes after a position, read from the primary. Without any, `next` is the
+    /// position. All callers must pass the same `encode`.
     ///
     /// # Errors
     /// As [`super::page`].

@@ -15,9 +15,9 @@ use crate::store::{Conn, StoreError, TenantId};
 /// A page of a snapshot.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
-    /// The number of the change from which to follow the feed, the same on every page of one walk. A client that has read
-    /// all pages and applies every change after this number has the tenant's state, though the pages were read at
-    /// different times.
+    /// The number of the change from which to follow the feed, the same on every page of one walk.
+    /// A client that has read all pages and applies every change after this number has the tenant's
+    /// state, though the pages were read at different times.
     pub seq: i64,
     pub resources: Vec<SnapshotItem>,
     pub members: Vec<MemberPair>,
@@ -32,10 +32,12 @@ enum SnapshotPosition {
     Member(String, String),
 }
 
-/// Reads one page of a snapshot. The pages need not show the same moment: the feed has every change made during the walk.
+/// Reads one page of a snapshot. The pages need not show the same moment: the feed has every change
+/// made during the walk.
 ///
 /// # Errors
-/// [`Error::BadRequest`] for an invalid cursor, [`Error::Gone`] where the walk took longer than changes are kept.
+/// [`Error::BadRequest`] for an invalid cursor, [`Error::Gone`] where the walk took longer than
+/// changes are kept.
 pub async fn snapshot(
     service: &Service,
     context: &Context,

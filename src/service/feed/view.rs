@@ -1,4 +1,5 @@
-//! Restricts changes to what their reader may see: what a GET would show, and nothing that a schema never returns.
+//! Restricts changes to what their reader may see: what a GET would show, and nothing that a schema
+//! never returns.
 
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
 //! Creates a resource (RFC 7644 section 3.3).
 //!
-//! [`create`] is the whole path of one request. [`Create`] is the part that a bulk request shares: it is prepared
-//! outside the store's threads and run within a unit of work.
+//! [`create`] is the whole path of one request. [`Create`] is the part that a bulk request shares:
+//! it is prepared outside the store's threads and run within a unit of work.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -59,7 +59,8 @@ pub(in crate::service) struct Create {
 }
 
 impl Create {
-    /// Does all that can be done before the unit of work, for every other write of the tenant waits for that.
+    /// Does all that can be done before the unit of work, for every other write of the tenant waits
+    /// for that.
     pub fn prepare(
         context: &Context,
         rt: &Arc<ResourceType>,

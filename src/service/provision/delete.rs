@@ -52,7 +52,8 @@ impl Delete {
     }
 }
 
-/// Deletes a stored resource, takes it out of its groups and, where it is a role, off the users who have it.
+/// Deletes a stored resource, takes it out of its groups and, where it is a role, off the users who
+/// have it.
 pub(in crate::service) fn remove(
     tx: &mut Tx<'_>,
     writer: &Writer,

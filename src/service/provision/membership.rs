@@ -59,7 +59,8 @@ impl Effect {
         changes
     }
 
-    /// Merges the effect of one edit. A member that is removed and added again within one request has not changed.
+    /// Merges the effect of one edit. A member that is removed and added again within one request
+    /// has not changed.
     fn absorb(&mut self, added: Vec<ResourceId>, removed: Vec<ResourceId>) {
         let back = overlap(&added, &self.removed);
         let gone = overlap(&removed, &self.added);
@@ -165,7 +166,8 @@ fn handle_unknown(
     }
     match unknown {
         UnknownMembers::Skip => {
-            // A value sent as an id may be a person's name, so only the change names it, not the log.
+            // A value sent as an id may be a person's name, so only the change names it, not the
+            // log.
             tracing::warn!(count = ids.len(), "skipped unknown members of a group");
             effect.skipped.extend(ids);
             Ok(())

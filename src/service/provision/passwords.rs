@@ -14,13 +14,14 @@ use crate::store::ResourceId;
 use crate::store::tables::resources;
 use crate::store::tables::resources::Password;
 
-/// How many passwords are hashed at the same time, in the whole process: each takes 19 MiB and a core.
+/// How many passwords are hashed at the same time, in the whole process: each takes 19 MiB and a
+/// core.
 pub const MAX_CONCURRENT: usize = 4;
 
 static PERMITS: Semaphore = Semaphore::const_new(MAX_CONCURRENT);
 
-/// Returns the argon2id hash of a password, as a PHC string. It takes tens of milliseconds, so it runs off the event
-/// loop.
+/// Returns the argon2id hash of a password, as a PHC string. It takes tens of milliseconds, so it
+/// runs off the event loop.
 pub async fn hash(password: String) -> Result<String, Error> {
     let _permit = PERMITS.acquire().await.map_err(Error::internal)?;
     tokio::task::spawn_blocking(move || hash_blocking(&password))
@@ -49,8 +50,8 @@ pub enum PasswordEdit {
     Set(String),
 }
 
-/// Returns the hash to store. A password that equals the stored one, and any where passwords are not synced, changes
-/// nothing.
+/// Returns the hash to store. A password that equals the stored one, and any where passwords are
+/// not synced, changes nothing.
 pub(in crate::service) async fn resolve(
     service: &Service,
     context: &Context,
@@ -80,7 +81,8 @@ pub(in crate::service) async fn resolve(
     }
 }
 
-/// As [`resolve`], for a PATCH: its operations are applied to the stored resource to know what they do to the password.
+/// As [`resolve`], for a PATCH: its operations are applied to the stored resource to know what they
+/// do to the password.
 pub(in crate::service) async fn resolve_patch(
     service: &Service,
     context: &Context,

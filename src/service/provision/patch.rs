@@ -75,7 +75,8 @@ impl Patch {
         self.patch.sets_password()
     }
 
-    /// Finds out what the operations do to the password, and hashes a new one. That takes too long for the unit of work.
+    /// Finds out what the operations do to the password, and hashes a new one. That takes too long
+    /// for the unit of work.
     pub async fn resolve_password(
         &mut self,
         service: &Service,
@@ -127,8 +128,8 @@ impl Patch {
     }
 }
 
-/// Returns the form of the response to a client that states no preference: the tenant's setting, but never the list
-/// of a large group.
+/// Returns the form of the response to a client that states no preference: the tenant's setting,
+/// but never the list of a large group.
 fn default_form(
     tx: &mut Tx<'_>,
     writer: &Writer,

@@ -1,6 +1,7 @@
 //! Replaces a resource (RFC 7644 section 3.5.1).
 //!
-//! [`replace`] is the whole path of one request. [`Replace`] is the part that a bulk request shares.
+//! [`replace`] is the whole path of one request. [`Replace`] is the part that a bulk request
+//! shares.
 
 use std::sync::Arc;
 
@@ -22,7 +23,8 @@ use crate::store::tables::resources::Password;
 /// Replaces a resource. A body that equals the stored resource changes nothing and leaves no trace.
 ///
 /// # Errors
-/// Errors of [`admit::admit`] and [`admit::replace`], [`Error::NotFound`], [`Error::PreconditionFailed`], `uniqueness`.
+/// Errors of [`admit::admit`] and [`admit::replace`], [`Error::NotFound`],
+/// [`Error::PreconditionFailed`], `uniqueness`.
 pub async fn replace(
     service: &Service,
     context: &Context,

@@ -1,4 +1,5 @@
-//! Renders stored rows as the text that a client reads. `meta`, `members` and `groups` are inserted here.
+//! Renders stored rows as the text that a client reads. `meta`, `members` and `groups` are inserted
+//! here.
 
 use std::collections::HashMap;
 
@@ -26,7 +27,8 @@ pub struct Resource {
     pub body: ResourceText,
 }
 
-/// The text of a response. A text that may be very long is a list of chunks, so that it is not copied as it grows.
+/// The text of a response. A text that may be very long is a list of chunks, so that it is not
+/// copied as it grows.
 #[derive(Debug, Clone)]
 pub enum ResourceText {
     Whole(String),
@@ -64,14 +66,16 @@ pub enum Return {
 }
 
 impl ResponseOptions {
-    /// Adds the attributes of the request's body that are returned on request only: a client that sends them gets them.
+    /// Adds the attributes of the request's body that are returned on request only: a client that
+    /// sends them gets them.
     #[must_use]
     pub fn and_sent(mut self, rt: &ResourceType, body: &Value) -> Self {
         self.selection = self.selection.and_sent(rt, body);
         self
     }
 
-    /// Returns the preference that applies: a selection of attributes asks for content (RFC 7644 section 3.5.2).
+    /// Returns the preference that applies: a selection of attributes asks for content (RFC 7644
+    /// section 3.5.2).
     pub fn preference(&self) -> Option<Return> {
         self.preference.filter(|_| self.selection.is_all())
     }
@@ -114,7 +118,8 @@ pub struct Renderer<'a> {
     pub selection: &'a Selection,
 }
 
-/// The members and groups of some resources by the resources' ids; `None` where the response does not show them.
+/// The members and groups of some resources by the resources' ids; `None` where the response does
+/// not show them.
 struct Relations {
     members: Option<HashMap<String, Vec<MemberView>>>,
     groups: Option<HashMap<String, Vec<GroupView>>>,
@@ -134,7 +139,8 @@ impl<'a> Renderer<'a> {
         Ok(self.resource(row, &mut relations))
     }
 
-    /// Renders a resource just created in this transaction; only the display names of members are read.
+    /// Renders a resource just created in this transaction; only the display names of members are
+    /// read.
     pub fn created(
         self,
         conn: &mut Conn,
@@ -178,8 +184,8 @@ impl<'a> Renderer<'a> {
         ))
     }
 
-    /// Returns the lookup that finds a resource and its groups with one statement. `None` where the response shows
-    /// members, which may be very many.
+    /// Returns the lookup that finds a resource and its groups with one statement. `None` where the
+    /// response shows members, which may be very many.
     pub fn lookup(self) -> Option<Lookup<'a>> {
         if self.shows("members") {
             return None;

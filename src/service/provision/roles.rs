@@ -1,4 +1,5 @@
-//! Roles and entitlements of users: those that a user gets must exist, and a deleted one is taken off every user.
+//! Roles and entitlements of users: those that a user gets must exist, and a deleted one is taken
+//! off every user.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -21,11 +22,12 @@ const CHUNK: i64 = 500;
 /// The most unknown ids that an error or a log line names.
 const UNKNOWN_NAMED: usize = 20;
 
-/// Replaces `roles` and `entitlements` of a document that is about to be written by those that exist.
+/// Replaces `roles` and `entitlements` of a document that is about to be written by those that
+/// exist.
 ///
 /// # Errors
-/// `invalidValue` for values that name nothing, where the setting rejects them. Values that the user had before, from a
-/// time when any value was accepted, are dropped without an error.
+/// `invalidValue` for values that name nothing, where the setting rejects them. Values that the
+/// user had before, from a time when any value was accepted, are dropped without an error.
 pub(in crate::service) fn resolve(
     tx: &mut Tx<'_>,
     rt: &ResourceType,
@@ -119,7 +121,8 @@ pub(in crate::service) fn rename(
     })
 }
 
-/// Edits the documents of all users who have the writer's resource, found by the index, and records a change for each.
+/// Edits the documents of all users who have the writer's resource, found by the index, and records
+/// a change for each.
 fn each_holder(
     tx: &mut Tx<'_>,
     writer: &Writer,

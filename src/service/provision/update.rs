@@ -1,4 +1,5 @@
-//! Updates a stored resource: writes the document and the members that differ, and records the differences.
+//! Updates a stored resource: writes the document and the members that differ, and records the
+//! differences.
 
 use scim_core::members::MemberEdit;
 use scim_core::{Document, diff, indexing, secrets};
@@ -13,7 +14,8 @@ use crate::store::tables::changes::ChangeKind;
 use crate::store::tables::resources;
 use crate::store::tables::resources::{Password, Stored, Update};
 
-/// The changes to one resource. `after` differs from `before`, the parsed document of `stored`, or equals it.
+/// The changes to one resource. `after` differs from `before`, the parsed document of `stored`, or
+/// equals it.
 pub(in crate::service) struct ResourceUpdate<'a> {
     pub stored: &'a Stored,
     pub before: &'a Document,
@@ -102,7 +104,8 @@ impl Writer {
         Ok(effect)
     }
 
-    /// Returns the new `lastModified`. It never decreases, whatever the clocks of several nodes say.
+    /// Returns the new `lastModified`. It never decreases, whatever the clocks of several nodes
+    /// say.
     fn modified(&self, stored: &Stored) -> i64 {
         stored.modified.max(self.at)
     }

@@ -1,5 +1,5 @@
-//! The 409 for a user name that is taken. Okta shows its text to the administrator, who needs to know which user has
-//! the name.
+//! The 409 for a user name that is taken. Okta shows its text to the administrator, who needs to
+//! know which user has the name.
 
 use scim_core::ScimError;
 
@@ -8,7 +8,8 @@ use crate::store::tables::resources;
 use crate::store::tables::resources::UserNameHolder;
 use crate::store::{Tx, Unique};
 
-/// Adds the user who has the name to the error of a write that failed over it. `user_name` is folded.
+/// Adds the user who has the name to the error of a write that failed over it. `user_name` is
+/// folded.
 pub(in crate::service) async fn explain<T>(
     service: &Service,
     context: &Context,

@@ -1,4 +1,5 @@
-//! The writer of one resource, and the steps that all writes share: read the resource, record the change.
+//! The writer of one resource, and the steps that all writes share: read the resource, record the
+//! change.
 
 use std::sync::Arc;
 
@@ -19,7 +20,8 @@ pub struct WriteTarget {
     pub precondition: Precondition,
 }
 
-/// Rejects a write of a type that only the operator fills. No route leads to one, but a bulk request may name any type.
+/// Rejects a write of a type that only the operator fills. No route leads to one, but a bulk
+/// request may name any type.
 pub(in crate::service) fn check_writable(rt: &ResourceType) -> Result<(), Error> {
     match rt.access {
         ClientAccess::ReadWrite => Ok(()),
@@ -49,8 +51,8 @@ impl Writer {
         }
     }
 
-    /// Logs the names in the request that no schema defines, so that an operator can find out why an attribute is
-    /// missing.
+    /// Logs the names in the request that no schema defines, so that an operator can find out why
+    /// an attribute is missing.
     pub fn log_ignored(&self, names: &[String]) {
         const MOST_NAMES: usize = 20;
         const MOST_CHARS: usize = 120;
@@ -95,8 +97,8 @@ impl Writer {
             .ok_or_else(|| Error::no_resource(&self.rt, &self.id))
     }
 
-    /// Reads the resource if the precondition allows a write of its version. This happens within the unit of work, so
-    /// that one of two concurrent writes with the same precondition fails.
+    /// Reads the resource if the precondition allows a write of its version. This happens within
+    /// the unit of work, so that one of two concurrent writes with the same precondition fails.
     pub fn read_if(&self, tx: &mut Tx<'_>, precondition: &Precondition) -> Result<Stored, Error> {
         let stored = self.read(tx)?;
         if precondition.allows_write(stored.version) {

@@ -1,8 +1,9 @@
 //! Cursors (RFC 9865): a position in a list as a text that the client sends back.
 //!
-//! The server stores nothing. The text has all that the next page needs; it is encrypted, because it contains the value
-//! that the list is sorted by, such as a name. The query and the caller are not in it but authenticated with it: for any
-//! other query, caller or tenant the cursor is invalid. docs/decisions has the reasoning.
+//! The server stores nothing. The text has all that the next page needs; it is encrypted, because
+//! it contains the value that the list is sorted by, such as a name. The query and the caller are
+//! not in it but authenticated with it: for any other query, caller or tenant the cursor is
+//! invalid. docs/decisions has the reasoning.
 
 use std::time::Duration;
 
@@ -64,8 +65,8 @@ enum Value {
 }
 
 impl Cursors {
-    /// Loads the key from the database, which is created if there is none: it is the same on every node and after a
-    /// restart.
+    /// Loads the key from the database, which is created if there is none: it is the same on every
+    /// node and after a restart.
     pub async fn load(store: &Store, clock: &dyn Clock, timeout: Duration) -> Result<Self, Error> {
         let new: [u8; 32] = clock::random_bytes().map_err(Error::internal)?;
         let new = URL_SAFE_NO_PAD.encode(new);

@@ -318,7 +318,8 @@ impl DirectoryCaller {
         Ok(found?)
     }
 
-    /// Finds users by a prefix of a name or e-mail that the caller may read, in the order of the matching texts.
+    /// Finds users by a prefix of a name or e-mail that the caller may read, in the order of the
+    /// matching texts.
     fn search(&self, conn: &mut Conn, text: &str, limit: u32) -> Result<Vec<ResourceId>, Error> {
         let paths = [
             ("userName", Some(LookupColumn::UserName)),
@@ -510,12 +511,12 @@ pub async fn members_of(
         .await
 }
 
-/// Checks whether users are in groups, directly or through other groups. Returns a result for each pair, in order. An unknown
-/// user or group has no memberships.
+/// Checks whether users are in groups, directly or through other groups. Returns a result for each
+/// pair, in order. An unknown user or group has no memberships.
 ///
 /// # Errors
-/// [`Error::BadRequest`] for too many pairs, [`Error::Hidden`] where the caller may read neither `groups` nor
-/// `members`.
+/// [`Error::BadRequest`] for too many pairs, [`Error::Hidden`] where the caller may read neither
+/// `groups` nor `members`.
 pub async fn check(
     service: &Service,
     context: &Context,

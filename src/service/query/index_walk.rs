@@ -1,8 +1,8 @@
 //! The memory of `startIndex` walks.
 //!
-//! Okta imports by `startIndex=1, 101, 201, ..`. By position, such a walk misses a user for each one that is deleted
-//! before the position. So each page leaves a note of the key where it ended, and the next page resumes there.
-//! docs/decisions has the reasoning.
+//! Okta imports by `startIndex=1, 101, 201, ..`. By position, such a walk misses a user for each
+//! one that is deleted before the position. So each page leaves a note of the key where it ended,
+//! and the next page resumes there. docs/decisions has the reasoning.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,8 +33,9 @@ pub struct WalkNote {
     pub tally: Option<WalkCounts>,
 }
 
-/// The number of resources ahead of a walk, and the counts of the type at that time. Resources created since are ahead
-/// too, because ids increase; after a deletion the resources have to be counted again.
+/// The number of resources ahead of a walk, and the counts of the type at that time. Resources
+/// created since are ahead too, because ids increase; after a deletion the resources have to be
+/// counted again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WalkCounts {
     pub ahead: u64,
@@ -86,8 +87,8 @@ impl Default for Walks {
 }
 
 impl WalkKey {
-    /// Returns the key of the page at `start_index` of the query that `parts` describe: tenant, caller, type, filter.
-    /// Only a digest is stored, because a filter may contain personal data.
+    /// Returns the key of the page at `start_index` of the query that `parts` describe: tenant,
+    /// caller, type, filter. Only a digest is stored, because a filter may contain personal data.
     pub fn new(parts: &[&str], start_index: u64) -> Self {
         let mut digest = Sha256::new();
         for part in parts {
@@ -127,8 +128,8 @@ impl Walks {
         Some(note)
     }
 
-    /// Stores the position of a walk. If another walk of the same client is at the same index, the one further behind
-    /// wins: a resource that is returned twice does no harm, a missed one does.
+    /// Stores the position of a walk. If another walk of the same client is at the same index, the
+    /// one further behind wins: a resource that is returned twice does no harm, a missed one does.
     pub fn remember(&self, key: WalkKey, note: WalkNote) {
         if let Some(other) = self.notes.get(&key)
             && !other.used

@@ -60,8 +60,9 @@ pub enum TypeFilter {
 /// Returns the text of a `ListResponse`.
 ///
 /// # Errors
-/// `invalidFilter`; `invalidValue` for a `sortBy` that no attribute has; the errors of cursors (RFC 9865 section 2.1);
-/// `tooMany` where a filter or an order without an index would read more than the limit.
+/// `invalidFilter`; `invalidValue` for a `sortBy` that no attribute has; the errors of cursors (RFC
+/// 9865 section 2.1); `tooMany` where a filter or an order without an index would read more than
+/// the limit.
 pub async fn list(
     service: &Service,
     context: &Context,
@@ -103,8 +104,9 @@ pub async fn list(
     }
 }
 
-/// Returns the list for a cached caller, with one statement for both. Returns `None` where that is not possible or the
-/// cached caller is out of date; then the credential must be checked and [`list`] called.
+/// Returns the list for a cached caller, with one statement for both. Returns `None` where that is
+/// not possible or the cached caller is out of date; then the credential must be checked and
+/// [`list`] called.
 ///
 /// # Errors
 /// As [`list`].
@@ -216,7 +218,8 @@ fn kinds(
     Ok(kinds)
 }
 
-/// Combines all that the pages of a walk have in common, and the attributes that the caller may read.
+/// Combines all that the pages of a walk have in common, and the attributes that the caller may
+/// read.
 fn binding(context: &Context, among: &TypeFilter, query: &ListQuery) -> Binding {
     let tenant = context.tenant().to_string();
     let actor = context.principal.actor.to_string();
@@ -262,8 +265,8 @@ impl ResolvedQuery {
 }
 
 impl ResolvedQuery {
-    /// Returns the lookup for a filter on a user name. At most one user has it, so nothing need be counted and there is no
-    /// second page.
+    /// Returns the lookup for a filter on a user name. At most one user has it, so nothing need be
+    /// counted and there is no second page.
     fn only_one<'a>(&'a self, base_url: &'a str) -> Option<(Lookup<'a>, LookupKey)> {
         let Begin::Index(1) = self.start else {
             return None;
@@ -439,7 +442,8 @@ async fn by_index(
     if let Some((key, note)) = page.next {
         if service.store.backend() == Backend::Postgres {
             match store_position(service, tenant, &key, &note).await {
-                // While the database takes no writes, nothing is deleted, so the position is as good as a note.
+                // While the database takes no writes, nothing is deleted, so the position is as
+                // good as a note.
                 Ok(()) | Err(Error::Full(_) | Error::DiskFails(_) | Error::WritesRefused(_)) => {}
                 Err(error) => return Err(error),
             }
@@ -449,7 +453,8 @@ async fn by_index(
     Ok(page.body)
 }
 
-/// Stores the position of the walk for the other nodes, which may get the request for the next page.
+/// Stores the position of the walk for the other nodes, which may get the request for the next
+/// page.
 async fn store_position(
     service: &Service,
     tenant: TenantId,

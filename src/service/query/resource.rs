@@ -68,8 +68,9 @@ pub async fn read(
         .await
 }
 
-/// Reads a resource for a cached caller, with one statement for both. Returns `None` where that is not possible or the
-/// cached caller is out of date; then the credential must be checked and [`read`] called.
+/// Reads a resource for a cached caller, with one statement for both. Returns `None` where that is
+/// not possible or the cached caller is out of date; then the credential must be checked and
+/// [`read`] called.
 ///
 /// # Errors
 /// As [`read`].

@@ -171,7 +171,8 @@ pub struct Lines<R> {
     pub number: u64,
 }
 
-/// The longest line. A group has a line for each member, and a document is no larger than a request.
+/// The longest line. A group has a line for each member, and a document is no larger than a
+/// request.
 const LONGEST_BYTES: u64 = 1 << 30;
 
 impl<R: BufRead> Lines<R> {

@@ -20,7 +20,8 @@ const CHUNK: u16 = 500;
 /// Called with the counts so far, from time to time.
 pub type Progress = Box<dyn FnMut(LineCounts) + Send>;
 
-/// The tokens to export. Only their hashes are stored; with them, clients can continue to use their tokens.
+/// The tokens to export. Only their hashes are stored; with them, clients can continue to use their
+/// tokens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Tokens {
     All,

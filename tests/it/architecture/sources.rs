@@ -39,6 +39,9 @@ impl Package {
     }
 }
 
+/// The first segment of a `use` that does not lead to a module of the package.
+const EXTERNAL: &str = "::";
+
 /// The segments of a path, without `crate`.
 type Segments = Vec<String>;
 
@@ -95,9 +98,12 @@ impl Sources {
         for (module, file) in &mut files {
             for path in file.imported.values_mut().chain(&mut file.globs) {
                 // A `use` may also begin with the name of a child module.
-                let child = [module.as_slice(), path.get(..1).unwrap_or_default()].concat();
-                if child.len() > module.len() && modules.contains(&child) {
-                    *path = [module.as_slice(), path].concat();
+                let Some((marker, rest)) = path.split_first() else {
+                    continue;
+                };
+                let child = [module.as_slice(), rest.get(..1).unwrap_or_default()].concat();
+                if marker == EXTERNAL && modules.contains(&child) {
+                    *path = [module.as_slice(), rest].concat();
                 }
             }
         }
@@ -141,10 +147,11 @@ impl Sources {
         let mut found = Vec::new();
         for (module, file) in &self.files {
             let imported = file.imported.values().chain(&file.globs);
+            let external = imported.filter(|path| path.first().is_some_and(|it| it == EXTERNAL));
             let named = file.paths.iter().filter(|path| path.len() > 1);
-            let first: BTreeSet<&String> = imported
-                .chain(named)
-                .filter_map(|path| path.first())
+            let first: BTreeSet<&String> = external
+                .filter_map(|path| path.get(1))
+                .chain(named.filter_map(|path| path.first()))
                 .collect();
             found.extend(
                 first
@@ -354,12 +361,15 @@ impl<'a> Reader<'a> {
         self.file.imported.insert(name, path);
     }
 
-    /// Returns the path from the root if it begins with `crate`, `self`, `super` or a child of this
-    /// module.
-    fn resolved(&self, path: Segments) -> Segments {
+    /// Returns the path from the root if it begins with `crate`, `self` or `super`. Any other path
+    /// is marked, so that a crate or a macro is not mistaken for a module of the same name.
+    fn resolved(&self, mut path: Segments) -> Segments {
         let mut here = self.module.clone();
         here.extend(self.inside.iter().cloned());
-        root_of(&here, &path).unwrap_or(path)
+        root_of(&here, &path).unwrap_or_else(|| {
+            path.insert(0, EXTERNAL.to_owned());
+            path
+        })
     }
 
     fn add_path(&mut self, path: Segments) {
@@ -543,7 +553,7 @@ mod tests {
         );
         assert_eq!(
             imported("use diesel::prelude::Queryable;"),
-            ["diesel::prelude::Queryable"]
+            ["::::diesel::prelude::Queryable"]
         );
         let (_, named) = paths(
             "store",

@@ -1,4 +1,5 @@
-//! `plan` and `apply`: from an empty org to one that provisions, and every way in which that can be cut short.
+//! `plan` and `apply`: from an empty org to one that provisions, and every way in which that can be
+//! cut short.
 
 use serde_json::{Value, json};
 

@@ -62,7 +62,8 @@ both!(
     }
 );
 
-/// Rows 1 to 13 of Okta's CRUD suite; where it waits for some seconds, this waits until Okta is done.
+/// Rows 1 to 13 of Okta's CRUD suite; where it waits for some seconds, this waits until Okta is
+/// done.
 async fn crud(story: &Story, app: &str, email: &str) {
     // 1
     let (status, _) = story

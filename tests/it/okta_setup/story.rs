@@ -166,8 +166,8 @@ impl Story {
         self.run(&["apply", "--yes", "--token-file", "token"])
     }
 
-    /// Runs `apply` again after the manual steps. The server records requests in the background, so it may
-    /// have to check twice.
+    /// Runs `apply` again after the manual steps. The server records requests in the background, so
+    /// it may have to check twice.
     pub fn apply_after_manual_steps(&self) -> Ran {
         self.run(&["apply", "--yes", "--token-file", "token", "--wait", "15m"])
     }
@@ -255,7 +255,8 @@ impl Story {
         )
     }
 
-    /// An app made and connected without `setup`: a template (dialect B) or one of SAML (dialect A).
+    /// An app made and connected without `setup`: a template (dialect B) or one of SAML (dialect
+    /// A).
     pub async fn connected_app(&self, name: Option<&str>) -> String {
         let body = match name {
             Some(name) => json!({ "name": name, "label": "By hand", "signOnMode": "SAML_2_0" }),

@@ -7,7 +7,8 @@ use crate::harness::{TestApp, both};
 
 use super::story::Story;
 
-/// With a group, a user, a pushed group, an own attribute and an event hook, set up to the end; Ada and Bob have the app.
+/// With a group, a user, a pushed group, an own attribute and an event hook, set up to the end; Ada
+/// and Bob have the app.
 async fn set_up(app: TestApp) -> (Story, String) {
     let mut story = Story::new(app);
     story.set("ROLLCALL_EVENT_HOOK_SECRET", "a secret for the hook");

@@ -34,7 +34,8 @@ both!(names_ignore_case_and_order, |app| async move {
     }
 });
 
-// R7643-3.1-01, R7643-3.1-02, R7643-3.1-03, R7643-3.1-06, R7643-3.1-07, R7643-3.1-08, R7643-3.1-11, R7644-3.3-01, R7644-3.3-05
+// R7643-3.1-01, R7643-3.1-02, R7643-3.1-03, R7643-3.1-06, R7643-3.1-07, R7643-3.1-08, R7643-3.1-11,
+// R7644-3.3-01, R7644-3.3-05
 both!(every_resource_has_the_common_attributes, |app| async move {
     let echo = json!({ "id": "mine", "meta": { "resourceType": "Group", "created": "2001-01-01T00:00:00Z", "version": "W/\"99\"" } });
     let reply = app.post("/Users", &user("ada", &echo)).await;
@@ -162,7 +163,8 @@ both!(multi_valued_attributes_follow_the_rules, |app| async move {
     }
 });
 
-// R7643-2.4-04, R7643-4.1.2-01, R7643-4.1.2-02, R7643-4.1.2-03, R7643-4.1.2-08, R7643-4.1.1-03, R7643-4.1.1-05, R7643-4.1.1-06
+// R7643-2.4-04, R7643-4.1.2-01, R7643-4.1.2-02, R7643-4.1.2-03, R7643-4.1.2-08, R7643-4.1.1-03,
+// R7643-4.1.1-05, R7643-4.1.1-06
 both!(values_are_stored_in_canonical_form, |app| async move {
     let values = json!({
         "emails": [{ "value": "Ada.Byron+x@EXAMPLE.Com" }],
@@ -275,7 +277,8 @@ both!(a_password_is_never_returned, |app| async move {
     }
 });
 
-// R7643-4.1.2-05, R7643-4.1.2-06, R7643-4.2-04, R7643-4.2-05, R7643-2.3.7-02, R7643-2.4-07, R7644-3.3-02
+// R7643-4.1.2-05, R7643-4.1.2-06, R7643-4.2-04, R7643-4.2-05, R7643-2.3.7-02, R7643-2.4-07,
+// R7644-3.3-02
 both!(memberships_appear_on_both_sides, |app| async move {
     let ignored = json!({ "groups": [{ "value": "nowhere" }] });
     let ada = app.post("/Users", &user("ada", &ignored)).await.expect(201);

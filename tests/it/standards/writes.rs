@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 use crate::harness::sample::{ENTERPRISE, USER};
 use crate::harness::{SCIM, both, id, member_ids, sample, texts, together};
 
-// R7644-3.1-01, R7644-3.2-01, R7644-3.2-02, R7644-3.2-03, R7644-3.2-04, R7644-3.2-05, R7644-3.3-06, R7644-3.8-06, R7644-3.13-01, R7644-3.13-02
+// R7644-3.1-01, R7644-3.2-01, R7644-3.2-02, R7644-3.2-03, R7644-3.2-04, R7644-3.2-05, R7644-3.3-06,
+// R7644-3.8-06, R7644-3.13-01, R7644-3.13-02
 both!(endpoints_support_only_their_methods, |app| async move {
     let ada = app.create_user("ada@example.com").await;
     let path = format!("/Users/{}", id(&ada));
@@ -78,7 +79,8 @@ both!(competing_creates_conflict, |app| async move {
     assert_eq!(member_ids(&group), [id(&made[0].body)]);
 });
 
-// R7644-3.1-02, R7644-3.5.1-01, R7644-3.5.1-02, R7644-3.5.1-03, R7644-3.5.1-04, R7644-3.5.1-07, R7644-3.5.1-10, L-09, L-17
+// R7644-3.1-02, R7644-3.5.1-01, R7644-3.5.1-02, R7644-3.5.1-03, R7644-3.5.1-04, R7644-3.5.1-07,
+// R7644-3.5.1-10, L-09, L-17
 both!(a_put_replaces_the_whole_resource, |app| async move {
     let strict = app.strict().await;
     for client in [&app, &strict] {

@@ -197,7 +197,7 @@ both_typed!(unknown_roles_are_left_out, |app| async move {
     assert!(
         app.server
             .log()
-            .contains("what a user was given is not there")
+            .contains("dropped roles or entitlements that do not exist")
     );
 });
 

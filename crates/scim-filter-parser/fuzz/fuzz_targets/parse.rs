@@ -1,4 +1,5 @@
-//! No text makes the parser panic, every error lies inside the text, and a printed tree parses to itself.
+//! No text makes the parser panic, every error lies inside the text, and a printed tree parses to
+//! itself.
 //!
 //! Run with `cargo +nightly fuzz run parse` in the crate's folder.
 
@@ -11,7 +12,8 @@ use scim_filter_parser::{
 
 fuzz_target!(|text: &str| {
     for dialect in [Dialect::Strict, Dialect::Tolerant] {
-        // A canonical text may be longer than what it was read from, so the length is not limited here.
+        // A canonical text may be longer than what it was read from, so the length is not limited
+        // here.
         let options = Options {
             dialect,
             max_length: usize::MAX,
