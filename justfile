@@ -8,7 +8,7 @@ default:
     @just --list
 
 # Everything that CI runs, in its order.
-ci: fmt typos shell docker deny shear clippy test conformance contract suites field doc parser clean-tree
+ci: fmt typos shell docker deny shear clippy test conformance contract suites field doc packages clean-tree
 
 # Run the service on an embedded database in the current folder.
 run *args:
@@ -129,9 +129,9 @@ bench-overload *args:
 doc:
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
 
-# The parser package stands by itself: it packs and builds alone, and its fuzz targets still compile.
-parser:
-    cargo package --package scim-filter-parser --locked --allow-dirty --quiet
+# The libraries stand by themselves: each packs and builds alone, and the fuzz targets still compile.
+packages:
+    cargo package --package scim-filter-parser --package scim-core --package okta-client --locked --allow-dirty --quiet
     cargo check --locked --manifest-path crates/scim-filter-parser/fuzz/Cargo.toml
 
 # Mutation tests of the libraries: changes of the code that no unit test notices. Hours for all of it, so

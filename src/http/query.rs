@@ -33,7 +33,8 @@ impl<'r> Query<'r> {
     /// Checks the parameters of a request against those that its endpoint accepts.
     ///
     /// # Errors
-    /// See [`Query::check`].
+    /// `invalidValue` for a parameter that the endpoint does not accept, or that is sent twice with
+    /// different values.
     pub fn check_accepted(&self, endpoint: &Endpoint) -> Result<(), ScimError> {
         match endpoint.accepts {
             Accepts::Declared => {
@@ -122,7 +123,7 @@ impl<'r> Query<'r> {
     /// The query of one resource. The parameters of lists are ignored.
     ///
     /// # Errors
-    /// See [`Query::check`] and [`Query::selection`].
+    /// `invalidValue` for an unknown parameter or an unknown attribute.
     pub fn resource(&self) -> Result<Selection, ScimError> {
         self.check(&KNOWN)?;
         self.selection()
@@ -131,8 +132,8 @@ impl<'r> Query<'r> {
     /// The query of a list.
     ///
     /// # Errors
-    /// `invalidFilter` for an empty filter, `invalidValue` for malformed numbers; see
-    /// [`Query::check`].
+    /// `invalidFilter` for an empty filter, `invalidValue` for malformed numbers and
+    /// unknown parameters.
     pub fn list(&self) -> Result<ListQuery, ScimError> {
         self.check(&KNOWN)?;
         if self.has("filter") && self.get("filter").is_none_or(|text| text.trim().is_empty()) {

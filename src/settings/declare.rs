@@ -3,7 +3,7 @@
 use crate::settings::setting::{Setting, ShownDefault};
 use crate::settings::sources::{ConfigError, Sources};
 
-/// A struct whose fields are settings, made by [`settings!`](super::settings).
+/// A struct whose fields are settings, made by `settings!`.
 pub trait Settings: Sized {
     /// Adds the settings of this struct to a list.
     fn declare(list: &mut Vec<Setting>);

@@ -1,4 +1,4 @@
-//! Declarations of settings: [`settings!`] makes a struct whose fields are settings. The
+//! Declarations of settings: `settings!` makes a struct whose fields are settings. The
 //! flag, the environment variable, the key in the file, the default, the example file, the
 //! reference and the location in an error message derive from the declaration.
 //!

@@ -1,6 +1,6 @@
 //! Tables of the file, such as `[[issuers]]`, whose keys have neither a flag nor a variable.
 
-/// A struct that one table of the file fills, made by [`file_table!`](super::file_table).
+/// A struct that one table of the file fills, made by `file_table!`.
 pub trait FileTable {
     /// The name of the table in the file.
     const NAME: &'static str;

@@ -58,7 +58,7 @@ impl<T: Clone + Send + Sync + 'static> SharedReads<T> {
     /// position. All callers must pass the same `encode`.
     ///
     /// # Errors
-    /// As [`super::page`].
+    /// As [`super::page()`].
     pub async fn next(
         &self,
         service: &Service,

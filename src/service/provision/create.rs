@@ -1,6 +1,6 @@
 //! Creates a resource (RFC 7644 section 3.3).
 //!
-//! [`create`] is the whole path of one request. [`Create`] is the part that a bulk request shares:
+//! [`create`] is the whole path of one request. `Create` is the part that a bulk request shares:
 //! it is prepared outside the store's threads and run within a unit of work.
 
 use std::collections::HashSet;

@@ -1,6 +1,6 @@
 //! Deletes a resource (RFC 7644 section 3.6).
 //!
-//! [`delete`] is the whole path of one request. [`Delete`] is the part that a bulk request shares.
+//! [`delete`] is the whole path of one request. `Delete` is the part that a bulk request shares.
 
 use scim_core::Precondition;
 use serde_json::json;

@@ -1,6 +1,6 @@
 //! Applies a PATCH (RFC 7644 section 3.5.2): all of its operations or none.
 //!
-//! [`patch`] is the whole path of one request. [`Patch`] is the part that a bulk request shares.
+//! [`patch`] is the whole path of one request. `Patch` is the part that a bulk request shares.
 
 use std::sync::Arc;
 

@@ -1,6 +1,6 @@
 //! Replaces a resource (RFC 7644 section 3.5.1).
 //!
-//! [`replace`] is the whole path of one request. [`Replace`] is the part that a bulk request
+//! [`replace`] is the whole path of one request. `Replace` is the part that a bulk request
 //! shares.
 
 use std::sync::Arc;

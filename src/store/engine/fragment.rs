@@ -2,7 +2,7 @@
 //! parameters between them.
 //!
 //! Such a text cannot be split at compile time, so it is no
-//! [`Statement`](crate::store::engine::statement::Statement). It must not know tables or filters.
+//! `Statement`. It must not know tables or filters.
 
 use std::borrow::Cow;
 use std::marker::PhantomData;
@@ -149,7 +149,7 @@ impl Fragment {
     }
 }
 
-/// A composed statement; see [`crate::store::engine::statement::Fetch`] for how it runs.
+/// A composed statement; see `Fetch` for how it runs.
 #[derive(Debug)]
 pub struct ComposedQuery<Row> {
     sql: Fragment,
