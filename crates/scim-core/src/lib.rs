@@ -36,7 +36,11 @@
 //! let user = registry.by_name("User").expect("every registry has users");
 //!
 //! // A POST, in the letter case and types of a real client.
-//! let body = json!({ "username": "ada", "Active": "True", "emails": [{ "value": "ada@EXAMPLE.com" }] });
+//! let body = json!({
+//!     "username": "ada",
+//!     "Active": "True",
+//!     "emails": [{ "value": "ada@EXAMPLE.com" }],
+//! });
 //! let mut admitted = admit::admit(user, &body, Compatibility::Tolerant)?;
 //! admitted.document.set_id("1");
 //! let document = &admitted.document;
@@ -45,7 +49,8 @@
 //! assert_eq!(document.0["emails"][0]["value"], "ada@example.com");
 //!
 //! // A query.
-//! let filter = filter::parse(user, r#"emails[value ew "@example.com"] and active eq true"#, Compatibility::Tolerant)?;
+//! let text = r#"emails[value ew "@example.com"] and active eq true"#;
+//! let filter = filter::parse(user, text, Compatibility::Tolerant)?;
 //! let meta = Meta {
 //!     resource_type: "User",
 //!     created: Timestamp::UNIX_EPOCH,

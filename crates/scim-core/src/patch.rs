@@ -20,7 +20,8 @@
 //!
 //! let registry = Registry::standard();
 //! let user = registry.by_name("User").expect("every registry has users");
-//! let before = Document::parse(r#"{"id":"1","userName":"ada","emails":[{"value":"a@x","type":"work"}]}"#)?;
+//! let text = r#"{"id":"1","userName":"ada","emails":[{"value":"a@x","type":"work"}]}"#;
+//! let before = Document::parse(text)?;
 //!
 //! let body = json!({
 //!     "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"],
