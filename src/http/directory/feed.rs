@@ -1,8 +1,6 @@
 //! The change feed: in pages, by long polling, and as Server-Sent Events.
 
 use std::collections::BTreeSet;
-use std::convert::Infallible;
-use std::fmt::Write as _;
 use std::io::Write as _;
 use std::time::Duration;
 
@@ -10,7 +8,7 @@ use actix_web::http::Method;
 use actix_web::http::header::{
     AUTHORIZATION, CACHE_CONTROL, ContentEncoding, ContentType, HeaderName,
 };
-use actix_web::web::{self, Bytes, Data, Path};
+use actix_web::web::{self, Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
 use serde_json::json;
@@ -26,16 +24,14 @@ use crate::http::describe::describer::Describer;
 use crate::http::describe::schema::{integer, string};
 use crate::http::describe::tag;
 use crate::http::directory::common::{GROUP, GROUP_ID, LIMIT, USER, USER_ID, parse_id};
+use crate::http::directory::stream::Live;
 use crate::http::endpoint::{Accepts, Authorization, Endpoint, Operation, Parameter};
 use crate::http::error::HandlerResult;
 use crate::http::query::Query;
 use crate::http::state::{AppState, Caller};
 use crate::service;
-use crate::service::Context;
 use crate::service::feed::history::{HistoryRequest, Past};
-use crate::service::feed::{
-    self, ChangeFilter, ChangeKind, Listener, MOST, PageRequest, WaitOutcome, history,
-};
+use crate::service::feed::{self, ChangeFilter, ChangeKind, MOST, PageRequest, history};
 use crate::service::query::directory;
 
 /// The endpoints.
@@ -438,90 +434,6 @@ async fn stream(request: HttpRequest, caller: Caller, shared: Data<AppState>) ->
         .insert_header(ContentEncoding::Identity)
         .insert_header((HeaderName::from_static("x-accel-buffering"), "no"))
         .streaming(futures_util::stream::unfold(live, Live::next)))
-}
-
-/// The interval in which an idle stream sends a comment and checks that its token is still valid.
-const PULSE: Duration = Duration::from_secs(15);
-
-/// The most changes that a stream sends at a time.
-const BATCH: u32 = 200;
-
-/// One open stream.
-struct Live {
-    shared: Data<AppState>,
-    context: Context,
-    /// The `Authorization` header, to authenticate again.
-    header: Option<Vec<u8>>,
-    listener: Listener,
-    after: i64,
-    wanted: ChangeFilter,
-    asked: Instant,
-    has_begun: bool,
-}
-
-impl Live {
-    /// The next chunk of the stream. `None` ends it, and the client reconnects with the last id
-    /// that it has.
-    async fn next(mut self) -> Option<(Result<Bytes, Infallible>, Self)> {
-        let text = self.text().await?;
-        Some((Ok(text), self))
-    }
-
-    async fn text(&mut self) -> Option<Bytes> {
-        if !self.has_begun {
-            self.has_begun = true;
-            return Some(format!("retry: 1000\nid: {}\n\n", self.after).into());
-        }
-        loop {
-            if self.asked.elapsed() >= PULSE {
-                let caller = Caller::of(&self.shared, self.header.as_deref()).await;
-                self.context = caller.ok()?.context;
-                self.asked = Instant::now();
-            }
-            let AppState {
-                service,
-                shared_reads,
-                ..
-            } = &**self.shared;
-            let request = PageRequest {
-                after: self.after,
-                wanted: self.wanted.clone(),
-                limit: BATCH,
-            };
-            let batch = shared_reads.next(service, &self.context, request, events);
-            let batch = batch.await.ok()?;
-            if batch.next > self.after {
-                self.after = batch.next;
-                return Some(batch.encoded);
-            }
-            match self.listener.wait_until(self.asked + PULSE).await {
-                WaitOutcome::Change => {}
-                WaitOutcome::Nothing => return Some(Bytes::from_static(b": nothing new\n\n")),
-                WaitOutcome::End => return None,
-            }
-        }
-    }
-}
-
-/// The events of a page, and the end of the page as an id alone, so that a client that reconnects
-/// skips the changes that its filter excludes.
-fn events(page: feed::Page) -> Bytes {
-    let mut text = String::new();
-    let last = page.changes.last().map(|change| change.seq);
-    for change in page.changes {
-        let data = serde_json::to_string(&change).unwrap_or_default();
-        // Writing to a String cannot fail. JSON has no line breaks of its own.
-        let _ = write!(
-            text,
-            "id: {}\nevent: {}\ndata: {data}\n\n",
-            change.seq,
-            change.kind.as_str()
-        );
-    }
-    if last != Some(page.next) {
-        let _ = write!(text, "id: {}\n\n", page.next);
-    }
-    text.into()
 }
 
 fn fresh(answer: &impl Serialize) -> HttpResponse {

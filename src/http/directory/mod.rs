@@ -4,4 +4,5 @@ mod common;
 pub mod feed;
 pub mod groups;
 pub mod memberships;
+pub mod stream;
 pub mod users;
