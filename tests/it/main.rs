@@ -62,6 +62,7 @@ mod sorting;
 mod standards;
 mod tenants;
 mod tls;
+mod tokens;
 mod transfer;
 mod types;
 mod users;
