@@ -21,6 +21,7 @@ mod compatibility_table;
 mod conformance;
 mod cursors;
 mod database;
+mod database_role;
 mod directory;
 mod discovery;
 mod disk;

@@ -1,12 +1,13 @@
 //! What a token may create and manage, and what it is called.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
+use rollcall::clock::{Clock as _, SystemClock};
 use serde_json::{Value, json};
 
 use crate::harness::{Client, Database, Server, TestApp, both, both_alone, texts};
 
 fn hours_from_now(hours: i64) -> String {
-    (Timestamp::now() + SignedDuration::from_hours(hours)).to_string()
+    (SystemClock::default().now() + SignedDuration::from_hours(hours)).to_string()
 }
 
 /// Returns a client of the instance's administration with a token of these scopes in the tenant

@@ -88,9 +88,12 @@ pub async fn create_token(
     if new.scopes.allow(Scope::Operator) {
         context.require(Scope::Operator)?;
     }
-    // Otherwise a token that was given for a week could prolong itself.
+    // Otherwise a token that was given for a week could prolong itself. Both as they are stored.
+    let stored = Timestamp::as_microsecond;
     if let Some(end) = context.principal.expires
-        && new.expires.is_none_or(|expires| expires > end)
+        && new
+            .expires
+            .is_none_or(|expires| stored(expires) > stored(end))
     {
         return Err(Error::BadRequest(format!(
             "your own token expires at {end}, so a token that it creates needs an `expires` up to that"
