@@ -54,9 +54,8 @@ impl App {
             .context("cannot make the indexes of the resource types")?;
         let reads = Arc::new(CoalescedReads::new(Arc::clone(&store)));
         let issuers = issuers::load(&store, &config.tables.issuers).await?;
-        let secret = config.bootstrap_token.as_ref();
         let FirstAccess { bootstrap, token } =
-            first_access::prepare(&store, secret, clock.as_ref()).await?;
+            first_access::prepare(&store, &config.tokens, clock.as_ref()).await?;
         let authenticator = authenticator(&reads, &clock, issuers, bootstrap);
         let cursors = Cursors::load(&store, clock.as_ref(), config.scim.cursor_timeout).await?;
         let tls = config.server.tls.as_ref().map(tls::load).transpose()?;
@@ -68,6 +67,7 @@ impl App {
         let options = Options {
             base_url,
             scim: config.scim.clone(),
+            tokens: config.tokens.limits,
         };
         let service = Arc::new(Service {
             store: Arc::clone(&store),

@@ -49,6 +49,7 @@ pub async fn run(args: LoadArgs) -> anyhow::Result<()> {
                 actor: Actor::CommandLine("load".to_owned()),
                 scopes: Scopes::every(),
                 fields: None,
+                expires: None,
             },
             policy: tenant.policy,
             at: SystemClock::default().now(),
@@ -56,6 +57,7 @@ pub async fn run(args: LoadArgs) -> anyhow::Result<()> {
         let options = Arc::new(Options {
             base_url: String::new(),
             scim: config.scim,
+            tokens: config.tokens.limits,
         });
         load::load(&store, &context, rt, &list, options).await
     }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use scim_core::message::{Bulk, Capabilities, Pagination};
 
+use crate::service::access::tokens::TokenLimits;
 use crate::service::context::to_u64;
 use crate::settings::{ConfigError, Sources, bytes, choice, days, number, seconds, settings};
 
@@ -14,6 +15,7 @@ pub struct Options {
     /// begin with it.
     pub base_url: String,
     pub scim: ScimSettings,
+    pub tokens: TokenLimits,
 }
 
 settings! {

@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use reqwest::Method;
 use rollcall::auth::Principal;
-use rollcall::auth::jwt::{Issuer, Rejected, TenantOf};
+use rollcall::auth::jwt::{Issuer, Rejected, TenantOf, TokenTypes};
 use rollcall::clock::{Clock as _, SystemClock};
 use rollcall::ids::TenantId;
 use rollcall::issuers::{Bounds, Issuers, Origin, Pace};
@@ -32,6 +32,7 @@ fn trust(issuer: &FakeIssuer, origin: Origin) -> Issuers {
         audience: "rollcall".to_owned(),
         tenant: TenantOf::One(TenantId(7)),
         scopes: None,
+        types: TokenTypes::default(),
         fields: None,
     };
     let pace = Pace {

@@ -50,6 +50,11 @@ impl Selection {
         }
     }
 
+    /// Returns whether the mask, if there is one, allows the whole value at this path.
+    pub fn may_show(&self, rt: &ResourceType, path: &AttrRef) -> bool {
+        self.mask.as_ref().is_none_or(|mask| mask.allows(rt, path))
+    }
+
     /// Shows nothing that the mask does not allow.
     #[must_use]
     pub fn within(self, mask: Option<FieldMask>) -> Self {

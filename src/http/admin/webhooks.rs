@@ -1,5 +1,4 @@
-//! Webhooks over HTTP. Tokens of the default tenant manage those of every tenant, any other token
-//! those of its own.
+//! Webhooks over HTTP. Operators manage those of every tenant, admins those of their own.
 
 use actix_web::http::{Method, StatusCode};
 use actix_web::web::{self, Data, Path, Payload};

@@ -153,8 +153,10 @@ pub struct User {
     pub phone_numbers: Vec<Entry>,
     #[schema(value_type = String, format = DateTime)]
     pub created: Timestamp,
-    #[schema(value_type = String, format = DateTime)]
-    pub last_modified: Timestamp,
+    /// Left out if the token has `fields` without `meta.lastModified`.
+    #[schema(value_type = Option<String>, format = DateTime, nullable = false)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_modified: Option<Timestamp>,
 }
 
 /// A page of users.

@@ -51,6 +51,11 @@ pub fn tidy(headers: &mut HeaderMap) {
 pub fn found(found: ReadOutcome) -> HttpResponse {
     match found {
         ReadOutcome::Resource(resource) => whole(StatusCode::OK, resource),
+        ReadOutcome::WithoutVersion(resource) => {
+            let mut response = whole(StatusCode::OK, resource);
+            response.headers_mut().remove(ETAG);
+            response
+        }
         ReadOutcome::NotModified(version) => {
             let mut response = HttpResponse::NotModified()
                 .insert_header((CACHE_CONTROL, "no-store"))

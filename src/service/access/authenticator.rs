@@ -13,6 +13,7 @@ use crate::issuers::Issuers;
 use crate::service::access::auth_attempts::{AuthAttempts, AuthOutcome};
 use crate::service::access::caller_cache::{CacheEntry, CachedCaller, CallerCache, Provenance};
 use crate::service::access::last_used;
+use crate::service::context::time;
 use crate::service::error::Unauthenticated;
 use crate::service::{Error, Policy, TenantId};
 use crate::store::query::coalesce::CoalescedReads;
@@ -39,6 +40,7 @@ impl Bootstrap {
             actor: Actor::Bootstrap,
             scopes: Scopes::every(),
             fields: None,
+            expires: None,
         })
     }
 }
@@ -140,6 +142,7 @@ impl Authenticator {
             actor: Actor::Token(row.name.clone()),
             scopes: Scopes::parse_known(&row.scopes),
             fields: row.fields.as_deref().map(Fields::from_stored),
+            expires: row.expires.map(time),
         };
         let provenance = Provenance::of_row(row, now_us);
         let caller = CacheEntry::new(&principal, known.policy, known.epoch, provenance);

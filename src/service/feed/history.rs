@@ -134,6 +134,7 @@ pub async fn members_at(
     } = request;
     let caller = DirectoryCaller::of(context, &service.registry)?;
     caller.must_read(&caller.group, "members")?;
+    caller.must_read(&caller.user, "active")?;
     let size = usize::try_from(limit.clamp(1, MOST)).unwrap_or(usize::MAX);
     service
         .read(context, move |conn| {

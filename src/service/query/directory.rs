@@ -29,7 +29,8 @@ const LONGEST_KEY_BYTES: usize = 2000;
 pub struct Person {
     pub id: String,
     pub created: Timestamp,
-    pub modified: Timestamp,
+    /// `None` if the caller may not read it.
+    pub modified: Option<Timestamp>,
     is_active: bool,
     /// The attributes that the caller may read.
     document: Map<String, Value>,
@@ -246,7 +247,9 @@ impl DirectoryCaller {
             document: self.within_limit(&self.user, document),
             id: id.to_string(),
             created: crate::service::context::time(created),
-            modified: crate::service::context::time(modified),
+            modified: self
+                .may_read(&self.user, "meta.lastModified")
+                .then(|| crate::service::context::time(modified)),
         }
     }
 
@@ -470,7 +473,8 @@ pub async fn groups(
 /// Returns a page of a group's active users, by id. A user without `active` is inactive.
 ///
 /// # Errors
-/// [`Error::NotFound`], and [`Error::Hidden`] where the caller may not read `members`.
+/// [`Error::NotFound`], and [`Error::Hidden`] where the caller may not read `members`, or `active` of
+/// users, which the list tells.
 pub async fn members_of(
     service: &Service,
     context: &Context,
@@ -484,6 +488,7 @@ pub async fn members_of(
     } = request;
     let caller = DirectoryCaller::of(context, &service.registry)?;
     caller.must_read(&caller.group, "members")?;
+    caller.must_read(&caller.user, "active")?;
     let limit = limit.clamp(1, MOST);
     service
         .read(context, move |conn| {

@@ -27,6 +27,8 @@ pub struct ReadRequest {
 pub enum ReadOutcome {
     Resource(Resource),
     /// The client has this version already.
+    /// For a caller that may not read the version.
+    WithoutVersion(Resource),
     NotModified(Version),
 }
 
@@ -63,7 +65,8 @@ pub async fn read(
                     return Ok(ReadOutcome::NotModified(version));
                 }
             }
-            renderer.one(conn, tenant, &row).map(ReadOutcome::Resource)
+            let resource = renderer.one(conn, tenant, &row)?;
+            Ok(request.found(resource))
         })
         .await
 }
@@ -108,7 +111,24 @@ fn lookup<'r>(
 impl ReadRequest {
     fn limited_to(mut self, context: &Context) -> Self {
         self.selection = self.selection.within(context.limit());
+        if self.hides_version() {
+            // The version moves with attributes that the caller may not read, and a condition on it
+            // would tell.
+            self.precondition = Precondition::default();
+        }
         self
+    }
+
+    fn hides_version(&self) -> bool {
+        let path = self.rt.attr_by_key("meta.version");
+        path.is_some_and(|path| !self.selection.may_show(&self.rt, &path))
+    }
+
+    fn found(&self, resource: Resource) -> ReadOutcome {
+        match self.hides_version() {
+            true => ReadOutcome::WithoutVersion(resource),
+            false => ReadOutcome::Resource(resource),
+        }
     }
 
     fn renderer<'r>(&'r self, base_url: &'r str) -> Renderer<'r> {
@@ -131,7 +151,7 @@ impl ReadRequest {
         Ok(if self.precondition.has(&resource.version) {
             ReadOutcome::NotModified(resource.version)
         } else {
-            ReadOutcome::Resource(resource)
+            self.found(resource)
         })
     }
 }
