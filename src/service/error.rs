@@ -7,7 +7,7 @@ use crate::store::{ResourceId, StoreError, Unique};
 
 /// What a client is told if its query was stopped and nothing more specific is known.
 const OUT_OF_TIME: &str = "The query was stopped because it took too long. Ask for less at once: a smaller `limit` or \
-     `count`, fewer attributes, no nested groups, or a time closer to now.";
+     `count`, fewer attributes (such as `excludedAttributes=members`), no nested groups, or a time closer to now.";
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

@@ -18,7 +18,10 @@ const STREAM: &str = "/directory/v1/changes/stream";
 fn poll(client: &Client, after: i64) -> tokio::task::JoinHandle<Reply> {
     let site = client.site();
     let after = after.to_string();
-    let path = with_query("/directory/v1/changes", &[("after", &after), ("wait", "60")]);
+    let path = with_query(
+        "/directory/v1/changes",
+        &[("after", &after), ("wait", "60")],
+    );
     tokio::spawn(async move { site.get(&path).await })
 }
 
@@ -44,7 +47,9 @@ async fn rest(mut live: reqwest::Response) -> String {
             text.push_str(std::str::from_utf8(&chunk).unwrap());
         }
     };
-    tokio::time::timeout(GUARD, all).await.expect("the stream ends");
+    tokio::time::timeout(GUARD, all)
+        .await
+        .expect("the stream ends");
     text
 }
 
@@ -85,7 +90,10 @@ both!(a_revoked_token_receives_nothing_more, |app| async move {
     }
     // The others go on.
     let page = ended(kept).await.plain(200);
-    assert_eq!(page["changes"][0]["resource"]["userName"], "bob@example.com");
+    assert_eq!(
+        page["changes"][0]["resource"]["userName"],
+        "bob@example.com"
+    );
     let chunk = tokio::time::timeout(GUARD, open.chunk()).await.unwrap();
     let chunk = chunk.unwrap().unwrap();
     assert!(chunk.starts_with(b"id: 2\nevent: created"), "{chunk:?}");

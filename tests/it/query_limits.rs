@@ -2,9 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{
-    Client, Database, Reply, SCIM, Server, both_alone, id, sample, with_query,
-};
+use crate::harness::{Client, Database, Reply, SCIM, Server, both_alone, id, sample, with_query};
 
 /// A filter with this many alternatives, none of which an index answers by equality.
 fn alternatives(attribute: &str, count: usize) -> String {
@@ -61,7 +59,9 @@ both_alone!(
         for number in 0..12 {
             let user = client.create_user(&format!("p{number}@example.com")).await;
             members.push(id(&user).to_owned());
-            client.create_group(&format!("g{number}"), &[id(&user)]).await;
+            client
+                .create_group(&format!("g{number}"), &[id(&user)])
+                .await;
         }
         let hint = "Use fewer alternatives";
         let negated = format!("not ({})", alternatives("userName", 9));
@@ -75,7 +75,10 @@ both_alone!(
             &alternatives("title", 9),
             &negated,
             &parts.join(" or "),
-            &format!(r#"active eq true and ({})"#, alternatives("emails.value", 9)),
+            &format!(
+                r#"active eq true and ({})"#,
+                alternatives("emails.value", 9)
+            ),
         ] {
             for reply in in_every_way(&client, "/Users", filter).await {
                 too_many(reply, hint);
@@ -154,12 +157,14 @@ both_alone!(
             "1000000000",
         ];
         let server = Server::start_with(&database, &limits, &[]);
-        database.plant_users(20_000);
+        database.plant_users(30_000);
         database.cli_ok(&["tenant", "create", "quiet"]);
-        let create = ["token", "create", "--tenant", "quiet", "okta", "--scope", "scim"];
+        let create = [
+            "token", "create", "--tenant", "quiet", "okta", "--scope", "scim",
+        ];
         let quiet = Client::new(&server.address, database.cli_ok(&create).trim_end());
         let user = quiet.create_user("ada@example.com").await;
-        let slow = with_query("/Users", &[("filter", &alternatives("userName", 120))]);
+        let slow = with_query("/Users", &[("filter", &alternatives("userName", 150))]);
         let flood: Vec<_> = (0..12)
             .map(|_| {
                 let (client, path) = (server.admin(), slow.clone());
@@ -174,7 +179,13 @@ both_alone!(
             assert_eq!(quiet.list("/Users", &[]).await.total, 1);
             assert_eq!(quiet.find_users(r#"emails.value co "ada""#).await.len(), 1);
             quiet.user(id(&user)).await;
-            assert_eq!(quiet.find_users(r#"userName eq "ada@example.com""#).await.len(), 1);
+            assert_eq!(
+                quiet
+                    .find_users(r#"userName eq "ada@example.com""#)
+                    .await
+                    .len(),
+                1
+            );
             let changes = quiet.site().get("/directory/v1/changes").await;
             assert_eq!(changes.status, 200, "{changes:?}");
             let body = sample::user(&format!("u{round}@example.com"));

@@ -42,7 +42,10 @@ impl ListeningCaller {
         // The entry may be newer than the context. Its epoch vouches for its own principal only.
         let entry = Credential::parse(header).ok().and_then(|credential| {
             let digest = token::digest(credential.secret());
-            service.authenticator.callers.get(&digest, caller.context.at)
+            service
+                .authenticator
+                .callers
+                .get(&digest, caller.context.at)
         });
         caller.entry = entry.filter(|entry| *entry.principal() == caller.context.principal);
         caller

@@ -7,8 +7,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
 
 use crate::service::Error;
-use crate::store::tables::changes;
 use crate::store::engine::notify::Seen;
+use crate::store::tables::changes;
 use crate::store::{Store, StoreError, TenantId};
 
 /// The most requests that may wait for changes at a time.

@@ -271,7 +271,12 @@ mod tests {
         };
         let find =
             move |conn: &mut Conn| lookup::find(conn, TENANT, &shape, &LookupKey::Id(id(&name)));
-        store.look_up(TENANT, find).await.unwrap().resource.is_some()
+        store
+            .look_up(TENANT, find)
+            .await
+            .unwrap()
+            .resource
+            .is_some()
     }
 
     fn shares(store: &Store) -> bool {
@@ -320,7 +325,9 @@ mod tests {
                 assert!(tries < 100_000, "no transaction is shared");
             }
             // An error of the work itself is not one of the connection.
-            let refused = store.query_short(TENANT, |_| Err::<(), _>(StoreError::internal("by the work")));
+            let refused = store.query_short(TENANT, |_| {
+                Err::<(), _>(StoreError::internal("by the work"))
+            });
             assert!(refused.await.is_err());
             while shares(&store) {
                 tokio::task::yield_now().await;

@@ -12,7 +12,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::store::engine::job::{QueueTimeout, Waiting};
-use crate::store::engine::readers::ReadJob;
+use crate::store::engine::read_job::ReadJob;
 use crate::store::{StoreError, TenantId};
 
 /// The jobs of the service itself belong to no tenant.
@@ -124,7 +124,7 @@ impl ReadQueue {
             return Err(StoreError::unavailable("the store is closed"));
         }
         state.list(lane).push(owner, job)?;
-        let is_for_lookups = lane == Lane::Lookup && state.lookups_free > 0;
+        let is_for_lookups = lane == Lane::Lookup && state.lookups.waiting <= state.lookups_free;
         drop(state);
         if is_for_lookups {
             self.lookups.notify_one();

@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::store::engine::budget;
-use crate::store::engine::job::{Job, Repeat};
+use crate::store::engine::job::Repeat;
 use crate::store::engine::read_job::ReadJob;
 use crate::store::engine::read_queue::{ReadQueue, Reads};
 use crate::store::engine::session::Session;

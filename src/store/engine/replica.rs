@@ -86,11 +86,7 @@ impl Replica {
     /// Waits for the replica to run a query of this time; returns `None` if it takes too long. Waits
     /// in the queue end before that, because a tenant with many queries says nothing about the
     /// replica.
-    pub async fn wait_for<T>(
-        &self,
-        time: Duration,
-        answer: impl Future<Output = T>,
-    ) -> Option<T> {
+    pub async fn wait_for<T>(&self, time: Duration, answer: impl Future<Output = T>) -> Option<T> {
         let limit = LONGEST_WAIT + time + LONGEST_SILENCE;
         let answer = tokio::time::timeout(limit, answer).await.ok();
         if answer.is_none() {

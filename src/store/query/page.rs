@@ -17,8 +17,8 @@ use crate::store::{Conn, ResourceId, StoreError, TenantId};
 use limits::too_many;
 use request::{CHUNK, count_of};
 pub use request::{
-    COST_LIMIT, Direction, Edge, Page, PageError, PageKey, PagePosition, PageQuery, SCAN_LIMIT, Start,
-    TypeQuery,
+    COST_LIMIT, Direction, Edge, Page, PageError, PageKey, PagePosition, PageQuery, SCAN_LIMIT,
+    Start, TypeQuery,
 };
 use search::{Search, Window};
 

@@ -58,10 +58,7 @@ fn a_query_is_stopped_when_its_time_is_up() {
             store.put(vec![user("a")]).await;
             for work in [count_for_ever, read_for_ever, compute_for_ever] {
                 let stopped = store.query(TENANT, work).await;
-                assert!(
-                    matches!(stopped, Err(StoreError::OutOfTime)),
-                    "{stopped:?}"
-                );
+                assert!(matches!(stopped, Err(StoreError::OutOfTime)), "{stopped:?}");
                 // The connection goes on, and the next query has all its time.
                 for _ in 0..4 {
                     let read = |conn: &mut Conn| changes::after(conn, TENANT, 0, 10);

@@ -3,11 +3,11 @@
 use scim_core::registry::AttrRef;
 use scim_core::{ErrorKind, ScimError};
 
+use crate::store::Conn;
 use crate::store::query::page::order::SortSource;
 use crate::store::query::page::request::PageError;
 use crate::store::query::page::search::Search;
 use crate::store::tables::counts;
-use crate::store::Conn;
 
 impl Search<'_> {
     /// How many comparisons the filter may cost, with the resources that there are.

@@ -38,7 +38,9 @@ fn the_terms_of_filters_count() {
         let few = run(&user(), &document, &operations(10));
         // Without a match, a strict client would be answered noTarget.
         assert!(
-            few.as_ref().err().is_none_or(|error| error.kind == ErrorKind::NoTarget),
+            few.as_ref()
+                .err()
+                .is_none_or(|error| error.kind == ErrorKind::NoTarget),
             "{few:?}"
         );
     }

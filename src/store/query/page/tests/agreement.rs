@@ -74,7 +74,7 @@ fn check(conn: &mut Conn, population: &Population, kind: &str) {
             start: Start::Index(0),
             limit: 1_000,
             scan_limit: SCAN_LIMIT,
-        cost_limit: COST_LIMIT,
+            cost_limit: COST_LIMIT,
             base_url: BASE_URL.to_owned(),
         };
         let all =

@@ -8,7 +8,9 @@ use scim_core::sort::Order;
 use scim_core::{Compatibility, ErrorKind, sort};
 
 use super::population::{BASE_URL, Population};
-use crate::store::query::page::{COST_LIMIT, PageError, PageQuery, SCAN_LIMIT, Start, TypeQuery, page};
+use crate::store::query::page::{
+    COST_LIMIT, PageError, PageQuery, SCAN_LIMIT, Start, TypeQuery, page,
+};
 use crate::store::testing::{TENANT, block_on, on_each};
 use crate::store::{Conn, Store, StoreError};
 

@@ -15,7 +15,9 @@ use crate::store::engine::fragment::Fragment;
 use crate::store::engine::statement::Fetch;
 use crate::store::query::page::order::Segment;
 use crate::store::query::page::search::{Search, Window};
-use crate::store::query::page::{COST_LIMIT, Edge, PageKey, PageQuery, SCAN_LIMIT, Start, TypeQuery};
+use crate::store::query::page::{
+    COST_LIMIT, Edge, PageKey, PageQuery, SCAN_LIMIT, Start, TypeQuery,
+};
 use crate::store::tables::resources::NewResource;
 use crate::store::tables::{members, resources};
 use crate::store::testing::{TENANT, block_on, on_each};
