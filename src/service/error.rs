@@ -5,7 +5,7 @@ use scim_core::{ErrorKind, ResourceType, ScimError, Version};
 use crate::store::query::page::PageError;
 use crate::store::{ResourceId, StoreError, Unique};
 
-/// What a client is told if its query was stopped and nothing more specific is known.
+/// The detail of the error for a query that was stopped, where nothing more specific is known.
 const OUT_OF_TIME: &str = "The query was stopped because it took too long. Ask for less at once: a smaller `limit` or \
      `count`, fewer attributes (such as `excludedAttributes=members`), no nested groups, or a time closer to now.";
 

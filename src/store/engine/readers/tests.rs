@@ -10,9 +10,9 @@ use tokio::task::JoinHandle;
 
 use crate::store::engine::budget;
 use crate::store::engine::statement::{Fetch, Statement};
-use crate::store::tables::changes;
-use crate::store::testing::{Fresh, TENANT, block_on, on_each, user};
-use crate::store::{Config, Conn, Store, StoreError, TenantId};
+use crate::store::tables::{changes, resources};
+use crate::store::testing::{Fresh, TENANT, block_on, id, on_each, user};
+use crate::store::{Config, Conn, Store, StoreError, TenantId, Tx};
 
 const OTHER: TenantId = TenantId(2);
 
@@ -53,7 +53,7 @@ fn compute_for_ever(_: &mut Conn) -> Result<(), StoreError> {
 #[test]
 fn a_query_is_stopped_when_its_time_is_up() {
     on_each(|fresh| {
-        let store = open(fresh, 50, 60_000);
+        let store = open(fresh, 250, 60_000);
         block_on(async {
             store.put(vec![user("a")]).await;
             for work in [count_for_ever, read_for_ever, compute_for_ever] {
@@ -112,8 +112,16 @@ impl Blocked {
         false
     }
 
-    async fn wait_until_begun(&self) {
-        while !self.has_begun().await {}
+    /// Starts one and waits until it blocks a reader. On a slow machine it may be given up before.
+    async fn begin(store: &Arc<Store>, tenant: TenantId) -> Self {
+        loop {
+            let blocked = Self::start(store, tenant);
+            while !blocked.running.is_finished() {
+                if blocked.has_begun().await {
+                    return blocked;
+                }
+            }
+        }
     }
 
     async fn end(self) -> Result<(), StoreError> {
@@ -131,8 +139,7 @@ fn one_tenant_does_not_get_all_readers() {
     on_each(|fresh| {
         let store = open(fresh, 60_000, 60_000);
         block_on(async {
-            let slow = Blocked::start(&store, TENANT);
-            slow.wait_until_begun().await;
+            let slow = Blocked::begin(&store, TENANT).await;
             let waiting: Vec<_> = (0..8).map(|_| Blocked::start(&store, TENANT)).collect();
             for next in &waiting {
                 assert!(!next.has_begun().await);
@@ -140,8 +147,7 @@ fn one_tenant_does_not_get_all_readers() {
             // Another tenant, the service itself and lookups have readers.
             assert_eq!(store.query(OTHER, no_changes).await.unwrap(), 0);
             assert_eq!(store.read(no_changes).await.unwrap(), 0);
-            let other = Blocked::start(&store, OTHER);
-            other.wait_until_begun().await;
+            let other = Blocked::begin(&store, OTHER).await;
             assert_eq!(store.look_up(TENANT, no_changes).await.unwrap(), 0);
             slow.end().await.unwrap();
             other.end().await.unwrap();
@@ -158,8 +164,7 @@ fn a_read_that_waits_too_long_is_given_up_by_a_timer() {
     on_each(|fresh| {
         let store = open(fresh, 60_000, 20);
         block_on(async {
-            let slow = Blocked::start(&store, TENANT);
-            slow.wait_until_begun().await;
+            let slow = Blocked::begin(&store, TENANT).await;
             // The reader is still blocked when this returns.
             let given_up = store.query(TENANT, no_changes).await;
             assert!(matches!(given_up, Err(StoreError::Busy)), "{given_up:?}");
@@ -169,41 +174,49 @@ fn a_read_that_waits_too_long_is_given_up_by_a_timer() {
     });
 }
 
+/// Blocks the writer until the sender is dropped.
+async fn hold_writer(store: &Arc<Store>) -> (JoinHandle<Result<(), StoreError>>, Sender<()>) {
+    loop {
+        let (begin, begun) = channel();
+        let (release, released) = channel::<()>();
+        let store = Arc::clone(store);
+        let held = tokio::spawn(async move {
+            let work = move |_: &mut Tx<'_>| {
+                begin.send(()).unwrap();
+                let _ = released.recv();
+                Ok(())
+            };
+            store.tx(work).await
+        });
+        while !held.is_finished() {
+            if begun.try_recv().is_ok() {
+                return (held, release);
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
 #[test]
 fn a_write_that_waits_too_long_is_given_up_and_not_done() {
     on_each(|fresh| {
         let store = open(fresh, 60_000, 20);
         block_on(async {
-            let (begin, begun) = channel();
-            let (release, released) = channel::<()>();
-            let held = tokio::spawn({
-                let store = Arc::clone(&store);
-                async move {
-                    let work = move |_: &mut crate::store::Tx<'_>| {
-                        begin.send(()).unwrap();
-                        let _ = released.recv();
-                        Ok(())
-                    };
-                    store.tx(work).await
-                }
-            });
-            while begun.try_recv().is_err() {
-                tokio::task::yield_now().await;
-            }
-            let given_up = store
-                .tx(|tx| crate::store::tables::resources::insert(tx, &user("late")))
-                .await;
+            let (held, release) = hold_writer(&store).await;
+            let given_up = store.tx(|tx| resources::insert(tx, &user("late"))).await;
             assert!(matches!(given_up, Err(StoreError::Busy)), "{given_up:?}");
             drop(release);
             held.await.unwrap().unwrap();
             // Written after the job that was given up would have been. A slow disk may let it wait
             // too long as well.
             while store.tx(|_| Ok(())).await.is_err() {}
-            let found = store.read(|conn| {
-                let late = crate::store::testing::id("late");
-                crate::store::tables::resources::get(conn, TENANT, "User", &late)
-            });
-            assert_eq!(found.await.unwrap(), None);
+            let find = |conn: &mut Conn| resources::get(conn, TENANT, "User", &id("late"));
+            let found = loop {
+                if let Ok(found) = store.read(find).await {
+                    break found;
+                }
+            };
+            assert_eq!(found, None);
         });
         store.close();
     });
