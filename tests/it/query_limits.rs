@@ -25,10 +25,6 @@ fn too_many(reply: Reply, hint: &str) {
     let error = reply.expect_error(400, "tooMany");
     let detail = error["detail"].as_str().unwrap();
     assert!(detail.contains(hint), "{detail}");
-    assert!(
-        detail.contains("userName") || detail.contains("displayName"),
-        "{detail}"
-    );
 }
 
 /// Every way in which a client sends a filter.
@@ -63,7 +59,7 @@ both_alone!(
                 .create_group(&format!("g{number}"), &[id(&user)])
                 .await;
         }
-        let hint = "Use fewer alternatives";
+        let hint = "Use fewer alternatives, filter by an indexed";
         let negated = format!("not ({})", alternatives("userName", 9));
         let parts: Vec<String> = (0..9)
             .map(|number| format!(r#"emails[value co "x{number}" and type eq "work"]"#))

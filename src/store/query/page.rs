@@ -30,13 +30,7 @@ pub fn page(conn: &mut Conn, tenant: TenantId, query: &PageQuery) -> Result<Page
         query,
         searches: searches.collect(),
     };
-    list.check_cost(conn)?;
-    let found = match &query.start {
-        Start::Index(skip) => list.by_index(conn, *skip),
-        Start::After(id) => list.after(conn, id),
-        Start::Position(position) => list.by_position(conn, position.as_ref()),
-    };
-    found.map_err(|error| match error {
+    list.read(conn).map_err(|error| match error {
         PageError::Store(StoreError::OutOfTime) => list.too_slow().into(),
         error => error,
     })
@@ -49,6 +43,15 @@ struct List<'a> {
 }
 
 impl List<'_> {
+    fn read(&mut self, conn: &mut Conn) -> Result<Page, PageError> {
+        self.check_cost(conn)?;
+        match &self.query.start {
+            Start::Index(skip) => self.by_index(conn, *skip),
+            Start::After(id) => self.after(conn, id),
+            Start::Position(position) => self.by_position(conn, position.as_ref()),
+        }
+    }
+
     /// Rejects a filter that would cost too much, before it is evaluated.
     fn check_cost(&self, conn: &mut Conn) -> Result<(), PageError> {
         let mut cost: u64 = 0;
