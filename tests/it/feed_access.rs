@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
+use rollcall::clock::{Clock as _, SystemClock};
 use serde_json::{Value, json};
 
 use crate::harness::{
@@ -112,7 +113,7 @@ both!(revocation_by_a_command_ends_the_wait, |app| async move {
 
 both!(a_token_that_expires_ends_the_wait, |app| async move {
     app.create_user("ada@example.com").await;
-    let expires = Timestamp::now() + SignedDuration::from_secs(2);
+    let expires = SystemClock::default().now() + SignedDuration::from_secs(2);
     let new_token = json!({
         "tenant": app.tenant, "name": "brief", "scopes": ["read"], "expires": expires.to_string(),
     });

@@ -215,9 +215,23 @@ impl Store {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
+        self.read_for(SERVICE, work).await
+    }
+
+    /// Like [`Store::read`], with the share of a tenant: for long searches that one of its
+    /// administrators starts.
+    pub async fn read_for<T, E>(
+        &self,
+        tenant: TenantId,
+        work: impl FnOnce(&mut Conn) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
         let (job, result) = job::pending(work);
         let job = ReadJob::Transaction(job, None);
-        let claim = self.push(Lane::Query, SERVICE, job)?;
+        let claim = self.push(Lane::Query, tenant, job)?;
         receive(result, claim, self.wait).await
     }
 
