@@ -25,8 +25,8 @@ pub fn start(state: &AppState, change_retention: Option<Duration>) -> Vec<JoinHa
         tokio::spawn(watch_connections(state.clone())),
     ];
     let store = &state.service.store;
+    tasks.push(tokio::spawn(feed::poll_other_nodes(Arc::clone(store))));
     if store.backend() == Backend::Postgres {
-        tasks.push(tokio::spawn(feed::poll_other_nodes(Arc::clone(store))));
         tasks.push(tokio::spawn(Arc::clone(store).watch_replica()));
     }
     if let Some(retention) = change_retention {

@@ -1,9 +1,13 @@
 //! The errors of use cases. `http` chooses their status.
 
-use scim_core::{ResourceType, ScimError, Version};
+use scim_core::{ErrorKind, ResourceType, ScimError, Version};
 
 use crate::store::query::page::PageError;
 use crate::store::{ResourceId, StoreError, Unique};
+
+/// The detail of the error for a query that was stopped, where nothing more specific is known.
+const OUT_OF_TIME: &str = "The query was stopped because it took too long. Ask for less at once: a smaller `limit` or \
+     `count`, fewer attributes (such as `excludedAttributes=members`), no nested groups, or a time closer to now.";
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -86,6 +90,7 @@ impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Busy => Self::Busy,
+            StoreError::OutOfTime => ScimError::new(ErrorKind::TooMany, OUT_OF_TIME).into(),
             StoreError::Duplicate(unique) => Self::Taken(unique),
             StoreError::Held { path, holder } => ScimError::uniqueness(format!(
                 "{path} must be unique, and {holder} has the same value. Choose another one, or change it there first."

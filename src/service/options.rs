@@ -68,6 +68,10 @@ settings! {
         /// Most resources that one filter or sort order without an index may read; more is 400
         /// `tooMany`.
         pub scan_limit: u64 = setting("scan_limit", number(1..=100_000_000), 100_000),
+        /// Most comparisons that one filter may cost: the resources of the type, times the
+        /// comparisons that no index answers; more is 400 `tooMany`.
+        pub query_cost_limit: u64 =
+            setting("query_cost_limit", number(1..=1_000_000_000_000), 4_000_000),
         /// A PATCH of a group with more members than this is answered 204 without a body.
         pub patch_answer_members: u32 =
             setting("patch_answer_members", number(0..=100_000_000), 1000),

@@ -27,7 +27,7 @@ pub struct Service {
 }
 
 impl Service {
-    /// Reads for a caller. A caller that cannot write may be served by a replica; one that can
+    /// Reads for a caller, within the tenant's share and a limited time. A caller that cannot write may be served by a replica; one that can
     /// always reads the primary, and so its own writes.
     pub(crate) async fn read<T: Send + 'static>(
         &self,
@@ -35,9 +35,9 @@ impl Service {
         work: impl FnOnce(&mut Conn) -> Result<T, Error> + Clone + Send + 'static,
     ) -> Result<T, Error> {
         if self.is_read_behind(context) {
-            self.store.read_behind(work).await
+            self.store.query_behind(context.tenant(), work).await
         } else {
-            self.store.read(work).await
+            self.store.query(context.tenant(), work).await
         }
     }
 

@@ -516,3 +516,29 @@ both_alone!(
         }
     }
 );
+
+both_alone!(
+    an_access_token_that_expires_ends_a_stream_and_a_long_poll,
+    |database: Database| async move {
+        let key = Key::ed("k");
+        let (first, second) = (
+            FakeIssuer::start(&[&key]).await,
+            FakeIssuer::start(&[&key]).await,
+        );
+        let server = server_with(&database, &first, &second);
+        let ada = provisioner(&database, &server, "acme");
+        ada.create_user("ada@example.com").await;
+        // Accepted for 30 seconds beyond its end, of which two are left.
+        let claims = with(&first.claims(now_s() - 60), "exp", json!(now_s() - 28));
+        let site = Client::new(&server.address, &key.sign(&claims)).site();
+        let mut live = site.open("/directory/v1/changes/stream", &[]).await;
+        assert_eq!(live.status(), 200);
+        let ended = async {
+            let poll = site.get("/directory/v1/changes?after=1&wait=60").await;
+            poll.expect_error(401, "");
+            while let Ok(Some(_)) = live.chunk().await {}
+        };
+        let ended = tokio::time::timeout(Duration::from_secs(40), ended).await;
+        assert!(ended.is_ok(), "it still listens");
+    }
+);

@@ -43,6 +43,18 @@ pub enum Filter {
     },
 }
 
+impl Filter {
+    /// Returns the number of comparisons, which is at most what one resource costs.
+    #[must_use]
+    pub fn comparisons(&self) -> usize {
+        match self {
+            Self::And(inner) | Self::Or(inner) => inner.iter().map(Self::comparisons).sum(),
+            Self::Not(inner) | Self::Element { filter: inner, .. } => inner.comparisons(),
+            Self::Present(_) | Self::Compare { .. } => 1,
+        }
+    }
+}
+
 pub use scim_filter_parser::CompareOp;
 
 /// The right side of a comparison, typed as its attribute demands.

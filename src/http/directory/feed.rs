@@ -30,6 +30,7 @@ use crate::http::error::HandlerResult;
 use crate::http::query::Query;
 use crate::http::state::{AppState, Caller};
 use crate::service;
+use crate::service::access::listening_caller::ListeningCaller;
 use crate::service::feed::history::{HistoryRequest, Past};
 use crate::service::feed::{self, ChangeFilter, ChangeKind, MOST, PageRequest, history};
 use crate::service::query::directory;
@@ -278,13 +279,14 @@ async fn changes(request: HttpRequest, caller: Caller, shared: Data<AppState>) -
         wanted,
         limit,
     };
-    let (service, context) = (&shared.service, &caller.context);
+    let service = &shared.service;
+    let mut caller = listening(&request, caller, &shared);
     let page = match u64::try_from(seconds).unwrap_or(0) {
-        0 => feed::page_as(service, context, page, List::push).await?,
+        0 => feed::page_as(service, &mut caller, page, List::push).await?,
         seconds => {
             control::release_permit(&request);
             let patience = Duration::from_secs(seconds);
-            let page = feed::wait(service, context, page, patience).await?;
+            let page = feed::wait(service, &mut caller, page, patience).await?;
             let mut list = List::default();
             for change in page.changes {
                 list.push(change)?;
@@ -293,6 +295,7 @@ async fn changes(request: HttpRequest, caller: Caller, shared: Data<AppState>) -
                 changes: list,
                 next: page.next,
                 last: page.last,
+                epoch: page.epoch,
             }
         }
     };
@@ -401,10 +404,11 @@ async fn stream(request: HttpRequest, caller: Caller, shared: Data<AppState>) ->
         None => number(&query, "after", 0..=i64::MAX)?,
     };
     let wanted = wanted(&query, &shared)?;
-    let listener = feed::listen(&shared.service, &caller.context)?;
+    let mut caller = listening(&request, caller, &shared);
+    let listener = feed::listen(&shared.service, caller.context())?;
     let after = match after {
         Some(after) => after,
-        None => feed::last(&shared.service, &caller.context).await?,
+        None => feed::last(&shared.service, caller.context()).await?,
     };
     // Only before the stream starts can a status report that changes are gone.
     let first = PageRequest {
@@ -412,14 +416,10 @@ async fn stream(request: HttpRequest, caller: Caller, shared: Data<AppState>) ->
         wanted: wanted.clone(),
         limit: 1,
     };
-    feed::page(&shared.service, &caller.context, first).await?;
+    feed::page(&shared.service, &mut caller, first).await?;
     control::release_permit(&request);
     let live = Live {
-        header: request
-            .headers()
-            .get(AUTHORIZATION)
-            .map(|value| value.as_bytes().to_vec()),
-        context: caller.context,
+        caller,
         shared,
         listener,
         after,
@@ -434,6 +434,12 @@ async fn stream(request: HttpRequest, caller: Caller, shared: Data<AppState>) ->
         .insert_header(ContentEncoding::Identity)
         .insert_header((HeaderName::from_static("x-accel-buffering"), "no"))
         .streaming(futures_util::stream::unfold(live, Live::next)))
+}
+
+fn listening(request: &HttpRequest, caller: Caller, shared: &AppState) -> ListeningCaller {
+    let header = request.headers().get(AUTHORIZATION);
+    let header = header.map_or(&b""[..], |value| value.as_bytes());
+    ListeningCaller::new(&shared.service, header, caller.context)
 }
 
 fn fresh(answer: &impl Serialize) -> HttpResponse {
@@ -541,6 +547,7 @@ mod tests {
                 changes,
                 next,
                 last,
+                epoch: 1,
             };
             let text = to_bytes(page_text(page_of_text).unwrap()).await.unwrap();
             assert_eq!(text, serde_json::to_string(&page).unwrap());

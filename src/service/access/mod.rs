@@ -5,6 +5,7 @@ pub mod auth_attempts;
 pub mod authenticator;
 pub mod caller_cache;
 pub(super) mod last_used;
+pub mod listening_caller;
 pub mod me;
 pub mod tenants;
 pub mod tokens;

@@ -7,12 +7,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
 
 use crate::service::Error;
+use crate::store::engine::notify::Seen;
 use crate::store::tables::changes;
 use crate::store::{Store, StoreError, TenantId};
 
 /// The most requests that may wait for changes at a time.
 const MAX_LISTENERS: usize = 4096;
-/// How often a node asks for the changes that other nodes have written.
+/// How often a node asks for what other nodes and commands have written.
 const REMOTE_POLL: Duration = Duration::from_millis(250);
 
 /// The permits of requests that wait for changes.
@@ -38,7 +39,7 @@ impl Listeners {
         let permits = Arc::clone(&self.0);
         Ok(Listener {
             _permit: permits.try_acquire_owned().map_err(|_| Error::Busy)?,
-            last: store.notifier().subscribe(tenant),
+            seen: store.notifier().subscribe(tenant),
         })
     }
 }
@@ -46,15 +47,15 @@ impl Listeners {
 /// A request that waits for changes.
 #[derive(Debug)]
 pub struct Listener {
-    /// The number of the tenant's last change.
-    last: watch::Receiver<i64>,
+    /// The tenant's last change and access epoch.
+    seen: watch::Receiver<Seen>,
     _permit: OwnedSemaphorePermit,
 }
 
 impl Listener {
-    /// Waits for a change until `deadline`.
+    /// Waits until `deadline` for a change of a resource or of access to the tenant.
     pub async fn wait_until(&mut self, deadline: Instant) -> WaitOutcome {
-        match tokio::time::timeout_at(deadline, self.last.changed()).await {
+        match tokio::time::timeout_at(deadline, self.seen.changed()).await {
             Ok(Ok(())) => WaitOutcome::Change,
             Ok(Err(_)) => WaitOutcome::End,
             Err(_) => WaitOutcome::Nothing,
@@ -72,8 +73,8 @@ pub enum WaitOutcome {
     End,
 }
 
-/// Polls the changes of other nodes and notifies this node's listeners, until the service stops.
-/// Only PostgreSQL needs it: SQLite has one node.
+/// Polls the changes and access epochs that other nodes and commands have written and notifies this
+/// node's listeners, until the service stops.
 pub async fn poll_other_nodes(store: Arc<Store>) {
     loop {
         tokio::time::sleep(REMOTE_POLL).await;
@@ -85,15 +86,18 @@ pub async fn poll_other_nodes(store: Arc<Store>) {
             .read(move |conn| {
                 let reaches = tenants.into_iter().map(|tenant| {
                     let reach = changes::reach(conn, tenant)?;
-                    Ok((tenant, reach.map_or(0, |reach| reach.last)))
+                    Ok((tenant, reach))
                 });
                 reaches.collect::<Result<Vec<_>, StoreError>>()
             })
             .await;
         match found {
             Ok(found) => {
-                for (tenant, last) in found {
-                    store.notifier().notify_remote(tenant, last);
+                for (tenant, reach) in found {
+                    if let Some(reach) = reach {
+                        let notifier = store.notifier();
+                        notifier.notify_remote(tenant, reach.last, reach.epoch);
+                    }
                 }
             }
             Err(error) => tracing::debug!(%error, "cannot read the changes of other nodes"),

@@ -7,11 +7,13 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
 use crate::auth::Scope;
+use crate::service::access::listening_caller::{Access, ListeningCaller};
 use crate::service::error::Gone;
 use crate::service::feed::change::Change;
 use crate::service::feed::listeners::{Listener, WaitOutcome};
 use crate::service::feed::view::View;
 use crate::service::{Context, Error, Service};
+use crate::store::engine::budget;
 use crate::store::tables::changes;
 use crate::store::tables::changes::{ChangeKind, Reach, RecordedChange};
 use crate::store::{Conn, Store, StoreError, TenantId};
@@ -68,19 +70,21 @@ pub struct Page<C = Vec<Change>> {
     pub next: i64,
     /// The number of the tenant's last change.
     pub last: i64,
+    /// The tenant's access epoch when the page was read.
+    pub epoch: i64,
 }
 
 /// Reads a page. A replica may answer; the primary is asked where the replica has no more changes.
 ///
 /// # Errors
 /// [`Error::Gone`] where changes after `after` were removed, or where the tenant has fewer changes
-/// than that.
+/// than that, and [`Error::Unauthenticated`] where the credential is no longer valid.
 pub async fn page(
     service: &Service,
-    context: &Context,
+    caller: &mut ListeningCaller,
     request: PageRequest,
 ) -> Result<Page, Error> {
-    page_as(service, context, request, push).await
+    page_as(service, caller, request, push).await
 }
 
 /// Reads a page in another form: `take` converts each change as it is read. A page may have several
@@ -90,42 +94,56 @@ pub async fn page(
 /// As [`page`], and errors of `take`.
 pub async fn page_as<C: Default + Send + 'static>(
     service: &Service,
-    context: &Context,
+    caller: &mut ListeningCaller,
     request: PageRequest,
     take: fn(&mut C, Change) -> Result<(), Error>,
 ) -> Result<Page<C>, Error> {
-    let reader = PageReader::new(service, context, request)?;
-    service
-        .read(context, move |conn| reader.read(conn, take))
-        .await
+    loop {
+        let context = caller.context();
+        let reader = PageReader::new(service, context, request.clone())?;
+        let read = service.read(context, move |conn| reader.read(conn, take));
+        let page = read.await?;
+        if caller.confirm(service, page.epoch).await? == Access::Unchanged {
+            return Ok(page);
+        }
+    }
 }
 
-/// Reads a page, and waits up to `timeout` for a change if it has none.
+/// Reads a page, and waits up to `timeout` for a change if it has none. The wait also ends when the
+/// credential does.
 ///
 /// # Errors
 /// As [`page`], and [`Error::Busy`] where too many requests wait already.
 pub async fn wait(
     service: &Service,
-    context: &Context,
+    caller: &mut ListeningCaller,
     mut request: PageRequest,
     timeout: Duration,
 ) -> Result<Page, Error> {
     let deadline = Instant::now() + timeout.min(LONGEST_WAIT);
-    let mut listener = listen(service, context)?;
+    let mut listener = listen(service, caller.context())?;
+    let mut is_last = false;
     loop {
         // The primary is read: a replica that has fallen behind sends no notification.
-        let reader = PageReader::new(service, context, request.clone())?;
-        let page = service
-            .store
-            .read(move |conn| reader.read(conn, push))
-            .await?;
-        if !page.changes.is_empty() {
+        let reader = PageReader::new(service, caller.context(), request.clone())?;
+        let tenant = caller.context().tenant();
+        let read = move |conn: &mut Conn| reader.read(conn, push);
+        let page = service.store.query(tenant, read).await?;
+        if caller.confirm(service, page.epoch).await? == Access::Changed {
+            continue;
+        }
+        if !page.changes.is_empty() || is_last {
             return Ok(page);
         }
         request.after = page.next;
-        let is_at_end = page.next == page.last;
-        if is_at_end && listener.wait_until(deadline).await != WaitOutcome::Change {
-            return Ok(page);
+        if page.next == page.last {
+            let outcome = listener.wait_until(caller.recheck_at(service, deadline));
+            match outcome.await {
+                WaitOutcome::End => return Ok(page),
+                WaitOutcome::Change | WaitOutcome::Nothing => {}
+            }
+            // The page is read again, so that no caller is answered whose access has ended.
+            is_last = Instant::now() >= deadline;
         }
     }
 }
@@ -147,7 +165,8 @@ pub fn listen(service: &Service, context: &Context) -> Result<Listener, Error> {
 pub async fn last(service: &Service, context: &Context) -> Result<i64, Error> {
     context.require(Scope::Read)?;
     let tenant = context.tenant();
-    let found = service.store.read(move |conn| changes::reach(conn, tenant));
+    let find = move |conn: &mut Conn| changes::reach(conn, tenant);
+    let found = service.store.query(tenant, find);
     let reach = found.await?.ok_or(StoreError::UnknownTenant(tenant))?;
     Ok(reach.last)
 }
@@ -209,6 +228,7 @@ impl PageReader {
             changes: C::default(),
             next: *after,
             last: reach.last,
+            epoch: reach.epoch,
         };
         let mut count = 0_usize;
         let mut size = 0_usize;
@@ -216,6 +236,7 @@ impl PageReader {
             let rows = changes::after(conn, self.tenant, page.next, CHUNK)?;
             let is_end = u32::try_from(rows.len()).unwrap_or(CHUNK) < CHUNK;
             for row in rows {
+                budget::check()?;
                 page.next = row.seq;
                 let RecordedChange { change, .. } = &row;
                 if !wanted.takes(&change.resource_type, change.kind) {

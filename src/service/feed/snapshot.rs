@@ -8,6 +8,7 @@ use crate::service::feed::change::SnapshotItem;
 use crate::service::feed::page::{MOST, check_reach};
 use crate::service::feed::view::View;
 use crate::service::{Context, Error, Service};
+use crate::store::engine::budget;
 use crate::store::tables::members::MemberPair;
 use crate::store::tables::{changes, members, resources};
 use crate::store::{Conn, StoreError, TenantId};
@@ -53,7 +54,7 @@ pub async fn snapshot(
     let from = cursor.as_deref().map(parse_cursor).transpose()?;
     service
         .store
-        .read(move |conn| match &from {
+        .query(context.tenant(), move |conn| match &from {
             None => {
                 let reach = changes::reach(conn, walk.tenant)?
                     .ok_or(StoreError::UnknownTenant(walk.tenant))?;
@@ -95,10 +96,10 @@ impl SnapshotWalk {
                 let rows = resources::all_after(conn, tenant, after, self.limit)?;
                 let last = rows.last().map(|row| row.id.to_string());
                 let is_full = is_full(rows.len());
-                page.resources = rows
-                    .into_iter()
-                    .filter_map(|row| self.view.item(row))
-                    .collect();
+                for row in rows {
+                    budget::check()?;
+                    page.resources.extend(self.view.item(row));
+                }
                 match last.filter(|_| is_full) {
                     Some(last) => Some(SnapshotPosition::Resource(last)),
                     None => self

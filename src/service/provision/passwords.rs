@@ -65,7 +65,9 @@ pub(in crate::service) async fn resolve(
     let id = id.clone();
     let stored = service
         .store
-        .read(move |conn| Ok::<_, Error>(resources::password_hash(conn, tenant, &id)?))
+        .query(tenant, move |conn| {
+            Ok::<_, Error>(resources::password_hash(conn, tenant, &id)?)
+        })
         .await?;
     match (edit, stored) {
         (PasswordEdit::Keep, _) | (PasswordEdit::Clear, None) => Ok(Password::Keep),
@@ -98,7 +100,7 @@ pub(in crate::service) async fn resolve_patch(
     let patch = patch.clone();
     let edit = service
         .store
-        .read(move |conn| {
+        .query(tenant, move |conn| {
             let stored = resources::get(conn, tenant, &rt.name, &id)?
                 .ok_or_else(|| Error::no_resource(&rt, &id))?;
             let document = Document::parse(&stored.doc).map_err(Error::internal)?;

@@ -10,6 +10,7 @@ use scim_core::{ResourceType, Version, render};
 use serde_json::Value;
 
 use crate::service::{Error, context};
+use crate::store::engine::budget;
 use crate::store::query::coalesce::CoalescedReads;
 use crate::store::query::lookup;
 use crate::store::query::lookup::{LookupKey, LookupResult, LookupShape, ResourceView};
@@ -165,8 +166,12 @@ impl<'a> Renderer<'a> {
             members: self.members(conn, tenant, rows)?,
             groups: self.groups(conn, tenant, rows)?,
         };
-        let render = |row| self.resource(row, &mut relations).body.into_text();
-        Ok(rows.iter().map(render).collect())
+        let mut texts = Vec::with_capacity(rows.len());
+        for row in rows {
+            budget::check()?;
+            texts.push(self.resource(row, &mut relations).body.into_text());
+        }
+        Ok(texts)
     }
 
     /// Returns the version that [`Renderer::one`] would show.

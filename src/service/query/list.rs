@@ -153,6 +153,7 @@ fn list_of_one(lookup: Lookup<'_>, seen: LookupResult) -> String {
     message::list_response(total, 1, &bodies)
 }
 
+#[derive(Clone)]
 struct ResolvedQuery {
     kinds: Vec<TypeQuery>,
     order: Option<Order>,
@@ -258,6 +259,7 @@ impl ResolvedQuery {
             ahead: None,
             limit: self.limit,
             scan_limit: options.scim.scan_limit,
+            cost_limit: options.scim.query_cost_limit,
             base_url: options.base_url.clone(),
         };
         (query, self.selection)
@@ -338,7 +340,7 @@ async fn by_cursor(
     let (query, selection) = asked.query(Start::Position(place), &service.options);
     let (page, bodies) = service
         .store
-        .read(move |conn| -> Result<_, Error> {
+        .query(tenant, move |conn| -> Result<_, Error> {
             let page = page::page(conn, tenant, &query)?;
             let bodies = render(conn, tenant, &query, &page.rows, &selection)?;
             Ok((page, bodies))
@@ -435,9 +437,9 @@ async fn by_index(
         walk.read(conn, asked, &notes, &options)
     };
     let page = if is_short {
-        service.store.read_short(work).await?
+        service.store.query_short(tenant, work).await?
     } else {
-        service.store.read(work).await?
+        service.store.query(tenant, work).await?
     };
     if let Some((key, note)) = page.next {
         if service.store.backend() == Backend::Postgres {

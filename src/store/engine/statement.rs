@@ -24,6 +24,7 @@ use diesel::sql_types::{BigInt, Bool, Double, Nullable, Text as SqlText, Untyped
 use diesel::sqlite::Sqlite;
 use diesel::{OptionalExtension as _, PgConnection, QueryResult, RunQueryDsl, SqliteConnection};
 
+use crate::store::engine::budget;
 use crate::store::{Backend, Conn, ResourceId, StoreError, TenantId};
 
 /// A fixed statement. `Row` is the SQL types of its columns where rows are read by position, and
@@ -344,6 +345,7 @@ pub(in crate::store) trait Fetch<'q, T>:
     where
         Self: 'q,
     {
+        budget::prepare(conn)?;
         match conn {
             Conn::Sqlite(conn) => self.load(conn),
             Conn::Postgres(conn) => self.load(conn),
@@ -355,6 +357,7 @@ pub(in crate::store) trait Fetch<'q, T>:
     where
         Self: 'q,
     {
+        budget::prepare(conn)?;
         match conn {
             Conn::Sqlite(conn) => self.get_result(conn),
             Conn::Postgres(conn) => self.get_result(conn),

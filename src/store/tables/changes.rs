@@ -6,6 +6,7 @@ use diesel::{ExpressionMethods, QueryDsl, Queryable, QueryableByName, RunQueryDs
 use serde::Serialize;
 
 use crate::ids::Actor;
+use crate::store::engine::budget;
 use crate::store::engine::schema::changes;
 use crate::store::engine::statement::{Fetch, Statement};
 use crate::store::tables::subscriptions;
@@ -147,6 +148,7 @@ pub fn after(
     seq: i64,
     limit: u32,
 ) -> Result<Vec<RecordedChange>, StoreError> {
+    budget::prepare(conn)?;
     let rows: Vec<ChangeRow> = changes::table
         .filter(changes::tenant_id.eq(tenant.0))
         .filter(changes::seq.gt(seq))
@@ -166,6 +168,9 @@ pub struct Reach {
     /// The number of the last change.
     #[diesel(sql_type = BigInt)]
     pub last: i64,
+    /// The tenant's access epoch at the same moment.
+    #[diesel(sql_type = BigInt)]
+    pub epoch: i64,
 }
 
 /// Returns `None` if there is no such tenant.
@@ -173,7 +178,9 @@ pub fn reach(conn: &mut Conn, tenant: TenantId) -> Result<Option<Reach>, StoreEr
     static REACH: Statement = Statement::new(
         "SELECT t.change_seq AS last, coalesce( \
            (SELECT min(c.seq) - 1 FROM changes AS c WHERE c.tenant_id = $1), t.change_seq \
-         ) AS gone FROM tenants AS t WHERE t.id = $1",
+         ) AS gone, coalesce( \
+           (SELECT e.epoch FROM access_epochs AS e WHERE e.tenant_id = $1), 0 \
+         ) AS epoch FROM tenants AS t WHERE t.id = $1",
     );
     Ok(REACH.bind(&[tenant.into()]).fetch_optional(conn)?)
 }
@@ -228,6 +235,7 @@ pub fn of_resource(
     before: Option<i64>,
     limit: u32,
 ) -> Result<Vec<RecordedChange>, StoreError> {
+    budget::prepare(conn)?;
     let rows: Vec<ChangeRow> = changes::table
         .filter(changes::tenant_id.eq(tenant.0))
         .filter(changes::resource_id.eq(resource.as_str()))

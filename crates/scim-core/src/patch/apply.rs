@@ -155,19 +155,26 @@ impl ValueEdit {
         Ok((!elements.is_empty()).then_some(Value::Array(elements)))
     }
 
-    /// Returns the most listed objects that each value may have to be compared with.
+    /// Returns how much else each value may have to be compared with: listed objects, or the further
+    /// terms of a filter.
     fn depth(&self, attribute: &Attribute) -> usize {
         match self {
             Self::RemoveListed(listed) => ListedValues::of(attribute, listed).depth(),
             Self::Merge(parts) => parts.iter().map(|(sub, change)| change.depth(sub)).sum(),
             Self::Each(part) => part.1.depth(&part.0),
-            Self::Where(selection) => match &selection.step {
-                ElementEdit::RemoveListed(listed) => ListedValues::of(attribute, listed).depth(),
-                ElementEdit::Merge(parts) => {
-                    parts.iter().map(|(sub, change)| change.depth(sub)).sum()
-                }
-                ElementEdit::Remove | ElementEdit::Replace(_) | ElementEdit::Append(_) => 0,
-            },
+            Self::Where(selection) => {
+                let depth = match &selection.step {
+                    ElementEdit::RemoveListed(listed) => {
+                        ListedValues::of(attribute, listed).depth()
+                    }
+                    ElementEdit::Merge(parts) => {
+                        parts.iter().map(|(sub, change)| change.depth(sub)).sum()
+                    }
+                    ElementEdit::Remove | ElementEdit::Replace(_) | ElementEdit::Append(_) => 0,
+                };
+                // One comparison is the visit itself.
+                depth.saturating_add(selection.filter.comparisons().saturating_sub(1))
+            }
             Self::Unassign
             | Self::UnassignEqual(_)
             | Self::Set(_)

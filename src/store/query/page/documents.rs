@@ -9,6 +9,7 @@ use scim_core::sort::SortKey;
 use scim_core::views::{GroupView, MemberView};
 use scim_core::{Document, sort};
 
+use crate::store::engine::budget;
 use crate::store::query::page::order::{asks_for, mentions};
 use crate::store::query::page::request::{PageError, PageKey};
 use crate::store::query::page::search::Search;
@@ -29,6 +30,7 @@ impl Search<'_> {
         let related = self.related(conn, &rows)?;
         let mut found = Vec::new();
         for row in rows {
+            budget::check()?;
             if self.view(&row, &related, |view| matches(filter, view))? {
                 found.push(row);
             }
@@ -45,6 +47,7 @@ impl Search<'_> {
         let related = self.related(conn, rows)?;
         let mut found = Vec::new();
         for row in rows {
+            budget::check()?;
             let value = self.view(row, &related, |view| {
                 let is_match = |filter| matches(filter, view);
                 let is_match = self.plan.exact || self.kind.filter.as_ref().is_none_or(is_match);

@@ -12,6 +12,9 @@ use crate::store::{ResourceId, StoreError};
 /// How many documents a filter may read by default.
 pub const SCAN_LIMIT: u64 = 200_000;
 
+/// How many comparisons a filter may cost by default.
+pub const COST_LIMIT: u64 = 4_000_000;
+
 /// How many resources are read at a time.
 pub const CHUNK: u64 = 500;
 
@@ -28,6 +31,9 @@ pub struct PageQuery {
     pub limit: u32,
     /// How many documents may be read to evaluate what SQL cannot; see [`SCAN_LIMIT`].
     pub scan_limit: u64,
+    /// How many comparisons the filter may cost: those for one resource, times the resources of the
+    /// type; see [`COST_LIMIT`].
+    pub cost_limit: u64,
     /// The URL before each endpoint, without a slash at its end; filters on `meta.location` and
     /// `$ref` need it.
     pub base_url: String,

@@ -3,9 +3,7 @@
 use std::collections::HashMap;
 
 use diesel::sql_types::{BigInt, Text};
-use scim_core::registry::AttrRef;
 use scim_core::sort::SortKey;
-use scim_core::{ErrorKind, ScimError};
 
 use crate::store::engine::fragment::{Fragment, OwnedBind};
 use crate::store::engine::statement::Fetch;
@@ -25,7 +23,7 @@ pub(super) struct Search<'a> {
     pub query: &'a PageQuery,
     pub kind: &'a TypeQuery,
     pub plan: Plan,
-    source: SortSource,
+    pub source: SortSource,
     /// The sort key, if all resources have the same.
     pub fixed: Option<SortKey>,
     strategy: Strategy,
@@ -175,7 +173,7 @@ impl<'a> Search<'a> {
             let length = count_of(&chunk);
             read += length;
             if read > self.query.scan_limit {
-                return Err(self.too_many().into());
+                return Err(self.too_many_documents().into());
             }
             edge = match chunk.last() {
                 Some(last) => Some(Edge {
@@ -235,7 +233,7 @@ impl<'a> Search<'a> {
             let length = count_of(&chunk);
             read += length;
             if read > self.query.scan_limit {
-                return Err(self.too_many().into());
+                return Err(self.too_many_documents().into());
             }
             last = chunk.last().map(|row| row.id.clone());
             keys.extend(self.matching_keys(conn, &chunk)?);
@@ -244,27 +242,6 @@ impl<'a> Search<'a> {
                 return Ok(keys);
             }
         }
-    }
-
-    fn too_many(&self) -> ScimError {
-        let rt = &self.kind.rt;
-        let always = ["userName", "displayName", "externalId", "id"];
-        let always = always.iter().filter(|key| rt.attr_by_key(key).is_some());
-        let indexed = rt.indexed.iter().map(AttrRef::key);
-        let usable: Vec<&str> = always.copied().chain(indexed).collect();
-        let usable = usable.join(", ");
-        let limit = self.query.scan_limit;
-        let detail = match &self.kind.sort {
-            Some(path) if self.source == SortSource::Documents && self.plan.exact => format!(
-                "Sorting by {path} would have to read more than {limit} resources one by one. Sort by another \
-                 attribute, or filter by an indexed one as well: {usable}."
-            ),
-            _ => format!(
-                "The filter would have to read more than {limit} resources one by one. Filter by an indexed attribute \
-                 instead, or join one with \"and\": {usable}."
-            ),
-        };
-        ScimError::new(ErrorKind::TooMany, detail)
     }
 }
 
@@ -278,17 +255,6 @@ fn beyond<'k>(keys: &'k [PageKey], edge: Option<&Edge>, upwards: bool) -> &'k [P
         |key: &PageKey| key < &edge.key || (key == &edge.key && upwards != edge.including);
     let (below, above) = keys.split_at(keys.partition_point(is_below));
     if upwards { above } else { below }
-}
-
-/// The error for a page of several types that starts too far from the first resource.
-pub(super) fn too_deep(limit: u64) -> ScimError {
-    ScimError::new(
-        ErrorKind::TooMany,
-        format!(
-            "A list of several resource types cannot begin behind {limit} resources. Read it by cursor, or one type \
-             at a time."
-        ),
-    )
 }
 
 /// The columns of [`StoredRow`].

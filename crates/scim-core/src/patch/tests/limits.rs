@@ -16,6 +16,36 @@ fn too_much_work_is_refused() {
     assert!(error.detail.contains("too many operations"), "{error}");
 }
 
+/// A filter compares each element with all its terms.
+#[test]
+fn the_terms_of_filters_count() {
+    let elements: Vec<Value> = (0..1_000)
+        .map(|n| json!({"value": n.to_string(), "type": "t"}))
+        .collect();
+    let terms: Vec<String> = (0..100).map(|n| format!("value co \"x{n}\"")).collect();
+    let filter = terms.join(" or ");
+    for (document, path) in [
+        (json!({"emails": elements}), format!("emails[{filter}]")),
+        (
+            json!({"urn:acme:x": {"list": elements}}),
+            format!("urn:acme:x:list[{filter}]"),
+        ),
+    ] {
+        let operation = json!({"op": "remove", "path": path});
+        let operations = |count: usize| Value::Array(vec![operation.clone(); count]);
+        let error = run(&user(), &document, &operations(60)).unwrap_err();
+        assert!(error.detail.contains("too many operations"), "{error}");
+        let few = run(&user(), &document, &operations(10));
+        // Without a match, a strict client would be answered noTarget.
+        assert!(
+            few.as_ref()
+                .err()
+                .is_none_or(|error| error.kind == ErrorKind::NoTarget),
+            "{few:?}"
+        );
+    }
+}
+
 /// A long value for one member of each element would make a resource that fills the memory.
 #[test]
 fn a_long_value_is_not_copied_into_very_many_elements() {

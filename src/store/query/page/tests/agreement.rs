@@ -10,7 +10,7 @@ use scim_core::{Compatibility, filter};
 
 use super::filters::filters;
 use super::population::{BASE_URL, Population};
-use crate::store::query::page::{PageQuery, SCAN_LIMIT, Start, TypeQuery, page};
+use crate::store::query::page::{COST_LIMIT, PageQuery, SCAN_LIMIT, Start, TypeQuery, page};
 use crate::store::query::predicate::plan;
 use crate::store::testing::{TENANT, block_on, on_each};
 use crate::store::{Conn, ResourceId, Store};
@@ -74,6 +74,7 @@ fn check(conn: &mut Conn, population: &Population, kind: &str) {
             start: Start::Index(0),
             limit: 1_000,
             scan_limit: SCAN_LIMIT,
+            cost_limit: COST_LIMIT,
             base_url: BASE_URL.to_owned(),
         };
         let all =

@@ -4,7 +4,9 @@ use scim_core::sort::Order;
 use scim_core::{Compatibility, ErrorKind, filter};
 
 use super::population::{BASE_URL, Population};
-use crate::store::query::page::{PageError, PageQuery, SCAN_LIMIT, Start, TypeQuery, page};
+use crate::store::query::page::{
+    COST_LIMIT, PageError, PageQuery, SCAN_LIMIT, Start, TypeQuery, page,
+};
 use crate::store::testing::{TENANT, block_on, on_each};
 use crate::store::{Conn, ResourceId, Store, StoreError, TenantId};
 
@@ -43,6 +45,7 @@ fn query(population: &Population, text: &str) -> PageQuery {
         start: Start::Index(0),
         limit: 10,
         scan_limit: SCAN_LIMIT,
+        cost_limit: COST_LIMIT,
         base_url: BASE_URL.to_owned(),
     }
 }

@@ -15,7 +15,9 @@ use crate::store::engine::fragment::Fragment;
 use crate::store::engine::statement::Fetch;
 use crate::store::query::page::order::Segment;
 use crate::store::query::page::search::{Search, Window};
-use crate::store::query::page::{Edge, PageKey, PageQuery, SCAN_LIMIT, Start, TypeQuery};
+use crate::store::query::page::{
+    COST_LIMIT, Edge, PageKey, PageQuery, SCAN_LIMIT, Start, TypeQuery,
+};
 use crate::store::tables::resources::NewResource;
 use crate::store::tables::{members, resources};
 use crate::store::testing::{TENANT, block_on, on_each};
@@ -176,6 +178,7 @@ fn query(rt: &Arc<ResourceType>, text: Option<&str>, sort_by: Option<&str>) -> P
         start: Start::Index(0),
         limit: 100,
         scan_limit: SCAN_LIMIT,
+        cost_limit: COST_LIMIT,
         base_url: String::new(),
     }
 }
