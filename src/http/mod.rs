@@ -5,6 +5,7 @@
 pub mod admin;
 pub mod admission;
 pub mod chunked_body;
+pub mod client_address;
 pub mod coding;
 pub mod describe;
 pub mod directory;

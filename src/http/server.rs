@@ -13,6 +13,7 @@ use actix_web::{App, HttpServer};
 
 use crate::http::admission::slow_clients::{HEAD_TIME, KEEP_ALIVE};
 use crate::http::admission::{middleware, sockets};
+use crate::http::client_address::TrustedProxies;
 use crate::http::operations::observe;
 use crate::http::operations::route_metrics::RouteLabel;
 use crate::http::routes::routes;
@@ -32,6 +33,14 @@ settings! {
             "base_url",
             parsed("URL", "http(s) URL", base_url).optional(),
             absent("the address listened on", "https://scim.example.com/scim/v2")
+        ),
+        /// Addresses and networks of the proxies whose `X-Forwarded-For` and `Forwarded` name the
+        /// client, such as `10.0.0.0/8, 192.0.2.7`. Others may send any address in these headers, so
+        /// they are ignored.
+        pub trusted_proxies: TrustedProxies = setting(
+            "trusted_proxies",
+            parsed("NETWORKS", "networks separated by commas", TrustedProxies::parse),
+            computed("none", "10.0.0.0/8", TrustedProxies::default())
         ),
         pub tls: Option<TlsFiles> = section,
         /// Threads that serve HTTP.
@@ -85,11 +94,13 @@ pub fn start(
     sockets::prepare(&listener);
     let connections = sockets::allow(settings.max_connections);
     let watches = Arc::clone(&shared.connections);
+    let trusted_proxies = Data::new(settings.trusted_proxies.clone());
     let mut server = HttpServer::new(move || {
         let registry = Arc::clone(&shared.service.registry);
         App::new()
             // Not one for all: the workers would contend for its count with each request.
             .app_data(Data::new(shared.clone()))
+            .app_data(trusted_proxies.clone())
             .app_data(RouteLabel::none())
             .wrap(Compress::default())
             .wrap(from_fn(observe::observe))
