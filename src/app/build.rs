@@ -21,6 +21,7 @@ use crate::issuers::Issuers;
 use crate::service::access::auth_attempts::AuthAttempts;
 use crate::service::access::authenticator::{Authenticator, Bootstrap};
 use crate::service::access::caller_cache::CallerCache;
+use crate::service::access::known_callers::KnownCallers;
 use crate::service::feed::Listeners;
 use crate::service::query::cursor::Cursors;
 use crate::service::query::index_walk::Walks;
@@ -58,6 +59,9 @@ impl App {
         let FirstAccess { bootstrap, token } =
             first_access::prepare(&store, secret, clock.as_ref()).await?;
         let authenticator = authenticator(&reads, &clock, issuers, bootstrap);
+        // Before the first request: it may be one of a flood.
+        let now_us = clock.now().as_microsecond();
+        authenticator.known.refresh(&store, now_us).await?;
         let cursors = Cursors::load(&store, clock.as_ref(), config.scim.cursor_timeout).await?;
         let tls = config.server.tls.as_ref().map(tls::load).transpose()?;
         let listener = bind(config.server.listen)?;
@@ -77,7 +81,7 @@ impl App {
             options: Arc::new(options),
             walks: Walks::default(),
             cursors,
-            listeners: Listeners::default(),
+            listeners: Listeners::new(config.limits.listeners),
             authenticator,
         });
         let state = state(config, service)?;
@@ -130,6 +134,7 @@ fn authenticator(
         clock: Arc::clone(clock),
         issuers,
         callers: CallerCache::default(),
+        known: KnownCallers::default(),
         attempts: AuthAttempts::default(),
         bootstrap,
     }

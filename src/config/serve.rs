@@ -8,6 +8,7 @@ use crate::http::admission::control::AdmissionLimits;
 use crate::http::admission::slow_clients::Timeouts;
 use crate::http::server::ServerSettings;
 use crate::service::ScimSettings;
+use crate::service::feed::ListenerLimits;
 use crate::settings::{ConfigError, Sources, absent, bytes, secret, settings};
 use crate::{store, webhooks};
 
@@ -41,6 +42,7 @@ settings! {
         pub body_memory_bytes: usize =
             setting("body_memory_bytes", bytes(1024..=1 << 40), 128 << 20),
         pub timeouts: Timeouts = section,
+        pub listeners: ListenerLimits = section,
     }
 }
 

@@ -15,6 +15,8 @@ pub mod error;
 pub mod json_body;
 pub mod openapi;
 pub mod operations;
+pub mod proxied;
+pub mod proxy_protocol;
 pub mod query;
 pub mod routes;
 pub mod scim;

@@ -27,6 +27,8 @@ pub(super) struct Live {
     pub after: i64,
     pub wanted: ChangeFilter,
     pub asked: Instant,
+    /// When the stream ends, for a client to reconnect with its position.
+    pub end: Instant,
     pub has_begun: bool,
 }
 
@@ -44,6 +46,9 @@ impl Live {
             return Some(format!("retry: 1000\nid: {}\n\n", self.after).into());
         }
         loop {
+            if Instant::now() >= self.end {
+                return None;
+            }
             if self.asked.elapsed() >= PULSE {
                 let caller = Caller::of(&self.shared, self.header.as_deref()).await;
                 self.context = caller.ok()?.context;
@@ -65,8 +70,10 @@ impl Live {
                 self.after = batch.next;
                 return Some(batch.encoded);
             }
-            match self.listener.wait_until(self.asked + PULSE).await {
+            let deadline = self.end.min(self.asked + PULSE);
+            match self.listener.wait_until(deadline).await {
                 WaitOutcome::Change => {}
+                WaitOutcome::Nothing if deadline == self.end => return None,
                 WaitOutcome::Nothing => return Some(Bytes::from_static(b": nothing new\n\n")),
                 WaitOutcome::End => return None,
             }
