@@ -25,6 +25,7 @@ use crate::service::access::known_callers::KnownCallers;
 use crate::service::feed::Listeners;
 use crate::service::query::cursor::Cursors;
 use crate::service::query::index_walk::Walks;
+use crate::service::shared_statement::SharedStatement;
 use crate::service::{Options, Service, indexes};
 use crate::store::Store;
 use crate::store::query::coalesce::CoalescedReads;
@@ -83,6 +84,7 @@ impl App {
             cursors,
             listeners: Listeners::new(config.limits.listeners),
             authenticator,
+            readiness: SharedStatement::new(Duration::ZERO),
         });
         let state = state(config, service)?;
         let bound = server::start(listener, state.clone(), tls, &config.server)?;

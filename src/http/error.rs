@@ -181,12 +181,7 @@ impl ApiError {
             ),
             Self::Service(E::Conflict(text) | E::BadRequest(text)) => text.clone(),
             Self::Service(E::Taken(what)) => format!("{what} is taken. Choose another one."),
-            Self::Service(E::TooManyListeners(TooManyListeners::OfToken(most))) => format!(
-                "This token follows changes with {most} concurrent requests, which is the most. End some, or have the operator of the service raise `token_listeners`."
-            ),
-            Self::Service(E::TooManyListeners(TooManyListeners::OfTenant(most))) => format!(
-                "The tenant's clients follow changes with {most} concurrent requests, which is the most at the moment. End some, or have the operator of the service raise `tenant_listeners`."
-            ),
+            Self::Service(E::TooManyListeners(most)) => listeners_detail(*most),
             Self::Service(E::Busy) => "The service is busy. Retry shortly.".to_owned(),
             Self::Service(E::Full(_)) => {
                 "The disk of the service's database is full, so writes fail until its operator frees space. Reads still work."
@@ -381,6 +376,17 @@ impl ResponseError for ApiError {
             self.scim_type(),
             &self.detail(),
         ))
+    }
+}
+
+fn listeners_detail(most: TooManyListeners) -> String {
+    match most {
+        TooManyListeners::OfToken(most) => format!(
+            "This token follows changes with {most} concurrent requests, which is the most. End some, or have the operator of the service raise `token_listeners`."
+        ),
+        TooManyListeners::OfTenant(most) => format!(
+            "The tenant's clients follow changes with {most} concurrent requests, which is the most at the moment. End some, or have the operator of the service raise `tenant_listeners`."
+        ),
     }
 }
 

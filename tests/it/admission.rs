@@ -29,14 +29,19 @@ fn invented_token() -> String {
     format!("rct_{}", &digits[..43])
 }
 
-fn guess(server: &Server) -> Client {
-    Client::new(&server.address, &invented_token())
+/// Returns the same client with an invalid token. (To make a client takes longer than a request.)
+fn guess(client: &Client) -> Client {
+    with_token(client, &invented_token())
+}
+
+fn with_token(client: &Client, token: &str) -> Client {
+    client.authorization(&format!("Bearer {token}"))
 }
 
 /// Sends invalid tokens until the server answers 429.
-async fn use_up_guesses(server: &Server) {
+async fn use_up_guesses(client: &Client) {
     for _ in 0..100 {
-        let reply = guess(server).get("/Users").await;
+        let reply = guess(client).get("/Users").await;
         if reply.status == 429 {
             return;
         }
@@ -59,22 +64,22 @@ async fn create_tokens(server: &Server, count: usize) -> Vec<String> {
 
 /// Uses each token once, all at the same time, while invalid tokens arrive.
 async fn use_during_a_flood(server: &Server, tokens: &[String]) {
-    use_up_guesses(server).await;
+    let client = server.admin();
+    use_up_guesses(&client).await;
     let is_over = Arc::new(AtomicBool::new(false));
     let floods: Vec<_> = (0..8)
         .map(|_| {
-            let (client, is_over) = (guess(server), Arc::clone(&is_over));
+            let (client, is_over) = (client.clone(), Arc::clone(&is_over));
             tokio::spawn(async move {
                 while !is_over.load(Ordering::Relaxed) {
-                    let one = client.authorization(&format!("Bearer {}", invented_token()));
-                    let status = one.get("/Users").await.status;
+                    let status = guess(&client).get("/Users").await.status;
                     assert!(matches!(status, 401 | 429), "{status}");
                 }
             })
         })
         .collect();
     let requests = tokens.iter().map(|token| {
-        let client = Client::new(&server.address, token);
+        let client = with_token(&client, token);
         async move { client.get("/Users").await.status }
     });
     let statuses = together(requests).await;
@@ -102,7 +107,7 @@ both_alone!(
         database.cli_ok(&["token", "revoke", "late"]);
         late.get("/Users").await.expect_error(401, "");
         // From now on it is one of the invalid ones.
-        use_up_guesses(&server).await;
+        use_up_guesses(&late).await;
         let statuses = together((0..5).map(|_| {
             let late = late.clone();
             async move { late.get("/Users").await.status }
@@ -145,10 +150,11 @@ both_alone!(
         let limits = ["--token-rate-per-s", "1", "--token-burst", "5"];
         let server = Server::start_with(&database, &limits, &[]);
         let tokens = create_tokens(&server, 2).await;
+        let client = server.admin();
         let started = Instant::now();
         let mut accepted = 0;
         for spelling in spellings(&tokens[0], 50) {
-            let reply = server.admin().authorization(&spelling).get("/Users").await;
+            let reply = client.authorization(&spelling).get("/Users").await;
             match reply.status {
                 200 => accepted += 1,
                 429 => assert!(!reply.header("retry-after").is_empty()),
@@ -157,10 +163,7 @@ both_alone!(
         }
         let allowed = 6 + started.elapsed().as_secs();
         assert!(accepted <= allowed, "{accepted} of 50, {allowed} allowed");
-        Client::new(&server.address, &tokens[1])
-            .get("/Users")
-            .await
-            .page();
+        with_token(&client, &tokens[1]).get("/Users").await.page();
     }
 );
 
@@ -175,11 +178,12 @@ both_alone!(
             database.cli_ok(&arguments).trim_end().to_owned()
         };
         let tokens = [create("one"), create("two"), create("three")];
+        let client = server.admin();
         let started = Instant::now();
         let mut accepted = 0;
         for (number, token) in tokens.iter().cycle().take(45).enumerate() {
             let spelling = spellings(token, 45).remove(number);
-            let reply = server.admin().authorization(&spelling).get("/Users").await;
+            let reply = client.authorization(&spelling).get("/Users").await;
             accepted += u64::from(reply.status == 200);
         }
         let allowed = 6 + started.elapsed().as_secs();
@@ -214,16 +218,13 @@ both_alone!(
         assert_eq!(refused.status, 429, "{refused:?}");
         assert!(!refused.header("retry-after").is_empty());
         for token in &tokens {
-            Client::new(&server.address, token)
-                .get("/Users")
-                .await
-                .page();
+            with_token(&client, token).get("/Users").await.page();
         }
-        guess(&server).get("/Users").await.expect_error(401, "");
+        guess(&client).get("/Users").await.expect_error(401, "");
         client.anonymous().get("/Users").await.expect_error(401, "");
         // A valid token also reads public pages.
-        let reply = Client::new(&server.address, &tokens[0]).site();
-        assert_eq!(reply.get("/openapi.json").await.status, 200);
+        let reader = with_token(&client, &tokens[0]).site();
+        assert_eq!(reader.get("/openapi.json").await.status, 200);
         drop(readers);
     }
 );
@@ -261,7 +262,7 @@ both_alone!(
         ];
         let server = Server::start_with(&database, &limits, &[]);
         let valid = Client::new(&server.address, &create_tokens(&server, 1).await[0]);
-        let (invalid, none) = (guess(&server), valid.anonymous());
+        let (invalid, none) = (guess(&valid), valid.anonymous());
         for (client, path, network, status) in [
             (&invalid, "/Users", "2001:db8:1", 401),
             (&none, "/Users", "2001:db8:2", 401),
@@ -294,8 +295,9 @@ both_alone!(
     |database: Database| async move {
         let limits = ["--address-unknown-tokens-per-s", "1"];
         let server = Server::start_with(&database, &limits, &[]);
+        let client = server.admin();
         let statuses = (0..40).map(|number| {
-            let client = guess(&server);
+            let client = guess(&client);
             async move {
                 let hops = format!("192.0.2.{number}");
                 through_proxy(&client, "/Users", &hops).await.status
@@ -331,11 +333,12 @@ both_alone!(
     |database: Database| async move {
         let limits = ["--token-listeners", "3", "--tenant-listeners", "4"];
         let server = Server::start_with(&database, &limits, &[]);
+        let admin = server.admin();
         let client = |tenant: &str, name: &str| {
             let create = [
                 "token", "create", name, "--tenant", tenant, "--scope", "read",
             ];
-            Client::new(&server.address, database.cli_ok(&create).trim_end())
+            with_token(&admin, database.cli_ok(&create).trim_end())
         };
         for tenant in ["a", "b"] {
             database.cli_ok(&["tenant", "create", tenant]);

@@ -564,10 +564,11 @@ both_alone!(
         let floods: [&dyn Fn(usize) -> String; 3] = [&unknown_kid, &unknown_issuer, &unsigned];
         for flood in floods {
             let server = restart_with(&database, &first, &second, &limits);
+            let client = server.admin();
+            let with_token = |token: &str| client.authorization(&format!("Bearer {token}"));
             let mut statuses = Vec::new();
             for number in 0..40 {
-                let client = Client::new(&server.address, &flood(number));
-                statuses.push(client.get("/Users").await.status);
+                statuses.push(with_token(&flood(number)).get("/Users").await.status);
             }
             assert!(statuses.contains(&429), "{statuses:?}");
             assert!(
@@ -576,8 +577,7 @@ both_alone!(
             );
             for number in 0..20 {
                 let claims = with(&first.claims(now_s()), "jti", json!(number));
-                let renewed = Client::new(&server.address, &key.sign(&claims));
-                renewed.get("/Users").await.page();
+                with_token(&key.sign(&claims)).get("/Users").await.page();
             }
         }
         let floors = usize::try_from(since.elapsed().as_secs() / 30).unwrap() + 3;
@@ -594,12 +594,13 @@ both_alone!(
         create_tenants(&database);
         let limits = ["--token-rate-per-s", "1", "--token-burst", "5"];
         let server = restart_with(&database, &first, &second, &limits);
+        let client = server.admin();
         let started = Instant::now();
         let mut accepted = 0;
         for number in 0..40 {
             let claims = with(&first.claims(now_s()), "jti", json!(number));
-            let client = Client::new(&server.address, &key.sign(&claims));
-            match client.get("/Users").await.status {
+            let bearer = format!("Bearer {}", key.sign(&claims));
+            match client.authorization(&bearer).get("/Users").await.status {
                 200 => accepted += 1,
                 status => assert_eq!(status, 429),
             }

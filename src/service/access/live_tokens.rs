@@ -9,16 +9,14 @@
 //! This authenticates no caller: a revoked token stays until it is used.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
-
-use tokio::time::Instant;
 
 use crate::auth::token;
 use crate::auth::token::Digest;
 use crate::ids::Actor;
 use crate::service::access::known_caller::KnownCaller;
+use crate::service::shared_statement::SharedStatement;
 use crate::store::tables::live_tokens;
 use crate::store::tables::live_tokens::NumberedToken;
 use crate::store::{Store, StoreError};
@@ -32,14 +30,18 @@ const INTERVAL: Duration = Duration::from_millis(20);
 const BATCH: i64 = 2_000;
 
 /// The tokens that are neither revoked nor expired, as far as this node knows.
-#[derive(Default)]
 pub struct LiveTokens {
     tokens: RwLock<Tokens>,
-    /// The number of reads that began.
-    begun: AtomicU64,
-    /// Held during a read. Has the number of the last read that ended well, and when the last one
-    /// began.
-    reading: tokio::sync::Mutex<LastRead>,
+    reading: SharedStatement,
+}
+
+impl Default for LiveTokens {
+    fn default() -> Self {
+        Self {
+            tokens: RwLock::default(),
+            reading: SharedStatement::new(INTERVAL),
+        }
+    }
 }
 
 #[derive(Default)]
@@ -54,12 +56,6 @@ struct LiveToken {
     caller: KnownCaller,
     /// Microseconds since the epoch.
     expires: Option<i64>,
-}
-
-#[derive(Default)]
-struct LastRead {
-    number: u64,
-    began: Option<Instant>,
 }
 
 impl LiveTokens {
@@ -90,20 +86,8 @@ impl LiveTokens {
     /// # Errors
     /// The database cannot be read.
     pub async fn refresh(&self, store: &Store, now_us: i64) -> Result<(), StoreError> {
-        let before = self.begun.load(Ordering::Acquire);
-        let mut last = self.reading.lock().await;
-        if last.number > before {
-            // It began after this call.
-            return Ok(());
-        }
-        if let Some(began) = last.began {
-            tokio::time::sleep_until(began + INTERVAL).await;
-        }
-        last.began = Some(Instant::now());
-        let number = self.begun.fetch_add(1, Ordering::AcqRel).saturating_add(1);
-        self.read_new(store, now_us).await?;
-        last.number = number;
-        Ok(())
+        let read_new = async || self.read_new(store, now_us).await;
+        self.reading.run(read_new).await
     }
 
     async fn read_new(&self, store: &Store, now_us: i64) -> Result<(), StoreError> {

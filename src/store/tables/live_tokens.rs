@@ -18,17 +18,18 @@ pub struct NumberedToken {
 }
 
 type Row = (i64, i64, String, String, Option<i64>, Option<i64>);
+type Columns = (
+    BigInt,
+    BigInt,
+    Text,
+    Text,
+    Nullable<BigInt>,
+    Nullable<BigInt>,
+);
 
-static AFTER: Statement<(
-    BigInt,
-    BigInt,
-    Text,
-    Text,
-    Nullable<BigInt>,
-    Nullable<BigInt>,
-)> = Statement::new(
+static AFTER: Statement<Columns> = Statement::new(
     "SELECT number, tenant_id, name, hash, expires, revoked FROM tokens \
-         WHERE number > $1 ORDER BY number LIMIT 0 + $2",
+     WHERE number > $1 ORDER BY number LIMIT 0 + $2",
 );
 
 /// Returns the tokens after this number, of all tenants and in any state, at most `limit`. No token
