@@ -26,7 +26,7 @@ const FEW_GUESSES: [&str; 4] = [
 /// Returns a text that has the form of a token.
 fn invented_token() -> String {
     let digits = format!("{}{}", random_token(), random_token());
-    format!("rct_{}", &digits[..43])
+    format!("rct_{}", digits.split_at(43).0)
 }
 
 /// Returns the same client with an invalid token. (To make a client takes longer than a request.)
