@@ -21,9 +21,11 @@ use crate::issuers::Issuers;
 use crate::service::access::auth_attempts::AuthAttempts;
 use crate::service::access::authenticator::{Authenticator, Bootstrap};
 use crate::service::access::caller_cache::CallerCache;
+use crate::service::access::known_callers::KnownCallers;
 use crate::service::feed::Listeners;
 use crate::service::query::cursor::Cursors;
 use crate::service::query::index_walk::Walks;
+use crate::service::shared_statement::SharedStatement;
 use crate::service::{Options, Service, indexes};
 use crate::store::Store;
 use crate::store::query::coalesce::CoalescedReads;
@@ -57,6 +59,9 @@ impl App {
         let FirstAccess { bootstrap, token } =
             first_access::prepare(&store, &config.tokens, clock.as_ref()).await?;
         let authenticator = authenticator(&reads, &clock, issuers, bootstrap);
+        // Before the first request: it may be one of a flood.
+        let now_us = clock.now().as_microsecond();
+        authenticator.known.refresh(&store, now_us).await?;
         let cursors = Cursors::load(&store, clock.as_ref(), config.scim.cursor_timeout).await?;
         let tls = config.server.tls.as_ref().map(tls::load).transpose()?;
         let listener = bind(config.server.listen)?;
@@ -77,8 +82,9 @@ impl App {
             options: Arc::new(options),
             walks: Walks::default(),
             cursors,
-            listeners: Listeners::default(),
+            listeners: Listeners::new(config.limits.listeners),
             authenticator,
+            readiness: SharedStatement::new(Duration::ZERO),
         });
         let state = state(config, service)?;
         let bound = server::start(listener, state.clone(), tls, &config.server)?;
@@ -130,6 +136,7 @@ fn authenticator(
         clock: Arc::clone(clock),
         issuers,
         callers: CallerCache::default(),
+        known: KnownCallers::default(),
         attempts: AuthAttempts::default(),
         bootstrap,
     }

@@ -65,6 +65,17 @@ pub fn hash(digest: &Digest) -> String {
     digits
 }
 
+/// Returns the key of a digest in memory: its first half, which is as hard to guess as a token.
+pub fn key(digest: &Digest) -> u128 {
+    let (half, _) = digest.split_first_chunk().unwrap_or((&[0; 16], &[]));
+    u128::from_be_bytes(*half)
+}
+
+/// Returns the key of the digest that has this stored form. `None` for another text.
+pub fn key_of_hash(hash: &str) -> Option<u128> {
+    u128::from_str_radix(hash.get(..32)?, 16).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,6 +87,14 @@ mod tests {
             hash(&digest("abc")),
             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
         );
+    }
+
+    #[test]
+    fn a_digest_and_its_stored_form_have_one_key() {
+        let digest = digest("abc");
+        assert_eq!(key_of_hash(&hash(&digest)), Some(key(&digest)));
+        assert_eq!(key(&digest) >> 96, 0xba78_16bf);
+        assert_eq!(key_of_hash("hash of abc"), None);
     }
 
     #[test]

@@ -245,6 +245,7 @@ fn the_example_file_has_the_defaults() {
         "base_url",
         "tls_certificate",
         "tls_key",
+        "trusted_proxies",
         "workers",
         // SQLite, the default, has no replica.
         "database_replica",

@@ -12,6 +12,7 @@ use crate::http::admission::slow_clients::Timeouts;
 use crate::http::server::ServerSettings;
 use crate::service::ScimSettings;
 use crate::service::access::tokens::TokenLimits;
+use crate::service::feed::ListenerLimits;
 use crate::settings::{ConfigError, Sources, absent, bytes, parsed, secret, settings};
 use crate::{store, webhooks};
 
@@ -107,6 +108,7 @@ settings! {
         pub body_memory_bytes: usize =
             setting("body_memory_bytes", bytes(1024..=1 << 40), 128 << 20),
         pub timeouts: Timeouts = section,
+        pub listeners: ListenerLimits = section,
     }
 }
 

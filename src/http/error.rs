@@ -10,11 +10,13 @@ use scim_core::{ErrorKind, message};
 use serde_json::Value;
 
 use crate::http::scim::responses::SCIM_JSON;
-use crate::service::error::{Gone, Unauthenticated};
+use crate::service::error::{Gone, TooManyListeners, Unauthenticated};
 use crate::{service, telemetry};
 
 /// How long a client should wait after 503; Okta reads whole seconds only.
 const RETRY_AFTER_S: &str = "1";
+/// The same if too many requests wait for changes, each of which lasts for up to a minute or longer.
+const LISTENER_RETRY_AFTER_S: &str = "5";
 /// The content codings of a request body that are accepted (RFC 9110 section 15.5.16).
 const ACCEPTED_CODINGS: &str = "gzip, deflate";
 const REALM: &str = r#"Bearer realm="rollcall""#;
@@ -73,10 +75,16 @@ pub enum Limited {
     Tenant(u32),
     /// Invalid tokens in a second, of all clients.
     UnknownTokens,
+    /// Invalid tokens in a second, of one client address.
+    AddressTokens,
+    /// Requests without a valid token in a second, of one client address.
+    AddressRequests,
     /// Concurrent requests of one tenant.
     Share,
-    /// Concurrent requests without a credential that was valid before.
+    /// Concurrent requests that need a valid token and have none.
     Strangers,
+    /// Concurrent requests for pages that need no token.
+    Public,
 }
 
 impl Limited {
@@ -94,8 +102,17 @@ impl Limited {
             Self::UnknownTokens => {
                 "Too many invalid tokens are being tried; unrecognised tokens are throttled. Retry shortly.".to_owned()
             }
+            Self::AddressTokens => {
+                "Your address sends too many invalid tokens. Create a new token with `rollcall token create` and enter it in the provisioning settings of the app.".to_owned()
+            }
+            Self::AddressRequests => {
+                "Your address sends too many requests without a valid token. Send fewer, or send a token with each.".to_owned()
+            }
             Self::Strangers => {
-                "Too many concurrent requests have tokens that this service has not seen lately. Retry shortly.".to_owned()
+                "Too many concurrent requests have no valid token. Retry shortly, with a valid token.".to_owned()
+            }
+            Self::Public => {
+                "Too many concurrent requests read public pages without a token. Retry shortly, or send a token.".to_owned()
             }
         }
     }
@@ -106,7 +123,10 @@ impl Limited {
             Self::Tenant(_) => "tenant_rate",
             Self::UnknownTokens => "unknown_tokens",
             Self::Share => "share",
+            Self::AddressTokens => "address_tokens",
+            Self::AddressRequests => "address_requests",
             Self::Strangers => "strangers",
+            Self::Public => "public",
         }
     }
 }
@@ -161,6 +181,7 @@ impl ApiError {
             ),
             Self::Service(E::Conflict(text) | E::BadRequest(text)) => text.clone(),
             Self::Service(E::Taken(what)) => format!("{what} is taken. Choose another one."),
+            Self::Service(E::TooManyListeners(most)) => listeners_detail(*most),
             Self::Service(E::Busy) => "The service is busy. Retry shortly.".to_owned(),
             Self::Service(E::Full(_)) => {
                 "The disk of the service's database is full, so writes fail until its operator frees space. Reads still work."
@@ -280,7 +301,9 @@ impl ResponseError for ApiError {
             | Self::Service(E::TooManyOperations { .. }) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::SwitchedOff(_) => StatusCode::NOT_IMPLEMENTED,
             Self::SlowBody => StatusCode::REQUEST_TIMEOUT,
-            Self::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::TooMany { .. } | Self::Service(E::TooManyListeners(_)) => {
+                StatusCode::TOO_MANY_REQUESTS
+            }
             Self::Full | Self::BodyMemoryFull => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
@@ -327,6 +350,9 @@ impl ResponseError for ApiError {
                 response.append_header((RETRY_AFTER, RETRY_AFTER_S));
                 response.force_close();
             }
+            Self::Service(service::Error::TooManyListeners(_)) => {
+                response.append_header((RETRY_AFTER, LISTENER_RETRY_AFTER_S));
+            }
             Self::TooMany { after_s, .. } => {
                 response.append_header((RETRY_AFTER, after_s.to_string()));
             }
@@ -350,6 +376,17 @@ impl ResponseError for ApiError {
             self.scim_type(),
             &self.detail(),
         ))
+    }
+}
+
+fn listeners_detail(most: TooManyListeners) -> String {
+    match most {
+        TooManyListeners::OfToken(most) => format!(
+            "This token follows changes with {most} concurrent requests, which is the most. End some, or have the operator of the service raise `token_listeners`."
+        ),
+        TooManyListeners::OfTenant(most) => format!(
+            "The tenant's clients follow changes with {most} concurrent requests, which is the most at the moment. End some, or have the operator of the service raise `tenant_listeners`."
+        ),
     }
 }
 

@@ -5,6 +5,7 @@
 pub mod admin;
 pub mod admission;
 pub mod chunked_body;
+pub mod client_address;
 pub mod coding;
 pub mod describe;
 pub mod directory;
@@ -14,6 +15,8 @@ pub mod error;
 pub mod json_body;
 pub mod openapi;
 pub mod operations;
+pub mod proxied;
+pub mod proxy_protocol;
 pub mod query;
 pub mod routes;
 pub mod scim;

@@ -7,17 +7,26 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::middleware::{Compress, from_fn};
 use actix_web::web::Data;
 use actix_web::{App, HttpServer};
 
+use crate::http::admission::public_paths::PublicPaths;
 use crate::http::admission::slow_clients::{HEAD_TIME, KEEP_ALIVE};
 use crate::http::admission::{middleware, sockets};
+use crate::http::client_address::TrustedProxies;
+use crate::http::endpoints;
 use crate::http::operations::observe;
 use crate::http::operations::route_metrics::RouteLabel;
+use crate::http::proxied;
+use crate::http::proxied::Listening;
 use crate::http::routes::routes;
 use crate::http::state::AppState;
-use crate::settings::{absent, computed, number, parsed, required, seconds, settings};
+use crate::settings::{
+    ConfigError, Sources, absent, choice, computed, number, parsed, required, seconds, settings,
+};
 
 settings! {
     /// Where and how the server listens.
@@ -33,6 +42,21 @@ settings! {
             parsed("URL", "http(s) URL", base_url).optional(),
             absent("the address listened on", "https://scim.example.com/scim/v2")
         ),
+        /// Addresses and networks of the proxies whose `X-Forwarded-For` and `Forwarded` name the
+        /// client, such as `10.0.0.0/8, 192.0.2.7`. Others may send any address in these headers, so
+        /// they are ignored.
+        pub trusted_proxies: TrustedProxies = setting(
+            "trusted_proxies",
+            parsed("NETWORKS", "networks separated by commas", TrustedProxies::parse),
+            computed("none", "10.0.0.0/8", TrustedProxies::default())
+        ),
+        /// `v2` reads the client's address from a header of the PROXY protocol, version 2. Each
+        /// connection from `trusted_proxies` must begin with one, and no other connection may.
+        pub proxy_protocol: ProxyProtocol = setting(
+            "proxy_protocol",
+            choice(&[("off", ProxyProtocol::Off), ("v2", ProxyProtocol::V2)]),
+            "off"
+        ),
         pub tls: Option<TlsFiles> = section,
         /// Threads that serve HTTP.
         pub workers: usize =
@@ -42,6 +66,14 @@ settings! {
         /// Longest time for requests in flight after SIGTERM.
         pub shutdown_timeout: Duration = setting("shutdown_timeout_s", seconds(1..=3600), 30),
     }
+    validate = check_proxy_protocol;
+}
+
+/// Whether connections of proxies begin with a header of the PROXY protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProxyProtocol {
+    Off,
+    V2,
 }
 
 settings! {
@@ -84,26 +116,32 @@ pub fn start(
     let address = listener.local_addr()?;
     sockets::prepare(&listener);
     let connections = sockets::allow(settings.max_connections);
+    let max_connections = connections.div_ceil(settings.workers).max(1);
     let watches = Arc::clone(&shared.connections);
-    let mut server = HttpServer::new(move || {
-        let registry = Arc::clone(&shared.service.registry);
-        App::new()
-            // Not one for all: the workers would contend for its count with each request.
-            .app_data(Data::new(shared.clone()))
-            .app_data(RouteLabel::none())
-            .wrap(Compress::default())
-            .wrap(from_fn(observe::observe))
-            .wrap(from_fn(middleware::admit))
-            .configure(|config| routes(config, &registry))
-    })
-    .workers(settings.workers)
-    .shutdown_timeout(settings.shutdown_timeout.as_secs())
-    .on_connect(move |io, data| watches.connect(io, data))
-    .max_connections(connections.div_ceil(settings.workers).max(1))
-    // A client that gives up closes, and what it asked for need not be done any more.
-    .h1_allow_half_closed(false)
-    .client_request_timeout(HEAD_TIME)
-    .keep_alive(KEEP_ALIVE);
+    let parts = Parts::new(shared, settings);
+    let app = move || parts.app();
+    if settings.proxy_protocol == ProxyProtocol::V2 {
+        let listening = Listening {
+            listener,
+            tls,
+            trusted_proxies: settings.trusted_proxies.clone(),
+            watches,
+            workers: settings.workers,
+            max_connections,
+            shutdown_timeout: settings.shutdown_timeout,
+        };
+        let server = proxied::serve(app, listening)?;
+        return Ok(Bound { server, address });
+    }
+    let mut server = HttpServer::new(app)
+        .workers(settings.workers)
+        .shutdown_timeout(settings.shutdown_timeout.as_secs())
+        .on_connect(move |io, data| watches.connect(io, data))
+        .max_connections(max_connections)
+        // A client that gives up closes, and what it asked for need not be done any more.
+        .h1_allow_half_closed(false)
+        .client_request_timeout(HEAD_TIME)
+        .keep_alive(KEEP_ALIVE);
     server = match tls {
         None => server.listen(listener)?,
         Some(tls) => server.listen_rustls_0_23(listener, Arc::unwrap_or_clone(tls))?,
@@ -112,6 +150,59 @@ pub fn start(
         server: server.run(),
         address,
     })
+}
+
+/// What each worker's application is made of.
+#[derive(Clone)]
+struct Parts {
+    shared: AppState,
+    trusted_proxies: Data<TrustedProxies>,
+    public_paths: Data<PublicPaths>,
+}
+
+impl Parts {
+    fn new(shared: AppState, settings: &ServerSettings) -> Self {
+        let served = endpoints::served(&shared.service.registry);
+        Self {
+            shared,
+            trusted_proxies: Data::new(settings.trusted_proxies.clone()),
+            public_paths: Data::new(PublicPaths::of(&served)),
+        }
+    }
+
+    fn app(
+        &self,
+    ) -> App<
+        impl ServiceFactory<
+            ServiceRequest,
+            Config = (),
+            Response = ServiceResponse<impl MessageBody + use<>>,
+            Error = actix_web::Error,
+            InitError = (),
+        > + use<>,
+    > {
+        let registry = Arc::clone(&self.shared.service.registry);
+        App::new()
+            // Not one for all: the workers would contend for its count with each request.
+            .app_data(Data::new(self.shared.clone()))
+            .app_data(self.trusted_proxies.clone())
+            .app_data(self.public_paths.clone())
+            .app_data(RouteLabel::none())
+            .wrap(Compress::default())
+            .wrap(from_fn(observe::observe))
+            .wrap(from_fn(middleware::admit))
+            .configure(|config| routes(config, &registry))
+    }
+}
+
+/// A client behind a proxy of TCP connections would otherwise choose its own address.
+fn check_proxy_protocol(settings: &ServerSettings, sources: &Sources) -> Result<(), ConfigError> {
+    let is_on = settings.proxy_protocol == ProxyProtocol::V2;
+    if is_on && settings.trusted_proxies == TrustedProxies::default() {
+        let problem = "`trusted_proxies` must name the proxies that send the header";
+        return Err(sources.error("proxy_protocol", problem));
+    }
+    Ok(())
 }
 
 fn address(text: &str) -> Result<SocketAddr, String> {

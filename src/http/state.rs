@@ -11,6 +11,7 @@ use actix_web::{FromRequest, HttpRequest};
 
 use crate::auth::Credential;
 use crate::http::admission::body_memory::{BodyLimits, MemoryBudget};
+use crate::http::admission::control;
 use crate::http::admission::control::AdmissionControl;
 use crate::http::admission::slow_clients::ConnectionWatches;
 use crate::http::endpoint::{Authorization, Endpoint, SCIM_ROOT};
@@ -65,6 +66,7 @@ impl FromRequest for Caller {
         let accepted = endpoint.map_or(Ok(()), |endpoint| query.check_accepted(endpoint));
         let shared = request.app_data::<Data<AppState>>().cloned();
         let is_refused = request.path().starts_with(SCIM_ROOT) && !accept::takes_json(request);
+        let request = request.clone();
         Box::pin(async move {
             let shared =
                 shared.ok_or_else(|| service::Error::internal("the handler has no shared data"))?;
@@ -76,6 +78,9 @@ impl FromRequest for Caller {
                 return Err(ApiError::SeveralCredentials);
             }
             let caller = Self::of(&shared, header.as_deref()).await?;
+            if control::is_caller_unknown(&request) {
+                shared.admission.charge_late(&caller.context.principal)?;
+            }
             if is_refused && caller.context.policy.compatibility.is_strict() {
                 return Err(ApiError::NotAcceptable);
             }
@@ -126,13 +131,7 @@ impl Caller {
             authenticator.record_unauthenticated(AuthOutcome::Malformed);
             service::Error::Unauthenticated(Unauthenticated::Invalid)
         })?;
-        let found = authenticator.authenticate(&credential).await;
-        match &found {
-            Ok((principal, _)) => shared.admission.record_valid(header, principal),
-            Err(service::Error::Unauthenticated(_)) => shared.admission.record_invalid(header),
-            Err(_) => {}
-        }
-        let (principal, policy) = found?;
+        let (principal, policy) = authenticator.authenticate(&credential).await?;
         let at = shared.service.clock.now();
         Ok(Self {
             context: Context {

@@ -47,6 +47,8 @@ pub enum Error {
     ReadOnly(String),
     #[error("the service is busy")]
     Busy,
+    #[error("too many requests wait for changes")]
+    TooManyListeners(TooManyListeners),
     #[error("the database does not answer")]
     Unavailable(#[source] StoreError),
     #[error("the database's disk is full")]
@@ -66,6 +68,15 @@ pub enum Unauthenticated {
     Missing,
     /// The credential is unknown, malformed, expired or revoked.
     Invalid,
+}
+
+/// The requests that wait for changes already, of which there can be no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TooManyListeners {
+    /// Those of the caller's token.
+    OfToken(usize),
+    /// Those of the caller's tenant.
+    OfTenant(usize),
 }
 
 /// The reason why a reader of the feed must start again.

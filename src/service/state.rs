@@ -9,6 +9,7 @@ use crate::clock::Clock;
 use crate::service::access::authenticator::Authenticator;
 use crate::service::feed::listeners::Listeners;
 use crate::service::query::{cursor, index_walk};
+use crate::service::shared_statement::SharedStatement;
 use crate::service::{Context, Error, Options};
 use crate::store::query::coalesce::CoalescedReads;
 use crate::store::{Conn, Store};
@@ -24,6 +25,8 @@ pub struct Service {
     pub cursors: cursor::Cursors,
     pub listeners: Listeners,
     pub authenticator: Authenticator,
+    /// The check of [`Service::ready`], which any client may ask for.
+    pub readiness: SharedStatement,
 }
 
 impl Service {
@@ -46,7 +49,10 @@ impl Service {
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Busy`].
     pub async fn ready(&self) -> Result<(), Error> {
-        Ok(self.store.ready().await?)
+        Ok(self
+            .readiness
+            .run(async || self.store.ready().await)
+            .await?)
     }
 
     /// Returns whether a replica is asked first for this caller.

@@ -253,6 +253,23 @@ fn an_untrusted_issuer_is_never_contacted() {
 /// A server that trusts two issuers: `first` for the tenant `acme`, by discovery, and `second` for
 /// the tenant that its claim `org` names, which may only be `beta`.
 fn server_with(database: &Database, first: &FakeIssuer, second: &FakeIssuer) -> Server {
+    create_tenants(database);
+    restart_with(database, first, second, &[])
+}
+
+fn create_tenants(database: &Database) {
+    for tenant in ["acme", "beta"] {
+        database.cli_ok(&["tenant", "create", tenant]);
+    }
+}
+
+/// The same with more arguments, on a database that has the tenants.
+fn restart_with(
+    database: &Database,
+    first: &FakeIssuer,
+    second: &FakeIssuer,
+    arguments: &[&str],
+) -> Server {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("rollcall.toml");
     let text = format!(
@@ -265,10 +282,8 @@ fn server_with(database: &Database, first: &FakeIssuer, second: &FakeIssuer) -> 
         second.jwks_uri(),
     );
     std::fs::write(&config, text).unwrap();
-    for tenant in ["acme", "beta"] {
-        database.cli_ok(&["tenant", "create", tenant]);
-    }
-    Server::start_with(database, &["--config", config.to_str().unwrap()], &[])
+    let config = ["--config", config.to_str().unwrap()];
+    Server::start_with(database, &[&config, arguments].concat(), &[])
 }
 
 fn provisioner(database: &Database, server: &Server, tenant: &str) -> Client {
@@ -540,5 +555,84 @@ both_alone!(
         };
         let ended = tokio::time::timeout(Duration::from_secs(40), ended).await;
         assert!(ended.is_ok(), "it still listens");
+    }
+);
+
+both_alone!(
+    renewed_tokens_are_accepted_during_a_flood_of_invalid_ones,
+    |database: Database| async move {
+        let (key, other) = (Key::ed("k1"), Key::other_ed("k1"));
+        let first = FakeIssuer::start(&[&key]).await;
+        let second = FakeIssuer::start(&[&other]).await;
+        create_tenants(&database);
+        let limits = [
+            "--unknown-tokens-per-s",
+            "1",
+            "--address-unknown-tokens-per-s",
+            "1",
+        ];
+        let since = Instant::now();
+        let unknown_kid = |number: usize| {
+            let mut invented = key.clone();
+            invented.kid = format!("invented-{number}");
+            invented.sign(&first.claims(now_s()))
+        };
+        let unknown_issuer = |number: usize| {
+            let claims = with(&first.claims(now_s()), "iss", json!(number.to_string()));
+            key.sign(&claims)
+        };
+        let unsigned = |number: usize| {
+            let claims = with(&first.claims(now_s()), "jti", json!(number));
+            let token = key.sign(&claims);
+            let (signed, _) = token.rsplit_once('.').unwrap();
+            format!("{signed}.{}", "A".repeat(86))
+        };
+        // Each start has no keys yet, and the second flood does not make it fetch them.
+        let floods: [&dyn Fn(usize) -> String; 3] = [&unknown_kid, &unknown_issuer, &unsigned];
+        for flood in floods {
+            let server = restart_with(&database, &first, &second, &limits);
+            let client = server.admin();
+            let with_token = |token: &str| client.authorization(&format!("Bearer {token}"));
+            let mut statuses = Vec::new();
+            for number in 0..40 {
+                statuses.push(with_token(&flood(number)).get("/Users").await.status);
+            }
+            assert!(statuses.contains(&429), "{statuses:?}");
+            assert!(
+                statuses.iter().all(|status| matches!(status, 401 | 429)),
+                "{statuses:?}"
+            );
+            for number in 0..20 {
+                let claims = with(&first.claims(now_s()), "jti", json!(number));
+                with_token(&key.sign(&claims)).get("/Users").await.page();
+            }
+        }
+        let floors = usize::try_from(since.elapsed().as_secs() / 30).unwrap() + 3;
+        assert!(first.key_fetches() <= floors, "{}", first.key_fetches());
+    }
+);
+
+both_alone!(
+    all_tokens_of_a_subject_are_one_caller,
+    |database: Database| async move {
+        let (key, other) = (Key::ed("k1"), Key::other_ed("k1"));
+        let first = FakeIssuer::start(&[&key]).await;
+        let second = FakeIssuer::start(&[&other]).await;
+        create_tenants(&database);
+        let limits = ["--token-rate-per-s", "1", "--token-burst", "5"];
+        let server = restart_with(&database, &first, &second, &limits);
+        let client = server.admin();
+        let started = Instant::now();
+        let mut accepted = 0;
+        for number in 0..40 {
+            let claims = with(&first.claims(now_s()), "jti", json!(number));
+            let bearer = format!("Bearer {}", key.sign(&claims));
+            match client.authorization(&bearer).get("/Users").await.status {
+                200 => accepted += 1,
+                status => assert_eq!(status, 429),
+            }
+        }
+        let allowed = 6 + started.elapsed().as_secs();
+        assert!(accepted <= allowed, "{accepted} of 40, {allowed} allowed");
     }
 );

@@ -10,6 +10,7 @@
 
 mod harness;
 
+mod admission;
 mod architecture;
 mod auth;
 mod backup;

@@ -7,15 +7,18 @@ use std::time::Duration;
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::ConnectionType;
-use actix_web::http::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderValue};
+use actix_web::http::header::{AUTHORIZATION, CONTENT_LENGTH};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{Error, HttpMessage as _, ResponseError as _};
 use futures_util::StreamExt as _;
 
-use crate::http::admission::control::{Access, Rejection};
+use crate::auth::Credential;
+use crate::http::admission::control::{Access, Rejection, Sender};
+use crate::http::admission::public_paths::PublicPaths;
 use crate::http::admission::response_body::GuardedBody;
 use crate::http::admission::slow_clients::ConnectionWatch;
+use crate::http::client_address::{ClientNetwork, client_address};
 use crate::http::state::AppState;
 use crate::http::target;
 
@@ -47,9 +50,8 @@ pub async fn admit(
         let response = next.call(request).await?;
         return Ok(response.map_body(|_, body| GuardedBody::new(body.boxed(), watch, None)));
     };
-    let header = request.headers().get(AUTHORIZATION);
-    let header = header.map(HeaderValue::as_bytes);
-    let admitted = shared.admission.admit(header, access(&request)).await;
+    let sender = sender(&request, &shared).await;
+    let admitted = shared.admission.admit(sender, access(&request)).await;
     match admitted {
         Ok(permit) => {
             let permit = Arc::new(permit);
@@ -64,6 +66,32 @@ pub async fn admit(
             let response = reject(request, &rejection).await;
             Ok(response.map_body(|_, body| GuardedBody::new(body, watch, None)))
         }
+    }
+}
+
+/// Returns the sender of a request. A valid token is recognized, also one that is new to this node.
+async fn sender(request: &ServiceRequest, shared: &AppState) -> Sender {
+    let header = request.headers().get(AUTHORIZATION);
+    let credential = header.and_then(|value| Credential::parse(value.as_bytes()).ok());
+    let authenticator = &shared.service.authenticator;
+    if let Some(credential) = &credential
+        && let Some(caller) = authenticator.recognize_cached(credential)
+    {
+        return Sender::Caller(caller);
+    }
+    let public_paths = request.app_data::<Data<PublicPaths>>();
+    let is_public = public_paths.is_some_and(|paths| paths.contain(request.path()));
+    if let Some(credential) = &credential
+        && !is_public
+        && let Some(caller) = authenticator.recognize(credential).await
+    {
+        return Sender::Caller(caller);
+    }
+    let network = ClientNetwork::of(client_address(request.request()));
+    match (is_public, header) {
+        (true, _) => Sender::Visitor(network),
+        (false, None) => Sender::Unauthenticated(network),
+        (false, Some(_)) => Sender::Guess(network),
     }
 }
 

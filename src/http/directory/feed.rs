@@ -107,7 +107,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
             summary: "Receive changes as they happen",
             description: "Endless Server-Sent Events: the id is the number, the event the kind, and the data a \
                           change as in the list. Without `after` and `Last-Event-ID` the stream begins \
-                          with the next change. It ends when the token does.",
+                          with the next change. It ends when the token does, and after an hour by default.",
         }),
     },
     Endpoint {
@@ -418,6 +418,7 @@ async fn stream(request: HttpRequest, caller: Caller, shared: Data<AppState>) ->
     };
     feed::page(&shared.service, &mut caller, first).await?;
     control::release_permit(&request);
+    let end = shared.service.listeners.stream_end();
     let live = Live {
         caller,
         shared,
@@ -425,6 +426,7 @@ async fn stream(request: HttpRequest, caller: Caller, shared: Data<AppState>) ->
         after,
         wanted,
         asked: Instant::now(),
+        end,
         has_begun: false,
     };
     Ok(HttpResponse::Ok()

@@ -25,6 +25,8 @@ pub(super) struct Live {
     pub after: i64,
     pub wanted: ChangeFilter,
     pub asked: Instant,
+    /// When the stream ends, for a client to reconnect with its position.
+    pub end: Instant,
     pub has_begun: bool,
 }
 
@@ -42,6 +44,9 @@ impl Live {
             return Some(format!("retry: 1000\nid: {}\n\n", self.after).into());
         }
         loop {
+            if Instant::now() >= self.end {
+                return None;
+            }
             let AppState {
                 service,
                 shared_reads,
@@ -67,7 +72,7 @@ impl Live {
                 return Some(batch.encoded);
             }
             let pulse = self.asked + PULSE;
-            let recheck_at = self.caller.recheck_at(service, pulse);
+            let recheck_at = self.caller.recheck_at(service, pulse.min(self.end));
             match self.listener.wait_until(recheck_at).await {
                 WaitOutcome::Change => {}
                 WaitOutcome::Nothing if Instant::now() < pulse => {}

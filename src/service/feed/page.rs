@@ -113,7 +113,7 @@ pub async fn page_as<C: Default + Send + 'static>(
 /// credential does.
 ///
 /// # Errors
-/// As [`page`], and [`Error::Busy`] where too many requests wait already.
+/// As [`page`] and [`listen`].
 pub async fn wait(
     service: &Service,
     caller: &mut ListeningCaller,
@@ -151,11 +151,11 @@ pub async fn wait(
 /// Subscribes to the changes that come after this call.
 ///
 /// # Errors
-/// [`Error::Busy`] where too many requests wait already.
+/// [`Error::TooManyListeners`] or [`Error::Busy`] where too many requests wait already.
 pub fn listen(service: &Service, context: &Context) -> Result<Listener, Error> {
     service
         .listeners
-        .subscribe(&service.store, context.tenant())
+        .subscribe(&service.store, &context.principal)
 }
 
 /// Returns the number of the tenant's last change.

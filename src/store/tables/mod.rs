@@ -7,6 +7,7 @@ pub mod counts;
 pub mod erasure;
 pub mod group_names;
 pub mod indexes;
+pub mod live_tokens;
 pub mod members;
 pub mod node_secrets;
 pub mod resources;
