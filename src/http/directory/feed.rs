@@ -29,6 +29,7 @@ use crate::http::endpoint::{Accepts, Authorization, Endpoint, Operation, Paramet
 use crate::http::error::HandlerResult;
 use crate::http::query::Query;
 use crate::http::state::{AppState, Caller};
+use crate::memory::Held;
 use crate::service;
 use crate::service::feed::history::{HistoryRequest, Past};
 use crate::service::feed::{self, ChangeFilter, ChangeKind, MOST, PageRequest, history};
@@ -293,6 +294,7 @@ async fn changes(request: HttpRequest, caller: Caller, shared: Data<AppState>) -
                 changes: list,
                 next: page.next,
                 last: page.last,
+                held: page.held,
             }
         }
     };
@@ -330,7 +332,7 @@ fn page_text(page: feed::Page<List>) -> Result<ChunkedBody, service::Error> {
         .write_all(before)
         .and_then(|()| write!(text, r#"],"next":{},"last":{}}}"#, page.next, page.last));
     written.map_err(service::Error::internal)?;
-    Ok(text.into())
+    Ok(ChunkedBody::from(text).holding(page.held))
 }
 
 /// `GET /directory/v1/users/{id}/history`.
@@ -373,7 +375,7 @@ async fn past(
         limit,
     };
     let past = history::of_resource(service, context, wanted).await?;
-    Ok(fresh(&past))
+    fresh(past)
 }
 
 /// `GET /directory/v1/snapshot`.
@@ -381,12 +383,13 @@ async fn snapshot(request: HttpRequest, caller: Caller, shared: Data<AppState>) 
     let query = Query::of(&request);
     let cursor = query.get("cursor").map(str::to_owned);
     let page = feed::snapshot(&shared.service, &caller.context, cursor, limit(&query)?).await?;
-    Ok(fresh(&FeedSnapshot {
+    let shown = FeedSnapshot {
         seq: page.seq,
         resources: page.resources,
         members: page.members.into_iter().map(FeedMember::from).collect(),
         next: page.next,
-    }))
+    };
+    fresh(Held::new(shown, page.held))
 }
 
 /// `GET /directory/v1/changes/stream`. It ends when the token does.
@@ -436,10 +439,19 @@ async fn stream(request: HttpRequest, caller: Caller, shared: Data<AppState>) ->
         .streaming(futures_util::stream::unfold(live, Live::next)))
 }
 
-fn fresh(answer: &impl Serialize) -> HttpResponse {
-    HttpResponse::Ok()
+fn fresh(answer: Held<impl Serialize>) -> HandlerResult {
+    let mut text = ChunkWriter::default();
+    let (answer, held) = answer.into_parts();
+    serde_json::to_writer(&mut text, &answer).map_err(service::Error::internal)?;
+    drop(answer);
+    let mut body = ChunkedBody::from(text);
+    if let Some(held) = held {
+        body = body.holding(held);
+    }
+    Ok(HttpResponse::Ok()
         .insert_header((CACHE_CONTROL, "no-store"))
-        .json(answer)
+        .insert_header(ContentType::json())
+        .body(body))
 }
 
 fn wanted(query: &Query, shared: &AppState) -> Result<ChangeFilter, service::Error> {
