@@ -45,7 +45,7 @@ settings! {
         /// each. A request that finds too little is answered 503, and one whose response needs more
         /// than all of it 400 `tooMany`.
         pub response_memory_bytes: usize =
-            setting("response_memory_bytes", bytes(1 << 20..=1 << 40), 64 << 20),
+            setting("response_memory_bytes", bytes(1 << 20..=1 << 40), 96 << 20),
         pub timeouts: Timeouts = section,
     }
 }

@@ -89,7 +89,7 @@ impl<'a> Search<'a> {
     /// The rows of the window, the nearest to its edge first.
     pub fn take(&mut self, conn: &mut Conn, window: &Window<'_>) -> Result<Vec<Stored>, PageError> {
         match &self.strategy {
-            Strategy::Sql => whole(self.select(conn, window)?),
+            Strategy::Sql => whole(self.select(conn, window, self.query.page_bytes)?),
             Strategy::Stream => self.stream(conn, window),
             Strategy::Sorted(_) => self.take_sorted(conn, window),
         }
@@ -134,10 +134,15 @@ impl<'a> Search<'a> {
         Ok(u64::try_from(count).unwrap_or_default())
     }
 
-    /// Selects the rows of the window, as many as a page may have bytes.
-    fn select(&self, conn: &mut Conn, window: &Window) -> Result<FirstOf<Stored>, PageError> {
+    /// Selects the first rows of the window, up to a number of bytes.
+    fn select(
+        &self,
+        conn: &mut Conn,
+        window: &Window,
+        most_bytes: usize,
+    ) -> Result<FirstOf<Stored>, PageError> {
         let mut found = FirstOf::nothing();
-        let mut remaining_bytes = self.query.page_bytes;
+        let mut remaining_bytes = most_bytes;
         let mut window = *window;
         let segments = self.source.segments(window.upwards);
         for (index, segment) in segments.iter().enumerate() {
@@ -187,7 +192,7 @@ impl<'a> Search<'a> {
             let FirstOf {
                 rows: chunk,
                 is_cut,
-            } = self.select(conn, &next)?;
+            } = self.select(conn, &next, READ_BYTES)?;
             let length = count_of(&chunk);
             read += length;
             if read > self.query.scan_limit {
