@@ -47,11 +47,9 @@ impl GuardedBody {
     }
 
     /// Holds an encoder as well until the body is dropped.
-    pub fn with_encoder(self, encoder: Option<OwnedSemaphorePermit>) -> Self {
-        Self {
-            _encoder: encoder,
-            ..self
-        }
+    pub fn with_encoder(mut self, encoder: Option<OwnedSemaphorePermit>) -> Self {
+        self._encoder = encoder;
+        self
     }
 }
 

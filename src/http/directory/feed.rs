@@ -520,6 +520,8 @@ mod tests {
     use serde_json::Map;
 
     use super::*;
+    use crate::ids::TenantId;
+    use crate::memory::MemoryBudget;
 
     fn change(seq: i64) -> feed::Change {
         feed::Change {
@@ -553,6 +555,7 @@ mod tests {
                 changes,
                 next,
                 last,
+                held: MemoryBudget::new(0).reservation(TenantId::DEFAULT),
             };
             let text = to_bytes(page_text(page_of_text).unwrap()).await.unwrap();
             assert_eq!(text, serde_json::to_string(&page).unwrap());

@@ -347,7 +347,8 @@ mod tests {
                 let expected = store
                     .read(move |conn| members::groups_of(conn, TENANT, &[id(of)]))
                     .await
-                    .unwrap();
+                    .unwrap()
+                    .rows;
                 let with = LookupShape {
                     resource_type: kind.to_owned(),
                     groups: true,

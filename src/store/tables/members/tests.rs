@@ -259,7 +259,10 @@ fn very_many_come_in_parts() {
         let found = store
             .read(|conn| {
                 let mut found = Vec::new();
-                each(conn, TENANT, &id("g"), |row| found.push(row))?;
+                each(conn, TENANT, &id("g"), |row| {
+                    found.push(row);
+                    Ok::<_, StoreError>(())
+                })?;
                 let listed = of_group(conn, TENANT, &id("g"))?;
                 Ok::<_, StoreError>((found, listed))
             })
