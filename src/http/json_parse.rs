@@ -236,7 +236,7 @@ mod tests {
             list(r#""\u0041""#),
             list("1e300"),
             list(&nested),
-            format!(r#"{{"a":"{}"}}"#, "x".repeat(1 << 20)),
+            format!(r#"{{"a":"{}"}}"#, "x".repeat(2 << 20)),
             format!(r#"{{"{}":0}}"#, "\\n".repeat(1 << 20)),
         ] {
             let error = parse_within(body.as_bytes(), 1 << 20).err();
