@@ -6,18 +6,21 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::signal::unix::Signal;
+use tokio::sync::Semaphore;
 
 use crate::app::first_access::{self, FirstAccess};
 use crate::app::{background, issuers, registry, tls};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
-use crate::http::admission::body_memory::MemoryBudget;
+use crate::http::admission::body_memory::BodyMemory;
 use crate::http::admission::control::AdmissionControl;
+use crate::http::admission::response_body::MAX_ENCODERS;
 use crate::http::admission::slow_clients::ConnectionWatches;
 use crate::http::server::{self, Bound};
 use crate::http::state::AppState;
 use crate::http::{SCIM_ROOT, openapi};
 use crate::issuers::Issuers;
+use crate::memory::MemoryBudget;
 use crate::service::access::auth_attempts::AuthAttempts;
 use crate::service::access::authenticator::{Authenticator, Bootstrap};
 use crate::service::access::caller_cache::CallerCache;
@@ -73,6 +76,7 @@ impl App {
             base_url,
             scim: config.scim.clone(),
             tokens: config.tokens.limits,
+            memory: MemoryBudget::new(config.limits.response_memory_bytes),
         };
         let service = Arc::new(Service {
             store: Arc::clone(&store),
@@ -151,7 +155,8 @@ fn state(config: &Config, service: Arc<Service>) -> anyhow::Result<AppState> {
             .into(),
         service,
         body_limits: limits.body,
-        body_memory: Arc::new(MemoryBudget::new(limits.body_memory_bytes)),
+        body_memory: BodyMemory::new(limits.body_memory_bytes),
+        encoders: Arc::new(Semaphore::new(MAX_ENCODERS)),
         admission: Arc::new(AdmissionControl::new(limits.admission)),
         connections: Arc::new(ConnectionWatches::new(limits.timeouts)),
         metrics: Arc::new(Metrics::new()?),

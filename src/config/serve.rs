@@ -103,10 +103,16 @@ settings! {
     pub struct LimitSettings {
         pub admission: AdmissionLimits = section,
         pub body: BodyLimits = section,
-        /// Memory for all bodies over 64 KiB together; more is answered 503. It must hold the
-        /// largest body that `body_limit_bytes` and `bulk_max_payload_bytes` allow.
+        /// Memory for all bodies together, with their values, beyond 16 KiB each. A request that
+        /// finds too little is answered 503, and one that needs more than all of it 413. It must
+        /// hold the largest body that `body_limit_bytes` and `bulk_max_payload_bytes` allow.
         pub body_memory_bytes: usize =
             setting("body_memory_bytes", bytes(1024..=1 << 40), 128 << 20),
+        /// Memory for all responses together, and for the work on large documents, beyond 16 KiB
+        /// each. A request that finds too little is answered 503, and one whose response needs more
+        /// than all of it 400 `tooMany`.
+        pub response_memory_bytes: usize =
+            setting("response_memory_bytes", bytes(1 << 20..=1 << 40), 96 << 20),
         pub timeouts: Timeouts = section,
         pub listeners: ListenerLimits = section,
     }

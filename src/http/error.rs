@@ -10,6 +10,7 @@ use scim_core::{ErrorKind, message};
 use serde_json::Value;
 
 use crate::http::scim::responses::SCIM_JSON;
+use crate::memory::MemoryError;
 use crate::service::error::{Gone, TooManyListeners, Unauthenticated};
 use crate::{service, telemetry};
 
@@ -46,6 +47,12 @@ pub enum ApiError {
     TooLarge {
         limit_bytes: usize,
     },
+    /// The limit of an endpoint for small messages.
+    MessageTooLarge {
+        limit_bytes: usize,
+    },
+    /// The values of the body take more memory than one body gets.
+    TooManyValues,
     /// A bulk request's own limit (RFC 7644 section 3.7.4).
     BulkTooLarge {
         limit_bytes: usize,
@@ -137,6 +144,16 @@ impl From<service::Error> for ApiError {
     }
 }
 
+impl From<MemoryError> for ApiError {
+    /// The memory for a body was not granted.
+    fn from(error: MemoryError) -> Self {
+        match error {
+            MemoryError::InUse => Self::BodyMemoryFull,
+            MemoryError::TooLarge => Self::TooManyValues,
+        }
+    }
+}
+
 impl From<scim_core::ScimError> for ApiError {
     fn from(error: scim_core::ScimError) -> Self {
         Self::Service(error.into())
@@ -179,7 +196,7 @@ impl ApiError {
             Self::Service(E::Hidden(path)) => format!(
                 "This token may not read `{path}`, so it cannot filter or sort by it either."
             ),
-            Self::Service(E::Conflict(text) | E::BadRequest(text)) => text.clone(),
+            Self::Service(E::Conflict(text) | E::BadRequest(text) | E::DocumentTooLarge(text)) => text.clone(),
             Self::Service(E::Taken(what)) => format!("{what} is taken. Choose another one."),
             Self::Service(E::TooManyListeners(most)) => listeners_detail(*most),
             Self::Service(E::Busy) => "The service is busy. Retry shortly.".to_owned(),
@@ -215,6 +232,12 @@ impl ApiError {
             Self::TooLarge { limit_bytes } => format!(
                 "The body is larger than {limit_bytes} bytes. Send less at once, or raise `body_limit_bytes` in the service's configuration."
             ),
+            Self::MessageTooLarge { limit_bytes } => format!(
+                "This endpoint reads bodies of up to {limit_bytes} bytes, and this one is larger. Send less at once."
+            ),
+            Self::TooManyValues => {
+                "The body holds more values than the service has memory for. Send fewer at once, or raise `body_memory_bytes` in the service's configuration.".to_owned()
+            }
             Self::BulkTooLarge { limit_bytes } => format!(
                 "The size of the bulk request exceeds the maxPayloadSize ({limit_bytes}). Send it in several requests."
             ),
@@ -297,7 +320,10 @@ impl ResponseError for ApiError {
             Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
             Self::MediaType | Self::ContentCoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooLarge { .. }
+            | Self::MessageTooLarge { .. }
+            | Self::TooManyValues
             | Self::BulkTooLarge { .. }
+            | Self::Service(E::DocumentTooLarge(_))
             | Self::Service(E::TooManyOperations { .. }) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::SwitchedOff(_) => StatusCode::NOT_IMPLEMENTED,
             Self::SlowBody => StatusCode::REQUEST_TIMEOUT,
@@ -365,7 +391,11 @@ impl ResponseError for ApiError {
             Self::Service(service::Error::ReadOnly(_)) => {
                 response.append_header((ALLOW, "GET, HEAD"));
             }
-            Self::TooLarge { .. } | Self::BulkTooLarge { .. } | Self::SlowBody => {
+            Self::TooLarge { .. }
+            | Self::MessageTooLarge { .. }
+            | Self::TooManyValues
+            | Self::BulkTooLarge { .. }
+            | Self::SlowBody => {
                 // The rest of the body is not read.
                 response.force_close();
             }

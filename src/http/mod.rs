@@ -13,6 +13,7 @@ pub mod endpoint;
 pub mod endpoints;
 pub mod error;
 pub mod json_body;
+pub mod json_parse;
 pub mod openapi;
 pub mod operations;
 pub mod proxied;

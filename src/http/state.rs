@@ -8,14 +8,16 @@ use actix_web::dev::Payload;
 use actix_web::http::header::AUTHORIZATION;
 use actix_web::web::{Bytes, Data};
 use actix_web::{FromRequest, HttpRequest};
+use tokio::sync::Semaphore;
 
 use crate::auth::Credential;
-use crate::http::admission::body_memory::{BodyLimits, MemoryBudget};
+use crate::http::admission::body_memory::{BodyLimits, BodyMemory};
 use crate::http::admission::control;
 use crate::http::admission::control::AdmissionControl;
 use crate::http::admission::slow_clients::ConnectionWatches;
 use crate::http::endpoint::{Authorization, Endpoint, SCIM_ROOT};
 use crate::http::error::ApiError;
+use crate::http::json_body;
 use crate::http::query::Query;
 use crate::http::scim::accept;
 use crate::service;
@@ -32,7 +34,9 @@ use crate::webhooks::WebhookSender;
 pub struct AppState {
     pub service: Arc<Service>,
     pub body_limits: BodyLimits,
-    pub body_memory: Arc<MemoryBudget>,
+    pub body_memory: BodyMemory,
+    /// The responses that may be compressed at the same time.
+    pub encoders: Arc<Semaphore>,
     pub admission: Arc<AdmissionControl>,
     pub connections: Arc<ConnectionWatches>,
     pub metrics: Arc<Metrics>,
@@ -45,7 +49,7 @@ pub struct AppState {
 }
 
 /// The caller of a request, authenticated and with the scope that the endpoint declares. Taking it
-/// also checks the query parameters.
+/// also checks the query parameters, and what the head says about the body.
 pub struct Caller {
     pub context: Context,
 }
@@ -65,6 +69,8 @@ impl FromRequest for Caller {
         let endpoint = Endpoint::of_request(request);
         let accepted = endpoint.map_or(Ok(()), |endpoint| query.check_accepted(endpoint));
         let shared = request.app_data::<Data<AppState>>().cloned();
+        let with_body = endpoint.filter(|endpoint| endpoint.body.is_some());
+        let with_body = with_body.map(|endpoint| (endpoint, request.clone()));
         let is_refused = request.path().starts_with(SCIM_ROOT) && !accept::takes_json(request);
         let request = request.clone();
         Box::pin(async move {
@@ -90,6 +96,10 @@ impl FromRequest for Caller {
                 endpoint.ok_or_else(|| service::Error::internal("the endpoint is not declared"))?;
             if let Authorization::Scope(scope) = endpoint.authorization {
                 caller.context.require(scope)?;
+            }
+            if let Some((endpoint, request)) = with_body {
+                let tenant = caller.context.tenant();
+                json_body::check_head(&request, endpoint, tenant, &shared)?;
             }
             Ok(caller)
         })

@@ -14,6 +14,8 @@ use std::sync::Arc;
 use scim_core::bulk::Envelope;
 use serde_json::Value;
 
+use crate::memory::Held;
+use crate::service::provision::body_copies;
 use crate::service::{Context, Error, Service};
 use plan::{Plan, Prepared};
 use run::{Run, Slice};
@@ -26,7 +28,13 @@ pub use outcome::{Done, Outcome};
 /// # Errors
 /// A body that is not a bulk request, [`Error::TooManyOperations`], and a fault that left nothing
 /// done.
-pub async fn run(service: &Service, context: &Context, body: Value) -> Result<Vec<Outcome>, Error> {
+pub async fn run(
+    service: &Service,
+    context: &Context,
+    mut body: Held<Value>,
+) -> Result<Vec<Outcome>, Error> {
+    body_copies::reserve_bulk(&mut body)?;
+    let (body, held) = body.into_parts();
     let envelope = Envelope::parse(body, context.policy.compatibility)?;
     let limit = service.options.scim.bulk.max_operations;
     if envelope.operations.len() > limit {
@@ -37,7 +45,13 @@ pub async fn run(service: &Service, context: &Context, body: Value) -> Result<Ve
         let registry = Arc::clone(&service.registry);
         let clock = Arc::clone(&service.clock);
         let options = Arc::clone(&service.options);
-        let prepare = move || Plan::new(&context, &registry, &*clock, options).prepare(envelope);
+        let prepare = move || {
+            let plan = Plan::new(&context, &registry, &*clock, options);
+            let mut prepared = plan.prepare(envelope);
+            // Also if the client goes away meanwhile.
+            prepared.run.held = held;
+            prepared
+        };
         tokio::task::spawn_blocking(prepare)
             .await
             .map_err(Error::internal)?

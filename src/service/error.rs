@@ -2,6 +2,7 @@
 
 use scim_core::{ErrorKind, ResourceType, ScimError, Version};
 
+use crate::memory::MemoryError;
 use crate::store::query::page::PageError;
 use crate::store::{ResourceId, StoreError, Unique};
 
@@ -21,6 +22,9 @@ pub enum Error {
     PreconditionFailed(Version),
     #[error("a bulk request may hold {limit} operations")]
     TooManyOperations { limit: usize },
+    /// The resource would be larger than one may be; the text has the sizes.
+    #[error("{0}")]
+    DocumentTooLarge(String),
     #[error("no valid credential")]
     Unauthenticated(Unauthenticated),
     #[error("this token lacks the scope {0}")]
@@ -88,11 +92,29 @@ pub enum Gone {
     Ahead { last: i64 },
 }
 
+impl From<MemoryError> for Error {
+    /// The memory for a response, or for the work on it, was not granted.
+    fn from(error: MemoryError) -> Self {
+        match error {
+            MemoryError::InUse => Self::Busy,
+            MemoryError::TooLarge => ScimError::new(
+                ErrorKind::TooMany,
+                "The response would be larger than the service sends at once. Ask for fewer attributes, such as by \
+                 `excludedAttributes=members`, or for fewer resources.",
+            )
+            .into(),
+        }
+    }
+}
+
 impl From<PageError> for Error {
     fn from(error: PageError) -> Self {
         match error {
             PageError::Scim(error) => error.into(),
             PageError::Store(error) => error.into(),
+            PageError::Memory(error) => error.into(),
+            // A page of one resource is never too long.
+            PageError::TooLong { .. } => Self::internal("a page is too long"),
         }
     }
 }

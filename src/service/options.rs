@@ -1,9 +1,11 @@
 //! The settings that change what a use case does.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use scim_core::message::{Bulk, Capabilities, Pagination};
 
+use crate::memory::MemoryBudget;
 use crate::service::access::tokens::TokenLimits;
 use crate::service::context::to_u64;
 use crate::settings::{ConfigError, Sources, bytes, choice, days, number, seconds, settings};
@@ -16,6 +18,8 @@ pub struct Options {
     pub base_url: String,
     pub scim: ScimSettings,
     pub tokens: TokenLimits,
+    /// The memory of responses, and of the work on large documents.
+    pub memory: Arc<MemoryBudget>,
 }
 
 settings! {
@@ -63,6 +67,16 @@ settings! {
         ),
         /// Most resources on a page. Okta asks for 100, so it cannot be less.
         pub max_page_size: u32 = setting("max_page_size", number(OKTA_PAGE..=LARGEST_PAGE), 1000),
+        /// Most bytes of resources on a page. A page that would have more has fewer resources.
+        pub page_limit_bytes: usize =
+            setting("page_limit_bytes", bytes(64 << 10..=1 << 30), 4 << 20),
+        /// Largest resource, as JSON without members and groups. Each of its values counts as at
+        /// least 32 bytes. A tenant can have [another limit](tokens.md#settings-of-a-tenant).
+        pub document_limit_bytes: u64 =
+            setting("document_limit_bytes", bytes(1024..=1 << 30), 5 << 20),
+        /// Most values of one attribute, members excluded. A tenant can have another limit.
+        pub attribute_values_limit: u64 =
+            setting("attribute_values_limit", number(1..=100_000_000), 20_000),
         /// Time for which a cursor stays valid.
         pub cursor_timeout: Duration = setting("cursor_timeout_s", seconds(1..=31_536_000), 3600),
         /// Most resources that one filter or sort order without an index may read; more is 400

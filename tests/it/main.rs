@@ -47,6 +47,7 @@ mod kill;
 mod leniency;
 mod limits;
 mod me;
+mod memory;
 mod nodes;
 mod noop;
 mod okta_replay;

@@ -72,6 +72,12 @@ pub fn render(
     // The stored text was written by [`Document`](crate::Document); were it damaged, the rest is
     // still worth showing.
     let mut resource: Map<String, Value> = serde_json::from_str(doc_text).unwrap_or_default();
+    if related
+        .members
+        .is_some_and(|members| members.len() > PROJECTED_AT_ONCE)
+    {
+        return with_many_members(rt, resource, meta, related, selection);
+    }
     let mut put = |name: &str, value: Value| resource.insert(name.to_owned(), value);
     if let Some(members) = related.members {
         put("members", members.iter().map(member_value).collect());
@@ -82,6 +88,78 @@ pub fn render(
     put("meta", meta_value(meta));
     project(rt, &mut resource, selection);
     Value::Object(resource).to_string()
+}
+
+/// The members of a group that are projected at once: as values they take many times the memory of
+/// their text.
+const PROJECTED_AT_ONCE: usize = 500;
+
+/// As [`render`], for a group with very many members of which the response shows a part.
+fn with_many_members(
+    rt: &ResourceType,
+    mut resource: Map<String, Value>,
+    meta: &Meta<'_>,
+    related: Related<'_>,
+    selection: &Selection,
+) -> String {
+    const MEMBERS: &str = "members";
+    let members = related.members.unwrap_or_default();
+    let shown = |part: &[MemberView]| {
+        let values = part.iter().map(member_value).collect();
+        let mut only = Map::from_iter([(MEMBERS.to_owned(), values)]);
+        project(rt, &mut only, selection);
+        only.remove(MEMBERS)
+    };
+    let mut parts = members.chunks(PROJECTED_AT_ONCE);
+    let first = parts.next().and_then(shown);
+    let is_shown = first.is_some();
+    // The first part has the place of the whole list among the attributes.
+    if let Some(first) = first {
+        resource.insert(MEMBERS.to_owned(), first);
+    }
+    if let Some(groups) = related.groups {
+        resource.insert(
+            "groups".to_owned(),
+            groups.iter().map(group_value).collect(),
+        );
+    }
+    resource.insert("meta".to_owned(), meta_value(meta));
+    project(rt, &mut resource, selection);
+    let mut text = String::from("{");
+    for (name, value) in resource {
+        if text.len() > 1 {
+            text.push(',');
+        }
+        push_text(&mut text, &name);
+        text.push(':');
+        if name == MEMBERS && is_shown {
+            let rest = parts.by_ref().filter_map(shown);
+            push_elements(&mut text, std::iter::once(value).chain(rest));
+        } else {
+            text.push_str(&value.to_string());
+        }
+    }
+    text.push('}');
+    text
+}
+
+/// Writes the elements of several lists as one list.
+fn push_elements(text: &mut String, lists: impl Iterator<Item = Value>) {
+    text.push('[');
+    let start = text.len();
+    for list in lists {
+        let elements = match list {
+            Value::Array(elements) => elements,
+            other => vec![other],
+        };
+        for element in elements {
+            if text.len() > start {
+                text.push(',');
+            }
+            text.push_str(&element.to_string());
+        }
+    }
+    text.push(']');
 }
 
 /// Returns the document without its last brace if the response shows all of it.
@@ -402,6 +480,44 @@ mod tests {
             &all,
         );
         assert_eq!(chunks.concat(), expected);
+    }
+
+    #[test]
+    fn many_members_are_projected_as_few_are() {
+        let rt = Registry::standard().by_name("Group").unwrap().clone();
+        let doc = r#"{"schemas":["urn:ietf:params:scim:schemas:core:2.0:Group"],"id":"7","displayName":"A"}"#;
+        let many: Vec<MemberView> = (0..PROJECTED_AT_ONCE * 2 + 1)
+            .map(|number| MemberView {
+                value: format!("m{number}"),
+                reference: format!("https://x/Users/m{number}"),
+                display: (number % 2 == 0).then(|| format!("Member {number}")),
+                kind: "User".to_owned(),
+            })
+            .collect();
+        for (attributes, excluded) in [
+            (Some("members"), None),
+            (Some("displayName,members.value"), None),
+            (Some("displayName"), None),
+            (None, Some("members.display,meta")),
+            (None, Some("members")),
+        ] {
+            let selection = Selection::parse(attributes, excluded).unwrap();
+            let mut expected: Map<String, Value> = serde_json::from_str(doc).unwrap();
+            let values = many.iter().map(member_value).collect();
+            expected.insert("members".to_owned(), values);
+            expected.insert("meta".to_owned(), meta_value(&meta()));
+            project(&rt, &mut expected, &selection);
+            let related = Related {
+                members: Some(&many),
+                groups: None,
+            };
+            let text = render(&rt, doc, &meta(), related, &selection);
+            assert_eq!(
+                text,
+                Value::Object(expected).to_string(),
+                "{attributes:?} {excluded:?}"
+            );
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use utoipa::openapi::response::Response;
 use crate::auth::{Fields, Scope};
 use crate::http::admin::common::{TENANT, name_in_path, named_tenant, timestamp};
 use crate::http::describe::tag;
-use crate::http::endpoint::{Accepts, Authorization, Endpoint, Operation, Parameter};
+use crate::http::endpoint::{Accepts, Authorization, Body, Endpoint, Operation, Parameter};
 use crate::http::error::HandlerResult;
 use crate::http::json_body;
 use crate::http::state::{AppState, Caller};
@@ -49,13 +49,13 @@ pub const ENDPOINTS: &[Endpoint] = &[
         authorization: Authorization::Scope(Scope::Admin),
         accepts: Accepts::Any,
         parameters: &[],
-        body: Some(|describer| {
+        body: Some(Body::message(|describer| {
             describer.json_body::<NewToken>(json!({
                 "name": "okta",
                 "scopes": ["scim"],
                 "expires": "2046-03-01T00:00:00Z",
             }))
-        }),
+        })),
         responses: &[(201, |describer| {
             let secret = json!({ "token": "rct_EXAMPLE-shown-only-once" });
             describer.json::<IssuedToken>("The token was created.", secret)
@@ -189,7 +189,7 @@ async fn create_token(
     shared: Data<AppState>,
     payload: Payload,
 ) -> HandlerResult {
-    let new: NewToken = json_body::typed(&request, payload, shared.body_limits).await?;
+    let new: NewToken = json_body::typed(&request, &caller, &shared, payload).await?;
     let fields = new.fields.map(Fields::parse).transpose();
     let token = TokenRequest {
         tenant: new.tenant,

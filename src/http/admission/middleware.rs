@@ -7,11 +7,12 @@ use std::time::Duration;
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::ConnectionType;
-use actix_web::http::header::{AUTHORIZATION, CONTENT_LENGTH};
+use actix_web::http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{Error, HttpMessage as _, ResponseError as _};
 use futures_util::StreamExt as _;
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::auth::Credential;
 use crate::http::admission::control::{Access, Rejection, Sender};
@@ -55,9 +56,12 @@ pub async fn admit(
     match admitted {
         Ok(permit) => {
             let permit = Arc::new(permit);
+            let encoder = take_encoder(&mut request, &shared);
             request.extensions_mut().insert(Arc::clone(&permit));
             let response = next.call(request).await?;
-            Ok(response.map_body(|_, body| GuardedBody::new(body.boxed(), watch, Some(permit))))
+            Ok(response.map_body(|_, body| {
+                GuardedBody::new(body.boxed(), watch, Some(permit)).with_encoder(encoder)
+            }))
         }
         Err(rejection) => {
             shared
@@ -93,6 +97,19 @@ async fn sender(request: &ServiceRequest, shared: &AppState) -> Sender {
         (false, None) => Sender::Unauthenticated(network),
         (false, Some(_)) => Sender::Guess(network),
     }
+}
+
+/// Takes an encoder for the response to a client that accepts a compressed one. If none is free,
+/// the response is not compressed: each encoder has memory of its own.
+fn take_encoder(request: &mut ServiceRequest, shared: &AppState) -> Option<OwnedSemaphorePermit> {
+    if !request.headers().contains_key(ACCEPT_ENCODING) {
+        return None;
+    }
+    let encoder = Arc::clone(&shared.encoders).try_acquire_owned().ok();
+    if encoder.is_none() {
+        request.headers_mut().remove(ACCEPT_ENCODING);
+    }
+    encoder
 }
 
 /// Returns the kind of access that a request asks for.

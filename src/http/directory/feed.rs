@@ -29,6 +29,7 @@ use crate::http::endpoint::{Accepts, Authorization, Endpoint, Operation, Paramet
 use crate::http::error::HandlerResult;
 use crate::http::query::Query;
 use crate::http::state::{AppState, Caller};
+use crate::memory::Held;
 use crate::service;
 use crate::service::access::listening_caller::ListeningCaller;
 use crate::service::feed::history::{HistoryRequest, Past};
@@ -296,6 +297,7 @@ async fn changes(request: HttpRequest, caller: Caller, shared: Data<AppState>) -
                 next: page.next,
                 last: page.last,
                 epoch: page.epoch,
+                held: page.held,
             }
         }
     };
@@ -333,7 +335,7 @@ fn page_text(page: feed::Page<List>) -> Result<ChunkedBody, service::Error> {
         .write_all(before)
         .and_then(|()| write!(text, r#"],"next":{},"last":{}}}"#, page.next, page.last));
     written.map_err(service::Error::internal)?;
-    Ok(text.into())
+    Ok(ChunkedBody::from(text).holding(page.held))
 }
 
 /// `GET /directory/v1/users/{id}/history`.
@@ -376,7 +378,7 @@ async fn past(
         limit,
     };
     let past = history::of_resource(service, context, wanted).await?;
-    Ok(fresh(&past))
+    fresh(past)
 }
 
 /// `GET /directory/v1/snapshot`.
@@ -384,12 +386,13 @@ async fn snapshot(request: HttpRequest, caller: Caller, shared: Data<AppState>) 
     let query = Query::of(&request);
     let cursor = query.get("cursor").map(str::to_owned);
     let page = feed::snapshot(&shared.service, &caller.context, cursor, limit(&query)?).await?;
-    Ok(fresh(&FeedSnapshot {
+    let shown = FeedSnapshot {
         seq: page.seq,
         resources: page.resources,
         members: page.members.into_iter().map(FeedMember::from).collect(),
         next: page.next,
-    }))
+    };
+    fresh(Held::new(shown, page.held))
 }
 
 /// `GET /directory/v1/changes/stream`. It ends when the token does.
@@ -444,10 +447,19 @@ fn listening(request: &HttpRequest, caller: Caller, shared: &AppState) -> Listen
     ListeningCaller::new(&shared.service, header, caller.context)
 }
 
-fn fresh(answer: &impl Serialize) -> HttpResponse {
-    HttpResponse::Ok()
+fn fresh(answer: Held<impl Serialize>) -> HandlerResult {
+    let mut text = ChunkWriter::default();
+    let (answer, held) = answer.into_parts();
+    serde_json::to_writer(&mut text, &answer).map_err(service::Error::internal)?;
+    drop(answer);
+    let mut body = ChunkedBody::from(text);
+    if let Some(held) = held {
+        body = body.holding(held);
+    }
+    Ok(HttpResponse::Ok()
         .insert_header((CACHE_CONTROL, "no-store"))
-        .json(answer)
+        .insert_header(ContentType::json())
+        .body(body))
 }
 
 fn wanted(query: &Query, shared: &AppState) -> Result<ChangeFilter, service::Error> {
@@ -516,6 +528,8 @@ mod tests {
     use serde_json::Map;
 
     use super::*;
+    use crate::ids::TenantId;
+    use crate::memory::MemoryBudget;
 
     fn change(seq: i64) -> feed::Change {
         feed::Change {
@@ -550,6 +564,7 @@ mod tests {
                 next,
                 last,
                 epoch: 1,
+                held: MemoryBudget::new(0).reservation(TenantId::DEFAULT),
             };
             let text = to_bytes(page_text(page_of_text).unwrap()).await.unwrap();
             assert_eq!(text, serde_json::to_string(&page).unwrap());

@@ -8,6 +8,7 @@ use actix_web::web::{Bytes, Data};
 use tokio::time::Instant;
 
 use crate::http::state::AppState;
+use crate::memory::Held;
 use crate::service::access::listening_caller::{Access, ListeningCaller};
 use crate::service::feed::{self, ChangeFilter, Listener, PageRequest, WaitOutcome};
 
@@ -101,5 +102,7 @@ pub(super) fn events(page: feed::Page) -> Bytes {
     if last != Some(page.next) {
         let _ = write!(text, "id: {}\n\n", page.next);
     }
-    text.into()
+    let mut held = page.held;
+    held.shrink_to(text.len());
+    Bytes::from_owner(Held::new(text, held))
 }

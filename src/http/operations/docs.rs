@@ -1,8 +1,10 @@
 //! The OpenAPI document and a page to browse it, from the binary itself.
 
+use std::borrow::Cow;
+
 use actix_web::http::Method;
 use actix_web::http::header::LOCATION;
-use actix_web::web::{self, Data, Path};
+use actix_web::web::{self, Bytes, Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use utoipa::openapi::ContentBuilder;
 use utoipa::openapi::response::{Response, ResponseBuilder};
@@ -77,6 +79,15 @@ async fn document(shared: Data<AppState>) -> HttpResponse {
         .body(shared.openapi.clone())
 }
 
+/// A file of the page. Most are in the binary and are not copied for each request: anyone may ask
+/// for them.
+fn bytes_of(file: Cow<'static, [u8]>) -> Bytes {
+    match file {
+        Cow::Borrowed(bytes) => Bytes::from_static(bytes),
+        Cow::Owned(bytes) => bytes.into(),
+    }
+}
+
 /// `GET /docs`.
 async fn redirect() -> HttpResponse {
     HttpResponse::PermanentRedirect()
@@ -93,7 +104,7 @@ async fn page(request: HttpRequest, file: Path<String>) -> HandlerResult {
     match utoipa_swagger_ui::serve(&file, config) {
         Ok(Some(file)) => Ok(HttpResponse::Ok()
             .content_type(file.content_type)
-            .body(file.bytes.to_vec())),
+            .body(bytes_of(file.bytes))),
         Ok(None) | Err(_) => no_such_path(request).await,
     }
 }

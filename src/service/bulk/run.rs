@@ -9,6 +9,7 @@ use scim_core::ScimError;
 use scim_core::bulk::Verb;
 use scim_core::project::Selection;
 
+use crate::memory::Reservation;
 use crate::service::bulk::outcome::Done;
 use crate::service::provision::create::Create;
 use crate::service::provision::delete::Delete;
@@ -54,6 +55,8 @@ pub(super) struct Run {
     fail_on_errors: Option<usize>,
     options: Arc<Options>,
     response: ResponseOptions,
+    /// The memory of the operations.
+    pub held: Option<Reservation>,
 }
 
 /// The indexes of operations, and the result of each.
@@ -110,6 +113,7 @@ impl Run {
                 selection: Selection::all(),
                 preference: Some(Return::Minimal),
             },
+            held: None,
         }
     }
 
@@ -191,7 +195,7 @@ impl Run {
             {
                 self.units.clear();
             }
-            if tx.held_for() >= SLICE {
+            if tx.held_for() >= SLICE || tx.is_full() {
                 break;
             }
         }

@@ -194,7 +194,7 @@ pub fn known_of(
     let mut before = None;
     let mut latest = None;
     loop {
-        let rows = changes::of_resource(conn, tenant, id, before, CHUNK)?;
+        let rows = changes::of_resource(conn, tenant, id, before, CHUNK)?.rows;
         let Some(last) = rows.last() else { break };
         before = Some(last.seq);
         for row in rows {

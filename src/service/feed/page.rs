@@ -1,12 +1,14 @@
 //! Pages of the change feed, and long polling.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
 use crate::auth::Scope;
+use crate::memory::{MemoryBudget, Reservation, weigh_text};
 use crate::service::access::listening_caller::{Access, ListeningCaller};
 use crate::service::error::Gone;
 use crate::service::feed::change::Change;
@@ -27,7 +29,9 @@ const CHUNK: u32 = 200;
 /// The most changes that one page reads, those that its filter excludes included.
 const MOST_READ: u32 = 10_000;
 /// A page ends when its texts are longer than this.
-const FULL_BYTES: usize = 8 << 20;
+const FULL_BYTES: usize = 4 << 20;
+/// The memory of a change, without its texts.
+const CHANGE_BYTES: usize = 512;
 /// The most changes that one write removes.
 const PRUNE_CHUNK: u32 = 1000;
 
@@ -62,7 +66,7 @@ pub struct PageRequest {
 }
 
 /// A page of the feed. `C` is the form of its changes.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug)]
 pub struct Page<C = Vec<Change>> {
     pub changes: C,
     /// The number of the last change that was read, whether the filter selects it or not: the
@@ -72,6 +76,8 @@ pub struct Page<C = Vec<Change>> {
     pub last: i64,
     /// The tenant's access epoch when the page was read.
     pub epoch: i64,
+    /// The memory of the changes.
+    pub held: Reservation,
 }
 
 /// Reads a page. A replica may answer; the primary is asked where the replica has no more changes.
@@ -84,7 +90,7 @@ pub async fn page(
     caller: &mut ListeningCaller,
     request: PageRequest,
 ) -> Result<Page, Error> {
-    page_as(service, caller, request, push).await
+    page_in(service, caller, request, ChangeForm::Values, push).await
 }
 
 /// Reads a page in another form: `take` converts each change as it is read. A page may have several
@@ -98,9 +104,22 @@ pub async fn page_as<C: Default + Send + 'static>(
     request: PageRequest,
     take: fn(&mut C, Change) -> Result<(), Error>,
 ) -> Result<Page<C>, Error> {
+    page_in(service, caller, request, ChangeForm::Text, take).await
+}
+
+async fn page_in<C: Default + Send + 'static>(
+    service: &Service,
+    caller: &mut ListeningCaller,
+    request: PageRequest,
+    form: ChangeForm,
+    take: fn(&mut C, Change) -> Result<(), Error>,
+) -> Result<Page<C>, Error> {
     loop {
         let context = caller.context();
-        let reader = PageReader::new(service, context, request.clone())?;
+        let reader = PageReader {
+            form,
+            ..PageReader::new(service, context, request.clone())?
+        };
         let read = service.read(context, move |conn| reader.read(conn, take));
         let page = read.await?;
         if caller.confirm(service, page.epoch).await? == Access::Unchanged {
@@ -200,6 +219,16 @@ pub(super) struct PageReader {
     tenant: TenantId,
     view: View,
     request: PageRequest,
+    form: ChangeForm,
+    memory: Arc<MemoryBudget>,
+}
+
+/// The form in which the changes of a page are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ChangeForm {
+    /// As values, which take several times the memory of their text.
+    Values,
+    Text,
 }
 
 impl PageReader {
@@ -209,6 +238,8 @@ impl PageReader {
             tenant: context.tenant(),
             view: View::of(context, &service.registry),
             request,
+            form: ChangeForm::Values,
+            memory: Arc::clone(&service.options.memory),
         })
     }
 
@@ -229,19 +260,24 @@ impl PageReader {
             next: *after,
             last: reach.last,
             epoch: reach.epoch,
+            held: self.memory.reservation(self.tenant),
         };
         let mut count = 0_usize;
         let mut size = 0_usize;
         for _ in 0..MOST_READ / CHUNK {
             let rows = changes::after(conn, self.tenant, page.next, CHUNK)?;
-            let is_end = u32::try_from(rows.len()).unwrap_or(CHUNK) < CHUNK;
+            let is_empty = rows.is_empty();
             for row in rows {
                 budget::check()?;
-                page.next = row.seq;
-                let RecordedChange { change, .. } = &row;
+                let RecordedChange { seq, change } = &row;
                 if !wanted.takes(&change.resource_type, change.kind) {
+                    page.next = *seq;
                     continue;
                 }
+                if !self.reserve(&mut page.held, &change.payload, count)? {
+                    return Ok(page);
+                }
+                page.next = *seq;
                 size += change.payload.len();
                 if let Some(change) = self.view.change(row) {
                     take(&mut page.changes, change)?;
@@ -251,11 +287,29 @@ impl PageReader {
                     return Ok(page);
                 }
             }
-            if is_end {
+            if is_empty || page.next >= page.last {
                 break;
             }
         }
         Ok(page)
+    }
+}
+
+impl PageReader {
+    /// Reserves the memory of a change. Returns false if the page, which has changes already, must
+    /// end before it.
+    fn reserve(&self, held: &mut Reservation, payload: &str, count: usize) -> Result<bool, Error> {
+        let bytes = match self.form {
+            ChangeForm::Values => weigh_text(payload),
+            ChangeForm::Text => payload.len(),
+        };
+        let bytes = bytes.saturating_add(CHANGE_BYTES);
+        if count > 0 {
+            return Ok(held.grow(bytes).is_ok());
+        }
+        // The first change is read whatever its size, or its reader would never get beyond it.
+        held.grow_for_work(bytes)?;
+        Ok(true)
     }
 }
 

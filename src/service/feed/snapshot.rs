@@ -1,9 +1,12 @@
 //! A snapshot of a tenant's state, from which to follow the feed.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::auth::Scope;
+use crate::memory::{MemoryBudget, Reservation, weigh_large};
 use crate::service::feed::change::SnapshotItem;
 use crate::service::feed::page::{MOST, check_reach};
 use crate::service::feed::view::View;
@@ -14,7 +17,7 @@ use crate::store::tables::{changes, members, resources};
 use crate::store::{Conn, StoreError, TenantId};
 
 /// A page of a snapshot.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Snapshot {
     /// The number of the change from which to follow the feed, the same on every page of one walk.
     /// A client that has read all pages and applies every change after this number has the tenant's
@@ -24,7 +27,12 @@ pub struct Snapshot {
     pub members: Vec<MemberPair>,
     /// The cursor of the next page; `None` at the end.
     pub next: Option<String>,
+    /// The memory of the page.
+    pub held: Reservation,
 }
+
+/// The memory of a resource of a page, without its text.
+const ITEM_BYTES: usize = 256;
 
 /// The position of a walk: all resources by id, then all members.
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
@@ -50,6 +58,7 @@ pub async fn snapshot(
         tenant: context.tenant(),
         view: View::of(context, &service.registry),
         limit: limit.clamp(1, MOST),
+        memory: Arc::clone(&service.options.memory),
     };
     let from = cursor.as_deref().map(parse_cursor).transpose()?;
     service
@@ -74,6 +83,7 @@ struct SnapshotWalk {
     tenant: TenantId,
     view: View,
     limit: u32,
+    memory: Arc<MemoryBudget>,
 }
 
 impl SnapshotWalk {
@@ -90,17 +100,32 @@ impl SnapshotWalk {
             resources: Vec::new(),
             members: Vec::new(),
             next: None,
+            held: self.memory.reservation(tenant),
         };
         let next = match position {
             SnapshotPosition::Resource(after) => {
-                let rows = resources::all_after(conn, tenant, after, self.limit)?;
-                let last = rows.last().map(|row| row.id.to_string());
-                let is_full = is_full(rows.len());
-                for row in rows {
+                let found = resources::all_after(conn, tenant, after, self.limit)?;
+                let is_full = found.is_cut || is_full(found.rows.len());
+                let mut last = None;
+                let mut is_short = false;
+                for row in found.rows {
                     budget::check()?;
-                    page.resources.extend(self.view.item(row));
+                    // As text, and while it is converted as values.
+                    let bytes = row.doc.len().saturating_add(ITEM_BYTES);
+                    let granted = match last {
+                        None => page.held.grow_for_work(bytes),
+                        Some(_) => page.held.grow(bytes),
+                    };
+                    is_short = granted.is_err() && last.is_some();
+                    if is_short {
+                        break;
+                    }
+                    granted?;
+                    last = Some(row.id.to_string());
+                    let _work = self.memory.reserve_work(tenant, weigh_large(&row.doc))?;
+                    page.resources.extend(self.view.item(row)?);
                 }
-                match last.filter(|_| is_full) {
+                match last.filter(|_| is_full || is_short) {
                     Some(last) => Some(SnapshotPosition::Resource(last)),
                     None => self
                         .view

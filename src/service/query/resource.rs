@@ -8,10 +8,10 @@ use scim_core::{Precondition, ResourceType, Version};
 use crate::auth::Scope;
 use crate::service::access::caller_cache::CachedCaller;
 use crate::service::provision::representation::{Lookup, Renderer, Resource};
-use crate::service::{Context, Error, Service};
-use crate::store::ResourceId;
+use crate::service::{Context, Error, Options, Service};
 use crate::store::query::lookup::{LookupKey, LookupResult};
 use crate::store::tables::resources;
+use crate::store::{ResourceId, TenantId};
 
 /// The resource that a request reads, and the attributes that it asks for.
 #[derive(Debug, Clone)]
@@ -23,7 +23,7 @@ pub struct ReadRequest {
 }
 
 /// The result of a read.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub enum ReadOutcome {
     Resource(Resource),
     /// The client has this version already.
@@ -47,7 +47,7 @@ pub async fn read(
     if let Some(lookup) = lookup(service, context, &request) {
         let key = LookupKey::Id(request.id.clone());
         let found = lookup.find(&service.reads, tenant, key).await?;
-        return request.outcome(lookup, found);
+        return request.outcome(tenant, lookup, found);
     }
     let options = Arc::clone(&service.options);
     service
@@ -55,7 +55,7 @@ pub async fn read(
             let ReadRequest { rt, id, .. } = &request;
             let row = resources::get(conn, tenant, &rt.name, id)?
                 .ok_or_else(|| Error::no_resource(rt, id))?;
-            let renderer = request.renderer(&options.base_url);
+            let renderer = request.renderer(&options);
             if request.precondition != Precondition::default() {
                 let version = renderer.version(conn, tenant, &row)?;
                 if !request.precondition.allows_read(&version) {
@@ -95,7 +95,7 @@ pub async fn read_cached(
     if !service.authenticator.confirm(caller, found.epoch) {
         return Ok(None);
     }
-    request.outcome(lookup, found).map(Some)
+    request.outcome(context.tenant(), lookup, found).map(Some)
 }
 
 /// Returns the lookup of the resource, where it takes one statement and the primary is asked.
@@ -104,7 +104,7 @@ fn lookup<'r>(
     context: &Context,
     request: &'r ReadRequest,
 ) -> Option<Lookup<'r>> {
-    let lookup = request.renderer(&service.options.base_url).lookup();
+    let lookup = request.renderer(&service.options).lookup();
     lookup.filter(|_| !service.is_read_behind(context))
 }
 
@@ -131,20 +131,26 @@ impl ReadRequest {
         }
     }
 
-    fn renderer<'r>(&'r self, base_url: &'r str) -> Renderer<'r> {
+    fn renderer<'r>(&'r self, options: &'r Options) -> Renderer<'r> {
         Renderer {
-            base_url,
+            base_url: &options.base_url,
             rt: &self.rt,
             selection: &self.selection,
+            memory: &options.memory,
         }
     }
 
     /// Renders what the lookup found, unless the precondition rejects it or makes it unnecessary.
-    fn outcome(&self, lookup: Lookup<'_>, found: LookupResult) -> Result<ReadOutcome, Error> {
+    fn outcome(
+        &self,
+        tenant: TenantId,
+        lookup: Lookup<'_>,
+        found: LookupResult,
+    ) -> Result<ReadOutcome, Error> {
         let view = found
             .resource
             .ok_or_else(|| Error::no_resource(&self.rt, &self.id))?;
-        let resource = lookup.render(view);
+        let resource = lookup.render(view, tenant)?;
         if !self.precondition.allows_read(&resource.version) {
             return Err(Error::PreconditionFailed(resource.version));
         }

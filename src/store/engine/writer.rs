@@ -29,6 +29,9 @@ use crate::telemetry;
 /// The most jobs in one transaction.
 const BATCH: usize = 256;
 
+/// The bytes of changes that a transaction keeps in memory between two of its jobs.
+const PENDING_BYTES: usize = 4 << 20;
+
 /// The transaction of one write.
 pub struct Tx<'c> {
     conn: &'c mut Conn,
@@ -84,9 +87,17 @@ impl Tx<'_> {
     /// Records a change and returns its number. Numbers have no gaps, even if other writes fail.
     /// The row is written at the end of the batch, before its commit.
     pub fn append(&mut self, change: Change) -> i64 {
-        self.ledger.seq += 1;
-        self.ledger.changes.push((self.ledger.seq, change));
-        self.ledger.seq
+        let ledger = &mut *self.ledger;
+        ledger.seq += 1;
+        ledger.pending_bytes = ledger.pending_bytes.saturating_add(change.payload.len());
+        ledger.changes.push((ledger.seq, change));
+        ledger.seq
+    }
+
+    /// Whether the changes in memory are so long that a write of many parts should end, to be
+    /// continued by another.
+    pub fn is_full(&self) -> bool {
+        self.ledger.is_full()
     }
 
     /// Applies `edit` to the changes that any job of the batch has appended before. They are not in
@@ -132,6 +143,8 @@ struct Ledger {
     /// The last assigned number.
     seq: i64,
     changes: Vec<(i64, Change)>,
+    /// The length of their payloads.
+    pending_bytes: usize,
     /// Each with the number of changes, from the first on, to which it applies.
     amendments: Vec<(usize, Amendment)>,
     counts: Vec<Count>,
@@ -143,6 +156,7 @@ struct Ledger {
 struct LedgerMark {
     seq: i64,
     changes: usize,
+    pending_bytes: usize,
     amendments: usize,
     counts: Vec<Count>,
 }
@@ -178,6 +192,7 @@ impl Ledger {
             flushed: seq,
             seq,
             changes: Vec::new(),
+            pending_bytes: 0,
             amendments: Vec::new(),
             counts: Vec::new(),
             growth: TableGrowth::default(),
@@ -188,6 +203,7 @@ impl Ledger {
         LedgerMark {
             seq: self.seq,
             changes: self.changes.len(),
+            pending_bytes: self.pending_bytes,
             amendments: self.amendments.len(),
             counts: self.counts.clone(),
         }
@@ -196,21 +212,35 @@ impl Ledger {
     fn go_back(&mut self, mark: LedgerMark) {
         self.seq = mark.seq;
         self.changes.truncate(mark.changes);
+        self.pending_bytes = mark.pending_bytes;
         self.amendments.truncate(mark.amendments);
         self.counts = mark.counts;
     }
 
-    fn flush(&mut self, conn: &mut Conn) -> Result<(), StoreError> {
+    fn is_full(&self) -> bool {
+        self.pending_bytes > PENDING_BYTES
+    }
+
+    /// Writes the changes so far. The counts and the tenant's number follow with [`Ledger::flush`].
+    fn write_changes(&mut self, conn: &mut Conn) -> Result<(), StoreError> {
         for (upto, edit) in &self.amendments {
             for (_, change) in self.changes.iter_mut().take(*upto) {
                 edit(change);
             }
         }
+        changes::insert(conn, self.tenant, &self.changes)?;
+        self.changes.clear();
+        self.amendments.clear();
+        self.pending_bytes = 0;
+        Ok(())
+    }
+
+    fn flush(&mut self, conn: &mut Conn) -> Result<(), StoreError> {
         counts::add(conn, self.tenant, &self.counts)?;
         if self.seq == self.flushed {
             return Ok(());
         }
-        changes::insert(conn, self.tenant, &self.changes)?;
+        self.write_changes(conn)?;
         SET_CHANGE_SEQ
             .bind(&[self.seq.into(), self.tenant.into()])
             .execute(conn)?;
@@ -434,10 +464,10 @@ fn takes_writes(conn: &mut Conn) -> Result<(), StoreError> {
 /// must be undone.
 fn run_one(
     conn: &mut Conn,
-    ledger: Option<&mut Ledger>,
+    mut ledger: Option<&mut Ledger>,
     job: &mut WriteJob,
 ) -> Result<bool, StoreError> {
-    let is_ok = match (&mut *job, ledger) {
+    let is_ok = match (&mut *job, ledger.as_deref_mut()) {
         (WriteJob::Tenant(_, job), Some(ledger)) => job.run(&mut Tx { conn, ledger }),
         (WriteJob::Admin(job), None) => job.run(conn),
         (WriteJob::Tenant(..), None) | (WriteJob::Admin(_), Some(_)) => {
@@ -447,7 +477,12 @@ fn run_one(
     if !is_ok {
         return Ok(false);
     }
-    match next_savepoint(conn) {
+    // In the savepoint of this job, so that a later job that fails does not undo it.
+    let written = match ledger {
+        Some(ledger) if ledger.is_full() => ledger.write_changes(conn),
+        _ => Ok(()),
+    };
+    match written.and_then(|()| next_savepoint(conn)) {
         Ok(()) => Ok(true),
         Err(fault) => {
             // The job continued after a failed statement. PostgreSQL reports that here.

@@ -239,15 +239,21 @@ async fn answer_lookups(
             .unzip();
         let tenant = key.tenant;
         let shape = key.shape.clone();
+        let asked = questions.clone();
         let found = store
             .look_up(tenant, move |conn| {
-                lookup::find_many(conn, tenant, &shape, &questions)
+                lookup::find_many(conn, tenant, &shape, &asked)
             })
             .await;
         match found {
             Ok(results) => {
-                for (reply, result) in replies.into_iter().zip(results) {
-                    let _ = reply.send(Ok(result));
+                for ((question, reply), result) in questions.into_iter().zip(replies).zip(results) {
+                    let result = match result {
+                        Some(result) => Ok(result),
+                        // Large documents are read one at a time.
+                        None => look_up_alone(&store, &key, question).await,
+                    };
+                    let _ = reply.send(result);
                 }
             }
             Err(fault) => {
@@ -258,6 +264,17 @@ async fn answer_lookups(
         }
     }
     guard.is_finished = true;
+}
+
+async fn look_up_alone(
+    store: &Store,
+    key: &Lookups,
+    question: LookupKey,
+) -> Result<LookupResult, StoreError> {
+    let (tenant, shape) = (key.tenant, key.shape.clone());
+    store
+        .look_up(move |conn| lookup::find(conn, tenant, &shape, &question))
+        .await
 }
 
 #[cfg(test)]

@@ -273,6 +273,7 @@ impl List<'_> {
         }
         let mut edge = window.edge.cloned();
         let mut left = window.skip;
+        let mut chunk = CHUNK;
         while left > 0 {
             if window.skip > self.query.scan_limit {
                 return Err(limits::too_deep(self.query.scan_limit).into());
@@ -280,10 +281,16 @@ impl List<'_> {
             let skipped = Window {
                 edge: edge.as_ref(),
                 skip: 0,
-                most: left.min(CHUNK),
+                most: left.min(chunk),
                 ..window
             };
-            let skipped = self.merged(conn, &skipped)?;
+            let skipped = match self.merged(conn, &skipped) {
+                Err(PageError::TooLong { .. }) if chunk > 1 => {
+                    chunk = chunk.div_euclid(4).max(1);
+                    continue;
+                }
+                skipped => skipped?,
+            };
             let Some((key, _)) = skipped.last() else {
                 return Ok(Vec::new());
             };

@@ -1,14 +1,15 @@
 //! The change log: one numbered row per change of a resource. Rows never change, except that an
 //! erasure empties them.
 
-use diesel::sql_types::BigInt;
+use diesel::sql_types::{BigInt, Text};
 use diesel::{ExpressionMethods, QueryDsl, Queryable, QueryableByName, RunQueryDsl};
 use serde::Serialize;
 
 use crate::ids::Actor;
 use crate::store::engine::budget;
 use crate::store::engine::schema::changes;
-use crate::store::engine::statement::{Fetch, Statement};
+use crate::store::engine::statement::{Fetch, FetchWithin, Statement};
+use crate::store::tables::resources::{FirstOf, READ_BYTES};
 use crate::store::tables::subscriptions;
 use crate::store::{Backend, Conn, ResourceId, StoreError, TenantId};
 
@@ -97,6 +98,12 @@ struct ChangeRow {
     payload: String,
 }
 
+impl ChangeRow {
+    fn bytes(&self) -> usize {
+        size_of::<Self>().saturating_add(self.payload.len())
+    }
+}
+
 impl TryFrom<ChangeRow> for RecordedChange {
     type Error = StoreError;
 
@@ -121,42 +128,29 @@ impl TryFrom<ChangeRow> for RecordedChange {
     }
 }
 
-type Columns = (
-    changes::seq,
-    changes::resource_id,
-    changes::resource_type,
-    changes::kind,
-    changes::at,
-    changes::actor,
-    changes::payload,
-);
+/// The columns of [`ChangeRow`].
+type Columns = (BigInt, Text, Text, Text, BigInt, Text, Text);
 
-const COLUMNS: Columns = (
-    changes::seq,
-    changes::resource_id,
-    changes::resource_type,
-    changes::kind,
-    changes::at,
-    changes::actor,
-    changes::payload,
-);
+const COLUMNS: &str =
+    "SELECT seq, resource_id, resource_type, kind, at, actor, payload FROM changes ";
 
-/// Returns the changes with numbers above `seq`, in order.
+/// Returns the changes with numbers above `seq`, in order: as many as `limit` and [`READ_BYTES`]
+/// allow, and at least one if there is one.
 pub fn after(
     conn: &mut Conn,
     tenant: TenantId,
     seq: i64,
     limit: u32,
 ) -> Result<Vec<RecordedChange>, StoreError> {
-    budget::prepare(conn)?;
-    let rows: Vec<ChangeRow> = changes::table
-        .filter(changes::tenant_id.eq(tenant.0))
-        .filter(changes::seq.gt(seq))
-        .order(changes::seq)
-        .limit(limit.into())
-        .select(COLUMNS)
-        .load(conn)?;
-    rows.into_iter().map(RecordedChange::try_from).collect()
+    static AFTER: Statement<Columns> = Statement::joined(&[
+        COLUMNS,
+        "WHERE tenant_id = $1 AND seq > $2 ORDER BY seq LIMIT 0 + $3",
+    ]);
+    let binds = [tenant.into(), seq.into(), limit.into()];
+    let query = AFTER.bind(&binds);
+    let found = query.fetch_within(conn, READ_BYTES, ChangeRow::bytes)?;
+    let rows = found.rows.into_iter();
+    rows.map(RecordedChange::try_from).collect()
 }
 
 /// The range of a tenant's changes.
@@ -227,24 +221,29 @@ pub fn prune(
 }
 
 /// Returns the changes of one resource, those before the number `before` if it is given, the latest
-/// first.
+/// first: as many as `limit` and [`READ_BYTES`] allow.
 pub fn of_resource(
     conn: &mut Conn,
     tenant: TenantId,
     resource: &ResourceId,
     before: Option<i64>,
     limit: u32,
-) -> Result<Vec<RecordedChange>, StoreError> {
-    budget::prepare(conn)?;
-    let rows: Vec<ChangeRow> = changes::table
-        .filter(changes::tenant_id.eq(tenant.0))
-        .filter(changes::resource_id.eq(resource.as_str()))
-        .filter(changes::seq.lt(before.unwrap_or(i64::MAX)))
-        .order(changes::seq.desc())
-        .limit(limit.into())
-        .select(COLUMNS)
-        .load(conn)?;
-    rows.into_iter().map(RecordedChange::try_from).collect()
+) -> Result<FirstOf<RecordedChange>, StoreError> {
+    static OF_RESOURCE: Statement<Columns> = Statement::joined(&[
+        COLUMNS,
+        "WHERE tenant_id = $1 AND resource_id = $2 AND seq < $3 ORDER BY seq DESC LIMIT 0 + $4",
+    ]);
+    let before = before.unwrap_or(i64::MAX);
+    let binds = [tenant.into(), resource.into(), before.into(), limit.into()];
+    let query = OF_RESOURCE.bind(&binds);
+    let found = query.fetch_within(conn, READ_BYTES, ChangeRow::bytes)?;
+    let rows = found.rows.into_iter();
+    Ok(FirstOf {
+        rows: rows
+            .map(RecordedChange::try_from)
+            .collect::<Result<_, _>>()?,
+        is_cut: found.is_cut,
+    })
 }
 
 /// Empties the changes of a resource; returns how many were not empty before.
@@ -281,6 +280,19 @@ pub fn rewrite(conn: &mut Conn, tenant: TenantId, to: &RecordedChange) -> Result
 
 /// The rows that one statement inserts, so that its parameter stays small.
 const CHUNK: usize = 2000;
+/// The bytes that one statement inserts, unless a single row has more.
+const CHUNK_BYTES: usize = 1 << 20;
+
+/// The number of rows of the next statement.
+fn chunk_of(changes: &[(i64, Change)]) -> usize {
+    let mut bytes = 0_usize;
+    let fits = |(_, change): &&(i64, Change)| {
+        bytes = bytes.saturating_add(change.payload.len());
+        bytes <= CHUNK_BYTES
+    };
+    let fitting = changes.iter().take(CHUNK).take_while(fits).count();
+    fitting.max(1)
+}
 
 #[derive(Serialize)]
 struct NewRow<'a> {
@@ -345,7 +357,10 @@ fn insert_lists(
     tenant: TenantId,
     changes: &[(i64, Change)],
 ) -> Result<(), StoreError> {
-    for chunk in changes.chunks(CHUNK) {
+    let mut rest = changes;
+    while !rest.is_empty() {
+        let (chunk, others) = rest.split_at(chunk_of(rest));
+        rest = others;
         let list: Vec<NewRow> = chunk
             .iter()
             .map(|(seq, change)| NewRow {

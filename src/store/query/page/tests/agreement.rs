@@ -10,6 +10,7 @@ use scim_core::{Compatibility, filter};
 
 use super::filters::filters;
 use super::population::{BASE_URL, Population};
+use crate::memory::MemoryBudget;
 use crate::store::query::page::{COST_LIMIT, PageQuery, SCAN_LIMIT, Start, TypeQuery, page};
 use crate::store::query::predicate::plan;
 use crate::store::testing::{TENANT, block_on, on_each};
@@ -75,6 +76,8 @@ fn check(conn: &mut Conn, population: &Population, kind: &str) {
             limit: 1_000,
             scan_limit: SCAN_LIMIT,
             cost_limit: COST_LIMIT,
+            page_bytes: 1 << 30,
+            memory: MemoryBudget::new(1 << 30),
             base_url: BASE_URL.to_owned(),
         };
         let all =

@@ -8,6 +8,7 @@ use scim_core::sort::Order;
 use scim_core::{Compatibility, ErrorKind, sort};
 
 use super::population::{BASE_URL, Population};
+use crate::memory::MemoryBudget;
 use crate::store::query::page::{
     COST_LIMIT, PageError, PageQuery, SCAN_LIMIT, Start, TypeQuery, page,
 };
@@ -106,6 +107,8 @@ fn query(
         limit: 1_000,
         scan_limit: SCAN_LIMIT,
         cost_limit: COST_LIMIT,
+        page_bytes: 1 << 30,
+        memory: MemoryBudget::new(1 << 30),
         base_url: BASE_URL.to_owned(),
     }
 }

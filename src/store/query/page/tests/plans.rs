@@ -11,6 +11,7 @@ use scim_core::sort::{Order, SortKey};
 use scim_core::{Compatibility, Document, Member, Registry, ResourceType, filter, sort};
 use serde_json::{Value, json};
 
+use crate::memory::MemoryBudget;
 use crate::store::engine::fragment::Fragment;
 use crate::store::engine::statement::Fetch;
 use crate::store::query::page::order::Segment;
@@ -179,6 +180,8 @@ fn query(rt: &Arc<ResourceType>, text: Option<&str>, sort_by: Option<&str>) -> P
         limit: 100,
         scan_limit: SCAN_LIMIT,
         cost_limit: COST_LIMIT,
+        page_bytes: 1 << 30,
+        memory: MemoryBudget::new(1 << 30),
         base_url: String::new(),
     }
 }
