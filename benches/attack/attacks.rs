@@ -89,7 +89,7 @@ pub const ATTACKS: &[Attack] = &[
     Attack {
         name: "bulk",
         connections: 4,
-        send: Send::Write(|connection, tenants, number| bulk(connection, tenants, number)),
+        send: Send::Write(bulk),
     },
 ];
 

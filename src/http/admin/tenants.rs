@@ -158,11 +158,9 @@ pub struct TenantSettings {
     pub compatibility: Option<CompatibilityName>,
     pub patch_answer: Option<PatchAnswerName>,
     pub group_names: Option<GroupNamesName>,
-    /// The largest resource in bytes; 0 for the service's setting. Only for tokens of the tenant
-    /// `default`.
+    /// The largest resource in bytes; 0 for the service's setting. Only for operators.
     pub document_limit_bytes: Option<u64>,
-    /// The most values of one attribute; 0 for the service's setting. Only for tokens of the tenant
-    /// `default`.
+    /// The most values of one attribute; 0 for the service's setting. Only for operators.
     pub attribute_values_limit: Option<u64>,
 }
 

@@ -36,7 +36,7 @@ pub async fn create_tenant(
     tenants::create(&service.store, name, context.at_us()).await
 }
 
-/// Changes settings of a tenant. Only admins of the default tenant may change its limits.
+/// Changes settings of a tenant. Only operators change its limits.
 ///
 /// # Errors
 /// As [`list_tokens`].
@@ -47,8 +47,8 @@ pub async fn set_tenant(
     settings: Settings,
 ) -> Result<TenantChanges, Error> {
     let name = managed(service, context, Some(name)).await?;
-    if settings.is_for_operator() && own_tenant(service, context).await?.name != DEFAULT_TENANT {
-        return Err(Error::Forbidden(Scope::Admin));
+    if settings.is_for_operator() {
+        context.require(Scope::Operator)?;
     }
     tenants::set(&service.store, name, settings).await
 }

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use crate::auth::token;
 use crate::auth::token::Digest;
-use crate::ids::Actor;
+use crate::ids::{Actor, TenantId};
 use crate::service::access::known_caller::KnownCaller;
 use crate::service::shared_statement::SharedStatement;
 use crate::store::tables::live_tokens;
@@ -94,7 +94,7 @@ impl LiveTokens {
         loop {
             let last = self.with(|tokens| tokens.last);
             let batch = store
-                .look_up(move |conn| live_tokens::after(conn, last, BATCH))
+                .look_up(TenantId::SERVICE, move |conn| live_tokens::after(conn, last, BATCH))
                 .await?;
             if batch.is_empty() {
                 return Ok(());

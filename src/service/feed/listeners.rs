@@ -225,6 +225,7 @@ mod tests {
             actor: Actor::Token(name.to_owned()),
             scopes: crate::auth::Scopes::default(),
             fields: None,
+            expires: None,
         })
     }
 

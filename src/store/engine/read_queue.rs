@@ -16,7 +16,7 @@ use crate::store::engine::read_job::ReadJob;
 use crate::store::{StoreError, TenantId};
 
 /// The jobs of the service itself belong to no tenant.
-pub(in crate::store) const SERVICE: TenantId = TenantId(0);
+pub(in crate::store) const SERVICE: TenantId = TenantId::SERVICE;
 
 /// What a job is, and so which readers run it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,7 +6,6 @@ use diesel::{ExpressionMethods, QueryDsl, Queryable, QueryableByName, RunQueryDs
 use serde::Serialize;
 
 use crate::ids::Actor;
-use crate::store::engine::budget;
 use crate::store::engine::schema::changes;
 use crate::store::engine::statement::{Fetch, FetchWithin, Statement};
 use crate::store::tables::resources::{FirstOf, READ_BYTES};

@@ -76,7 +76,9 @@ mod tests {
             let read = |number, limit| {
                 let store = &store;
                 async move {
-                    let rows = store.look_up(move |conn| after(conn, number, limit)).await;
+                    let rows = store
+                        .look_up(TenantId::SERVICE, move |conn| after(conn, number, limit))
+                        .await;
                     let rows = rows.unwrap().into_iter();
                     rows.map(|row| (row.number, row.hash)).collect::<Vec<_>>()
                 }
