@@ -39,6 +39,36 @@ pub struct Listening {
     pub shutdown_timeout: Duration,
 }
 
+/// The service that reads the header. A macro, because its type cannot be named.
+macro_rules! accept {
+    ($trusted:ident) => {{
+        let trusted = Arc::clone(&$trusted);
+        fn_service(move |io| accept(io, Arc::clone(&trusted)))
+    }};
+}
+
+/// The HTTP service, as actix-web's server makes it, for any type of stream.
+macro_rules! http {
+    ($app:ident, $signal:ident, $watches:ident, $address:ident) => {{
+        let (signal, watches) = ($signal.clone(), Arc::clone(&$watches));
+        let app = $app().into_factory();
+        let app = app.map_err(|error| error.into().error_response());
+        HttpService::build()
+            .graceful_shutdown_signal(move || {
+                let signal = signal.clone();
+                async move { signal.notified().await }
+            })
+            .keep_alive(KEEP_ALIVE)
+            .client_request_timeout(HEAD_TIME)
+            .client_disconnect_timeout(CLOSE_TIME)
+            .h1_allow_half_closed(false)
+            .local_addr($address)
+            .on_connect_ext(move |io: &_, data: &mut _| watches.connect(io, data))
+            .finish(map_config(app, |()| AppConfig::default()))
+            .map_err(|error| tracing::debug!(?error, "a connection failed"))
+    }};
+}
+
 /// Starts the workers.
 ///
 /// # Errors
@@ -63,38 +93,11 @@ where
     let signal = builder.graceful_shutdown_signal();
     let watches = listening.watches;
     let trusted = Arc::new(listening.trusted_proxies);
-    // Once for each type of stream.
-    macro_rules! http {
-        () => {{
-            let (signal, watches) = (signal.clone(), Arc::clone(&watches));
-            let app = app().into_factory();
-            let app = app.map_err(|error| error.into().error_response());
-            HttpService::build()
-                .graceful_shutdown_signal(move || {
-                    let signal = signal.clone();
-                    async move { signal.notified().await }
-                })
-                .keep_alive(KEEP_ALIVE)
-                .client_request_timeout(HEAD_TIME)
-                .client_disconnect_timeout(CLOSE_TIME)
-                .h1_allow_half_closed(false)
-                .local_addr(address)
-                .on_connect_ext(move |io: &_, data: &mut _| watches.connect(io, data))
-                .finish(map_config(app, |()| AppConfig::default()))
-                .map_err(|error| tracing::debug!(?error, "a connection failed"))
-        }};
-    }
-    macro_rules! accept {
-        () => {{
-            let trusted = Arc::clone(&trusted);
-            fn_service(move |io| accept(io, Arc::clone(&trusted)))
-        }};
-    }
     let builder = match listening.tls {
         None => builder.listen("proxied", listening.listener, move || {
-            accept!()
+            accept!(trusted)
                 .map(|(io, client)| (io, Protocol::Http1, client))
-                .and_then(http!())
+                .and_then(http!(app, signal, watches, address))
         })?,
         Some(tls) => {
             let acceptor = acceptor(tls);
@@ -104,7 +107,9 @@ where
                     secure,
                 )
                 .map_err(|error| tracing::debug!(?error, "a TLS handshake failed"));
-                accept!().and_then(tls).and_then(http!())
+                accept!(trusted)
+                    .and_then(tls)
+                    .and_then(http!(app, signal, watches, address))
             })?
         }
     };
