@@ -94,7 +94,9 @@ impl LiveTokens {
         loop {
             let last = self.with(|tokens| tokens.last);
             let batch = store
-                .look_up(TenantId::SERVICE, move |conn| live_tokens::after(conn, last, BATCH))
+                .look_up(TenantId::SERVICE, move |conn| {
+                    live_tokens::after(conn, last, BATCH)
+                })
                 .await?;
             if batch.is_empty() {
                 return Ok(());

@@ -356,7 +356,9 @@ async fn by_cursor(
     let (query, selection) = asked.query(Start::Position(place), &service.options);
     let (page, bodies) = service
         .store
-        .query(tenant, move |conn| read_page(conn, tenant, query, &selection))
+        .query(tenant, move |conn| {
+            read_page(conn, tenant, query, &selection)
+        })
         .await?;
     let seal = |place: Option<PagePosition>| {
         place

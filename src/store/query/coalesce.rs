@@ -273,7 +273,9 @@ async fn look_up_alone(
 ) -> Result<LookupResult, StoreError> {
     let (tenant, shape) = (key.tenant, key.shape.clone());
     store
-        .look_up(tenant, move |conn| lookup::find(conn, tenant, &shape, &question))
+        .look_up(tenant, move |conn| {
+            lookup::find(conn, tenant, &shape, &question)
+        })
         .await
 }
 
