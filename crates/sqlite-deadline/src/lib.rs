@@ -1,9 +1,9 @@
 //! A deadline for the work of a thread, at which SQLite interrupts its statements.
 //!
-//! diesel 2.3 gives no access to SQLite's handle, so that its progress handler cannot be set. SQLite
-//! itself calls an *automatic extension* with the handle of each connection that is opened, and that
-//! sets the handler here. The handler reads the deadline of the thread that runs the statement, so
-//! nothing of a connection is stored.
+//! diesel 2.3 gives no access to SQLite's handle, so that its progress handler cannot be set.
+//! SQLite itself calls an *automatic extension* with the handle of each connection that is opened,
+//! and that sets the handler here. The handler reads the deadline of the thread that runs the
+//! statement, so nothing of a connection is stored.
 //!
 //! diesel's `SqliteConnection::on_progress` replaces this package once a version that has it is
 //! released.

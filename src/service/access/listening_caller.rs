@@ -1,8 +1,8 @@
 //! The caller of a request that stays open to wait for changes.
 //!
-//! Its credential is checked again as soon as that may have another result: when the tenant's access
-//! epoch has moved, or the credential has expired. The epoch is read together with the changes, so a
-//! caller receives nothing that was read after its access ended.
+//! Its credential is checked again as soon as that may have another result: when the tenant's
+//! access epoch has moved, or the credential has expired. The epoch is read together with the
+//! changes, so a caller receives nothing that was read after its access ended.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -92,8 +92,8 @@ impl ListeningCaller {
         })
     }
 
-    /// When the caller has to be checked again, if not before: at the deadline, or at the end of the
-    /// credential's life.
+    /// When the caller has to be checked again, if not before: at the deadline, or at the end of
+    /// the credential's life.
     pub fn recheck_at(&self, service: &Service, deadline: Instant) -> Instant {
         let Some(expires) = self.entry.as_ref().and_then(|entry| entry.expires()) else {
             return deadline;

@@ -1,8 +1,8 @@
 //! Notifies subscribers that a tenant has new changes.
 //!
 //! The writer notifies after its commit, for this process. Other nodes of a PostgreSQL deployment
-//! do not receive that, nor do they or the service on SQLite learn of tokens that a command revokes.
-//! So each node polls the database, but only for the tenants with subscribers.
+//! do not receive that, nor do they or the service on SQLite learn of tokens that a command
+//! revokes. So each node polls the database, but only for the tenants with subscribers.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};

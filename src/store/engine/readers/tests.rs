@@ -30,7 +30,7 @@ fn open(fresh: &Fresh, query_ms: u64, wait_ms: u64) -> Arc<Store> {
     Arc::new(Store::open(&config).unwrap())
 }
 
-fn count_for_ever(conn: &mut Conn) -> Result<(), StoreError> {
+fn count_endlessly(conn: &mut Conn) -> Result<(), StoreError> {
     static ENDLESS: Statement<BigInt> = Statement::new(
         "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT n.i + 1 FROM n) SELECT count(*) FROM n",
     );
@@ -38,13 +38,13 @@ fn count_for_ever(conn: &mut Conn) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn read_for_ever(conn: &mut Conn) -> Result<(), StoreError> {
+fn read_endlessly(conn: &mut Conn) -> Result<(), StoreError> {
     loop {
         changes::after(conn, TENANT, 0, 10)?;
     }
 }
 
-fn compute_for_ever(_: &mut Conn) -> Result<(), StoreError> {
+fn compute_endlessly(_: &mut Conn) -> Result<(), StoreError> {
     loop {
         budget::check()?;
     }
@@ -56,7 +56,7 @@ fn a_query_is_stopped_when_its_time_is_up() {
         let store = open(fresh, 250, 60_000);
         block_on(async {
             store.put(vec![user("a")]).await;
-            for work in [count_for_ever, read_for_ever, compute_for_ever] {
+            for work in [count_endlessly, read_endlessly, compute_endlessly] {
                 let stopped = store.query(TENANT, work).await;
                 assert!(matches!(stopped, Err(StoreError::OutOfTime)), "{stopped:?}");
                 // The connection goes on, and the next query has all its time.
