@@ -94,7 +94,6 @@ impl SnapshotWalk {
         position: &SnapshotPosition,
     ) -> Result<Snapshot, Error> {
         let tenant = self.tenant;
-        let is_full = |count: usize| count >= usize::try_from(self.limit).unwrap_or(usize::MAX);
         let mut page = Snapshot {
             seq,
             resources: Vec::new(),
@@ -104,28 +103,7 @@ impl SnapshotWalk {
         };
         let next = match position {
             SnapshotPosition::Resource(after) => {
-                let found = resources::all_after(conn, tenant, after, self.limit)?;
-                let is_full = found.is_cut || is_full(found.rows.len());
-                let mut last = None;
-                let mut is_short = false;
-                for row in found.rows {
-                    budget::check()?;
-                    // As text, and while it is converted as values.
-                    let bytes = row.doc.len().saturating_add(ITEM_BYTES);
-                    let granted = match last {
-                        None => page.held.grow_for_work(bytes),
-                        Some(_) => page.held.grow(bytes),
-                    };
-                    is_short = granted.is_err() && last.is_some();
-                    if is_short {
-                        break;
-                    }
-                    granted?;
-                    last = Some(row.id.to_string());
-                    let _work = self.memory.reserve_work(tenant, weigh_large(&row.doc))?;
-                    page.resources.extend(self.view.item(row)?);
-                }
-                match last.filter(|_| is_full || is_short) {
+                match self.add_resources(conn, after, &mut page)? {
                     Some(last) => Some(SnapshotPosition::Resource(last)),
                     None => self
                         .view
@@ -137,7 +115,10 @@ impl SnapshotWalk {
                 if self.view.sees_members() {
                     page.members = members::all_after(conn, tenant, group, member, self.limit)?;
                 }
-                let last = page.members.last().filter(|_| is_full(page.members.len()));
+                let last = page
+                    .members
+                    .last()
+                    .filter(|_| self.is_full(page.members.len()));
                 last.map(|pair| {
                     SnapshotPosition::Member(pair.group.to_string(), pair.member.to_string())
                 })
@@ -145,6 +126,38 @@ impl SnapshotWalk {
         };
         page.next = next.map(|position| cursor(seq, &position)).transpose()?;
         Ok(page)
+    }
+
+    fn is_full(&self, count: usize) -> bool {
+        count >= usize::try_from(self.limit).unwrap_or(usize::MAX)
+    }
+
+    /// Adds the resources after an id, as many as there is memory for. Returns the last id if there
+    /// may be more.
+    fn add_resources(
+        &self,
+        conn: &mut Conn,
+        after: &str,
+        page: &mut Snapshot,
+    ) -> Result<Option<String>, Error> {
+        let found = resources::all_after(conn, self.tenant, after, self.limit)?;
+        let is_full = found.is_cut || self.is_full(found.rows.len());
+        let mut last = None;
+        for row in found.rows {
+            budget::check()?;
+            // As text, and while it is converted as values.
+            let bytes = row.doc.len().saturating_add(ITEM_BYTES);
+            match last {
+                None => page.held.grow_for_work(bytes)?,
+                Some(_) if page.held.grow(bytes).is_ok() => {}
+                Some(_) => return Ok(last),
+            }
+            last = Some(row.id.to_string());
+            let work = weigh_large(&row.doc);
+            let _work = self.memory.reserve_work(self.tenant, work)?;
+            page.resources.extend(self.view.item(row)?);
+        }
+        Ok(last.filter(|_| is_full))
     }
 }
 
