@@ -312,8 +312,8 @@ pub(crate) fn storable(value: &Value, at: &Location) -> Result<(), ScimError> {
 
 const MAX_LEVELS: usize = 50;
 
-/// Whether the value is null or `[]`: the ways to write nothing that cannot be a slip for an empty
-/// text.
+/// Returns whether the value is null or `[]`: the ways to write nothing that cannot be a slip for
+/// an empty text.
 pub(crate) fn is_nothing(value: &Value) -> bool {
     match value {
         Value::Null => true,
@@ -322,7 +322,7 @@ pub(crate) fn is_nothing(value: &Value) -> bool {
     }
 }
 
-/// Whether the value is null, `[]` or `""`.
+/// Returns whether the value is null, `[]` or `""`.
 pub(crate) fn is_empty(value: &Value) -> bool {
     is_nothing(value) || value.as_str() == Some("")
 }

@@ -64,8 +64,8 @@ impl<'a> Comparable<'a> {
             .map(move |(name, value)| (name, self.member(name, value)))
     }
 
-    /// Whether this value has all that `listed` names, and perhaps more: a list has each of its
-    /// elements, an object each of its members, and none of those that are null. An object that
+    /// Returns whether this value has all that `listed` names, and perhaps more: a list has each of
+    /// its elements, an object each of its members, and none of those that are null. An object that
     /// names nothing is held by none.
     pub(crate) fn holds(self, listed: &Self) -> bool {
         match (self.value, listed.value) {
@@ -98,7 +98,7 @@ impl<'a> Comparable<'a> {
         Some(self.member("value", value))
     }
 
-    /// Whether letter case makes no difference to a text.
+    /// Returns whether letter case makes no difference to a text.
     fn is_folded(self) -> bool {
         self.attribute.is_some_and(|attribute| {
             !attribute.case_exact && attribute.name != "$ref" && attribute.kind == Type::String

@@ -1,4 +1,19 @@
 //! Schemas and attributes as RFC 7643 section 7 describes them, read from JSON.
+//!
+//! ```
+//! use scim_core::schema::{Mutability, Schema, Type};
+//!
+//! let text = r#"{ "id": "urn:example:Badge", "attributes": [
+//!     { "name": "number", "type": "integer", "mutability": "immutable" }
+//! ] }"#;
+//! let schema = Schema::parse(text)?;
+//! let number = schema.attribute("NUMBER").expect("it is declared");
+//! assert_eq!((number.kind, number.mutability), (Type::Integer, Mutability::Immutable));
+//!
+//! let error = Schema::parse(&text.replace("number", "1st")).unwrap_err();
+//! assert!(error.contains("RFC 7643 section 2.1"));
+//! # Ok::<(), String>(())
+//! ```
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -82,28 +97,28 @@ pub struct Attribute {
     /// The data type: `type` in JSON.
     #[serde(rename = "type", default)]
     pub kind: Type,
-    /// Whether the value is a list.
+    /// The value is a list.
     #[serde(default)]
     pub multi_valued: bool,
     /// A description for people.
     #[serde(default)]
     pub description: String,
-    /// Whether a resource must have a value.
+    /// A resource must have a value.
     #[serde(default)]
     pub required: bool,
     /// Suggested values. Others are accepted too.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub canonical_values: Vec<String>,
-    /// Whether letter case distinguishes two texts.
+    /// Letter case distinguishes two texts.
     #[serde(default)]
     pub case_exact: bool,
-    /// Whether and when clients can write the value.
+    /// The access of clients to the value.
     #[serde(default)]
     pub mutability: Mutability,
-    /// Whether responses hold the value.
+    /// The responses that hold the value.
     #[serde(default)]
     pub returned: Returned,
-    /// Whether two resources may share a value.
+    /// The scope in which no two resources share a value.
     #[serde(default)]
     pub uniqueness: Uniqueness,
     /// The resource types that a reference may name, or `external` or `uri`.
@@ -120,7 +135,7 @@ impl Attribute {
         find(&self.sub_attributes, name)
     }
 
-    /// Whether the attribute has sub-attributes.
+    /// Returns whether the attribute has sub-attributes.
     pub fn is_complex(&self) -> bool {
         self.kind == Type::Complex
     }

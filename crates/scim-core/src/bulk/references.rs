@@ -254,7 +254,7 @@ impl<'k> References<'k> {
     }
 }
 
-/// Whether the attribute, or its `value`, is the id of a resource.
+/// Returns whether the attribute, or its `value`, is the id of a resource.
 fn refers(rt: &ResourceType, attribute: &Attribute) -> bool {
     if attribute.is_complex() {
         let mut assignable = rt.assignable.iter();
@@ -273,8 +273,8 @@ fn is_reference(rt: &ResourceType, attribute: &Attribute, sub: &Attribute) -> bo
         || (sub.name == "value" && refers(rt, attribute) && sub.mutability != Mutability::ReadOnly)
 }
 
-/// Whether the attribute refers to resources of this server, not to external ones (RFC 7643 section
-/// 7, `referenceTypes`).
+/// Returns whether the attribute refers to resources of this server, not to external ones (RFC 7643
+/// section 7, `referenceTypes`).
 fn names_resources(attribute: &Attribute) -> bool {
     attribute.kind == Type::Reference
         && attribute

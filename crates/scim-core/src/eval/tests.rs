@@ -281,7 +281,7 @@ fn mentioned() {
     check("members pr", true);
 }
 
-/// Whether a user with this content satisfies the filter.
+/// Returns whether a user with this content satisfies the filter.
 fn holds_for(rt: &crate::ResourceType, document: &Value, text: &str) -> bool {
     let document = Document(document.as_object().unwrap().clone());
     let view = View {

@@ -114,7 +114,7 @@ fn filtered_strict(
     }
 }
 
-/// Whether an object only repeats the id of the member that the filter selects.
+/// Returns whether an object only repeats the id of the member that the filter selects.
 fn says_nothing_new(members: &Map<String, Value>, syntax: &syntax::Filter) -> bool {
     let ids = ids(syntax).unwrap_or_default();
     members.iter().all(|(name, value)| match value {

@@ -87,7 +87,7 @@ fn without_path(
     }
 }
 
-/// Whether the object names nothing but values of multi-valued attributes.
+/// Returns whether the object names nothing but values of multi-valued attributes.
 fn lists_values(rt: &ResourceType, attributes: &Map<String, Value>) -> bool {
     let lists = |(name, value): (&String, &Value)| match rt.referent(name) {
         Referent::Attribute(path) => path.leaf().multi_valued && !value.is_null(),
@@ -227,8 +227,8 @@ pub(super) fn other(
     }
 }
 
-/// Whether the name can be that of an extension, or of an attribute of one: `acme:badge` alone has
-/// no URN for the attribute to be under.
+/// Returns whether the name can be that of an extension, or of an attribute of one: `acme:badge`
+/// alone has no URN for the attribute to be under.
 fn is_addressable(name: &str, value: &Value) -> bool {
     let owner = name.rsplit_once(':').map_or("", |(owner, _)| owner);
     value.is_object() || value.is_null() || owner.contains(':')

@@ -115,6 +115,22 @@ fn except() {
     );
 }
 
+#[test]
+fn the_parameter_that_chose() {
+    let check = |attributes, excluded, parameter: &str, names: &[&str]| {
+        let selection = Selection::parse(attributes, excluded).unwrap();
+        let (found, found_names) = selection.named();
+        assert_eq!(found, parameter);
+        assert_eq!(found_names, names);
+        assert_eq!(selection.is_all(), names.is_empty());
+        let mask = FieldMask::new(["userName".to_owned()].into());
+        assert!(!selection.within(Some(mask)).is_all());
+    };
+    check(None, Some(" , "), "", &[]);
+    check(Some("a, b"), None, "attributes", &["a", "b"]);
+    check(None, Some("a"), "excludedAttributes", &["a"]);
+}
+
 // R7644-3.9-04
 #[test]
 fn both_are_refused() {
