@@ -182,7 +182,7 @@ pub(crate) fn single(
                 None => Err(wrong(attribute, value, at)),
             },
             // A list of one is read as its element.
-            [one] if !one.is_array() => scalar(attribute, one, at),
+            [one] => scalar(attribute, one, at),
             _ => Err(wrong(attribute, value, at)),
         },
         other => scalar(attribute, other, at),
@@ -350,11 +350,7 @@ pub(crate) fn dedupe(attribute: &Attribute, elements: &mut Vec<Value>) {
         return;
     }
     let first_equals = first_equals(attribute, elements);
-    if first_equals
-        .iter()
-        .enumerate()
-        .all(|(index, first_equal)| index == *first_equal)
-    {
+    if first_equals.iter().copied().eq(0..elements.len()) {
         return;
     }
     let mut kept: Vec<Option<Value>> = elements.drain(..).map(Some).collect();

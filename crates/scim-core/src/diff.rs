@@ -64,9 +64,8 @@ fn compare(
     after: Option<&Value>,
     changes: &mut Vec<AttrChange>,
 ) {
-    let is_told_by_parts = rt
-        .attr_by_key(&path)
-        .is_some_and(|found| found.leaf().is_complex() && !found.leaf().multi_valued);
+    // Of the declared attributes only single complex ones are objects.
+    let is_told_by_parts = rt.find(&path).is_some();
     let change = |path: String, before: Option<&Value>, after: Option<&Value>| AttrChange {
         path,
         before: before.cloned(),

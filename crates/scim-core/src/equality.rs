@@ -376,6 +376,13 @@ mod tests {
             true,
         );
         check(&json!({"tags": ["a"]}), &json!({"tags": ["a", "b"]}), false);
+        check(&json!({"tags": ["a"]}), &json!({"tags": ["a", "a"]}), false);
+        check(
+            &json!({"tags": ["a", "b"]}),
+            &json!({"tags": ["a", "a"]}),
+            false,
+        );
+        check(&json!({"value": "k"}), &json!({"value": "\u{212a}"}), true);
         check(
             &json!({"$ref": "https://h/v2/Users/1"}),
             &json!({"$ref": "https://h/Users/1"}),
@@ -392,6 +399,15 @@ mod tests {
         assert!(!same(&json!("a"), &json!("A")));
         assert!(!same(&json!([1, 2]), &json!([2, 1])));
         assert!(!same(&json!({"primary": false}), &json!({})));
+    }
+
+    #[test]
+    fn lists_in_a_list_are_listed_as_a_whole() {
+        let listed = [json!(["a", "b"]), json!({"value": 7})];
+        let listed = ListedValues::undeclared(&listed);
+        assert!(listed.has(&json!(["a", "b"])) && !listed.has(&json!(["a", "b", "c"])));
+        assert!(listed.has(&json!(7)) && !listed.has(&json!(8)));
+        assert_eq!(listed.depth(), 1);
     }
 
     #[test]

@@ -118,7 +118,8 @@ pub fn mentions(filter: &Filter, attribute: &str) -> bool {
         }
         Filter::Not(term) => mentions(term, attribute),
         Filter::Present(path) | Filter::Compare { path, .. } => is_named(path),
-        Filter::Element { path, filter } => is_named(path) || mentions(filter, attribute),
+        // The paths inside the brackets are of the same attribute.
+        Filter::Element { path, .. } => is_named(path),
     }
 }
 
@@ -199,7 +200,6 @@ pub fn assigned(value: &Value) -> bool {
 pub(super) fn values_at<'v>(path: &AttrRef, element: &'v Value) -> &'v [Value] {
     let leaf = match (element, &path.sub) {
         (Value::Object(members), Some(sub)) => member_of(path, members, &sub.name),
-        (Value::Object(_), None) => Some(element),
         (_, Some(sub)) if !is_value(path, &sub.name) => None,
         _ => Some(element),
     };

@@ -129,9 +129,8 @@ impl Selection {
     /// unread.
     pub fn shows_whole_document(&self, rt: &ResourceType) -> bool {
         let is_outside = |name: &String| {
-            rt.attr_by_key(name).is_none_or(|path| {
-                path.sub.is_none() && path.container.is_none() && rt.is_relational(path.key())
-            })
+            rt.find(name)
+                .is_none_or(|path| rt.is_relational(path.key()))
         };
         match &self.choice {
             _ if self.mask.is_some() => false,

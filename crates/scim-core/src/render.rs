@@ -386,6 +386,28 @@ mod tests {
     }
 
     #[test]
+    fn texts_are_written_as_json_writes_them() {
+        for text in [
+            "",
+            "a",
+            "ab",
+            "\"",
+            "\\",
+            "\u{1}",
+            "\u{1f}\u{1}",
+            "\"\"",
+            "é",
+            "a\"b",
+            " ",
+            "\u{7f}",
+        ] {
+            let mut written = String::new();
+            push_text(&mut written, text);
+            assert_eq!(written, Value::from(text).to_string());
+        }
+    }
+
+    #[test]
     fn a_streamed_group_is_the_rendered_text() {
         let registry = Registry::standard();
         let group = registry.by_name("Group").unwrap();
@@ -395,7 +417,7 @@ mod tests {
         let mut stream = MemberStream::begin(group, doc, &all).unwrap();
         many.iter().for_each(|member| stream.push(member));
         let chunks = stream.end(&meta());
-        assert!(chunks.len() > 2, "{}", chunks.len());
+        assert!((3..20).contains(&chunks.len()), "{}", chunks.len());
         let expected = render(
             group,
             doc,

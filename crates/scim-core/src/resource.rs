@@ -187,6 +187,8 @@ mod tests {
         let mut other = resource.document().clone();
         other.0.insert("title".to_owned(), json!("Countess"));
         assert!(resource.update(other, time(3)));
+        let text = resource.to_string();
+        assert!(text.starts_with(r#"{"schemas":["#) && text.contains(r#""version":"W/\"2\"""#));
         assert_eq!(resource.meta(), meta(2, 3));
         let selection = Selection::parse(None, Some("userName,meta")).unwrap();
         assert_eq!(

@@ -241,8 +241,9 @@ pub enum Type {
 pub fn instant(text: &str) -> Option<i64> {
     let bytes = text.as_bytes();
     let has = |index: usize, wanted: u8| bytes.get(index) == Some(&wanted);
-    // The parser below also reads other forms of ISO 8601, which xsd:dateTime does not have.
-    if !(has(4, b'-') && has(7, b'-') && has(10, b'T') && has(13, b':') && has(16, b':')) {
+    // The parser below also reads other forms of ISO 8601, which xsd:dateTime does not have: dates
+    // without hyphens, which are shorter, times without colons, and a space between the two.
+    if !(has(10, b'T') && has(13, b':') && has(16, b':')) {
         return None;
     }
     let rest = text.get(19..)?;
@@ -330,8 +331,19 @@ mod tests {
         check_error(r#"[{"name":"a","mutability":"writeOnly"}]"#, "never");
         check_error(r#"[{"name":"a","type":"text"}]"#, "unknown variant");
         check_error("{}", "not a schema");
-        let error = Schema::parse(r#"{"id":"Y","name":"Y","attributes":[]}"#).unwrap_err();
-        assert!(error.contains("must be a URN"), "{error}");
+        for kind in ["boolean", "binary"] {
+            let attribute = format!(r#"[{{"name":"a","type":"{kind}","uniqueness":"server"}}]"#);
+            check_error(&attribute, "cannot be unique");
+        }
+        check_error(
+            r#"[{"name":"a","type":"complex","uniqueness":"global","subAttributes":[{"name":"b"}]}]"#,
+            "cannot be unique",
+        );
+        for id in ["Y", "urn:x y", "urn:x\\\"y"] {
+            let text = format!(r#"{{"id":"{id}","name":"Y","attributes":[]}}"#);
+            let error = Schema::parse(&text).unwrap_err();
+            assert!(error.contains("must be a URN"), "{error}");
+        }
     }
 
     // R7643-2.3.5-01
@@ -347,6 +359,12 @@ mod tests {
         check("2011-05-13", None);
         check("2011-05-13T04:42Z", None);
         check("20110513T044234Z", None);
+        check("20110513T04:42:34Z", None);
+        check("2011-05-13T044234Z", None);
+        check("2011-05-13 04:42:34Z", None);
+        check("2011-05-13t04:42:34Z", None);
+        check("2011-W19-5T04:42:34Z", None);
+        check("2011-133T04:42:34Z", None);
         check("2011-13-13T04:42:34Z", None);
         check("2011-05-13T04:42:34+01:00[Europe/Paris]", None);
         check("2011-05-13T04:42:34é", None);

@@ -213,7 +213,7 @@ mod tests {
     use crate::registry::Extension;
     use crate::render::Meta;
     use crate::schema::Schema;
-    use crate::{Document, ErrorKind, Registry, Timestamp};
+    use crate::{Document, ErrorKind, Timestamp};
 
     const X: &str = "urn:x:E";
 
@@ -342,5 +342,6 @@ mod tests {
             }
         }
         assert_eq!(SortKey::Number(-0.0), SortKey::Number(0.0));
+        assert_eq!(SortKey::Number(0.0), SortKey::Number(-0.0));
     }
 }

@@ -58,7 +58,6 @@ pub(crate) fn element(
         Value::Object(members) if attribute.is_complex() => {
             sub_attributes(attribute, members, read_only, at)
         }
-        _ if attribute.is_complex() => Err(coerce::wrong(attribute, value, at)),
         _ => simple(None, attribute, value, at),
     }
 }

@@ -208,6 +208,15 @@ mod tests {
     }
 
     #[test]
+    fn marks_are_the_same_on_every_node() {
+        let groups = [group("g1", "A", true), group("g2", "", false)];
+        assert_eq!(
+            Version::with_groups(3, &groups).to_string(),
+            "W/\"3-5d39c2572fa9a2ea\""
+        );
+    }
+
+    #[test]
     fn headers() {
         let check = |text: &str, expected: &[&str]| {
             let expected = expected.iter().map(|&tag| tag.to_owned()).collect();

@@ -293,8 +293,8 @@ fn extension(
         check_extension_strict(op, extension, value)?;
     }
     let value = match value {
-        // A list of one is read as its element.
-        Some(Value::Array(elements)) if !reader.is_strict() => match elements.as_slice() {
+        // A list of one is read as its element; a strict tenant has rejected it above.
+        Some(Value::Array(elements)) => match elements.as_slice() {
             [one @ Value::Object(_)] => Some(one),
             _ => value,
         },
@@ -310,7 +310,7 @@ fn extension(
                 match rt.attr_by_key(&full_name) {
                     Some(path) if is_read_only(&path) => {}
                     Some(path) => attribute_named(rt, op, &path, value, reader)?,
-                    None if name.contains('[') && !reader.is_strict() => {
+                    None if name.contains('[') => {
                         bracketed(rt, op, &full_name, value, reader)?;
                     }
                     None => reader.ignore(&full_name),
