@@ -252,14 +252,6 @@ fn null_beside_a_value() {
 fn types() {
     check(json!({"title": 5}), json!({"title": "5"}));
     check(json!({"title": 1.5}), json!({"title": "1.5"}));
-    check(
-        json!({"title": u64::MAX}),
-        json!({"title": "18446744073709551615"}),
-    );
-    check(
-        json!({"title": i64::MIN}),
-        json!({"title": "-9223372036854775808"}),
-    );
     check(json!({"title": [{"value": "Dr"}]}), json!({"title": "Dr"}));
     check(json!({"externalId": 17}), json!({"externalId": "17"}));
     check(json!({"active": "True"}), json!({"active": true}));
@@ -647,7 +639,14 @@ fn forms_of_lists_and_texts() {
         json!({"title": 9_007_199_254_740_993_u64}),
         json!({"title": "9007199254740993"}),
     );
-    check(json!({"title": 1.5}), json!({"title": "1.5"}));
+    check(
+        json!({"title": u64::MAX}),
+        json!({"title": "18446744073709551615"}),
+    );
+    check(
+        json!({"title": i64::MIN}),
+        json!({"title": "-9223372036854775808"}),
+    );
     check_invalid(json!({"title": 9.1e15}), "too large for a number");
     check_invalid(
         json!({"title": 9_007_199_254_740_992.0}),
