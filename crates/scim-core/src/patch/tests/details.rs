@@ -187,12 +187,13 @@ fn a_filter_of_ids_and_nothing_to_list() {
 fn a_path_nearly_under_a_schema_is_named_to_the_strict() {
     let path = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:Users:department";
     let operations = json!([{"op": "add", "path": path, "value": "D"}]);
-    for (compatibility, expected) in [(Compatibility::Strict, EU), (Compatibility::Tolerant, EU)] {
+    for compatibility in [Compatibility::Strict, Compatibility::Tolerant] {
         let patch = parse(&user(), &patch_op(operations.clone()), compatibility);
         let applied = patch.and_then(|patch| patch.apply(&user(), &complete(&user(), &json!({}))));
         let error = applied.unwrap_err();
         assert_eq!(error.kind, ErrorKind::InvalidPath);
-        assert!(error.detail.contains(expected), "{error}");
+        let hint = format!("did you mean {EU:?}");
+        assert!(error.detail.contains(&hint), "{error}");
     }
 }
 
