@@ -146,7 +146,7 @@ packages:
 # give a share: `just mutants 0/20` is the first of twenty. See docs/mutants.md.
 mutants shard="0/1" *args:
     cargo mutants --version >/dev/null 2>&1 || cargo install --quiet --locked cargo-mutants
-    nice -n 10 cargo mutants --package scim-core --package scim-filter-parser --package okta-client --output target --shard {{ shard }} {{ args }}
+    PROPTEST_CASES=32 nice -n 10 cargo mutants --package scim-core --package scim-filter-parser --package okta-client --output target --shard {{ shard }} {{ args }}
 
 # The steps before left nothing changed and nothing new: the lock file, the OpenAPI document, snapshots.
 clean-tree:

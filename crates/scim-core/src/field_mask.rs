@@ -2,6 +2,22 @@
 //!
 //! Callers cannot filter or sort by an attribute that they may not read: the answer would reveal
 //! it.
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use scim_core::field_mask::FieldMask;
+//! use scim_core::{Compatibility, Registry, filter};
+//!
+//! let registry = Registry::standard();
+//! let user = registry.by_name("User").expect("every registry has users");
+//! let mask = FieldMask::new(Arc::from(["userName".to_owned(), "emails.value".to_owned()]));
+//! let text = r#"userName sw "a" and title pr"#;
+//! let filter = filter::parse(user, text, Compatibility::Strict)?;
+//! let hidden = mask.hidden_in(user, &filter).expect("the title is hidden");
+//! assert_eq!(hidden.key(), "title");
+//! # Ok::<(), scim_core::ScimError>(())
+//! ```
 
 use std::sync::Arc;
 
@@ -29,13 +45,13 @@ impl FieldMask {
         Self(names)
     }
 
-    /// Whether the whole value at the path may be read.
+    /// Returns whether the whole value at the path may be read.
     pub fn allows(&self, rt: &ResourceType, path: &AttrRef) -> bool {
         let sub = path.sub.as_ref().map(|sub| sub.name.as_str());
         self.allows_sub(rt, &path.attribute, path.container.as_deref(), sub)
     }
 
-    /// Whether some part of a top-level attribute may be read.
+    /// Returns whether some part of a top-level attribute may be read.
     pub fn allows_some(&self, rt: &ResourceType, attribute: &Attribute) -> bool {
         self.allows_sub(rt, attribute, None, None)
             || attribute

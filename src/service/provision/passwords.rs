@@ -5,7 +5,7 @@ use std::sync::Arc;
 use argon2::Argon2;
 use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
 use scim_core::Document;
-use scim_core::patch::Patch;
+use scim_core::patch::{PasswordEdit, Patch};
 use tokio::sync::Semaphore;
 
 use crate::service::provision::writer::Writer;
@@ -39,15 +39,6 @@ pub async fn matches(password: String, hash: String) -> Result<bool, Error> {
     })
     .await
     .map_err(Error::internal)
-}
-
-/// What a request does to the password.
-#[derive(Debug, PartialEq, Eq)]
-pub enum PasswordEdit {
-    Keep,
-    Clear,
-    /// Sets it to this text, in clear.
-    Set(String),
 }
 
 /// Returns the hash to store. A password that equals the stored one, and any where passwords are
@@ -104,11 +95,7 @@ pub(in crate::service) async fn resolve_patch(
             let stored = resources::get(conn, tenant, &rt.name, &id)?
                 .ok_or_else(|| Error::no_resource(&rt, &id))?;
             let document = Document::parse(&stored.doc).map_err(Error::internal)?;
-            Ok::<_, Error>(match patch.apply(&rt, &document)?.password {
-                None => PasswordEdit::Keep,
-                Some(None) => PasswordEdit::Clear,
-                Some(Some(password)) => PasswordEdit::Set(password),
-            })
+            Ok::<_, Error>(patch.apply(&rt, &document)?.password)
         })
         .await?;
     resolve(service, context, &writer.id, edit).await

@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use scim_core::admit::Admitted;
 use scim_core::members::MemberEdit;
+use scim_core::patch::PasswordEdit;
 use scim_core::{Document, Precondition, admit, indexing};
 use serde_json::Value;
 
 use crate::auth::Scope;
 use crate::memory::Held;
-use crate::service::provision::passwords::{self, PasswordEdit};
+use crate::service::provision::passwords;
 use crate::service::provision::representation::{ResponseOptions, Return, Written};
 use crate::service::provision::update::ResourceUpdate;
 use crate::service::provision::writer::{WriteTarget, Writer};

@@ -438,7 +438,7 @@ impl UndeclaredEdit {
 }
 
 impl Chosen {
-    /// Whether the filter finds any of the elements of a list.
+    /// Returns whether the filter finds any of the elements of a list.
     fn finds(&self, members: &Map<String, Value>, name: &str) -> bool {
         let list = spelled(members, name).and_then(|name| members.get(name));
         let mut elements = list.map(as_list).unwrap_or_default().iter();

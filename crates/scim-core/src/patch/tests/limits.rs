@@ -124,3 +124,22 @@ fn the_lists_of_many_equal_elements_become_one_list() {
     let after = patched(&rt, &before, &operations, Compatibility::Tolerant).unwrap();
     assert_eq!(after.0[HOME]["places"], joined);
 }
+
+#[test]
+fn listed_objects_are_compared_with_each_element() {
+    let emails: Vec<Value> = (0..3_000)
+        .map(|n| json!({"value": n.to_string()}))
+        .collect();
+    let listed: Vec<Value> = (0..2_000).map(|n| json!({"type": n.to_string()})).collect();
+    let remove = json!([{"op": "remove", "path": "emails", "value": listed}]);
+    let error = run(&user(), &json!({"emails": emails}), &remove).unwrap_err();
+    assert!(error.detail.contains("too many operations"), "{error}");
+}
+
+#[test]
+fn a_long_value_in_place_of_a_long_list_is_no_work() {
+    let list: Vec<u32> = (0..3_000).collect();
+    let long = "x".repeat(200_000);
+    let replace = json!([{"op": "replace", "path": format!("{X}:list"), "value": long}]);
+    assert!(run(&user(), &json!({X: {"list": list}}), &replace).is_ok());
+}
