@@ -245,6 +245,8 @@ fn the_example_file_has_the_defaults() {
         "base_url",
         "tls_certificate",
         "tls_key",
+        "admin_listen",
+        "metrics_listen",
         "workers",
         // SQLite, the default, has no replica.
         "database_replica",

@@ -42,4 +42,7 @@ fn https_uses_the_configured_certificate() {
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).expect("reads the answer");
     assert!(answer.starts_with(b"HTTP/1.1 200 OK"), "{answer:?}");
+    let answer = String::from_utf8(answer).expect("UTF-8");
+    let hsts = "strict-transport-security: max-age=31536000\r\n";
+    assert!(answer.contains(hsts), "{answer}");
 }
