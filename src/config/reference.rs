@@ -246,6 +246,8 @@ fn the_example_file_has_the_defaults() {
         "tls_certificate",
         "tls_key",
         "trusted_proxies",
+        "admin_listen",
+        "metrics_listen",
         "workers",
         // SQLite, the default, has no replica.
         "database_replica",

@@ -37,7 +37,9 @@ const ABOUT: &str = "Rollcall is a SCIM 2.0 provisioning service (RFC 7643, RFC 
     Okta pushes users and groups in, and applications read them.\n\n\
     Every response has an `X-Request-Id`. If the client sends a plain word in this header, the service uses it, so \
     that a trace can cross services. Every error has a SCIM body, also outside of SCIM. A method that an endpoint \
-    does not have is answered with 405 and `Allow`.";
+    does not have is answered with 405 and `Allow`.\n\n\
+    The operator can serve `/admin/v1` and `/metrics` on addresses of their own (`admin_listen`, \
+    `metrics_listen`); the service's own document then describes what its address serves.";
 
 /// Describes a service with these resource types. The same registry gives the same document.
 pub fn document(registry: &Registry) -> OpenApi {

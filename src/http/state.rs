@@ -20,6 +20,7 @@ use crate::http::error::ApiError;
 use crate::http::json_body;
 use crate::http::query::Query;
 use crate::http::scim::accept;
+use crate::http::security_headers::Transport;
 use crate::service;
 use crate::service::access::auth_attempts::AuthOutcome;
 use crate::service::access::caller_cache::CachedCaller;
@@ -44,8 +45,10 @@ pub struct AppState {
     pub shared_reads: Arc<SharedReads<Bytes>>,
     /// Sends the test messages of webhooks; deliveries have a sender of their own.
     pub webhook_sender: WebhookSender,
-    /// The OpenAPI document, rendered once.
+    /// The OpenAPI document of the listener's endpoints, rendered once.
     pub openapi: Bytes,
+    /// How clients reach the listener.
+    pub transport: Transport,
 }
 
 /// The caller of a request, authenticated and with the scope that the endpoint declares. Taking it

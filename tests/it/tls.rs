@@ -55,4 +55,7 @@ fn expect_https(arguments: &[&str], first: &[u8]) {
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).expect("reads the answer");
     assert!(answer.starts_with(b"HTTP/1.1 200 OK"), "{answer:?}");
+    let answer = String::from_utf8(answer).expect("UTF-8");
+    let hsts = "strict-transport-security: max-age=31536000\r\n";
+    assert!(answer.contains(hsts), "{answer}");
 }

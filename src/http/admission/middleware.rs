@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::body::MessageBody;
-use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::dev::{ResponseHead, ServiceRequest, ServiceResponse};
+use actix_web::error::InternalError;
 use actix_web::http::ConnectionType;
 use actix_web::http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH};
 use actix_web::middleware::Next;
@@ -16,10 +17,12 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::auth::Credential;
 use crate::http::admission::control::{Access, Rejection, Sender};
+use crate::http::admission::framing;
 use crate::http::admission::public_paths::PublicPaths;
 use crate::http::admission::response_body::GuardedBody;
 use crate::http::admission::slow_clients::ConnectionWatch;
 use crate::http::client_address::{ClientNetwork, client_address};
+use crate::http::security_headers::{self, Transport};
 use crate::http::state::AppState;
 use crate::http::target;
 
@@ -31,7 +34,8 @@ const SMALL_BODY_BYTES: u64 = 64 * 1024;
 /// The time that reading such a body may take.
 const SMALL_BODY_TIME: Duration = Duration::from_secs(2);
 
-/// Admits or rejects a request; an admitted one holds its permit until its response is sent.
+/// Admits or rejects a request; an admitted one holds its permit until its response is sent. Every
+/// response gets its security headers here, and says so if it is the last one of its connection.
 ///
 /// # Errors
 /// The error of the inner service.
@@ -42,10 +46,36 @@ pub async fn admit(
     // Before any code reads the path.
     target::canonicalize(&mut request);
     let watch = request.conn_data::<Arc<ConnectionWatch>>().cloned();
+    let position = framing::check(&request, watch.as_deref()).await?;
+    let shared = request.app_data::<Data<AppState>>().cloned();
+    let transport = shared.as_ref().map_or(Transport::Plain, |s| s.transport);
+    let outcome = respond(request, next, shared, watch.clone()).await;
+    let complete = |response: &mut ResponseHead| {
+        security_headers::add(&mut response.headers, response.status, transport);
+        framing::conclude(response, position, watch.as_deref());
+    };
+    match outcome {
+        Ok(mut response) => {
+            complete(response.response_mut().head_mut());
+            Ok(response)
+        }
+        Err(error) => {
+            let mut response = error.error_response();
+            complete(response.head_mut());
+            Err(InternalError::from_response(error, response).into())
+        }
+    }
+}
+
+async fn respond(
+    mut request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+    shared: Option<Data<AppState>>,
+    watch: Option<Arc<ConnectionWatch>>,
+) -> Result<ServiceResponse<GuardedBody>, Error> {
     if let Some(watch) = &watch {
         watch.suspend();
     }
-    let shared = request.app_data::<Data<AppState>>().cloned();
     let is_limited = !UNLIMITED_PATHS.contains(&request.path());
     let Some(shared) = shared.filter(|_| is_limited) else {
         let response = next.call(request).await?;

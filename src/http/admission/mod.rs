@@ -3,6 +3,7 @@
 
 pub mod body_memory;
 pub mod control;
+pub mod framing;
 pub mod middleware;
 pub mod permits;
 pub mod public_paths;
