@@ -166,60 +166,73 @@ impl fmt::Display for ApiError {
     }
 }
 
+/// The same for every fault, so that none tells its cause.
+const INTERNAL: &str = "Something went wrong in the service. Its log has the reason under the id in the X-Request-Id header.";
+
+fn service_detail(error: &service::Error) -> String {
+    use service::Error as E;
+    match error {
+        E::Scim(error) => error.detail.clone(),
+        E::NotFound(what) => format!("{what} was not found. It may have been deleted, or it belongs to another tenant."),
+        E::PreconditionFailed(version) => format!(
+            "The resource has the version {version}, which does not satisfy If-Match or If-None-Match. Read it again, then change its current version."
+        ),
+        E::Unauthenticated(Unauthenticated::Missing) => {
+            "The Authorization header is missing. Enter the token of this service in the provisioning settings of the app.".to_owned()
+        }
+        E::Unauthenticated(Unauthenticated::Invalid) => {
+            "The token is unknown, expired or revoked. Create a new one with `rollcall token create` and enter it in the provisioning settings of the app.".to_owned()
+        }
+        E::Forbidden(scope) => {
+            format!("This token lacks the scope `{scope}`. Use a token that has it.")
+        }
+        E::Gone(Gone::Removed { upto }) => format!(
+            "The changes up to number {upto} are no longer kept. Read /directory/v1/snapshot to its end and follow the feed from its `seq`."
+        ),
+        E::Gone(Gone::Ahead { last }) => format!(
+            "The last change has the number {last}, so you followed the changes of another database. Read /directory/v1/snapshot to its end and follow the feed from its `seq`."
+        ),
+        E::Erased(what) => format!(
+            "{what} was erased. Its data is gone, and clients must delete their copies."
+        ),
+        E::Hidden(path) => format!(
+            "This token may not read `{path}`, so it cannot filter or sort by it either."
+        ),
+        E::Conflict(text) | E::BadRequest(text) | E::DocumentTooLarge(text) => text.clone(),
+        E::Taken(what) => format!("{what} is taken. Choose another one."),
+        E::TooManyListeners(most) => listeners_detail(*most),
+        E::Busy => "The service is busy. Retry shortly.".to_owned(),
+        E::Full(_) => {
+            "The disk of the service's database is full, so writes fail until its operator frees space. Reads still work."
+                .to_owned()
+        }
+        E::DiskFails(_) => {
+            "The service's database cannot use its disk, which is full or fails. Its operator must free space or repair it; the service's log has the reason."
+                .to_owned()
+        }
+        E::WritesRefused(_) => {
+            "The service's database is read-only at the moment, so writes fail; reads still work. Its operator must make it writable, unless a failover is in progress: then retry."
+                .to_owned()
+        }
+        E::Unavailable(_) => "The database is unavailable at the moment. Retry shortly.".to_owned(),
+        E::Internal(_) => {
+            INTERNAL.to_owned()
+        }
+        E::ReadOnly(name) => {
+            format!("Only the operator of the service writes resources of the type {name}. Clients can read them.")
+        }
+        E::TooManyOperations { limit } => format!(
+            "The number of operations exceeds maxOperations ({limit}). Send them in several requests."
+        ),
+    }
+}
+
 impl ApiError {
     fn detail(&self) -> String {
-        use service::Error as E;
         match self {
-            Self::Service(E::Scim(error)) => error.detail.clone(),
-            Self::Service(E::NotFound(what)) => format!("{what} was not found. It may have been deleted, or it belongs to another tenant."),
-            Self::Service(E::PreconditionFailed(version)) => format!(
-                "The resource has the version {version}, which does not satisfy If-Match or If-None-Match. Read it again, then change its current version."
-            ),
-            Self::Service(E::Unauthenticated(Unauthenticated::Missing)) => {
-                "The Authorization header is missing. Enter the token of this service in the provisioning settings of the app.".to_owned()
-            }
-            Self::Service(E::Unauthenticated(Unauthenticated::Invalid)) => {
-                "The token is unknown, expired or revoked. Create a new one with `rollcall token create` and enter it in the provisioning settings of the app.".to_owned()
-            }
-            Self::Service(E::Forbidden(scope)) => {
-                format!("This token lacks the scope `{scope}`. Use a token that has it.")
-            }
-            Self::Service(E::Gone(Gone::Removed { upto })) => format!(
-                "The changes up to number {upto} are no longer kept. Read /directory/v1/snapshot to its end and follow the feed from its `seq`."
-            ),
-            Self::Service(E::Gone(Gone::Ahead { last })) => format!(
-                "The last change has the number {last}, so you followed the changes of another database. Read /directory/v1/snapshot to its end and follow the feed from its `seq`."
-            ),
-            Self::Service(E::Erased(what)) => format!(
-                "{what} was erased. Its data is gone, and clients must delete their copies."
-            ),
-            Self::Service(E::Hidden(path)) => format!(
-                "This token may not read `{path}`, so it cannot filter or sort by it either."
-            ),
-            Self::Service(E::Conflict(text) | E::BadRequest(text) | E::DocumentTooLarge(text)) => text.clone(),
-            Self::Service(E::Taken(what)) => format!("{what} is taken. Choose another one."),
-            Self::Service(E::TooManyListeners(most)) => listeners_detail(*most),
-            Self::Service(E::Busy) => "The service is busy. Retry shortly.".to_owned(),
-            Self::Service(E::Full(_)) => {
-                "The disk of the service's database is full, so writes fail until its operator frees space. Reads still work."
-                    .to_owned()
-            }
-            Self::Service(E::DiskFails(_)) => {
-                "The service's database cannot use its disk, which is full or fails. Its operator must free space or repair it; the service's log has the reason."
-                    .to_owned()
-            }
-            Self::Service(E::WritesRefused(_)) => {
-                "The service's database is read-only at the moment, so writes fail; reads still work. Its operator must make it writable, unless a failover is in progress: then retry."
-                    .to_owned()
-            }
-            Self::Service(E::Unavailable(_)) => "The database is unavailable at the moment. Retry shortly.".to_owned(),
-            Self::Service(E::Internal(_)) | Self::Panic => {
-                "Something went wrong in the service. Its log has the reason under the id in the X-Request-Id header.".to_owned()
-            }
+            Self::Service(error) => service_detail(error),
+            Self::Panic => INTERNAL.to_owned(),
             Self::NoSuchPath => "There is no such endpoint. The SCIM base URL ends in /scim/v2; check the base URL in the provisioning settings.".to_owned(),
-            Self::Service(E::ReadOnly(name)) => {
-                format!("Only the operator of the service writes resources of the type {name}. Clients can read them.")
-            }
             Self::MethodNotAllowed { allow } => format!("This endpoint only supports {allow}."),
             Self::FilterForbidden => "Discovery endpoints cannot be filtered (RFC 7644 section 4).".to_owned(),
             Self::MediaType => "The body must be sent as application/scim+json or application/json.".to_owned(),
@@ -240,9 +253,6 @@ impl ApiError {
             }
             Self::BulkTooLarge { limit_bytes } => format!(
                 "The size of the bulk request exceeds the maxPayloadSize ({limit_bytes}). Send it in several requests."
-            ),
-            Self::Service(E::TooManyOperations { limit }) => format!(
-                "The number of operations exceeds maxOperations ({limit}). Send them in several requests."
             ),
             Self::SlowBody => "The body did not arrive in time.".to_owned(),
             Self::BodyMemoryFull => "The memory for large request bodies is in use. Retry shortly.".to_owned(),

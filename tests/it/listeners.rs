@@ -8,6 +8,7 @@ use std::process::Command;
 
 use serde_json::json;
 
+use crate::harness::raw::status_of;
 use crate::harness::{Client, Database, Server, both_alone};
 
 /// The URL that the server printed for a listener.
@@ -26,7 +27,7 @@ fn get(socket: &Path, path: &str, token: &str) -> (u16, String) {
     stream.write_all(request.as_bytes()).expect("asks");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("reads");
-    (answer[9..12].parse().expect("a status"), answer)
+    (status_of(&answer), answer)
 }
 
 /// Paths of `/admin/v1`, also as a proxy that hides them could let them pass.

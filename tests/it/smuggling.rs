@@ -16,6 +16,7 @@ use serde_json::Value;
 
 use self::shapes::{Outcome, SHAPES, Shape};
 use crate::harness::proxy::{Program, Proxy};
+use crate::harness::raw::status_of;
 use crate::harness::{Database, Server, both_alone};
 
 /// How long a connection may be silent before a test fails.
@@ -114,7 +115,7 @@ fn answers(bytes: &[u8], is_head: bool) -> Vec<Answer> {
             let mut found = lines.filter(|(key, _)| key.eq_ignore_ascii_case(name));
             found.next().map(|(_, value)| value.to_owned())
         };
-        let status: u16 = head[9..12].parse().expect("a status");
+        let status = status_of(&head);
         rest = &rest[end + 4..];
         if status < 200 {
             continue;
