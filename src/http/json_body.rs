@@ -1,12 +1,11 @@
 //! Reading a JSON body: media type, content coding, size, time, syntax.
 //!
-//! [`check_head`] runs before the handler, right after the scope is checked: a body that would be
-//! rejected by what its head says is not read.
+//! [`check_head`](crate::http::body_head::check_head) runs before: a body that would be rejected by
+//! what its head says is not read.
 
 use std::time::Instant;
 
 use actix_web::HttpRequest;
-use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use actix_web::web::{Bytes, Payload};
 use futures_util::StreamExt as _;
 use scim_core::ScimError;
@@ -14,45 +13,22 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::http::admission::body_memory::BodyLimits;
+use crate::http::body_head::{SizeLimit, content_length};
 use crate::http::coding::{Coding, Decoder};
-use crate::http::endpoint::{BodyLimit, Endpoint};
+use crate::http::endpoint::Endpoint;
 use crate::http::error::ApiError;
 use crate::http::json_parse::parse;
 use crate::http::state::{AppState, Caller};
-use crate::ids::TenantId;
-use crate::memory::{FREE_BYTES, Held, Reservation};
+use crate::memory::{Held, Reservation};
 use crate::service;
 
 /// A longer body is parsed off the threads that serve requests, which answer others meanwhile.
 const PARSED_INLINE_BYTES: usize = 64 * 1024;
 
-/// Checks what the head of a request says about its body: media type, content coding and length.
-///
-/// # Errors
-/// 415, 413, and 503 if the memory for such a body is in use.
-pub fn check_head(
-    request: &HttpRequest,
-    endpoint: &Endpoint,
-    tenant: TenantId,
-    shared: &AppState,
-) -> Result<(), ApiError> {
-    let Some(body) = &endpoint.body else {
-        return Ok(());
-    };
-    check_media_type(request)?;
-    Coding::from_request(request)?;
-    let length = content_length(request).unwrap_or(0);
-    SizeLimit::of(body.limit, shared).check(length)?;
-    if length > FREE_BYTES {
-        shared.body_memory.budget.check(tenant, length)?;
-    }
-    Ok(())
-}
-
 /// Reads the whole body as one JSON object.
 ///
 /// # Errors
-/// As [`check_head`], 408 if it arrives too slowly, 400 `invalidSyntax` for anything but a JSON
+/// As [`check_head`](crate::http::body_head::check_head), 408 if it arrives too slowly, 400 `invalidSyntax` for anything but a JSON
 /// object, 413 or 503 if its values take more memory than there is.
 pub async fn read(
     request: &HttpRequest,
@@ -67,7 +43,7 @@ pub async fn read(
     let reader = BodyReader {
         payload,
         times: shared.body_limits,
-        limit: SizeLimit::of(body.limit, shared),
+        limit: SizeLimit::of(body.limit, shared.body_sizes()),
         started: Instant::now(),
         received_bytes: 0,
     };
@@ -129,67 +105,6 @@ fn find_nul(value: &Value) -> Option<String> {
     let mut members = value.as_object()?.iter();
     let (name, _) = members.find(|(name, value)| name.contains('\0') || has_nul(value))?;
     Some(name.replace('\0', "\\u0000"))
-}
-
-fn check_media_type(request: &HttpRequest) -> Result<(), ApiError> {
-    // A body without a Content-Type is read as JSON.
-    let Some(value) = request.headers().get(CONTENT_TYPE) else {
-        return Ok(());
-    };
-    let text = value.to_str().map_err(|_| ApiError::MediaType)?;
-    let kind = text.split(';').next().unwrap_or_default().trim();
-    if kind.is_empty()
-        || kind.eq_ignore_ascii_case("application/scim+json")
-        || kind.eq_ignore_ascii_case("application/json")
-    {
-        Ok(())
-    } else {
-        Err(ApiError::MediaType)
-    }
-}
-
-/// The largest body that is read.
-#[derive(Clone, Copy)]
-struct SizeLimit {
-    bytes: usize,
-    declared: BodyLimit,
-}
-
-impl SizeLimit {
-    fn of(declared: BodyLimit, shared: &AppState) -> Self {
-        let largest = shared.body_limits.size_bytes;
-        let bytes = match declared {
-            BodyLimit::Bytes(bytes) => bytes.min(largest),
-            BodyLimit::Resource => largest,
-            BodyLimit::Bulk => shared.service.options.scim.bulk.max_payload_bytes,
-        };
-        Self { bytes, declared }
-    }
-
-    fn check(self, size_bytes: usize) -> Result<(), ApiError> {
-        if size_bytes <= self.bytes {
-            Ok(())
-        } else {
-            Err(self.exceeded())
-        }
-    }
-
-    fn exceeded(self) -> ApiError {
-        let limit_bytes = self.bytes;
-        match self.declared {
-            BodyLimit::Bytes(_) => ApiError::MessageTooLarge { limit_bytes },
-            BodyLimit::Resource => ApiError::TooLarge { limit_bytes },
-            BodyLimit::Bulk => ApiError::BulkTooLarge { limit_bytes },
-        }
-    }
-
-    /// Names the limit of the endpoint in an error of the decoder.
-    fn named(self, error: ApiError) -> ApiError {
-        match error {
-            ApiError::TooLarge { .. } => self.exceeded(),
-            other => other,
-        }
-    }
 }
 
 /// A body that is being received.
@@ -281,11 +196,6 @@ async fn decode(
         _ => decoder.finish().map_err(|error| limit.named(error))?,
     };
     Ok(Received { bytes, reservation })
-}
-
-fn content_length(request: &HttpRequest) -> Option<usize> {
-    let value = request.headers().get(CONTENT_LENGTH)?;
-    value.to_str().ok()?.parse().ok()
 }
 
 #[cfg(test)]

@@ -237,7 +237,7 @@ mod tests {
             list("1e300"),
             list(&nested),
             format!(r#"{{"a":"{}"}}"#, "x".repeat(2 << 20)),
-            format!(r#"{{"{}":0}}"#, "\\n".repeat(1 << 20)),
+            format!(r#"{{"{}":0}}"#, "\\n".repeat(2 << 20)),
         ] {
             let error = parse_within(body.as_bytes(), 1 << 20).err();
             let status = error.map(|error| error.status_code().as_u16());

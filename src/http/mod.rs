@@ -4,6 +4,7 @@
 
 pub mod admin;
 pub mod admission;
+pub mod body_head;
 pub mod chunked_body;
 pub mod client_address;
 pub mod coding;

@@ -15,9 +15,9 @@ use crate::http::admission::body_memory::{BodyLimits, BodyMemory};
 use crate::http::admission::control;
 use crate::http::admission::control::AdmissionControl;
 use crate::http::admission::slow_clients::ConnectionWatches;
+use crate::http::body_head::{BodySizes, check_head};
 use crate::http::endpoint::{Authorization, Endpoint, SCIM_ROOT};
 use crate::http::error::ApiError;
-use crate::http::json_body;
 use crate::http::query::Query;
 use crate::http::scim::accept;
 use crate::http::security_headers::Transport;
@@ -49,6 +49,16 @@ pub struct AppState {
     pub openapi: Bytes,
     /// How clients reach the listener.
     pub transport: Transport,
+}
+
+impl AppState {
+    /// Returns the largest bodies that are read.
+    pub fn body_sizes(&self) -> BodySizes {
+        BodySizes {
+            resource: self.body_limits.size_bytes,
+            bulk: self.service.options.scim.bulk.max_payload_bytes,
+        }
+    }
 }
 
 /// The caller of a request, authenticated and with the scope that the endpoint declares. Taking it
@@ -102,7 +112,8 @@ impl FromRequest for Caller {
             }
             if let Some((endpoint, request)) = with_body {
                 let tenant = caller.context.tenant();
-                json_body::check_head(&request, endpoint, tenant, &shared)?;
+                let sizes = shared.body_sizes();
+                check_head(&request, endpoint, tenant, sizes, &shared.body_memory)?;
             }
             Ok(caller)
         })

@@ -200,6 +200,7 @@ both!(an_oversized_body_gets_a_scim_error, |app| async move {
 });
 
 both!(a_body_just_under_the_limit_is_accepted, |app| async move {
+    app.set(&json!({ "document_limit_bytes": 16 << 20 })).await;
     let photo = json!([{ "value": format!("https://x.example/{}", "x".repeat(11 * 1024 * 1024)) }]);
     let mut body = sample::user("large@example.com");
     body["photos"] = photo;

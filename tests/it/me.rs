@@ -27,7 +27,7 @@ impl TrustingServer {
         let config = folder.path().join("rollcall.toml");
         let text = format!(
             "me = \"{me}\"\n[[issuers]]\nissuer = \"https://id.example.com\"\naudience = \"rollcall\"\n\
-             tenant = \"default\"\njwks_file = {:?}\n",
+             tenant = \"default\"\nscopes = {{ \"scim\" = \"scim\", \"read\" = \"read\" }}\njwks_file = {:?}\n",
             keys.to_str().unwrap()
         );
         std::fs::write(&config, text).unwrap();

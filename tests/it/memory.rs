@@ -306,7 +306,7 @@ both!(a_page_ends_when_it_is_long, |app| async move {
 });
 
 both!(each_route_has_its_own_limit, |app| async move {
-    let admin = app.client_with_scopes(&["read", "admin"]).await.site();
+    let admin = app.server.admin().site();
     let long = |name: &str, length: usize| json!({ name: "x".repeat(length) }).to_string();
     let group = app.create_group("Surveyors", &[]).await;
     for (path, length) in [

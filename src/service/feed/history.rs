@@ -18,7 +18,8 @@ use crate::service::query::directory::{
 };
 use crate::service::{Context, Error, Service};
 use crate::store::tables::changes::{ChangeKind, RecordedChange};
-use crate::store::tables::resources::{FirstOf, Stored};
+use crate::store::tables::first_of::FirstOf;
+use crate::store::tables::resources::Stored;
 use crate::store::tables::{changes, members, resources};
 use crate::store::{Conn, ResourceId, StoreError, TenantId};
 

@@ -14,8 +14,9 @@ use crate::memory::{Held, MemoryBudget, Reservation, weigh_large, weigh_text, we
 use crate::service::{Context, Error, Service};
 use crate::store::query::directory;
 use crate::store::query::directory::{LookupColumn, Match};
+use crate::store::tables::first_of::FirstOf;
 use crate::store::tables::members::GroupRow;
-use crate::store::tables::resources::{FirstOf, Stored};
+use crate::store::tables::resources::Stored;
 use crate::store::tables::{members, resources};
 use crate::store::{Conn, ResourceId, TenantId};
 

@@ -12,8 +12,9 @@ use diesel::{QueryResult, Queryable};
 use serde::Deserialize;
 
 use crate::store::engine::statement::{Bind, Fetch, FetchWithin, FirstRows, Statement, TextList};
+use crate::store::tables::first_of::READ_BYTES;
 use crate::store::tables::members::GroupRow;
-use crate::store::tables::resources::{READ_BYTES, Stored};
+use crate::store::tables::resources::Stored;
 use crate::store::{Conn, ResourceId, StoreError, TenantId};
 
 /// A resource and the groups that it is in, as [`crate::store::tables::members::groups_of`] returns

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::ids::Actor;
 use crate::store::engine::schema::changes;
 use crate::store::engine::statement::{Fetch, FetchWithin, Statement};
-use crate::store::tables::resources::{FirstOf, READ_BYTES};
+use crate::store::tables::first_of::{FirstOf, READ_BYTES};
 use crate::store::tables::subscriptions;
 use crate::store::{Backend, Conn, ResourceId, StoreError, TenantId};
 

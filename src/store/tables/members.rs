@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::store::engine::schema::members;
 use crate::store::engine::statement::{Bind, Fetch, FetchWithin, Statement, TextList};
-use crate::store::tables::resources::FirstOf;
+use crate::store::tables::first_of::FirstOf;
 use crate::store::{Conn, ResourceId, StoreError, TenantId, Tx};
 
 /// The type of the resource with the id `w.value` as a member; NULL if there is none. The resource

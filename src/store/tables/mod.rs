@@ -5,6 +5,7 @@ pub mod auth_attempts;
 pub mod changes;
 pub mod counts;
 pub mod erasure;
+pub mod first_of;
 pub mod group_names;
 pub mod indexes;
 pub mod live_tokens;

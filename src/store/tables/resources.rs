@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use crate::store::engine::schema::resources;
 use crate::store::engine::statement::{Fetch, FetchWithin, FirstRows, Statement, TextList};
+use crate::store::tables::first_of::{FirstOf, READ_BYTES};
 use crate::store::tables::{attributes, members};
 use crate::store::{Conn, ResourceId, StoreError, TenantId, Tx};
 
@@ -59,35 +60,6 @@ impl From<StoredRow> for Stored {
             created: row.created,
             modified: row.modified,
             doc: row.doc,
-        }
-    }
-}
-
-/// The most bytes that one statement reads for a response. A single row may have more.
-pub const READ_BYTES: usize = 4 << 20;
-
-/// The first rows that a statement found, as many as the memory for them allows.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FirstOf<T> {
-    pub rows: Vec<T>,
-    /// Whether there are more.
-    pub is_cut: bool,
-}
-
-impl<T> FirstOf<T> {
-    pub fn nothing() -> Self {
-        Self {
-            rows: Vec::new(),
-            is_cut: false,
-        }
-    }
-}
-
-impl<R, T: From<R>> From<FirstRows<R>> for FirstOf<T> {
-    fn from(found: FirstRows<R>) -> Self {
-        Self {
-            rows: found.rows.into_iter().map(T::from).collect(),
-            is_cut: found.is_cut,
         }
     }
 }

@@ -12,7 +12,8 @@ use crate::store::query::page::request::{
     CHUNK, Edge, PageError, PageKey, PageQuery, Start, TypeQuery, count_of,
 };
 use crate::store::query::predicate::{Plan, plan, unindexed};
-use crate::store::tables::resources::{FirstOf, READ_BYTES, Stored, StoredRow};
+use crate::store::tables::first_of::{FirstOf, READ_BYTES};
+use crate::store::tables::resources::{Stored, StoredRow};
 use crate::store::tables::{counts, resources};
 use crate::store::{Backend, Conn, ResourceId, TenantId};
 
