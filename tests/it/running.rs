@@ -64,7 +64,7 @@ both_alone!(
         let tenants = database.cli_ok(&["tenant", "list"]);
         let acme = tenants.lines().find(|line| line.starts_with("acme"));
         let acme = acme.map(|line| line.split_whitespace().collect::<Vec<_>>());
-        assert_eq!(acme, Some(vec!["acme", "strict", "no-content", "any"]));
+        assert_eq!(acme, Some(vec!["acme", "strict", "no-content", "any", "-", "-"]));
         assert_eq!(tenants.matches("strict").count(), 1, "{tenants}");
 
         let create = [
@@ -251,7 +251,7 @@ both_alone!(
 both_alone!(
     overload_is_reported_and_loses_no_write,
     |database: Database| async move {
-        let narrow = ["--database-queue", "2", "--database-readers", "1"];
+        let narrow = ["--database-queue", "2", "--database-readers", "2"];
         let server = Server::start_with(&database, &narrow, &[]);
         let client = server.admin();
         let creates = (0..300).map(|number| {

@@ -548,7 +548,7 @@ fn mistakes(backend: Backend) {
         let whole = story.read("token");
         for (token, hint) in [
             ("Bearer of-nothing", "Header Auth needs `Bearer`"),
-            (whole.get(..20).expect("a token"), "cut when pasted"),
+            (whole.get(..20).expect("a token"), "cut or mistyped"),
             (&format!("SSWS {}", story.admin.secret), "Okta's own API"),
         ] {
             let typed = Typed {
