@@ -304,7 +304,7 @@ fn build_principal(claims: &Claims, issuer: &Issuer) -> Result<Principal, Reject
         .collect();
     Ok(Principal {
         tenant: tenant(claims, &issuer.tenant)?,
-        actor: Actor::Subject(claims.sub.clone()),
+        actor: Actor::Subject(claims.sub.as_str().into()),
         scopes: match issuer.fields {
             None => scopes,
             // The response to a write contains the whole resource.

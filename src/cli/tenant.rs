@@ -1,9 +1,13 @@
-//! `rollcall tenant create|list|set`.
+//! `rollcall tenant create|list|set|storage`.
+
+use std::num::ParseIntError;
+use std::str::FromStr;
 
 use scim_core::Compatibility;
 
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::DatabaseArgs;
+use crate::service::access::storage::{self, StorageReport};
 use crate::service::access::tenants::{self, Settings};
 use crate::service::{GroupNames, PatchAnswer};
 use crate::store::tables::tenants::Tenant;
@@ -38,9 +42,38 @@ pub enum TenantCommand {
         /// not
         #[arg(long, group = "settings")]
         group_names: Option<GroupNames>,
+        /// Most bytes that the tenant may store in resources and their history: a number, 0 for no
+        /// limit, or `default` for the setting `tenant_quota_bytes`
+        #[arg(long, group = "settings", value_name = "BYTES")]
+        quota_bytes: Option<Quota>,
         #[command(flatten)]
         database: DatabaseArgs,
     },
+    /// Show what a tenant stores, and which resources take most
+    Storage {
+        /// Name of the tenant
+        name: String,
+        /// Number of resources to list
+        #[arg(long, default_value_t = 20)]
+        limit: u32,
+        #[command(flatten)]
+        database: DatabaseArgs,
+    },
+}
+
+/// A tenant's own quota; `None` is that of the settings.
+#[derive(Debug, Clone, Copy)]
+pub struct Quota(Option<i64>);
+
+impl FromStr for Quota {
+    type Err = ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, ParseIntError> {
+        match text {
+            "default" => Ok(Self(None)),
+            number => number.parse().map(|bytes| Self(Some(bytes))),
+        }
+    }
 }
 
 /// Runs `rollcall tenant`.
@@ -64,6 +97,7 @@ pub async fn run(command: TenantCommand) -> anyhow::Result<()> {
             compatibility,
             patch_answer,
             group_names,
+            quota_bytes,
             database,
         } => {
             let store = super::store::open(&database)?;
@@ -71,6 +105,7 @@ pub async fn run(command: TenantCommand) -> anyhow::Result<()> {
                 compatibility,
                 patch_answer,
                 group_names,
+                quota_bytes: quota_bytes.map(|quota| quota.0),
             };
             let set = tenants::set(&store, name, settings).await;
             store.close();
@@ -83,8 +118,39 @@ pub async fn run(command: TenantCommand) -> anyhow::Result<()> {
                 );
             }
         }
+        TenantCommand::Storage {
+            name,
+            limit,
+            database,
+        } => {
+            let store = super::store::open(&database)?;
+            let report = storage::report(&store, name, limit).await;
+            store.close();
+            print_storage(&report?);
+        }
     }
     Ok(())
+}
+
+fn print_storage(report: &StorageReport) {
+    let bytes = report.storage.bytes;
+    let quota = report.limit.map_or("none".to_owned(), |limit| limit.to_string());
+    println!("resources {:>15}", bytes.documents);
+    println!("history   {:>15}", bytes.history);
+    println!("quota     {quota:>15}");
+    if report.largest.is_empty() {
+        return;
+    }
+    println!("\n{:<10} {:<38} {:>12} {:>12} NAME", "TYPE", "ID", "RESOURCE", "HISTORY");
+    for row in &report.largest {
+        let name = row.label.as_deref().unwrap_or("(deleted)");
+        // A name is what a client sent.
+        let name: String = name.chars().flat_map(char::escape_debug).collect();
+        println!(
+            "{:<10} {:<38} {:>12} {:>12} {name}",
+            row.resource_type, row.id, row.document_bytes, row.history_bytes
+        );
+    }
 }
 
 fn print(rows: &[Tenant]) {

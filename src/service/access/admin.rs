@@ -38,7 +38,7 @@ pub async fn create_tenant(
     tenants::create(&service.store, name, context.at_us()).await
 }
 
-/// Changes settings of a tenant.
+/// Changes settings of a tenant. Only admins of the default tenant set quotas.
 ///
 /// # Errors
 /// As [`list_tokens`].
@@ -49,6 +49,11 @@ pub async fn set_tenant(
     settings: Settings,
 ) -> Result<TenantChanges, Error> {
     let name = managed(service, context, Some(name)).await?;
+    if settings.quota_bytes.is_some()
+        && own_tenant(service, context).await?.name != DEFAULT_TENANT
+    {
+        return Err(Error::Forbidden(Scope::Admin));
+    }
     tenants::set(&service.store, name, settings).await
 }
 

@@ -6,5 +6,6 @@ pub mod authenticator;
 pub mod caller_cache;
 pub(super) mod last_used;
 pub mod me;
+pub mod storage;
 pub mod tenants;
 pub mod tokens;

@@ -104,12 +104,12 @@ impl Replace {
 
     /// Writes the difference between the body and the stored resource.
     pub fn run(
-        self,
+        &self,
         tx: &mut Tx<'_>,
         options: &Options,
         response: &ResponseOptions,
     ) -> Result<Written, Error> {
-        let writer = self.writer;
+        let writer = &self.writer;
         let stored = writer.read_if(tx, &self.precondition)?;
         let before = Document::parse(&stored.doc).map_err(Error::internal)?;
         let after = admit::replace(&writer.rt, &before, &self.admitted)?;
@@ -117,8 +117,8 @@ impl Replace {
             stored: &stored,
             before: &before,
             after,
-            password: self.password,
-            member_edits: self.edits,
+            password: self.password.clone(),
+            member_edits: &self.edits,
         };
         writer.update(tx, update, options)?;
         let form = response.preference().unwrap_or(Return::Representation);

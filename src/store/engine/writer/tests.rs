@@ -1,14 +1,16 @@
 //! The guarantees of the writer, on both databases.
 
+mod faults;
+
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl};
 use futures_util::future::join_all;
 
-use super::BATCH;
 use crate::ids::Actor;
 use crate::store::engine::schema::tenants;
+use crate::store::engine::write_queue::BATCH;
 use crate::store::tables::changes::{Change, ChangeKind};
 use crate::store::tables::{changes, counts, resources};
 use crate::store::testing::{TENANT, block_on, id, on_each, user, with_store};
@@ -28,7 +30,7 @@ fn change(of: &str) -> Change {
 /// Occupies the writer until the sender is dropped; writes sent meanwhile become one batch.
 async fn occupy(store: &Arc<Store>) -> (mpsc::Sender<()>, tokio::task::JoinHandle<()>) {
     let (release, released) = mpsc::channel();
-    let (started, start) = tokio::sync::oneshot::channel();
+    let (started, mut start) = tokio::sync::mpsc::unbounded_channel();
     let store = store.clone();
     let task = tokio::spawn(async move {
         store
@@ -40,11 +42,28 @@ async fn occupy(store: &Arc<Store>) -> (mpsc::Sender<()>, tokio::task::JoinHandl
             .await
             .unwrap();
     });
-    start.await.unwrap();
+    start.recv().await.unwrap();
     (release, task)
 }
 
-type Work<T> = Box<dyn FnOnce(&mut Tx<'_>) -> Result<T, StoreError> + Send>;
+/// As [`occupy`], for work outside any tenant.
+async fn occupy_admin(store: &Arc<Store>) -> (mpsc::Sender<()>, tokio::task::JoinHandle<()>) {
+    let (release, released) = mpsc::channel();
+    let (started, mut start) = tokio::sync::mpsc::unbounded_channel();
+    let store = store.clone();
+    let task = tokio::spawn(async move {
+        let wait = move |_: &mut _| {
+            let _ = started.send(());
+            let _: Result<(), _> = released.recv();
+            Ok::<_, StoreError>(())
+        };
+        store.admin(wait).await.unwrap();
+    });
+    start.recv().await.unwrap();
+    (release, task)
+}
+
+type Work<T> = Box<dyn Fn(&mut Tx<'_>) -> Result<T, StoreError> + Send>;
 
 /// Writes all of these in one batch.
 async fn together<T: Send + 'static>(
@@ -83,7 +102,7 @@ async fn stored(store: &Arc<Store>) -> Vec<String> {
 fn an_amendment_applies_to_earlier_changes_of_the_batch() {
     with_store(|store| async move {
         let amend =
-            |text: &'static str| move |change: &mut Change| text.clone_into(&mut change.payload);
+            |text: &'static str| move |change: &mut Change| change.payload = text.into();
         together::<i64>(
             &store,
             vec![
