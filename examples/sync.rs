@@ -252,14 +252,12 @@ fn edit(resource: &mut Map<String, Value>, difference: ListDifference) {
         }
     }
     for modified in difference.modified {
-        let mut known = modified.same.iter().chain(&modified.before);
-        let elements = list.iter_mut().filter_map(Value::as_object_mut);
-        for element in elements {
-            if known.all(|(name, value)| element.get(name) == Some(value)) {
+        let known: Vec<_> = modified.same.iter().chain(&modified.before).collect();
+        for element in list.iter_mut().filter_map(Value::as_object_mut) {
+            if known.iter().all(|(name, value)| element.get(*name) == Some(*value)) {
                 element.retain(|name, _| !modified.before.contains_key(name));
                 element.extend(modified.after.clone());
             }
-            known = modified.same.iter().chain(&modified.before);
         }
     }
 }

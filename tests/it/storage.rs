@@ -163,7 +163,7 @@ both!(beyond_its_quota_a_tenant_only_shrinks, |app| async move {
     let path = |index: usize| format!("/Users/{}", id(&users[index]));
     let title = sample::patch(json!([{ "op": "add", "path": "title", "value": "x".repeat(2000) }]));
     app.patch(&path(0), &title).await.expect_error(400, "tooMany");
-    // Someone who leaves is deactivated in any case, and not activated again.
+    // A user who leaves is deactivated in any case, and not activated again.
     let active = |value: bool| {
         sample::patch(json!([{ "op": "replace", "path": "active", "value": value }]))
     };

@@ -393,7 +393,7 @@ impl From<StoreError> for BatchFailed {
 }
 
 /// A statement for all jobs has failed: the changes, the counts or the commit. After a lost
-/// connection nobody knows whether the commit succeeded, so nothing may run again.
+/// connection it is unknown whether the commit succeeded, so nothing may run again.
 pub(super) fn failed_together(fault: StoreError) -> BatchFailed {
     let is_of_database = fault.is_connection_lost() || matches!(fault, StoreError::Busy);
     BatchFailed {

@@ -14,7 +14,7 @@ use crate::store::engine::write_queue::BATCH;
 use crate::store::tables::changes::{Change, ChangeKind};
 use crate::store::tables::{changes, counts, resources};
 use crate::store::testing::{TENANT, block_on, id, on_each, user, with_store};
-use crate::store::{Backend, Store, StoreError, TenantId, Tx, Unique};
+use crate::store::{Backend, Conn, Store, StoreError, TenantId, Tx, Unique};
 
 fn change(of: &str) -> Change {
     Change {
@@ -52,7 +52,7 @@ async fn occupy_admin(store: &Arc<Store>) -> (mpsc::Sender<()>, tokio::task::Joi
     let (started, mut start) = tokio::sync::mpsc::unbounded_channel();
     let store = store.clone();
     let task = tokio::spawn(async move {
-        let wait = move |_: &mut _| {
+        let wait = move |_: &mut Conn| {
             let _ = started.send(());
             let _: Result<(), _> = released.recv();
             Ok::<_, StoreError>(())

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::{Work, change, stored, together};
 use crate::store::tables::{changes, counts, history, resources, tenants};
 use crate::store::testing::{TENANT, user, with_store};
-use crate::store::{Backend, Store, StoreError, Tx};
+use crate::store::{Backend, Conn, Store, StoreError, Tx};
 
 /// The jobs of a batch.
 const JOBS: usize = 5;
@@ -249,7 +249,7 @@ fn work_that_can_run_once_shares_no_batch() {
         let (once, bad) = (store.clone(), store.clone());
         let text = "once".to_owned();
         let once = tokio::spawn(async move {
-            let work = move |conn: &mut _| tenants::create(conn, &{ text }, 5);
+            let work = move |conn: &mut Conn| tenants::create(conn, &{ text }, 5);
             once.admin_once(work).await
         });
         let bad = tokio::spawn(async move {
