@@ -125,6 +125,14 @@ bench-bulk *args:
 bench-overload *args:
     cargo bench --bench overload -- {{ args }}
 
+# What attacks from one tenant do to another, on both databases: five minutes. See docs/limits.md.
+attack *args:
+    cargo bench --bench attack -- {{ args }}
+
+# A million random requests over both databases. With --requests fewer, with --seed others.
+fuzz *args:
+    cargo bench --bench fuzz -- {{ args }}
+
 # The documentation builds without a broken link.
 doc:
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items

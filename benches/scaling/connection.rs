@@ -17,7 +17,17 @@ pub struct Connection {
 }
 
 /// A request as sent.
-pub struct Request(Vec<u8>);
+pub struct Request {
+    bytes: Vec<u8>,
+    /// The response to a HEAD has no body, whatever length it states.
+    is_head: bool,
+}
+
+impl Request {
+    pub fn of_bytes(bytes: Vec<u8>, is_head: bool) -> Self {
+        Self { bytes, is_head }
+    }
+}
 
 impl Connection {
     pub fn open(host: &str, token: &str) -> anyhow::Result<Self> {
@@ -47,23 +57,28 @@ impl Connection {
             "{method} {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n\
              Accept: application/scim+json\r\nContent-Type: application/scim+json\r\nContent-Length: {length}\r\n\r\n"
         );
-        Request((head + &body).into_bytes())
+        Request::of_bytes((head + &body).into_bytes(), method == "HEAD")
     }
 
     /// Sends the request and reads the whole response, which must be a success; returns the
     /// duration.
     pub fn send(&mut self, request: &Request) -> anyhow::Result<Duration> {
-        let started = Instant::now();
-        self.stream.get_mut().write_all(&request.0)?;
-        let status = self.read_answer()?;
-        let elapsed = started.elapsed();
+        let (status, elapsed) = self.exchange(request)?;
         ensure!(
             (200..300).contains(&status),
             "{status} for {}\n{}",
-            String::from_utf8_lossy(&request.0),
+            String::from_utf8_lossy(&request.bytes),
             String::from_utf8_lossy(&self.body)
         );
         Ok(elapsed)
+    }
+
+    /// Sends the request and reads the whole response; returns its status and the duration.
+    pub fn exchange(&mut self, request: &Request) -> anyhow::Result<(u16, Duration)> {
+        let started = Instant::now();
+        self.stream.get_mut().write_all(&request.bytes)?;
+        let status = self.read_answer(request.is_head)?;
+        Ok((status, started.elapsed()))
     }
 
     /// The status line and the headers of the last response.
@@ -81,7 +96,7 @@ impl Connection {
         Ok(serde_json::from_slice(&self.body)?)
     }
 
-    fn read_answer(&mut self) -> anyhow::Result<u16> {
+    fn read_answer(&mut self, is_head: bool) -> anyhow::Result<u16> {
         self.head.clear();
         while !self.head.ends_with("\r\n\r\n") {
             let read = self.stream.read_line(&mut self.head)?;
@@ -99,6 +114,9 @@ impl Connection {
             found.map(|(_, value)| value.trim())
         };
         self.body.clear();
+        if is_head {
+            return status.context("no status line");
+        }
         if header("transfer-encoding") == Some("chunked") {
             read_chunks(&mut self.stream, &mut self.body)?;
         } else {

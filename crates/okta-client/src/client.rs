@@ -24,6 +24,8 @@ use crate::transport::{
 };
 
 mod authorize;
+#[cfg(test)]
+mod tests;
 
 /// A longer list is an error, so that a server which repeats its pages cannot hold the client.
 const MAX_PAGES: usize = 2000;
@@ -270,7 +272,7 @@ impl Client {
         let mut attempt = 0;
         loop {
             let mut headers = self.authorization(request).await?;
-            if let (Some(id), true) = (&first_request_id, attempt > 0) {
+            if let Some(id) = &first_request_id {
                 insert(&mut headers, "x-okta-retry-for", id);
                 insert(&mut headers, "x-okta-retry-count", &attempt.to_string());
             }

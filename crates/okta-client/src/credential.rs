@@ -50,6 +50,13 @@ pub(crate) struct OAuthSession {
     pub nonce: Option<String>,
 }
 
+impl OAuthSession {
+    /// Returns the access token, unless it has expired.
+    pub(crate) fn current_token(self, now_s: i64) -> Option<AccessToken> {
+        self.access_token.filter(|access| access.expires_s > now_s)
+    }
+}
+
 /// An access token. Okta issues them for an hour.
 #[derive(Clone)]
 pub(crate) struct AccessToken {
@@ -87,14 +94,13 @@ impl Credential {
         if text.is_empty() {
             return Err(fault("The API token is empty."));
         }
-        if text.len() > 5
-            && text
-                .get(..5)
-                .is_some_and(|word| word.eq_ignore_ascii_case("ssws "))
+        if text
+            .get(..5)
+            .is_some_and(|word| word.eq_ignore_ascii_case("ssws "))
         {
             return Err(fault("Pass the API token without the word SSWS in front."));
         }
-        if text.contains(char::is_whitespace) || !text.is_ascii() {
+        if !text.bytes().all(|b| b.is_ascii_graphic()) {
             return Err(fault(
                 "The API token contains a space or a character that no token has; copy it again.",
             ));
@@ -201,6 +207,7 @@ impl AccessToken {
 #[cfg(test)]
 mod tests {
     use secrecy::ExposeSecret as _;
+    use serde_json::json;
 
     use super::*;
 
@@ -221,5 +228,43 @@ mod tests {
         check("SSWS 00abc", Err("without the word"));
         check("00a bc", Err("a space"));
         check("00aé", Err("a space"));
+        check("00a\u{1}", Err("a space"));
+        check("ssws 00abc", Err("without the word"));
+        check("ssws", Ok("ssws"));
+        check("00abc ssws", Err("a space"));
+    }
+
+    #[test]
+    fn access_tokens() {
+        let read = |body: Value| AccessToken::read(&body, 1000);
+        let full = read(
+            json!({"access_token": "abc", "token_type": "DPOP", "expires_in": 600,
+            "scope": "okta.apps.read  okta.users.read"}),
+        );
+        let full = full.unwrap();
+        assert_eq!(
+            (full.token.as_str(), full.is_bound, full.expires_s),
+            ("abc", true, 1540)
+        );
+        assert_eq!(full.scopes, ["okta.apps.read", "okta.users.read"]);
+        let least = read(json!({ "access_token": "abc", "token_type": "Bearer" })).unwrap();
+        assert_eq!((least.is_bound, least.expires_s), (false, 4540));
+        assert_eq!(least.scopes, [""; 0]);
+        for body in [
+            json!({ "token_type": "Bearer" }),
+            json!({ "access_token": "abc" }),
+            json!({ "access_token": 1, "token_type": "Bearer" }),
+            Value::Null,
+        ] {
+            assert!(read(body.clone()).is_none(), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_service_app_has_its_client_id() {
+        let key = SigningKey::parse(include_str!("key/p256.pem"), None);
+        let key = key.map_err(|error| error.to_string()).unwrap();
+        let app = ServiceApp::new("0oaclient".to_owned(), key, Vec::new()).unwrap();
+        assert_eq!(app.client_id(), "0oaclient");
     }
 }

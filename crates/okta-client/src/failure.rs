@@ -369,6 +369,7 @@ mod tests {
             ("E0000004", 401, K::AccessDenied, "lapsed after 30 days"),
             ("E0000005", 403, K::AccessDenied, "no usable credential"),
             ("E0000015", 401, K::Unsupported, "edition"),
+            ("E0000141", 400, K::Unsupported, "switch this feature"),
             (
                 "E0000006",
                 403,
@@ -386,16 +387,18 @@ mod tests {
             ("E0000059", 400, K::Invalid, "reachable from the internet"),
             ("E0000040", 400, K::AlreadyExists, "label"),
             ("E0000056", 403, K::Invalid, "deactivate it first"),
+            ("E0000255", 403, K::Invalid, "deactivate it first"),
             ("E0000062", 409, K::AlreadyExists, "assigned already"),
             ("E0000075", 403, K::Invalid, "mapping"),
             ("E0000117", 403, K::Invalid, "not active"),
             ("E0000047", 429, K::Unavailable, "rate limit"),
             ("E0000195", 409, K::Unavailable, "Another change"),
-            ("E0000131", 400, K::Unsupported, "feature"),
+            ("E0000268", 409, K::Unavailable, "Another change"),
+            ("E0000131", 400, K::Unsupported, "switch this feature"),
             ("E0000009", 500, K::Unavailable, "clash"),
             ("E0000010", 503, K::Unavailable, "unavailable"),
+            ("E0000100", 503, K::Unavailable, "unavailable"),
             ("E0000260", 403, K::AccessDenied, "developer org"),
-            ("E9999999", 418, K::Invalid, "status 418"),
             ("invalid_client", 401, K::AccessDenied, "key id"),
             (
                 "consent_required",
@@ -407,18 +410,49 @@ mod tests {
             ("unauthorized_client", 400, K::AccessDenied, "API Services"),
             ("access_denied", 403, K::AccessDenied, "network zone"),
             ("invalid_dpop_proof", 400, K::AccessDenied, "clock"),
+            ("use_dpop_nonce", 400, K::AccessDenied, "clock"),
+            ("invalid_grant", 400, K::AccessDenied, "token request"),
+            ("invalid_request", 400, K::AccessDenied, "token request"),
         ];
         for (code, status, kind, part) in rows {
-            let body = json!({ "errorCode": code });
-            let failure = read("POST", "/api/v1/apps", status, &body);
-            assert_eq!(failure.kind, kind, "{code}");
-            assert!(
-                failure.message.contains(part),
-                "{code}: {}",
-                failure.message
-            );
-            assert_eq!(failure.okta.code.as_deref(), Some(code));
+            // The code decides, whatever the status.
+            for status in [status, 418] {
+                let body = json!({ "errorCode": code });
+                let failure = read("POST", "/api/v1/apps", status, &body);
+                assert_eq!(failure.kind, kind, "{code}");
+                assert!(
+                    failure.message.contains(part),
+                    "{code}: {}",
+                    failure.message
+                );
+                assert_eq!(failure.okta.code.as_deref(), Some(code));
+                assert_eq!(failure.okta.status, Some(status));
+            }
         }
+    }
+
+    #[test]
+    fn many_codes_say_that_the_request_is_wrong() {
+        let rejected = ["E0000001", "E0000002", "E0000020", "E0000037"];
+        let misunderstood = [
+            "E0000003", "E0000018", "E0000019", "E0000021", "E0000012", "E0000122", "E0000031",
+            "E0000053", "E0000212",
+        ];
+        let message = |code: &str| {
+            let failure = read("POST", "/api/v1/apps", 418, &json!({ "errorCode": code }));
+            assert_eq!(failure.kind, FailureKind::Invalid, "{code}");
+            failure.message
+        };
+        for code in rejected {
+            assert_eq!(message(code), "Okta rejects a value in the request.");
+        }
+        for code in misunderstood {
+            assert_eq!(message(code), "Okta does not understand the request.");
+        }
+        assert_eq!(
+            message("E9999999"),
+            "Okta rejects the request with status 418."
+        );
     }
 
     #[test]
@@ -457,6 +491,24 @@ mod tests {
                 .to_string()
                 .ends_with("[request req-1]")
         );
+        let other = Failure::new(FailureKind::Invalid, "The token is empty.");
+        assert_eq!(other.to_string(), "The token is empty.");
+        let body = json!({"error": "invalid_scope", "error_description": "No scope."});
+        assert_eq!(
+            read("POST", "/oauth2/v1/token", 400, &body).to_string(),
+            "The service app lacks a scope. Grant it under Okta API Scopes of the app. Okta says: No scope. \
+             [invalid_scope, request req-1]"
+        );
+    }
+
+    #[test]
+    fn okta_s_text_is_bounded() {
+        let summary = "\u{7}é".repeat(1000);
+        let body = json!({ "errorSummary": summary, "errorId": summary });
+        let okta = read("GET", "/api/v1/apps", 400, &body).okta;
+        let short = " é".repeat(150);
+        assert_eq!(okta.causes, [short.as_str()]);
+        assert_eq!(okta.error_id, Some(short));
     }
 
     #[test]
@@ -465,37 +517,97 @@ mod tests {
         let failure = read("GET", "/api/v1/users/me", 403, &body);
         assert!(failure.message.contains("bound to a network zone"));
         assert!(failure.is_outside_network_zone());
+        for (body, expected) in [
+            (json!({ "error": "access_denied" }), true),
+            (json!({ "error": "invalid_client" }), false),
+            (json!({ "errorCode": "E0000006" }), false),
+            (Value::Null, false),
+        ] {
+            let failure = read("POST", "/oauth2/v1/token", 403, &body);
+            assert_eq!(failure.is_outside_network_zone(), expected, "{body}");
+        }
     }
 
     #[test]
     fn a_403_names_what_is_needed() {
-        let check = |method, path, scope| {
-            assert_eq!(
-                needed_rights(&Call { method, path }).0,
-                scope,
-                "{method} {path}"
-            );
+        let check = |method, path, scope, role| {
+            let rights = needed_rights(&Call { method, path });
+            assert_eq!(rights, (scope, role), "{method} {path}");
         };
-        check("GET", "/api/v1/apps/0oa1/groups", "okta.apps.read");
-        check("PUT", "/api/v1/apps/0oa1/groups/00g1", "okta.apps.manage");
+        let application = "Application Administrator";
+        let group = "Group Administrator";
+        let owner = "Super Administrator";
+        for (path, read, manage, role) in [
+            (
+                "/api/v1/apps/0oa1/groups/00g1",
+                "okta.apps.read",
+                "okta.apps.manage",
+                application,
+            ),
+            (
+                "/api/v1/apps/0oa1/group-push/mappings",
+                "okta.apps.read and okta.groups.read",
+                "okta.apps.manage and okta.groups.manage",
+                "Application Administrator and Group Administrator",
+            ),
+            (
+                "/api/v1/groups",
+                "okta.groups.read",
+                "okta.groups.manage",
+                group,
+            ),
+            (
+                "/api/v1/users/00u1",
+                "okta.users.read",
+                "okta.users.manage",
+                group,
+            ),
+            (
+                "/api/v1/meta/schemas/apps/0oa1/default",
+                "okta.schemas.read",
+                "okta.schemas.manage",
+                application,
+            ),
+            (
+                "/api/v1/mappings/prm1",
+                "okta.profileMappings.read",
+                "okta.profileMappings.manage",
+                application,
+            ),
+            (
+                "/api/v1/eventHooks",
+                "okta.eventHooks.read",
+                "okta.eventHooks.manage",
+                owner,
+            ),
+            (
+                "/api/v1/api-tokens/current",
+                "okta.apiTokens.read",
+                "okta.apiTokens.manage",
+                owner,
+            ),
+        ] {
+            check("GET", path, read, role);
+            check("POST", path, manage, role);
+            check("PUT", path, manage, role);
+        }
         check(
-            "POST",
-            "/api/v1/apps/0oa1/group-push/mappings",
-            "okta.apps.manage and okta.groups.manage",
+            "GET",
+            "/api/v1/users/00u1/roles",
+            "okta.roles.read",
+            "Organization Administrator",
         );
-        check("GET", "/api/v1/groups", "okta.groups.read");
-        check("GET", "/api/v1/users/00u1/roles", "okta.roles.read");
-        check("GET", "/api/v1/logs", "okta.logs.read");
-        check("POST", "/api/v1/eventHooks", "okta.eventHooks.manage");
         check(
-            "POST",
-            "/api/v1/mappings/prm1",
-            "okta.profileMappings.manage",
+            "GET",
+            "/api/v1/logs",
+            "okta.logs.read",
+            "Report Administrator",
         );
-        check(
-            "POST",
-            "/api/v1/meta/schemas/apps/0oa1/default",
-            "okta.schemas.manage",
+        check("GET", "/api/v1/brands", "for this part of the API", owner);
+        assert_eq!(
+            read("PUT", "/api/v1/apps/0oa1", 403, &Value::Null).message,
+            "The credential may not do this (PUT /api/v1/apps/0oa1). It needs the role Application \
+             Administrator; a service app also needs the scope okta.apps.manage."
         );
     }
 }

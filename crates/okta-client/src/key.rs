@@ -179,6 +179,7 @@ mod tests {
     const RSA_JWK: &str = include_str!("key/rsa.json");
     const P256_PEM: &str = include_str!("key/p256.pem");
     const P256_JWKS: &str = include_str!("key/p256.json");
+    const P384_PEM: &str = include_str!("key/p384.pem");
 
     fn public(text: &str) -> (Algorithm, Option<String>, Jwk) {
         let key = SigningKey::parse(text, None)
@@ -249,6 +250,61 @@ mod tests {
         check(
             r#"{"kty":"EC","crv":"P-256","x":"AQ","y":"AQ","d":"AQ"}"#,
             InvalidKey::Value("d"),
+        );
+        check(P384_PEM, InvalidKey::Kind);
+        check(
+            "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----",
+            InvalidKey::Public,
+        );
+        check(r#"{"keys":[]}"#, InvalidKey::Unknown);
+        check(
+            r#"{"kty":"RSA","n":"","e":"AQAB","d":"AQAB"}"#,
+            InvalidKey::Value("n"),
+        );
+        check(
+            r#"{"kty":"EC","crv":"P-256","x":"AQ","y":"!","d":"AQ"}"#,
+            InvalidKey::Value("y"),
+        );
+        check(
+            r#"{"kty":"EC","crv":"P-384","x":"AQ","y":"AQ","d":"AQ"}"#,
+            InvalidKey::Kind,
+        );
+    }
+
+    #[test]
+    fn der_elements() {
+        for (length, expected) in [
+            (0, vec![0]),
+            (1, vec![1]),
+            (0x7f, vec![0x7f]),
+            (0x80, vec![0x81, 0x80]),
+            (0xff, vec![0x81, 0xff]),
+            (0x100, vec![0x82, 1, 0]),
+            (0x1_0000, vec![0x83, 1, 0, 0]),
+        ] {
+            let content = vec![7; length];
+            let mut der = vec![9];
+            push_der(&mut der, 2, &content);
+            let expected = [vec![9, 2], expected, content].concat();
+            assert!(der == expected, "{length}");
+        }
+    }
+
+    #[test]
+    fn der_integers_are_short_and_positive() {
+        let numbers = [
+            vec![0],
+            vec![1],
+            vec![0x7f],
+            vec![0x80],
+            vec![0, 0, 1, 0],
+            vec![],
+        ];
+        assert_eq!(
+            pkcs1(&numbers),
+            [
+                0x30, 20, 2, 1, 0, 2, 1, 1, 2, 1, 0x7f, 2, 2, 0, 0x80, 2, 2, 1, 0, 2, 1, 0
+            ]
         );
     }
 }

@@ -11,6 +11,8 @@ mod link;
 mod mode;
 mod org;
 mod rate_limits;
+#[cfg(test)]
+mod test_server;
 mod transport;
 
 pub use client::{Client, ClientOptions, Response, RetryPolicy, TimeSource};

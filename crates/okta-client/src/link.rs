@@ -63,6 +63,10 @@ mod tests {
             Some("https://x/"),
         );
         check(&[r#"<https://x/next>; rel="prev""#], None);
+        check(&[r#"<https://x/>; title="next""#], None);
+        check(&["<https://x/>; REL=NEXT"], Some("https://x/"));
+        check(&["<https://x/>; rel = next"], Some("https://x/"));
+        check(&["<https://x/>"], None);
         check(&["<https://x/", "rel=next", ""], None);
     }
 }

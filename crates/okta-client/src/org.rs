@@ -223,6 +223,25 @@ mod tests {
             Ok("http://127.0.0.1:9"),
         );
         check("http://acme.okta.com", Mode::Simulated, Err("https://"));
+        check("http://[::1]:9", Mode::Simulated, Ok("http://[::1]:9"));
+        check(
+            "http://localhost:9",
+            Mode::Simulated,
+            Ok("http://localhost:9"),
+        );
+        check(
+            "https://acme.okta.com",
+            Mode::Simulated,
+            Ok("https://acme.okta.com"),
+        );
+        check("ftp://127.0.0.1", Mode::Simulated, Err("https://"));
+        real("ftp://acme.okta.com", Err("https://"));
+        real("https://localhost:8443", Ok("https://localhost:8443"));
+        real("https://u@acme.okta.com", Err("a user or a password"));
+        real("https://:p@acme.okta.com", Err("a user or a password"));
+        real("https://acme.okta.com/admin", Err("up to the first slash"));
+        real("https://acme.okta.com#x", Err("up to the first slash"));
+        real("", Err("`` is not the address of an Okta org"));
     }
 
     #[test]
@@ -232,16 +251,54 @@ mod tests {
         assert!(!org.owns("https://acme.okta.com.evil.example/api/v1/apps"));
         assert!(!org.owns("https://evil.example/api/v1/apps"));
         assert!(!org.owns("https://acme.okta.com"));
+    }
+
+    #[test]
+    fn an_org_has_urls() {
+        let org = Org::parse("https://acme.okta.com", Mode::Live).unwrap();
+        assert_eq!(org.to_string(), "https://acme.okta.com");
         assert_eq!(org.console_url(), "https://acme-admin.okta.com");
+        assert_eq!(org.url("/api/v1/apps"), "https://acme.okta.com/api/v1/apps");
+        assert_eq!(org.mode(), Mode::Live);
+        let simulated = Org::parse("http://127.0.0.1:9", Mode::Simulated).unwrap();
+        assert_eq!(simulated.console_url(), "http://127.0.0.1:9");
+        assert_eq!(simulated.mode(), Mode::Simulated);
     }
 
     #[test]
     fn ids() {
-        assert!(OktaId::parse("0oa1gjh63g214q0Hq0g4").is_ok());
-        for wrong in ["", "..", "a/b", "0oa?x", "0oa%2f", "a b", "é"] {
+        let longest = "a".repeat(100);
+        for id in ["0oa1gjh63g214q0Hq0g4", "a-b", "a_b", "7", &longest] {
+            assert_eq!(OktaId::parse(id).unwrap().as_str(), id);
+            assert_eq!(OktaId::parse(id).unwrap().to_string(), id);
+        }
+        let too_long = "a".repeat(101);
+        for wrong in ["", "..", "a/b", "0oa?x", "0oa%2f", "a b", "é", &too_long] {
             assert!(OktaId::parse(wrong).is_err(), "{wrong}");
         }
+        assert_eq!(
+            OktaId::parse(&"é".repeat(50)).unwrap_err().to_string(),
+            format!(
+                "`{}` is not an Okta id: expected letters, digits, `-` and `_`",
+                "é".repeat(40)
+            )
+        );
         assert!(OktaId::has_prefix("00g1emaKYZTWRYYRRTSK", "00g"));
-        assert!(!OktaId::has_prefix("00groups", "00g"));
+        for wrong in [
+            "00groups",
+            "00u1emaKYZTWRYYRRTSK",
+            "00g1emaKYZTWRYYRRT/K",
+            "00g1emaKYZTWRYYRRTSKK",
+        ] {
+            assert!(!OktaId::has_prefix(wrong, "00g"), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_id_is_checked_when_it_is_deserialized() {
+        let id: OktaId = serde_json::from_str("\"0oa1\"").unwrap();
+        assert_eq!(id.as_str(), "0oa1");
+        assert_eq!(serde_json::to_string(&id).unwrap(), "\"0oa1\"");
+        assert!(serde_json::from_str::<OktaId>("\"../users\"").is_err());
     }
 }

@@ -50,10 +50,9 @@ impl RateLimits {
 
     /// Returns whether less than a tenth of the window's requests is left.
     pub fn is_scarce(self) -> bool {
-        match (self.limit, self.remaining) {
-            (Some(limit), Some(remaining)) if limit > 0 => remaining.saturating_mul(10) < limit,
-            _ => false,
-        }
+        self.limit
+            .zip(self.remaining)
+            .is_some_and(|(limit, remaining)| remaining.saturating_mul(10) < limit)
     }
 
     /// Returns the difference between `now` and Okta's clock in seconds; positive if `now` is
@@ -114,6 +113,10 @@ mod tests {
         check(limits("", "", "", ""), 0, 1);
         check(limits("", "", "", ""), 1, 2);
         check(limits("x", "y", "z", "soon"), 2, 4);
+        check(limits("", "", "", ""), 6, 64);
+        check(limits("", "", "", ""), 7, 64);
+        check(limits("", "", "", ""), u32::MAX, 64);
+        check(limits(" 100 ", "0", " 1795550430", ""), 0, 31);
     }
 
     #[test]
@@ -122,5 +125,27 @@ mod tests {
         assert!(!limits("100", "10", "", "").is_scarce());
         assert!(!limits("0", "0", "", "").is_scarce());
         assert!(!limits("", "", "", "").is_scarce());
+        assert!(!limits("100", "", "", "").is_scarce());
+        assert!(limits("600", "59", "", "").is_scarce());
+        assert!(limits("600", "0", "", "").is_scarce());
+    }
+
+    #[test]
+    fn headers() {
+        let date = "Tue, 24 Nov 2026 20:00:20 GMT";
+        let read = limits("600", "599", "1795550460", date);
+        assert_eq!(
+            (read.limit, read.remaining, read.reset_s),
+            (Some(600), Some(599), Some(1_795_550_460))
+        );
+        let skew_s = |now_s| read.clock_skew_s(Timestamp::from_second(now_s).unwrap());
+        assert_eq!(skew_s(1_795_550_420), Some(0));
+        assert_eq!(skew_s(1_795_550_400), Some(-20));
+        assert_eq!(skew_s(1_795_550_720), Some(300));
+        assert_eq!(
+            RateLimits::default().clock_skew_s(Timestamp::UNIX_EPOCH),
+            None
+        );
+        assert_eq!(limits("x", "-", "1e3", "soon"), RateLimits::default());
     }
 }

@@ -247,3 +247,105 @@ pub(crate) fn insert(headers: &mut HeaderMap, name: &'static str, value: &str) {
         headers.insert(HeaderName::from_static(name), value);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_server::{Reply, TestServer};
+
+    async fn get(server: &TestServer, mode: Mode) -> Result<RawResponse, TransportError> {
+        let transport = Transport::new(mode, "test").unwrap();
+        let headers = HeaderMap::new();
+        transport
+            .send(&Method::GET, &server.url, headers, &RequestBody::None)
+            .await
+    }
+
+    #[tokio::test]
+    async fn a_live_org_is_not_called_without_tls() {
+        let server = TestServer::start([]).await;
+        let error = get(&server, Mode::Live).await.err().unwrap();
+        assert!(error.before_sending);
+        assert_eq!(server.requests(), []);
+    }
+
+    #[tokio::test]
+    async fn a_response_may_have_16_mib() {
+        let text_of = |length: usize| format!("\"{}\"", "a".repeat(length - 2));
+        let server = TestServer::start([Reply::bytes(200, text_of(16 << 20))]).await;
+        let response = get(&server, Mode::Simulated).await.ok().unwrap();
+        assert!(response.is_json);
+        assert_eq!(
+            response.body.as_str().map(str::len),
+            Some(16 * 1024 * 1024 - 2)
+        );
+
+        let server = TestServer::start([Reply::bytes(200, text_of((16 << 20) + 1))]).await;
+        let error = get(&server, Mode::Simulated).await.err().unwrap();
+        assert!(!error.before_sending);
+        assert_eq!(error.message, "the response has more than 16777216 bytes");
+    }
+
+    #[tokio::test]
+    async fn an_error_has_its_causes_without_the_url() {
+        for (reply, cause) in [
+            (Reply::Close, "connection closed"),
+            (
+                Reply::ok().cut(),
+                "end of file before message length reached",
+            ),
+        ] {
+            let server = TestServer::start([reply]).await;
+            let error = get(&server, Mode::Simulated).await.err().unwrap();
+            assert!(!error.before_sending);
+            assert!(error.message.contains(cause), "{}", error.message);
+            assert!(!error.message.contains("http://"), "{}", error.message);
+        }
+    }
+
+    #[test]
+    fn a_lost_write_may_have_been_executed() {
+        for (before_sending, is_repeatable, kind) in [
+            (true, true, FailureKind::Unavailable),
+            (true, false, FailureKind::Unavailable),
+            (false, true, FailureKind::Unavailable),
+            (false, false, FailureKind::OutcomeUnknown),
+        ] {
+            let error = TransportError {
+                before_sending,
+                message: "reset".to_owned(),
+            };
+            let failure = error.failure("https://acme.okta.com", is_repeatable);
+            assert_eq!(failure.kind, kind);
+            assert!(failure.message.contains("(reset)"), "{failure}");
+        }
+    }
+
+    #[test]
+    fn ids_are_short_and_printable() {
+        let longest = "a".repeat(100);
+        let too_long = "a".repeat(101);
+        for (text, expected) in [
+            ("reqZ-1", true),
+            (longest.as_str(), true),
+            (too_long.as_str(), false),
+            ("", false),
+            ("a b", false),
+            ("a\tb", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert("x-okta-request-id", HeaderValue::from_str(text).unwrap());
+            let id = id_header(&headers, "x-okta-request-id");
+            assert_eq!(id.as_deref(), expected.then_some(text));
+            assert_eq!(id_header(&headers, "dpop-nonce"), None);
+        }
+    }
+
+    #[test]
+    fn a_header_with_a_credential_is_not_printed() {
+        let headers = single_header("authorization", "SSWS 00secret");
+        assert_eq!(headers["authorization"], "SSWS 00secret");
+        assert!(!format!("{headers:?}").contains("00secret"));
+        assert!(single_header("authorization", "a\nb").is_empty());
+    }
+}

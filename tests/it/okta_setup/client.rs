@@ -12,7 +12,7 @@ use crate::harness::issuer::Key;
 use crate::harness::runtime;
 
 #[expect(dead_code, reason = "the example's `main` is for real orgs")]
-#[path = "../../../crates/okta-client/examples/list_apps.rs"]
+#[path = "../../../crates/okta-client/examples/list_apps/main.rs"]
 mod list_apps;
 
 fn client(okta: &FakeOkta, credential: Credential) -> Client {

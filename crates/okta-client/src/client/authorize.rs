@@ -7,9 +7,12 @@ use crate::credential::{AccessToken, Credential, OAuthSession, ServiceApp};
 use crate::dpop::ProofParams;
 use crate::failure::{Call, Failure, FailureKind};
 use crate::rate_limits::RateLimits;
-use crate::transport::{
-    RawResponse, TransportError, id_header, insert, rate_limits, single_header,
-};
+use crate::transport::{RawResponse, id_header, insert, rate_limits, single_header};
+
+#[cfg(test)]
+mod tests;
+
+const TOKEN_PATH: &str = "/oauth2/v1/token";
 
 impl Client {
     /// Returns the headers that authenticate a request of a service app.
@@ -58,55 +61,46 @@ impl Client {
     /// Returns the access token, and requests one if there is none or it has expired.
     pub(super) async fn access_token(&self, app: &ServiceApp) -> Result<AccessToken, Failure> {
         let now_s = self.now().as_second();
-        if let Some(access) = app
-            .session()
-            .access_token
-            .filter(|access| access.expires_s > now_s)
-        {
+        if let Some(access) = app.session().current_token(now_s) {
             return Ok(access);
         }
-        let url = self.org.url("/oauth2/v1/token");
-        let call = Call {
-            method: "POST",
-            path: "/oauth2/v1/token",
-        };
-        // Two more attempts for the proof: without a proof, with one, with one that has the nonce.
+        let url = self.org.url(TOKEN_PATH);
+        // Two more requests for the proof: without a proof, with one, with one that has the nonce.
         // A token request changes nothing, so it may be repeated after a lost response, too.
         let retries = self.options.retry.retries;
-        for attempt in 0..=retries.saturating_add(2) {
+        let mut attempt = 0;
+        for _ in 0..=retries.saturating_add(2) {
             let session = app.session();
-            let (status, headers, body) = match self.request_token(app, &session, &url).await {
-                Ok(response) => (response.status, response.headers, response.body),
-                Err(error) => {
-                    let failure = error.failure(self.org.as_str(), true);
-                    if attempt >= retries {
-                        return Err(failure);
-                    }
-                    self.pause(RateLimits::default().wait(attempt, self.now()), failure)
-                        .await?;
-                    continue;
+            let (headers, form) = self.token_request(app, &session, &url)?;
+            let sent = self.transport.post_form(&url, headers, form);
+            let (failure, may_repeat, limits) = match sent.await {
+                Ok(response) if response.status == 200 => {
+                    let access = AccessToken::read(&response.body, now_s)
+                        .ok_or_else(|| not_okta(&self.org))?;
+                    app.change_session(|session| session.access_token = Some(access.clone()));
+                    return Ok(access);
                 }
+                Ok(response) => {
+                    let failure = token_failure(&response);
+                    let nonce = id_header(&response.headers, "dpop-nonce");
+                    if learn_proof(app, &session, &failure, nonce) {
+                        continue;
+                    }
+                    let may_repeat = may_repeat(&failure, response.status, true);
+                    (failure, may_repeat, rate_limits(&response.headers))
+                }
+                Err(error) => (
+                    error.failure(self.org.as_str(), true),
+                    true,
+                    RateLimits::default(),
+                ),
             };
-            if status == 200 {
-                let access = AccessToken::read(&body, now_s).ok_or_else(|| not_okta(&self.org))?;
-                app.change_session(|session| session.access_token = Some(access.clone()));
-                return Ok(access);
-            }
-            let nonce = id_header(&headers, "dpop-nonce");
-            let failure = Failure::read(
-                &call,
-                status,
-                &body,
-                id_header(&headers, "x-okta-request-id"),
-            );
-            if learn_proof(app, &session, &failure, nonce) {
-                continue;
-            }
-            if attempt >= retries || !may_repeat(&failure, status, true) {
+            if attempt >= retries || !may_repeat {
                 return Err(failure);
             }
-            let wait = rate_limits(&headers).wait(attempt, self.now());
-            self.pause(wait, failure).await?;
+            self.pause(limits.wait(attempt, self.now()), failure)
+                .await?;
+            attempt = attempt.saturating_add(1);
         }
         Err(Failure::new(
             FailureKind::AccessDenied,
@@ -114,37 +108,39 @@ impl Client {
         ))
     }
 
-    async fn request_token(
+    /// Returns the headers and the form of a token request.
+    fn token_request(
         &self,
         app: &ServiceApp,
         session: &OAuthSession,
         url: &str,
-    ) -> Result<RawResponse, TransportError> {
+    ) -> Result<(HeaderMap, String), Failure> {
         let now_s = self.now().as_second();
-        let local = |failure: Failure| TransportError {
-            before_sending: true,
-            message: failure.message,
-        };
-        let form = app
-            .token_form(url, now_s, &new_token_id().map_err(local)?)
-            .map_err(local)?;
+        let form = app.token_form(url, now_s, &new_token_id()?)?;
         let mut headers = HeaderMap::new();
         if session.needs_proof {
-            let proof = app
-                .proof_key()
-                .prove(ProofParams {
-                    method: "POST",
-                    url,
-                    now_s,
-                    id: &new_token_id().map_err(local)?,
-                    nonce: session.nonce.as_deref(),
-                    access_token: None,
-                })
-                .map_err(local)?;
+            let proof = app.proof_key().prove(ProofParams {
+                method: "POST",
+                url,
+                now_s,
+                id: &new_token_id()?,
+                nonce: session.nonce.as_deref(),
+                access_token: None,
+            })?;
             insert(&mut headers, "dpop", &proof);
         }
-        self.transport.post_form(url, headers, form).await
+        Ok((headers, form))
     }
+}
+
+/// Returns the failure that a response of the token endpoint describes.
+fn token_failure(response: &RawResponse) -> Failure {
+    let call = Call {
+        method: "POST",
+        path: TOKEN_PATH,
+    };
+    let request_id = id_header(&response.headers, "x-okta-request-id");
+    Failure::read(&call, response.status, &response.body, request_id)
 }
 
 /// Stores what a refusal tells about the proof: that it is required, or the nonce. Returns whether
