@@ -254,7 +254,10 @@ fn edit(resource: &mut Map<String, Value>, difference: ListDifference) {
     for modified in difference.modified {
         let known: Vec<_> = modified.same.iter().chain(&modified.before).collect();
         for element in list.iter_mut().filter_map(Value::as_object_mut) {
-            if known.iter().all(|(name, value)| element.get(*name) == Some(*value)) {
+            if known
+                .iter()
+                .all(|(name, value)| element.get(*name) == Some(*value))
+            {
                 element.retain(|name, _| !modified.before.contains_key(name));
                 element.extend(modified.after.clone());
             }

@@ -134,14 +134,19 @@ pub async fn run(command: TenantCommand) -> anyhow::Result<()> {
 
 fn print_storage(report: &StorageReport) {
     let bytes = report.storage.bytes;
-    let quota = report.limit.map_or("none".to_owned(), |limit| limit.to_string());
+    let quota = report
+        .limit
+        .map_or("none".to_owned(), |limit| limit.to_string());
     println!("resources {:>15}", bytes.documents);
     println!("history   {:>15}", bytes.history);
     println!("quota     {quota:>15}");
     if report.largest.is_empty() {
         return;
     }
-    println!("\n{:<10} {:<38} {:>12} {:>12} NAME", "TYPE", "ID", "RESOURCE", "HISTORY");
+    println!(
+        "\n{:<10} {:<38} {:>12} {:>12} NAME",
+        "TYPE", "ID", "RESOURCE", "HISTORY"
+    );
     for row in &report.largest {
         let name = row.label.as_deref().unwrap_or("(deleted)");
         // A name is what a client sent.

@@ -128,7 +128,12 @@ mod tests {
             let mut scim = ScimSettings::load(&Sources::default()).unwrap();
             scim.bulk.write_bytes = write_bytes;
             let base_url = String::new();
-            Run::new(Vec::new(), Vec::new(), None, Arc::new(Options { base_url, scim }))
+            Run::new(
+                Vec::new(),
+                Vec::new(),
+                None,
+                Arc::new(Options { base_url, scim }),
+            )
         };
         let now = Instant::now();
         let later = now + Duration::from_secs(600);

@@ -3,9 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{
-    Backend, Client, Database, Reply, Server, both_alone, id, sample, together,
-};
+use crate::harness::{Backend, Client, Database, Reply, Server, both_alone, id, sample, together};
 
 /// Makes the database reject changes with this word in them.
 const WORD: &str = "Unwritable";
@@ -77,8 +75,11 @@ impl Write {
                     body["title"] = json!(title);
                     json!({ "method": "POST", "path": "/Users", "bulkId": prefix, "data": body })
                 };
-                let operations =
-                    json!([create("first", "T"), create("second", title), create("third", "T")]);
+                let operations = json!([
+                    create("first", "T"),
+                    create("second", title),
+                    create("third", "T")
+                ]);
                 let schema = "urn:ietf:params:scim:api:messages:2.0:BulkRequest";
                 let body = json!({ "schemas": [schema], "Operations": operations });
                 client.post("/Bulk", &body).await

@@ -3,9 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{
-    Client, Database, Server, TestApp, both, both_alone, id, sample, with_query,
-};
+use crate::harness::{Client, Database, Server, TestApp, both, both_alone, id, sample, with_query};
 
 const EMAILS: usize = 4000;
 
@@ -37,7 +35,10 @@ async fn directory_user(client: &Client, user: &str, at: Option<&str>) -> Value 
 }
 
 async fn last_change(client: &Client) -> Value {
-    let page = client.site().get("/directory/v1/changes?after=0&limit=1000").await;
+    let page = client
+        .site()
+        .get("/directory/v1/changes?after=0&limit=1000")
+        .await;
     let changes = page.plain(200)["changes"].as_array().unwrap().clone();
     changes.last().unwrap().clone()
 }
@@ -80,7 +81,10 @@ both_alone!(
         let mut past = Vec::new();
         for (operation, difference) in small_changes() {
             past.push((
-                last_change(&client).await["at"].as_str().unwrap().to_owned(),
+                last_change(&client).await["at"]
+                    .as_str()
+                    .unwrap()
+                    .to_owned(),
                 directory_user(&client, id(&user), None).await,
             ));
             patch(&client, id(&user), operation).await;
@@ -88,9 +92,8 @@ both_alone!(
             assert_eq!(change["lists"], json!([difference]), "{change}");
             assert_eq!(change["attributes"], Value::Null, "{change}");
         }
-        let longest = database.count(
-            "SELECT max(octet_length(payload)) AS n FROM changes WHERE kind = 'updated'",
-        );
+        let longest = database
+            .count("SELECT max(octet_length(payload)) AS n FROM changes WHERE kind = 'updated'");
         assert!(longest < 400, "{longest} bytes");
         for (at, emails) in &past {
             assert_eq!(directory_user(&client, id(&user), Some(at)).await, *emails);
@@ -108,12 +111,18 @@ async fn survives_export(database: &Database, user: &str) {
     std::fs::write(file.path(), exported).unwrap();
     other.cli_ok(&["import", file.path().to_str().unwrap(), "--tenant", "moved"]);
     other.assert_whole();
-    let token = other.cli_ok(&["token", "create", "reader", "--tenant", "moved", "--scope", "read"]);
+    let token = other.cli_ok(&[
+        "token", "create", "reader", "--tenant", "moved", "--scope", "read",
+    ]);
     let server = Server::start(&other);
     let client = Client::new(&server.address, token.trim());
     let change = last_change(&client).await;
     assert_eq!(change["lists"][0]["added"][0]["display"], "Two");
-    let page = client.site().get("/directory/v1/changes?after=0").await.plain(200);
+    let page = client
+        .site()
+        .get("/directory/v1/changes?after=0")
+        .await
+        .plain(200);
     let at = page["changes"][1]["at"].as_str().unwrap();
     let emails = directory_user(&client, user, Some(at)).await;
     assert_eq!(emails.as_array().unwrap().len(), EMAILS + 1);
@@ -130,7 +139,12 @@ both!(an_erasure_finds_the_addresses_in_a_list, |app| async move {
     other[sample::ENTERPRISE] = json!({ "manager": { "value": "ada@home.example" } });
     let other = app.post("/Users", &other).await.expect(201);
     let body = json!({ "tenant": app.tenant, "type": "User", "id": id(&user) });
-    let erased = app.server.admin().site().post("/admin/v1/erasures", &body).await;
+    let erased = app
+        .server
+        .admin()
+        .site()
+        .post("/admin/v1/erasures", &body)
+        .await;
     assert!(erased.status < 300, "{erased:?}");
     let other = app.user(id(&other)).await;
     assert_eq!(other[sample::ENTERPRISE]["manager"], Value::Null, "{other}");
@@ -162,21 +176,27 @@ both!(beyond_its_quota_a_tenant_only_shrinks, |app| async move {
     assert!(users.len() > 5, "{}", users.len());
     let path = |index: usize| format!("/Users/{}", id(&users[index]));
     let title = sample::patch(json!([{ "op": "add", "path": "title", "value": "x".repeat(2000) }]));
-    app.patch(&path(0), &title).await.expect_error(400, "tooMany");
+    app.patch(&path(0), &title)
+        .await
+        .expect_error(400, "tooMany");
     // A user who leaves is deactivated in any case, and not activated again.
-    let active = |value: bool| {
-        sample::patch(json!([{ "op": "replace", "path": "active", "value": value }]))
-    };
+    let active =
+        |value: bool| sample::patch(json!([{ "op": "replace", "path": "active", "value": value }]));
     app.patch(&path(1), &active(false)).await.expect(200);
     app.patch(&path(2), &active(false)).await.expect(200);
-    app.patch(&path(1), &active(true)).await.expect_error(400, "tooMany");
+    app.patch(&path(1), &active(true))
+        .await
+        .expect_error(400, "tooMany");
     let schema = "urn:ietf:params:scim:api:messages:2.0:BulkRequest";
     let bulk = json!({ "schemas": [schema], "Operations": [
         { "method": "POST", "path": "/Users", "bulkId": "a", "data": sample::user("bulk@example.com") },
         { "method": "DELETE", "path": path(3) },
     ]});
     let operations = app.post("/Bulk", &bulk).await.expect(200)["Operations"].take();
-    assert_eq!([&operations[0]["status"], &operations[1]["status"]], ["400", "204"]);
+    assert_eq!(
+        [&operations[0]["status"], &operations[1]["status"]],
+        ["400", "204"]
+    );
     assert_eq!(operations[0]["response"]["scimType"], "tooMany");
     app.delete(&path(4)).await.expect(204);
     // A neighbour has a quota of its own.
@@ -191,8 +211,12 @@ both!(beyond_its_quota_a_tenant_only_shrinks, |app| async move {
 both!(a_tenant_cannot_change_its_own_quota, |app| async move {
     let own = app.client_with_scopes(&["admin"]).await.site();
     let path = format!("/admin/v1/tenants/{}", app.tenant);
-    own.patch(&path, &json!({ "quota_bytes": 0 })).await.expect_error(403, "");
-    let answer = own.patch(&path, &json!({ "patch_answer": "resource" })).await;
+    own.patch(&path, &json!({ "quota_bytes": 0 }))
+        .await
+        .expect_error(403, "");
+    let answer = own
+        .patch(&path, &json!({ "patch_answer": "resource" }))
+        .await;
     assert_eq!(answer.status, 200, "{answer:?}");
     let site = app.server.admin().site();
     for wrong in [json!(-1), json!(1_u64 << 60)] {
@@ -204,7 +228,9 @@ both!(a_tenant_cannot_change_its_own_quota, |app| async move {
 both!(administrators_see_what_a_tenant_stores, |app| async move {
     let small = app.create_user("small@example.com").await;
     let large = create_large_user(&app, "large@example.com").await;
-    app.delete(&format!("/Users/{}", id(&small))).await.expect(204);
+    app.delete(&format!("/Users/{}", id(&small)))
+        .await
+        .expect(204);
     set_quota(&app, json!(10_000_000)).await;
     let site = app.server.admin().site();
     let path = format!("/admin/v1/tenants/{}/storage", app.tenant);
@@ -214,9 +240,15 @@ both!(administrators_see_what_a_tenant_stores, |app| async move {
     assert_eq!(largest.len(), 2);
     assert_eq!(largest[0]["id"], id(&large));
     assert_eq!(largest[0]["name"], "large@example.com");
-    assert_eq!((&largest[1]["name"], &largest[1]["document_bytes"]), (&Value::Null, &json!(0)));
+    assert_eq!(
+        (&largest[1]["name"], &largest[1]["document_bytes"]),
+        (&Value::Null, &json!(0))
+    );
     let metrics = String::from_utf8(site.get("/metrics").await.bytes).unwrap();
-    for (part, bytes) in [("documents", "document_bytes"), ("history", "history_bytes")] {
+    for (part, bytes) in [
+        ("documents", "document_bytes"),
+        ("history", "history_bytes"),
+    ] {
         let line = format!(
             "rollcall_tenant_storage_bytes{{tenant=\"{}\",part=\"{part}\"}} {}",
             app.tenant, report[bytes]
@@ -230,13 +262,21 @@ both!(administrators_see_what_a_tenant_stores, |app| async move {
     let foreign = neighbour.client_with_scopes(&["admin"]).await.site();
     assert_eq!(foreign.get(&path).await.status, 404);
     let shown = app.database.cli_ok(&["tenant", "storage", &app.tenant]);
-    assert!(shown.contains("large@example.com") && shown.contains("10000000"), "{shown}");
+    assert!(
+        shown.contains("large@example.com") && shown.contains("10000000"),
+        "{shown}"
+    );
 });
 
 both_alone!(
     a_bulk_request_stops_writing_at_its_limit,
     |database: Database| async move {
-        let limits = ["--bulk-write-bytes", "1048576", "--tenant-quota-bytes", "1000000000"];
+        let limits = [
+            "--bulk-write-bytes",
+            "1048576",
+            "--tenant-quota-bytes",
+            "1000000000",
+        ];
         let server = Server::start_with(&database, &limits, &[]);
         let client = server.admin();
         let user = create_large_user(&client, "large@example.com").await;
@@ -251,7 +291,10 @@ both_alone!(
         let body = json!({ "schemas": [schema], "Operations": operations });
         let reply = client.post("/Bulk", &body).await.expect(200);
         let results = reply["Operations"].as_array().unwrap();
-        let done = results.iter().take_while(|result| result["status"] == "200").count();
+        let done = results
+            .iter()
+            .take_while(|result| result["status"] == "200")
+            .count();
         assert_eq!(results.len(), 20);
         let expected = usize::try_from((1 << 20) / bytes + 1).unwrap();
         assert_eq!(done, expected, "of {bytes} bytes each");
@@ -266,7 +309,10 @@ both_alone!(
         let quota = database.cli_ok(&["tenant", "set", "default", "--quota-bytes", "5"]);
         assert!(quota.contains("default"), "{quota}");
         let body = sample::user("late@example.com");
-        client.post("/Users", &body).await.expect_error(400, "tooMany");
+        client
+            .post("/Users", &body)
+            .await
+            .expect_error(400, "tooMany");
         database.cli_ok(&["tenant", "set", "default", "--quota-bytes", "default"]);
         client.create_user("late@example.com").await;
     }

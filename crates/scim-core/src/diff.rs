@@ -99,9 +99,9 @@ fn compare(
     match (is_told_by_parts, members(before), members(after)) {
         (true, Some(before), Some(after)) => {
             let parts = differing(before, after).into_iter();
-            changes.extend(
-                parts.map(|(sub, before, after)| AttrChange::new(format!("{path}.{sub}"), before, after)),
-            );
+            changes.extend(parts.map(|(sub, before, after)| {
+                AttrChange::new(format!("{path}.{sub}"), before, after)
+            }));
         }
         _ => changes.push(AttrChange::new(path, before, after)),
     }

@@ -132,7 +132,8 @@ mod tests {
 
     #[test]
     fn differences() {
-        let change = |path: &str, value: Value| AttrChange::new(path.to_owned(), None, Some(&value));
+        let change =
+            |path: &str, value: Value| AttrChange::new(path.to_owned(), None, Some(&value));
         let check = |path: &str, value: Value, expected: Option<Value>| {
             assert_eq!(
                 strip_change(&rt(), change(path, value)).after,

@@ -127,6 +127,10 @@ async fn read_storage(
         document_bytes: report.storage.bytes.documents,
         history_bytes: report.storage.bytes.history,
         quota_bytes: report.limit,
-        largest: report.largest.into_iter().map(StoredResource::from).collect(),
+        largest: report
+            .largest
+            .into_iter()
+            .map(StoredResource::from)
+            .collect(),
     }))
 }

@@ -49,8 +49,7 @@ pub async fn set_tenant(
     settings: Settings,
 ) -> Result<TenantChanges, Error> {
     let name = managed(service, context, Some(name)).await?;
-    if settings.quota_bytes.is_some()
-        && own_tenant(service, context).await?.name != DEFAULT_TENANT
+    if settings.quota_bytes.is_some() && own_tenant(service, context).await?.name != DEFAULT_TENANT
     {
         return Err(Error::Forbidden(Scope::Admin));
     }

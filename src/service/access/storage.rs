@@ -45,8 +45,8 @@ pub async fn report(store: &Store, name: String, most: u32) -> Result<StorageRep
         .read(move |conn| {
             let tenant = tenants::by_name(conn, &name)?
                 .ok_or_else(|| Error::NotFound(format!("The tenant `{name}`")))?;
-            let storage = storage_use::get(conn, tenant.id)?
-                .ok_or(StoreError::UnknownTenant(tenant.id))?;
+            let storage =
+                storage_use::get(conn, tenant.id)?.ok_or(StoreError::UnknownTenant(tenant.id))?;
             let most = most.min(MOST_LISTED);
             let largest = match most {
                 0 => Vec::new(),
@@ -78,7 +78,9 @@ pub async fn measure(store: &Store) -> Result<(), Error> {
 }
 
 async fn correct(store: &Store, tenant: TenantId) -> Result<(), Error> {
-    let found = store.read(move |conn| storage_use::compare(conn, tenant)).await?;
+    let found = store
+        .read(move |conn| storage_use::compare(conn, tenant))
+        .await?;
     if let Some(correction) = found {
         store
             .admin(move |conn| storage_use::correct(conn, &correction))

@@ -3,9 +3,9 @@
 use scim_core::Compatibility;
 
 use crate::service::{Error, GroupNames, PatchAnswer, Policy};
+use crate::store::engine::store::MAX_QUOTA_BYTES;
 use crate::store::tables::tenants::Tenant;
 use crate::store::tables::{group_names, storage_use, tenants};
-use crate::store::engine::store::MAX_QUOTA_BYTES;
 use crate::store::{Store, StoreError};
 
 /// Creates a tenant.

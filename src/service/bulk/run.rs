@@ -143,7 +143,6 @@ impl Run {
         self.bytes_left > 0
     }
 
-
     /// Hashes the passwords of new users, several at a time.
     pub async fn hash_new_passwords(&mut self, sync: PasswordSync) -> Result<(), Error> {
         let creates = self

@@ -12,8 +12,8 @@ use crate::service::feed::change::Change;
 use crate::service::feed::listeners::{Listener, WaitOutcome};
 use crate::service::feed::view::View;
 use crate::service::{Context, Error, Service};
-use crate::store::tables::{changes, history};
 use crate::store::tables::changes::{ChangeKind, Reach, RecordedChange};
+use crate::store::tables::{changes, history};
 use crate::store::{Conn, Store, StoreError, TenantId};
 
 /// The most changes of one page.

@@ -172,12 +172,11 @@ impl View {
         let elements = Vec::<ElementChange>::deserialize(entry.get("elements")?).ok()?;
         let path = entry.get("path")?.as_str()?;
         let names = names_of(rt, path, entry);
-        let shown = |value: Option<Value>| {
-            match self.shown_at(rt, &names, Value::Array(vec![value?]))? {
+        let shown =
+            |value: Option<Value>| match self.shown_at(rt, &names, Value::Array(vec![value?]))? {
                 Value::Array(list) => list.into_iter().next(),
                 _ => None,
-            }
-        };
+            };
         let object = |value: Option<Value>| match shown(value) {
             Some(Value::Object(members)) => members,
             _ => Map::new(),

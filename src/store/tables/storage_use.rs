@@ -101,8 +101,7 @@ pub fn set_quota(
     quota_bytes: Option<i64>,
 ) -> Result<(), StoreError> {
     static SET: Statement = Statement::new("UPDATE tenants SET quota_bytes = $1 WHERE id = $2");
-    static UNSET: Statement =
-        Statement::new("UPDATE tenants SET quota_bytes = NULL WHERE id = $1");
+    static UNSET: Statement = Statement::new("UPDATE tenants SET quota_bytes = NULL WHERE id = $1");
     match quota_bytes {
         Some(bytes) => SET.bind(&[bytes.into(), tenant.into()]).execute(conn)?,
         None => UNSET.bind(&[tenant.into()]).execute(conn)?,

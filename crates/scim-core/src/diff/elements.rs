@@ -197,7 +197,10 @@ fn common(before: &[Value], after: &[Value]) -> Vec<(usize, usize)> {
     let between = |list: &[Value]| list.len() - tail;
     let mut positions: HashMap<String, VecDeque<usize>> = HashMap::new();
     for (to, value) in after.iter().enumerate().take(between(after)).skip(head) {
-        positions.entry(value.to_string()).or_default().push_back(to);
+        positions
+            .entry(value.to_string())
+            .or_default()
+            .push_back(to);
     }
     let mut pairs = Vec::new();
     for (from, value) in before.iter().enumerate().take(between(before)).skip(head) {
@@ -243,7 +246,9 @@ fn size(value: &Value) -> usize {
         Value::Array(elements) => 2 + size_of_all(elements),
         Value::Object(members) => {
             let pairs = members.iter();
-            2 + pairs.map(|(name, value)| name.len() + 4 + size(value)).sum::<usize>()
+            2 + pairs
+                .map(|(name, value)| name.len() + 4 + size(value))
+                .sum::<usize>()
         }
     }
 }
@@ -329,8 +334,7 @@ mod tests {
         let mut after = list.clone();
         let moved = after.remove(3);
         after.insert(100, moved.clone());
-        let expected =
-            json!([{"from": 3, "before": moved}, {"to": 100, "after": moved}]);
+        let expected = json!([{"from": 3, "before": moved}, {"to": 100, "after": moved}]);
         check(&list, &after, &expected);
     }
 

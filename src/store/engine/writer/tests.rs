@@ -101,8 +101,7 @@ async fn stored(store: &Arc<Store>) -> Vec<String> {
 #[test]
 fn an_amendment_applies_to_earlier_changes_of_the_batch() {
     with_store(|store| async move {
-        let amend =
-            |text: &'static str| move |change: &mut Change| change.payload = text.into();
+        let amend = |text: &'static str| move |change: &mut Change| change.payload = text.into();
         together::<i64>(
             &store,
             vec![

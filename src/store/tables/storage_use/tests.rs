@@ -28,7 +28,7 @@ fn replace(tx: &mut Tx<'_>, name: &str, doc: &str) -> Result<(), StoreError> {
         id: new.id,
         at: 2,
         hot: new.hot,
-        label: None,
+        label: new.label,
         password: Password::Keep,
         doc: doc.to_owned(),
         before_bytes: stored.doc.len(),
@@ -85,8 +85,14 @@ fn every_write_is_counted() {
             .await
             .unwrap();
         assert_exact(&store).await;
-        store.tx(|tx| resources::delete(tx, "Group", &id("g"))).await.unwrap();
-        store.tx(|tx| resources::delete(tx, "User", &id("b"))).await.unwrap();
+        store
+            .tx(|tx| resources::delete(tx, "Group", &id("g")))
+            .await
+            .unwrap();
+        store
+            .tx(|tx| resources::delete(tx, "User", &id("b")))
+            .await
+            .unwrap();
         assert_exact(&store).await;
         assert_eq!(used(&store).await.documents, 0);
     });
@@ -97,14 +103,20 @@ fn what_was_not_counted_is_found_out_while_others_write() {
     with_store(|store| async move {
         store.put(vec![user("a")]).await;
         let old_version = "UPDATE tenants SET document_bytes = 0, history_bytes = 7";
-        store.admin(move |conn| conn.batch(old_version)).await.unwrap();
+        store
+            .admin(move |conn| conn.batch(old_version))
+            .await
+            .unwrap();
         let lacking = store.read(|conn| compare(conn, TENANT)).await;
         let lacking = lacking.unwrap().unwrap();
         store.put(vec![user("b")]).await;
         // Two nodes have found out the same.
         for _ in 0..2 {
             let again = lacking;
-            store.admin(move |conn| correct(conn, &again)).await.unwrap();
+            store
+                .admin(move |conn| correct(conn, &again))
+                .await
+                .unwrap();
             assert_exact(&store).await;
         }
     });
@@ -191,7 +203,11 @@ async fn quota(store: &Arc<Store>) {
     let parts = store
         .tx(|tx| {
             let mut passed = Vec::new();
-            for kind in [ChangeKind::Updated, ChangeKind::MemberRemoved, ChangeKind::Erased] {
+            for kind in [
+                ChangeKind::Updated,
+                ChangeKind::MemberRemoved,
+                ChangeKind::Erased,
+            ] {
                 let part = tx.attempt(|tx| {
                     record(tx, "u1", kind, "{}");
                     Ok::<_, StoreError>(())
@@ -212,14 +228,22 @@ async fn quota(store: &Arc<Store>) {
     .unwrap();
     write(|tx| replace(tx, "u1", "{}")).await.unwrap();
     for quota in [Some(0), Some(1_000_000)] {
-        store.admin(move |conn| set_quota(conn, TENANT, quota)).await.unwrap();
+        store
+            .admin(move |conn| set_quota(conn, TENANT, quota))
+            .await
+            .unwrap();
         write(toggled).await.unwrap();
     }
-    store.admin(|conn| set_quota(conn, TENANT, None)).await.unwrap();
+    store
+        .admin(|conn| set_quota(conn, TENANT, None))
+        .await
+        .unwrap();
     let refused = write(toggled).await;
     assert!(is_refused(&refused), "{refused:?}");
     // As soon as there is space again.
-    write(|tx| history::prune(tx, 5, 100).map(drop)).await.unwrap();
+    write(|tx| history::prune(tx, 5, 100).map(drop))
+        .await
+        .unwrap();
     write(toggled).await.unwrap();
     assert_exact(store).await;
 }

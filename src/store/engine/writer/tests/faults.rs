@@ -42,7 +42,8 @@ async fn prepare(store: &Arc<Store>) {
              WHEN (NEW.resource_id = 'bad') EXECUTE FUNCTION reject()"
         }
     };
-    let later = "CREATE TABLE later (id BIGINT REFERENCES tenants (id) DEFERRABLE INITIALLY DEFERRED)";
+    let later =
+        "CREATE TABLE later (id BIGINT REFERENCES tenants (id) DEFERRABLE INITIALLY DEFERRED)";
     store
         .admin(move |conn| {
             conn.batch(reject)?;
@@ -111,7 +112,11 @@ fn a_job_fails_alone_at_every_position_in_a_batch() {
                 };
                 let results = together(&store, (0..JOBS).map(work).collect()).await;
                 for (index, result) in results.iter().enumerate() {
-                    assert_eq!(result.is_err(), index == bad, "{fault:?} {bad}: {results:?}");
+                    assert_eq!(
+                        result.is_err(),
+                        index == bad,
+                        "{fault:?} {bad}: {results:?}"
+                    );
                     if let Ok(seq) = result {
                         expected.push((*seq, name(index)));
                     }
@@ -195,7 +200,10 @@ fn an_amendment_reaches_the_changes_that_are_written_already() {
             Box::new(|tx| create(tx, "c")),
         ];
         let results = together(&store, works).await;
-        assert!(matches!(results[..], [Ok(1), Ok(2), Err(_), Ok(3)]), "{results:?}");
+        assert!(
+            matches!(results[..], [Ok(1), Ok(2), Err(_), Ok(3)]),
+            "{results:?}"
+        );
         let rows = store.read(|conn| changes::after(conn, TENANT, 0, 10)).await;
         let rows = rows.unwrap();
         assert_eq!(rows[0].change.payload, changes::EMPTIED);
@@ -253,7 +261,8 @@ fn work_that_can_run_once_shares_no_batch() {
             once.admin_once(work).await
         });
         let bad = tokio::spawn(async move {
-            bad.admin(|conn| conn.batch("INSERT INTO later VALUES (99)")).await
+            bad.admin(|conn| conn.batch("INSERT INTO later VALUES (99)"))
+                .await
         });
         while store.waiting().1 < 2 {
             tokio::task::yield_now().await;
@@ -281,12 +290,19 @@ fn nothing_runs_again_after_a_lost_connection() {
             let runs = Arc::clone(&runs);
             Box::new(move |tx| {
                 runs.fetch_add(1, Ordering::Relaxed);
-                let name = if index == 1 { BAD.to_owned() } else { index.to_string() };
+                let name = if index == 1 {
+                    BAD.to_owned()
+                } else {
+                    index.to_string()
+                };
                 create(tx, &name).map(drop)
             })
         };
         for result in together(&store, (0..JOBS).map(work).collect()).await {
-            assert!(matches!(result, Err(StoreError::Unavailable(_))), "{result:?}");
+            assert!(
+                matches!(result, Err(StoreError::Unavailable(_))),
+                "{result:?}"
+            );
         }
         assert_eq!(runs.load(Ordering::Relaxed), JOBS);
         assert!(feed(&store).await.is_empty());
