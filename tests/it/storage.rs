@@ -43,7 +43,7 @@ async fn last_change(client: &Client) -> Value {
     changes.last().unwrap().clone()
 }
 
-/// Small PATCHes of a long list, and the difference that the change shows.
+/// Small edits of a long list, and the difference that the change shows.
 fn small_changes() -> Vec<(Value, Value)> {
     let email = |n: usize| json!({ "value": format!("{n}-large@example.com"), "type": "work" });
     let new = json!({ "value": "new@example.com", "type": "home" });

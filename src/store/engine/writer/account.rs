@@ -29,6 +29,9 @@ pub(super) struct Account {
 struct Effects {
     /// A resource was deleted, erased or deactivated.
     is_relief: bool,
+    /// A user was activated. That takes a byte less than before, and must not be the way back from a
+    /// deactivation.
+    activates: bool,
     /// Something else was done than members removed.
     adds: bool,
     /// It is the operator who writes.
@@ -78,9 +81,12 @@ impl Account {
                 self.since.is_relief = true;
             }
             ChangeKind::MemberRemoved => {}
+            ChangeKind::Activated => {
+                self.since.adds = true;
+                self.since.activates = true;
+            }
             ChangeKind::Created
             | ChangeKind::Updated
-            | ChangeKind::Activated
             | ChangeKind::MemberAdded
             | ChangeKind::MemberSkipped => self.since.adds = true,
         }
@@ -93,7 +99,7 @@ impl Account {
         let growth = self.now.documents.saturating_sub(before.documents);
         let passes = self.since.is_exempt
             || self.now.total() <= before.total()
-            || growth < 0
+            || (growth < 0 && !self.since.activates)
             || (self.since.is_relief && growth <= SLACK_BYTES)
             || (!self.since.adds && growth <= 0);
         match self.limit {

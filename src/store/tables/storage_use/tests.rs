@@ -200,6 +200,13 @@ async fn quota(store: &Arc<Store>) {
     }
     let refused = write(toggled).await;
     assert!(is_refused(&refused), "{refused:?}");
+    // Not even if the document becomes shorter by that.
+    let shorter = |tx: &mut Tx<'_>| {
+        replace(tx, "u1", "{}")?;
+        toggled(tx)
+    };
+    let refused = write(shorter).await;
+    assert!(is_refused(&refused), "{refused:?}");
     let parts = store
         .tx(|tx| {
             let mut passed = Vec::new();
