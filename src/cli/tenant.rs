@@ -8,7 +8,7 @@ use scim_core::Compatibility;
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::DatabaseArgs;
 use crate::service::access::storage::{self, StorageReport};
-use crate::service::access::tenants::{self, Settings};
+use crate::service::access::tenants::{self, Settings, TenantChanges};
 use crate::service::{GroupNames, PatchAnswer};
 use crate::store::tables::tenants::Tenant;
 
@@ -109,14 +109,7 @@ pub async fn run(command: TenantCommand) -> anyhow::Result<()> {
             };
             let set = tenants::set(&store, name, settings).await;
             store.close();
-            let changed = set?;
-            print(&[changed.tenant]);
-            if let Some(shared @ 1..) = changed.shared_group_names {
-                println!(
-                    "{shared} displayName(s) are shared by several groups. Those groups stay as they are; rename them to \
-                     make their names unique."
-                );
-            }
+            print_changed(set?);
         }
         TenantCommand::Storage {
             name,
@@ -130,6 +123,16 @@ pub async fn run(command: TenantCommand) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+fn print_changed(changed: TenantChanges) {
+    print(&[changed.tenant]);
+    if let Some(shared @ 1..) = changed.shared_group_names {
+        println!(
+            "{shared} displayName(s) are shared by several groups. Those groups stay as they are; rename them to \
+             make their names unique."
+        );
+    }
 }
 
 fn print_storage(report: &StorageReport) {

@@ -163,10 +163,11 @@ fn toggled(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     Ok(())
 }
 
+fn is_refused(result: &Result<(), StoreError>) -> bool {
+    matches!(result, Err(StoreError::QuotaExceeded { limit: 2000, .. }))
+}
+
 async fn quota(store: &Arc<Store>) {
-    let is_refused = |result: &Result<(), StoreError>| {
-        matches!(result, Err(StoreError::QuotaExceeded { limit: 2000, .. }))
-    };
     let long = |bytes: usize| format!(r#"{{"x":"{}"}}"#, "y".repeat(bytes));
     let mut created = 0;
     let refused = loop {
@@ -207,6 +208,12 @@ async fn quota(store: &Arc<Store>) {
     };
     let refused = write(shorter).await;
     assert!(is_refused(&refused), "{refused:?}");
+    reductions(store).await;
+}
+
+/// The tenant is beyond its quota.
+async fn reductions(store: &Arc<Store>) {
+    let write = |work: fn(&mut Tx<'_>) -> Result<(), StoreError>| store.tx(work);
     let parts = store
         .tx(|tx| {
             let mut passed = Vec::new();
