@@ -12,6 +12,8 @@ pub struct TenantId(pub i64);
 impl TenantId {
     /// The tenant that the first migration makes.
     pub const DEFAULT: Self = Self(1);
+    /// No tenant's: the work of the service itself, which shares connections like a tenant's.
+    pub const SERVICE: Self = Self(0);
 }
 
 impl From<i64> for TenantId {

@@ -8,6 +8,7 @@ pub mod config;
 pub mod http;
 pub mod ids;
 pub mod issuers;
+pub mod memory;
 pub mod service;
 pub mod settings;
 pub mod setup;

@@ -2,6 +2,7 @@
 
 mod json;
 mod log_writer;
+mod malformed;
 mod metrics;
 
 use std::io::IsTerminal as _;
@@ -16,6 +17,7 @@ pub use metrics::{Metrics, Requests, append_storage};
 use crate::clock::SystemClock;
 use json::JsonLog;
 use log_writer::LogWriter;
+use malformed::MalformedRequests;
 
 /// The writer to flush when the program ends.
 static LOG_WRITER: OnceLock<LogWriter> = OnceLock::new();
@@ -34,6 +36,7 @@ pub fn start_log() -> std::io::Result<()> {
     let filter = directives.ok().and_then(|text| text.parse().ok());
     // `Targets` decides once per call site, while `EnvFilter` would do work for each span.
     let filter = filter.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
+    let filter = malformed::counted(filter);
     // If the log was started before, as in tests, the first one stays.
     let _ = if std::io::stderr().is_terminal() {
         let text = tracing_subscriber::fmt::layer()
@@ -43,6 +46,7 @@ pub fn start_log() -> std::io::Result<()> {
             .log_internal_errors(false);
         tracing_subscriber::registry()
             .with(filter)
+            .with(MalformedRequests)
             .with(text)
             .try_init()
             .map_err(drop)
@@ -51,6 +55,7 @@ pub fn start_log() -> std::io::Result<()> {
         LOG_WRITER.get_or_init(|| writer.clone());
         tracing_subscriber::registry()
             .with(filter)
+            .with(MalformedRequests)
             .with(JsonLog {
                 writer,
                 clock: SystemClock::default(),

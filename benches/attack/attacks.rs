@@ -89,7 +89,7 @@ pub const ATTACKS: &[Attack] = &[
     Attack {
         name: "bulk",
         connections: 4,
-        send: Send::Write(|connection, tenants, number| bulk(connection, tenants, number)),
+        send: Send::Write(bulk),
     },
 ];
 
@@ -177,7 +177,10 @@ fn exchange(
 /// Reads a public page as slowly as the server allows.
 fn read_slowly(tenants: &Tenants, is_over: &AtomicBool) -> anyhow::Result<()> {
     let mut stream = TcpStream::connect(&tenants.host)?;
-    let request = format!("GET /openapi.json HTTP/1.1\r\nHost: {}\r\n\r\n", tenants.host);
+    let request = format!(
+        "GET /openapi.json HTTP/1.1\r\nHost: {}\r\n\r\n",
+        tenants.host
+    );
     stream.write_all(request.repeat(20).as_bytes())?;
     let mut byte = [0];
     while !is_over.load(Ordering::Relaxed) && stream.read(&mut byte)? > 0 {

@@ -92,7 +92,8 @@ fn attack_all(database: &Database, arguments: &Arguments) -> anyhow::Result<bool
     let mut is_good = true;
     report::head();
     for attack in ATTACKS {
-        let is_wanted = arguments.only.is_empty() || arguments.only.iter().any(|n| n == attack.name);
+        let is_wanted =
+            arguments.only.is_empty() || arguments.only.iter().any(|n| n == attack.name);
         if is_wanted {
             is_good &= run(&server, &tenants, attack, time)?.print(attack.name);
         }
@@ -118,7 +119,10 @@ fn run(
             .collect();
         let attacked = victim::measure(tenants, time);
         is_over.store(true, std::sync::atomic::Ordering::Relaxed);
-        let sent = attackers.into_iter().filter_map(|one| one.join().ok()).sum();
+        let sent = attackers
+            .into_iter()
+            .filter_map(|one| one.join().ok())
+            .sum();
         (attacked, sent)
     });
     Ok(Verdict {

@@ -45,10 +45,7 @@ impl Kind {
             }
             Self::Read => {
                 let id = tenants.victim.ids.get(index);
-                get(&format!(
-                    "/scim/v2/Users/{}",
-                    id.map_or("", String::as_str)
-                ))
+                get(&format!("/scim/v2/Users/{}", id.map_or("", String::as_str)))
             }
             Self::Create => {
                 let created = CREATED.fetch_add(1, Ordering::Relaxed);

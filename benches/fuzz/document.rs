@@ -54,7 +54,9 @@ fn query_parameters(document: &Value, operation: &Value) -> Vec<String> {
         .map(|parameter| {
             let pointer = parameter.get("$ref").and_then(Value::as_str);
             let pointer = pointer.and_then(|text| text.strip_prefix('#'));
-            pointer.and_then(|at| document.pointer(at)).unwrap_or(parameter)
+            pointer
+                .and_then(|at| document.pointer(at))
+                .unwrap_or(parameter)
         })
         .filter(|parameter| parameter.get("in").is_some_and(|place| place == "query"))
         .filter_map(|parameter| parameter.get("name").and_then(Value::as_str))

@@ -156,7 +156,11 @@ fn settled_kib(server: &Server, most: u64) -> anyhow::Result<u64> {
 
 /// Creates a token for each set of rights.
 fn tokens(admin: &mut Connection) -> anyhow::Result<Vec<String>> {
-    let mut tokens = vec![server::TOKEN.to_owned(), String::new(), "unknown".to_owned()];
+    let mut tokens = vec![
+        server::TOKEN.to_owned(),
+        String::new(),
+        "unknown".to_owned(),
+    ];
     for (name, scope, fields) in [
         ("scim", "scim", Value::Null),
         ("read", "read", Value::Null),

@@ -51,8 +51,16 @@ pub fn text(random: &mut Random) -> String {
         1 => (0..random.below(20))
             .filter_map(|_| char::from_u32(u32::try_from(random.below(0x2_ffff)).unwrap_or(0)))
             .collect(),
-        2 => TEXTS.get(random.below(TEXTS.len())).copied().unwrap_or_default().repeat(50),
-        _ => TEXTS.get(random.below(TEXTS.len())).copied().unwrap_or_default().to_owned(),
+        2 => TEXTS
+            .get(random.below(TEXTS.len()))
+            .copied()
+            .unwrap_or_default()
+            .repeat(50),
+        _ => TEXTS
+            .get(random.below(TEXTS.len()))
+            .copied()
+            .unwrap_or_default()
+            .to_owned(),
     }
 }
 

@@ -77,7 +77,10 @@ impl<'d> Fuzzer<'d> {
                         faults.found.push(format!("{status} for {described}"));
                     }
                     self.remember(&open);
-                    let closes = open.head().to_ascii_lowercase().contains("connection: close");
+                    let closes = open
+                        .head()
+                        .to_ascii_lowercase()
+                        .contains("connection: close");
                     connection = Some(open).filter(|_| !closes);
                 }
                 Err(error) => {
@@ -97,8 +100,15 @@ impl<'d> Fuzzer<'d> {
     /// Keeps the id of a resource that was created.
     fn remember(&mut self, connection: &Connection) {
         let mut lines = connection.head().lines();
-        let location = lines.find_map(|line| line.to_ascii_lowercase().strip_prefix("location: ").map(str::to_owned));
-        if let Some(id) = location.as_deref().and_then(|location| location.rsplit('/').next()) {
+        let location = lines.find_map(|line| {
+            line.to_ascii_lowercase()
+                .strip_prefix("location: ")
+                .map(str::to_owned)
+        });
+        if let Some(id) = location
+            .as_deref()
+            .and_then(|location| location.rsplit('/').next())
+        {
             self.ids.push_back(id.to_owned());
             if self.ids.len() > KNOWN_IDS {
                 self.ids.pop_front();
@@ -109,11 +119,19 @@ impl<'d> Fuzzer<'d> {
     fn request(&mut self, operation: &Operation) -> (Request, String) {
         let mut method = operation.method.clone();
         if self.random.below(30) == 0 {
-            let methods = ["GET", "PUT", "POST", "PATCH", "DELETE", "OPTIONS", "TRACE", "X"];
-            method = methods.get(self.random.below(methods.len())).map_or(method, |&other| other.to_owned());
+            let methods = [
+                "GET", "PUT", "POST", "PATCH", "DELETE", "OPTIONS", "TRACE", "X",
+            ];
+            method = methods
+                .get(self.random.below(methods.len()))
+                .map_or(method, |&other| other.to_owned());
         }
         let path = self.path(operation);
-        let body = if method == "HEAD" { Vec::new() } else { self.body(operation) };
+        let body = if method == "HEAD" {
+            Vec::new()
+        } else {
+            self.body(operation)
+        };
         let token = self.tokens.get(self.random.below(self.tokens.len()));
         let content_type = match self.random.below(20) {
             0 => "text/plain",
@@ -157,7 +175,11 @@ impl<'d> Fuzzer<'d> {
         }
         if self.random.below(40) == 0 {
             let value = text(&mut self.random);
-            path.push_str(&format!("{separator}{}={}", encoded(&value), encoded(&value)));
+            path.push_str(&format!(
+                "{separator}{}={}",
+                encoded(&value),
+                encoded(&value)
+            ));
         }
         path
     }

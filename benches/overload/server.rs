@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use crate::client::Connection;
 use crate::{Backend, postgres};
 
-const TOKEN: &str = "the-token-of-the-benchmark";
+const TOKEN: &str = "the-token-of-the-benchmark-of-overload";
 /// `sysconf(_SC_CLK_TCK)`, which has this value everywhere on Linux.
 const TICKS_PER_S: u32 = 100;
 

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use crate::connection::Connection;
 use crate::{Backend, postgres};
 
-pub const TOKEN: &str = "the-token-of-the-benchmark";
+pub const TOKEN: &str = "the-token-of-the-benchmark-of-scaling";
 
 /// An empty database, removed when dropped.
 pub struct Database {

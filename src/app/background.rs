@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
+use futures_util::future::join_all;
 use jiff::SignedDuration;
 use tokio::signal::unix::Signal;
 use tokio::task::JoinHandle;
@@ -29,8 +30,8 @@ pub fn start(state: &AppState, change_retention: Option<Duration>) -> Vec<JoinHa
         tokio::spawn(measure_storage(Arc::clone(&state.service))),
     ];
     let store = &state.service.store;
+    tasks.push(tokio::spawn(feed::poll_other_nodes(Arc::clone(store))));
     if store.backend() == Backend::Postgres {
-        tasks.push(tokio::spawn(feed::poll_other_nodes(Arc::clone(store))));
         tasks.push(tokio::spawn(Arc::clone(store).watch_replica()));
     }
     if let Some(retention) = change_retention {
@@ -47,15 +48,15 @@ pub fn start(state: &AppState, change_retention: Option<Duration>) -> Vec<JoinHa
 pub fn close_streams(
     state: &AppState,
     mut terminate: Signal,
-    server: ServerHandle,
+    servers: Vec<ServerHandle>,
 ) -> JoinHandle<()> {
     let store = Arc::clone(&state.service.store);
     tokio::spawn(async move {
         tokio::select! {
             _ = terminate.recv() => {
                 store.notifier().close();
-                // The server listens for the signal too, but not from the start.
-                server.stop(true).await;
+                // The main server listens for the signal too, but not from the start.
+                join_all(servers.iter().map(|server| server.stop(true))).await;
             }
             _ = tokio::signal::ctrl_c() => store.notifier().close(),
         }

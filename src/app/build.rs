@@ -1,38 +1,45 @@
 //! Builds the parts in the order in which they need each other.
 
-use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::web::Bytes;
 use anyhow::Context as _;
+use futures_util::future::{join, join_all};
 use tokio::signal::unix::Signal;
+use tokio::sync::Semaphore;
 
 use crate::app::first_access::{self, FirstAccess};
-use crate::app::{background, issuers, registry, tls};
+use crate::app::listen::{BoundAddress, Listening, Running};
+use crate::app::{background, issuers, listen, registry, tls};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
-use crate::http::admission::body_memory::MemoryBudget;
+use crate::http::SCIM_ROOT;
+use crate::http::admission::body_memory::BodyMemory;
 use crate::http::admission::control::AdmissionControl;
+use crate::http::admission::response_body::MAX_ENCODERS;
 use crate::http::admission::slow_clients::ConnectionWatches;
-use crate::http::server::{self, Bound};
+use crate::http::security_headers::Transport;
 use crate::http::state::AppState;
-use crate::http::{SCIM_ROOT, openapi};
 use crate::issuers::Issuers;
+use crate::memory::MemoryBudget;
 use crate::service::access::auth_attempts::AuthAttempts;
 use crate::service::access::authenticator::{Authenticator, Bootstrap};
 use crate::service::access::caller_cache::CallerCache;
+use crate::service::access::known_callers::KnownCallers;
 use crate::service::feed::Listeners;
 use crate::service::query::cursor::Cursors;
 use crate::service::query::index_walk::Walks;
+use crate::service::shared_statement::SharedStatement;
 use crate::service::{Options, Service, indexes};
 use crate::store::Store;
 use crate::store::query::coalesce::CoalescedReads;
 use crate::telemetry::Metrics;
 use crate::webhooks::{Deliveries, MessageRenderer, WebhookSender};
 
-/// A bound server and what must outlive it.
+/// The bound servers and what must outlive them.
 pub struct App {
-    pub bound: Bound,
+    pub listeners: Listening<Running>,
     /// The token that was created because there was none; to be shown once.
     pub first_token: Option<String>,
     state: AppState,
@@ -41,7 +48,7 @@ pub struct App {
 }
 
 impl App {
-    /// Builds everything and binds the port. Requests are answered once [`App::run`] is awaited.
+    /// Builds everything and binds the addresses. Requests are answered once [`App::run`] is awaited.
     ///
     /// # Errors
     /// The database, the port, the TLS files or an issuer's key set cannot be used.
@@ -54,20 +61,22 @@ impl App {
             .context("cannot make the indexes of the resource types")?;
         let reads = Arc::new(CoalescedReads::new(Arc::clone(&store)));
         let issuers = issuers::load(&store, &config.tables.issuers).await?;
-        let secret = config.bootstrap_token.as_ref();
         let FirstAccess { bootstrap, token } =
-            first_access::prepare(&store, secret, clock.as_ref()).await?;
+            first_access::prepare(&store, &config.tokens, clock.as_ref()).await?;
         let authenticator = authenticator(&reads, &clock, issuers, bootstrap);
+        // Before the first request: it may be one of a flood.
+        let now_us = clock.now().as_microsecond();
+        authenticator.known.refresh(&store, now_us).await?;
         let cursors = Cursors::load(&store, clock.as_ref(), config.scim.cursor_timeout).await?;
         let tls = config.server.tls.as_ref().map(tls::load).transpose()?;
-        let listener = bind(config.server.listen)?;
-        let base_url = match &config.server.base_url {
-            Some(url) => url.clone(),
-            None => own_url(listener.local_addr()?, tls.is_some()),
-        };
+        let listeners = listen::bind(&config.server)?;
+        let base_url = config.server.base_url.clone();
+        let base_url = base_url.unwrap_or_else(|| own_url(&listeners.main.address));
         let options = Options {
             base_url,
             scim: config.scim.clone(),
+            tokens: config.tokens.limits,
+            memory: MemoryBudget::new(config.limits.response_memory_bytes),
         };
         let service = Arc::new(Service {
             store: Arc::clone(&store),
@@ -77,15 +86,16 @@ impl App {
             options: Arc::new(options),
             walks: Walks::default(),
             cursors,
-            listeners: Listeners::default(),
+            listeners: Listeners::new(config.limits.listeners),
             authenticator,
+            readiness: SharedStatement::new(Duration::ZERO),
         });
         let state = state(config, service)?;
-        let bound = server::start(listener, state.clone(), tls, &config.server)?;
+        let listeners = listeners.start(&state, &tls, &config.server)?;
         let renderer = MessageRenderer::new(&registry);
         let deliveries = Deliveries::start(store, clock, renderer, config.webhooks)?;
         Ok(Self {
-            bound,
+            listeners,
             first_token: token,
             state,
             deliveries,
@@ -104,10 +114,24 @@ impl App {
     /// # Errors
     /// The server fails.
     pub async fn run(self, terminate: Signal) -> anyhow::Result<()> {
-        let server = self.bound.server.handle();
-        let closer = background::close_streams(&self.state, terminate, server);
+        let Listening { main, others } = self.listeners;
+        let handles: Vec<_> = others.iter().map(|other| other.server.handle()).collect();
+        let servers = [main.server.handle()].into_iter().chain(handles.clone());
+        let closer = background::close_streams(&self.state, terminate, servers.collect());
         let tasks = background::start(&self.state, self.change_retention);
-        let served = self.bound.server.await;
+        let main = async {
+            let served = main.server.await;
+            // They stop with the main one, however it stops.
+            join_all(handles.iter().map(|handle| handle.stop(true))).await;
+            served
+        };
+        let others = others.into_iter().map(|other| async move {
+            let socket = other.socket;
+            let served = other.server.await;
+            drop(socket);
+            served
+        });
+        let (served, _) = join(main, join_all(others)).await;
         for task in tasks.into_iter().chain([closer]) {
             task.abort();
         }
@@ -130,6 +154,7 @@ fn authenticator(
         clock: Arc::clone(clock),
         issuers,
         callers: CallerCache::default(),
+        known: KnownCallers::default(),
         attempts: AuthAttempts::default(),
         bootstrap,
     }
@@ -139,12 +164,13 @@ fn authenticator(
 fn state(config: &Config, service: Arc<Service>) -> anyhow::Result<AppState> {
     let limits = &config.limits;
     Ok(AppState {
-        openapi: openapi::document(&service.registry)
-            .to_pretty_json()?
-            .into(),
+        // Each listener has its own.
+        openapi: Bytes::new(),
+        transport: Transport::Plain,
         service,
         body_limits: limits.body,
-        body_memory: Arc::new(MemoryBudget::new(limits.body_memory_bytes)),
+        body_memory: BodyMemory::new(limits.body_memory_bytes),
+        encoders: Arc::new(Semaphore::new(MAX_ENCODERS)),
         admission: Arc::new(AdmissionControl::new(limits.admission)),
         connections: Arc::new(ConnectionWatches::new(limits.timeouts)),
         metrics: Arc::new(Metrics::new()?),
@@ -153,14 +179,6 @@ fn state(config: &Config, service: Arc<Service>) -> anyhow::Result<AppState> {
     })
 }
 
-fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
-    let listener =
-        TcpListener::bind(address).with_context(|| format!("cannot listen on {address}"))?;
-    listener.set_nonblocking(true)?;
-    Ok(listener)
-}
-
-fn own_url(address: SocketAddr, with_tls: bool) -> String {
-    let scheme = if with_tls { "https" } else { "http" };
-    format!("{scheme}://{address}{SCIM_ROOT}")
+fn own_url(address: &BoundAddress) -> String {
+    format!("{}{SCIM_ROOT}", address.url())
 }

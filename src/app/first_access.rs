@@ -1,11 +1,12 @@
 //! The first token of a new installation.
 
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::ExposeSecret as _;
 
 use crate::auth::Scopes;
 use crate::clock::Clock;
+use crate::config::TokenSettings;
 use crate::service::access::authenticator::Bootstrap;
-use crate::service::access::tokens::{DEFAULT_TENANT, NewToken};
+use crate::service::access::tokens::{DEFAULT_TENANT, NewToken, TokenLimits};
 use crate::service::access::{tenants, tokens};
 use crate::store::Store;
 
@@ -21,10 +22,13 @@ pub struct FirstAccess {
 /// Takes the bootstrap token, or creates a first token if the database has none.
 pub async fn prepare(
     store: &Store,
-    bootstrap_token: Option<&SecretString>,
+    settings: &TokenSettings,
     clock: &dyn Clock,
 ) -> anyhow::Result<FirstAccess> {
-    if let Some(secret) = bootstrap_token {
+    if let Some(secret) = settings.bootstrap()? {
+        tracing::warn!(
+            "the bootstrap token has every scope and does not expire; create tokens for its clients, then start without it"
+        );
         let tenant = tenants::by_name(store, DEFAULT_TENANT.to_owned()).await?.id;
         return Ok(FirstAccess {
             bootstrap: Some(Bootstrap::new(secret.expose_secret(), tenant)),
@@ -43,6 +47,6 @@ pub async fn prepare(
     };
     Ok(FirstAccess {
         bootstrap: None,
-        token: Some(tokens::create(store, first, clock).await?),
+        token: Some(tokens::create(store, first, TokenLimits::default(), clock).await?),
     })
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::Context as _;
 
 use crate::auth::Fields;
-use crate::auth::jwt::{Issuer, KeySet, TenantOf};
+use crate::auth::jwt::{Issuer, KeySet, TenantOf, TokenTypes};
 use crate::config::IssuerSettings;
 use crate::issuers::{Bounds, Issuers, Origin, Pace};
 use crate::service::access::tenants;
@@ -26,6 +26,10 @@ pub async fn load(store: &Store, settings: &[IssuerSettings]) -> anyhow::Result<
             audience: setting.audience,
             tenant,
             scopes: setting.scopes,
+            types: match &setting.types {
+                Some(types) => TokenTypes::parse(types)?,
+                None => TokenTypes::default(),
+            },
             fields: setting.fields.map(Fields::parse).transpose()?,
         };
         entries.push((issuer, origin));

@@ -4,6 +4,7 @@ mod background;
 mod build;
 mod first_access;
 mod issuers;
+mod listen;
 pub mod registry;
 mod tls;
 

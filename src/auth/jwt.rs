@@ -34,10 +34,67 @@ pub struct Issuer {
     pub audience: String,
     /// The tenant of its tokens.
     pub tenant: TenantOf,
-    /// The scopes here for the scopes of a token. `None`: `scim`, `read` and `admin` as they are.
+    /// The scopes here for the scopes of a token. `None`: `scim` and `read` give `read`, because an
+    /// issuer that was not told otherwise must not let anyone write.
     pub scopes: Option<BTreeMap<String, Scope>>,
+    /// The accepted types of tokens.
+    pub types: TokenTypes,
     /// As [`Principal::fields`]. Such a token can only read.
     pub fields: Option<Fields>,
+}
+
+/// The values that the header parameter `typ` may have. Media types are compared ignoring case, and
+/// without `application/` (RFC 7515 section 4.1.9).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenTypes(Vec<String>);
+
+impl TokenTypes {
+    /// The name of a header without `typ`.
+    pub const NONE: &str = "none";
+
+    /// Parses a list of types, such as `at+jwt`.
+    ///
+    /// # Errors
+    /// [`BadTokenTypes`] for an empty list, and for a text that is no type.
+    pub fn parse(types: &[String]) -> Result<Self, BadTokenTypes> {
+        let is_type = |name: &String| {
+            let is_token = |b: u8| b.is_ascii_alphanumeric() || b"!#$&-^_.+/".contains(&b);
+            (1..=100).contains(&name.len()) && name.bytes().all(is_token)
+        };
+        if types.is_empty() || !types.iter().all(is_type) {
+            return Err(BadTokenTypes);
+        }
+        Ok(Self(types.iter().map(|name| media_type(name)).collect()))
+    }
+
+    fn accept(&self, typ: Option<&str>) -> bool {
+        match typ.map(media_type) {
+            None => self.0.iter().any(|name| name == Self::NONE),
+            Some(found) => found != Self::NONE && self.0.contains(&found),
+        }
+    }
+}
+
+impl Default for TokenTypes {
+    /// Access tokens (RFC 9068 section 2.1), and tokens whose issuer does not say more than that
+    /// they are JWTs: not ID tokens of type `id+jwt`, logout tokens or DPoP proofs.
+    fn default() -> Self {
+        Self(["at+jwt", "jwt", Self::NONE].map(str::to_owned).to_vec())
+    }
+}
+
+/// An invalid list of token types.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`types` are values of the header `typ`, such as at+jwt, or none for a header without it")]
+pub struct BadTokenTypes;
+
+fn media_type(text: &str) -> String {
+    let lower = text.to_ascii_lowercase();
+    match lower.strip_prefix("application/") {
+        // RFC 7515 section 4.1.9 lets senders leave `application/` out if no other slash is there.
+        Some(rest) if !rest.contains('/') => rest.to_owned(),
+        _ => lower,
+    }
 }
 
 /// The tenant of an issuer's tokens.
@@ -99,6 +156,8 @@ pub enum Rejected {
     Critical,
     #[error("the algorithm is not one of RS256, ES256 and EdDSA")]
     Algorithm,
+    #[error("the header's `typ` is not one that the issuer is configured for")]
+    Type,
     #[error("no configured issuer matches the token's `iss` and `aud`")]
     Issuer,
     #[error("the issuer's key set has no usable key with this `kid`")]
@@ -122,6 +181,8 @@ pub enum Rejected {
 pub struct UnverifiedToken<'t> {
     text: &'t str,
     algorithm: Algorithm,
+    /// The type that the header declares.
+    typ: Option<String>,
     /// The id of the key that the token says it was signed with.
     pub kid: String,
     /// The issuer that the token claims to be from.
@@ -152,6 +213,7 @@ impl<'t> UnverifiedToken<'t> {
         Ok(Self {
             text,
             algorithm: decoded.header.alg,
+            typ: decoded.header.typ,
             kid: decoded.header.kid.ok_or(Rejected::Malformed)?,
             issuer: decoded.claims.iss,
         })
@@ -214,6 +276,9 @@ pub fn verify(
     keys: &KeySet,
     now: Timestamp,
 ) -> Result<Subject, Rejected> {
+    if !issuer.types.accept(token.typ.as_deref()) {
+        return Err(Rejected::Type);
+    }
     let mut reason = Rejected::Key;
     for jwk in keys.with_kid(&token.kid) {
         match verify_claims(token, jwk, issuer) {
@@ -302,15 +367,17 @@ fn build_principal(claims: &Claims, issuer: &Issuer) -> Result<Principal, Reject
             Some(mapping) => mapping.get(name).copied(),
         })
         .collect();
+    // The response to a write contains the whole resource, so a limit on fields rules writing out.
+    let may_write = issuer.scopes.is_some() && issuer.fields.is_none();
     Ok(Principal {
         tenant: tenant(claims, &issuer.tenant)?,
         actor: Actor::Subject(claims.sub.as_str().into()),
-        scopes: match issuer.fields {
-            None => scopes,
-            // The response to a write contains the whole resource.
-            Some(_) => scopes.only_reading(),
+        scopes: match may_write {
+            true => scopes,
+            false => scopes.only_reading(),
         },
         fields: issuer.fields.clone(),
+        expires: None,
     })
 }
 
@@ -371,6 +438,7 @@ mod tests {
             audience: "rollcall".to_owned(),
             tenant: TenantOf::One(TenantId(7)),
             scopes: None,
+            types: TokenTypes::default(),
             fields: None,
         }
     }
@@ -435,24 +503,70 @@ mod tests {
     }
 
     #[test]
-    fn scopes_are_ours_or_mapped() {
+    fn scopes_are_mapped_or_only_read() {
         let scopes = |claims: &Value, issuer: &Issuer| {
             let token = token(&header(Some("k1")), claims);
             verified(&token, issuer).unwrap().scopes.to_string()
         };
         let list = with("scp", json!(["openid", "read"]));
-        let text = with("scope", json!("scim profile"));
+        let text = with("scope", json!("scim admin operator profile"));
         assert_eq!(scopes(&list, &issuer()), "read");
-        assert_eq!(scopes(&text, &issuer()), "scim read");
+        assert_eq!(scopes(&text, &issuer()), "read");
+        assert_eq!(scopes(&with("scp", json!(["admin"])), &issuer()), "");
         let mut mapped = issuer();
-        mapped.scopes = Some(BTreeMap::from([("people.read".to_owned(), Scope::Read)]));
+        mapped.scopes = Some(BTreeMap::from([
+            ("people.read".to_owned(), Scope::Read),
+            ("people.write".to_owned(), Scope::Scim),
+        ]));
         assert_eq!(scopes(&list, &mapped), "");
         let named = with("scp", json!(["people.read", "scim"]));
         assert_eq!(scopes(&named, &mapped), "read");
-        let mut limited = issuer();
-        limited.fields = Some(Fields::from_stored("userName"));
-        assert_eq!(scopes(&text, &limited), "read");
-        assert_eq!(scopes(&with("scp", json!(["admin"])), &limited), "");
+        let written = with("scope", json!("people.write"));
+        assert_eq!(scopes(&written, &mapped), "scim");
+        mapped.fields = Some(Fields::from_stored("userName"));
+        assert_eq!(scopes(&written, &mapped), "read");
+    }
+
+    #[test]
+    fn types_of_tokens() {
+        let typed = |typ: Option<&str>, issuer: &Issuer| {
+            let header = Header {
+                typ: typ.map(str::to_owned),
+                ..header(Some("k1"))
+            };
+            verified(&token(&header, &claims()), issuer).err()
+        };
+        let default = issuer();
+        for typ in [
+            None,
+            Some("JWT"),
+            Some("jwt"),
+            Some("at+jwt"),
+            Some("Application/AT+JWT"),
+        ] {
+            assert_eq!(typed(typ, &default), None, "{typ:?}");
+        }
+        for typ in [
+            "",
+            "none",
+            "id+jwt",
+            "dpop+jwt",
+            "logout+jwt",
+            "secevent+jwt",
+            "at+jwt ",
+            "text/at+jwt",
+        ] {
+            assert_eq!(typed(Some(typ), &default), Some(Rejected::Type), "{typ:?}");
+        }
+        let mut strict = issuer();
+        strict.types = TokenTypes::parse(&["application/at+JWT".to_owned()]).unwrap();
+        assert_eq!(typed(Some("at+jwt"), &strict), None);
+        assert_eq!(typed(Some("JWT"), &strict), Some(Rejected::Type));
+        assert_eq!(typed(None, &strict), Some(Rejected::Type));
+        for bad in [&[][..], &[""], &["a b"], &["ä"]] {
+            let bad: Vec<String> = bad.iter().map(|&one| one.to_owned()).collect();
+            assert_eq!(TokenTypes::parse(&bad), Err(BadTokenTypes), "{bad:?}");
+        }
     }
 
     #[test]

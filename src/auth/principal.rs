@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use jiff::Timestamp;
+
 use crate::auth::Fields;
 use crate::ids::{Actor, TenantId};
 
@@ -15,9 +17,13 @@ pub struct Principal {
     pub scopes: Scopes,
     /// The attributes that it may read. `None` allows all.
     pub fields: Option<Fields>,
+    /// When a token of this service expires: tokens that it creates must not last longer. `None`
+    /// for one that does not expire, and for every other caller.
+    pub expires: Option<Timestamp>,
 }
 
-/// `scim` provisions and reads, `read` only reads, `admin` manages tenants and tokens.
+/// `scim` provisions and reads, `read` only reads, `admin` manages the tokens and webhooks of its
+/// tenant, `operator` manages all tenants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[schema(as = ScopeName)]
@@ -25,6 +31,7 @@ pub enum Scope {
     Scim,
     Read,
     Admin,
+    Operator,
 }
 
 /// A set of scopes.
@@ -33,6 +40,7 @@ pub struct Scopes {
     scim: bool,
     read: bool,
     admin: bool,
+    operator: bool,
 }
 
 impl Scopes {
@@ -42,6 +50,7 @@ impl Scopes {
             scim: true,
             read: true,
             admin: true,
+            operator: true,
         }
     }
 
@@ -52,16 +61,18 @@ impl Scopes {
             Scope::Scim => self.scim = true,
             Scope::Read => self.read = true,
             Scope::Admin => self.admin = true,
+            Scope::Operator => self.operator = true,
         }
         self
     }
 
-    /// Returns whether the set includes `scope`; `scim` includes `read`.
+    /// Returns whether the set includes `scope`; `scim` includes `read`, and `operator` includes `admin`.
     pub fn allow(self, scope: Scope) -> bool {
         match scope {
             Scope::Scim => self.scim,
             Scope::Read => self.read || self.scim,
-            Scope::Admin => self.admin,
+            Scope::Admin => self.admin || self.operator,
+            Scope::Operator => self.operator,
         }
     }
 
@@ -95,6 +106,7 @@ impl fmt::Display for Scopes {
             (self.scim, Scope::Scim),
             (self.read, Scope::Read),
             (self.admin, Scope::Admin),
+            (self.operator, Scope::Operator),
         ] {
             if held {
                 write!(f, "{separator}{scope}")?;
@@ -111,13 +123,14 @@ impl fmt::Display for Scope {
             Self::Scim => "scim",
             Self::Read => "read",
             Self::Admin => "admin",
+            Self::Operator => "operator",
         })
     }
 }
 
 /// A text that is not the name of a scope.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a scope; the scopes are scim, read and admin")]
+#[error("`{0}` is not a scope; the scopes are scim, read, admin and operator")]
 pub struct UnknownScope(String);
 
 impl FromStr for Scope {
@@ -128,6 +141,7 @@ impl FromStr for Scope {
             "scim" => Ok(Self::Scim),
             "read" => Ok(Self::Read),
             "admin" => Ok(Self::Admin),
+            "operator" => Ok(Self::Operator),
             other => Err(UnknownScope(other.to_owned())),
         }
     }
@@ -138,13 +152,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn scim_includes_read_and_nothing_includes_admin() {
+    fn scim_includes_read_and_operator_includes_admin() {
         let scim = Scopes::default().with(Scope::Scim);
         assert!(scim.allow(Scope::Read) && scim.allow(Scope::Scim) && !scim.allow(Scope::Admin));
         let read = Scopes::default().with(Scope::Read);
         assert!(read.allow(Scope::Read) && !read.allow(Scope::Scim));
         let admin = Scopes::default().with(Scope::Admin);
         assert!(!admin.allow(Scope::Read) && !admin.allow(Scope::Scim));
+        assert!(admin.allow(Scope::Admin) && !admin.allow(Scope::Operator));
+        let operator = Scopes::default().with(Scope::Operator);
+        assert!(operator.allow(Scope::Operator) && operator.allow(Scope::Admin));
+        assert!(!operator.allow(Scope::Read) && !operator.allow(Scope::Scim));
         assert_eq!(scim.only_reading(), read);
         assert_eq!(admin.only_reading(), Scopes::default());
     }

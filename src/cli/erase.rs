@@ -94,6 +94,7 @@ async fn erase(
             actor: Actor::CommandLine("erase".into()),
             scopes: Scopes::every(),
             fields: None,
+            expires: None,
         },
         policy: tenant.policy,
         at: SystemClock::default().now(),

@@ -11,6 +11,7 @@ use crate::auth::{Principal, Scopes};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::{Config, DatabaseArgs};
 use crate::ids::Actor;
+use crate::memory::MemoryBudget;
 use crate::service::access::tenants;
 use crate::service::access::tokens::DEFAULT_TENANT;
 use crate::service::{Context, Options, indexes, load};
@@ -49,13 +50,16 @@ pub async fn run(args: LoadArgs) -> anyhow::Result<()> {
                 actor: Actor::CommandLine("load".into()),
                 scopes: Scopes::every(),
                 fields: None,
+                expires: None,
             },
             policy: tenant.policy,
             at: SystemClock::default().now(),
         };
         let options = Arc::new(Options {
+            memory: MemoryBudget::new(usize::MAX),
             base_url: String::new(),
             scim: config.scim,
+            tokens: config.tokens.limits,
         });
         load::load(&store, &context, rt, &list, options).await
     }

@@ -17,22 +17,30 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<()> {
         // Installed before the address is printed, so that a stop right after that is graceful.
         let terminate = signal(SignalKind::terminate())?;
         let app = App::build(&config).await?;
-        announce(&app, config.server.tls.is_some())?;
+        announce(&app)?;
         app.run(terminate).await
     })
 }
 
-/// Prints the first token and the address. Nothing else goes to standard output; the log goes to
+/// Prints the first token and the addresses. Nothing else goes to standard output; the log goes to
 /// standard error.
-fn announce(app: &App, with_tls: bool) -> std::io::Result<()> {
-    let scheme = if with_tls { "https" } else { "http" };
-    let address = app.bound.address;
+fn announce(app: &App) -> std::io::Result<()> {
+    let listeners = &app.listeners;
+    let address = listeners.main.address.url();
     let mut out = std::io::stdout().lock();
     if let Some(token) = &app.first_token {
         writeln!(out, "first token (shown once, keep it): {token}")?;
     }
-    writeln!(out, "listening on {scheme}://{address}")?;
+    for other in &listeners.others {
+        writeln!(out, "{} on {}", other.purpose, other.address.url())?;
+        tracing::info!(
+            address = other.address.url(),
+            purpose = other.purpose,
+            "listening"
+        );
+    }
+    writeln!(out, "listening on {address}")?;
     out.flush()?;
-    tracing::info!(address = %address, scim = %format!("{scheme}://{address}{SCIM_ROOT}"), base_url = app.base_url(), "listening");
+    tracing::info!(address = %listeners.main.address.address, scim = %format!("{address}{SCIM_ROOT}"), base_url = app.base_url(), "listening");
     Ok(())
 }

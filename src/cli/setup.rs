@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::{Clock, SystemClock};
-use crate::config::{OktaArgs, OktaSettings};
+use crate::config::{self, OktaArgs, OktaSettings};
 use crate::service::setup::Records;
 use crate::setup::commands::instructions::Polling;
 use crate::setup::commands::remove::Removal;
@@ -286,7 +286,8 @@ impl<'a> Subcommand<'a> {
         let store = super::store::open(&self.okta.database)?;
         let tenant = session.desired.rollcall.tenant.clone();
         let org = session.desired.org.to_string();
-        let records = Records::open(Arc::clone(&store), clock, tenant, org).await;
+        let limits = config::load(&self.okta.database)?;
+        let records = Records::open(Arc::clone(&store), clock, tenant, org, limits).await;
         let done = match records {
             Err(error) => Err(run::store_failure(error)),
             Ok(records) => match Run::open(session, records, report.clone(), options).await {

@@ -46,6 +46,12 @@ pub enum TenantCommand {
         /// limit, or `default` for the setting `tenant_quota_bytes`
         #[arg(long, group = "settings", value_name = "BYTES")]
         quota_bytes: Option<Quota>,
+        /// Largest resource of this tenant in bytes; 0 for the setting `document_limit_bytes`
+        #[arg(long, group = "settings")]
+        document_limit_bytes: Option<u64>,
+        /// Most values of one attribute in this tenant; 0 for the setting `attribute_values_limit`
+        #[arg(long, group = "settings")]
+        attribute_values_limit: Option<u64>,
         #[command(flatten)]
         database: DatabaseArgs,
     },
@@ -98,6 +104,8 @@ pub async fn run(command: TenantCommand) -> anyhow::Result<()> {
             patch_answer,
             group_names,
             quota_bytes,
+            document_limit_bytes,
+            attribute_values_limit,
             database,
         } => {
             let store = super::store::open(&database)?;
@@ -106,6 +114,8 @@ pub async fn run(command: TenantCommand) -> anyhow::Result<()> {
                 patch_answer,
                 group_names,
                 quota_bytes: quota_bytes.map(|quota| quota.0),
+                document_limit_bytes,
+                attribute_values_limit,
             };
             let set = tenants::set(&store, name, settings).await;
             store.close();
@@ -163,16 +173,19 @@ fn print_storage(report: &StorageReport) {
 
 fn print(rows: &[Tenant]) {
     println!(
-        "{:<32} {:<14} {:<13} GROUP NAMES",
-        "NAME", "COMPATIBILITY", "PATCH ANSWER"
+        "{:<32} {:<14} {:<13} {:<12} {:<15} VALUES LIMIT",
+        "NAME", "COMPATIBILITY", "PATCH ANSWER", "GROUP NAMES", "DOCUMENT LIMIT"
     );
+    let limit = |own: Option<i64>| own.map_or_else(|| "-".to_owned(), |limit| limit.to_string());
     for row in rows {
         println!(
-            "{:<32} {:<14} {:<13} {}",
+            "{:<32} {:<14} {:<13} {:<12} {:<15} {}",
             row.name,
             row.policy.compatibility.as_str(),
             row.policy.patch_answer.as_str(),
-            row.policy.group_names
+            row.policy.group_names.as_str(),
+            limit(row.policy.document_limit_bytes),
+            limit(row.policy.attribute_values_limit)
         );
     }
 }

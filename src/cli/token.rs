@@ -5,8 +5,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::auth::{Fields, Scope};
 use crate::clock::{Clock, SystemClock};
-use crate::config::DatabaseArgs;
-use crate::service::access::tokens::{self, DEFAULT_TENANT, NewToken};
+use crate::config::{self, DatabaseArgs};
+use crate::service::access::tokens::{self, DEFAULT_TENANT, NewToken, TokenRef};
 
 #[derive(Debug, clap::Subcommand)]
 pub enum TokenCommand {
@@ -16,7 +16,8 @@ pub enum TokenCommand {
     Create {
         #[command(flatten)]
         name: TokenName,
-        /// `scim` to provision, `read` to read, `admin` to manage tokens; may be repeated
+        /// `scim` to provision, `read` to read, `admin` to manage the tenant, `operator` to manage all
+        /// tenants; may be repeated
         #[arg(long = "scope", required = true, value_delimiter = ',')]
         scopes: Vec<Scope>,
         /// Attributes that a token with the scope `read` may read, such as `userName,emails.value`
@@ -40,7 +41,7 @@ pub enum TokenCommand {
     },
     /// Revoke a token, effective with the next request
     Revoke {
-        /// Name of the token
+        /// Name of the token, or its id
         name: String,
         #[arg(long, default_value = DEFAULT_TENANT)]
         tenant: String,
@@ -94,8 +95,9 @@ pub async fn run(command: TokenCommand) -> anyhow::Result<()> {
                 fields: fields.map(Fields::parse).transpose()?,
                 expires,
             };
+            let limits = config::load(&database)?;
             let store = super::store::open(&database)?;
-            let created = tokens::create(&store, token, &clock).await;
+            let created = tokens::create(&store, token, limits, &clock).await;
             store.close();
             println!("{}", created?);
         }
@@ -109,7 +111,7 @@ pub async fn run(command: TokenCommand) -> anyhow::Result<()> {
         } => {
             let store = super::store::open(&database)?;
             let now_us = clock.now().as_microsecond();
-            let revoked = tokens::revoke(&store, tenant, name.clone(), now_us).await;
+            let revoked = tokens::revoke(&store, tenant, TokenRef::parse(&name), now_us).await;
             store.close();
             revoked?;
             println!("revoked {name}");
@@ -123,8 +125,8 @@ async fn list(tenant: &str, database: &DatabaseArgs, now_us: i64) -> anyhow::Res
     let rows = tokens::list(&store, tenant.to_owned()).await;
     store.close();
     println!(
-        "{:<24} {:<16} {:<28} {:<28} {:<28} {:<8} FIELDS",
-        "NAME", "SCOPES", "CREATED", "EXPIRES", "LAST USED", "STATE"
+        "{:<36} {:<24} {:<16} {:<28} {:<28} {:<28} {:<8} FIELDS",
+        "ID", "NAME", "SCOPES", "CREATED", "EXPIRES", "LAST USED", "STATE"
     );
     for row in rows? {
         let state = match (row.revoked, row.expires) {
@@ -133,7 +135,8 @@ async fn list(tenant: &str, database: &DatabaseArgs, now_us: i64) -> anyhow::Res
             (None, _) => "live",
         };
         println!(
-            "{:<24} {:<16} {:<28} {:<28} {:<28} {state:<8} {}",
+            "{:<36} {:<24} {:<16} {:<28} {:<28} {:<28} {state:<8} {}",
+            row.id,
             row.name,
             row.scopes,
             time(Some(row.created)),

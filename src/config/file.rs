@@ -104,6 +104,10 @@ fn setting_text(value: Value) -> Result<String, String> {
         Value::Integer(number) => Ok(number.to_string()),
         Value::Boolean(true) => Ok("on".to_owned()),
         Value::Boolean(false) => Ok("off".to_owned()),
+        Value::Array(list) => {
+            let texts: Result<Vec<_>, _> = list.into_iter().map(setting_text).collect();
+            Ok(texts?.join(","))
+        }
         _ => Err("a text, a whole number or a boolean was expected".to_owned()),
     }
 }
@@ -167,6 +171,7 @@ mod tests {
             "listen = \"a\"\nworkers = 2\npassword_sync = true",
             Ok(&[("listen", "a"), ("password_sync", "on"), ("workers", "2")]),
         );
+        check("listen = [\"a\", \"b\", 3]", Ok(&[("listen", "a,b,3")]));
         check("\n\nlisten = ", Err("rollcall.toml line 3"));
         check(
             "listen = \"a\"\nlistne = \"b\"",

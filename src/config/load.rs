@@ -94,6 +94,14 @@ mod tests {
             "max_page_size (--max-page-size): a whole number from 100 to 10000 was expected, and not `50`",
         );
         check(
+            &["--trusted-proxies", "10.0.0.0/8, proxy"],
+            "trusted_proxies (--trusted-proxies): addresses or networks separated by commas were expected, such as 10.0.0.0/8, and `proxy` is neither",
+        );
+        check(
+            &["--proxy-protocol", "v2"],
+            "proxy_protocol (--proxy-protocol): `trusted_proxies` must name the proxies that send the header",
+        );
+        check(
             &["--tls-key", "k.pem"],
             "tls_key (--tls-key): `tls_certificate` must be set too",
         );

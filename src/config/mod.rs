@@ -15,7 +15,7 @@ mod tables;
 
 pub use args::{DatabaseArgs, ServeArgs};
 pub use load::{load, load_types};
-pub use serve::{Config, LimitSettings};
+pub use serve::{Config, LimitSettings, TokenSettings};
 pub use setup::{OktaArgs, OktaSettings};
 pub use tables::{
     DeclaredTypes, ExtensionSettings, IssuerSettings, Located, TypeAccess, TypeSettings,

@@ -245,9 +245,13 @@ fn the_example_file_has_the_defaults() {
         "base_url",
         "tls_certificate",
         "tls_key",
+        "trusted_proxies",
+        "admin_listen",
+        "metrics_listen",
         "workers",
         // SQLite, the default, has no replica.
         "database_replica",
+        "bootstrap_token_file",
     ];
     let (example, tables) = load(&uncommented(&without_default));
     let (default, _) = load("");
@@ -256,7 +260,7 @@ fn the_example_file_has_the_defaults() {
     assert_eq!(tables.types.extensions.len(), 1);
     assert_eq!(tables.types.types.len(), 1);
 
-    let (example, _) = load(&uncommented(&["database_replica"]));
+    let (example, _) = load(&uncommented(&["database_replica", "bootstrap_token_file"]));
     assert!(example.server.tls.is_some());
     assert_eq!(example.server.workers, 2);
     assert_eq!(

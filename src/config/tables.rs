@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+use crate::auth::jwt::TokenTypes;
 use crate::auth::{Fields, Scope};
 use crate::issuers::is_loopback;
 use crate::settings::file_table;
@@ -53,7 +54,11 @@ file_table! {
             pub tenants: BTreeMap<String, String> = ("none", None),
             /// Meaning of the issuer's scopes here, such as `{ "people.read" = "read" }`.
             pub scopes: Option<BTreeMap<String, Scope>> =
-                ("`scim`, `read` and `admin` mean themselves", Some("{ \"people.read\" = \"read\" }")),
+                ("`scim` and `read` give `read`", Some("{ \"people.read\" = \"read\" }")),
+            /// Types of tokens that are accepted: values of the header `typ`, ignoring case, and
+            /// `none` for a token without it.
+            pub types: Option<Vec<String>> =
+                ("`at+jwt`, `JWT` and `none`", Some("[\"at+jwt\"]")),
             /// Attribute names or paths that the tokens may read. Makes the tokens read-only.
             pub fields: Option<Vec<String>> =
                 ("everything", Some("[\"userName\", \"name\", \"emails.value\", \"groups\"]")),
@@ -135,6 +140,9 @@ impl IssuerSettings {
             (_, None, true) | (None, Some(_), false) => {}
             (Some(_), Some(_), _) => return says("set either `tenant` or `tenant_claim`"),
             _ => return says("`tenant_claim` and `tenants` must be set together"),
+        }
+        if let Some(Err(error)) = self.types.as_deref().map(TokenTypes::parse) {
+            return says(&error.to_string());
         }
         match self.fields.clone().map(Fields::parse) {
             Some(Err(error)) => says(&error.to_string()),

@@ -8,10 +8,14 @@ use std::task::{Context, Poll};
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::web::Bytes;
 
+use crate::memory::Reservation;
+
 /// A body of chunks, each freed when it is sent.
 pub struct ChunkedBody {
     chunks: std::vec::IntoIter<Bytes>,
     length: usize,
+    /// Returned when the body is sent.
+    _held: Option<Reservation>,
 }
 
 impl ChunkedBody {
@@ -21,6 +25,16 @@ impl ChunkedBody {
         Self {
             length: chunks.iter().map(Bytes::len).sum(),
             chunks: chunks.into_iter(),
+            _held: None,
+        }
+    }
+
+    /// Holds a reservation until the body is sent, for no more than its length.
+    pub fn holding(self, mut held: Reservation) -> Self {
+        held.shrink_to(self.length);
+        Self {
+            _held: Some(held),
+            ..self
         }
     }
 

@@ -7,7 +7,6 @@ use std::io::{self, Write};
 
 use actix_web::HttpRequest;
 use actix_web::http::header::CONTENT_ENCODING;
-use actix_web::web::BytesMut;
 use flate2::write::GzDecoder;
 use flate2::{Decompress, FlushDecompress, Status};
 use scim_core::ScimError;
@@ -55,21 +54,20 @@ impl Coding {
 }
 
 /// Decodes a body chunk by chunk.
-pub struct Decoder<R: FnMut() -> Result<(), ApiError>>(State<R>);
+pub struct Decoder<R: FnMut(usize) -> Result<(), ApiError>>(State<R>);
 
-enum State<R: FnMut() -> Result<(), ApiError>> {
+enum State<R: FnMut(usize) -> Result<(), ApiError>> {
     // Boxed: its buffers make it far larger than the other variant.
     Gzip(Box<Gzip<R>>),
     Deflate(Deflate<R>),
 }
 
-impl<R: FnMut() -> Result<(), ApiError>> Decoder<R> {
-    /// Creates a decoder. It calls `reserve` once, before it holds more than `small_bytes`.
-    pub fn new(coding: Coding, limit_bytes: usize, small_bytes: usize, reserve: R) -> Self {
+impl<R: FnMut(usize) -> Result<(), ApiError>> Decoder<R> {
+    /// Creates a decoder. It calls `reserve` before it allocates memory for decoded bytes.
+    pub fn new(coding: Coding, limit_bytes: usize, reserve: R) -> Self {
         let decoded = Decoded {
-            bytes: BytesMut::new(),
+            bytes: Vec::new(),
             limit_bytes,
-            reserved_bytes: small_bytes.min(limit_bytes),
             reserve,
             error: None,
         };
@@ -103,7 +101,7 @@ impl<R: FnMut() -> Result<(), ApiError>> Decoder<R> {
     ///
     /// # Errors
     /// As [`Decoder::decode`]; a body that ends too early counts as damaged.
-    pub fn finish(mut self) -> Result<BytesMut, ApiError> {
+    pub fn finish(mut self) -> Result<Vec<u8>, ApiError> {
         let finished = match &mut self.0 {
             State::Gzip(gzip) => gzip.finish(),
             State::Deflate(deflate) => deflate.finish(),
@@ -134,14 +132,14 @@ impl<R: FnMut() -> Result<(), ApiError>> Decoder<R> {
     }
 }
 
-struct Gzip<R: FnMut() -> Result<(), ApiError>> {
+struct Gzip<R: FnMut(usize) -> Result<(), ApiError>> {
     /// The member that is being decoded.
     member: Option<GzDecoder<Decoded<R>>>,
     /// The number of members so far.
     members: usize,
 }
 
-impl<R: FnMut() -> Result<(), ApiError>> Gzip<R> {
+impl<R: FnMut(usize) -> Result<(), ApiError>> Gzip<R> {
     fn write(&mut self, mut chunk: &[u8]) -> io::Result<()> {
         while let Some(member) = self.member.as_mut().filter(|_| !chunk.is_empty()) {
             let read = member.write(chunk)?;
@@ -184,7 +182,7 @@ struct Deflate<R> {
     decoded: Decoded<R>,
 }
 
-impl<R: FnMut() -> Result<(), ApiError>> Deflate<R> {
+impl<R: FnMut(usize) -> Result<(), ApiError>> Deflate<R> {
     fn write(&mut self, chunk: &[u8]) -> io::Result<()> {
         if self.inflate.is_some() {
             return self.inflate(chunk);
@@ -240,30 +238,37 @@ impl<R: FnMut() -> Result<(), ApiError>> Deflate<R> {
 
 /// The decoded bytes, up to the limit.
 struct Decoded<R> {
-    bytes: BytesMut,
+    bytes: Vec<u8>,
     limit_bytes: usize,
-    /// The number of bytes that memory was reserved for.
-    reserved_bytes: usize,
     reserve: R,
     /// Why decoding stopped.
     error: Option<ApiError>,
 }
 
-impl<R: FnMut() -> Result<(), ApiError>> Write for Decoded<R> {
+impl<R: FnMut(usize) -> Result<(), ApiError>> Decoded<R> {
+    /// Makes space for this many bytes in all.
+    fn make_space(&mut self, size: usize) -> Result<(), ApiError> {
+        let limit_bytes = self.limit_bytes;
+        if size > limit_bytes {
+            return Err(ApiError::TooLarge { limit_bytes });
+        }
+        let capacity = self.bytes.capacity();
+        if size > capacity {
+            let wanted = capacity.saturating_mul(2).min(limit_bytes).max(size);
+            (self.reserve)(wanted.saturating_sub(capacity))?;
+            let more = wanted.saturating_sub(self.bytes.len());
+            self.bytes.reserve_exact(more);
+        }
+        Ok(())
+    }
+}
+
+impl<R: FnMut(usize) -> Result<(), ApiError>> Write for Decoded<R> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let size = self.bytes.len().saturating_add(bytes.len());
-        let limit_bytes = self.limit_bytes;
-        let allowed = match size {
-            size if size > limit_bytes => Err(ApiError::TooLarge { limit_bytes }),
-            size if size > self.reserved_bytes => (self.reserve)(),
-            _ => Ok(()),
-        };
-        if let Err(error) = allowed {
+        if let Err(error) = self.make_space(size) {
             self.error = Some(error);
             return Err(io::ErrorKind::OutOfMemory.into());
-        }
-        if size > self.reserved_bytes {
-            self.reserved_bytes = limit_bytes;
         }
         self.bytes.extend_from_slice(bytes);
         Ok(bytes.len())
@@ -305,12 +310,12 @@ mod tests {
 
     /// Returns the decoded bytes or the status, fed in chunks of this size.
     fn decode(coding: Coding, encoded: &[u8], size: usize) -> Result<Vec<u8>, u16> {
-        let mut decoder = Decoder::new(coding, 100 * KIB, 10 * KIB, || Ok(()));
+        let mut decoder = Decoder::new(coding, 100 * KIB, |_| Ok(()));
         let status = |error: ApiError| error.status_code().as_u16();
         for chunk in encoded.chunks(size) {
             decoder.decode(chunk).map_err(status)?;
         }
-        decoder.finish().map(|bytes| bytes.to_vec()).map_err(status)
+        decoder.finish().map_err(status)
     }
 
     #[test]
@@ -366,7 +371,7 @@ mod tests {
         assert_eq!(decode(Coding::Gzip, &gzip(&fits), 9), Ok(fits.clone()));
         assert_eq!(decode(Coding::Deflate, &zlib(&fits), 9), Ok(fits));
         for (coding, encoded) in [(Coding::Gzip, gzip(&bomb)), (Coding::Deflate, zlib(&bomb))] {
-            let mut decoder = Decoder::new(coding, 100 * KIB, 10 * KIB, || Ok(()));
+            let mut decoder = Decoder::new(coding, 100 * KIB, |_| Ok(()));
             let error = decoder.decode(&encoded).unwrap_err();
             assert!(matches!(error, ApiError::TooLarge { .. }), "{error}");
             assert!(decoder.decoded().unwrap().bytes.capacity() < 300 * KIB);
@@ -374,22 +379,28 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_reserved_once_and_before_it_is_used() {
+    fn memory_is_reserved_before_it_is_used() {
         let text = vec![b' '; 80 * KIB];
-        let mut reservations = 0;
-        let mut decoder = Decoder::new(Coding::Gzip, 100 * KIB, 10 * KIB, || {
-            reservations += 1;
+        let mut reserved = 0;
+        let mut decoder = Decoder::new(Coding::Gzip, 100 * KIB, |bytes| {
+            reserved += bytes;
             Ok(())
         });
         decoder.decode(&gzip(&text)).unwrap();
-        assert_eq!(decoder.finish().unwrap().len(), text.len());
-        assert_eq!(reservations, 1);
-        let mut decoder = Decoder::new(Coding::Deflate, 100 * KIB, 10 * KIB, || {
-            Err(ApiError::BodyMemoryFull)
+        let decoded = decoder.finish().unwrap();
+        assert_eq!(decoded.len(), text.len());
+        assert_eq!(reserved, decoded.capacity());
+        let mut reserved = 0;
+        let mut decoder = Decoder::new(Coding::Deflate, 100 * KIB, |bytes| {
+            reserved += bytes;
+            match reserved {
+                too_much if too_much > 40 * KIB => Err(ApiError::BodyMemoryFull),
+                _ => Ok(()),
+            }
         });
         let error = decoder.decode(&zlib(&text)).unwrap_err();
         assert!(matches!(error, ApiError::BodyMemoryFull), "{error}");
-        assert!(decoder.decoded().unwrap().bytes.len() <= 10 * KIB);
+        assert!(decoder.decoded().unwrap().bytes.capacity() <= 40 * KIB);
     }
 
     #[test]

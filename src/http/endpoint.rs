@@ -30,7 +30,7 @@ pub struct Endpoint {
     pub authorization: Authorization,
     pub accepts: Accepts,
     pub parameters: &'static [Parameter],
-    pub body: Option<Describe<RequestBody>>,
+    pub body: Option<Body>,
     /// The responses that are particular to this endpoint, by status.
     pub responses: &'static [(u16, Describe<Response>)],
     /// The statuses of further errors. Those of every endpoint with a token, with a body or with
@@ -38,6 +38,49 @@ pub struct Endpoint {
     pub errors: &'static [u16],
     /// `None` for pages that are not part of the interface for programs.
     pub operation: Option<Operation>,
+}
+
+/// The body that an endpoint reads.
+pub struct Body {
+    pub limit: BodyLimit,
+    pub describe: Describe<RequestBody>,
+}
+
+/// The largest body of an endpoint. `body_limit_bytes` is the largest of any but a bulk request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BodyLimit {
+    /// For messages of which nothing is stored, or little.
+    Bytes(usize),
+    /// As large as `body_limit_bytes` allows.
+    Resource,
+    /// As large as `bulk_max_payload_bytes` allows.
+    Bulk,
+}
+
+impl Body {
+    /// A message of up to 64 KiB.
+    pub const fn message(describe: Describe<RequestBody>) -> Self {
+        Self {
+            limit: BodyLimit::Bytes(64 << 10),
+            describe,
+        }
+    }
+
+    /// A list of up to 256 KiB.
+    pub const fn list(describe: Describe<RequestBody>) -> Self {
+        Self {
+            limit: BodyLimit::Bytes(256 << 10),
+            describe,
+        }
+    }
+
+    /// A resource, or changes to one.
+    pub const fn resource(describe: Describe<RequestBody>) -> Self {
+        Self {
+            limit: BodyLimit::Resource,
+            describe,
+        }
+    }
 }
 
 /// Describes a part of an operation for the OpenAPI document.

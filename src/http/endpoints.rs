@@ -9,6 +9,7 @@ use crate::auth::Scope;
 use crate::http::admin::{erasures, storage, tenants, tokens, webhooks};
 use crate::http::directory::{feed, groups, memberships, users};
 use crate::http::endpoint::{Authorization, Endpoint, TYPE_ENDPOINT};
+use crate::http::listener::Groups;
 use crate::http::operations::{docs, health};
 use crate::http::scim::{bulk, discovery, me, resources, search};
 
@@ -62,6 +63,13 @@ pub fn served(registry: &Registry) -> Vec<Served> {
             resource_type: None,
         });
     of_types.chain(others).collect()
+}
+
+/// The endpoints that a listener with these groups serves.
+pub fn served_by(registry: &Registry, groups: Groups) -> Vec<Served> {
+    let mut served = served(registry);
+    served.retain(|served| groups.include(&served.path));
+    served
 }
 
 /// Clients only read the resources that the operator writes.

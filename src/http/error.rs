@@ -10,11 +10,14 @@ use scim_core::{ErrorKind, message};
 use serde_json::Value;
 
 use crate::http::scim::responses::SCIM_JSON;
-use crate::service::error::{Gone, Unauthenticated};
+use crate::memory::MemoryError;
+use crate::service::error::{Gone, TooManyListeners, Unauthenticated};
 use crate::{service, telemetry};
 
 /// How long a client should wait after 503; Okta reads whole seconds only.
 const RETRY_AFTER_S: &str = "1";
+/// The same if too many requests wait for changes, each of which lasts for up to a minute or longer.
+const LISTENER_RETRY_AFTER_S: &str = "5";
 /// The content codings of a request body that are accepted (RFC 9110 section 15.5.16).
 const ACCEPTED_CODINGS: &str = "gzip, deflate";
 const REALM: &str = r#"Bearer realm="rollcall""#;
@@ -44,6 +47,12 @@ pub enum ApiError {
     TooLarge {
         limit_bytes: usize,
     },
+    /// The limit of an endpoint for small messages.
+    MessageTooLarge {
+        limit_bytes: usize,
+    },
+    /// The values of the body take more memory than one body gets.
+    TooManyValues,
     /// A bulk request's own limit (RFC 7644 section 3.7.4).
     BulkTooLarge {
         limit_bytes: usize,
@@ -73,10 +82,16 @@ pub enum Limited {
     Tenant(u32),
     /// Invalid tokens in a second, of all clients.
     UnknownTokens,
+    /// Invalid tokens in a second, of one client address.
+    AddressTokens,
+    /// Requests without a valid token in a second, of one client address.
+    AddressRequests,
     /// Concurrent requests of one tenant.
     Share,
-    /// Concurrent requests without a credential that was valid before.
+    /// Concurrent requests that need a valid token and have none.
     Strangers,
+    /// Concurrent requests for pages that need no token.
+    Public,
 }
 
 impl Limited {
@@ -94,8 +109,17 @@ impl Limited {
             Self::UnknownTokens => {
                 "Too many invalid tokens are being tried; unrecognised tokens are throttled. Retry shortly.".to_owned()
             }
+            Self::AddressTokens => {
+                "Your address sends too many invalid tokens. Create a new token with `rollcall token create` and enter it in the provisioning settings of the app.".to_owned()
+            }
+            Self::AddressRequests => {
+                "Your address sends too many requests without a valid token. Send fewer, or send a token with each.".to_owned()
+            }
             Self::Strangers => {
-                "Too many concurrent requests have tokens that this service has not seen lately. Retry shortly.".to_owned()
+                "Too many concurrent requests have no valid token. Retry shortly, with a valid token.".to_owned()
+            }
+            Self::Public => {
+                "Too many concurrent requests read public pages without a token. Retry shortly, or send a token.".to_owned()
             }
         }
     }
@@ -106,7 +130,10 @@ impl Limited {
             Self::Tenant(_) => "tenant_rate",
             Self::UnknownTokens => "unknown_tokens",
             Self::Share => "share",
+            Self::AddressTokens => "address_tokens",
+            Self::AddressRequests => "address_requests",
             Self::Strangers => "strangers",
+            Self::Public => "public",
         }
     }
 }
@@ -114,6 +141,16 @@ impl Limited {
 impl From<service::Error> for ApiError {
     fn from(error: service::Error) -> Self {
         Self::Service(error)
+    }
+}
+
+impl From<MemoryError> for ApiError {
+    /// The memory for a body was not granted.
+    fn from(error: MemoryError) -> Self {
+        match error {
+            MemoryError::InUse => Self::BodyMemoryFull,
+            MemoryError::TooLarge => Self::TooManyValues,
+        }
     }
 }
 
@@ -129,59 +166,80 @@ impl fmt::Display for ApiError {
     }
 }
 
+/// The same for every fault, so that none tells its cause.
+const INTERNAL: &str = "Something went wrong in the service. Its log has the reason under the id in the X-Request-Id header.";
+
+fn service_detail(error: &service::Error) -> String {
+    use service::Error as E;
+    match error {
+        E::Scim(error) => error.detail.clone(),
+        E::NotFound(what) => format!("{what} was not found. It may have been deleted, or it belongs to another tenant."),
+        E::PreconditionFailed(version) => format!(
+            "The resource has the version {version}, which does not satisfy If-Match or If-None-Match. Read it again, then change its current version."
+        ),
+        E::Unauthenticated(Unauthenticated::Missing) => {
+            "The Authorization header is missing. Enter the token of this service in the provisioning settings of the app.".to_owned()
+        }
+        E::Unauthenticated(Unauthenticated::Invalid) => {
+            "The token is unknown, expired or revoked. Create a new one with `rollcall token create` and enter it in the provisioning settings of the app.".to_owned()
+        }
+        E::Forbidden(scope) => {
+            format!("This token lacks the scope `{scope}`. Use a token that has it.")
+        }
+        E::Gone(Gone::Removed { upto }) => format!(
+            "The changes up to number {upto} are no longer kept. Read /directory/v1/snapshot to its end and follow the feed from its `seq`."
+        ),
+        E::Gone(Gone::Ahead { last }) => format!(
+            "The last change has the number {last}, so you followed the changes of another database. Read /directory/v1/snapshot to its end and follow the feed from its `seq`."
+        ),
+        E::Erased(what) => format!(
+            "{what} was erased. Its data is gone, and clients must delete their copies."
+        ),
+        E::Hidden(path) => format!(
+            "This token may not read `{path}`, so it cannot filter or sort by it either."
+        ),
+        E::Conflict(text) | E::BadRequest(text) | E::DocumentTooLarge(text) => text.clone(),
+        E::Taken(what) => format!("{what} is taken. Choose another one."),
+        E::TooManyListeners(most) => listeners_detail(*most),
+        E::Busy => "The service is busy. Retry shortly.".to_owned(),
+        E::Full(_) => {
+            "The disk of the service's database is full, so writes fail until its operator frees space. Reads still work."
+                .to_owned()
+        }
+        E::DiskFails(_) => {
+            "The service's database cannot use its disk, which is full or fails. Its operator must free space or repair it; the service's log has the reason."
+                .to_owned()
+        }
+        E::WritesRefused(_) => {
+            "The service's database is read-only at the moment, so writes fail; reads still work. Its operator must make it writable, unless a failover is in progress: then retry."
+                .to_owned()
+        }
+        E::Unavailable(_) => "The database is unavailable at the moment. Retry shortly.".to_owned(),
+        E::Internal(_) => {
+            INTERNAL.to_owned()
+        }
+        E::ReadOnly(name) => {
+            format!("Only the operator of the service writes resources of the type {name}. Clients can read them.")
+        }
+        E::QuotaExceeded { used, limit } => format!(
+            "This tenant stores {used} bytes, with the history of its resources, and may store {limit}. Delete what is not needed, or ask the operator of the service for more (`quota_bytes` of the tenant, or the setting `tenant_quota_bytes`). Deactivations, deletions and removals of members still work."
+        ),
+        E::BulkExhausted(budget) => format!(
+            "This operation was not run, because the operations before it used up {budget} (`{}`). Send it in another request.",
+            budget.setting()
+        ),
+        E::TooManyOperations { limit } => format!(
+            "The number of operations exceeds maxOperations ({limit}). Send them in several requests."
+        ),
+    }
+}
+
 impl ApiError {
     fn detail(&self) -> String {
-        use service::Error as E;
         match self {
-            Self::Service(E::Scim(error)) => error.detail.clone(),
-            Self::Service(E::NotFound(what)) => format!("{what} was not found. It may have been deleted, or it belongs to another tenant."),
-            Self::Service(E::PreconditionFailed(version)) => format!(
-                "The resource has the version {version}, which does not satisfy If-Match or If-None-Match. Read it again, then change its current version."
-            ),
-            Self::Service(E::Unauthenticated(Unauthenticated::Missing)) => {
-                "The Authorization header is missing. Enter the token of this service in the provisioning settings of the app.".to_owned()
-            }
-            Self::Service(E::Unauthenticated(Unauthenticated::Invalid)) => {
-                "The token is unknown, expired or revoked. Create a new one with `rollcall token create` and enter it in the provisioning settings of the app.".to_owned()
-            }
-            Self::Service(E::Forbidden(scope)) => {
-                format!("This token lacks the scope `{scope}`. Use a token that has it.")
-            }
-            Self::Service(E::Gone(Gone::Removed { upto })) => format!(
-                "The changes up to number {upto} are no longer kept. Read /directory/v1/snapshot to its end and follow the feed from its `seq`."
-            ),
-            Self::Service(E::Gone(Gone::Ahead { last })) => format!(
-                "The last change has the number {last}, so you followed the changes of another database. Read /directory/v1/snapshot to its end and follow the feed from its `seq`."
-            ),
-            Self::Service(E::Erased(what)) => format!(
-                "{what} was erased. Its data is gone, and clients must delete their copies."
-            ),
-            Self::Service(E::Hidden(path)) => format!(
-                "This token may not read `{path}`, so it cannot filter or sort by it either."
-            ),
-            Self::Service(E::Conflict(text) | E::BadRequest(text)) => text.clone(),
-            Self::Service(E::Taken(what)) => format!("{what} is taken. Choose another one."),
-            Self::Service(E::Busy) => "The service is busy. Retry shortly.".to_owned(),
-            Self::Service(E::Full(_)) => {
-                "The disk of the service's database is full, so writes fail until its operator frees space. Reads still work."
-                    .to_owned()
-            }
-            Self::Service(E::DiskFails(_)) => {
-                "The service's database cannot use its disk, which is full or fails. Its operator must free space or repair it; the service's log has the reason."
-                    .to_owned()
-            }
-            Self::Service(E::WritesRefused(_)) => {
-                "The service's database is read-only at the moment, so writes fail; reads still work. Its operator must make it writable, unless a failover is in progress: then retry."
-                    .to_owned()
-            }
-            Self::Service(E::Unavailable(_)) => "The database is unavailable at the moment. Retry shortly.".to_owned(),
-            Self::Service(E::Internal(_)) | Self::Panic => {
-                "Something went wrong in the service. Its log has the reason under the id in the X-Request-Id header.".to_owned()
-            }
+            Self::Service(error) => service_detail(error),
+            Self::Panic => INTERNAL.to_owned(),
             Self::NoSuchPath => "There is no such endpoint. The SCIM base URL ends in /scim/v2; check the base URL in the provisioning settings.".to_owned(),
-            Self::Service(E::ReadOnly(name)) => {
-                format!("Only the operator of the service writes resources of the type {name}. Clients can read them.")
-            }
             Self::MethodNotAllowed { allow } => format!("This endpoint only supports {allow}."),
             Self::FilterForbidden => "Discovery endpoints cannot be filtered (RFC 7644 section 4).".to_owned(),
             Self::MediaType => "The body must be sent as application/scim+json or application/json.".to_owned(),
@@ -194,18 +252,14 @@ impl ApiError {
             Self::TooLarge { limit_bytes } => format!(
                 "The body is larger than {limit_bytes} bytes. Send less at once, or raise `body_limit_bytes` in the service's configuration."
             ),
+            Self::MessageTooLarge { limit_bytes } => format!(
+                "This endpoint reads bodies of up to {limit_bytes} bytes, and this one is larger. Send less at once."
+            ),
+            Self::TooManyValues => {
+                "The body holds more values than the service has memory for. Send fewer at once, or raise `body_memory_bytes` in the service's configuration.".to_owned()
+            }
             Self::BulkTooLarge { limit_bytes } => format!(
                 "The size of the bulk request exceeds the maxPayloadSize ({limit_bytes}). Send it in several requests."
-            ),
-            Self::Service(E::QuotaExceeded { used, limit }) => format!(
-                "This tenant stores {used} bytes, with the history of its resources, and may store {limit}. Delete what is not needed, or ask the operator of the service for more (`quota_bytes` of the tenant, or the setting `tenant_quota_bytes`). Deactivations, deletions and removals of members still work."
-            ),
-            Self::Service(E::BulkExhausted(budget)) => format!(
-                "This operation was not run, because the operations before it used up {budget} (`{}`). Send it in another request.",
-                budget.setting()
-            ),
-            Self::Service(E::TooManyOperations { limit }) => format!(
-                "The number of operations exceeds maxOperations ({limit}). Send them in several requests."
             ),
             Self::SlowBody => "The body did not arrive in time.".to_owned(),
             Self::BodyMemoryFull => "The memory for large request bodies is in use. Retry shortly.".to_owned(),
@@ -287,13 +341,17 @@ impl ResponseError for ApiError {
             Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
             Self::MediaType | Self::ContentCoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooLarge { .. }
+            | Self::MessageTooLarge { .. }
+            | Self::TooManyValues
             | Self::BulkTooLarge { .. }
-            | Self::Service(E::TooManyOperations { .. } | E::BulkExhausted(_)) => {
-                StatusCode::PAYLOAD_TOO_LARGE
-            }
+            | Self::Service(
+                E::DocumentTooLarge(_) | E::TooManyOperations { .. } | E::BulkExhausted(_),
+            ) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::SwitchedOff(_) => StatusCode::NOT_IMPLEMENTED,
             Self::SlowBody => StatusCode::REQUEST_TIMEOUT,
-            Self::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::TooMany { .. } | Self::Service(E::TooManyListeners(_)) => {
+                StatusCode::TOO_MANY_REQUESTS
+            }
             Self::Full | Self::BodyMemoryFull => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
@@ -340,6 +398,9 @@ impl ResponseError for ApiError {
                 response.append_header((RETRY_AFTER, RETRY_AFTER_S));
                 response.force_close();
             }
+            Self::Service(service::Error::TooManyListeners(_)) => {
+                response.append_header((RETRY_AFTER, LISTENER_RETRY_AFTER_S));
+            }
             Self::TooMany { after_s, .. } => {
                 response.append_header((RETRY_AFTER, after_s.to_string()));
             }
@@ -352,7 +413,11 @@ impl ResponseError for ApiError {
             Self::Service(service::Error::ReadOnly(_)) => {
                 response.append_header((ALLOW, "GET, HEAD"));
             }
-            Self::TooLarge { .. } | Self::BulkTooLarge { .. } | Self::SlowBody => {
+            Self::TooLarge { .. }
+            | Self::MessageTooLarge { .. }
+            | Self::TooManyValues
+            | Self::BulkTooLarge { .. }
+            | Self::SlowBody => {
                 // The rest of the body is not read.
                 response.force_close();
             }
@@ -363,6 +428,17 @@ impl ResponseError for ApiError {
             self.scim_type(),
             &self.detail(),
         ))
+    }
+}
+
+fn listeners_detail(most: TooManyListeners) -> String {
+    match most {
+        TooManyListeners::OfToken(most) => format!(
+            "This token follows changes with {most} concurrent requests, which is the most. End some, or have the operator of the service raise `token_listeners`."
+        ),
+        TooManyListeners::OfTenant(most) => format!(
+            "The tenant's clients follow changes with {most} concurrent requests, which is the most at the moment. End some, or have the operator of the service raise `tenant_listeners`."
+        ),
     }
 }
 

@@ -1,44 +1,91 @@
 //! Reading a JSON body: media type, content coding, size, time, syntax.
+//!
+//! [`check_head`] runs before the handler, right after the scope is checked: a body that would be
+//! rejected by what its head says is not read.
 
-use std::fmt;
 use std::time::Instant;
 
+use actix_web::HttpRequest;
 use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use actix_web::web::{Bytes, BytesMut, Data, Payload};
-use actix_web::{HttpMessage as _, HttpRequest};
+use actix_web::web::{Bytes, Payload};
 use futures_util::StreamExt as _;
 use scim_core::ScimError;
-use serde::de::{DeserializeOwned, DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Number, Value};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 
-use crate::http::admission::body_memory::{BodyLimits, SMALL_BYTES};
+use crate::http::admission::body_memory::BodyLimits;
 use crate::http::coding::{Coding, Decoder};
+use crate::http::endpoint::{BodyLimit, Endpoint};
 use crate::http::error::ApiError;
-use crate::http::state::AppState;
+use crate::http::json_parse::parse;
+use crate::http::state::{AppState, Caller};
+use crate::ids::TenantId;
+use crate::memory::{FREE_BYTES, Held, Reservation};
 use crate::service;
+
+/// A longer body is parsed off the threads that serve requests, which answer others meanwhile.
+const PARSED_INLINE_BYTES: usize = 64 * 1024;
+
+/// Checks what the head of a request says about its body: media type, content coding and length.
+///
+/// # Errors
+/// 415, 413, and 503 if the memory for such a body is in use.
+pub fn check_head(
+    request: &HttpRequest,
+    endpoint: &Endpoint,
+    tenant: TenantId,
+    shared: &AppState,
+) -> Result<(), ApiError> {
+    let Some(body) = &endpoint.body else {
+        return Ok(());
+    };
+    check_media_type(request)?;
+    Coding::from_request(request)?;
+    let length = content_length(request).unwrap_or(0);
+    SizeLimit::of(body.limit, shared).check(length)?;
+    if length > FREE_BYTES {
+        shared.body_memory.budget.check(tenant, length)?;
+    }
+    Ok(())
+}
 
 /// Reads the whole body as one JSON object.
 ///
 /// # Errors
-/// 415 for another media type or content coding, 413 over the limit, 408 if it arrives too slowly,
-/// 503 if the memory for bodies is used up, 400 `invalidSyntax` for anything but a JSON object.
+/// As [`check_head`], 408 if it arrives too slowly, 400 `invalidSyntax` for anything but a JSON
+/// object, 413 or 503 if its values take more memory than there is.
 pub async fn read(
     request: &HttpRequest,
+    caller: &Caller,
+    shared: &AppState,
     payload: Payload,
-    limits: BodyLimits,
-) -> Result<Value, ApiError> {
-    check_media_type(request)?;
+) -> Result<Held<Value>, ApiError> {
+    let endpoint = Endpoint::of_request(request);
+    let body = endpoint.and_then(|endpoint| endpoint.body.as_ref());
+    let body = body.ok_or_else(|| service::Error::internal("the body is not declared"))?;
+    let memory = &shared.body_memory;
     let reader = BodyReader {
         payload,
-        limits,
+        times: shared.body_limits,
+        limit: SizeLimit::of(body.limit, shared),
         started: Instant::now(),
         received_bytes: 0,
     };
-    let bytes = match Coding::from_request(request)? {
-        None => collect(request, reader).await?,
-        Some(coding) => decode(request, reader, coding).await?,
+    let reservation = memory.budget.reservation(caller.context.tenant());
+    let Received { bytes, reservation } = match Coding::from_request(request)? {
+        None => collect(reader, reservation, content_length(request)).await?,
+        Some(coding) => {
+            let _decoder = memory.decoder()?;
+            decode(reader, reservation, coding).await?
+        }
     };
-    Ok(parse(&bytes)?)
+    let is_large = bytes.len() > PARSED_INLINE_BYTES;
+    let parse = move || parse(&bytes, reservation);
+    if is_large {
+        memory.run_apart(parse).await
+    } else {
+        parse()
+    }
 }
 
 /// Reads the whole body as this type, for endpoints outside SCIM. SCIM's own validation has better
@@ -48,10 +95,12 @@ pub async fn read(
 /// As [`read`], and 400 for an object that does not fit the type or contains U+0000.
 pub async fn typed<T: DeserializeOwned>(
     request: &HttpRequest,
+    caller: &Caller,
+    shared: &AppState,
     payload: Payload,
-    limits: BodyLimits,
 ) -> Result<T, ApiError> {
-    let body = read(request, payload, limits).await?;
+    // Such bodies are small, and the typed value is smaller.
+    let (body, _reservation) = read(request, caller, shared, payload).await?.into_parts();
     if let Some(member) = find_nul(&body) {
         let text = format!(
             "`{member}` contains the character U+0000, which the database cannot store. Remove it."
@@ -99,21 +148,72 @@ fn check_media_type(request: &HttpRequest) -> Result<(), ApiError> {
     }
 }
 
+/// The largest body that is read.
+#[derive(Clone, Copy)]
+struct SizeLimit {
+    bytes: usize,
+    declared: BodyLimit,
+}
+
+impl SizeLimit {
+    fn of(declared: BodyLimit, shared: &AppState) -> Self {
+        let largest = shared.body_limits.size_bytes;
+        let bytes = match declared {
+            BodyLimit::Bytes(bytes) => bytes.min(largest),
+            BodyLimit::Resource => largest,
+            BodyLimit::Bulk => shared.service.options.scim.bulk.max_payload_bytes,
+        };
+        Self { bytes, declared }
+    }
+
+    fn check(self, size_bytes: usize) -> Result<(), ApiError> {
+        if size_bytes <= self.bytes {
+            Ok(())
+        } else {
+            Err(self.exceeded())
+        }
+    }
+
+    fn exceeded(self) -> ApiError {
+        let limit_bytes = self.bytes;
+        match self.declared {
+            BodyLimit::Bytes(_) => ApiError::MessageTooLarge { limit_bytes },
+            BodyLimit::Resource => ApiError::TooLarge { limit_bytes },
+            BodyLimit::Bulk => ApiError::BulkTooLarge { limit_bytes },
+        }
+    }
+
+    /// Names the limit of the endpoint in an error of the decoder.
+    fn named(self, error: ApiError) -> ApiError {
+        match error {
+            ApiError::TooLarge { .. } => self.exceeded(),
+            other => other,
+        }
+    }
+}
+
 /// A body that is being received.
 struct BodyReader {
     payload: Payload,
-    limits: BodyLimits,
+    times: BodyLimits,
+    limit: SizeLimit,
     started: Instant,
     received_bytes: usize,
+}
+
+/// A whole body, and the memory that it takes.
+struct Received {
+    bytes: Vec<u8>,
+    reservation: Reservation,
 }
 
 impl BodyReader {
     async fn next(&mut self) -> Result<Option<Bytes>, ApiError> {
         let remaining = self
-            .limits
+            .times
             .time_for(self.received_bytes)
             .saturating_sub(self.started.elapsed());
-        let chunk = tokio::time::timeout(remaining.min(self.limits.time), self.payload.next())
+        let chunk = tokio::time::timeout(remaining.min(self.times.time), self.payload.next())
             .await
             .map_err(|_| ApiError::SlowBody)?;
         let chunk = chunk.transpose().map_err(|_| {
@@ -125,178 +225,72 @@ impl BodyReader {
     }
 }
 
-async fn collect(request: &HttpRequest, mut reader: BodyReader) -> Result<BytesMut, ApiError> {
-    let limit_bytes = reader.limits.size_bytes;
-    let content_length = request
-        .headers()
-        .get(CONTENT_LENGTH)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|text| text.parse::<usize>().ok());
-    if content_length.is_some_and(|size| size > limit_bytes) {
-        return Err(ApiError::TooLarge { limit_bytes });
-    }
-    let mut reserved_bytes = content_length.unwrap_or(0);
-    reserve(request, reserved_bytes)?;
-    let mut bytes = BytesMut::with_capacity(reserved_bytes.min(SMALL_BYTES));
+async fn collect(
+    mut reader: BodyReader,
+    mut reservation: Reservation,
+    length: Option<usize>,
+) -> Result<Received, ApiError> {
+    let most = length.unwrap_or(reader.limit.bytes).min(reader.limit.bytes);
+    let mut reserved = length.unwrap_or(0);
+    reservation.grow(reserved)?;
+    let mut bytes = Vec::new();
     while let Some(chunk) = reader.next().await? {
         let size = reader.received_bytes;
-        if size > limit_bytes {
-            return Err(ApiError::TooLarge { limit_bytes });
-        }
-        // A body without a length may become as large as the limit.
-        if size > SMALL_BYTES && size > reserved_bytes {
-            reserve(request, limit_bytes.saturating_sub(reserved_bytes))?;
-            reserved_bytes = limit_bytes;
+        reader.limit.check(size)?;
+        let capacity = bytes.capacity();
+        if size > capacity {
+            let wanted = capacity.saturating_mul(2).min(most).max(size);
+            reservation.grow(wanted.saturating_sub(reserved))?;
+            reserved = reserved.max(wanted);
+            bytes.reserve_exact(wanted.saturating_sub(bytes.len()));
         }
         bytes.extend_from_slice(&chunk);
     }
-    Ok(bytes)
+    Ok(Received { bytes, reservation })
 }
 
 /// The number of encoded bytes that are decoded before other requests of the thread continue: they
 /// may expand a thousandfold.
 const ENCODED_CHUNK_BYTES: usize = 4 * 1024;
+/// The most that a coding adds to data that it cannot compress, generously.
+const OVERHEAD_BYTES: usize = 64 * 1024;
 
 async fn decode(
-    request: &HttpRequest,
     mut reader: BodyReader,
+    mut reservation: Reservation,
     coding: Coding,
-) -> Result<BytesMut, ApiError> {
-    let limit_bytes = reader.limits.size_bytes;
-    // The Content-Length does not bound the decoded length.
-    let reserve = || reserve(request, limit_bytes);
-    let mut decoder = Decoder::new(coding, limit_bytes, SMALL_BYTES, reserve);
+) -> Result<Received, ApiError> {
+    let limit = reader.limit;
+    let reserve = |bytes| Ok(reservation.grow(bytes)?);
+    let mut decoder = Decoder::new(coding, limit.bytes, reserve);
     while let Some(chunk) = reader.next().await? {
         // A coding adds little to data that it cannot compress. Without this limit, a client could
         // send parts that decode to nothing without end.
-        if reader.received_bytes > limit_bytes.saturating_add(SMALL_BYTES) {
-            return Err(ApiError::TooLarge { limit_bytes });
-        }
+        limit.check(reader.received_bytes.saturating_sub(OVERHEAD_BYTES))?;
         for part in chunk.chunks(ENCODED_CHUNK_BYTES) {
-            decoder.decode(part)?;
+            let decoded = decoder.decode(part);
+            decoded.map_err(|error| limit.named(error))?;
             tokio::task::yield_now().await;
         }
     }
-    if reader.received_bytes == 0 {
-        return Ok(BytesMut::new());
-    }
-    decoder.finish()
-}
-
-/// Reserves memory for a body until the request ends.
-fn reserve(request: &HttpRequest, bytes: usize) -> Result<(), ApiError> {
-    let shared = request.app_data::<Data<AppState>>();
-    if let Some(shared) = shared.filter(|_| bytes > SMALL_BYTES) {
-        let reservation = shared.body_memory.reserve(bytes)?;
-        request.extensions_mut().insert(reservation);
-    }
-    Ok(())
-}
-
-fn parse(bytes: &[u8]) -> Result<Value, ScimError> {
-    // RFC 8259 section 8.1: a byte order mark may be ignored.
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    if bytes.iter().all(u8::is_ascii_whitespace) {
-        return Err(ScimError::invalid_syntax(
-            "The body is empty; a JSON object was expected.",
-        ));
-    }
-    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let value = UniqueNames
-        .deserialize(&mut deserializer)
-        .and_then(|value| deserializer.end().map(|()| value))
-        .map_err(|error| {
-            ScimError::invalid_syntax(format!("The body is not valid JSON: {error}."))
-        })?;
-    if value.is_object() {
-        Ok(value)
-    } else {
-        Err(ScimError::invalid_syntax("The body must be a JSON object."))
-    }
-}
-
-/// Builds a [`Value`] and rejects an object that has a name twice, because which of the two is
-/// meant would be a guess.
-#[derive(Clone, Copy)]
-struct UniqueNames;
-
-impl<'de> DeserializeSeed<'de> for UniqueNames {
-    type Value = Value;
-
-    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for UniqueNames {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("any JSON value")
-    }
-
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(Value::Bool(value))
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(Value::Number(value.into()))
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(Value::Number(value.into()))
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
-        Ok(Number::from_f64(value).map_or(Value::Null, Value::Number))
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(Value::String(value.to_owned()))
-    }
-
-    fn visit_string<E>(self, value: String) -> Result<Value, E> {
-        Ok(Value::String(value))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
-        let mut items = Vec::new();
-        while let Some(item) = seq.next_element_seed(self)? {
-            items.push(item);
+    let bytes = match reader.received_bytes {
+        0 => {
+            drop(decoder);
+            Vec::new()
         }
-        Ok(Value::Array(items))
-    }
+        _ => decoder.finish().map_err(|error| limit.named(error))?,
+    };
+    Ok(Received { bytes, reservation })
+}
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
-        let mut object = Map::new();
-        while let Some(name) = map.next_key::<String>()? {
-            let value = map.next_value_seed(self)?;
-            if object.contains_key(&name) {
-                return Err(A::Error::custom(format_args!(
-                    "the name `{name}` appears twice in one object"
-                )));
-            }
-            object.insert(name, value);
-        }
-        Ok(Value::Object(object))
-    }
+fn content_length(request: &HttpRequest) -> Option<usize> {
+    let value = request.headers().get(CONTENT_LENGTH)?;
+    value.to_str().ok()?.parse().ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn check(bytes: &[u8], expected: Result<&str, &str>) {
-        match (parse(bytes), expected) {
-            (Ok(value), Ok(text)) => assert_eq!(value.to_string(), text),
-            (Err(error), Err(part)) => assert!(error.detail.contains(part), "{}", error.detail),
-            (found, expected) => panic!("{found:?}, expected {expected:?}"),
-        }
-    }
 
     #[test]
     fn nul_is_found_in_its_member() {
@@ -311,24 +305,5 @@ mod tests {
             let body: Value = serde_json::from_str(body).unwrap();
             assert_eq!(find_nul(&body).as_deref(), expected, "{body}");
         }
-    }
-
-    // R7644-3.8-01, R7644-3.8-07
-    #[test]
-    fn bodies() {
-        check(
-            br#"{"a":[1,-2,2.5,"x",null,true,{"b":{}}]}"#,
-            Ok(r#"{"a":[1,-2,2.5,"x",null,true,{"b":{}}]}"#),
-        );
-        check(b"\xef\xbb\xbf{}", Ok("{}"));
-        check(b"", Err("empty"));
-        check(b" \n", Err("empty"));
-        check(b"[]", Err("object"));
-        check(b"{} x", Err("trailing"));
-        check(br#"{"a":1,"a":2}"#, Err("twice"));
-        check(br#"{"a":{"b":1,"b":2}}"#, Err("twice"));
-        check(b"{\"a\":\"\xff\"}", Err("not valid JSON"));
-        check(br#"{"a":"\ud800"}"#, Err("not valid JSON"));
-        check("[".repeat(100_000).as_bytes(), Err("not valid JSON"));
     }
 }

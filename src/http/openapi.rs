@@ -14,6 +14,7 @@ use utoipa::openapi::info::{InfoBuilder, LicenseBuilder};
 use utoipa::openapi::path::{
     Operation, OperationBuilder, ParameterBuilder, ParameterIn, PathItem, Paths,
 };
+use utoipa::openapi::request_body::RequestBody;
 use utoipa::openapi::schema::Ref;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::server::Server;
@@ -24,7 +25,9 @@ use crate::auth::Scope;
 use crate::http::describe::describer::Describer;
 use crate::http::describe::{message, names, resources, response, schema, tag};
 use crate::http::endpoint;
-use crate::http::endpoint::{Authorization, Endpoint, Location, Parameter, SCIM_ROOT};
+use crate::http::endpoint::{
+    Authorization, Body, BodyLimit, Endpoint, Location, Parameter, SCIM_ROOT,
+};
 use crate::http::endpoints::{self, Served};
 
 /// The prefix of the schemas that describe the service itself.
@@ -34,7 +37,9 @@ const ABOUT: &str = "Rollcall is a SCIM 2.0 provisioning service (RFC 7643, RFC 
     Okta pushes users and groups in, and applications read them.\n\n\
     Every response has an `X-Request-Id`. If the client sends a plain word in this header, the service uses it, so \
     that a trace can cross services. Every error has a SCIM body, also outside of SCIM. A method that an endpoint \
-    does not have is answered with 405 and `Allow`.";
+    does not have is answered with 405 and `Allow`.\n\n\
+    The operator can serve `/admin/v1` and `/metrics` on addresses of their own (`admin_listen`, \
+    `metrics_listen`); the service's own document then describes what its address serves.";
 
 /// Describes a service with these resource types. The same registry gives the same document.
 pub fn document(registry: &Registry) -> OpenApi {
@@ -153,8 +158,8 @@ fn operation(
             false => operation.parameter(described(parameter, describer.registry)),
         };
     }
-    if let Some(body) = endpoint.body {
-        operation = operation.request_body(Some(body(describer)));
+    if let Some(body) = &endpoint.body {
+        operation = operation.request_body(Some(described_body(body, describer)));
     }
     for (status, describe) in endpoint.responses {
         operation = operation.response(status.to_string(), describe(describer));
@@ -168,6 +173,20 @@ fn operation(
         }
     }
     operation
+}
+
+/// The body of an operation, and how large it may be.
+fn described_body(body: &Body, describer: &mut Describer<'_>) -> RequestBody {
+    let limit = match body.limit {
+        BodyLimit::Bytes(bytes) => format!("At most {} KiB.", bytes / 1024),
+        BodyLimit::Resource => "At most the bytes of the setting `body_limit_bytes`.".to_owned(),
+        BodyLimit::Bulk => "At most `bulk.maxPayloadSize` bytes.".to_owned(),
+    };
+    let mut described = (body.describe)(describer);
+    let text = described.description.take();
+    let texts = text.into_iter().chain([limit]).collect::<Vec<_>>();
+    described.description = Some(texts.join(" "));
+    described
 }
 
 /// The errors that an endpoint declares, and those that follow from its declaration.

@@ -9,13 +9,14 @@ use scim_core::{Registry, ResourceType};
 use crate::http::endpoint::{Endpoint, PathEndpoints, SCIM_ROOT};
 use crate::http::endpoints::{self, Served};
 use crate::http::error::{method_not_allowed, no_such_path};
+use crate::http::listener::Groups;
 use crate::http::operations::route_metrics::RouteLabel;
 use crate::http::scim::resources::ServedType;
 
-/// Adds every route. A wrong method is answered with 405 and `Allow`, an unknown path with 404,
-/// both as SCIM errors.
-pub fn routes(config: &mut ServiceConfig, registry: &Registry) {
-    add(config, endpoints::served(registry));
+/// Adds the routes of a listener. A wrong method is answered with 405 and `Allow`, an unknown path
+/// with 404, both as SCIM errors.
+pub fn routes(config: &mut ServiceConfig, registry: &Registry, groups: Groups) {
+    add(config, endpoints::served_by(registry, groups));
 }
 
 fn add(config: &mut ServiceConfig, served: Vec<Served>) {

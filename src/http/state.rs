@@ -8,15 +8,19 @@ use actix_web::dev::Payload;
 use actix_web::http::header::AUTHORIZATION;
 use actix_web::web::{Bytes, Data};
 use actix_web::{FromRequest, HttpRequest};
+use tokio::sync::Semaphore;
 
 use crate::auth::Credential;
-use crate::http::admission::body_memory::{BodyLimits, MemoryBudget};
+use crate::http::admission::body_memory::{BodyLimits, BodyMemory};
+use crate::http::admission::control;
 use crate::http::admission::control::AdmissionControl;
 use crate::http::admission::slow_clients::ConnectionWatches;
 use crate::http::endpoint::{Authorization, Endpoint, SCIM_ROOT};
 use crate::http::error::ApiError;
+use crate::http::json_body;
 use crate::http::query::Query;
 use crate::http::scim::accept;
+use crate::http::security_headers::Transport;
 use crate::service;
 use crate::service::access::auth_attempts::AuthOutcome;
 use crate::service::access::caller_cache::CachedCaller;
@@ -31,7 +35,9 @@ use crate::webhooks::WebhookSender;
 pub struct AppState {
     pub service: Arc<Service>,
     pub body_limits: BodyLimits,
-    pub body_memory: Arc<MemoryBudget>,
+    pub body_memory: BodyMemory,
+    /// The responses that may be compressed at the same time.
+    pub encoders: Arc<Semaphore>,
     pub admission: Arc<AdmissionControl>,
     pub connections: Arc<ConnectionWatches>,
     pub metrics: Arc<Metrics>,
@@ -39,12 +45,14 @@ pub struct AppState {
     pub shared_reads: Arc<SharedReads<Bytes>>,
     /// Sends the test messages of webhooks; deliveries have a sender of their own.
     pub webhook_sender: WebhookSender,
-    /// The OpenAPI document, rendered once.
+    /// The OpenAPI document of the listener's endpoints, rendered once.
     pub openapi: Bytes,
+    /// How clients reach the listener.
+    pub transport: Transport,
 }
 
 /// The caller of a request, authenticated and with the scope that the endpoint declares. Taking it
-/// also checks the query parameters.
+/// also checks the query parameters, and what the head says about the body.
 pub struct Caller {
     pub context: Context,
 }
@@ -64,7 +72,10 @@ impl FromRequest for Caller {
         let endpoint = Endpoint::of_request(request);
         let accepted = endpoint.map_or(Ok(()), |endpoint| query.check_accepted(endpoint));
         let shared = request.app_data::<Data<AppState>>().cloned();
+        let with_body = endpoint.filter(|endpoint| endpoint.body.is_some());
+        let with_body = with_body.map(|endpoint| (endpoint, request.clone()));
         let is_refused = request.path().starts_with(SCIM_ROOT) && !accept::takes_json(request);
+        let request = request.clone();
         Box::pin(async move {
             let shared =
                 shared.ok_or_else(|| service::Error::internal("the handler has no shared data"))?;
@@ -76,6 +87,9 @@ impl FromRequest for Caller {
                 return Err(ApiError::SeveralCredentials);
             }
             let caller = Self::of(&shared, header.as_deref()).await?;
+            if control::is_caller_unknown(&request) {
+                shared.admission.charge_late(&caller.context.principal)?;
+            }
             if is_refused && caller.context.policy.compatibility.is_strict() {
                 return Err(ApiError::NotAcceptable);
             }
@@ -85,6 +99,10 @@ impl FromRequest for Caller {
                 endpoint.ok_or_else(|| service::Error::internal("the endpoint is not declared"))?;
             if let Authorization::Scope(scope) = endpoint.authorization {
                 caller.context.require(scope)?;
+            }
+            if let Some((endpoint, request)) = with_body {
+                let tenant = caller.context.tenant();
+                json_body::check_head(&request, endpoint, tenant, &shared)?;
             }
             Ok(caller)
         })
@@ -126,13 +144,7 @@ impl Caller {
             authenticator.record_unauthenticated(AuthOutcome::Malformed);
             service::Error::Unauthenticated(Unauthenticated::Invalid)
         })?;
-        let found = authenticator.authenticate(&credential).await;
-        match &found {
-            Ok((principal, _)) => shared.admission.record_valid(header, principal),
-            Err(service::Error::Unauthenticated(_)) => shared.admission.record_invalid(header),
-            Err(_) => {}
-        }
-        let (principal, policy) = found?;
+        let (principal, policy) = authenticator.authenticate(&credential).await?;
         let at = shared.service.clock.now();
         Ok(Self {
             context: Context {

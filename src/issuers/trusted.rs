@@ -42,6 +42,11 @@ impl Validity {
     pub fn holds(&self, now: Timestamp) -> bool {
         now.as_second() < self.until_s && self.keys.is_current(&self.set, now)
     }
+
+    /// The second from which the token has expired.
+    pub fn until_s(&self) -> i64 {
+        self.until_s
+    }
 }
 
 impl Issuers {

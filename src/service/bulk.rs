@@ -15,7 +15,9 @@ use std::time::Instant;
 use scim_core::bulk::Envelope;
 use serde_json::Value;
 
+use crate::memory::Held;
 use crate::service::error::BulkBudget;
+use crate::service::provision::body_copies;
 use crate::service::{Context, Error, Service};
 use plan::{Plan, Prepared};
 use run::{Results, Run};
@@ -28,7 +30,13 @@ pub use outcome::{Done, Outcome};
 /// # Errors
 /// A body that is not a bulk request, [`Error::TooManyOperations`], and a fault that left nothing
 /// done.
-pub async fn run(service: &Service, context: &Context, body: Value) -> Result<Vec<Outcome>, Error> {
+pub async fn run(
+    service: &Service,
+    context: &Context,
+    mut body: Held<Value>,
+) -> Result<Vec<Outcome>, Error> {
+    body_copies::reserve_bulk(&mut body)?;
+    let (body, held) = body.into_parts();
     let until = Instant::now() + service.options.scim.bulk.time;
     let envelope = Envelope::parse(body, context.policy.compatibility)?;
     let limit = service.options.scim.bulk.max_operations;
@@ -40,7 +48,13 @@ pub async fn run(service: &Service, context: &Context, body: Value) -> Result<Ve
         let registry = Arc::clone(&service.registry);
         let clock = Arc::clone(&service.clock);
         let options = Arc::clone(&service.options);
-        let prepare = move || Plan::new(&context, &registry, &*clock, options).prepare(envelope);
+        let prepare = move || {
+            let plan = Plan::new(&context, &registry, &*clock, options);
+            let mut prepared = plan.prepare(envelope);
+            // Also if the client goes away meanwhile.
+            prepared.run.held = held;
+            prepared
+        };
         tokio::task::spawn_blocking(prepare)
             .await
             .map_err(Error::internal)?
@@ -55,7 +69,7 @@ pub async fn run(service: &Service, context: &Context, body: Value) -> Result<Ve
         .collect())
 }
 
-/// The store gives its share of the operations back before it answers.
+/// The store gives its share of the operations back before it answers a slice that ran.
 fn exclusive(run: &mut Arc<Run>) -> Result<&mut Run, Error> {
     Arc::get_mut(run).ok_or_else(|| Error::internal("the operations are still in use"))
 }
@@ -83,14 +97,16 @@ async fn run_all(
             .store
             .write(context.tenant(), move |tx| shared.slice(tx))
             .await;
-        let own = exclusive(&mut run)?;
-        let done = match slice {
-            Ok(slice) => own.advance(slice),
+        match slice {
+            Ok(slice) => record(&mut results, exclusive(&mut run)?.advance(slice)),
             Err(error) if results.iter().all(Option::is_none) => return Err(error),
-            // Earlier slices are committed, so each remaining operation gets the error.
-            Err(error) => own.abandon(|| error.repeated()),
-        };
-        record(&mut results, done);
+            // Earlier slices are committed, so each remaining operation gets the error. If this one
+            // was given up while it waited, the store still has its share.
+            Err(error) => {
+                record(&mut results, run.abandon(|| error.repeated()));
+                break;
+            }
+        }
     }
     Ok(results)
 }
@@ -119,6 +135,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::memory::MemoryBudget;
+    use crate::service::access::tokens::TokenLimits;
     use crate::service::{Options, ScimSettings};
     use crate::settings::{Settings as _, Sources};
 
@@ -127,12 +145,16 @@ mod tests {
         let run = |write_bytes: u64| {
             let mut scim = ScimSettings::load(&Sources::default()).unwrap();
             scim.bulk.write_bytes = write_bytes;
-            let base_url = String::new();
             Run::new(
                 Vec::new(),
                 Vec::new(),
                 None,
-                Arc::new(Options { base_url, scim }),
+                Arc::new(Options {
+                    base_url: String::new(),
+                    scim,
+                    tokens: TokenLimits::default(),
+                    memory: MemoryBudget::new(0),
+                }),
             )
         };
         let now = Instant::now();

@@ -2,10 +2,15 @@
 
 use std::fmt;
 
-use scim_core::{ResourceType, ScimError, Version};
+use scim_core::{ErrorKind, ResourceType, ScimError, Version};
 
+use crate::memory::MemoryError;
 use crate::store::query::page::PageError;
 use crate::store::{ResourceId, StoreError, Unique};
+
+/// The detail of the error for a query that was stopped, where nothing more specific is known.
+const OUT_OF_TIME: &str = "The query was stopped because it took too long. Ask for less at once: a smaller `limit` or \
+     `count`, fewer attributes (such as `excludedAttributes=members`), no nested groups, or a time closer to now.";
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -19,6 +24,9 @@ pub enum Error {
     PreconditionFailed(Version),
     #[error("a bulk request may hold {limit} operations")]
     TooManyOperations { limit: usize },
+    /// The resource would be larger than one may be; the text has the sizes.
+    #[error("{0}")]
+    DocumentTooLarge(String),
     #[error("no valid credential")]
     Unauthenticated(Unauthenticated),
     #[error("this token lacks the scope {0}")]
@@ -52,6 +60,8 @@ pub enum Error {
     BulkExhausted(BulkBudget),
     #[error("the service is busy")]
     Busy,
+    #[error("too many requests wait for changes")]
+    TooManyListeners(TooManyListeners),
     #[error("the database does not answer")]
     Unavailable(#[source] StoreError),
     #[error("the database's disk is full")]
@@ -99,6 +109,15 @@ pub enum Unauthenticated {
     Invalid,
 }
 
+/// The requests that wait for changes already, of which there can be no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TooManyListeners {
+    /// Those of the caller's token.
+    OfToken(usize),
+    /// Those of the caller's tenant.
+    OfTenant(usize),
+}
+
 /// The reason why a reader of the feed must start again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Gone {
@@ -108,11 +127,29 @@ pub enum Gone {
     Ahead { last: i64 },
 }
 
+impl From<MemoryError> for Error {
+    /// The memory for a response, or for the work on it, was not granted.
+    fn from(error: MemoryError) -> Self {
+        match error {
+            MemoryError::InUse => Self::Busy,
+            MemoryError::TooLarge => ScimError::new(
+                ErrorKind::TooMany,
+                "The response would be larger than the service sends at once. Ask for fewer attributes, such as by \
+                 `excludedAttributes=members`, or for fewer resources.",
+            )
+            .into(),
+        }
+    }
+}
+
 impl From<PageError> for Error {
     fn from(error: PageError) -> Self {
         match error {
             PageError::Scim(error) => error.into(),
             PageError::Store(error) => error.into(),
+            PageError::Memory(error) => error.into(),
+            // A page of one resource is never too long.
+            PageError::TooLong { .. } => Self::internal("a page is too long"),
         }
     }
 }
@@ -122,6 +159,7 @@ impl From<StoreError> for Error {
         match error {
             StoreError::Busy => Self::Busy,
             StoreError::QuotaExceeded { used, limit } => Self::QuotaExceeded { used, limit },
+            StoreError::OutOfTime => ScimError::new(ErrorKind::TooMany, OUT_OF_TIME).into(),
             StoreError::Duplicate(unique) => Self::Taken(unique),
             StoreError::Held { path, holder } => ScimError::uniqueness(format!(
                 "{path} must be unique, and {holder} has the same value. Choose another one, or change it there first."

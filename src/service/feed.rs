@@ -12,7 +12,7 @@ mod view;
 pub use crate::store::tables::changes::ChangeKind;
 pub use crate::store::tables::members::MemberPair;
 pub use change::{Change, Difference, SnapshotItem};
-pub use listeners::{Listener, Listeners, WaitOutcome, poll_other_nodes};
+pub use listeners::{Listener, ListenerLimits, Listeners, WaitOutcome, poll_other_nodes};
 pub use page::{ChangeFilter, MOST, Page, PageRequest, last, listen, page, page_as, prune, wait};
 pub use shared_reads::{Batch, SharedReads};
 pub use snapshot::{Snapshot, snapshot};

@@ -15,6 +15,7 @@ pub mod options;
 pub mod provision;
 pub mod query;
 pub mod setup;
+pub mod shared_statement;
 pub mod state;
 pub mod transfer;
 

@@ -1,9 +1,12 @@
 //! The settings that change what a use case does.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use scim_core::message::{Bulk, Capabilities, Pagination};
 
+use crate::memory::MemoryBudget;
+use crate::service::access::tokens::TokenLimits;
 use crate::service::context::to_u64;
 use crate::settings::{ConfigError, Sources, bytes, choice, days, number, seconds, settings};
 
@@ -14,6 +17,9 @@ pub struct Options {
     /// begin with it.
     pub base_url: String,
     pub scim: ScimSettings,
+    pub tokens: TokenLimits,
+    /// The memory of responses, and of the work on large documents.
+    pub memory: Arc<MemoryBudget>,
 }
 
 settings! {
@@ -61,11 +67,25 @@ settings! {
         ),
         /// Most resources on a page. Okta asks for 100, so it cannot be less.
         pub max_page_size: u32 = setting("max_page_size", number(OKTA_PAGE..=LARGEST_PAGE), 1000),
+        /// Most bytes of resources on a page. A page that would have more has fewer resources.
+        pub page_limit_bytes: usize =
+            setting("page_limit_bytes", bytes(64 << 10..=1 << 30), 4 << 20),
+        /// Largest resource, as JSON without members and groups. Each of its values counts as at
+        /// least 32 bytes. A tenant can have [another limit](tokens.md#settings-of-a-tenant).
+        pub document_limit_bytes: u64 =
+            setting("document_limit_bytes", bytes(1024..=1 << 30), 5 << 20),
+        /// Most values of one attribute, members excluded. A tenant can have another limit.
+        pub attribute_values_limit: u64 =
+            setting("attribute_values_limit", number(1..=100_000_000), 20_000),
         /// Time for which a cursor stays valid.
         pub cursor_timeout: Duration = setting("cursor_timeout_s", seconds(1..=31_536_000), 3600),
         /// Most resources that one filter or sort order without an index may read; more is 400
         /// `tooMany`.
         pub scan_limit: u64 = setting("scan_limit", number(1..=100_000_000), 100_000),
+        /// Most comparisons that one filter may cost: the resources of the type, times the
+        /// comparisons that no index answers; more is 400 `tooMany`.
+        pub query_cost_limit: u64 =
+            setting("query_cost_limit", number(1..=1_000_000_000_000), 4_000_000),
         /// A PATCH of a group with more members than this is answered 204 without a body.
         pub patch_answer_members: u32 =
             setting("patch_answer_members", number(0..=100_000_000), 1000),

@@ -27,6 +27,7 @@ pub struct Records {
     tenant: TenantId,
     tenant_name: String,
     org: String,
+    token_limits: tokens::TokenLimits,
 }
 
 /// A token of ours, without its secret.
@@ -47,6 +48,7 @@ impl Records {
         clock: Arc<dyn Clock>,
         tenant: String,
         org: String,
+        token_limits: tokens::TokenLimits,
     ) -> Result<Self, Error> {
         let name = tenant.clone();
         let row = store
@@ -59,6 +61,7 @@ impl Records {
             tenant: row.id,
             tenant_name: row.name,
             org,
+            token_limits,
         })
     }
 
@@ -162,14 +165,15 @@ impl Records {
             expires,
             fields: None,
         };
-        tokens::create(&self.store, wish, self.clock.as_ref()).await
+        tokens::create(&self.store, wish, self.token_limits, self.clock.as_ref()).await
     }
 
     /// Revokes a token by its name; one that is gone already is no fault.
     pub async fn revoke_token(&self, name: &str) -> Result<(), Error> {
         let tenant = self.tenant_name.clone();
         let now_us = self.now_us();
-        match tokens::revoke(&self.store, tenant, name.to_owned(), now_us).await {
+        let token = tokens::TokenRef::Name(name.to_owned());
+        match tokens::revoke(&self.store, tenant, token, now_us).await {
             Ok(()) | Err(Error::NotFound(_)) => Ok(()),
             Err(error) => Err(error),
         }

@@ -9,6 +9,7 @@ use crate::clock::Clock;
 use crate::service::access::authenticator::Authenticator;
 use crate::service::feed::listeners::Listeners;
 use crate::service::query::{cursor, index_walk};
+use crate::service::shared_statement::SharedStatement;
 use crate::service::{Context, Error, Options};
 use crate::store::query::coalesce::CoalescedReads;
 use crate::store::{Conn, Store};
@@ -24,10 +25,12 @@ pub struct Service {
     pub cursors: cursor::Cursors,
     pub listeners: Listeners,
     pub authenticator: Authenticator,
+    /// The check of [`Service::ready`], which any client may ask for.
+    pub readiness: SharedStatement,
 }
 
 impl Service {
-    /// Reads for a caller. A caller that cannot write may be served by a replica; one that can
+    /// Reads for a caller, within the tenant's share and a limited time. A caller that cannot write may be served by a replica; one that can
     /// always reads the primary, and so its own writes.
     pub(crate) async fn read<T: Send + 'static>(
         &self,
@@ -35,9 +38,9 @@ impl Service {
         work: impl FnOnce(&mut Conn) -> Result<T, Error> + Clone + Send + 'static,
     ) -> Result<T, Error> {
         if self.is_read_behind(context) {
-            self.store.read_behind(work).await
+            self.store.query_behind(context.tenant(), work).await
         } else {
-            self.store.read(work).await
+            self.store.query(context.tenant(), work).await
         }
     }
 
@@ -46,7 +49,10 @@ impl Service {
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Busy`].
     pub async fn ready(&self) -> Result<(), Error> {
-        Ok(self.store.ready().await?)
+        Ok(self
+            .readiness
+            .run(async || self.store.ready().await)
+            .await?)
     }
 
     /// Returns whether a replica is asked first for this caller.

@@ -116,10 +116,16 @@ pub fn choice<T: Copy + 'static>(options: &'static [(&'static str, T)]) -> Kind<
 }
 
 /// A secret, which only the environment can hold.
-pub fn secret() -> Kind<SecretString> {
+pub fn secret(
+    values: &str,
+    check: impl Fn(&str) -> Result<(), String> + 'static,
+) -> Kind<SecretString> {
     Kind {
         origin: Origin::Environment,
-        ..parsed("SECRET", "text", |text| Ok(SecretString::from(text)))
+        ..parsed("SECRET", values, move |text| {
+            check(text)?;
+            Ok(SecretString::from(text))
+        })
     }
 }
 

@@ -165,6 +165,9 @@ fn a_declaration_has_all_that_the_documentation_needs() {
 
 #[test]
 fn a_secret_has_no_flag() {
-    assert_eq!(secret().origin, Origin::Environment);
-    assert_eq!(secret().optional().origin, Origin::Environment);
+    assert_eq!(secret("text", |_| Ok(())).origin, Origin::Environment);
+    assert_eq!(
+        secret("text", |_| Ok(())).optional().origin,
+        Origin::Environment
+    );
 }

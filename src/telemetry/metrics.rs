@@ -8,6 +8,8 @@ use metrics_exporter_prometheus::{
     Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
 };
 
+use crate::telemetry::malformed;
+
 /// The upper bounds of the latency buckets, in seconds.
 const BUCKETS_S: [f64; 12] = [
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0,
@@ -25,6 +27,7 @@ pub struct Requests {
     duration_s: Histogram,
 }
 
+const MALFORMED: &str = "rollcall_http_malformed_total";
 const METADATA: Metadata<'static> = Metadata::new("rollcall", Level::INFO, None);
 
 impl Metrics {
@@ -58,6 +61,11 @@ impl Metrics {
             None,
             "Connections closed because the client did not read its response or complete its request in time."
                 .into(),
+        );
+        recorder.describe_counter(
+            MALFORMED.into(),
+            None,
+            "Requests that are no valid HTTP, by reason. They are in no other metric.".into(),
         );
         recorder.describe_histogram(
             "rollcall_http_request_duration_seconds".into(),
@@ -118,6 +126,13 @@ impl Metrics {
 
     /// Renders the metrics in Prometheus' text format.
     pub fn render(&self) -> String {
+        for (reason, count) in malformed::counts() {
+            let labels = vec![Label::from_static_parts("reason", reason)];
+            let key = Key::from_parts(MALFORMED, labels);
+            self.recorder
+                .register_counter(&key, &METADATA)
+                .absolute(count);
+        }
         self.handle.render()
     }
 }

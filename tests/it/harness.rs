@@ -8,6 +8,7 @@ pub mod disk;
 pub mod issuer;
 pub mod load;
 pub mod postgres;
+pub mod proxy;
 pub mod raw;
 pub mod receiver;
 pub mod sample;

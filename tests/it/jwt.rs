@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use reqwest::Method;
 use rollcall::auth::Principal;
-use rollcall::auth::jwt::{Issuer, Rejected, TenantOf};
+use rollcall::auth::jwt::{Issuer, Rejected, TenantOf, TokenTypes};
 use rollcall::clock::{Clock as _, SystemClock};
 use rollcall::ids::TenantId;
 use rollcall::issuers::{Bounds, Issuers, Origin, Pace};
@@ -32,6 +32,7 @@ fn trust(issuer: &FakeIssuer, origin: Origin) -> Issuers {
         audience: "rollcall".to_owned(),
         tenant: TenantOf::One(TenantId(7)),
         scopes: None,
+        types: TokenTypes::default(),
         fields: None,
     };
     let pace = Pace {
@@ -252,6 +253,23 @@ fn an_untrusted_issuer_is_never_contacted() {
 /// A server that trusts two issuers: `first` for the tenant `acme`, by discovery, and `second` for
 /// the tenant that its claim `org` names, which may only be `beta`.
 fn server_with(database: &Database, first: &FakeIssuer, second: &FakeIssuer) -> Server {
+    create_tenants(database);
+    restart_with(database, first, second, &[])
+}
+
+fn create_tenants(database: &Database) {
+    for tenant in ["acme", "beta"] {
+        database.cli_ok(&["tenant", "create", tenant]);
+    }
+}
+
+/// The same with more arguments, on a database that has the tenants.
+fn restart_with(
+    database: &Database,
+    first: &FakeIssuer,
+    second: &FakeIssuer,
+    arguments: &[&str],
+) -> Server {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("rollcall.toml");
     let text = format!(
@@ -264,10 +282,8 @@ fn server_with(database: &Database, first: &FakeIssuer, second: &FakeIssuer) -> 
         second.jwks_uri(),
     );
     std::fs::write(&config, text).unwrap();
-    for tenant in ["acme", "beta"] {
-        database.cli_ok(&["tenant", "create", tenant]);
-    }
-    Server::start_with(database, &["--config", config.to_str().unwrap()], &[])
+    let config = ["--config", config.to_str().unwrap()];
+    Server::start_with(database, &[&config, arguments].concat(), &[])
 }
 
 fn provisioner(database: &Database, server: &Server, tenant: &str) -> Client {
@@ -513,5 +529,110 @@ both_alone!(
                 ask(path).await.expect_error(406, "");
             }
         }
+    }
+);
+
+both_alone!(
+    an_access_token_that_expires_ends_a_stream_and_a_long_poll,
+    |database: Database| async move {
+        let key = Key::ed("k");
+        let (first, second) = (
+            FakeIssuer::start(&[&key]).await,
+            FakeIssuer::start(&[&key]).await,
+        );
+        let server = server_with(&database, &first, &second);
+        let ada = provisioner(&database, &server, "acme");
+        ada.create_user("ada@example.com").await;
+        // Accepted for 30 seconds beyond its end, of which two are left.
+        let claims = with(&first.claims(now_s() - 60), "exp", json!(now_s() - 28));
+        let site = Client::new(&server.address, &key.sign(&claims)).site();
+        let mut live = site.open("/directory/v1/changes/stream", &[]).await;
+        assert_eq!(live.status(), 200);
+        let ended = async {
+            let poll = site.get("/directory/v1/changes?after=1&wait=60").await;
+            poll.expect_error(401, "");
+            while let Ok(Some(_)) = live.chunk().await {}
+        };
+        let ended = tokio::time::timeout(Duration::from_secs(40), ended).await;
+        assert!(ended.is_ok(), "it still listens");
+    }
+);
+
+both_alone!(
+    renewed_tokens_are_accepted_during_a_flood_of_invalid_ones,
+    |database: Database| async move {
+        let (key, other) = (Key::ed("k1"), Key::other_ed("k1"));
+        let first = FakeIssuer::start(&[&key]).await;
+        let second = FakeIssuer::start(&[&other]).await;
+        create_tenants(&database);
+        let limits = [
+            "--unknown-tokens-per-s",
+            "1",
+            "--address-unknown-tokens-per-s",
+            "1",
+        ];
+        let since = Instant::now();
+        let unknown_kid = |number: usize| {
+            let mut invented = key.clone();
+            invented.kid = format!("invented-{number}");
+            invented.sign(&first.claims(now_s()))
+        };
+        let unknown_issuer = |number: usize| {
+            let claims = with(&first.claims(now_s()), "iss", json!(number.to_string()));
+            key.sign(&claims)
+        };
+        let unsigned = |number: usize| {
+            let claims = with(&first.claims(now_s()), "jti", json!(number));
+            let token = key.sign(&claims);
+            let (signed, _) = token.rsplit_once('.').unwrap();
+            format!("{signed}.{}", "A".repeat(86))
+        };
+        // Each start has no keys yet, and the second flood does not make it fetch them.
+        let floods: [&dyn Fn(usize) -> String; 3] = [&unknown_kid, &unknown_issuer, &unsigned];
+        for flood in floods {
+            let server = restart_with(&database, &first, &second, &limits);
+            let client = server.admin();
+            let with_token = |token: &str| client.authorization(&format!("Bearer {token}"));
+            let mut statuses = Vec::new();
+            for number in 0..40 {
+                statuses.push(with_token(&flood(number)).get("/Users").await.status);
+            }
+            assert!(statuses.contains(&429), "{statuses:?}");
+            assert!(
+                statuses.iter().all(|status| matches!(status, 401 | 429)),
+                "{statuses:?}"
+            );
+            for number in 0..20 {
+                let claims = with(&first.claims(now_s()), "jti", json!(number));
+                with_token(&key.sign(&claims)).get("/Users").await.page();
+            }
+        }
+        let floors = usize::try_from(since.elapsed().as_secs() / 30).unwrap() + 3;
+        assert!(first.key_fetches() <= floors, "{}", first.key_fetches());
+    }
+);
+
+both_alone!(
+    all_tokens_of_a_subject_are_one_caller,
+    |database: Database| async move {
+        let (key, other) = (Key::ed("k1"), Key::other_ed("k1"));
+        let first = FakeIssuer::start(&[&key]).await;
+        let second = FakeIssuer::start(&[&other]).await;
+        create_tenants(&database);
+        let limits = ["--token-rate-per-s", "1", "--token-burst", "5"];
+        let server = restart_with(&database, &first, &second, &limits);
+        let client = server.admin();
+        let started = Instant::now();
+        let mut accepted = 0;
+        for number in 0..40 {
+            let claims = with(&first.claims(now_s()), "jti", json!(number));
+            let bearer = format!("Bearer {}", key.sign(&claims));
+            match client.authorization(&bearer).get("/Users").await.status {
+                200 => accepted += 1,
+                status => assert_eq!(status, 429),
+            }
+        }
+        let allowed = 6 + started.elapsed().as_secs();
+        assert!(accepted <= allowed, "{accepted} of 40, {allowed} allowed");
     }
 );

@@ -1,5 +1,6 @@
 //! A token limited to some attributes: it sees only those, and cannot query the others.
 
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::harness::{Client, both, id, member_ids, sample, with_query};
@@ -112,6 +113,77 @@ both!(
         }
     }
 );
+
+both!(nothing_tells_of_hidden_attributes, |app| async move {
+    let user = app
+        .post("/Users", &sample::full_user("ada@example.com"))
+        .await
+        .expect(201);
+    let group = app.create_group("Surveyors", &[id(&user)]).await;
+    let path = format!("/Users/{}", id(&user));
+    let person = format!("/directory/v1/users/{}", id(&user));
+    let members = format!("/directory/v1/groups/{}/members", id(&group));
+    let reader = app.limited(&["userName", "members"]).await;
+    let site = reader.site();
+    let look = async || {
+        let one = reader.get(&path).await;
+        assert_eq!(one.header("etag"), "");
+        let listed = reader.list("/Users", &[]).await.resources;
+        let directory = site.get(&person).await;
+        let tag = directory.header("etag").to_owned();
+        (one.expect(200), listed, directory.plain(200), tag)
+    };
+    let before = look().await;
+    assert_eq!(
+        before.0["schemas"],
+        json!(["urn:ietf:params:scim:schemas:core:2.0:User"])
+    );
+    assert_eq!(
+        names(&before.0["meta"]),
+        ["created", "location", "resourceType"]
+    );
+    for operations in [
+        json!([{ "op": "replace", "path": "title", "value": "Countess" }]),
+        json!([{ "op": "replace", "path": "active", "value": false }]),
+        json!([{ "op": "remove", "path": sample::ENTERPRISE }]),
+    ] {
+        app.edit(&path, operations).await.expect(200);
+        assert_eq!(look().await, before);
+    }
+    // A condition on the version would be a question about it.
+    let headers = [("if-none-match", "W/\"4\", W/\"3\", W/\"2\", W/\"1\"")];
+    let answered = reader.send(Method::GET, &path, &headers, Vec::new()).await;
+    assert_eq!(answered.status, 200);
+    let headers = [("if-match", "W/\"1\"")];
+    let answered = reader.send(Method::GET, &path, &headers, Vec::new()).await;
+    assert_eq!(answered.status, 200);
+    for query in [
+        [("filter", "meta.version pr")],
+        [("filter", "meta.lastModified gt \"2020-01-01T00:00:00Z\"")],
+        [("filter", &format!("schemas eq \"{}\"", sample::ENTERPRISE))],
+        [("sortBy", "meta.lastModified")],
+    ] {
+        reader
+            .get(&with_query("/Users", &query))
+            .await
+            .expect_error(403, "");
+    }
+    // The list has the active members only.
+    site.get(&members).await.expect_error(403, "");
+    let moment = app.user(id(&user)).await["meta"]["lastModified"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let past = with_query(&members, &[("at", &moment)]);
+    site.get(&past).await.expect_error(403, "");
+    let reader = app
+        .limited(&["userName", "members", "active", "meta"])
+        .await;
+    assert_eq!(reader.site().get(&members).await.status, 200);
+    let whole = reader.get(&path).await;
+    assert!(whole.header("etag").starts_with("W/"), "{whole:?}");
+    assert!(whole.expect(200)["meta"]["lastModified"].is_string());
+});
 
 both!(only_a_read_token_can_be_limited, |app| async move {
     let admin = app.server.admin().site();

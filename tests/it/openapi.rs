@@ -104,7 +104,7 @@ both!(every_endpoint_enforces_its_declaration, |app| async move {
         let Some(scope) = scope else { continue };
         let other = match scope {
             Scope::Read => &admin,
-            Scope::Scim | Scope::Admin => &reader,
+            Scope::Scim | Scope::Admin | Scope::Operator => &reader,
         };
         assert_eq!(status(other.clone(), path.clone()).await, 403, "{what}");
         if endpoint.accepts != Accepts::Any {

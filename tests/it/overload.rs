@@ -113,7 +113,7 @@ both_alone!(
 both_alone!(
     a_token_has_a_rate_and_bulk_counts_each_operation,
     |database: Database| async move {
-        let limits = ["--token-rate-per-s", "1", "--token-burst", "5"];
+        let limits = ["--token-rate-per-s", "1", "--token-burst", "6"];
         let server = Server::start_with(&database, &limits, &[]);
         let client = client_of(&database, &server, "a").await;
         let neighbour = one_more(&database, &server, "a", "second");
@@ -148,7 +148,7 @@ both_alone!(
 both_alone!(
     tokens_of_a_tenant_share_its_rate,
     |database: Database| async move {
-        let limits = ["--tenant-rate-per-s", "1", "--tenant-burst", "1"];
+        let limits = ["--tenant-rate-per-s", "1", "--tenant-burst", "2"];
         let server = Server::start_with(&database, &limits, &[]);
         let (client, other) = (
             client_of(&database, &server, "a").await,

@@ -49,8 +49,8 @@ pub struct Admitted {
     /// The password in clear, not checked against any policy; `None` if there is none or it is
     /// empty.
     pub password: Option<String>,
-    /// Whether `active` is null and the client is strict, so that the attribute is unassigned and
-    /// gets no default.
+    /// `active` is null and the client is strict, so the attribute is unassigned and gets no
+    /// default.
     pub active_cleared: bool,
     /// The names that no schema defines, as the client wrote them.
     pub ignored: Vec<String>,
@@ -99,6 +99,20 @@ pub fn admit(
     let mut admitted = draft.complete()?;
     admitted.document.arrange(rt);
     validate(rt, &admitted.document)?;
+    Ok(admitted)
+}
+
+/// Reads the resource that a POST creates: as [`admit`], with the [`defaults`] of a new resource.
+///
+/// # Errors
+/// As [`admit`].
+pub fn create(
+    rt: &ResourceType,
+    body: &Value,
+    compatibility: Compatibility,
+) -> Result<Admitted, ScimError> {
+    let mut admitted = admit(rt, body, compatibility)?;
+    defaults(rt, &mut admitted);
     Ok(admitted)
 }
 
@@ -386,7 +400,7 @@ fn schemas_fault(rt: &ResourceType, found: &str) -> ScimError {
     ))
 }
 
-/// Whether a replace depends on the old value.
+/// Returns whether a replace depends on the old value.
 fn is_guarded(attribute: &Attribute) -> bool {
     let is_guarded =
         |a: &Attribute| matches!(a.mutability, Mutability::ReadOnly | Mutability::Immutable);

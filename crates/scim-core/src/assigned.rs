@@ -174,5 +174,7 @@ mod tests {
             one.0["roles"],
             json!([{"value": "a", "display": "New"}, {"value": "b", "display": "own"}])
         );
+        rename(&mut one, "roles", "c", Some("own"), Some("New"));
+        assert_eq!(one.0["roles"][1]["display"], "own");
     }
 }

@@ -2,6 +2,30 @@
 //! order in which they can be run.
 //!
 //! Knows nothing of how an operation is run, or of authorization.
+//!
+//! ```
+//! use scim_core::bulk::{BulkTarget, Envelope, Operation, Verb};
+//! use scim_core::{Compatibility, Registry, message};
+//! use serde_json::json;
+//!
+//! let registry = Registry::standard();
+//! let body = json!({
+//!     "schemas": [message::BULK_REQUEST],
+//!     "Operations": [
+//!         { "method": "POST", "path": "/Users", "bulkId": "a", "data": { "userName": "ada" } },
+//!         { "method": "DELETE", "path": "/Users/7" },
+//!         { "method": "PUT", "path": "/Shoes/1", "data": {} },
+//!     ],
+//! });
+//! let envelope = Envelope::parse(body, Compatibility::Strict)?;
+//! let read = |operation| Operation::parse(&registry, &["/scim/v2"], operation);
+//! let operations: Vec<Operation> = envelope.operations.into_iter().map(read).collect();
+//! assert_eq!(operations[0].bulk_id.as_deref(), Some("a"));
+//! let delete = operations[1].task.as_ref().expect("it makes sense");
+//! assert_eq!((delete.verb, &delete.target), (Verb::Delete, &Some(BulkTarget::Id("7".to_owned()))));
+//! assert!(operations[2].task.is_err());
+//! # Ok::<(), scim_core::ScimError>(())
+//! ```
 
 mod order;
 mod references;
@@ -124,7 +148,8 @@ impl Envelope {
     }
 }
 
-/// After how many failures to stop. A tolerant tenant also takes the number as text.
+/// Returns the number of failures after which to stop. A tolerant tenant also takes the number as
+/// text.
 fn fail_on_errors_in(
     value: &Value,
     compatibility: Compatibility,

@@ -182,7 +182,7 @@ pub(crate) fn single(
                 None => Err(wrong(attribute, value, at)),
             },
             // A list of one is read as its element.
-            [one] if !one.is_array() => scalar(attribute, one, at),
+            [one] => scalar(attribute, one, at),
             _ => Err(wrong(attribute, value, at)),
         },
         other => scalar(attribute, other, at),
@@ -312,8 +312,8 @@ pub(crate) fn storable(value: &Value, at: &Location) -> Result<(), ScimError> {
 
 const MAX_LEVELS: usize = 50;
 
-/// Whether the value is null or `[]`: the ways to write nothing that cannot be a slip for an empty
-/// text.
+/// Returns whether the value is null or `[]`: the ways to write nothing that cannot be a slip for
+/// an empty text.
 pub(crate) fn is_nothing(value: &Value) -> bool {
     match value {
         Value::Null => true,
@@ -322,7 +322,7 @@ pub(crate) fn is_nothing(value: &Value) -> bool {
     }
 }
 
-/// Whether the value is null, `[]` or `""`.
+/// Returns whether the value is null, `[]` or `""`.
 pub(crate) fn is_empty(value: &Value) -> bool {
     is_nothing(value) || value.as_str() == Some("")
 }
@@ -350,11 +350,7 @@ pub(crate) fn dedupe(attribute: &Attribute, elements: &mut Vec<Value>) {
         return;
     }
     let first_equals = first_equals(attribute, elements);
-    if first_equals
-        .iter()
-        .enumerate()
-        .all(|(index, first_equal)| index == *first_equal)
-    {
+    if first_equals.iter().copied().eq(0..elements.len()) {
         return;
     }
     let mut kept: Vec<Option<Value>> = elements.drain(..).map(Some).collect();

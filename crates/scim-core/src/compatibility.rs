@@ -6,7 +6,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// Whether the dialects of known clients are understood, or only what RFC 7643 and RFC 7644 allow.
+/// The leniency of a tenant: the dialects of known clients are understood, or only what RFC 7643
+/// and RFC 7644 allow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Compatibility {
     /// Accepts what Okta, Entra ID and others send if its meaning is plain.
@@ -17,7 +18,7 @@ pub enum Compatibility {
 }
 
 impl Compatibility {
-    /// Whether only what the standards allow is accepted.
+    /// Returns whether only what the standards allow is accepted.
     pub fn is_strict(self) -> bool {
         self == Self::Strict
     }
@@ -59,5 +60,29 @@ impl FromStr for Compatibility {
             "strict" => Ok(Self::Strict),
             other => Err(UnknownCompatibility(other.to_owned())),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names() {
+        for compatibility in [Compatibility::Tolerant, Compatibility::Strict] {
+            assert_eq!(compatibility.as_str().parse(), Ok(compatibility));
+            assert_eq!(compatibility.to_string(), compatibility.as_str());
+        }
+        assert_eq!(Compatibility::Strict.as_str(), "strict");
+        let error = "Strict".parse::<Compatibility>().unwrap_err();
+        assert!(error.to_string().contains("`Strict`"), "{error}");
+        assert!(!Compatibility::default().is_strict());
+    }
+
+    #[test]
+    fn dialects() {
+        use scim_filter_parser::Dialect;
+        assert_eq!(Compatibility::Tolerant.syntax(), Dialect::Tolerant);
+        assert_eq!(Compatibility::Strict.syntax(), Dialect::Strict);
     }
 }

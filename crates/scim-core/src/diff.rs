@@ -2,6 +2,20 @@
 //! at all.
 //!
 //! Knows nothing of members and groups, which are not in documents.
+//!
+//! ```
+//! use scim_core::{Document, Registry, diff};
+//!
+//! let registry = Registry::standard();
+//! let user = registry.by_name("User").expect("every registry has users");
+//! let before = Document::parse(r#"{"userName":"ada","name":{"givenName":"Ada"}}"#)?;
+//! let after = Document::parse(r#"{"userName":"ada","name":{"givenName":"Augusta"}}"#)?;
+//! let changes = diff::diff(user, &before, &after);
+//! assert_eq!(changes[0].path, "name.givenName");
+//! assert_eq!(changes[0].after, Some("Augusta".into()));
+//! assert_eq!(changes.len(), 1);
+//! # Ok::<(), serde_json::Error>(())
+//! ```
 
 mod elements;
 
@@ -93,9 +107,8 @@ fn compare(
     after: Option<&Value>,
     changes: &mut Vec<AttrChange>,
 ) {
-    let is_told_by_parts = rt
-        .attr_by_key(&path)
-        .is_some_and(|found| found.leaf().is_complex() && !found.leaf().multi_valued);
+    // Of the declared attributes only single complex ones are objects.
+    let is_told_by_parts = rt.find(&path).is_some();
     match (is_told_by_parts, members(before), members(after)) {
         (true, Some(before), Some(after)) => {
             let parts = differing(before, after).into_iter();

@@ -204,3 +204,76 @@ fn arranged(attribute: &Attribute, mut value: Value) -> Option<Value> {
 fn is_filled(value: &Value) -> bool {
     value.as_object().is_some_and(|members| !members.is_empty())
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::Registry;
+
+    #[test]
+    fn texts() {
+        let text = r#"{"schemas":["x"],"userName":"ada"}"#;
+        let mut document = Document::parse(text).unwrap();
+        assert_eq!(document.to_string(), text);
+        assert_eq!(document.id(), None);
+        document.set_id("1");
+        assert_eq!(document.id(), Some("1"));
+        let expected = r#"{"schemas":["x"],"id":"1","userName":"ada"}"#;
+        assert_eq!(document.to_string(), expected);
+        let mut bare = Document::parse(r#"{"userName":"ada","id":"0"}"#).unwrap();
+        bare.set_id("2");
+        assert_eq!(bare.to_string(), r#"{"id":"2","userName":"ada"}"#);
+        assert!(Document::parse("[]").is_err());
+    }
+
+    #[test]
+    fn values_at_a_path() {
+        let registry = Registry::standard();
+        let user = registry.by_name("User").unwrap();
+        let enterprise = crate::name::ENTERPRISE_USER;
+        let value = json!({
+            "title": "x", "name": {"givenName": "Ada"}, "emails": [{"value": "a"}],
+            enterprise: {"manager": {"value": "m"}},
+        });
+        let document = Document(value.as_object().unwrap().clone());
+        let check = |key: &str, expected: Value| {
+            let found = document.get(&user.attr_by_key(key).unwrap());
+            assert_eq!(found.cloned().unwrap_or_default(), expected, "{key}");
+        };
+        check("title", json!("x"));
+        check("name.givenName", json!("Ada"));
+        check("name.familyName", Value::Null);
+        check("emails", json!([{"value": "a"}]));
+        check("emails.value", Value::Null);
+        check(&format!("{enterprise}:manager.value"), json!("m"));
+        check(&format!("{enterprise}:department"), Value::Null);
+        check("nickName", Value::Null);
+    }
+
+    #[test]
+    fn the_order_of_names() {
+        let registry = Registry::standard();
+        let user = registry.by_name("User").unwrap();
+        let enterprise = crate::name::ENTERPRISE_USER;
+        let value = json!({
+            "urn:x:b": {"z": 1, "a": 2}, "urn:x:a": {"k": 1}, "urn:x:empty": {}, "urn:x:text": "t",
+            "stray": {"a": 1}, enterprise: {"department": "d", "costCenter": "c", "nope": 1},
+            "active": true, "emails": [{"type": "t", "value": "v"}, {}], "roles": [{}],
+            "name": {"familyName": "f", "formatted": "n"}, "password": "leak",
+            "userName": "u", "externalId": "e", "id": "1",
+        });
+        let mut document = Document(value.as_object().unwrap().clone());
+        document.arrange(user);
+        let urn = crate::name::USER;
+        let expected = json!({
+            "schemas": [urn, enterprise, "urn:x:a", "urn:x:b"], "id": "1", "externalId": "e",
+            "userName": "u", "name": {"formatted": "n", "familyName": "f"}, "active": true,
+            "emails": [{"value": "v", "type": "t"}],
+            enterprise: {"costCenter": "c", "department": "d"},
+            "urn:x:a": {"k": 1}, "urn:x:b": {"z": 1, "a": 2},
+        });
+        assert_eq!(document.to_string(), expected.to_string());
+    }
+}

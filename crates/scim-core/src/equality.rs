@@ -64,8 +64,8 @@ impl<'a> Comparable<'a> {
             .map(move |(name, value)| (name, self.member(name, value)))
     }
 
-    /// Whether this value has all that `listed` names, and perhaps more: a list has each of its
-    /// elements, an object each of its members, and none of those that are null. An object that
+    /// Returns whether this value has all that `listed` names, and perhaps more: a list has each of
+    /// its elements, an object each of its members, and none of those that are null. An object that
     /// names nothing is held by none.
     pub(crate) fn holds(self, listed: &Self) -> bool {
         match (self.value, listed.value) {
@@ -98,7 +98,7 @@ impl<'a> Comparable<'a> {
         Some(self.member("value", value))
     }
 
-    /// Whether letter case makes no difference to a text.
+    /// Returns whether letter case makes no difference to a text.
     fn is_folded(self) -> bool {
         self.attribute.is_some_and(|attribute| {
             !attribute.case_exact && attribute.name != "$ref" && attribute.kind == Type::String
@@ -376,6 +376,13 @@ mod tests {
             true,
         );
         check(&json!({"tags": ["a"]}), &json!({"tags": ["a", "b"]}), false);
+        check(&json!({"tags": ["a"]}), &json!({"tags": ["a", "a"]}), false);
+        check(
+            &json!({"tags": ["a", "b"]}),
+            &json!({"tags": ["a", "a"]}),
+            false,
+        );
+        check(&json!({"value": "k"}), &json!({"value": "\u{212a}"}), true);
         check(
             &json!({"$ref": "https://h/v2/Users/1"}),
             &json!({"$ref": "https://h/Users/1"}),
@@ -392,6 +399,15 @@ mod tests {
         assert!(!same(&json!("a"), &json!("A")));
         assert!(!same(&json!([1, 2]), &json!([2, 1])));
         assert!(!same(&json!({"primary": false}), &json!({})));
+    }
+
+    #[test]
+    fn lists_in_a_list_are_listed_as_a_whole() {
+        let listed = [json!(["a", "b"]), json!({"value": 7})];
+        let listed = ListedValues::undeclared(&listed);
+        assert!(listed.has(&json!(["a", "b"])) && !listed.has(&json!(["a", "b", "c"])));
+        assert!(listed.has(&json!(7)) && !listed.has(&json!(8)));
+        assert_eq!(listed.depth(), 1);
     }
 
     #[test]

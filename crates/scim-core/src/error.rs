@@ -91,6 +91,11 @@ impl ScimError {
         }
     }
 
+    /// Returns the HTTP status of the response.
+    pub fn status(&self) -> u16 {
+        self.kind.status()
+    }
+
     /// Makes an [`ErrorKind::InvalidFilter`].
     pub fn invalid_filter(detail: impl Into<String>) -> Self {
         Self::new(ErrorKind::InvalidFilter, detail)
@@ -124,5 +129,32 @@ impl ScimError {
     /// Makes an [`ErrorKind::Uniqueness`].
     pub fn uniqueness(detail: impl Into<String>) -> Self {
         Self::new(ErrorKind::Uniqueness, detail)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_of_the_standards() {
+        let check = |kind: ErrorKind, scim_type: &str, status: u16| {
+            let error = ScimError::new(kind, "why");
+            assert_eq!((kind.scim_type(), error.status()), (scim_type, status));
+            assert_eq!(error.to_string(), "why");
+        };
+        check(ErrorKind::InvalidFilter, "invalidFilter", 400);
+        check(ErrorKind::TooMany, "tooMany", 400);
+        check(ErrorKind::Uniqueness, "uniqueness", 409);
+        check(ErrorKind::Mutability, "mutability", 400);
+        check(ErrorKind::InvalidSyntax, "invalidSyntax", 400);
+        check(ErrorKind::InvalidPath, "invalidPath", 400);
+        check(ErrorKind::NoTarget, "noTarget", 400);
+        check(ErrorKind::InvalidValue, "invalidValue", 400);
+        check(ErrorKind::InvalidVers, "invalidVers", 400);
+        check(ErrorKind::Sensitive, "sensitive", 403);
+        check(ErrorKind::InvalidCursor, "invalidCursor", 400);
+        check(ErrorKind::ExpiredCursor, "expiredCursor", 400);
+        check(ErrorKind::InvalidCount, "invalidCount", 400);
     }
 }

@@ -11,15 +11,36 @@
 //!
 //! A sub-attribute with several values is multi-valued too: `home.rooms eq "r0"` holds if any room
 //! is `r0`, and `places[tags eq "a" and tags eq "b"]` if one place has both tags.
+//!
+//! ```
+//! use scim_core::eval::{View, matches};
+//! use scim_core::render::Meta;
+//! use scim_core::{Compatibility, Document, Registry, Timestamp, filter};
+//!
+//! let registry = Registry::standard();
+//! let user = registry.by_name("User").expect("every registry has users");
+//! let document = Document::parse(r#"{"userName":"ada","active":true}"#)?;
+//! let meta = Meta {
+//!     resource_type: "User",
+//!     created: Timestamp::UNIX_EPOCH,
+//!     modified: Timestamp::UNIX_EPOCH,
+//!     location: "https://example.com/scim/v2/Users/1",
+//!     version: 1.into(),
+//! };
+//! let filter = r#"userName eq "ADA" and meta.lastModified lt "2026-01-01T00:00:00Z""#;
+//! let filter = filter::parse(user, filter, Compatibility::Strict)?;
+//! assert!(matches(&filter, &View::new(&document, &meta)));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use std::borrow::Cow;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::Document;
 use crate::filter::{CompareOp, Filter, Operand};
 use crate::registry::AttrRef;
-use crate::render::Meta;
+use crate::render::{Meta, group_value, member_value, meta_value};
 use crate::schema::instant;
 use crate::views::{GroupView, MemberView};
 
@@ -37,7 +58,19 @@ pub struct View<'a> {
     pub groups: &'a [GroupView],
 }
 
-/// Whether the resource satisfies the filter.
+impl<'a> View<'a> {
+    /// A resource without rows beside its document.
+    pub fn new(document: &'a Document, meta: &'a Meta<'a>) -> Self {
+        Self {
+            document,
+            meta,
+            members: &[],
+            groups: &[],
+        }
+    }
+}
+
+/// Returns whether the resource satisfies the filter.
 pub fn matches(filter: &Filter, view: &View) -> bool {
     match filter {
         Filter::And(terms) => terms.iter().all(|term| matches(term, view)),
@@ -76,7 +109,7 @@ pub fn matches(filter: &Filter, view: &View) -> bool {
     }
 }
 
-/// Whether the filter asks for the top-level attribute: `members`, for instance.
+/// Returns whether the filter asks for the top-level attribute: `members`, for instance.
 pub fn mentions(filter: &Filter, attribute: &str) -> bool {
     let is_named = |path: &AttrRef| path.container.is_none() && path.attribute.name == attribute;
     match filter {
@@ -85,12 +118,13 @@ pub fn mentions(filter: &Filter, attribute: &str) -> bool {
         }
         Filter::Not(term) => mentions(term, attribute),
         Filter::Present(path) | Filter::Compare { path, .. } => is_named(path),
-        Filter::Element { path, filter } => is_named(path) || mentions(filter, attribute),
+        // The paths inside the brackets are of the same attribute.
+        Filter::Element { path, .. } => is_named(path),
     }
 }
 
-/// Whether one element of `attribute` satisfies the filter of the brackets: `type eq "work"` in
-/// `emails[type eq "work"]`.
+/// Returns whether one element of `attribute` satisfies the filter of the brackets: `type eq
+/// "work"` in `emails[type eq "work"]`.
 ///
 /// The paths of the filter are complete (`emails.type`); those outside `attribute` count as
 /// unassigned. An element of a simple attribute is its own `value`. If `attribute` names a
@@ -130,8 +164,8 @@ pub fn element_matches(filter: &Filter, attribute: &AttrRef, element: &Value) ->
     }
 }
 
-/// Whether `path`, inside the brackets of a list of simple values, means the value that is looked
-/// at.
+/// Returns whether `path`, inside the brackets of a list of simple values, means the value that is
+/// looked at.
 fn is_element_itself(path: &AttrRef, brackets: &AttrRef) -> bool {
     brackets.sub.is_some() && path == brackets
 }
@@ -149,8 +183,8 @@ pub fn compare(path: &AttrRef, op: CompareOp, operand: &Operand, found: Option<&
     }
 }
 
-/// Whether the value counts as assigned: not null, not empty, and for a complex value not without
-/// content.
+/// Returns whether the value counts as assigned: not null, not empty, and for a complex value not
+/// without content.
 pub fn assigned(value: &Value) -> bool {
     match value {
         Value::Null => false,
@@ -166,7 +200,6 @@ pub fn assigned(value: &Value) -> bool {
 pub(super) fn values_at<'v>(path: &AttrRef, element: &'v Value) -> &'v [Value] {
     let leaf = match (element, &path.sub) {
         (Value::Object(members), Some(sub)) => member_of(path, members, &sub.name),
-        (Value::Object(_), None) => Some(element),
         (_, Some(sub)) if !is_value(path, &sub.name) => None,
         _ => Some(element),
     };
@@ -177,7 +210,7 @@ pub(super) fn values_at<'v>(path: &AttrRef, element: &'v Value) -> &'v [Value] {
     }
 }
 
-/// Whether the name means the whole of a simple value.
+/// Returns whether the name means the whole of a simple value.
 fn is_value(path: &AttrRef, name: &str) -> bool {
     name == "value" || path.is_undeclared && name.eq_ignore_ascii_case("value")
 }
@@ -240,43 +273,15 @@ pub(super) fn attribute<'v>(path: &AttrRef, view: &View<'v>) -> Option<Cow<'v, V
         return member_of(path, extension, name).map(Cow::Borrowed);
     }
     match name {
-        "meta" => Some(Cow::Owned(meta(view.meta))),
+        "meta" => Some(Cow::Owned(meta_value(view.meta))),
         "members" if !view.members.is_empty() => {
-            Some(Cow::Owned(view.members.iter().map(member).collect()))
+            Some(Cow::Owned(view.members.iter().map(member_value).collect()))
         }
         "groups" if !view.groups.is_empty() => {
-            Some(Cow::Owned(view.groups.iter().map(group).collect()))
+            Some(Cow::Owned(view.groups.iter().map(group_value).collect()))
         }
         _ => view.document.0.get(name).map(Cow::Borrowed),
     }
-}
-
-fn meta(meta: &Meta) -> Value {
-    json!({
-        "resourceType": meta.resource_type,
-        "created": meta.created.to_string(),
-        "lastModified": meta.modified.to_string(),
-        "location": meta.location,
-        "version": meta.version.to_string(),
-    })
-}
-
-fn member(member: &MemberView) -> Value {
-    json!({
-        "value": member.value,
-        "display": member.display,
-        "type": member.kind,
-        "$ref": member.reference,
-    })
-}
-
-fn group(group: &GroupView) -> Value {
-    json!({
-        "value": group.value,
-        "display": group.display,
-        "type": if group.direct { "direct" } else { "indirect" },
-        "$ref": group.reference,
-    })
 }
 
 /// The values of an attribute; that of a single-valued one is the only one.

@@ -2,6 +2,22 @@
 //!
 //! Callers cannot filter or sort by an attribute that they may not read: the answer would reveal
 //! it.
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use scim_core::field_mask::FieldMask;
+//! use scim_core::{Compatibility, Registry, filter};
+//!
+//! let registry = Registry::standard();
+//! let user = registry.by_name("User").expect("every registry has users");
+//! let mask = FieldMask::new(Arc::from(["userName".to_owned(), "emails.value".to_owned()]));
+//! let text = r#"userName sw "a" and title pr"#;
+//! let filter = filter::parse(user, text, Compatibility::Strict)?;
+//! let hidden = mask.hidden_in(user, &filter).expect("the title is hidden");
+//! assert_eq!(hidden.key(), "title");
+//! # Ok::<(), scim_core::ScimError>(())
+//! ```
 
 use std::sync::Arc;
 
@@ -11,11 +27,15 @@ use crate::filter::Filter;
 use crate::registry::{AttrRef, ResourceType};
 use crate::schema::Attribute;
 
-/// Resources could not be distinguished without these.
-const ALWAYS: [&str; 3] = ["schemas", "id", "meta"];
+/// The part of `meta` that every caller may read. The rest moves with every change, also of
+/// attributes that the caller may not read.
+const META: [&str; 3] = ["resourceType", "created", "location"];
 
 /// The attributes that a caller may read: names, paths such as `emails.value`, or the URN of a
 /// whole schema. A name that a resource type does not have allows nothing there.
+///
+/// `id` and the parts of `meta` that never change may always be read. `schemas` is shown without the
+/// extensions of which nothing is shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FieldMask(Arc<[String]>);
 
@@ -25,13 +45,13 @@ impl FieldMask {
         Self(names)
     }
 
-    /// Whether the whole value at the path may be read.
+    /// Returns whether the whole value at the path may be read.
     pub fn allows(&self, rt: &ResourceType, path: &AttrRef) -> bool {
         let sub = path.sub.as_ref().map(|sub| sub.name.as_str());
         self.allows_sub(rt, &path.attribute, path.container.as_deref(), sub)
     }
 
-    /// Whether some part of a top-level attribute may be read.
+    /// Returns whether some part of a top-level attribute may be read.
     pub fn allows_some(&self, rt: &ResourceType, attribute: &Attribute) -> bool {
         self.allows_sub(rt, attribute, None, None)
             || attribute
@@ -57,6 +77,9 @@ impl FieldMask {
     /// Removes from a resource what may not be read.
     pub fn apply(&self, rt: &ResourceType, resource: &mut Map<String, Value>) {
         resource.retain(|name, value| {
+            if name == "schemas" {
+                return true;
+            }
             if let Some(path) = rt.attr_by_key(name).filter(|_| !name.contains(':')) {
                 return self.keep(rt, &path.attribute, None, value);
             }
@@ -73,6 +96,38 @@ impl FieldMask {
             });
             !container.is_empty()
         });
+        self.apply_to_schemas(rt, resource);
+    }
+
+    /// Removes the URNs of extensions that are no longer there: they would tell that the resource
+    /// has some of their attributes.
+    fn apply_to_schemas(&self, rt: &ResourceType, resource: &mut Map<String, Value>) {
+        if self.lists("schemas", None) {
+            return;
+        }
+        let shown: Vec<String> = resource
+            .keys()
+            .filter(|name| name.contains(':'))
+            .cloned()
+            .collect();
+        if let Some(Value::Array(urns)) = resource.get_mut("schemas") {
+            urns.retain(|urn| {
+                urn.as_str()
+                    .is_some_and(|urn| rt.is_core(urn) || shown.iter().any(|name| name == urn))
+            });
+        }
+    }
+
+    /// Returns whether the mask has this common attribute by its name.
+    fn lists(&self, attribute: &str, sub: Option<&str>) -> bool {
+        self.0.iter().any(|name| {
+            let (first, rest) = match name.split_once('.') {
+                Some((first, rest)) => (first, Some(rest)),
+                None => (name.as_str(), None),
+            };
+            first.eq_ignore_ascii_case(attribute)
+                && rest.is_none_or(|rest| sub.is_some_and(|sub| rest.eq_ignore_ascii_case(sub)))
+        })
     }
 
     fn keep(
@@ -108,8 +163,14 @@ impl FieldMask {
         container: Option<&str>,
         sub: Option<&str>,
     ) -> bool {
-        if container.is_none() && ALWAYS.contains(&attribute.name.as_str()) {
-            return true;
+        match attribute.name.as_str() {
+            "id" if container.is_none() => return true,
+            "meta" if container.is_none() => {
+                return sub.is_some_and(|sub| META.contains(&sub)) || self.lists("meta", sub);
+            }
+            // A filter on it would find extensions by their hidden attributes.
+            "schemas" if container.is_none() => return self.lists("schemas", sub),
+            _ => {}
         }
         self.names_schema(container.unwrap_or(&rt.schema.id))
             || self.0.iter().any(|name| {
@@ -136,6 +197,7 @@ mod tests {
     use super::*;
     use crate::{Compatibility, Registry, filter};
 
+    const CORE: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
     const EU: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
 
     fn mask(names: &[&str]) -> FieldMask {
@@ -145,7 +207,8 @@ mod tests {
     fn check(names: &[&str], mut expected: Value) {
         let registry = Registry::standard();
         let mut user = json!({
-            "schemas": ["s"], "id": "1", "userName": "ada", "meta": {"version": "v"},
+            "schemas": [CORE, EU, "urn:x:Other"], "id": "1", "userName": "ada",
+            "meta": {"resourceType": "User", "lastModified": "t", "version": "v"},
             "name": {"givenName": "Ada", "familyName": "Byron"},
             "emails": [{"value": "a@x", "type": "work"}, {"type": "home"}],
             "phoneNumbers": [{"value": "1"}],
@@ -153,12 +216,18 @@ mod tests {
             EU: {"department": "d", "manager": {"value": "m", "displayName": "M"}},
             "urn:x:Other": {"any": 1}
         });
+        let members = expected.as_object_mut().unwrap();
+        let urns = [CORE, EU, "urn:x:Other"];
+        let shown = urns
+            .into_iter()
+            .filter(|urn| *urn == CORE || members.contains_key(*urn));
+        let shown: Vec<&str> = shown.collect();
         for (name, value) in [
-            ("schemas", json!(["s"])),
+            ("schemas", json!(shown)),
             ("id", json!("1")),
-            ("meta", json!({"version": "v"})),
+            ("meta", json!({"resourceType": "User"})),
         ] {
-            expected[name] = value;
+            members.entry(name).or_insert(value);
         }
         mask(names).apply(
             registry.by_name("User").unwrap(),
@@ -190,6 +259,20 @@ mod tests {
         );
         check(&["urn:X:other"], json!({"urn:x:Other": {"any": 1}}));
         check(&["department"], json!({}));
+        check(
+            &["urn:ietf:params:scim:schemas:core:2.0:User:active"],
+            json!({}),
+        );
+    }
+
+    #[test]
+    fn metadata_that_moves_is_shown_only_by_name() {
+        let whole = json!({"resourceType": "User", "lastModified": "t", "version": "v"});
+        check(&["meta"], json!({ "meta": whole }));
+        let version = json!({"resourceType": "User", "version": "v"});
+        check(&["META.Version"], json!({ "meta": version }));
+        let all = json!([CORE, EU, "urn:x:Other"]);
+        check(&["schemas"], json!({ "schemas": all }));
     }
 
     #[test]
@@ -216,6 +299,12 @@ mod tests {
             Some("phoneNumbers.value"),
         );
         check("active eq true", Some("active"));
+        check(r#"meta.version eq "v""#, Some("meta.version"));
+        check(
+            r#"meta.lastModified gt "2026-01-01T00:00:00Z""#,
+            Some("meta.lastModified"),
+        );
+        check(&format!(r#"schemas eq "{EU}""#), Some("schemas"));
         check(
             &format!(r#"{EU}:department eq "d""#),
             Some(&format!("{EU}:department")),

@@ -2,6 +2,19 @@
 //!
 //! [`resolve`] turns the parser's syntax into this form once; [`crate::eval`] and a translation to
 //! SQL both read it, so they agree on its meaning.
+//!
+//! ```
+//! use scim_core::{Compatibility, Registry, filter};
+//!
+//! let registry = Registry::standard();
+//! let user = registry.by_name("User").expect("every registry has users");
+//! let text = r#"emails[type eq "work" and value co "@example.com"] or not (active eq true)"#;
+//! assert!(filter::parse(user, text, Compatibility::Strict).is_ok());
+//!
+//! let error = filter::parse(user, "shoeSize gt 40", Compatibility::Strict).unwrap_err();
+//! assert_eq!(error.kind.scim_type(), "invalidFilter");
+//! assert_eq!(error.detail, "User has no attribute shoeSize.");
+//! ```
 
 use std::borrow::Cow;
 
@@ -41,6 +54,18 @@ pub enum Filter {
         /// The condition on one element.
         filter: Box<Filter>,
     },
+}
+
+impl Filter {
+    /// Returns the number of comparisons, which is at most what one resource costs.
+    #[must_use]
+    pub fn comparisons(&self) -> usize {
+        match self {
+            Self::And(inner) | Self::Or(inner) => inner.iter().map(Self::comparisons).sum(),
+            Self::Not(inner) | Self::Element { filter: inner, .. } => inner.comparisons(),
+            Self::Present(_) | Self::Compare { .. } => 1,
+        }
+    }
 }
 
 pub use scim_filter_parser::CompareOp;
@@ -212,8 +237,8 @@ fn declared(
     rt.attr(path).or_else(corrected)
 }
 
-/// Whether the path may lead into an extension that no schema describes. Only tolerant tenants keep
-/// such extensions.
+/// Returns whether the path may lead into an extension that no schema describes. Only tolerant
+/// tenants keep such extensions.
 fn is_undeclared(rt: &ResourceType, path: &ast::AttrPath, compatibility: Compatibility) -> bool {
     let has_urn = path.urn.as_ref().is_some_and(|urn| urn.contains(':'));
     has_urn

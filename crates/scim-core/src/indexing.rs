@@ -2,6 +2,20 @@
 //! the attributes that nearly every request looks up.
 //!
 //! The module knows nothing of how the rows are stored.
+//!
+//! ```
+//! use scim_core::{Document, Registry, indexing};
+//!
+//! let registry = Registry::standard();
+//! let user = registry.by_name("User").expect("every registry has users");
+//! let text = r#"{"userName":"Ada","emails":[{"value":"Ada@Example.com","type":"work"}]}"#;
+//! let document = Document::parse(text)?;
+//! assert_eq!(indexing::hot_columns(user, &document).user_name.as_deref(), Some("ada"));
+//! let rows = indexing::index_rows(user, &document);
+//! let rows: Vec<_> = rows.iter().map(|row| (row.path.key(), row.text.as_deref())).collect();
+//! assert!(rows.contains(&("emails.value", Some("ada@example.com"))));
+//! # Ok::<(), serde_json::Error>(())
+//! ```
 
 use serde_json::Value;
 
@@ -35,7 +49,7 @@ pub struct HotColumns {
     pub external_id: Option<String>,
     /// Folded.
     pub display_name: Option<String>,
-    /// Whether a user is active.
+    /// The `active` of a user.
     pub active: Option<bool>,
 }
 
@@ -284,8 +298,48 @@ mod tests {
             rule("places.keys"),
             "folded, each value, unique in A places.keys"
         );
+        assert_eq!(rule("home"), "none");
         let refused = new().index(&["places.tags"]).unwrap_err();
         assert!(refused.contains("lists inside a list"), "{refused}");
+    }
+
+    #[test]
+    fn rules_of_every_type() {
+        let extension =
+            r#"{"id": "urn:x:E", "attributes": [{"name": "g", "uniqueness": "global"}]}"#;
+        let core = r#"{"id": "urn:x:A", "attributes": [{"name": "e", "caseExact": true},
+            {"name": "b", "type": "boolean"}, {"name": "d", "type": "dateTime"}, {"name": "s"},
+            {"name": "r", "type": "reference"}, {"name": "g", "uniqueness": "global"}]}"#;
+        let parse = |text| std::sync::Arc::new(Schema::parse(text).unwrap());
+        let extension = crate::registry::Extension {
+            schema: parse(extension),
+            required: false,
+        };
+        let rt = ResourceType::new("A", "/As", "", parse(core), vec![extension]).unwrap();
+        for (key, expected) in [
+            ("e", "exact"),
+            ("b", "truth"),
+            ("d", "instant"),
+            ("s", "folded"),
+            ("r", "exact"),
+            ("g", "folded, unique in urn:x:A:g"),
+            ("urn:x:E:g", "folded, unique in urn:x:E:g"),
+        ] {
+            assert_eq!(index_rule(&rt, &rt.attr_by_key(key).unwrap()), expected);
+        }
+    }
+
+    #[test]
+    fn labels() {
+        let check = |value: Value, expected: Option<&str>| {
+            assert_eq!(label(&document(&value)).as_deref(), expected, "{value}");
+        };
+        check(
+            json!({"userName": "ada", "displayName": "Ada"}),
+            Some("ada"),
+        );
+        check(json!({"displayName": "G"}), Some("G"));
+        check(json!({"title": "x"}), None);
     }
 
     #[test]

@@ -15,6 +15,7 @@
 //! | parse a filter and evaluate it | [`filter`], [`eval`] |
 //! | sort | [`sort`] |
 //! | show some attributes, hide others | [`project`], [`field_mask`], [`secrets`] |
+//! | keep a resource with its `meta` | [`resource`] |
 //! | write a resource as JSON | [`render`], [`views`] |
 //! | write lists, errors and discovery | [`message`] |
 //! | compare two documents | [`diff`] |
@@ -58,13 +59,11 @@
 //!     location: "https://example.com/scim/v2/Users/1",
 //!     version: 1.into(),
 //! };
-//! let view = View { document, meta: &meta, members: &[], groups: &[] };
-//! assert!(matches(&filter, &view));
+//! assert!(matches(&filter, &View::new(document, &meta)));
 //! # Ok::<(), scim_core::ScimError>(())
 //! ```
 //!
-//! `examples/in_memory_server.rs` is a whole server of about 200 lines on this crate and the
-//! standard library.
+//! `examples/in_memory_server.rs` is a server of about 100 lines on this crate and actix-web.
 //!
 //! # Tolerant or strict
 //!
@@ -108,10 +107,13 @@ pub mod personal_data;
 pub mod project;
 pub mod registry;
 pub mod render;
+pub mod resource;
 pub mod schema;
 pub mod secrets;
 pub mod sort;
 mod strict;
+#[cfg(test)]
+mod test_cases;
 mod validate;
 pub mod version;
 pub mod views;
@@ -125,6 +127,7 @@ pub use jiff::Timestamp;
 pub use members::{Member, MemberEdit};
 pub use name::Folded;
 pub use registry::{Registry, ResourceType};
+pub use resource::Resource;
 pub use version::{Precondition, Version};
 
 /// Runs the example of the README.

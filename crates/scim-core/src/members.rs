@@ -168,6 +168,8 @@ mod tests {
             json!([{"value": "a", "display": "1"}, {"value": "b"}, {"value": "a", "display": "2"}]),
             &[("a", Some("1")), ("b", None)],
         );
+        let longest = "a".repeat(2_000);
+        check(json!({"value": longest}), &[(&longest, None)]);
         // Ids are case exact.
         check(
             json!([{"value": "a"}, {"value": "A"}]),

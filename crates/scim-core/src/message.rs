@@ -1,9 +1,22 @@
 //! The bodies that are not resources: lists, errors and discovery.
 //!
 //! Built from the arguments; knows nothing of requests, of the configuration or of callers.
+//!
+//! ```
+//! use scim_core::{ScimError, message};
+//!
+//! let error = ScimError::uniqueness("the userName is taken");
+//! assert_eq!(error.status(), 409);
+//! assert!(message::error(&error).ends_with(
+//!     r#""status":"409","scimType":"uniqueness","detail":"the userName is taken"}"#,
+//! ));
+//! let page = message::list_response(7, 3, &[r#"{"id":"3"}"#.to_owned()]);
+//! assert!(page.ends_with(r#""startIndex":3,"itemsPerPage":1,"Resources":[{"id":"3"}]}"#));
+//! ```
 
 use serde_json::{Map, Value, json};
 
+use crate::ScimError;
 use crate::name::{GROUP, USER};
 use crate::registry::{ResourceType, common};
 use crate::schema::{Attribute, Schema, Type};
@@ -28,6 +41,21 @@ pub const SERVICE_PROVIDER_CONFIG: &str =
 pub const RESOURCE_TYPE: &str = "urn:ietf:params:scim:schemas:core:2.0:ResourceType";
 /// The resource at `/Schemas/{urn}`.
 pub const SCHEMA: &str = "urn:ietf:params:scim:schemas:core:2.0:Schema";
+
+/// Parses the body of a request.
+///
+/// # Errors
+/// `invalidSyntax` if the body is not JSON.
+pub fn parse_body(body: &[u8]) -> Result<Value, ScimError> {
+    serde_json::from_slice(body)
+        .map_err(|error| ScimError::invalid_syntax(format!("The body is not JSON: {error}.")))
+}
+
+/// Returns the body of the response to an error of the client.
+pub fn error(error: &ScimError) -> String {
+    let scim_type = error.kind.scim_type();
+    error_body(error.status(), Some(scim_type), &error.detail)
+}
 
 /// Returns the body of an error (RFC 7644 section 3.12); `status` is a string there.
 pub fn error_body(status: u16, scim_type: Option<&str>, detail: &str) -> String {
@@ -70,6 +98,12 @@ pub struct Cursored {
 pub fn list_response(total: u64, start_index: u64, resources: &[String]) -> String {
     let head = format!(r#""totalResults":{total},"startIndex":{start_index},"#);
     list(&head, resources)
+}
+
+/// Returns a list that is not paged: these resources are all that were found.
+pub fn whole_list(resources: &[String]) -> String {
+    let total = u64::try_from(resources.len()).unwrap_or(u64::MAX);
+    list_response(total, 1, resources)
 }
 
 /// Returns a page by cursor.
@@ -119,11 +153,11 @@ pub struct Capabilities {
     pub bulk: Bulk,
     /// The most resources in a response to a query.
     pub filter_max_results: u64,
-    /// Whether clients can set passwords.
+    /// Clients can set passwords.
     pub change_password: bool,
-    /// Whether lists can be sorted.
+    /// Lists can be sorted.
     pub sort: bool,
-    /// Whether resources have versions.
+    /// Resources have versions.
     pub etag: bool,
     /// The first is the preferred one.
     pub authentication: Vec<Authentication>,
@@ -135,7 +169,7 @@ pub struct Capabilities {
 /// section 5 demands them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Bulk {
-    /// Whether bulk requests are accepted.
+    /// Bulk requests are accepted.
     pub supported: bool,
     /// The most operations in a request.
     pub max_operations: u64,
@@ -146,7 +180,7 @@ pub struct Bulk {
 /// RFC 9865 section 4. Paging by index is always there, and the default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pagination {
-    /// Whether lists can be paged by cursor.
+    /// Lists can be paged by cursor.
     pub cursor: bool,
     /// The number of resources in a page if the client sets none.
     pub default_page_size: u64,
@@ -350,6 +384,21 @@ mod tests {
             error_body(404, None, "no"),
             r#"{"schemas":["urn:ietf:params:scim:api:messages:2.0:Error"],"status":"404","detail":"no"}"#
         );
+        assert_eq!(
+            error(&ScimError::new(crate::ErrorKind::Sensitive, "no")),
+            error_body(403, Some("sensitive"), "no")
+        );
+    }
+
+    #[test]
+    fn bodies() {
+        assert_eq!(parse_body(br#"{"a": 1}"#).unwrap(), json!({ "a": 1 }));
+        let error = parse_body(b"{\"a\": s3cret}").unwrap_err();
+        assert_eq!(error.kind, crate::ErrorKind::InvalidSyntax);
+        assert_eq!(
+            error.detail,
+            "The body is not JSON: expected value at line 1 column 7."
+        );
     }
 
     #[test]
@@ -374,6 +423,38 @@ mod tests {
             3,
             &["{}", r#"{"a":1}"#],
             r#""totalResults":7,"startIndex":3,"itemsPerPage":2,"Resources":[{},{"a":1}]"#,
+        );
+        let two = ["{}".to_owned(), "{}".to_owned()];
+        assert_eq!(whole_list(&two), list_response(2, 1, &two));
+    }
+
+    #[test]
+    fn pages_by_cursor() {
+        let check = |cursored: Cursored, expected: &str| {
+            let body = cursor_response(&cursored, &["{}".to_owned()]);
+            let expected = format!(
+                r#"{{"schemas":["{LIST_RESPONSE}"],{expected}"itemsPerPage":1,"Resources":[{{}}]}}"#
+            );
+            assert_eq!(body, expected);
+        };
+        check(Cursored::default(), "");
+        let cursored = Cursored {
+            total: Some(7),
+            previous: Some("p".to_owned()),
+            next: Some("n".to_owned()),
+        };
+        check(
+            cursored,
+            r#""totalResults":7,"previousCursor":"p","nextCursor":"n","#,
+        );
+    }
+
+    #[test]
+    fn responses_to_bulk_requests() {
+        let results = ["{}".to_owned(), r#"{"a":1}"#.to_owned()];
+        assert_eq!(
+            bulk_response(&results),
+            r#"{"schemas":["urn:ietf:params:scim:api:messages:2.0:BulkResponse"],"Operations":[{},{"a":1}]}"#
         );
     }
 

@@ -75,8 +75,8 @@ pub fn fold_user_name(text: &str) -> Folded {
     }
 }
 
-/// Whether the profile `UsernameCaseMapped` of RFC 8265 section 3.3 allows the name: one part, or
-/// several with spaces between.
+/// Returns whether the profile `UsernameCaseMapped` of RFC 8265 section 3.3 allows the name: one
+/// part, or several with spaces between.
 pub fn is_precis_user_name(text: &str) -> bool {
     let parts = text.split(' ').filter(|part| !part.is_empty());
     parts
@@ -121,8 +121,8 @@ pub fn without_version(uri: &str) -> Cow<'_, str> {
     Cow::Owned(segments.join("/"))
 }
 
-/// Whether an attribute may be called so: RFC 7643 section 2.1, and `$ref`, which its grammar
-/// forgot.
+/// Returns whether an attribute may be called so: RFC 7643 section 2.1, and `$ref`, which its
+/// grammar forgot.
 pub fn is_attribute_name(name: &str) -> bool {
     let mut bytes = name.bytes();
     let starts_well = bytes
@@ -246,6 +246,14 @@ mod tests {
         for bad in ["", "1x", "a b", "$value", "a.b", "a:b", "é"] {
             assert!(!is_attribute_name(bad), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_folded_text_is_a_text() {
+        let folded = fold("Ada");
+        assert_eq!(folded.as_ref(), "ada");
+        assert_eq!(folded.as_str(), "ada");
+        assert_eq!(folded.into_string(), "ada");
     }
 
     proptest! {

@@ -5,7 +5,7 @@
 //! never has to load a large group. The module knows nothing of what is stored but the document
 //! that it is given.
 //!
-//! Where the RFC leaves a choice: a `remove` that finds nothing succeeds; `replace` on `x[filter]`
+//! If the RFC leaves a choice: a `remove` that finds nothing succeeds; `replace` on `x[filter]`
 //! replaces the whole element, while on a singular complex attribute it merges.
 //!
 //! [`Compatibility::Tolerant`] goes beyond the RFC: an `add` or `replace` whose filter finds
@@ -53,6 +53,7 @@ use serde_json::Value;
 pub use self::apply::Patched;
 use self::cost::MAX_STEPS;
 use self::edit::Edit;
+pub use self::edit::PasswordEdit;
 use self::operation::{Op, distinct, operations};
 use self::reader::{Reader, Source};
 use crate::registry::ResourceType;
@@ -122,7 +123,10 @@ pub(super) fn complete(
     patch.apply_to(&mut patched, |_, error| error)?;
     *document = patched.document;
     let mut completed = Completed {
-        password: patched.password.flatten(),
+        password: match patched.password {
+            PasswordEdit::Set(password) => Some(password),
+            PasswordEdit::Keep | PasswordEdit::Clear => None,
+        },
         ignored: patch.ignored,
         members: Vec::new(),
     };
@@ -146,12 +150,12 @@ impl From<Reader> for Patch {
 }
 
 impl Patch {
-    /// Whether [`Self::apply`] has anything to do: if not, the document need not be loaded.
+    /// Returns whether [`Self::apply`] has anything to do: if not, the document need not be loaded.
     pub fn touches_document(&self) -> bool {
         !self.edits.is_empty()
     }
 
-    /// Whether an operation sets or clears the password.
+    /// Returns whether an operation sets or clears the password.
     pub fn sets_password(&self) -> bool {
         let mut edits = self.edits.iter();
         edits.any(|(_, edit)| matches!(edit, Edit::Password(_)))

@@ -92,7 +92,7 @@ impl Identifiers {
         references.chain([self.id.clone()]).collect()
     }
 
-    /// Whether a reference with this value names the person.
+    /// Returns whether a reference with this value names the person.
     pub fn matches(&self, text: &str) -> bool {
         let last = text.rsplit('/').next().unwrap_or(text);
         text == self.id || last == self.id || self.is_reference(text)
@@ -109,14 +109,14 @@ impl Identifiers {
         self.matches(text) || self.displayed.contains(text)
     }
 
-    /// Whether the person is the manager in a document of another.
+    /// Returns whether the person is the manager in a document of another.
     pub fn is_manager_in(&self, document: &Map<String, Value>) -> bool {
         let manager = document.get(ENTERPRISE_USER).and_then(|e| e.get("manager"));
         manager.is_some_and(|manager| self.is_manager(manager))
     }
 
-    /// Whether the manager is the person: the `value` decides; if there is none, the displayed
-    /// name.
+    /// Returns whether the manager is the person: the `value` decides; if there is none, the
+    /// displayed name.
     fn is_manager(&self, manager: &Value) -> bool {
         let text = |name: &str| manager.get(name).and_then(Value::as_str);
         match (text("value"), text("$ref"), text("displayName")) {
@@ -175,7 +175,7 @@ impl Identifiers {
     }
 }
 
-/// Whether a difference at the path is one of a user's manager.
+/// Returns whether a difference at the path is one of a user's manager.
 pub fn is_about_manager(path: &str) -> bool {
     let inner = path
         .strip_prefix(ENTERPRISE_USER)
@@ -244,6 +244,68 @@ mod tests {
     }
 
     #[test]
+    fn identifiers_of_a_document_and_of_its_changes() {
+        let mut names = Identifiers::new("a1");
+        let payload = json!({
+            "userName": "Ada", "externalId": "00u", "displayName": "", "title": "T",
+            "name": {"formatted": "Ada \"K\"", "givenName": "G"},
+            "emails": [{"value": "a@x"}, {"value": ""}, {"type": "work"}],
+            "attributes": [
+                {"path": "displayName", "before": "Before", "after": "After"},
+                {"path": "emails", "before": [{"value": "old@x"}], "after": null},
+                {"path": "title", "before": "no", "after": "no"},
+                {"before": "no"},
+            ],
+        });
+        names.learn(payload.as_object().unwrap());
+        assert_eq!(names.subjects(), ["00u", "Ada", "a@x", "old@x", "a1"]);
+        assert_eq!(
+            names.search_terms(),
+            [
+                "00u",
+                "Ada",
+                r#"Ada \"K\""#,
+                "After",
+                "Before",
+                "a1",
+                "a@x",
+                "ada",
+                "old@x"
+            ]
+        );
+    }
+
+    #[test]
+    fn managers() {
+        let names = ada();
+        let check = |manager: Value, expected: bool| {
+            let document = json!({ENTERPRISE_USER: {"manager": manager}});
+            let found = names.is_manager_in(document.as_object().unwrap());
+            assert_eq!(found, expected, "{document}");
+        };
+        check(json!({"value": "a1"}), true);
+        check(json!({"value": "b2", "$ref": "https://h/Users/a1"}), false);
+        check(json!({"$ref": "https://h/Users/a1"}), true);
+        check(
+            json!({"$ref": "https://h/Users/b2", "displayName": "Ada King"}),
+            false,
+        );
+        check(json!({"displayName": "Ada King"}), true);
+        check(json!({"displayName": "ada@x"}), false);
+        check(json!({}), false);
+        assert!(!names.is_manager_in(&Map::new()));
+        for (path, expected) in [
+            (format!("{ENTERPRISE_USER}:manager"), true),
+            (format!("{ENTERPRISE_USER}:manager.value"), true),
+            (format!("{ENTERPRISE_USER}:managers"), false),
+            (format!("{ENTERPRISE_USER}:department"), false),
+            ("manager".to_owned(), false),
+        ] {
+            assert_eq!(is_about_manager(&path), expected, "{path}");
+        }
+    }
+
+    #[test]
     fn others_payloads() {
         let names = ada();
         let check = |payload: Value, expected: Option<Value>| {
@@ -278,5 +340,13 @@ mod tests {
             Some(json!({"members": [{"value": "a1"}]})),
         );
         check(json!({"members": [{"value": "a1"}]}), None);
+        let text = |path: &str, before: Value, after: Value| json!({"attributes": [{"path": path, "before": before, "after": after}, 7]});
+        // A name alone may be displayed in place of an id; a list is no manager.
+        check(
+            text(&path, json!("Ada King"), json!(["a1"])),
+            Some(text(&path, json!(null), json!(["a1"]))),
+        );
+        check(text(&path, json!("T"), json!({"value": "b2"})), None);
+        assert_eq!(names.scrub("damaged"), None);
     }
 }

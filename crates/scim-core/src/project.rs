@@ -2,6 +2,23 @@
 //! characteristic (RFC 7644 section 3.9, RFC 7643 section 7).
 //!
 //! Works on complete resources; knows nothing of where their parts come from.
+//!
+//! ```
+//! use scim_core::Registry;
+//! use scim_core::project::{Selection, project};
+//! use serde_json::json;
+//!
+//! let registry = Registry::standard();
+//! let user = registry.by_name("User").expect("every registry has users");
+//! let mut resource = json!({
+//!     "id": "1", "userName": "ada", "title": "Countess",
+//!     "name": { "givenName": "Ada", "familyName": "Lovelace" },
+//! });
+//! let selection = Selection::parse(Some("title,name.givenName"), None)?;
+//! project(user, resource.as_object_mut().expect("an object"), &selection);
+//! assert_eq!(resource, json!({ "id": "1", "title": "Countess", "name": { "givenName": "Ada" } }));
+//! # Ok::<(), scim_core::ScimError>(())
+//! ```
 
 #[cfg(test)]
 mod tests;
@@ -50,6 +67,11 @@ impl Selection {
         }
     }
 
+    /// Returns whether the mask, if there is one, allows the whole value at this path.
+    pub fn may_show(&self, rt: &ResourceType, path: &AttrRef) -> bool {
+        self.mask.as_ref().is_none_or(|mask| mask.allows(rt, path))
+    }
+
     /// Shows nothing that the mask does not allow.
     #[must_use]
     pub fn within(self, mask: Option<FieldMask>) -> Self {
@@ -93,13 +115,13 @@ impl Selection {
         }
     }
 
-    /// Whether no parameter selects attributes.
+    /// Returns whether no parameter selects attributes.
     pub fn is_all(&self) -> bool {
         self.choice == Choice::All && self.mask.is_none()
     }
 
-    /// Whether a top-level attribute, such as `members`, is shown at least in part, so that the
-    /// server has to load it.
+    /// Returns whether a top-level attribute, such as `members`, is shown at least in part, so that
+    /// the server has to load it.
     pub fn wants(&self, rt: &ResourceType, attribute: &str) -> bool {
         rt.find(attribute).is_some_and(|path| {
             let within = |mask: &FieldMask| mask.allows_some(rt, &path.attribute);
@@ -108,12 +130,12 @@ impl Selection {
         })
     }
 
-    /// Whether everything that a document holds is shown, so that its text may be copied unread.
+    /// Returns whether everything that a document holds is shown, so that its text may be copied
+    /// unread.
     pub fn shows_whole_document(&self, rt: &ResourceType) -> bool {
         let is_outside = |name: &String| {
-            rt.attr_by_key(name).is_none_or(|path| {
-                path.sub.is_none() && path.container.is_none() && rt.is_relational(path.key())
-            })
+            rt.find(name)
+                .is_none_or(|path| rt.is_relational(path.key()))
         };
         match &self.choice {
             _ if self.mask.is_some() => false,
@@ -254,7 +276,7 @@ impl<'a> Chosen<'a> {
         chosen
     }
 
-    /// Whether the attribute is shown; what of it, [`Self::keep`] decides.
+    /// Returns whether the attribute is shown; what of it, [`Self::keep`] decides.
     fn shows(&self, attribute: &Attribute, container: Option<&str>) -> bool {
         match (attribute.returned, self.choice) {
             (Returned::Never, _) => false,
@@ -279,7 +301,7 @@ impl<'a> Chosen<'a> {
         }
     }
 
-    /// Whether a write named the attribute, or this part of it.
+    /// Returns whether a write named the attribute, or this part of it.
     fn was_sent(
         &self,
         attribute: &Attribute,
@@ -295,7 +317,7 @@ impl<'a> Chosen<'a> {
         })
     }
 
-    /// Whether the attribute was named itself, or with its whole schema.
+    /// Returns whether the attribute was named itself, or with its whole schema.
     fn names(&self, attribute: &Attribute, container: Option<&str>) -> bool {
         let urn = container.unwrap_or(self.core);
         self.urns.iter().any(|name| name.eq_ignore_ascii_case(urn))
@@ -397,7 +419,7 @@ impl<'a> Chosen<'a> {
     }
 }
 
-/// Whether the path is the attribute or one of its sub-attributes.
+/// Returns whether the path is the attribute or one of its sub-attributes.
 fn is_of(path: &AttrRef, attribute: &Attribute, container: Option<&str>) -> bool {
     path.attribute.name == attribute.name && path.container.as_deref() == container
 }

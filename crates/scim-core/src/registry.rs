@@ -2,6 +2,34 @@
 //!
 //! Types and extensions come from schema files, the built-in ones too. Knows nothing of where they
 //! are stored.
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use scim_core::registry::{Extension, Registry, ResourceType};
+//! use scim_core::schema::Schema;
+//!
+//! let device = r#"{
+//!     "id": "urn:example:Device", "name": "Device", "attributes": [
+//!         { "name": "serial", "required": true, "uniqueness": "server" },
+//!         { "name": "ports", "type": "complex", "multiValued": true, "subAttributes": [
+//!             { "name": "value" }, { "name": "speed", "type": "integer" }] }]
+//! }"#;
+//! let lease = r#"{
+//!     "id": "urn:example:Lease", "attributes": [{ "name": "until", "type": "dateTime" }]
+//! }"#;
+//! let core = Arc::new(Schema::parse(device)?);
+//! let lease = Extension { schema: Arc::new(Schema::parse(lease)?), required: false };
+//! let device = ResourceType::new("Device", "/Devices", "", core, vec![lease])?;
+//! let registry = Registry::new(vec![device])?;
+//!
+//! let device = registry.by_endpoint("/Devices").expect("it is registered");
+//! let path = device.attr_by_key("PORTS.Speed").expect("names have no letter case");
+//! assert_eq!(path.key(), "ports.speed");
+//! assert!(path.is_multi_valued());
+//! assert!(device.attr_by_key("urn:example:lease:until").is_some());
+//! # Ok::<(), String>(())
+//! ```
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -286,5 +314,225 @@ mod tests {
         let other = schema("urn:x:Core", "[]");
         let other = ResourceType::new("B", "/Bs", "", other, vec![]).unwrap();
         assert!(Registry::new(vec![good(), other]).is_err());
+    }
+
+    fn build(attributes: &str) -> ResourceType {
+        let core = schema("urn:x:Core", attributes);
+        ResourceType::new("A", "/As", "", core, vec![]).unwrap()
+    }
+
+    #[test]
+    fn attributes_with_columns() {
+        let check = |name: &str, attribute: &str, is_ok: bool| {
+            let core = schema("urn:x:Core", &format!("[{attribute}]"));
+            let built = ResourceType::new(name, "/As", "", core, vec![]);
+            assert_eq!(built.is_ok(), is_ok, "{name} {attribute}");
+        };
+        check(
+            "User",
+            r#"{"name": "userName", "uniqueness": "server"}"#,
+            true,
+        );
+        check(
+            "User",
+            r#"{"name": "userName", "uniqueness": "global"}"#,
+            true,
+        );
+        check("User", r#"{"name": "userName"}"#, false);
+        check(
+            "A",
+            r#"{"name": "USERNAME", "uniqueness": "server"}"#,
+            false,
+        );
+        check(
+            "User",
+            r#"{"name": "userName", "uniqueness": "server", "multiValued": true}"#,
+            false,
+        );
+        check(
+            "User",
+            r#"{"name": "userName", "uniqueness": "server", "type": "integer"}"#,
+            false,
+        );
+        check("A", r#"{"name": "displayName"}"#, true);
+        check(
+            "A",
+            r#"{"name": "displayName", "multiValued": true}"#,
+            false,
+        );
+        check("A", r#"{"name": "displayName", "type": "boolean"}"#, false);
+        check("A", r#"{"name": "active", "type": "boolean"}"#, true);
+        check("A", r#"{"name": "active"}"#, false);
+        check(
+            "A",
+            r#"{"name": "active", "type": "boolean", "multiValued": true}"#,
+            false,
+        );
+        check(
+            "A",
+            r#"{"name": "other", "type": "boolean", "multiValued": true}"#,
+            true,
+        );
+    }
+
+    #[test]
+    fn endpoints_of_the_standard() {
+        for (endpoint, is_ok) in [("/bulk", false), ("/Me", false), ("/Bulks", true)] {
+            let core = schema("urn:x:Core", "[]");
+            let rt = ResourceType::new("A", endpoint, "", core, vec![]).unwrap();
+            assert_eq!(Registry::new(vec![rt]).is_ok(), is_ok, "{endpoint}");
+        }
+    }
+
+    #[test]
+    fn one_schema_of_two_types() {
+        let rt = |name: &str, endpoint: &str, attributes: &str| {
+            let core = schema("urn:x:Core", attributes);
+            ResourceType::new(name, endpoint, "", core, vec![]).unwrap()
+        };
+        let registry = Registry::new(vec![rt("A", "/As", "[]"), rt("B", "/Bs", "[]")]).unwrap();
+        let own = registry
+            .schemas()
+            .filter(|schema| schema.id == "urn:x:Core");
+        assert_eq!(own.count(), 1);
+        assert_eq!(registry.by_endpoint("/Bs").unwrap().name, "B");
+        assert!(registry.by_endpoint("/bs").is_none());
+        for (name, endpoint) in [("a", "/Bs"), ("B", "/as")] {
+            let types = vec![rt("A", "/As", "[]"), rt(name, endpoint, "[]")];
+            assert!(Registry::new(types).is_err(), "{name} {endpoint}");
+        }
+    }
+
+    #[test]
+    fn indexed_paths() {
+        let attributes = r#"[{"name": "z", "uniqueness": "server"}, {"name": "room"},
+            {"name": "b", "type": "complex", "multiValued": true, "subAttributes": [
+                {"name": "value", "uniqueness": "global"}, {"name": "tags", "multiValued": true}]}]"#;
+        let check = |keys: &[&str], expected: &[&str]| {
+            let rt = build(attributes).index(keys).unwrap();
+            let found: Vec<_> = rt.indexed.iter().map(AttrRef::key).collect();
+            assert_eq!(found, expected, "{keys:?}");
+        };
+        check(&[], &["b.value", "z"]);
+        check(&["room", "Z", "room"], &["room", "z", "b.value"]);
+        let error = build(attributes).index(&["b.tags"]).unwrap_err();
+        assert!(error.contains("lists inside a list"), "{error}");
+        let group = Blueprint {
+            indexed: vec!["members.value".to_owned()],
+            ..Blueprint::standard().unwrap().remove(1)
+        };
+        let error = group.build().unwrap_err();
+        assert!(error.contains("always indexed"), "{error}");
+    }
+
+    #[test]
+    fn passwords() {
+        let check = |attribute: &str, container: Option<&str>, expected: bool| {
+            let rt = build(&format!("[{attribute}]"));
+            let found = rt.is_password(container, &rt.schema.attributes[0]);
+            assert_eq!(found, expected, "{attribute}");
+        };
+        let never = r#""returned": "never", "mutability": "writeOnly""#;
+        let password = format!(r#"{{"name": "password", {never}}}"#);
+        check(&password, None, true);
+        check(&password, Some("urn:x:E"), false);
+        check(&format!(r#"{{"name": "secret", {never}}}"#), None, false);
+        check(r#"{"name": "password"}"#, None, false);
+        let integer = format!(r#"{{"name": "password", "type": "integer", {never}}}"#);
+        check(&integer, None, false);
+        let list = format!(r#"{{"name": "password", "multiValued": true, {never}}}"#);
+        check(&list, None, false);
+    }
+
+    #[test]
+    fn what_is_returned() {
+        let check = |attribute: &str, whole: bool, on_request: bool, secrets: bool| {
+            let rt = build(&format!("[{attribute}]"));
+            let found = (
+                rt.is_returned_whole(),
+                rt.has_returned_on_request(),
+                rt.has_secrets(),
+            );
+            assert_eq!(found, (whole, on_request, secrets), "{attribute}");
+        };
+        check(r#"{"name": "a"}"#, true, false, false);
+        check(r#"{"name": "a", "returned": "always"}"#, true, false, false);
+        check(
+            r#"{"name": "a", "returned": "request"}"#,
+            false,
+            true,
+            false,
+        );
+        check(r#"{"name": "a", "returned": "never"}"#, false, false, true);
+        check(
+            r#"{"name": "password", "returned": "never"}"#,
+            true,
+            false,
+            false,
+        );
+    }
+
+    #[test]
+    fn schemas_of_a_type() {
+        let core = schema("urn:x:Core", "[]");
+        let extensions = vec![extension("urn:x:E", "[]")];
+        let rt = ResourceType::new("A", "/As", "", core, extensions).unwrap();
+        let urns: Vec<_> = rt.schemas().map(|schema| schema.id.as_str()).collect();
+        assert_eq!(urns, ["urn:x:Core", "urn:x:E"]);
+        assert!(rt.is_core("URN:x:core") && !rt.is_core("urn:x:E"));
+        assert!(!rt.is_relational("members") && !rt.is_relational("groups"));
+    }
+
+    #[test]
+    fn roles_and_entitlements() {
+        assert!(known_schema("urn:x:Role").is_none());
+        let blueprint = |name: &str, urn: &str| Blueprint {
+            name: name.to_owned(),
+            endpoint: format!("/{name}s"),
+            description: String::new(),
+            schema: known_schema(&urn.to_uppercase()).unwrap(),
+            extensions: vec![],
+            indexed: vec![],
+            access: ClientAccess::ReadOnly,
+        };
+        let mut blueprints = Blueprint::standard().unwrap();
+        blueprints.push(blueprint("Role", name::OKTA_ROLE));
+        blueprints.push(blueprint("License", name::OKTA_ENTITLEMENT));
+        blueprints.push(blueprint("Profile", name::OKTA_ENTITLEMENT));
+        let registry = Registry::of(&blueprints).unwrap();
+        let assignable = |attribute, types: &[&str], tells_type| Assignable {
+            attribute,
+            types: types.iter().map(|&name| name.to_owned()).collect(),
+            tells_type,
+        };
+        let user = registry.by_name("User").unwrap();
+        assert_eq!(
+            user.assignable,
+            [
+                assignable("entitlements", &["License", "Profile"], true),
+                assignable("roles", &["Role"], false),
+            ]
+        );
+        let keys: Vec<_> = user.indexed.iter().map(AttrRef::key).collect();
+        assert!(
+            keys.ends_with(&["entitlements.value", "roles.value"]),
+            "{keys:?}"
+        );
+        let assigned_at = |name: &str| {
+            let rt = registry.by_name(name).unwrap();
+            rt.assigned_at.as_ref().map(|path| path.key().to_owned())
+        };
+        assert_eq!(assigned_at("Role").as_deref(), Some("roles.value"));
+        assert_eq!(
+            assigned_at("Profile").as_deref(),
+            Some("entitlements.value")
+        );
+        assert_eq!(assigned_at("Group"), None);
+        assert_eq!(
+            registry.by_name("Role").unwrap().access,
+            ClientAccess::ReadOnly
+        );
+        let types = blueprints.split_off(2);
+        assert!(Registry::of(&types).is_ok());
     }
 }

@@ -72,6 +72,12 @@ pub fn render(
     // The stored text was written by [`Document`](crate::Document); were it damaged, the rest is
     // still worth showing.
     let mut resource: Map<String, Value> = serde_json::from_str(doc_text).unwrap_or_default();
+    if related
+        .members
+        .is_some_and(|members| members.len() > PROJECTED_AT_ONCE)
+    {
+        return with_many_members(rt, resource, meta, related, selection);
+    }
     let mut put = |name: &str, value: Value| resource.insert(name.to_owned(), value);
     if let Some(members) = related.members {
         put("members", members.iter().map(member_value).collect());
@@ -82,6 +88,78 @@ pub fn render(
     put("meta", meta_value(meta));
     project(rt, &mut resource, selection);
     Value::Object(resource).to_string()
+}
+
+/// The members of a group that are projected at once: as values they take many times the memory of
+/// their text.
+const PROJECTED_AT_ONCE: usize = 500;
+
+/// As [`render`], for a group with very many members of which the response shows a part.
+fn with_many_members(
+    rt: &ResourceType,
+    mut resource: Map<String, Value>,
+    meta: &Meta<'_>,
+    related: Related<'_>,
+    selection: &Selection,
+) -> String {
+    const MEMBERS: &str = "members";
+    let members = related.members.unwrap_or_default();
+    let shown = |part: &[MemberView]| {
+        let values = part.iter().map(member_value).collect();
+        let mut only = Map::from_iter([(MEMBERS.to_owned(), values)]);
+        project(rt, &mut only, selection);
+        only.remove(MEMBERS)
+    };
+    let mut parts = members.chunks(PROJECTED_AT_ONCE);
+    let first = parts.next().and_then(shown);
+    let is_shown = first.is_some();
+    // The first part has the place of the whole list among the attributes.
+    if let Some(first) = first {
+        resource.insert(MEMBERS.to_owned(), first);
+    }
+    if let Some(groups) = related.groups {
+        resource.insert(
+            "groups".to_owned(),
+            groups.iter().map(group_value).collect(),
+        );
+    }
+    resource.insert("meta".to_owned(), meta_value(meta));
+    project(rt, &mut resource, selection);
+    let mut text = String::from("{");
+    for (name, value) in resource {
+        if text.len() > 1 {
+            text.push(',');
+        }
+        push_text(&mut text, &name);
+        text.push(':');
+        if name == MEMBERS && is_shown {
+            let rest = parts.by_ref().filter_map(shown);
+            push_elements(&mut text, std::iter::once(value).chain(rest));
+        } else {
+            text.push_str(&value.to_string());
+        }
+    }
+    text.push('}');
+    text
+}
+
+/// Writes the elements of several lists as one list.
+fn push_elements(text: &mut String, lists: impl Iterator<Item = Value>) {
+    text.push('[');
+    let start = text.len();
+    for list in lists {
+        let elements = match list {
+            Value::Array(elements) => elements,
+            other => vec![other],
+        };
+        for element in elements {
+            if text.len() > start {
+                text.push(',');
+            }
+            text.push_str(&element.to_string());
+        }
+    }
+    text.push(']');
 }
 
 /// Returns the document without its last brace if the response shows all of it.
@@ -120,7 +198,7 @@ impl MemberStream {
         if !self.last.ends_with('[') {
             self.last.push(',');
         }
-        push_member(&mut self.last, member);
+        push_element(&mut self.last, member_parts(member));
         if self.last.len() >= CHUNK_BYTES {
             let next = String::with_capacity(CHUNK_BYTES + 1024);
             self.chunks.push(std::mem::replace(&mut self.last, next));
@@ -151,10 +229,14 @@ fn splice(open: &str, meta: &Meta<'_>, related: Related<'_>) -> String {
     let rows = members.map_or(0, <[_]>::len) + groups.map_or(0, <[_]>::len);
     let mut text = open_object(open, 256 + meta.location.len() + 192 * rows);
     if let Some(members) = members {
-        push_list(&mut text, r#""members":["#, members, push_member);
+        push_list(
+            &mut text,
+            r#""members":["#,
+            members.iter().map(member_parts),
+        );
     }
     if let Some(groups) = groups {
-        push_list(&mut text, r#""groups":["#, groups, push_group);
+        push_list(&mut text, r#""groups":["#, groups.iter().map(group_parts));
     }
     push_meta(&mut text, meta);
     text
@@ -213,43 +295,62 @@ fn push_digits(text: &mut String, number: i32, mut unit: i32) {
     }
 }
 
-fn push_list<T>(text: &mut String, name: &str, rows: &[T], push: impl Fn(&mut String, &T)) {
+fn push_list<'a>(text: &mut String, name: &str, elements: impl Iterator<Item = [Part<'a>; 4]>) {
     text.push_str(name);
-    for (index, row) in rows.iter().enumerate() {
+    for (index, parts) in elements.enumerate() {
         if index > 0 {
             text.push(',');
         }
-        push(text, row);
+        push_element(text, parts);
     }
     text.push_str("],");
 }
 
-fn push_member(text: &mut String, member: &MemberView) {
-    text.push_str(r#"{"value":"#);
-    push_text(text, &member.value);
-    if let Some(display) = &member.display {
-        text.push_str(r#","display":"#);
-        push_text(text, display);
+/// Returns the sub-attributes of an element of `members`.
+fn member_parts(member: &MemberView) -> [Part<'_>; 4] {
+    [
+        ("value", Some(&member.value)),
+        ("display", member.display.as_deref()),
+        ("type", Some(&member.kind)),
+        ("$ref", Some(&member.reference)),
+    ]
+}
+
+/// Returns the sub-attributes of an element of `groups`.
+fn group_parts(group: &GroupView) -> [Part<'_>; 4] {
+    let directness = if group.direct { "direct" } else { "indirect" };
+    [
+        ("value", Some(&group.value)),
+        ("$ref", Some(&group.reference)),
+        ("display", group.display.as_deref()),
+        ("type", Some(directness)),
+    ]
+}
+
+/// A sub-attribute and its text, if it has one. The first of an element always has one.
+type Part<'a> = (&'static str, Option<&'a str>);
+
+/// Writes one element.
+fn push_element(text: &mut String, parts: [Part<'_>; 4]) {
+    let mut separator = "{\"";
+    for (name, value) in parts {
+        if let Some(value) = value {
+            text.push_str(separator);
+            text.push_str(name);
+            text.push_str("\":");
+            push_text(text, value);
+            separator = ",\"";
+        }
     }
-    text.push_str(r#","type":"#);
-    push_text(text, &member.kind);
-    text.push_str(r#","$ref":"#);
-    push_text(text, &member.reference);
     text.push('}');
 }
 
-fn push_group(text: &mut String, group: &GroupView) {
-    text.push_str(r#"{"value":"#);
-    push_text(text, &group.value);
-    text.push_str(r#","$ref":"#);
-    push_text(text, &group.reference);
-    if let Some(display) = &group.display {
-        text.push_str(r#","display":"#);
-        push_text(text, display);
-    }
-    text.push_str(r#","type":""#);
-    text.push_str(directness(group));
-    text.push_str("\"}");
+/// Returns one element as a value.
+fn element_value(parts: [Part<'_>; 4]) -> Value {
+    let assigned = parts.into_iter();
+    assigned
+        .filter_map(|(name, value)| Some((name.to_owned(), Value::from(value?))))
+        .collect()
 }
 
 /// Writes a JSON string; ids, URIs and most names need no escape and are copied.
@@ -265,10 +366,6 @@ fn push_text(text: &mut String, value: &str) {
     }
 }
 
-fn directness(group: &GroupView) -> &'static str {
-    if group.direct { "direct" } else { "indirect" }
-}
-
 /// Returns `meta` as a value, equal to that of [`render`].
 pub fn meta_value(meta: &Meta<'_>) -> Value {
     json!({
@@ -282,26 +379,12 @@ pub fn meta_value(meta: &Meta<'_>) -> Value {
 
 /// Returns one element of `members` as a value, equal to that of [`render`].
 pub fn member_value(member: &MemberView) -> Value {
-    let mut value = Map::new();
-    value.insert("value".to_owned(), Value::from(member.value.as_str()));
-    if let Some(display) = &member.display {
-        value.insert("display".to_owned(), Value::from(display.as_str()));
-    }
-    value.insert("type".to_owned(), Value::from(member.kind.as_str()));
-    value.insert("$ref".to_owned(), Value::from(member.reference.as_str()));
-    Value::Object(value)
+    element_value(member_parts(member))
 }
 
 /// Returns one element of `groups` as a value, equal to that of [`render`].
 pub fn group_value(group: &GroupView) -> Value {
-    let mut value = Map::new();
-    value.insert("value".to_owned(), Value::from(group.value.as_str()));
-    value.insert("$ref".to_owned(), Value::from(group.reference.as_str()));
-    if let Some(display) = &group.display {
-        value.insert("display".to_owned(), Value::from(display.as_str()));
-    }
-    value.insert("type".to_owned(), Value::from(directness(group)));
-    Value::Object(value)
+    element_value(group_parts(group))
 }
 
 #[cfg(test)]
@@ -381,6 +464,28 @@ mod tests {
     }
 
     #[test]
+    fn texts_are_written_as_json_writes_them() {
+        for text in [
+            "",
+            "a",
+            "ab",
+            "\"",
+            "\\",
+            "\u{1}",
+            "\u{1f}\u{1}",
+            "\"\"",
+            "é",
+            "a\"b",
+            " ",
+            "\u{7f}",
+        ] {
+            let mut written = String::new();
+            push_text(&mut written, text);
+            assert_eq!(written, Value::from(text).to_string());
+        }
+    }
+
+    #[test]
     fn a_streamed_group_is_the_rendered_text() {
         let registry = Registry::standard();
         let group = registry.by_name("Group").unwrap();
@@ -390,7 +495,7 @@ mod tests {
         let mut stream = MemberStream::begin(group, doc, &all).unwrap();
         many.iter().for_each(|member| stream.push(member));
         let chunks = stream.end(&meta());
-        assert!(chunks.len() > 2, "{}", chunks.len());
+        assert!((3..20).contains(&chunks.len()), "{}", chunks.len());
         let expected = render(
             group,
             doc,
@@ -402,6 +507,44 @@ mod tests {
             &all,
         );
         assert_eq!(chunks.concat(), expected);
+    }
+
+    #[test]
+    fn many_members_are_projected_as_few_are() {
+        let rt = Registry::standard().by_name("Group").unwrap().clone();
+        let doc = r#"{"schemas":["urn:ietf:params:scim:schemas:core:2.0:Group"],"id":"7","displayName":"A"}"#;
+        let many: Vec<MemberView> = (0..PROJECTED_AT_ONCE * 2 + 1)
+            .map(|number| MemberView {
+                value: format!("m{number}"),
+                reference: format!("https://x/Users/m{number}"),
+                display: (number % 2 == 0).then(|| format!("Member {number}")),
+                kind: "User".to_owned(),
+            })
+            .collect();
+        for (attributes, excluded) in [
+            (Some("members"), None),
+            (Some("displayName,members.value"), None),
+            (Some("displayName"), None),
+            (None, Some("members.display,meta")),
+            (None, Some("members")),
+        ] {
+            let selection = Selection::parse(attributes, excluded).unwrap();
+            let mut expected: Map<String, Value> = serde_json::from_str(doc).unwrap();
+            let values = many.iter().map(member_value).collect();
+            expected.insert("members".to_owned(), values);
+            expected.insert("meta".to_owned(), meta_value(&meta()));
+            project(&rt, &mut expected, &selection);
+            let related = Related {
+                members: Some(&many),
+                groups: None,
+            };
+            let text = render(&rt, doc, &meta(), related, &selection);
+            assert_eq!(
+                text,
+                Value::Object(expected).to_string(),
+                "{attributes:?} {excluded:?}"
+            );
+        }
     }
 
     #[test]

@@ -1,4 +1,19 @@
 //! Schemas and attributes as RFC 7643 section 7 describes them, read from JSON.
+//!
+//! ```
+//! use scim_core::schema::{Mutability, Schema, Type};
+//!
+//! let text = r#"{ "id": "urn:example:Badge", "attributes": [
+//!     { "name": "number", "type": "integer", "mutability": "immutable" }
+//! ] }"#;
+//! let schema = Schema::parse(text)?;
+//! let number = schema.attribute("NUMBER").expect("it is declared");
+//! assert_eq!((number.kind, number.mutability), (Type::Integer, Mutability::Immutable));
+//!
+//! let error = Schema::parse(&text.replace("number", "1st")).unwrap_err();
+//! assert!(error.contains("RFC 7643 section 2.1"));
+//! # Ok::<(), String>(())
+//! ```
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -82,28 +97,28 @@ pub struct Attribute {
     /// The data type: `type` in JSON.
     #[serde(rename = "type", default)]
     pub kind: Type,
-    /// Whether the value is a list.
+    /// The value is a list.
     #[serde(default)]
     pub multi_valued: bool,
     /// A description for people.
     #[serde(default)]
     pub description: String,
-    /// Whether a resource must have a value.
+    /// A resource must have a value.
     #[serde(default)]
     pub required: bool,
     /// Suggested values. Others are accepted too.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub canonical_values: Vec<String>,
-    /// Whether letter case distinguishes two texts.
+    /// Letter case distinguishes two texts.
     #[serde(default)]
     pub case_exact: bool,
-    /// Whether and when clients can write the value.
+    /// The access of clients to the value.
     #[serde(default)]
     pub mutability: Mutability,
-    /// Whether responses hold the value.
+    /// The responses that hold the value.
     #[serde(default)]
     pub returned: Returned,
-    /// Whether two resources may share a value.
+    /// The scope in which no two resources share a value.
     #[serde(default)]
     pub uniqueness: Uniqueness,
     /// The resource types that a reference may name, or `external` or `uri`.
@@ -120,7 +135,7 @@ impl Attribute {
         find(&self.sub_attributes, name)
     }
 
-    /// Whether the attribute has sub-attributes.
+    /// Returns whether the attribute has sub-attributes.
     pub fn is_complex(&self) -> bool {
         self.kind == Type::Complex
     }
@@ -226,8 +241,9 @@ pub enum Type {
 pub fn instant(text: &str) -> Option<i64> {
     let bytes = text.as_bytes();
     let has = |index: usize, wanted: u8| bytes.get(index) == Some(&wanted);
-    // The parser below also reads other forms of ISO 8601, which xsd:dateTime does not have.
-    if !(has(4, b'-') && has(7, b'-') && has(10, b'T') && has(13, b':') && has(16, b':')) {
+    // The parser below also reads other forms of ISO 8601, which xsd:dateTime does not have: dates
+    // without hyphens, which are shorter, times without colons, and a space between the two.
+    if !(has(10, b'T') && has(13, b':') && has(16, b':')) {
         return None;
     }
     let rest = text.get(19..)?;
@@ -315,8 +331,19 @@ mod tests {
         check_error(r#"[{"name":"a","mutability":"writeOnly"}]"#, "never");
         check_error(r#"[{"name":"a","type":"text"}]"#, "unknown variant");
         check_error("{}", "not a schema");
-        let error = Schema::parse(r#"{"id":"Y","name":"Y","attributes":[]}"#).unwrap_err();
-        assert!(error.contains("must be a URN"), "{error}");
+        for kind in ["boolean", "binary"] {
+            let attribute = format!(r#"[{{"name":"a","type":"{kind}","uniqueness":"server"}}]"#);
+            check_error(&attribute, "cannot be unique");
+        }
+        check_error(
+            r#"[{"name":"a","type":"complex","uniqueness":"global","subAttributes":[{"name":"b"}]}]"#,
+            "cannot be unique",
+        );
+        for id in ["Y", "urn:x y", "urn:x\\\"y"] {
+            let text = format!(r#"{{"id":"{id}","name":"Y","attributes":[]}}"#);
+            let error = Schema::parse(&text).unwrap_err();
+            assert!(error.contains("must be a URN"), "{error}");
+        }
     }
 
     // R7643-2.3.5-01
@@ -332,6 +359,12 @@ mod tests {
         check("2011-05-13", None);
         check("2011-05-13T04:42Z", None);
         check("20110513T044234Z", None);
+        check("20110513T04:42:34Z", None);
+        check("2011-05-13T044234Z", None);
+        check("2011-05-13 04:42:34Z", None);
+        check("2011-05-13t04:42:34Z", None);
+        check("2011-W19-5T04:42:34Z", None);
+        check("2011-133T04:42:34Z", None);
         check("2011-13-13T04:42:34Z", None);
         check("2011-05-13T04:42:34+01:00[Europe/Paris]", None);
         check("2011-05-13T04:42:34é", None);

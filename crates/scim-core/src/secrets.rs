@@ -107,6 +107,7 @@ mod tests {
         let parse = |text: &str| Arc::new(Schema::parse(text).unwrap());
         let core = parse(
             r#"{"id":"urn:x:A","name":"A","attributes":[{"name":"a"},{"name":"n","returned":"never"},
+            {"name":"o","type":"complex","subAttributes":[{"name":"s","returned":"never"},{"name":"t"}]},
             {"name":"c","type":"complex","multiValued":true,"subAttributes":[{"name":"s","returned":"never"},{"name":"t"}]}]}"#,
         );
         let extension = Extension {
@@ -122,12 +123,16 @@ mod tests {
     fn documents() {
         let text = json!({
             "id": "1", "a": "x", "n": "leak", "c": [{"s": "leak", "t": 1}, {"s": "leak"}],
+            "o": {"s": "leak", "t": 1},
             "urn:x:E": {"n": "leak"}, "urn:unknown": {"n": "kept"},
         });
         assert_eq!(
             strip_document(&rt(), text.to_string()),
-            json!({"id": "1", "a": "x", "c": [{"t": 1}], "urn:unknown": {"n": "kept"}}).to_string()
+            json!({"id": "1", "a": "x", "c": [{"t": 1}], "o": {"t": 1}, "urn:unknown": {"n": "kept"}})
+                .to_string()
         );
+        let text = json!({"id": "1", "o": {"s": "leak"}, "c": [{"s": "leak"}]}).to_string();
+        assert_eq!(strip_document(&rt(), text), r#"{"id":"1"}"#);
     }
 
     #[test]
@@ -145,6 +150,9 @@ mod tests {
         check("n", json!("leak"), None);
         check("urn:x:E:n", json!("leak"), None);
         check("c", json!([{"s": "leak", "t": 1}]), Some(json!([{"t": 1}])));
+        check("o.s", json!("leak"), None);
+        check("o.t", json!("x"), Some(json!("x")));
+        check("o", json!({"s": "leak"}), None);
         check("urn:unknown", json!({"n": 1}), Some(json!({"n": 1})));
         let mut list: Vec<Value> = (0..800).map(|n| json!({"t": n, "s": "kept"})).collect();
         let before = Value::from(list.clone());

@@ -58,7 +58,6 @@ pub(crate) fn element(
         Value::Object(members) if attribute.is_complex() => {
             sub_attributes(attribute, members, read_only, at)
         }
-        _ if attribute.is_complex() => Err(coerce::wrong(attribute, value, at)),
         _ => simple(None, attribute, value, at),
     }
 }
@@ -193,8 +192,8 @@ fn simple(
     }
 }
 
-/// Whether the text has only what RFC 3986 allows in a URI or a relative reference, and a scheme
-/// where a colon asks for one.
+/// Returns whether the text has only what RFC 3986 allows in a URI or a relative reference, and a
+/// scheme where a colon asks for one.
 fn is_uri_reference(text: &str) -> bool {
     let has_allowed = |text: &str| {
         text.bytes()
@@ -219,9 +218,9 @@ fn is_country(text: &str) -> bool {
     text.is_empty() || (text.len() == 2 && text.bytes().all(|b| b.is_ascii_alphabetic()))
 }
 
-/// Whether the text is one DER `SEQUENCE` of a `SEQUENCE`, a `SEQUENCE` and a `BIT STRING`, which
-/// is the frame of a certificate (RFC 5280 section 4.1). The content is between the client and its
-/// readers.
+/// Returns whether the text is one DER `SEQUENCE` of a `SEQUENCE`, a `SEQUENCE` and a `BIT STRING`,
+/// which is the frame of a certificate (RFC 5280 section 4.1). The content is between the client
+/// and its readers.
 fn is_certificate(text: &str) -> bool {
     const SEQUENCE: u8 = 0x30;
     const BIT_STRING: u8 = 0x03;

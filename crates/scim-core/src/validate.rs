@@ -158,3 +158,135 @@ fn too_long(at: &Location) -> ScimError {
         "{at} is longer than {MAX_INDEXED_BYTES} bytes; shorten it in the identity provider"
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::Registry;
+    use crate::registry::{Extension, known_schema};
+    use crate::schema::Schema;
+
+    fn check(rt: &ResourceType, value: &Value, expected: Option<&str>) {
+        let document = Document(value.as_object().unwrap().clone());
+        let detail = validate(rt, &document).err().map(|error| error.detail);
+        match (&detail, expected) {
+            (Some(detail), Some(expected)) => assert!(detail.contains(expected), "{detail}"),
+            _ => assert_eq!(detail.as_deref(), expected, "{value}"),
+        }
+    }
+
+    #[test]
+    fn descriptions() {
+        let text = |count| "é".repeat(count);
+        for urn in [name::OKTA_ROLE, name::OKTA_ENTITLEMENT] {
+            let schema = known_schema(urn).unwrap();
+            let rt = ResourceType::new("Role", "/Roles", "", schema, vec![]).unwrap();
+            let role = |count| {
+                let mut role = json!({"displayName": "x", "description": text(count)});
+                if urn == name::OKTA_ENTITLEMENT {
+                    role["type"] = json!("x");
+                }
+                role
+            };
+            check(&rt, &role(1_000), None);
+            check(&rt, &role(1_001), Some("longer than 1000 characters"));
+        }
+        let schema = r#"{"id": "urn:x:A", "attributes": [{"name": "description"}]}"#;
+        let schema = Arc::new(Schema::parse(schema).unwrap());
+        let rt = ResourceType::new("A", "/As", "", schema, vec![]).unwrap();
+        check(&rt, &json!({"description": text(1_001)}), None);
+    }
+
+    #[test]
+    fn requirements() {
+        let core = r#"{"id": "urn:x:A", "attributes": [
+            {"name": "a", "required": true},
+            {"name": "own", "required": true, "mutability": "readOnly"},
+            {"name": "secret", "required": true, "mutability": "writeOnly", "returned": "never"},
+            {"name": "one", "type": "complex", "subAttributes": [
+                {"name": "x", "required": true}, {"name": "y"}]},
+            {"name": "many", "type": "complex", "multiValued": true, "subAttributes": [
+                {"name": "x", "required": true}, {"name": "primary", "type": "boolean"}]}]}"#;
+        let extension = r#"{"id": "urn:x:E", "attributes": [{"name": "e", "required": true}]}"#;
+        let parse = |text| Arc::new(Schema::parse(text).unwrap());
+        let rt = |required| {
+            let extension = Extension {
+                schema: parse(extension),
+                required,
+            };
+            ResourceType::new("A", "/As", "", parse(core), vec![extension]).unwrap()
+        };
+        let optional = rt(false);
+        let primary = json!({"x": "1", "primary": true});
+        for (value, expected) in [
+            (json!({"a": "x"}), None),
+            (json!({}), Some("a is required")),
+            (json!({"a": " "}), Some("a is required")),
+            (
+                json!({"a": "x", "one": {"y": "1"}}),
+                Some("one.x is required"),
+            ),
+            (json!({"a": "x", "one": {"x": "1"}}), None),
+            (
+                json!({"a": "x", "many": [{"x": "1"}, {"primary": true}]}),
+                Some("many[1].x is required"),
+            ),
+            (
+                json!({"a": "x", "many": [primary, primary]}),
+                Some("more than one value as primary"),
+            ),
+            (json!({"a": "x", "many": [primary, {"x": "2"}]}), None),
+            (json!({"a": "x", "urn:x:E": {"e": "1"}}), None),
+            (
+                json!({"a": "x", "urn:x:E": {"f": 1}}),
+                Some("urn:x:E:e is required"),
+            ),
+        ] {
+            check(&optional, &value, expected);
+        }
+        check(&rt(true), &json!({"a": "x"}), Some("urn:x:E is required"));
+        check(&rt(true), &json!({"a": "x", "urn:x:E": {"e": "1"}}), None);
+    }
+
+    #[test]
+    fn longest_texts() {
+        let registry = Registry::standard();
+        let user = registry.by_name("User").unwrap();
+        // Folding makes three bytes of these two.
+        let growing = |count| "ⱥ".to_uppercase().repeat(count);
+        assert_eq!(
+            (growing(1).len(), name::fold(&growing(1)).as_str().len()),
+            (2, 3)
+        );
+        for (name, text, is_ok) in [
+            ("externalId", "x".repeat(2_000), true),
+            ("externalId", "x".repeat(2_001), false),
+            ("externalId", growing(1_000), true),
+            ("displayName", "x".repeat(2_000), true),
+            ("displayName", "x".repeat(2_001), false),
+            ("displayName", growing(666), true),
+            ("displayName", growing(667), false),
+            ("title", "x".repeat(2_001), true),
+        ] {
+            let expected = (!is_ok).then(|| format!("{name} is longer than 2000 bytes"));
+            let value = json!({"userName": "a", name: text});
+            check(user, &value, expected.as_deref());
+        }
+        for (user_name, is_ok) in [("x".repeat(2_000), true), ("x".repeat(2_001), false)] {
+            let expected = (!is_ok).then_some("userName is longer than 2000 bytes");
+            check(user, &json!({"userName": user_name}), expected);
+        }
+        check(user, &json!({"userName": "a\u{200b}"}), Some("U+200B"));
+        let emails = json!([{"value": "x".repeat(2_000)}, {"value": "x".repeat(2_001)}]);
+        let value = json!({"userName": "a", "emails": emails});
+        check(user, &value, Some("emails.value is longer"));
+        let manager = json!({"manager": {"value": growing(1_000)}});
+        check(
+            user,
+            &json!({"userName": "a", name::ENTERPRISE_USER: manager}),
+            None,
+        );
+    }
+}

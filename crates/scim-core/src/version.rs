@@ -2,6 +2,19 @@
 //! 7644 section 3.14, RFC 9110 section 13).
 //!
 //! Knows nothing of headers but the texts in them.
+//!
+//! ```
+//! use scim_core::Version;
+//! use scim_core::version::{Precondition, Tags};
+//!
+//! assert_eq!(Version::from(3).to_string(), r#"W/"3""#);
+//! let request = Precondition {
+//!     if_match: Some(Tags::parse(r#"W/"2", "3""#)),
+//!     if_none_match: None,
+//! };
+//! assert!(request.allows_write(3));
+//! assert!(!request.allows_write(4));
+//! ```
 
 use std::fmt;
 
@@ -118,15 +131,15 @@ impl Tags {
         Self::List(list)
     }
 
-    /// Whether one of the tags is this version of what a client can write; a client cannot write a
-    /// user's groups.
+    /// Returns whether one of the tags is this version of what a client can write; a client cannot
+    /// write a user's groups.
     fn hold(&self, version: &Version) -> bool {
         let opaque = version.opaque();
         self.any(|tag| tag == opaque)
     }
 
-    /// Whether one of the tags has this number, whatever groups were shown: a client cannot write a
-    /// user's groups.
+    /// Returns whether one of the tags has this number, whatever groups were shown: a client cannot
+    /// write a user's groups.
     fn hold_number(&self, version: &Version) -> bool {
         let number = version.number.to_string();
         self.any(|tag| tag.split('-').next() == Some(number.as_str()))
@@ -154,7 +167,7 @@ pub struct Precondition {
 }
 
 impl Precondition {
-    /// Whether a resource of this version may be written.
+    /// Returns whether a resource of this version may be written.
     pub fn allows_write(&self, version: i64) -> bool {
         let version = Version::from(version);
         self.if_match
@@ -166,14 +179,14 @@ impl Precondition {
                 .is_some_and(|tags| tags.hold_number(&version))
     }
 
-    /// Whether a reader wants a resource of this version at all (`If-Match` on a read).
+    /// Returns whether a reader wants a resource of this version at all (`If-Match` on a read).
     pub fn allows_read(&self, version: &Version) -> bool {
         self.if_match
             .as_ref()
             .is_none_or(|tags| tags.hold_number(version))
     }
 
-    /// Whether the reader has the answer already.
+    /// Returns whether the reader has the answer already.
     pub fn has(&self, version: &Version) -> bool {
         self.if_none_match
             .as_ref()
@@ -192,6 +205,15 @@ mod tests {
             reference: String::new(),
             direct,
         }
+    }
+
+    #[test]
+    fn marks_are_the_same_on_every_node() {
+        let groups = [group("g1", "A", true), group("g2", "", false)];
+        assert_eq!(
+            Version::with_groups(3, &groups).to_string(),
+            "W/\"3-5d39c2572fa9a2ea\""
+        );
     }
 
     #[test]

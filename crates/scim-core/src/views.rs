@@ -32,6 +32,6 @@ pub struct GroupView {
     pub display: Option<String>,
     /// The absolute URI of the group.
     pub reference: String,
-    /// Whether the user is a member of the group itself, not of a group within it.
+    /// The user is a member of the group itself, not of a group within it.
     pub direct: bool,
 }

@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::auth::Scope;
 use crate::http::admin::common::timestamp;
 use crate::http::describe::tag;
-use crate::http::endpoint::{Accepts, Authorization, Endpoint, Operation};
+use crate::http::endpoint::{Accepts, Authorization, Body, Endpoint, Operation};
 use crate::http::error::HandlerResult;
 use crate::http::json_body;
 use crate::http::state::{AppState, Caller};
@@ -24,7 +24,9 @@ pub const ENDPOINTS: &[Endpoint] = &[Endpoint {
     authorization: Authorization::Scope(Scope::Admin),
     accepts: Accepts::Any,
     parameters: &[],
-    body: Some(|describer| describer.json_body::<NewErasure>(json!({ "type": "User", "id": ID }))),
+    body: Some(Body::message(|describer| {
+        describer.json_body::<NewErasure>(json!({ "type": "User", "id": ID }))
+    })),
     responses: &[(200, |describer| {
         let erased = json!({
             "type": "User", "id": ID, "seq": 4712, "at": "2026-03-01T08:00:00Z",
@@ -88,7 +90,7 @@ async fn erase(
     shared: Data<AppState>,
     payload: Payload,
 ) -> HandlerResult {
-    let new: NewErasure = json_body::typed(&request, payload, shared.body_limits).await?;
+    let new: NewErasure = json_body::typed(&request, &caller, &shared, payload).await?;
     let (service, context) = (&shared.service, &caller.context);
     let (type_name, id) = (new.resource_type, new.id);
     let erased = erasure::order(service, context, new.tenant, &type_name, &id).await?;

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::auth::Scope;
 use crate::http::admin::common::{name_in_path, timestamp};
 use crate::http::describe::tag;
-use crate::http::endpoint::{Accepts, Authorization, Endpoint, Operation, Parameter};
+use crate::http::endpoint::{Accepts, Authorization, Body, Endpoint, Operation, Parameter};
 use crate::http::error::HandlerResult;
 use crate::http::json_body;
 use crate::http::state::{AppState, Caller};
@@ -38,17 +38,19 @@ pub const ENDPOINTS: &[Endpoint] = &[
             tag: tag::ADMINISTRATION,
             id: "listTenants",
             summary: "List tenants",
-            description: "Tokens of the tenant `default` see every tenant, others their own.",
+            description: "Operators see every tenant, admins their own.",
         }),
     },
     Endpoint {
         method: Method::POST,
         path: "/admin/v1/tenants",
         handler: || web::to(create_tenant),
-        authorization: Authorization::Scope(Scope::Admin),
+        authorization: Authorization::Scope(Scope::Operator),
         accepts: Accepts::Any,
         parameters: &[],
-        body: Some(|describer| describer.json_body::<NewTenant>(json!({ "name": "acme" }))),
+        body: Some(Body::message(|describer| {
+            describer.json_body::<NewTenant>(json!({ "name": "acme" }))
+        })),
         responses: &[(201, |describer| {
             describer.json::<TenantView>("The tenant was created.", acme())
         })],
@@ -57,7 +59,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
             tag: tag::ADMINISTRATION,
             id: "createTenant",
             summary: "Create a tenant",
-            description: "Only for tokens of the tenant `default`.",
+            description: "Only for operators.",
         }),
     },
     Endpoint {
@@ -67,10 +69,10 @@ pub const ENDPOINTS: &[Endpoint] = &[
         authorization: Authorization::Scope(Scope::Admin),
         accepts: Accepts::Any,
         parameters: &[NAME],
-        body: Some(|describer| {
+        body: Some(Body::message(|describer| {
             let settings = json!({ "compatibility": "strict", "group_names": "unique" });
             describer.json_body::<TenantSettings>(settings)
-        }),
+        })),
         responses: &[(200, |describer| {
             describer.json::<ChangedTenant>("The settings were changed.", changed_acme())
         })],
@@ -94,6 +96,8 @@ fn acme() -> Value {
         "compatibility": "tolerant",
         "patch_answer": "resource",
         "group_names": "any",
+        "document_limit_bytes": null,
+        "attribute_values_limit": null,
     })
 }
 
@@ -104,6 +108,8 @@ fn changed_acme() -> Value {
         "compatibility": "strict",
         "patch_answer": "resource",
         "group_names": "unique",
+        "document_limit_bytes": null,
+        "attribute_values_limit": null,
         "shared_group_names": 0,
     })
 }
@@ -127,6 +133,10 @@ pub struct TenantView {
     pub compatibility: CompatibilityName,
     pub patch_answer: PatchAnswerName,
     pub group_names: GroupNamesName,
+    /// The largest resource in bytes; null is the service's setting.
+    pub document_limit_bytes: Option<i64>,
+    /// The most values of one attribute; null is the service's setting.
+    pub attribute_values_limit: Option<i64>,
 }
 
 /// A tenant after a change of its settings.
@@ -149,8 +159,12 @@ pub struct TenantSettings {
     pub compatibility: Option<CompatibilityName>,
     pub patch_answer: Option<PatchAnswerName>,
     pub group_names: Option<GroupNamesName>,
+    /// The largest resource in bytes; 0 for the service's setting. Only for operators.
+    pub document_limit_bytes: Option<u64>,
+    /// The most values of one attribute; 0 for the service's setting. Only for operators.
+    pub attribute_values_limit: Option<u64>,
     /// The most bytes that the tenant may store in resources and their history; 0 is no limit. Null
-    /// stands for the setting `tenant_quota_bytes`. Only tokens of the tenant `default` change it.
+    /// stands for the setting `tenant_quota_bytes`. Only for operators.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<i64>, minimum = 0)]
     pub quota_bytes: Option<Option<i64>>,
@@ -257,7 +271,7 @@ async fn create_tenant(
     shared: Data<AppState>,
     payload: Payload,
 ) -> HandlerResult {
-    let new: NewTenant = json_body::typed(&request, payload, shared.body_limits).await?;
+    let new: NewTenant = json_body::typed(&request, &caller, &shared, payload).await?;
     let row = admin::create_tenant(&shared.service, &caller.context, new.name).await?;
     let created = tenant(row.name, row.created, row.policy);
     Ok(HttpResponse::build(StatusCode::CREATED).json(created))
@@ -271,12 +285,14 @@ async fn set_tenant(
     name: Path<String>,
     payload: Payload,
 ) -> HandlerResult {
-    let change: TenantSettings = json_body::typed(&request, payload, shared.body_limits).await?;
+    let change: TenantSettings = json_body::typed(&request, &caller, &shared, payload).await?;
     let settings = Settings {
         compatibility: change.compatibility.map(Compatibility::from),
         patch_answer: change.patch_answer.map(PatchAnswer::from),
         group_names: change.group_names.map(GroupNames::from),
         quota_bytes: change.quota_bytes,
+        document_limit_bytes: change.document_limit_bytes,
+        attribute_values_limit: change.attribute_values_limit,
     };
     let name = name.into_inner();
     let changed = admin::set_tenant(&shared.service, &caller.context, name, settings).await?;
@@ -294,5 +310,7 @@ fn tenant(name: String, created: i64, policy: Policy) -> TenantView {
         compatibility: policy.compatibility.into(),
         patch_answer: policy.patch_answer.into(),
         group_names: policy.group_names.into(),
+        document_limit_bytes: policy.document_limit_bytes,
+        attribute_values_limit: policy.attribute_values_limit,
     }
 }

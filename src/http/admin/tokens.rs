@@ -1,5 +1,4 @@
-//! Tokens over HTTP. Tokens of the default tenant manage those of every tenant, any other token
-//! those of its own.
+//! Tokens over HTTP. Operators manage those of every tenant, admins those of their own.
 
 use actix_web::http::{Method, StatusCode};
 use actix_web::web::{self, Data, Path, Payload};
@@ -12,13 +11,14 @@ use utoipa::openapi::response::Response;
 use crate::auth::{Fields, Scope};
 use crate::http::admin::common::{TENANT, name_in_path, named_tenant, timestamp};
 use crate::http::describe::tag;
-use crate::http::endpoint::{Accepts, Authorization, Endpoint, Operation, Parameter};
+use crate::http::endpoint::{Accepts, Authorization, Body, Endpoint, Operation, Parameter};
 use crate::http::error::HandlerResult;
 use crate::http::json_body;
 use crate::http::state::{AppState, Caller};
 use crate::service;
 use crate::service::access::admin;
 use crate::service::access::admin::TokenRequest;
+use crate::service::access::tokens::TokenRef;
 
 /// The endpoints.
 pub const ENDPOINTS: &[Endpoint] = &[
@@ -49,13 +49,13 @@ pub const ENDPOINTS: &[Endpoint] = &[
         authorization: Authorization::Scope(Scope::Admin),
         accepts: Accepts::Any,
         parameters: &[],
-        body: Some(|describer| {
+        body: Some(Body::message(|describer| {
             describer.json_body::<NewToken>(json!({
                 "name": "okta",
                 "scopes": ["scim"],
                 "expires": "2046-03-01T00:00:00Z",
             }))
-        }),
+        })),
         responses: &[(201, |describer| {
             let secret = json!({ "token": "rct_EXAMPLE-shown-only-once" });
             describer.json::<IssuedToken>("The token was created.", secret)
@@ -87,10 +87,13 @@ pub const ENDPOINTS: &[Endpoint] = &[
     },
 ];
 
-const NAME: Parameter = Parameter::path("name", "The name of the token.", |_| name_in_path("okta"));
+const NAME: Parameter = Parameter::path("name", "The name of the token, or its id.", |_| {
+    name_in_path("okta")
+});
 
 fn okta_token() -> Value {
     json!({
+        "id": "0195f3a2-5b7c-7d10-8a43-9c1e2f405a6b",
         "name": "okta",
         "scopes": "scim",
         "fields": null,
@@ -108,11 +111,11 @@ pub struct NewToken {
     /// The caller's own tenant if it is left out.
     pub tenant: Option<String>,
     /// Unique among the live tokens of the tenant; it is the actor in every change. At most 200
-    /// bytes.
+    /// bytes; neither a UUID nor `bootstrap`.
     #[schema(
         min_length = 1,
         max_length = 200,
-        pattern = r"^[^\u0000-\u001F\u007F-\u009F]*[^\s\u0000-\u001F\u007F-\u009F][^\u0000-\u001F\u007F-\u009F]*$"
+        pattern = r"^[^\u0000-\u001F\u007F-\u009F\u00AD\u061C\u180E\u200B-\u200F\u2028-\u202E\u2060-\u206F\uFEFF\uFFF9-\uFFFB]*[^\s\u0000-\u001F\u007F-\u009F\u00AD\u061C\u180E\u200B-\u200F\u2028-\u202E\u2060-\u206F\uFEFF\uFFF9-\uFFFB][^\u0000-\u001F\u007F-\u009F\u00AD\u061C\u180E\u200B-\u200F\u2028-\u202E\u2060-\u206F\uFEFF\uFFF9-\uFFFB]*$"
     )]
     pub name: String,
     #[schema(min_items = 1)]
@@ -121,7 +124,8 @@ pub struct NewToken {
     /// it is left out. Only for the scope `read`.
     #[schema(min_items = 1, max_items = 100)]
     pub fields: Option<Vec<String>>,
-    /// A future time; never if it is left out.
+    /// A future time; never if it is left out, unless `token_max_days` is set or the caller's own
+    /// token expires: then it is required, and at most that.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub expires: Option<Timestamp>,
 }
@@ -130,6 +134,7 @@ pub struct NewToken {
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = Token)]
 pub struct TokenView {
+    pub id: String,
     pub name: String,
     /// Separated by spaces.
     pub scopes: String,
@@ -164,6 +169,7 @@ async fn list_tokens(
     let tokens: Vec<TokenView> = rows
         .into_iter()
         .map(|row| TokenView {
+            id: row.id,
             name: row.name,
             scopes: row.scopes,
             fields: row.fields,
@@ -183,7 +189,7 @@ async fn create_token(
     shared: Data<AppState>,
     payload: Payload,
 ) -> HandlerResult {
-    let new: NewToken = json_body::typed(&request, payload, shared.body_limits).await?;
+    let new: NewToken = json_body::typed(&request, &caller, &shared, payload).await?;
     let fields = new.fields.map(Fields::parse).transpose();
     let token = TokenRequest {
         tenant: new.tenant,
@@ -204,6 +210,7 @@ async fn revoke_token(
     name: Path<String>,
 ) -> HandlerResult {
     let tenant = named_tenant(&request);
-    admin::revoke_token(&shared.service, &caller.context, tenant, name.into_inner()).await?;
+    let token = TokenRef::parse(&name);
+    admin::revoke_token(&shared.service, &caller.context, tenant, token).await?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -1,5 +1,4 @@
-//! Webhooks over HTTP. Tokens of the default tenant manage those of every tenant, any other token
-//! those of its own.
+//! Webhooks over HTTP. Operators manage those of every tenant, admins those of their own.
 
 use actix_web::http::{Method, StatusCode};
 use actix_web::web::{self, Data, Path, Payload};
@@ -12,7 +11,7 @@ use utoipa::openapi::response::Response;
 use crate::auth::Scope;
 use crate::http::admin::common::{TENANT, name_in_path, named_tenant, timestamp};
 use crate::http::describe::tag;
-use crate::http::endpoint::{Accepts, Authorization, Endpoint, Operation, Parameter};
+use crate::http::endpoint::{Accepts, Authorization, Body, Endpoint, Operation, Parameter};
 use crate::http::error::HandlerResult;
 use crate::http::json_body;
 use crate::http::state::{AppState, Caller};
@@ -49,14 +48,14 @@ pub const ENDPOINTS: &[Endpoint] = &[
         authorization: Authorization::Scope(Scope::Admin),
         accepts: Accepts::Any,
         parameters: &[],
-        body: Some(|describer| {
+        body: Some(Body::message(|describer| {
             describer.json_body::<NewWebhook>(json!({
                 "name": "payroll",
                 "url": "https://payroll.example.com/rollcall",
                 "kinds": ["created", "deactivated"],
                 "resourceTypes": ["User"],
             }))
-        }),
+        })),
         responses: &[(201, |describer| {
             describer.json::<WebhookSecret>("The webhook was created.", secret())
         })],
@@ -121,7 +120,9 @@ pub const ENDPOINTS: &[Endpoint] = &[
         authorization: Authorization::Scope(Scope::Admin),
         accepts: Accepts::Declared,
         parameters: &[NAME, TENANT],
-        body: Some(|describer| describer.json_body::<WebhookAgain>(json!({ "seq": 4711 }))),
+        body: Some(Body::message(|describer| {
+            describer.json_body::<WebhookAgain>(json!({ "seq": 4711 }))
+        })),
         responses: &[(200, |describer| {
             let counted = json!({ "deadLetters": 1 });
             describer.json::<WebhookWanted>("The redelivery is scheduled.", counted)
@@ -142,9 +143,9 @@ pub const ENDPOINTS: &[Endpoint] = &[
         authorization: Authorization::Scope(Scope::Admin),
         accepts: Accepts::Declared,
         parameters: &[NAME, TENANT],
-        body: Some(|describer| {
+        body: Some(Body::message(|describer| {
             describer.json_body::<WebhookRotation>(json!({ "keepSeconds": 86_400 }))
-        }),
+        })),
         responses: &[(200, |describer| {
             describer.json::<WebhookSecret>("The secret was replaced.", secret())
         })],
@@ -326,7 +327,7 @@ async fn create(
     shared: Data<AppState>,
     payload: Payload,
 ) -> HandlerResult {
-    let new: NewWebhook = json_body::typed(&request, payload, shared.body_limits).await?;
+    let new: NewWebhook = json_body::typed(&request, &caller, &shared, payload).await?;
     let service = &shared.service;
     let tenant = admin::managed(service, &caller.context, new.tenant).await?;
     let subscription = NewSubscription {
@@ -388,7 +389,7 @@ async fn redeliver(
     name: Path<String>,
     payload: Payload,
 ) -> HandlerResult {
-    let wanted: WebhookAgain = json_body::typed(&request, payload, shared.body_limits).await?;
+    let wanted: WebhookAgain = json_body::typed(&request, &caller, &shared, payload).await?;
     let again = match (wanted.seq, wanted.after) {
         (None, None) => Redelivery::DeadLetters,
         (Some(seq), None) => Redelivery::DeadLetter { seq },
@@ -412,7 +413,7 @@ async fn rotate(
     name: Path<String>,
     payload: Payload,
 ) -> HandlerResult {
-    let rotation: WebhookRotation = json_body::typed(&request, payload, shared.body_limits).await?;
+    let rotation: WebhookRotation = json_body::typed(&request, &caller, &shared, payload).await?;
     let keep = rotation.keep_seconds.unwrap_or(KEEP_S).clamp(0, 31_536_000);
     let tenant = tenant_of(&request, &caller, &shared).await?;
     let secret = subscriptions::rotate(

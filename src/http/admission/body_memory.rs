@@ -1,10 +1,15 @@
 //! Limits on request bodies: size, time, and total buffered memory.
 
+use std::num::NonZero;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::spawn_blocking;
+
 use crate::http::error::ApiError;
+use crate::memory::MemoryBudget;
+use crate::service;
 use crate::settings::{bytes, seconds, settings};
 
 settings! {
@@ -32,52 +37,58 @@ impl BodyLimits {
     }
 }
 
-/// The memory that the large bodies of all requests share.
-pub struct MemoryBudget {
-    available: AtomicUsize,
+/// The memory that the bodies of all requests share, and the threads that parse large ones.
+#[derive(Clone)]
+pub struct BodyMemory {
+    pub budget: Arc<MemoryBudget>,
+    parsers: Arc<Semaphore>,
+    decoders: Arc<Semaphore>,
 }
 
-/// Bytes reserved from a [`MemoryBudget`]; dropping it returns them.
-pub struct Reservation {
-    budget: Arc<MemoryBudget>,
-    bytes: usize,
-}
-
-/// Bodies up to this size need no reservation: the number of requests in flight bounds them.
-pub const SMALL_BYTES: usize = 64 * 1024;
-
-impl MemoryBudget {
-    /// Creates a budget of this many bytes.
+impl BodyMemory {
+    /// Creates a budget of this many bytes and as many parsers as there are cores, up to four: each
+    /// may need the memory of its body once more.
     pub fn new(bytes: usize) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
         Self {
-            available: AtomicUsize::new(bytes),
+            budget: MemoryBudget::new(bytes),
+            parsers: Arc::new(Semaphore::new(cores.min(MAX_PARSERS))),
+            decoders: Arc::new(Semaphore::new(MAX_DECODERS)),
         }
     }
 
-    /// Reserves memory for a body.
+    /// Takes one of the decoders of compressed bodies, which need memory of their own.
     ///
     /// # Errors
-    /// [`ApiError::BodyMemoryFull`] if fewer bytes are available.
-    pub fn reserve(self: &Arc<Self>, bytes: usize) -> Result<Reservation, ApiError> {
-        self.available
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |available| {
-                available.checked_sub(bytes)
-            })
-            .map_err(|_| ApiError::BodyMemoryFull)?;
-        Ok(Reservation {
-            budget: Arc::clone(self),
-            bytes,
-        })
+    /// [`ApiError::BodyMemoryFull`] if all are in use.
+    pub fn decoder(&self) -> Result<OwnedSemaphorePermit, ApiError> {
+        let decoder = Arc::clone(&self.decoders).try_acquire_owned();
+        decoder.map_err(|_| ApiError::BodyMemoryFull)
+    }
+
+    /// Runs work on a large body on a thread of its own when one is free.
+    ///
+    /// # Errors
+    /// Those of the work.
+    pub async fn run_apart<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let parser = Arc::clone(&self.parsers).acquire_owned().await;
+        let work = move || {
+            let _parser = parser;
+            work()
+        };
+        spawn_blocking(work)
+            .await
+            .map_err(service::Error::internal)?
     }
 }
 
-impl Drop for Reservation {
-    fn drop(&mut self) {
-        self.budget
-            .available
-            .fetch_add(self.bytes, Ordering::Relaxed);
-    }
-}
+/// The most bodies that are parsed at the same time.
+const MAX_PARSERS: usize = 4;
+/// The most compressed bodies that are received at the same time. A decoder has some 80 KiB.
+const MAX_DECODERS: usize = 256;
 
 #[cfg(test)]
 mod tests {
@@ -97,15 +108,5 @@ mod tests {
             ..limits
         };
         assert_eq!(total.time_for(10_500), Duration::from_secs(30));
-    }
-
-    #[test]
-    fn dropped_reservations_return_their_bytes() {
-        let budget = Arc::new(MemoryBudget::new(100));
-        let first = budget.reserve(70).unwrap();
-        assert!(budget.reserve(31).is_err());
-        let second = budget.reserve(30).unwrap();
-        drop((first, second));
-        assert!(budget.reserve(100).is_ok());
     }
 }

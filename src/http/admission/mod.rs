@@ -3,8 +3,10 @@
 
 pub mod body_memory;
 pub mod control;
+pub mod framing;
 pub mod middleware;
 pub mod permits;
+pub mod public_paths;
 pub mod rate_limit;
 pub mod response_body;
 pub mod shed_log;

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
+use crate::http::client_address::ClientNetwork;
 use crate::http::error::{ApiError, Limited};
 use crate::service::TenantId;
 
-/// Unauthenticated requests hold at most the free permits divided by this.
-const UNAUTHENTICATED_DIVISOR: usize = 4;
+/// The requests of a class that needs no valid token hold at most the free permits divided by this.
+const CLASS_DIVISOR: usize = 4;
 
 /// The share of the permits that a request counts towards. Reads and writes of a tenant are two
 /// shares: writes wait for the disk, and reads should not wait for them.
@@ -18,8 +19,27 @@ const UNAUTHENTICATED_DIVISOR: usize = 4;
 pub enum Share {
     Reads(TenantId),
     Writes(TenantId),
-    /// All requests without a credential that was valid before.
+    /// Requests for pages that need no credential. All of them are one class.
+    Public(ClientNetwork),
+    /// Requests that need a credential and have none that is recognized. All of them are one class.
+    Unauthenticated(ClientNetwork),
+}
+
+/// A class of requests without a valid token. Its clients share a fixed part of the permits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Class {
+    Public,
     Unauthenticated,
+}
+
+impl Share {
+    fn class(self) -> Option<Class> {
+        match self {
+            Self::Reads(_) | Self::Writes(_) => None,
+            Self::Public(_) => Some(Class::Public),
+            Self::Unauthenticated(_) => Some(Class::Unauthenticated),
+        }
+    }
 }
 
 /// A fixed number of permits.
@@ -33,6 +53,7 @@ pub struct Permits {
 struct InFlight {
     total: usize,
     held: BTreeMap<Share, usize>,
+    held_by_class: BTreeMap<Class, usize>,
     /// A queue for each share, served round-robin: a share that was just served goes to the end.
     queues: VecDeque<(Share, VecDeque<oneshot::Sender<Permit>>)>,
 }
@@ -131,12 +152,23 @@ impl InFlight {
             return Err(ApiError::Full);
         }
         let held = self.held.get(&share).copied().unwrap_or(0);
-        let (most, limited) = match share {
-            Share::Reads(_) | Share::Writes(_) => (free, Limited::Share),
-            Share::Unauthenticated => (free / UNAUTHENTICATED_DIVISOR, Limited::Strangers),
+        let (is_allowed, limited) = match share.class() {
+            // A share that holds nothing gets one.
+            None => (held == 0 || held < free, Limited::Share),
+            Some(class) => {
+                let of_class = self.held_by_class.get(&class).copied().unwrap_or(0);
+                let most = free / CLASS_DIVISOR;
+                // Within the class, a client may hold as many as the class has left.
+                let left = most.saturating_sub(of_class);
+                let is_allowed = of_class == 0 || (left > 0 && (held == 0 || held < left));
+                let limited = match class {
+                    Class::Public => Limited::Public,
+                    Class::Unauthenticated => Limited::Strangers,
+                };
+                (is_allowed, limited)
+            }
         };
-        // A share that holds nothing gets one.
-        if held == 0 || held < most {
+        if is_allowed {
             Ok(())
         } else {
             Err(ApiError::TooMany {
@@ -148,17 +180,17 @@ impl InFlight {
 
     fn add(&mut self, share: Share) {
         self.total = self.total.saturating_add(1);
-        let held = self.held.entry(share).or_insert(0);
-        *held = held.saturating_add(1);
+        increment(&mut self.held, share);
+        if let Some(class) = share.class() {
+            increment(&mut self.held_by_class, class);
+        }
     }
 
     fn remove(&mut self, share: Share) {
         self.total = self.total.saturating_sub(1);
-        if let Some(held) = self.held.get_mut(&share) {
-            *held = held.saturating_sub(1);
-            if *held == 0 {
-                self.held.remove(&share);
-            }
+        decrement(&mut self.held, share);
+        if let Some(class) = share.class() {
+            decrement(&mut self.held_by_class, class);
         }
     }
 
@@ -191,7 +223,26 @@ impl InFlight {
     }
 }
 
+fn increment<K: Ord>(counts: &mut BTreeMap<K, usize>, key: K) {
+    let count = counts.entry(key).or_insert(0);
+    *count = count.saturating_add(1);
+}
+
+fn decrement<K: Ord>(counts: &mut BTreeMap<K, usize>, key: K) {
+    if let Some(count) = counts.get_mut(&key) {
+        *count = count.saturating_sub(1);
+        if *count == 0 {
+            counts.remove(&key);
+        }
+    }
+}
+
 impl Permit {
+    /// Returns whether the request had no credential that was recognized.
+    pub fn is_unauthenticated(&self) -> bool {
+        self.share.class().is_some()
+    }
+
     /// Releases the permit before it is dropped.
     pub fn release(&self) {
         if self.mark_released() == PermitState::Held {
@@ -221,6 +272,10 @@ mod tests {
     const A: Share = Share::Writes(TenantId(1));
     const B: Share = Share::Writes(TenantId(2));
 
+    fn network(number: u8) -> ClientNetwork {
+        ClientNetwork::of(Some([192, 0, 2, number].into()))
+    }
+
     fn acquire(permits: &Arc<Permits>, share: Share) -> Result<Permit, ApiError> {
         permits.acquire(share).now_or_never().unwrap()
     }
@@ -234,7 +289,7 @@ mod tests {
         assert_eq!(rejected.reason(), "share");
         let _other = acquire(&permits, B).unwrap();
         assert_eq!(permits.acquire(B).await.err().unwrap().reason(), "share");
-        let unauthenticated = acquire(&permits, Share::Unauthenticated).unwrap();
+        let unauthenticated = acquire(&permits, Share::Unauthenticated(network(1))).unwrap();
         assert_eq!(permits.acquire(A).await.err().unwrap().reason(), "full");
         drop((first, unauthenticated));
         let _third = acquire(&permits, A).unwrap();
@@ -288,5 +343,27 @@ mod tests {
         let _writes = [acquire(&permits, A).unwrap(), acquire(&permits, A).unwrap()];
         assert_eq!(permits.acquire(A).await.err().unwrap().reason(), "share");
         acquire(&permits, Share::Reads(TenantId(1))).unwrap();
+    }
+
+    #[actix_web::test]
+    async fn slow_readers_of_public_pages_use_up_only_their_class() {
+        let permits = Arc::new(Permits::new(64, Duration::ZERO));
+        let mut held = Vec::new();
+        for (number, share) in [(1, 7), (2, 3), (3, 2)] {
+            let public = Share::Public(network(number));
+            for _ in 0..share {
+                held.push(acquire(&permits, public).unwrap());
+            }
+            let rejected = permits.acquire(public).await.err().unwrap();
+            assert_eq!(rejected.reason(), "public", "{number}");
+        }
+        while let Ok(permit) = permits.acquire(Share::Public(network(4))).await {
+            held.push(permit);
+        }
+        assert!(held.len() < 64 / CLASS_DIVISOR);
+        let _unknown = acquire(&permits, Share::Unauthenticated(network(1))).unwrap();
+        let _tenant = acquire(&permits, A).unwrap();
+        drop(held);
+        assert!(permits.lock().held_by_class.len() == 1);
     }
 }

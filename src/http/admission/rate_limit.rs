@@ -12,6 +12,13 @@ use std::time::Duration;
 /// The number of buckets at which full ones are removed.
 const SWEEP_AT: usize = 1024;
 
+/// The most buckets of one kind that are not full. More callers than that are not limited one by
+/// one: a client with so many addresses is limited by what all clients share.
+const MAX_BUCKETS: usize = 200_000;
+
+/// The time until buckets are removed again, if there are still that many.
+const SWEEP_PAUSE: Duration = Duration::from_secs(1);
+
 /// The settings of the buckets of one kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
@@ -31,6 +38,7 @@ struct Levels<K> {
     /// When each bucket will be full, as time since the start. A full bucket has no entry.
     full_at: HashMap<K, Duration>,
     sweep_at: usize,
+    next_sweep: Duration,
 }
 
 impl<K: Hash + Eq> Buckets<K> {
@@ -41,6 +49,7 @@ impl<K: Hash + Eq> Buckets<K> {
             levels: Mutex::new(Levels {
                 full_at: HashMap::new(),
                 sweep_at: SWEEP_AT,
+                next_sweep: Duration::ZERO,
             }),
         }
     }
@@ -78,9 +87,17 @@ impl<K: Hash + Eq> Buckets<K> {
         };
         let now = now();
         let mut levels = self.levels.lock().unwrap_or_else(PoisonError::into_inner);
-        if levels.full_at.len() >= levels.sweep_at {
+        if levels.full_at.len() >= levels.sweep_at && now >= levels.next_sweep {
             levels.full_at.retain(|_, full_at| *full_at > now);
-            levels.sweep_at = levels.full_at.len().saturating_mul(2).max(SWEEP_AT);
+            let next = levels.full_at.len().saturating_mul(2).max(SWEEP_AT);
+            levels.sweep_at = next.min(MAX_BUCKETS);
+            if levels.full_at.len() >= MAX_BUCKETS {
+                levels.next_sweep = now.saturating_add(SWEEP_PAUSE);
+            }
+        }
+        let is_full = levels.full_at.len() >= MAX_BUCKETS;
+        if is_full && !levels.full_at.contains_key(&key) {
+            return;
         }
         let full_at = levels.full_at.entry(key).or_insert(now);
         *full_at = (*full_at)
@@ -167,6 +184,17 @@ mod tests {
         }
         many.charge(SWEEP_AT, 1, || START + Duration::from_secs(2));
         assert_eq!(many.levels.lock().unwrap().full_at.len(), 1);
+    }
+
+    #[test]
+    fn the_number_of_buckets_has_a_limit() {
+        let many = Buckets::new(Rate { per_s: 1, burst: 1 });
+        for key in 0..=MAX_BUCKETS {
+            many.charge(key, 1, || START);
+        }
+        assert_eq!(many.levels.lock().unwrap().full_at.len(), MAX_BUCKETS);
+        assert!(many.check(&0, || START).is_err());
+        assert!(many.check(&MAX_BUCKETS, || START).is_ok());
     }
 
     #[test]

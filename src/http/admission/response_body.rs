@@ -6,9 +6,14 @@ use std::task::{Context, Poll};
 
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::web::Bytes;
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::http::admission::control::Permit;
 use crate::http::admission::slow_clients::ConnectionWatch;
+
+/// The responses that are compressed at the same time. An encoder has some 300 KiB, for as long as
+/// its client takes to read the response.
+pub const MAX_ENCODERS: usize = 128;
 
 /// The size of a chunk. The server copies each chunk into a buffer and asks for the next one when
 /// the client has taken what was copied.
@@ -22,6 +27,7 @@ pub struct GuardedBody {
     watch: Option<Arc<ConnectionWatch>>,
     /// Released when the body is dropped.
     _permit: Option<Arc<Permit>>,
+    _encoder: Option<OwnedSemaphorePermit>,
 }
 
 impl GuardedBody {
@@ -36,7 +42,14 @@ impl GuardedBody {
             rest: Bytes::new(),
             watch,
             _permit: permit,
+            _encoder: None,
         }
+    }
+
+    /// Holds an encoder as well until the body is dropped.
+    pub fn with_encoder(mut self, encoder: Option<OwnedSemaphorePermit>) -> Self {
+        self._encoder = encoder;
+        self
     }
 }
 

@@ -7,15 +7,15 @@
 //! [Decision 25](../../../docs/decisions/0025-log-writer-and-slow-clients.md) has the measurements.
 
 use std::any::Any;
-use std::net::{Shutdown, TcpStream};
-use std::os::fd::AsFd as _;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use actix_tls::accept::rustls_0_23::TlsStream;
 use actix_web::dev::Extensions;
-use actix_web::rt::net::TcpStream as Io;
+use actix_web::rt::net::{TcpStream, UnixStream};
+use rustix::net::{Shutdown, shutdown};
 
 use crate::settings::{seconds, settings};
 use crate::telemetry::Metrics;
@@ -54,7 +54,10 @@ pub struct ConnectionWatches {
 
 /// One open connection.
 pub struct ConnectionWatch {
-    socket: TcpStream,
+    /// `None` if there was no descriptor for it: then the connection cannot be shut down.
+    socket: Option<OwnedFd>,
+    /// Whether no further request is taken; see [`super::framing`].
+    ended: AtomicBool,
     /// When the connection will be closed, in milliseconds since `started`.
     due_ms: AtomicU64,
     timeouts: Timeouts,
@@ -73,20 +76,19 @@ impl ConnectionWatches {
 
     /// Adds a new connection, and puts its [`ConnectionWatch`] into its data.
     pub fn connect(&self, io: &dyn Any, data: &mut Extensions) {
-        let plain = io.downcast_ref::<Io>();
-        let tls = || Some(io.downcast_ref::<TlsStream<Io>>()?.get_ref().0);
-        let Some(io) = plain.or_else(tls) else {
+        let Some(io) = descriptor(io) else {
             return;
         };
-        let socket = match io.as_fd().try_clone_to_owned() {
-            Ok(descriptor) => TcpStream::from(descriptor),
+        let socket = match io.try_clone_to_owned() {
+            Ok(socket) => Some(socket),
             Err(error) => {
                 tracing::warn!(%error, "a connection is not watched for slow clients");
-                return;
+                None
             }
         };
         let watch = Arc::new(ConnectionWatch {
             socket,
+            ended: AtomicBool::new(false),
             due_ms: AtomicU64::new(NEVER),
             timeouts: self.timeouts,
             started: self.started,
@@ -128,8 +130,7 @@ impl ConnectionWatches {
             if watch.due_ms.load(Ordering::Relaxed) <= now_ms {
                 closed += 1;
                 watch.due_ms.store(NEVER, Ordering::Relaxed);
-                // It may be closed already.
-                watch.socket.shutdown(Shutdown::Both).ok();
+                watch.close();
             }
             true
         });
@@ -154,10 +155,49 @@ impl ConnectionWatch {
         self.set_due(self.timeouts.idle + self.timeouts.head + SLACK);
     }
 
+    /// Takes no further request on this connection.
+    pub fn end(&self) {
+        self.ended.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether [`ConnectionWatch::end`] was called.
+    pub fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Relaxed)
+    }
+
+    /// Makes the server find the end of the client's data, as if the client had closed: it then
+    /// sends what it has answered, and closes.
+    pub fn stop_reading(&self) {
+        self.shut_down(Shutdown::Read);
+    }
+
+    /// Closes the connection, whatever is still to be sent.
+    pub fn close(&self) {
+        self.shut_down(Shutdown::Both);
+    }
+
+    fn shut_down(&self, how: Shutdown) {
+        if let Some(socket) = &self.socket {
+            // It may be closed already.
+            shutdown(socket, how).ok();
+        }
+    }
+
     fn set_due(&self, time: Duration) {
         let due = self.started.elapsed().saturating_add(time);
         self.due_ms.store(to_ms(due), Ordering::Relaxed);
     }
+}
+
+/// Returns the descriptor of a connection of the server.
+fn descriptor(io: &dyn Any) -> Option<BorrowedFd<'_>> {
+    if let Some(io) = io.downcast_ref::<TcpStream>() {
+        return Some(io.as_fd());
+    }
+    if let Some(io) = io.downcast_ref::<TlsStream<TcpStream>>() {
+        return Some(io.get_ref().0.as_fd());
+    }
+    Some(io.downcast_ref::<UnixStream>()?.as_fd())
 }
 
 fn to_ms(time: Duration) -> u64 {
@@ -167,7 +207,7 @@ fn to_ms(time: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use std::io::Read as _;
-    use std::net::TcpListener;
+    use std::net::{TcpListener, TcpStream};
 
     use super::*;
 
@@ -183,7 +223,8 @@ mod tests {
             piece: 5 * SECOND,
         });
         let watch = Arc::new(ConnectionWatch {
-            socket: listener.accept().unwrap().0,
+            socket: Some(listener.accept().unwrap().0.into()),
+            ended: AtomicBool::new(false),
             due_ms: AtomicU64::new(NEVER),
             timeouts: watches.timeouts,
             started: watches.started,

@@ -4,6 +4,7 @@ use actix_web::HttpRequest;
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH};
+use actix_web::web::Bytes;
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -18,6 +19,7 @@ use crate::http::describe::schema::{integer, string};
 use crate::http::endpoint::Parameter;
 use crate::http::error::HandlerResult;
 use crate::http::query::Query;
+use crate::memory::Held;
 use crate::service;
 use crate::service::ResourceId;
 use crate::service::query::directory::{Depth, MOST};
@@ -105,8 +107,10 @@ pub fn ada() -> Value {
 pub const PRIVATE: &str = "private, no-cache";
 
 /// The response with its tag, or 304 if the client has it already (RFC 9110 section 13.1.2).
-pub fn tagged(request: &HttpRequest, answer: &impl Serialize) -> HandlerResult {
-    let body = serde_json::to_string(answer).map_err(service::Error::internal)?;
+pub fn tagged(request: &HttpRequest, answer: Held<impl Serialize>) -> HandlerResult {
+    let (answer, held) = answer.into_parts();
+    let body = serde_json::to_string(&answer).map_err(service::Error::internal)?;
+    drop(answer);
     let digest = Sha256::digest(body.as_bytes());
     let hex: String = digest
         .iter()
@@ -132,6 +136,13 @@ pub fn tagged(request: &HttpRequest, answer: &impl Serialize) -> HandlerResult {
     Ok(if has_it {
         response.finish()
     } else {
+        let body = match held {
+            Some(mut held) => {
+                held.shrink_to(body.len());
+                Bytes::from_owner(Held::new(body, held))
+            }
+            None => body.into(),
+        };
         response.content_type("application/json").body(body)
     })
 }

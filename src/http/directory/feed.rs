@@ -29,7 +29,9 @@ use crate::http::endpoint::{Accepts, Authorization, Endpoint, Operation, Paramet
 use crate::http::error::HandlerResult;
 use crate::http::query::Query;
 use crate::http::state::{AppState, Caller};
+use crate::memory::Held;
 use crate::service;
+use crate::service::access::listening_caller::ListeningCaller;
 use crate::service::feed::history::{HistoryRequest, Past};
 use crate::service::feed::{self, ChangeFilter, ChangeKind, MOST, PageRequest, history};
 use crate::service::query::directory;
@@ -106,7 +108,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
             summary: "Receive changes as they happen",
             description: "Endless Server-Sent Events: the id is the number, the event the kind, and the data a \
                           change as in the list. Without `after` and `Last-Event-ID` the stream begins \
-                          with the next change. It ends when the token does.",
+                          with the next change. It ends when the token does, and after an hour by default.",
         }),
     },
     Endpoint {
@@ -278,13 +280,14 @@ async fn changes(request: HttpRequest, caller: Caller, shared: Data<AppState>) -
         wanted,
         limit,
     };
-    let (service, context) = (&shared.service, &caller.context);
+    let service = &shared.service;
+    let mut caller = listening(&request, caller, &shared);
     let page = match u64::try_from(seconds).unwrap_or(0) {
-        0 => feed::page_as(service, context, page, List::push).await?,
+        0 => feed::page_as(service, &mut caller, page, List::push).await?,
         seconds => {
             control::release_permit(&request);
             let patience = Duration::from_secs(seconds);
-            let page = feed::wait(service, context, page, patience).await?;
+            let page = feed::wait(service, &mut caller, page, patience).await?;
             let mut list = List::default();
             for change in page.changes {
                 list.push(change)?;
@@ -293,6 +296,8 @@ async fn changes(request: HttpRequest, caller: Caller, shared: Data<AppState>) -
                 changes: list,
                 next: page.next,
                 last: page.last,
+                epoch: page.epoch,
+                held: page.held,
             }
         }
     };
@@ -330,7 +335,7 @@ fn page_text(page: feed::Page<List>) -> Result<ChunkedBody, service::Error> {
         .write_all(before)
         .and_then(|()| write!(text, r#"],"next":{},"last":{}}}"#, page.next, page.last));
     written.map_err(service::Error::internal)?;
-    Ok(text.into())
+    Ok(ChunkedBody::from(text).holding(page.held))
 }
 
 /// `GET /directory/v1/users/{id}/history`.
@@ -373,7 +378,7 @@ async fn past(
         limit,
     };
     let past = history::of_resource(service, context, wanted).await?;
-    Ok(fresh(&past))
+    fresh(past)
 }
 
 /// `GET /directory/v1/snapshot`.
@@ -381,12 +386,13 @@ async fn snapshot(request: HttpRequest, caller: Caller, shared: Data<AppState>) 
     let query = Query::of(&request);
     let cursor = query.get("cursor").map(str::to_owned);
     let page = feed::snapshot(&shared.service, &caller.context, cursor, limit(&query)?).await?;
-    Ok(fresh(&FeedSnapshot {
+    let shown = FeedSnapshot {
         seq: page.seq,
         resources: page.resources,
         members: page.members.into_iter().map(FeedMember::from).collect(),
         next: page.next,
-    }))
+    };
+    fresh(Held::new(shown, page.held))
 }
 
 /// `GET /directory/v1/changes/stream`. It ends when the token does.
@@ -401,10 +407,11 @@ async fn stream(request: HttpRequest, caller: Caller, shared: Data<AppState>) ->
         None => number(&query, "after", 0..=i64::MAX)?,
     };
     let wanted = wanted(&query, &shared)?;
-    let listener = feed::listen(&shared.service, &caller.context)?;
+    let mut caller = listening(&request, caller, &shared);
+    let listener = feed::listen(&shared.service, caller.context())?;
     let after = match after {
         Some(after) => after,
-        None => feed::last(&shared.service, &caller.context).await?,
+        None => feed::last(&shared.service, caller.context()).await?,
     };
     // Only before the stream starts can a status report that changes are gone.
     let first = PageRequest {
@@ -412,19 +419,17 @@ async fn stream(request: HttpRequest, caller: Caller, shared: Data<AppState>) ->
         wanted: wanted.clone(),
         limit: 1,
     };
-    feed::page(&shared.service, &caller.context, first).await?;
+    feed::page(&shared.service, &mut caller, first).await?;
     control::release_permit(&request);
+    let end = shared.service.listeners.stream_end();
     let live = Live {
-        header: request
-            .headers()
-            .get(AUTHORIZATION)
-            .map(|value| value.as_bytes().to_vec()),
-        context: caller.context,
+        caller,
         shared,
         listener,
         after,
         wanted,
         asked: Instant::now(),
+        end,
         has_begun: false,
     };
     Ok(HttpResponse::Ok()
@@ -436,10 +441,25 @@ async fn stream(request: HttpRequest, caller: Caller, shared: Data<AppState>) ->
         .streaming(futures_util::stream::unfold(live, Live::next)))
 }
 
-fn fresh(answer: &impl Serialize) -> HttpResponse {
-    HttpResponse::Ok()
+fn listening(request: &HttpRequest, caller: Caller, shared: &AppState) -> ListeningCaller {
+    let header = request.headers().get(AUTHORIZATION);
+    let header = header.map_or(&b""[..], |value| value.as_bytes());
+    ListeningCaller::new(&shared.service, header, caller.context)
+}
+
+fn fresh(answer: Held<impl Serialize>) -> HandlerResult {
+    let mut text = ChunkWriter::default();
+    let (answer, held) = answer.into_parts();
+    serde_json::to_writer(&mut text, &answer).map_err(service::Error::internal)?;
+    drop(answer);
+    let mut body = ChunkedBody::from(text);
+    if let Some(held) = held {
+        body = body.holding(held);
+    }
+    Ok(HttpResponse::Ok()
         .insert_header((CACHE_CONTROL, "no-store"))
-        .json(answer)
+        .insert_header(ContentType::json())
+        .body(body))
 }
 
 fn wanted(query: &Query, shared: &AppState) -> Result<ChangeFilter, service::Error> {
@@ -508,6 +528,8 @@ mod tests {
     use serde_json::Map;
 
     use super::*;
+    use crate::ids::TenantId;
+    use crate::memory::MemoryBudget;
 
     fn change(seq: i64) -> feed::Change {
         feed::Change {
@@ -542,6 +564,8 @@ mod tests {
                 changes,
                 next,
                 last,
+                epoch: 1,
+                held: MemoryBudget::new(0).reservation(TenantId::DEFAULT),
             };
             let text = to_bytes(page_text(page_of_text).unwrap()).await.unwrap();
             assert_eq!(text, serde_json::to_string(&page).unwrap());

@@ -18,6 +18,7 @@ use crate::http::endpoint::{Accepts, Authorization, Endpoint, Operation, Paramet
 use crate::http::error::HandlerResult;
 use crate::http::query::Query;
 use crate::http::state::{AppState, Caller};
+use crate::memory::Held;
 use crate::service;
 use crate::service::ResourceId;
 use crate::service::feed::history;
@@ -127,7 +128,7 @@ async fn groups(request: HttpRequest, caller: Caller, shared: Data<AppState>) ->
     })?;
     let (name, limit) = (name.to_owned(), limit(&query)?);
     let groups = directory::groups(&shared.service, &caller.context, name, limit).await?;
-    tagged(&request, &Groups { groups })
+    tagged(&request, Held::small(Groups { groups }))
 }
 
 /// `GET /directory/v1/groups/{id}`.
@@ -139,7 +140,7 @@ async fn group(
 ) -> HandlerResult {
     let id = parse_id("Group", &id)?;
     let found = directory::group(&shared.service, &caller.context, id).await?;
-    tagged(&request, &found)
+    tagged(&request, Held::small(found))
 }
 
 /// `GET /directory/v1/groups/{id}/members`.
@@ -163,7 +164,9 @@ async fn members(
         None => directory::members_of(service, context, wanted).await?,
         Some(at) => history::members_at(service, context, wanted, at).await?,
     };
-    let users = page.people.iter().map(User::from).collect();
-    let next = page.next;
-    tagged(&request, &Users { users, next })
+    let users = page.map(|page| Users {
+        users: page.people.iter().map(User::from).collect(),
+        next: page.next,
+    });
+    tagged(&request, users)
 }

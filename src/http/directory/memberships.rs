@@ -13,10 +13,11 @@ use crate::http::describe::tag;
 use crate::http::directory::common::{
     GROUP, GROUP_ID, PRIVATE, TAGS, USER_ID, not_modified, tagged, tagged_json,
 };
-use crate::http::endpoint::{Accepts, Authorization, Endpoint, Operation, Parameter};
+use crate::http::endpoint::{Accepts, Authorization, Body, Endpoint, Operation, Parameter};
 use crate::http::error::{ApiError, HandlerResult};
 use crate::http::json_body;
 use crate::http::state::{AppState, Caller};
+use crate::memory::Held;
 use crate::service;
 use crate::service::ResourceId;
 use crate::service::query::directory;
@@ -53,10 +54,10 @@ pub const ENDPOINTS: &[Endpoint] = &[
         authorization: Authorization::Scope(Scope::Read),
         accepts: Accepts::Any,
         parameters: &[],
-        body: Some(|describer| {
+        body: Some(Body::list(|describer| {
             let checks = json!({ "checks": [{ "user": USER_ID, "group": GROUP_ID }] });
             describer.json_body::<Checks>(checks)
-        }),
+        })),
         responses: &[(200, |describer| {
             let found = json!({ "memberships": [is_member()] });
             describer.json::<Memberships>("The memberships.", found)
@@ -128,7 +129,7 @@ async fn membership(
     let found = found
         .pop()
         .ok_or_else(|| service::Error::internal("no result"))?;
-    tagged(&request, &found)
+    tagged(&request, Held::small(found))
 }
 
 /// `POST /directory/v1/memberships`: for `read` and `scim`.
@@ -138,7 +139,7 @@ async fn memberships(
     shared: Data<AppState>,
     payload: Payload,
 ) -> HandlerResult {
-    let body: Checks = json_body::typed(&request, payload, shared.body_limits).await?;
+    let body: Checks = json_body::typed(&request, &caller, &shared, payload).await?;
     let memberships = check_all(&caller, &shared, body.checks).await?;
     Ok(HttpResponse::Ok()
         .insert_header((CACHE_CONTROL, PRIVATE))

@@ -7,11 +7,12 @@ use std::time::Duration;
 use actix_web::web::{Bytes, Data};
 use tokio::time::Instant;
 
-use crate::http::state::{AppState, Caller};
-use crate::service::Context;
+use crate::http::state::AppState;
+use crate::memory::Held;
+use crate::service::access::listening_caller::{Access, ListeningCaller};
 use crate::service::feed::{self, ChangeFilter, Listener, PageRequest, WaitOutcome};
 
-/// The interval in which an idle stream sends a comment and checks that its token is still valid.
+/// The interval in which an idle stream sends a comment.
 const PULSE: Duration = Duration::from_secs(15);
 
 /// The most changes that a stream sends at a time.
@@ -20,13 +21,13 @@ const BATCH: u32 = 200;
 /// One open stream.
 pub(super) struct Live {
     pub shared: Data<AppState>,
-    pub context: Context,
-    /// The `Authorization` header, to authenticate again.
-    pub header: Option<Vec<u8>>,
+    pub caller: ListeningCaller,
     pub listener: Listener,
     pub after: i64,
     pub wanted: ChangeFilter,
     pub asked: Instant,
+    /// When the stream ends, for a client to reconnect with its position.
+    pub end: Instant,
     pub has_begun: bool,
 }
 
@@ -44,29 +45,38 @@ impl Live {
             return Some(format!("retry: 1000\nid: {}\n\n", self.after).into());
         }
         loop {
-            if self.asked.elapsed() >= PULSE {
-                let caller = Caller::of(&self.shared, self.header.as_deref()).await;
-                self.context = caller.ok()?.context;
-                self.asked = Instant::now();
+            if Instant::now() >= self.end {
+                return None;
             }
             let AppState {
                 service,
                 shared_reads,
                 ..
             } = &**self.shared;
+            if self.asked.elapsed() >= PULSE {
+                // Also records that the token is in use.
+                self.caller.authenticate(service).await.ok()?;
+                self.asked = Instant::now();
+            }
             let request = PageRequest {
                 after: self.after,
                 wanted: self.wanted.clone(),
                 limit: BATCH,
             };
-            let batch = shared_reads.next(service, &self.context, request, events);
+            let batch = shared_reads.next(service, self.caller.context(), request, events);
             let batch = batch.await.ok()?;
+            if self.caller.confirm(service, batch.epoch).await.ok()? == Access::Changed {
+                continue;
+            }
             if batch.next > self.after {
                 self.after = batch.next;
                 return Some(batch.encoded);
             }
-            match self.listener.wait_until(self.asked + PULSE).await {
+            let pulse = self.asked + PULSE;
+            let recheck_at = self.caller.recheck_at(service, pulse.min(self.end));
+            match self.listener.wait_until(recheck_at).await {
                 WaitOutcome::Change => {}
+                WaitOutcome::Nothing if Instant::now() < pulse => {}
                 WaitOutcome::Nothing => return Some(Bytes::from_static(b": nothing new\n\n")),
                 WaitOutcome::End => return None,
             }
@@ -92,5 +102,7 @@ pub(super) fn events(page: feed::Page) -> Bytes {
     if last != Some(page.next) {
         let _ = write!(text, "id: {}\n\n", page.next);
     }
-    text.into()
+    let mut held = page.held;
+    held.shrink_to(text.len());
+    Bytes::from_owner(Held::new(text, held))
 }

@@ -153,8 +153,10 @@ pub struct User {
     pub phone_numbers: Vec<Entry>,
     #[schema(value_type = String, format = DateTime)]
     pub created: Timestamp,
-    #[schema(value_type = String, format = DateTime)]
-    pub last_modified: Timestamp,
+    /// Left out if the token has `fields` without `meta.lastModified`.
+    #[schema(value_type = Option<String>, format = DateTime, nullable = false)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_modified: Option<Timestamp>,
 }
 
 /// A page of users.
@@ -178,8 +180,11 @@ async fn users(request: HttpRequest, caller: Caller, shared: Data<AppState>) -> 
     let query = Query::of(&request);
     let (key, limit) = (key(&query)?, limit(&query)?);
     let found = directory::users(&shared.service, &caller.context, key, limit).await?;
-    let users = found.iter().map(User::from).collect();
-    tagged(&request, &Users { users, next: None })
+    let users = found.map(|people| Users {
+        users: people.iter().map(User::from).collect(),
+        next: None,
+    });
+    tagged(&request, users)
 }
 
 /// `GET /directory/v1/users/{id}`.
@@ -196,7 +201,7 @@ async fn user(
         None => directory::user(service, context, id).await?,
         Some(at) => history::user_at(service, context, id, at).await?,
     };
-    tagged(&request, &User::from(&found))
+    tagged(&request, found.map(|person| User::from(&person)))
 }
 
 /// `GET /directory/v1/users/{id}/groups`.
@@ -209,7 +214,7 @@ async fn groups_of(
     let depth = depth(&Query::of(&request))?;
     let id = parse_id("User", &id)?;
     let groups = directory::groups_of(&shared.service, &caller.context, id, depth).await?;
-    tagged(&request, &UserGroups { groups })
+    tagged(&request, groups.map(|groups| UserGroups { groups }))
 }
 
 fn key(query: &Query) -> Result<Key, service::Error> {

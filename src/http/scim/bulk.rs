@@ -7,9 +7,9 @@ use scim_core::bulk::Verb;
 use scim_core::message;
 use serde_json::{Map, Value};
 
-use crate::http::admission::body_memory::BodyLimits;
+use crate::auth::Scope;
 use crate::http::describe::{bulk as described, response, tag};
-use crate::http::endpoint::{Accepts, Authorization, Endpoint, Operation};
+use crate::http::endpoint::{Accepts, Authorization, Body, BodyLimit, Endpoint, Operation};
 use crate::http::error::{ApiError, HandlerResult};
 use crate::http::json_body;
 use crate::http::scim::responses;
@@ -21,11 +21,13 @@ pub const ENDPOINTS: &[Endpoint] = &[Endpoint {
     method: Method::POST,
     path: "/scim/v2/Bulk",
     handler: || web::to(run),
-    // The scope is checked for each operation.
-    authorization: Authorization::AnyToken,
+    authorization: Authorization::Scope(Scope::Scim),
     accepts: Accepts::Any,
     parameters: &[],
-    body: Some(described::request_body),
+    body: Some(Body {
+        limit: BodyLimit::Bulk,
+        describe: described::request_body,
+    }),
     responses: &[
         (200, described::results),
         (413, |_| {
@@ -53,8 +55,8 @@ pub const ENDPOINTS: &[Endpoint] = &[Endpoint {
                       3.7). `bulkId:x` stands for the id of the resource that the POST with that \
                       `bulkId` creates: in paths, and in data where an id is expected, also before the \
                       POST and in cycles. A failed operation does not affect the others; \
-                      `failOnErrors` stops after this number of failures. Needs the scope `scim` for \
-                      each operation. `/ServiceProviderConfig` has the limits.",
+                      `failOnErrors` stops after this number of failures. `/ServiceProviderConfig` has \
+                      the limits.",
     }),
 }];
 
@@ -69,17 +71,8 @@ async fn run(
     if !options.enabled {
         return Err(ApiError::SwitchedOff("bulk"));
     }
-    let limits = BodyLimits {
-        size_bytes: options.max_payload_bytes,
-        ..shared.body_limits
-    };
-    let body = match json_body::read(&request, payload, limits).await {
-        Err(ApiError::TooLarge { limit_bytes }) => {
-            return Err(ApiError::BulkTooLarge { limit_bytes });
-        }
-        read => read?,
-    };
-    let others = count_operations(&body).saturating_sub(1);
+    let body = json_body::read(&request, &caller, &shared, payload).await?;
+    let others = count_operations(body.value()).saturating_sub(1);
     shared.admission.charge(&caller.context.principal, others);
     let outcomes = bulk::run(&shared.service, &caller.context, body).await?;
     let results: Vec<String> = outcomes.into_iter().map(result).collect();

@@ -11,7 +11,7 @@ use utoipa::openapi::response::Response;
 use crate::auth::Scope;
 use crate::http::describe::describer::Describer;
 use crate::http::describe::{resources as described, response, tag};
-use crate::http::endpoint::{Accepts, Authorization, Endpoint, Operation};
+use crate::http::endpoint::{Accepts, Authorization, Body, Endpoint, Operation};
 use crate::http::error::{ApiError, HandlerResult};
 use crate::http::scim::parameters::{
     ATTRIBUTES, EXCLUDED_ATTRIBUTES, IF_MATCH, IF_NONE_MATCH, PREFER,
@@ -58,7 +58,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
             IF_NONE_MATCH,
             PREFER,
         ],
-        body: Some(described::replace_body),
+        body: Some(Body::resource(described::replace_body)),
         responses: &[
             (200, described::replaced),
             (204, described::replaced_without_body),
@@ -85,7 +85,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
             IF_NONE_MATCH,
             PREFER,
         ],
-        body: Some(described::patch_body),
+        body: Some(Body::resource(described::patch_body)),
         responses: &[
             (200, described::patched),
             (204, described::patched_without_body),

@@ -11,7 +11,7 @@ use scim_core::ResourceType;
 
 use crate::auth::Scope;
 use crate::http::describe::resources as described;
-use crate::http::endpoint::{Accepts, Authorization, Endpoint, Operation, Parameter};
+use crate::http::endpoint::{Accepts, Authorization, Body, Endpoint, Operation, Parameter};
 use crate::http::error::HandlerResult;
 use crate::http::query::Query;
 use crate::http::scim::parameters::{
@@ -56,7 +56,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         authorization: Authorization::Scope(Scope::Scim),
         accepts: Accepts::Any,
         parameters: &[ATTRIBUTES, EXCLUDED_ATTRIBUTES],
-        body: Some(described::create_body),
+        body: Some(Body::resource(described::create_body)),
         responses: &[(201, described::created)],
         errors: &[409],
         operation: Some(Operation {
@@ -92,7 +92,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         authorization: Authorization::Scope(Scope::Scim),
         accepts: Accepts::Any,
         parameters: WRITE,
-        body: Some(described::replace_body),
+        body: Some(Body::resource(described::replace_body)),
         responses: &[
             (200, described::replaced),
             (204, described::replaced_without_body),
@@ -113,7 +113,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         authorization: Authorization::Scope(Scope::Scim),
         accepts: Accepts::Any,
         parameters: WRITE,
-        body: Some(described::patch_body),
+        body: Some(Body::resource(described::patch_body)),
         responses: &[
             (200, described::patched),
             (204, described::patched_without_body),
@@ -204,12 +204,12 @@ async fn list(request: HttpRequest, of: Data<ServedType>, shared: Data<AppState>
     if let (Ok(query), Some(cached)) = (&query, cached)
         && let Some(body) = queries::list_cached(service, &cached, rt, query).await?
     {
-        return Ok(responses::scim(StatusCode::OK, body));
+        return Ok(responses::scim_held(StatusCode::OK, body));
     }
     let caller = Caller::extract(&request).await?;
     let (query, among) = (query?, TypeFilter::One(of.resource_type()));
     let body = queries::list(service, &caller.context, among, query).await?;
-    Ok(responses::scim(StatusCode::OK, body))
+    Ok(responses::scim_held(StatusCode::OK, body))
 }
 
 /// `POST /Users`.
@@ -222,9 +222,9 @@ async fn create(
 ) -> HandlerResult {
     let options = preconditions::response_options(&request)?;
     let applied = options.preference();
-    let body = json_body::read(&request, payload, shared.body_limits).await?;
+    let body = json_body::read(&request, &caller, &shared, payload).await?;
     let (service, rt) = (&shared.service, of.resource_type());
-    let created = provision::create(service, &caller.context, &rt, &body, options).await?;
+    let created = provision::create(service, &caller.context, &rt, body, options).await?;
     Ok(responses::created(created, applied))
 }
 
@@ -289,14 +289,14 @@ pub(super) async fn replace(
     let applied = options.preference();
     let rt = at.resource_type();
     let id = parse_id(&rt, at.id)?;
-    let body = json_body::read(&request, payload, shared.body_limits).await?;
+    let body = json_body::read(&request, &caller, &shared, payload).await?;
     let (service, context) = (&shared.service, &caller.context);
     let target = WriteTarget {
         rt,
         id,
         precondition: condition,
     };
-    let replaced = provision::replace(service, context, target, &body, options).await?;
+    let replaced = provision::replace(service, context, target, body, options).await?;
     Ok(responses::changed(replaced, applied))
 }
 
@@ -313,14 +313,14 @@ pub(super) async fn patch(
     let applied = options.preference();
     let rt = at.resource_type();
     let id = parse_id(&rt, at.id)?;
-    let body = json_body::read(&request, payload, shared.body_limits).await?;
+    let body = json_body::read(&request, &caller, &shared, payload).await?;
     let (service, context) = (&shared.service, &caller.context);
     let target = WriteTarget {
         rt,
         id,
         precondition: condition,
     };
-    let patched = provision::patch(service, context, target, &body, options).await?;
+    let patched = provision::patch(service, context, target, body, options).await?;
     Ok(responses::changed(patched, applied))
 }
 

@@ -5,10 +5,12 @@ use actix_web::http::header::{
     CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ContentEncoding, ETAG, HeaderMap, HeaderName,
     HeaderValue, LOCATION,
 };
+use actix_web::web::Bytes;
 use actix_web::{HttpResponse, HttpResponseBuilder};
 use scim_core::Version;
 
 use crate::http::chunked_body::ChunkedBody;
+use crate::memory::Held;
 use crate::service::provision::representation::{Resource, ResourceText, Return, Written};
 use crate::service::query::resource::ReadOutcome;
 
@@ -22,6 +24,19 @@ const WORTH_COMPRESSING_BYTES: usize = 1400;
 /// A response with a finished SCIM body.
 pub fn scim(status: StatusCode, body: String) -> HttpResponse {
     begin(status, body.len()).body(body)
+}
+
+/// As [`scim`], for a body that holds a reservation until it is sent.
+pub fn scim_held(status: StatusCode, body: Held<String>) -> HttpResponse {
+    match body.into_parts() {
+        (body, None) => scim(status, body),
+        (body, Some(mut held)) => {
+            held.shrink_to(body.len());
+            let length = body.len();
+            let body = Bytes::from_owner(Held::new(body, held));
+            begin(status, length).body(body)
+        }
+    }
 }
 
 fn begin(status: StatusCode, length: usize) -> HttpResponseBuilder {
@@ -51,6 +66,11 @@ pub fn tidy(headers: &mut HeaderMap) {
 pub fn found(found: ReadOutcome) -> HttpResponse {
     match found {
         ReadOutcome::Resource(resource) => whole(StatusCode::OK, resource),
+        ReadOutcome::WithoutVersion(resource) => {
+            let mut response = whole(StatusCode::OK, resource);
+            response.headers_mut().remove(ETAG);
+            response
+        }
         ReadOutcome::NotModified(version) => {
             let mut response = HttpResponse::NotModified()
                 .insert_header((CACHE_CONTROL, "no-store"))
@@ -106,10 +126,14 @@ fn written_as(
 }
 
 fn whole(status: StatusCode, resource: Resource) -> HttpResponse {
-    let mut response = match resource.body {
-        ResourceText::Whole(text) => scim(status, text),
-        ResourceText::Chunks(pieces) => {
-            let pieces = ChunkedBody::new(pieces);
+    let mut response = match (resource.body, resource.held) {
+        (ResourceText::Whole(text), None) => scim(status, text),
+        (ResourceText::Whole(text), Some(held)) => scim_held(status, Held::new(text, held)),
+        (ResourceText::Chunks(pieces), held) => {
+            let mut pieces = ChunkedBody::new(pieces);
+            if let Some(held) = held {
+                pieces = pieces.holding(held);
+            }
             begin(status, pieces.length()).body(pieces)
         }
     };

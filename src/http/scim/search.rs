@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 
 use crate::auth::Scope;
 use crate::http::describe::{resources as described, tag};
-use crate::http::endpoint::{Accepts, Authorization, Endpoint, Operation};
+use crate::http::endpoint::{Accepts, Authorization, Body, Endpoint, Operation};
 use crate::http::error::{ApiError, HandlerResult};
 use crate::http::json_body;
 use crate::http::query::{self, Query};
@@ -32,7 +32,7 @@ pub const OF_TYPE: &[Endpoint] = &[Endpoint {
     authorization: Authorization::Scope(Scope::Read),
     accepts: Accepts::Declared,
     parameters: &[],
-    body: Some(described::search_body),
+    body: Some(Body::message(described::search_body)),
     responses: &[(200, described::page)],
     errors: &[],
     operation: Some(Operation {
@@ -69,7 +69,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         authorization: Authorization::Scope(Scope::Read),
         accepts: Accepts::Declared,
         parameters: &[],
-        body: Some(described::search_body),
+        body: Some(Body::message(described::search_body)),
         responses: &[(200, described::page_of_any)],
         errors: &[],
         operation: Some(Operation {
@@ -126,7 +126,7 @@ async fn answer(
     query: ListQuery,
 ) -> HandlerResult {
     let body = queries::list(&shared.service, &caller.context, types, query).await?;
-    Ok(responses::scim(StatusCode::OK, body))
+    Ok(responses::scim_held(StatusCode::OK, body))
 }
 
 /// Reads the query of a `SearchRequest`. The whole query is in the body, so the endpoint accepts no
@@ -137,8 +137,8 @@ async fn read_query(
     shared: &AppState,
     payload: Payload,
 ) -> Result<ListQuery, ApiError> {
-    let body = json_body::read(request, payload, shared.body_limits).await?;
-    Ok(read(&body, caller.context.policy.compatibility)?)
+    let body = json_body::read(request, caller, shared, payload).await?;
+    Ok(read(body.value(), caller.context.policy.compatibility)?)
 }
 
 /// Reads a `SearchRequest`, which has the parameters of GET as members of an object.

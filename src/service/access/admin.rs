@@ -4,41 +4,39 @@ use jiff::Timestamp;
 
 use crate::auth::{Fields, Scope, Scopes};
 use crate::service::access::tenants::{Settings, TenantChanges};
-use crate::service::access::tokens::{DEFAULT_TENANT, NewToken};
+use crate::service::access::tokens::{NewToken, TokenRef};
 use crate::service::access::{tenants, tokens};
 use crate::service::{Context, Error, Service};
 use crate::store::tables::tenants::Tenant;
 use crate::store::tables::tokens::Token;
 
-/// Lists the tenants that the caller may manage.
+/// Lists the tenants that the caller may manage: an operator all, an admin its own.
 ///
 /// # Errors
 /// [`Error::Forbidden`] without the scope `admin`.
 pub async fn list_tenants(service: &Service, context: &Context) -> Result<Vec<Tenant>, Error> {
     let own = own_tenant(service, context).await?;
     let mut rows = tenants::list(&service.store).await?;
-    if own.name != DEFAULT_TENANT {
+    if !is_operator(context) {
         rows.retain(|row| row.id == own.id);
     }
     Ok(rows)
 }
 
-/// Creates a tenant. Only admins of the default tenant may.
+/// Creates a tenant. Only operators may.
 ///
 /// # Errors
-/// [`Error::Forbidden`], or errors of [`tenants::create`].
+/// [`Error::Forbidden`] without the scope `operator`, or errors of [`tenants::create`].
 pub async fn create_tenant(
     service: &Service,
     context: &Context,
     name: String,
 ) -> Result<Tenant, Error> {
-    if own_tenant(service, context).await?.name != DEFAULT_TENANT {
-        return Err(Error::Forbidden(Scope::Admin));
-    }
+    context.require(Scope::Operator)?;
     tenants::create(&service.store, name, context.at_us()).await
 }
 
-/// Changes settings of a tenant. Only admins of the default tenant set quotas.
+/// Changes settings of a tenant. Only operators change its limits and its quota.
 ///
 /// # Errors
 /// As [`list_tokens`].
@@ -49,9 +47,8 @@ pub async fn set_tenant(
     settings: Settings,
 ) -> Result<TenantChanges, Error> {
     let name = managed(service, context, Some(name)).await?;
-    if settings.quota_bytes.is_some() && own_tenant(service, context).await?.name != DEFAULT_TENANT
-    {
-        return Err(Error::Forbidden(Scope::Admin));
+    if settings.is_for_operator() {
+        context.require(Scope::Operator)?;
     }
     tenants::set(&service.store, name, settings).await
 }
@@ -83,28 +80,40 @@ pub struct TokenRequest {
 /// Creates a token in a tenant and returns its secret.
 ///
 /// # Errors
-/// As [`list_tokens`] and [`tokens::create`].
+/// [`Error::Forbidden`] if an admin asks for the scope `operator`, [`Error::BadRequest`] for a token
+/// that would outlive the caller's; as [`list_tokens`] and [`tokens::create`].
 pub async fn create_token(
     service: &Service,
     context: &Context,
     new: TokenRequest,
 ) -> Result<String, Error> {
     let tenant = managed(service, context, new.tenant).await?;
-    tokens::create(
-        &service.store,
-        NewToken {
-            tenant,
-            name: new.name,
-            scopes: new.scopes,
-            fields: new.fields,
-            expires: new.expires,
-        },
-        service.clock.as_ref(),
-    )
-    .await
+    if new.scopes.allow(Scope::Operator) {
+        context.require(Scope::Operator)?;
+    }
+    // Otherwise a token that was given for a week could prolong itself. Both as they are stored.
+    let stored = Timestamp::as_microsecond;
+    if let Some(end) = context.principal.expires
+        && new
+            .expires
+            .is_none_or(|expires| stored(expires) > stored(end))
+    {
+        return Err(Error::BadRequest(format!(
+            "your own token expires at {end}, so a token that it creates needs an `expires` up to that"
+        )));
+    }
+    let new = NewToken {
+        tenant,
+        name: new.name,
+        scopes: new.scopes,
+        fields: new.fields,
+        expires: new.expires,
+    };
+    let limits = service.options.tokens;
+    tokens::create(&service.store, new, limits, service.clock.as_ref()).await
 }
 
-/// Revokes a token by name.
+/// Revokes a token by its name or its id.
 ///
 /// # Errors
 /// As [`list_tokens`] and [`tokens::revoke`].
@@ -112,10 +121,10 @@ pub async fn revoke_token(
     service: &Service,
     context: &Context,
     tenant: Option<String>,
-    name: String,
+    token: TokenRef,
 ) -> Result<(), Error> {
     let tenant = managed(service, context, tenant).await?;
-    tokens::revoke(&service.store, tenant, name, context.at_us()).await
+    tokens::revoke(&service.store, tenant, token, context.at_us()).await
 }
 
 /// Returns the name of the tenant to manage, by default the caller's own.
@@ -131,9 +140,13 @@ pub async fn managed(
     let own = own_tenant(service, context).await?;
     match tenant {
         None => Ok(own.name),
-        Some(name) if name == own.name || own.name == DEFAULT_TENANT => Ok(name),
+        Some(name) if name == own.name || is_operator(context) => Ok(name),
         Some(name) => Err(Error::NotFound(format!("The tenant `{name}`"))),
     }
+}
+
+fn is_operator(context: &Context) -> bool {
+    context.principal.scopes.allow(Scope::Operator)
 }
 
 async fn own_tenant(service: &Service, context: &Context) -> Result<Tenant, Error> {

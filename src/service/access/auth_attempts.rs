@@ -104,7 +104,7 @@ impl AuthOutcome {
     pub fn of_unknown_secret(secret: &str) -> Self {
         let word = secret.split(' ').next().unwrap_or_default();
         if secret.starts_with(crate::auth::token::PREFIX)
-            && !crate::auth::token::has_token_length(secret)
+            && !crate::auth::token::has_token_form(secret)
         {
             Self::Cut
         } else if word.eq_ignore_ascii_case("ssws")

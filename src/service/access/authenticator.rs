@@ -1,6 +1,7 @@
 //! Authentication: finds the principal of a credential.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use subtle::ConstantTimeEq as _;
@@ -12,12 +13,19 @@ use crate::ids::Actor;
 use crate::issuers::Issuers;
 use crate::service::access::auth_attempts::{AuthAttempts, AuthOutcome};
 use crate::service::access::caller_cache::{CacheEntry, CachedCaller, CallerCache, Provenance};
+use crate::service::access::known_caller::KnownCaller;
+use crate::service::access::known_callers::KnownCallers;
 use crate::service::access::last_used;
+use crate::service::context::time;
 use crate::service::error::Unauthenticated;
 use crate::service::{Error, Policy, TenantId};
 use crate::store::query::coalesce::CoalescedReads;
 use crate::store::tables::auth_attempts::TokenKey;
 use crate::store::tables::tokens::Token;
+
+/// How long a request waits until a token is recognized. Under load the database may take longer,
+/// and then the token counts as unknown.
+const MAX_RECOGNITION: Duration = Duration::from_secs(1);
 
 /// The token that the environment sets. Only its hash is stored, in memory.
 pub struct Bootstrap {
@@ -39,6 +47,7 @@ impl Bootstrap {
             actor: Actor::Bootstrap,
             scopes: Scopes::every(),
             fields: None,
+            expires: None,
         })
     }
 }
@@ -49,11 +58,55 @@ pub struct Authenticator {
     pub clock: Arc<dyn Clock>,
     pub issuers: Issuers,
     pub callers: CallerCache,
+    pub known: KnownCallers,
     pub attempts: AuthAttempts,
     pub bootstrap: Option<Bootstrap>,
 }
 
 impl Authenticator {
+    /// Returns the caller that a credential belongs to, before the request is authenticated.
+    ///
+    /// A token that this node does not know yet waits for the tokens that were created since it
+    /// last read them. An access token of an issuer is verified, at most after its keys are fetched.
+    /// So `None` is an invalid credential, unless the database does not answer.
+    pub async fn recognize(&self, credential: &Credential<'_>) -> Option<KnownCaller> {
+        let secret = credential.secret();
+        let digest = token::digest(secret);
+        let now = || self.clock.now();
+        if let Some(caller) = self.known.get(&digest, || now().as_microsecond()) {
+            return Some(caller);
+        }
+        let bootstrap = self.bootstrap.as_ref();
+        if let Some(principal) = bootstrap.and_then(|bootstrap| bootstrap.principal_of(&digest)) {
+            return Some(KnownCaller::of(&principal));
+        }
+        if jwt::looks_like_jwt(secret) {
+            let verified = self.issuers.verify(secret, now()).await.ok()?;
+            let caller = KnownCaller::of(&verified.principal);
+            self.known.insert(&digest, caller);
+            return Some(caller);
+        }
+        if !token::has_token_form(secret) {
+            return None;
+        }
+        let now_us = now().as_microsecond();
+        let refreshed = self.known.refresh(self.reads.store(), now_us);
+        match tokio::time::timeout(MAX_RECOGNITION, refreshed).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::debug!(%error, "cannot read the new tokens"),
+            Err(_) => tracing::debug!("reading the new tokens takes too long"),
+        }
+        self.known.get(&digest, || now_us)
+    }
+
+    /// Returns the caller of a credential that this node knows without asking the database or an
+    /// issuer.
+    pub fn recognize_cached(&self, credential: &Credential<'_>) -> Option<KnownCaller> {
+        let digest = token::digest(credential.secret());
+        self.known
+            .get(&digest, || self.clock.now().as_microsecond())
+    }
+
     /// Finds the caller of a credential, and the policy of its tenant.
     ///
     /// # Errors
@@ -62,8 +115,22 @@ impl Authenticator {
         &self,
         credential: &Credential<'_>,
     ) -> Result<(Principal, Policy), Error> {
+        let digest = token::digest(credential.secret());
+        let found = self.find(credential, digest).await;
+        match &found {
+            Ok((principal, _)) => self.known.insert(&digest, KnownCaller::of(principal)),
+            Err(Error::Unauthenticated(_)) => self.known.remove(&digest),
+            Err(_) => {}
+        }
+        found
+    }
+
+    async fn find(
+        &self,
+        credential: &Credential<'_>,
+        digest: Digest,
+    ) -> Result<(Principal, Policy), Error> {
         let secret = credential.secret();
-        let digest = token::digest(secret);
         let bootstrap = self.bootstrap.as_ref();
         if let Some(principal) = bootstrap.and_then(|bootstrap| bootstrap.principal_of(&digest)) {
             return self
@@ -140,6 +207,7 @@ impl Authenticator {
             actor: Actor::Token(row.name.as_str().into()),
             scopes: Scopes::parse_known(&row.scopes),
             fields: row.fields.as_deref().map(Fields::from_stored),
+            expires: row.expires.map(time),
         };
         let provenance = Provenance::of_row(row, now_us);
         let caller = CacheEntry::new(&principal, known.policy, known.epoch, provenance);

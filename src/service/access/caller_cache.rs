@@ -16,6 +16,7 @@ use crate::auth::token::Digest;
 use crate::issuers::Validity;
 use crate::service::access::auth_attempts::AuthOutcome;
 use crate::service::access::last_used;
+use crate::service::context::time;
 use crate::service::{Context, Policy};
 use crate::store::tables::auth_attempts::TokenKey;
 use crate::store::tables::tokens::Token;
@@ -84,6 +85,27 @@ impl CacheEntry {
             policy,
             epoch,
             provenance,
+        }
+    }
+
+    pub fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
+    pub fn epoch(&self) -> i64 {
+        self.epoch
+    }
+
+    pub fn is_valid_at(&self, now: Timestamp) -> bool {
+        self.provenance.is_valid_at(now)
+    }
+
+    /// When the credential stops being valid by itself.
+    pub fn expires(&self) -> Option<Timestamp> {
+        match &self.provenance {
+            Provenance::Row { expires, .. } => expires.map(time),
+            Provenance::Bootstrap => None,
+            Provenance::Issuer(validity) => Timestamp::from_second(validity.until_s()).ok(),
         }
     }
 }

@@ -27,7 +27,7 @@ pub async fn find(service: &Service, context: &Context, by: Subject) -> Result<R
     let tenant = context.tenant();
     service
         .store
-        .read(move |conn| {
+        .query(tenant, move |conn| {
             Ok::<_, Error>(match by {
                 Subject::Id => ResourceId::parse(&subject),
                 Subject::UserName => {

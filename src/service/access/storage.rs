@@ -64,7 +64,7 @@ pub async fn report(store: &Store, name: String, most: u32) -> Result<StorageRep
 
 /// Returns what each tenant stores.
 pub async fn list(store: &Store) -> Result<Vec<TenantStorage>, Error> {
-    Ok(store.read_short(storage_use::list).await?)
+    Ok(store.read(storage_use::list).await?)
 }
 
 /// Measures what each tenant stores and corrects the counted numbers: those of a database that an

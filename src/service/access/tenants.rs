@@ -68,6 +68,29 @@ pub struct Settings {
     pub group_names: Option<GroupNames>,
     /// The tenant's own quota, 0 for no limit; `Some(None)` takes it away.
     pub quota_bytes: Option<Option<i64>>,
+    /// 0 returns to the service's setting.
+    pub document_limit_bytes: Option<u64>,
+    /// 0 returns to the service's setting.
+    pub attribute_values_limit: Option<u64>,
+}
+
+impl Settings {
+    /// Whether the change is one that only the operator may make: a higher limit takes memory and
+    /// storage that all tenants share.
+    pub fn is_for_operator(&self) -> bool {
+        self.quota_bytes.is_some()
+            || self.document_limit_bytes.is_some()
+            || self.attribute_values_limit.is_some()
+    }
+}
+
+/// Returns the stored form of a limit: `None` is the service's setting.
+fn limit(change: Option<u64>, present: Option<i64>) -> Option<i64> {
+    match change {
+        None => present,
+        Some(0) => None,
+        Some(limit) => Some(i64::try_from(limit).unwrap_or(i64::MAX)),
+    }
 }
 
 /// A tenant after a change of its settings.
@@ -100,11 +123,18 @@ pub async fn set(store: &Store, name: String, settings: Settings) -> Result<Tena
                 compatibility,
                 patch_answer,
                 group_names,
+                document_limit_bytes,
+                attribute_values_limit,
             } = tenant.policy;
             let policy = Policy {
                 compatibility: settings.compatibility.unwrap_or(compatibility),
                 patch_answer: settings.patch_answer.unwrap_or(patch_answer),
                 group_names: settings.group_names.unwrap_or(group_names),
+                document_limit_bytes: limit(settings.document_limit_bytes, document_limit_bytes),
+                attribute_values_limit: limit(
+                    settings.attribute_values_limit,
+                    attribute_values_limit,
+                ),
             };
             let tenant = tenants::set_policy(conn, tenant.id, policy)?.ok_or_else(missing)?;
             if let Some(quota) = settings.quota_bytes {

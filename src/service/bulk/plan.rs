@@ -219,7 +219,9 @@ impl<'a> Plan<'a> {
             precondition,
         };
         match task.verb {
-            Verb::Create => Create::prepare(context, rt, id, &task.data).map(Write::Create),
+            Verb::Create => {
+                Create::prepare(context, rt, id, &task.data, &self.options).map(Write::Create)
+            }
             Verb::Replace => Replace::prepare(context, target(id), &task.data).map(Write::Replace),
             Verb::Patch => Patch::prepare(context, target(id), &task.data).map(Write::Patch),
             Verb::Delete => Ok(Write::Delete(Delete::prepare(context, target(id)))),

@@ -9,6 +9,7 @@ use scim_core::ScimError;
 use scim_core::bulk::Verb;
 use scim_core::project::Selection;
 
+use crate::memory::Reservation;
 use crate::service::bulk::outcome::Done;
 use crate::service::provision::create::Create;
 use crate::service::provision::delete::Delete;
@@ -56,6 +57,8 @@ pub(super) struct Run {
     bytes_left: u64,
     options: Arc<Options>,
     response: ResponseOptions,
+    /// The memory of the operations.
+    pub held: Option<Reservation>,
 }
 
 /// The indexes of operations, and the result of each.
@@ -128,6 +131,7 @@ impl Run {
                 selection: Selection::all(),
                 preference: Some(Return::Minimal),
             },
+            held: None,
         }
     }
 
@@ -207,7 +211,7 @@ impl Run {
             let failed = self.failed.len() + slice.failed.len();
             slice.is_last = self.fail_on_errors.is_some_and(|limit| failed >= limit);
             slice.bytes = tx.bytes_written().saturating_sub(before);
-            let is_full = slice.bytes >= self.bytes_left;
+            let is_full = slice.bytes >= self.bytes_left || tx.is_full();
             if slice.is_last || is_full || tx.held_for() >= SLICE {
                 break;
             }
@@ -237,11 +241,10 @@ impl Run {
         .collect()
     }
 
-    /// Ends the run: each operation that has not run gets this error.
-    pub fn abandon(&mut self, error: impl Fn() -> Error) -> Results {
-        let remaining = std::mem::take(&mut self.units);
-        let remaining = remaining.into_iter().flatten();
-        remaining.map(|index| (index, Err(error()))).collect()
+    /// The results of a run that ends here: each operation that has not run gets this error.
+    pub fn abandon(&self, error: impl Fn() -> Error) -> Results {
+        let remaining = self.units.iter().flatten();
+        remaining.map(|index| (*index, Err(error()))).collect()
     }
 
     fn is_ready(&self, unit: &[usize]) -> bool {

@@ -47,7 +47,7 @@ pub async fn find(
     loop {
         let rt = Arc::clone(&rt);
         let name = wanted.clone();
-        let page = store.read(move |conn| holders(conn, tenant, &rt, &name, after));
+        let page = store.read_for(tenant, move |conn| holders(conn, tenant, &rt, &name, after));
         let (found, next) = page.await?;
         ids.extend(found.into_iter().map(ResourceId::into_string));
         match next {
@@ -118,7 +118,7 @@ pub async fn find_mentions(
     let mut mentions = Mentions::default();
     let known = Arc::clone(rt);
     let person = id.clone();
-    let begun = store.read(move |conn| {
+    let begun = store.read_for(tenant, move |conn| {
         let known = known_of(conn, tenant, &known, &person)?;
         let reach = changes::reach(conn, tenant)?.ok_or(StoreError::UnknownTenant(tenant))?;
         Ok::<_, Error>((known, reach))
@@ -133,7 +133,7 @@ pub async fn find_mentions(
         let upto = reach.last.min(after.saturating_add(SEARCH_CHUNK));
         let person = id.clone();
         let marks = Arc::clone(&marks);
-        let found = store.read(move |conn| {
+        let found = store.read_for(tenant, move |conn| {
             Ok::<_, Error>(erasure::changes_with(
                 conn,
                 tenant,
@@ -146,7 +146,7 @@ pub async fn find_mentions(
         after = upto;
     }
     let person = id.clone();
-    let found = store.read(move |conn| {
+    let found = store.read_for(tenant, move |conn| {
         Ok::<_, Error>(erasure::documents_with(
             conn, tenant, PERSON, &person, &marks,
         )?)
@@ -194,7 +194,7 @@ pub fn known_of(
     let mut before = None;
     let mut latest = None;
     loop {
-        let rows = changes::of_resource(conn, tenant, id, before, CHUNK)?;
+        let rows = changes::of_resource(conn, tenant, id, before, CHUNK)?.rows;
         let Some(last) = rows.last() else { break };
         before = Some(last.seq);
         for row in rows {

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::store::tables::changes::ChangeKind;
@@ -99,12 +100,13 @@ pub struct ModifiedElement {
 }
 
 /// A resource, without its members, groups and `meta`.
-#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = FeedResource)]
 pub struct SnapshotItem {
     pub id: String,
     #[serde(rename = "type")]
     pub resource_type: String,
+    /// As text, because values take several times as much memory.
     #[schema(value_type = Object)]
-    pub resource: Map<String, Value>,
+    pub resource: Box<RawValue>,
 }

@@ -2,12 +2,14 @@
 //! changes.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use scim_core::{ResourceType, diff};
 use serde_json::{Map, Value};
 
 use crate::auth::Scope;
+use crate::memory::{Held, Reservation, weigh_text};
 use crate::service::error::Gone;
 use crate::service::feed::change::Change;
 use crate::service::feed::view::View;
@@ -16,12 +18,14 @@ use crate::service::query::directory::{
 };
 use crate::service::{Context, Error, Service};
 use crate::store::tables::changes::{ChangeKind, RecordedChange};
-use crate::store::tables::resources::Stored;
+use crate::store::tables::resources::{FirstOf, Stored};
 use crate::store::tables::{changes, members, resources};
 use crate::store::{Conn, ResourceId, StoreError, TenantId};
 
 /// The number of changes read at a time.
 const CHUNK: u32 = 200;
+/// The memory of a member's id in a set.
+const MEMBER_ID_BYTES: usize = 128;
 
 /// Changes of a resource, the latest first.
 #[derive(Debug, Clone, serde::Serialize, utoipa::ToSchema)]
@@ -50,7 +54,7 @@ pub async fn of_resource(
     service: &Service,
     context: &Context,
     request: HistoryRequest,
-) -> Result<Past, Error> {
+) -> Result<Held<Past>, Error> {
     let HistoryRequest {
         type_name,
         id,
@@ -61,9 +65,10 @@ pub async fn of_resource(
     let tenant = context.tenant();
     let view = View::of(context, &service.registry);
     let limit = limit.clamp(1, MOST);
+    let memory = Arc::clone(&service.options.memory);
     service
         .read(context, move |conn| {
-            let rows = changes::of_resource(conn, tenant, &id, before, limit)?;
+            let FirstOf { rows, is_cut } = changes::of_resource(conn, tenant, &id, before, limit)?;
             let is_other = |row: &RecordedChange| row.change.resource_type != type_name;
             let is_known = !rows.is_empty()
                 || before.is_some()
@@ -71,14 +76,29 @@ pub async fn of_resource(
             if !is_known || rows.first().is_some_and(is_other) {
                 return Err(Error::NotFound(format!("{type_name} {id}")));
             }
-            let is_full = u32::try_from(rows.len()).unwrap_or(limit) >= limit;
-            Ok(Past {
-                next: rows.last().filter(|_| is_full).map(|row| row.seq),
-                changes: rows
-                    .into_iter()
-                    .filter_map(|row| view.change(row))
-                    .collect(),
-            })
+            let is_full = is_cut || u32::try_from(rows.len()).unwrap_or(limit) >= limit;
+            let mut page = Past {
+                next: None,
+                changes: Vec::new(),
+            };
+            let mut held = memory.reservation(tenant);
+            let mut last = None;
+            for row in rows {
+                let bytes = weigh_text(&row.change.payload);
+                // The first change is read whatever its size.
+                match last {
+                    None => held.grow_for_work(bytes)?,
+                    Some(_) if held.grow(bytes).is_ok() => {}
+                    Some(_) => {
+                        page.next = last;
+                        return Ok(Held::new(page, held));
+                    }
+                }
+                last = Some(row.seq);
+                page.changes.extend(view.change(row));
+            }
+            page.next = last.filter(|_| is_full);
+            Ok(Held::new(page, held))
         })
         .await
 }
@@ -93,13 +113,17 @@ pub async fn user_at(
     context: &Context,
     id: ResourceId,
     at: Timestamp,
-) -> Result<Person, Error> {
-    let caller = DirectoryCaller::of(context, &service.registry)?;
+) -> Result<Held<Person>, Error> {
+    let caller = DirectoryCaller::of(context, service)?;
     service
         .read(context, move |conn| {
             check_retention(conn, caller.tenant, at)?;
             match person_at(conn, &caller, &id, at)? {
-                PastState::Existing(person) => Ok(person),
+                PastState::Existing(person) => {
+                    let bytes = person.bytes();
+                    let held = caller.memory.reserve_work(caller.tenant, bytes)?;
+                    Ok(Held::new(person, held))
+                }
                 PastState::Missing => Err(Error::no_resource(&caller.user, &id)),
                 PastState::Erased => Err(erased(&caller.user, &id)),
             }
@@ -125,15 +149,16 @@ pub async fn members_at(
     context: &Context,
     request: MembersRequest,
     at: Timestamp,
-) -> Result<PersonPage, Error> {
+) -> Result<Held<PersonPage>, Error> {
     let MembersRequest {
         id,
         depth,
         after,
         limit,
     } = request;
-    let caller = DirectoryCaller::of(context, &service.registry)?;
+    let caller = DirectoryCaller::of(context, service)?;
     caller.must_read(&caller.group, "members")?;
+    caller.must_read(&caller.user, "active")?;
     let size = usize::try_from(limit.clamp(1, MOST)).unwrap_or(usize::MAX);
     service
         .read(context, move |conn| {
@@ -145,8 +170,9 @@ pub async fn members_at(
             let rest = ids
                 .into_iter()
                 .filter(|id| after.as_ref().is_none_or(|after| id > after));
-            let mut people = Vec::new();
+            let mut people: Vec<Person> = Vec::new();
             let mut next = None;
+            let mut held = caller.memory.reservation(caller.tenant);
             for id in rest {
                 // Only users, and only the active.
                 let PastState::Existing(person) = person_at(conn, &caller, &id, at)? else {
@@ -155,13 +181,18 @@ pub async fn members_at(
                 if !person.was_active() {
                     continue;
                 }
-                if people.len() == size {
-                    next = people.last().map(|last: &Person| last.id.clone());
+                let bytes = person.bytes();
+                let is_full = match people.last() {
+                    None => held.grow_for_work(bytes).map(|()| false)?,
+                    Some(_) => people.len() == size || held.grow(bytes).is_err(),
+                };
+                if is_full {
+                    next = people.last().map(|last| last.id.clone());
                     break;
                 }
                 people.push(person);
             }
-            Ok(PersonPage { people, next })
+            Ok(Held::new(PersonPage { people, next }, held))
         })
         .await
 }
@@ -319,15 +350,17 @@ fn groups_among(
     let wanted: Vec<ResourceId> = ids.iter().cloned().collect();
     let mut groups = Vec::new();
     let mut existing = BTreeSet::new();
-    for row in resources::get_many(conn, caller.tenant, &wanted)? {
+    resources::each_of(conn, caller.tenant, &wanted, |row| {
         if row.resource_type == caller.group.name {
             groups.push(row.id.clone());
         }
         existing.insert(row.id);
-    }
+        Ok::<_, Error>(())
+    })?;
     for id in ids.difference(&existing) {
         let last = changes::of_resource(conn, caller.tenant, id, None, 1)?;
         if last
+            .rows
             .iter()
             .any(|row| row.change.resource_type == caller.group.name)
         {
@@ -346,11 +379,17 @@ fn ids_at(
 ) -> Result<BTreeSet<ResourceId>, Error> {
     let at_us = at.as_microsecond();
     let exists = resources::get(conn, caller.tenant, &caller.group.name, group)?.is_some();
-    let past = group_past(conn, caller, group, exists, at_us)?;
+    // What this moment's members are computed from; they themselves take less.
+    let mut held = caller.memory.reservation(caller.tenant);
+    let past = group_past(conn, (caller, &mut held), group, exists, at_us)?;
     if exists {
         // The present members, with the later changes undone.
-        let rows = members::of_group(conn, caller.tenant, group)?;
-        let mut ids: BTreeSet<ResourceId> = rows.into_iter().map(|row| row.value).collect();
+        let mut ids = BTreeSet::new();
+        members::each(conn, caller.tenant, group, |row| {
+            held.grow(MEMBER_ID_BYTES)?;
+            ids.insert(row.value);
+            Ok::<_, Error>(())
+        })?;
         for recorded in &past {
             step(&mut ids, recorded, ChangeKind::MemberRemoved);
         }
@@ -380,15 +419,16 @@ fn ids_at(
 /// [`Error::NotFound`] and [`Error::Erased`] where there was no such group at that moment.
 fn group_past(
     conn: &mut Conn,
-    caller: &DirectoryCaller,
+    (caller, held): (&DirectoryCaller, &mut Reservation),
     group: &ResourceId,
     exists: bool,
     at_us: i64,
 ) -> Result<Vec<RecordedChange>, Error> {
+    let mut granted = Ok(());
     let mut existed = exists;
     let mut past: Vec<RecordedChange> = Vec::new();
     let mut is_erased = false;
-    each_back(conn, caller.tenant, group, |recorded| {
+    each_back(conn, caller.tenant, group, |mut recorded| {
         if recorded.change.resource_type != caller.group.name {
             return Walk::Stop;
         }
@@ -405,9 +445,23 @@ fn group_past(
         } else if exists {
             return Walk::Stop;
         }
+        if !is_about_members(recorded.change.kind) {
+            recorded.change.payload = "".into();
+        }
+        granted = held.grow(
+            recorded
+                .change
+                .payload
+                .len()
+                .saturating_add(MEMBER_ID_BYTES),
+        );
+        if granted.is_err() {
+            return Walk::Stop;
+        }
         past.push(recorded);
         Walk::On
     })?;
+    granted?;
     if is_erased {
         return Err(erased(&caller.group, group));
     }
@@ -419,11 +473,7 @@ fn group_past(
 
 /// Adds the members of a change of the kind `adds`, and removes those of the opposite kind.
 fn step(ids: &mut BTreeSet<ResourceId>, recorded: &RecordedChange, adds: ChangeKind) {
-    let is_about_members = matches!(
-        recorded.change.kind,
-        ChangeKind::MemberAdded | ChangeKind::MemberRemoved
-    );
-    if !is_about_members {
+    if !is_about_members(recorded.change.kind) {
         return;
     }
     let payload: Value = serde_json::from_str(&recorded.change.payload).unwrap_or_default();
@@ -439,6 +489,10 @@ fn step(ids: &mut BTreeSet<ResourceId>, recorded: &RecordedChange, adds: ChangeK
             ids.remove(&id);
         }
     }
+}
+
+fn is_about_members(kind: ChangeKind) -> bool {
+    matches!(kind, ChangeKind::MemberAdded | ChangeKind::MemberRemoved)
 }
 
 /// Whether to continue with the next older change.
@@ -457,8 +511,8 @@ fn each_back(
 ) -> Result<(), Error> {
     let mut before = None;
     loop {
-        let rows = changes::of_resource(conn, tenant, id, before, CHUNK)?;
-        let is_end = u32::try_from(rows.len()).unwrap_or(CHUNK) < CHUNK;
+        let FirstOf { rows, is_cut } = changes::of_resource(conn, tenant, id, before, CHUNK)?;
+        let is_end = !is_cut && u32::try_from(rows.len()).unwrap_or(CHUNK) < CHUNK;
         before = rows.last().map(|row| row.seq);
         for row in rows {
             if visit(row) == Walk::Stop {

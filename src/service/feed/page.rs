@@ -1,17 +1,21 @@
 //! Pages of the change feed, and long polling.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
 use crate::auth::Scope;
+use crate::memory::{MemoryBudget, Reservation, weigh_text};
+use crate::service::access::listening_caller::{Access, ListeningCaller};
 use crate::service::error::Gone;
 use crate::service::feed::change::Change;
 use crate::service::feed::listeners::{Listener, WaitOutcome};
 use crate::service::feed::view::View;
 use crate::service::{Context, Error, Service};
+use crate::store::engine::budget;
 use crate::store::tables::changes::{ChangeKind, Reach, RecordedChange};
 use crate::store::tables::{changes, history};
 use crate::store::{Conn, Store, StoreError, TenantId};
@@ -25,7 +29,9 @@ const CHUNK: u32 = 200;
 /// The most changes that one page reads, those that its filter excludes included.
 const MOST_READ: u32 = 10_000;
 /// A page ends when its texts are longer than this.
-const FULL_BYTES: usize = 8 << 20;
+const FULL_BYTES: usize = 4 << 20;
+/// The memory of a change, without its texts.
+const CHANGE_BYTES: usize = 512;
 /// The most changes that one write removes.
 const PRUNE_CHUNK: u32 = 1000;
 
@@ -60,7 +66,7 @@ pub struct PageRequest {
 }
 
 /// A page of the feed. `C` is the form of its changes.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug)]
 pub struct Page<C = Vec<Change>> {
     pub changes: C,
     /// The number of the last change that was read, whether the filter selects it or not: the
@@ -68,19 +74,23 @@ pub struct Page<C = Vec<Change>> {
     pub next: i64,
     /// The number of the tenant's last change.
     pub last: i64,
+    /// The tenant's access epoch when the page was read.
+    pub epoch: i64,
+    /// The memory of the changes.
+    pub held: Reservation,
 }
 
 /// Reads a page. A replica may answer; the primary is asked where the replica has no more changes.
 ///
 /// # Errors
 /// [`Error::Gone`] where changes after `after` were removed, or where the tenant has fewer changes
-/// than that.
+/// than that, and [`Error::Unauthenticated`] where the credential is no longer valid.
 pub async fn page(
     service: &Service,
-    context: &Context,
+    caller: &mut ListeningCaller,
     request: PageRequest,
 ) -> Result<Page, Error> {
-    page_as(service, context, request, push).await
+    page_in(service, caller, request, ChangeForm::Values, push).await
 }
 
 /// Reads a page in another form: `take` converts each change as it is read. A page may have several
@@ -90,42 +100,69 @@ pub async fn page(
 /// As [`page`], and errors of `take`.
 pub async fn page_as<C: Default + Send + 'static>(
     service: &Service,
-    context: &Context,
+    caller: &mut ListeningCaller,
     request: PageRequest,
     take: fn(&mut C, Change) -> Result<(), Error>,
 ) -> Result<Page<C>, Error> {
-    let reader = PageReader::new(service, context, request)?;
-    service
-        .read(context, move |conn| reader.read(conn, take))
-        .await
+    page_in(service, caller, request, ChangeForm::Text, take).await
 }
 
-/// Reads a page, and waits up to `timeout` for a change if it has none.
+async fn page_in<C: Default + Send + 'static>(
+    service: &Service,
+    caller: &mut ListeningCaller,
+    request: PageRequest,
+    form: ChangeForm,
+    take: fn(&mut C, Change) -> Result<(), Error>,
+) -> Result<Page<C>, Error> {
+    loop {
+        let context = caller.context();
+        let reader = PageReader {
+            form,
+            ..PageReader::new(service, context, request.clone())?
+        };
+        let read = service.read(context, move |conn| reader.read(conn, take));
+        let page = read.await?;
+        if caller.confirm(service, page.epoch).await? == Access::Unchanged {
+            return Ok(page);
+        }
+    }
+}
+
+/// Reads a page, and waits up to `timeout` for a change if it has none. The wait also ends when the
+/// credential does.
 ///
 /// # Errors
-/// As [`page`], and [`Error::Busy`] where too many requests wait already.
+/// As [`page`] and [`listen`].
 pub async fn wait(
     service: &Service,
-    context: &Context,
+    caller: &mut ListeningCaller,
     mut request: PageRequest,
     timeout: Duration,
 ) -> Result<Page, Error> {
     let deadline = Instant::now() + timeout.min(LONGEST_WAIT);
-    let mut listener = listen(service, context)?;
+    let mut listener = listen(service, caller.context())?;
+    let mut is_last = false;
     loop {
         // The primary is read: a replica that has fallen behind sends no notification.
-        let reader = PageReader::new(service, context, request.clone())?;
-        let page = service
-            .store
-            .read(move |conn| reader.read(conn, push))
-            .await?;
-        if !page.changes.is_empty() {
+        let reader = PageReader::new(service, caller.context(), request.clone())?;
+        let tenant = caller.context().tenant();
+        let read = move |conn: &mut Conn| reader.read(conn, push);
+        let page = service.store.query(tenant, read).await?;
+        if caller.confirm(service, page.epoch).await? == Access::Changed {
+            continue;
+        }
+        if !page.changes.is_empty() || is_last {
             return Ok(page);
         }
         request.after = page.next;
-        let is_at_end = page.next == page.last;
-        if is_at_end && listener.wait_until(deadline).await != WaitOutcome::Change {
-            return Ok(page);
+        if page.next == page.last {
+            let outcome = listener.wait_until(caller.recheck_at(service, deadline));
+            match outcome.await {
+                WaitOutcome::End => return Ok(page),
+                WaitOutcome::Change | WaitOutcome::Nothing => {}
+            }
+            // The page is read again, so that no caller is answered whose access has ended.
+            is_last = Instant::now() >= deadline;
         }
     }
 }
@@ -133,11 +170,11 @@ pub async fn wait(
 /// Subscribes to the changes that come after this call.
 ///
 /// # Errors
-/// [`Error::Busy`] where too many requests wait already.
+/// [`Error::TooManyListeners`] or [`Error::Busy`] where too many requests wait already.
 pub fn listen(service: &Service, context: &Context) -> Result<Listener, Error> {
     service
         .listeners
-        .subscribe(&service.store, context.tenant())
+        .subscribe(&service.store, &context.principal)
 }
 
 /// Returns the number of the tenant's last change.
@@ -147,7 +184,8 @@ pub fn listen(service: &Service, context: &Context) -> Result<Listener, Error> {
 pub async fn last(service: &Service, context: &Context) -> Result<i64, Error> {
     context.require(Scope::Read)?;
     let tenant = context.tenant();
-    let found = service.store.read(move |conn| changes::reach(conn, tenant));
+    let find = move |conn: &mut Conn| changes::reach(conn, tenant);
+    let found = service.store.query(tenant, find);
     let reach = found.await?.ok_or(StoreError::UnknownTenant(tenant))?;
     Ok(reach.last)
 }
@@ -181,6 +219,16 @@ pub(super) struct PageReader {
     tenant: TenantId,
     view: View,
     request: PageRequest,
+    form: ChangeForm,
+    memory: Arc<MemoryBudget>,
+}
+
+/// The form in which the changes of a page are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ChangeForm {
+    /// As values, which take several times the memory of their text.
+    Values,
+    Text,
 }
 
 impl PageReader {
@@ -190,6 +238,8 @@ impl PageReader {
             tenant: context.tenant(),
             view: View::of(context, &service.registry),
             request,
+            form: ChangeForm::Values,
+            memory: Arc::clone(&service.options.memory),
         })
     }
 
@@ -209,18 +259,25 @@ impl PageReader {
             changes: C::default(),
             next: *after,
             last: reach.last,
+            epoch: reach.epoch,
+            held: self.memory.reservation(self.tenant),
         };
         let mut count = 0_usize;
         let mut size = 0_usize;
         for _ in 0..MOST_READ / CHUNK {
             let rows = changes::after(conn, self.tenant, page.next, CHUNK)?;
-            let is_end = u32::try_from(rows.len()).unwrap_or(CHUNK) < CHUNK;
+            let is_empty = rows.is_empty();
             for row in rows {
-                page.next = row.seq;
-                let RecordedChange { change, .. } = &row;
+                budget::check()?;
+                let RecordedChange { seq, change } = &row;
                 if !wanted.takes(&change.resource_type, change.kind) {
+                    page.next = *seq;
                     continue;
                 }
+                if !self.reserve(&mut page.held, &change.payload, count)? {
+                    return Ok(page);
+                }
+                page.next = *seq;
                 size += change.payload.len();
                 if let Some(change) = self.view.change(row) {
                     take(&mut page.changes, change)?;
@@ -230,11 +287,29 @@ impl PageReader {
                     return Ok(page);
                 }
             }
-            if is_end {
+            if is_empty || page.next >= page.last {
                 break;
             }
         }
         Ok(page)
+    }
+}
+
+impl PageReader {
+    /// Reserves the memory of a change. Returns false if the page, which has changes already, must
+    /// end before it.
+    fn reserve(&self, held: &mut Reservation, payload: &str, count: usize) -> Result<bool, Error> {
+        let bytes = match self.form {
+            ChangeForm::Values => weigh_text(payload),
+            ChangeForm::Text => payload.len(),
+        };
+        let bytes = bytes.saturating_add(CHANGE_BYTES);
+        if count > 0 {
+            return Ok(held.grow(bytes).is_ok());
+        }
+        // The first change is read whatever its size, or its reader would never get beyond it.
+        held.grow_for_work(bytes)?;
+        Ok(true)
     }
 }
 

@@ -41,6 +41,8 @@ struct ReaderPosition {
 pub struct Batch<T> {
     /// The number of the last change that was read.
     pub next: i64,
+    /// The tenant's access epoch, no older than the call that returned the batch.
+    pub epoch: i64,
     pub encoded: T,
 }
 
@@ -79,10 +81,11 @@ impl<T: Clone + Send + Sync + 'static> SharedReads<T> {
                 let page = reader.read(conn, push)?;
                 Ok::<_, Error>(Batch {
                     next: page.next,
+                    epoch: page.epoch,
                     encoded: encode(page),
                 })
             };
-            service.store.read(work).await
+            service.store.query(context.tenant(), work).await
         };
         let mut is_own = false;
         let shared = self.join(position);
@@ -90,8 +93,14 @@ impl<T: Clone + Send + Sync + 'static> SharedReads<T> {
             is_own = true;
             read()
         });
-        let batch = batch.await?.clone();
-        if is_own || batch.next > after {
+        let mut batch = batch.await?.clone();
+        if is_own {
+            return Ok(batch);
+        }
+        if batch.next > after {
+            // The changes are old enough to be shared, but the epoch may have moved since.
+            let policy = service.reads.policy(context.tenant()).await?;
+            batch.epoch = policy.map_or(0, |(_, epoch)| epoch);
             return Ok(batch);
         }
         read().await
@@ -148,6 +157,7 @@ mod tests {
         first
             .set(Batch {
                 next: 2,
+                epoch: 1,
                 encoded: 7,
             })
             .unwrap();

@@ -10,10 +10,10 @@ use scim_core::{Registry, ResourceType, diff};
 use serde::Deserialize as _;
 use serde_json::{Map, Value};
 
-use crate::service::Context;
 use crate::service::feed::change::{
     Change, Difference, ListDifference, ModifiedElement, SnapshotItem,
 };
+use crate::service::{Context, Error};
 use crate::store::tables::changes::{ChangeKind, EMPTIED, RecordedChange};
 use crate::store::tables::resources::Stored;
 
@@ -112,14 +112,17 @@ impl View {
     }
 
     /// Returns a resource of a snapshot, or `None` if its type is no longer declared.
-    pub fn item(&self, row: Stored) -> Option<SnapshotItem> {
-        let rt = self.registry.by_name(&row.resource_type)?;
+    pub fn item(&self, row: Stored) -> Result<Option<SnapshotItem>, Error> {
+        let Some(rt) = self.registry.by_name(&row.resource_type) else {
+            return Ok(None);
+        };
         let document: Map<String, Value> = serde_json::from_str(&row.doc).unwrap_or_default();
-        Some(SnapshotItem {
-            resource: self.shown(rt, document),
+        let shown = self.shown(rt, document);
+        Ok(Some(SnapshotItem {
+            resource: serde_json::value::to_raw_value(&shown).map_err(Error::internal)?,
             id: row.id.into_string(),
             resource_type: row.resource_type,
-        })
+        }))
     }
 
     fn shown(&self, rt: &ResourceType, mut document: Map<String, Value>) -> Map<String, Value> {

@@ -12,9 +12,10 @@ use scim_core::{Document, ResourceType, admit, indexing};
 use serde_json::Value;
 
 use crate::auth::Scope;
+use crate::memory::Held;
 use crate::service::provision::representation::{Renderer, ResponseOptions, Return, Written};
 use crate::service::provision::writer::Writer;
-use crate::service::provision::{group_names, passwords, roles, user_names, writer};
+use crate::service::provision::{body_copies, group_names, passwords, roles, user_names, writer};
 use crate::service::{Context, Error, Options, PasswordSync, Service};
 use crate::store::tables::changes::ChangeKind;
 use crate::store::tables::resources;
@@ -29,13 +30,16 @@ pub async fn create(
     service: &Service,
     context: &Context,
     rt: &Arc<ResourceType>,
-    body: &Value,
+    mut body: Held<Value>,
     response: ResponseOptions,
 ) -> Result<Written, Error> {
     context.require(Scope::Scim)?;
+    body_copies::reserve(&mut body, rt)?;
+    let (body, held) = body.into_parts();
     let id = ResourceId(service.clock.new_id());
-    let response = response.and_sent(rt, body);
-    let mut create = Create::prepare(context, rt, id, body)?;
+    let response = response.and_sent(rt, &body);
+    let mut create = Create::prepare(context, rt, id, &body, &service.options)?;
+    drop(body);
     create
         .hash_password(service.options.scim.password_sync)
         .await?;
@@ -44,6 +48,8 @@ pub async fn create(
     let created = service
         .store
         .write(context.tenant(), move |tx| {
+            // Also if the client has gone away by now.
+            let _held = &held;
             create.run(tx, &options, &response)
         })
         .await;
@@ -69,6 +75,7 @@ impl Create {
         rt: &Arc<ResourceType>,
         id: ResourceId,
         body: &Value,
+        options: &Options,
     ) -> Result<Self, Error> {
         writer::check_writable(rt)?;
         let mut admitted = admit::admit(rt, body, context.policy.compatibility)?;
@@ -76,8 +83,11 @@ impl Create {
         admitted.document.set_id(id.as_str());
         let writer = Writer::new(context, rt, id);
         writer.log_ignored(&admitted.ignored);
+        let new = writer.new_resource(&admitted.document);
+        let limits = writer.document_limits(options);
+        limits.check(None, &admitted.document, &new.doc)?;
         Ok(Self {
-            new: writer.new_resource(&admitted.document),
+            new,
             writer,
             members: admitted.members.map(MemberEdit::Add).into_iter().collect(),
             password: admitted.password,
@@ -149,9 +159,10 @@ impl Create {
             base_url: &options.base_url,
             rt: &writer.rt,
             selection: &response.selection,
+            memory: &options.memory,
         };
-        let resource = renderer.created(tx.conn(), tenant, &stored)?;
-        Ok(Written::Whole(resource))
+        let rendered = renderer.created(tx.conn(), tenant, &stored);
+        writer.whole_or_minimal(options, stamp.version.into(), rendered)
     }
 }
 

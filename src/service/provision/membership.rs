@@ -147,13 +147,17 @@ fn matching_ids(
         return Ok(Vec::new());
     };
     let tenant = tx.tenant();
-    let rows = members::of_group(tx.conn(), tenant, group)?;
-    let views = rows
-        .into_iter()
-        .map(|row| representation::member_view(base_url, row));
     let is_match =
         |view: &MemberView| eval::element_matches(filter, attr, &render::member_value(view));
-    Ok(views.filter(is_match).map(|view| view.value).collect())
+    let mut found = Vec::new();
+    members::each(tx.conn(), tenant, group, |row| {
+        let view = representation::member_view(base_url, row);
+        if is_match(&view) {
+            found.push(view.value);
+        }
+        Ok::<_, Error>(())
+    })?;
+    Ok(found)
 }
 
 fn handle_unknown(

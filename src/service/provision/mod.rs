@@ -1,7 +1,9 @@
 //! Writes of resources, a file for each operation in the order in which it runs.
 
+pub(super) mod body_copies;
 pub mod create;
 pub mod delete;
+mod document_limits;
 pub(super) mod group_names;
 pub mod membership;
 pub mod passwords;

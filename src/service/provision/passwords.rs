@@ -5,7 +5,7 @@ use std::sync::Arc;
 use argon2::Argon2;
 use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
 use scim_core::Document;
-use scim_core::patch::Patch;
+use scim_core::patch::{PasswordEdit, Patch};
 use tokio::sync::Semaphore;
 
 use crate::service::provision::writer::Writer;
@@ -41,15 +41,6 @@ pub async fn matches(password: String, hash: String) -> Result<bool, Error> {
     .map_err(Error::internal)
 }
 
-/// What a request does to the password.
-#[derive(Debug, PartialEq, Eq)]
-pub enum PasswordEdit {
-    Keep,
-    Clear,
-    /// Sets it to this text, in clear.
-    Set(String),
-}
-
 /// Returns the hash to store. A password that equals the stored one, and any where passwords are
 /// not synced, changes nothing.
 pub(in crate::service) async fn resolve(
@@ -65,7 +56,9 @@ pub(in crate::service) async fn resolve(
     let id = id.clone();
     let stored = service
         .store
-        .read(move |conn| Ok::<_, Error>(resources::password_hash(conn, tenant, &id)?))
+        .query(tenant, move |conn| {
+            Ok::<_, Error>(resources::password_hash(conn, tenant, &id)?)
+        })
         .await?;
     match (edit, stored) {
         (PasswordEdit::Keep, _) | (PasswordEdit::Clear, None) => Ok(Password::Keep),
@@ -98,15 +91,11 @@ pub(in crate::service) async fn resolve_patch(
     let patch = patch.clone();
     let edit = service
         .store
-        .read(move |conn| {
+        .query(tenant, move |conn| {
             let stored = resources::get(conn, tenant, &rt.name, &id)?
                 .ok_or_else(|| Error::no_resource(&rt, &id))?;
             let document = Document::parse(&stored.doc).map_err(Error::internal)?;
-            Ok::<_, Error>(match patch.apply(&rt, &document)?.password {
-                None => PasswordEdit::Keep,
-                Some(None) => PasswordEdit::Clear,
-                Some(Some(password)) => PasswordEdit::Set(password),
-            })
+            Ok::<_, Error>(patch.apply(&rt, &document)?.password)
         })
         .await?;
     resolve(service, context, &writer.id, edit).await

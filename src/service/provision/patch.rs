@@ -9,10 +9,11 @@ use scim_core::{Document, Precondition, patch as core_patch};
 use serde_json::Value;
 
 use crate::auth::Scope;
+use crate::memory::Held;
 use crate::service::provision::representation::{ResponseOptions, Return, Written};
 use crate::service::provision::update::ResourceUpdate;
 use crate::service::provision::writer::{WriteTarget, Writer};
-use crate::service::provision::{passwords, user_names, writer};
+use crate::service::provision::{body_copies, passwords, user_names, writer};
 use crate::service::{Context, Error, Options, PatchAnswer, Service};
 use crate::store::Tx;
 use crate::store::tables::members;
@@ -27,17 +28,22 @@ pub async fn patch(
     service: &Service,
     context: &Context,
     target: WriteTarget,
-    body: &Value,
+    mut body: Held<Value>,
     response: ResponseOptions,
 ) -> Result<Written, Error> {
     context.require(Scope::Scim)?;
-    let response = response.and_sent(&target.rt, body);
-    let mut patch = Patch::prepare(context, target, body)?;
+    body_copies::reserve(&mut body, &target.rt)?;
+    let (body, held) = body.into_parts();
+    let response = response.and_sent(&target.rt, &body);
+    let mut patch = Patch::prepare(context, target, &body)?;
+    drop(body);
     patch.resolve_password(service, context).await?;
     let options = Arc::clone(&service.options);
     let patched = service
         .store
         .write(context.tenant(), move |tx| {
+            // Also if the client has gone away by now.
+            let _held = &held;
             patch.run(tx, &options, &response)
         })
         .await;
@@ -99,6 +105,7 @@ impl Patch {
         let stored = writer.read_if(tx, &self.precondition)?;
         let member_edits = patch.member_edits();
         if patch.touches_document() {
+            let _work = writer.reserve_work(options, tx.tenant(), &stored)?;
             let before = Document::parse(&stored.doc).map_err(Error::internal)?;
             let Patched {
                 document: after,

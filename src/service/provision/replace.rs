@@ -7,15 +7,17 @@ use std::sync::Arc;
 
 use scim_core::admit::Admitted;
 use scim_core::members::MemberEdit;
+use scim_core::patch::PasswordEdit;
 use scim_core::{Document, Precondition, admit, indexing};
 use serde_json::Value;
 
 use crate::auth::Scope;
-use crate::service::provision::passwords::{self, PasswordEdit};
+use crate::memory::Held;
+use crate::service::provision::passwords;
 use crate::service::provision::representation::{ResponseOptions, Return, Written};
 use crate::service::provision::update::ResourceUpdate;
 use crate::service::provision::writer::{WriteTarget, Writer};
-use crate::service::provision::{user_names, writer};
+use crate::service::provision::{body_copies, user_names, writer};
 use crate::service::{Context, Error, Options, Service};
 use crate::store::Tx;
 use crate::store::tables::resources::Password;
@@ -29,18 +31,23 @@ pub async fn replace(
     service: &Service,
     context: &Context,
     target: WriteTarget,
-    body: &Value,
+    mut body: Held<Value>,
     response: ResponseOptions,
 ) -> Result<Written, Error> {
     context.require(Scope::Scim)?;
-    let response = response.and_sent(&target.rt, body);
-    let mut replace = Replace::prepare(context, target, body)?;
+    body_copies::reserve(&mut body, &target.rt)?;
+    let (body, held) = body.into_parts();
+    let response = response.and_sent(&target.rt, &body);
+    let mut replace = Replace::prepare(context, target, &body)?;
+    drop(body);
     replace.resolve_password(service, context).await?;
     let user_name = replace.user_name();
     let options = Arc::clone(&service.options);
     let replaced = service
         .store
         .write(context.tenant(), move |tx| {
+            // Also if the client has gone away by now.
+            let _held = &held;
             replace.run(tx, &options, &response)
         })
         .await;
@@ -111,6 +118,7 @@ impl Replace {
     ) -> Result<Written, Error> {
         let writer = &self.writer;
         let stored = writer.read_if(tx, &self.precondition)?;
+        let _work = writer.reserve_work(options, tx.tenant(), &stored)?;
         let before = Document::parse(&stored.doc).map_err(Error::internal)?;
         let after = admit::replace(&writer.rt, &before, &self.admitted)?;
         let update = ResourceUpdate {

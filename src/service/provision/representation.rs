@@ -2,6 +2,7 @@
 //! here.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use scim_core::project::Selection;
 use scim_core::render::{MemberStream, Meta};
@@ -9,7 +10,9 @@ use scim_core::views::{GroupView, MemberView, Related};
 use scim_core::{ResourceType, Version, render};
 use serde_json::Value;
 
+use crate::memory::{FREE_BYTES, Held, MemoryBudget, MemoryError, Reservation, weigh_large};
 use crate::service::{Error, context};
+use crate::store::engine::budget;
 use crate::store::query::coalesce::CoalescedReads;
 use crate::store::query::lookup;
 use crate::store::query::lookup::{LookupKey, LookupResult, LookupShape, ResourceView};
@@ -19,17 +22,19 @@ use crate::store::tables::resources::Stored;
 use crate::store::{Conn, ResourceId, StoreError, TenantId};
 
 /// A resource as a response shows it.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Resource {
     pub location: String,
     /// The version that `meta.version` in the body has.
     pub version: Version,
     pub body: ResourceText,
+    /// The memory of the body, if it is large.
+    pub held: Option<Reservation>,
 }
 
 /// The text of a response. A text that may be very long is a list of chunks, so that it is not
 /// copied as it grows.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub enum ResourceText {
     Whole(String),
     Chunks(Vec<String>),
@@ -45,7 +50,7 @@ impl ResourceText {
 }
 
 /// The result of a write: the resource, or only its address and version.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub enum Written {
     Whole(Resource),
     Minimal { location: String, version: Version },
@@ -116,13 +121,15 @@ pub struct Renderer<'a> {
     pub base_url: &'a str,
     pub rt: &'a ResourceType,
     pub selection: &'a Selection,
+    /// The memory of responses.
+    pub memory: &'a Arc<MemoryBudget>,
 }
 
 /// The members and groups of some resources by the resources' ids; `None` where the response does
 /// not show them.
 struct Relations {
-    members: Option<HashMap<String, Vec<MemberView>>>,
-    groups: Option<HashMap<String, Vec<GroupView>>>,
+    members: Option<ById<MemberView>>,
+    groups: Option<ById<GroupView>>,
 }
 
 impl<'a> Renderer<'a> {
@@ -132,11 +139,10 @@ impl<'a> Renderer<'a> {
             return self.streamed(conn, tenant, row, stream);
         }
         let rows = std::slice::from_ref(row);
-        let mut relations = Relations {
-            members: self.members(conn, tenant, rows)?,
-            groups: self.groups(conn, tenant, rows)?,
-        };
-        Ok(self.resource(row, &mut relations))
+        let mut held = self.memory.reservation(tenant);
+        let relations = self.relations(conn, rows, &mut held)?;
+        let mut relations = relations.ok_or(MemoryError::TooLarge)?;
+        self.resource(row, &mut relations, tenant)
     }
 
     /// Renders a resource just created in this transaction; only the display names of members are
@@ -147,26 +153,47 @@ impl<'a> Renderer<'a> {
         tenant: TenantId,
         row: &Stored,
     ) -> Result<Resource, Error> {
+        if let Some(stream) = MemberStream::begin(self.rt, &row.doc, self.selection) {
+            return self.streamed(conn, tenant, row, stream);
+        }
+        let mut held = self.memory.reservation(tenant);
+        let members = self.members(conn, std::slice::from_ref(row), &mut held)?;
         let mut relations = Relations {
-            members: self.members(conn, tenant, std::slice::from_ref(row))?,
+            members: members.ok_or(MemoryError::TooLarge)?,
             groups: self.shows("groups").then(HashMap::new),
         };
-        Ok(self.resource(row, &mut relations))
+        self.resource(row, &mut relations, tenant)
     }
 
     /// Renders a page, with one query for the members and one for the groups of all resources.
+    /// Returns `None` if several resources have more than `most_bytes`.
     pub fn many(
         self,
         conn: &mut Conn,
         tenant: TenantId,
         rows: &[Stored],
-    ) -> Result<Vec<String>, Error> {
-        let mut relations = Relations {
-            members: self.members(conn, tenant, rows)?,
-            groups: self.groups(conn, tenant, rows)?,
+        most_bytes: usize,
+    ) -> Result<Option<Held<Vec<String>>>, Error> {
+        let mut work = self.memory.reservation(tenant);
+        let Some(mut relations) = self.relations(conn, rows, &mut work)? else {
+            return Ok(None);
         };
-        let render = |row| self.resource(row, &mut relations).body.into_text();
-        Ok(rows.iter().map(render).collect())
+        let mut held = self.memory.reservation(tenant);
+        let mut bodies = Vec::with_capacity(rows.len());
+        let mut bytes = 0_usize;
+        for row in rows {
+            budget::check()?;
+            let resource = self.resource(row, &mut relations, tenant)?;
+            let body = resource.body.into_text();
+            bytes = bytes.saturating_add(body.len());
+            if bytes > most_bytes && rows.len() > 1 {
+                return Ok(None);
+            }
+            drop(resource.held);
+            held.grow_for_work(body.len())?;
+            bodies.push(body);
+        }
+        Ok(Some(Held::new(bodies, held)))
     }
 
     /// Returns the version that [`Renderer::one`] would show.
@@ -176,7 +203,9 @@ impl<'a> Renderer<'a> {
         tenant: TenantId,
         row: &Stored,
     ) -> Result<Version, Error> {
-        let groups = self.groups(conn, tenant, std::slice::from_ref(row))?;
+        let mut held = self.memory.reservation(tenant);
+        let groups = self.groups(conn, std::slice::from_ref(row), &mut held)?;
+        let groups = groups.ok_or(MemoryError::TooLarge)?;
         let groups = groups.and_then(|mut groups| groups.remove(row.id.as_str()));
         Ok(Version::with_groups(
             row.version,
@@ -204,8 +233,13 @@ impl<'a> Renderer<'a> {
         row: &Stored,
         mut stream: MemberStream,
     ) -> Result<Resource, Error> {
+        let mut held = self.memory.reservation(tenant);
+        held.grow_for_work(row.doc.len())?;
         members::each(conn, tenant, &row.id, |member| {
-            stream.push(&member_view(self.base_url, member));
+            let member = member_view(self.base_url, member);
+            held.grow(member_text_bytes(&member))?;
+            stream.push(&member);
+            Ok::<_, Error>(())
         })?;
         let location = location(self.base_url, self.rt, &row.id);
         let version = row.version.into();
@@ -214,17 +248,23 @@ impl<'a> Renderer<'a> {
             location,
             version,
             body,
+            held: Some(held),
         })
     }
 
     /// Takes the resource's relations out.
-    fn resource(self, row: &Stored, relations: &mut Relations) -> Resource {
+    fn resource(
+        self,
+        row: &Stored,
+        relations: &mut Relations,
+        tenant: TenantId,
+    ) -> Result<Resource, Error> {
         let id = row.id.as_str();
         let members = relations.members.as_mut();
         let members = members.map(|all| all.remove(id).unwrap_or_default());
         let groups = relations.groups.as_mut();
         let groups = groups.map(|all| all.remove(id).unwrap_or_default());
-        self.with_relations(row, members.as_deref(), groups.as_deref())
+        self.with_relations(row, members.as_deref(), groups.as_deref(), tenant)
     }
 
     fn with_relations(
@@ -232,10 +272,17 @@ impl<'a> Renderer<'a> {
         row: &Stored,
         members: Option<&[MemberView]>,
         groups: Option<&[GroupView]>,
-    ) -> Resource {
+        tenant: TenantId,
+    ) -> Result<Resource, Error> {
         let location = location(self.base_url, self.rt, &row.id);
         let version = Version::with_groups(row.version, groups.unwrap_or_default());
         let meta = self.meta(row, &location, version);
+        // Most selections need the document parsed.
+        let expected = match self.selection.is_all() {
+            true => row.doc.len(),
+            false => row.doc.len().max(weigh_large(&row.doc)),
+        };
+        let work = self.hold(tenant, expected)?;
         let body = render::render(
             self.rt,
             &row.doc,
@@ -243,11 +290,28 @@ impl<'a> Renderer<'a> {
             Related { members, groups },
             self.selection,
         );
-        Resource {
+        let held = match work {
+            None => self.hold(tenant, body.len())?,
+            Some(mut held) => {
+                held.grow_for_work(body.len().saturating_sub(held.used_bytes()))?;
+                held.shrink_to(body.len());
+                Some(held)
+            }
+        };
+        Ok(Resource {
             location,
             version,
             body: ResourceText::Whole(body),
+            held,
+        })
+    }
+
+    /// Reserves memory for a response, if it is not so small that it needs none.
+    fn hold(self, tenant: TenantId, bytes: usize) -> Result<Option<Reservation>, Error> {
+        if bytes <= FREE_BYTES {
+            return Ok(None);
         }
+        Ok(Some(self.memory.reserve_work(tenant, bytes)?))
     }
 
     fn meta<'m>(self, row: &Stored, location: &'m str, version: Version) -> Meta<'m>
@@ -267,43 +331,93 @@ impl<'a> Renderer<'a> {
         self.rt.is_relational(attribute) && self.selection.wants(self.rt, attribute)
     }
 
-    /// Reads the members of the resources, where the response shows them.
+    /// Reads the members and groups of the resources. Returns `None` if they are too many.
+    fn relations(
+        self,
+        conn: &mut Conn,
+        rows: &[Stored],
+        held: &mut Reservation,
+    ) -> Result<Option<Relations>, Error> {
+        let Some(members) = self.members(conn, rows, held)? else {
+            return Ok(None);
+        };
+        let groups = self.groups(conn, rows, held)?;
+        Ok(groups.map(|groups| Relations { members, groups }))
+    }
+
+    /// Reads the members of the resources, where the response shows them. Returns `None` if they
+    /// are too many.
     fn members(
         self,
         conn: &mut Conn,
-        tenant: TenantId,
         rows: &[Stored],
-    ) -> Result<Option<HashMap<String, Vec<MemberView>>>, Error> {
+        held: &mut Reservation,
+    ) -> Result<Option<Option<ById<MemberView>>>, Error> {
         if !self.shows("members") {
-            return Ok(None);
+            return Ok(Some(None));
+        }
+        let mut members: ById<MemberView> = HashMap::new();
+        if let [only] = rows {
+            let mut list = Vec::new();
+            members::each(conn, held.tenant(), &only.id, |row| {
+                let member = member_view(self.base_url, row);
+                held.grow(size_of::<MemberView>() + member_text_bytes(&member))?;
+                list.push(member);
+                Ok::<_, Error>(())
+            })?;
+            members.insert(only.id.as_str().to_owned(), list);
+            return Ok(Some(Some(members)));
         }
         let ids: Vec<ResourceId> = rows.iter().map(|row| row.id.clone()).collect();
-        let mut members: HashMap<String, Vec<MemberView>> = HashMap::new();
-        for (group, row) in members::of_groups(conn, tenant, &ids)? {
-            let list = members.entry(group.into_string()).or_default();
-            list.push(member_view(self.base_url, row));
+        let found = members::of_groups(conn, held.tenant(), &ids)?;
+        if found.is_cut {
+            return Ok(None);
         }
-        Ok(Some(members))
+        for (group, row) in found.rows {
+            let member = member_view(self.base_url, row);
+            held.grow(size_of::<MemberView>() + member_text_bytes(&member))?;
+            members.entry(group.into_string()).or_default().push(member);
+        }
+        Ok(Some(Some(members)))
     }
 
-    /// Reads the groups that the resources are in, where the response shows them.
+    /// Reads the groups that the resources are in, where the response shows them. Returns `None` if
+    /// they are too many.
     fn groups(
         self,
         conn: &mut Conn,
-        tenant: TenantId,
         rows: &[Stored],
-    ) -> Result<Option<HashMap<String, Vec<GroupView>>>, Error> {
+        held: &mut Reservation,
+    ) -> Result<Option<Option<ById<GroupView>>>, Error> {
         if !self.shows("groups") {
-            return Ok(None);
+            return Ok(Some(None));
         }
         let ids: Vec<ResourceId> = rows.iter().map(|row| row.id.clone()).collect();
-        let mut groups: HashMap<String, Vec<GroupView>> = HashMap::new();
-        for row in members::groups_of(conn, tenant, &ids)? {
-            let list = groups.entry(row.member.as_str().to_owned()).or_default();
-            list.push(group_view(self.base_url, row));
+        let found = members::groups_of(conn, held.tenant(), &ids)?;
+        if found.is_cut {
+            return Ok(None);
         }
-        Ok(Some(groups))
+        let mut groups: ById<GroupView> = HashMap::new();
+        for row in found.rows {
+            let member = row.member.as_str().to_owned();
+            let group = group_view(self.base_url, row);
+            held.grow(size_of::<GroupView>() + group.reference.len().saturating_mul(2))?;
+            groups.entry(member).or_default().push(group);
+        }
+        Ok(Some(Some(groups)))
     }
+}
+
+/// Relations by the ids of the resources that have them.
+type ById<T> = HashMap<String, Vec<T>>;
+
+/// The length of a member's text in a response, about.
+fn member_text_bytes(member: &MemberView) -> usize {
+    const PUNCTUATION_BYTES: usize = 64;
+    let display = member.display.as_ref().map_or(0, String::len);
+    [member.value.len(), member.reference.len(), display]
+        .into_iter()
+        .fold(PUNCTUATION_BYTES, usize::saturating_add)
 }
 
 /// Finds and renders a resource with one statement.
@@ -348,11 +462,15 @@ impl Lookup<'_> {
         Version::with_groups(found.row.version, &groups)
     }
 
-    pub fn render(self, found: ResourceView) -> Resource {
+    /// Renders what was found.
+    ///
+    /// # Errors
+    /// There is no memory for the response.
+    pub fn render(self, found: ResourceView, tenant: TenantId) -> Result<Resource, Error> {
         let view = |row: GroupRow| group_view(self.renderer.base_url, row);
         let groups: Vec<_> = found.groups.into_iter().map(view).collect();
         let groups = self.has_groups.then_some(groups);
         self.renderer
-            .with_relations(&found.row, None, groups.as_deref())
+            .with_relations(&found.row, None, groups.as_deref(), tenant)
     }
 }

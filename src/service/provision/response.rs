@@ -1,10 +1,10 @@
 //! The response to a write.
 
-use scim_core::Version;
 use scim_core::project::Selection;
+use scim_core::{ErrorKind, Version};
 
 use crate::service::provision::representation;
-use crate::service::provision::representation::{Renderer, Return, Written};
+use crate::service::provision::representation::{Renderer, Resource, Return, Written};
 use crate::service::provision::writer::Writer;
 use crate::service::{Error, Options};
 use crate::store::Tx;
@@ -24,6 +24,7 @@ impl Writer {
             base_url: &options.base_url,
             rt: &self.rt,
             selection,
+            memory: &options.memory,
         };
         if let Some(lookup) = renderer.lookup() {
             let key = LookupKey::Id(self.id.clone());
@@ -31,17 +32,39 @@ impl Writer {
             let found = found
                 .resource
                 .ok_or_else(|| Error::no_resource(&self.rt, &self.id))?;
-            return Ok(match form {
-                Return::Representation => Written::Whole(lookup.render(found)),
-                Return::Minimal => self.minimal(options, lookup.version(&found)),
-            });
+            if form == Return::Minimal {
+                return Ok(self.minimal(options, lookup.version(&found)));
+            }
+            let version = found.row.version;
+            let rendered = lookup.render(found, tenant);
+            return self.whole_or_minimal(options, version.into(), rendered);
         }
         let stored = self.read(tx)?;
         let conn = tx.conn();
-        Ok(match form {
-            Return::Representation => Written::Whole(renderer.one(conn, tenant, &stored)?),
-            Return::Minimal => self.minimal(options, renderer.version(conn, tenant, &stored)?),
-        })
+        if form == Return::Minimal {
+            let version = renderer.version(conn, tenant, &stored)?;
+            return Ok(self.minimal(options, version));
+        }
+        let rendered = renderer.one(conn, tenant, &stored);
+        self.whole_or_minimal(options, stored.version.into(), rendered)
+    }
+
+    /// Returns the resource, or only its address and version if there is no memory for it: the
+    /// write itself has succeeded.
+    pub fn whole_or_minimal(
+        &self,
+        options: &Options,
+        version: Version,
+        rendered: Result<Resource, Error>,
+    ) -> Result<Written, Error> {
+        match rendered {
+            Ok(resource) => Ok(Written::Whole(resource)),
+            Err(Error::Busy) => Ok(self.minimal(options, version)),
+            Err(Error::Scim(error)) if error.kind == ErrorKind::TooMany => {
+                Ok(self.minimal(options, version))
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Returns a response without the resource.

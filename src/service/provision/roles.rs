@@ -42,11 +42,11 @@ pub(in crate::service) fn resolve(
         let ids: BTreeSet<&str> = assigned::ids(after, assignable.attribute).collect();
         let ids: Vec<ResourceId> = ids.into_iter().filter_map(ResourceId::parse).collect();
         let tenant = tx.tenant();
-        let existing: HashMap<String, NamedAssignment> =
-            resources::get_many(tx.conn(), tenant, &ids)?
-                .into_iter()
-                .map(named)
-                .collect::<Result<_, Error>>()?;
+        let mut existing: HashMap<String, NamedAssignment> = HashMap::new();
+        resources::each_of(tx.conn(), tenant, &ids, |row| {
+            existing.extend([named(row)?]);
+            Ok::<_, Error>(())
+        })?;
         let find = |id: &str| existing.get(id).cloned();
         let unknown = assigned::settle(rt, assignable, after, find);
         if unknown.is_empty() {
@@ -138,13 +138,19 @@ fn each_holder(
     let mut after = String::new();
     loop {
         let ids = attributes::holders(tx.conn(), tenant, value, &after, CHUNK)?;
-        let Some(last) = ids.last() else {
+        let found = resources::get_first(tx.conn(), tenant, &ids)?;
+        // Where the documents are large, the rest of the ids is read again.
+        let last = match found.rows.last() {
+            Some(last) if found.is_cut => Some(&last.id),
+            _ => ids.last(),
+        };
+        let Some(last) = last else {
             return Ok(());
         };
         last.as_str().clone_into(&mut after);
         let mut rewrites = Vec::new();
         let mut rows = Vec::new();
-        for stored in resources::get_many(tx.conn(), tenant, &ids)? {
+        for stored in found.rows {
             let before = Document::parse(&stored.doc).map_err(Error::internal)?;
             let mut document = before.clone();
             edit(&mut document);

@@ -55,6 +55,9 @@ impl Writer {
         }
         let hot = indexing::hot_columns(&self.rt, &after);
         group_names::check(tx, self, Some(before), &hot)?;
+        let doc = after.to_string();
+        let limits = self.document_limits(options);
+        limits.check(Some(before), &after, &doc)?;
         let rows = indexing::index_rows(&self.rt, &after);
         let rows = (rows != indexing::index_rows(&self.rt, before)).then_some(rows);
         let new = Update {
@@ -63,7 +66,7 @@ impl Writer {
             hot,
             label: indexing::label(&after),
             password,
-            doc: after.to_string(),
+            doc,
             before_bytes: stored.doc.len(),
             rows,
         };

@@ -23,7 +23,7 @@ pub(in crate::service) async fn explain<T>(
                 None => None,
                 Some(name) => service
                     .store
-                    .read(move |conn| {
+                    .query(tenant, move |conn| {
                         Ok::<_, Error>(resources::by_user_name(conn, tenant, "User", &name)?)
                     })
                     .await

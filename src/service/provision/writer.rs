@@ -6,8 +6,10 @@ use std::sync::Arc;
 use scim_core::registry::ClientAccess;
 use scim_core::{Document, Precondition, ResourceType, indexing, secrets};
 
-use crate::ids::Actor;
-use crate::service::{Context, Error, GroupNames};
+use crate::ids::{Actor, TenantId};
+use crate::memory::{Reservation, weigh_large};
+use crate::service::provision::document_limits::DocumentLimits;
+use crate::service::{Context, Error, GroupNames, Options, Policy};
 use crate::store::tables::changes::{Change, ChangeKind};
 use crate::store::tables::resources;
 use crate::store::tables::resources::{NewResource, Stored};
@@ -38,6 +40,7 @@ pub(in crate::service) struct Writer {
     pub at: i64,
     pub actor: Actor,
     pub group_names: GroupNames,
+    policy: Policy,
 }
 
 impl Writer {
@@ -48,7 +51,13 @@ impl Writer {
             at: context.at_us(),
             actor: context.principal.actor.clone(),
             group_names: context.policy.group_names,
+            policy: context.policy,
         }
+    }
+
+    /// Returns the limits on the size of the resource.
+    pub fn document_limits(&self, options: &Options) -> DocumentLimits {
+        DocumentLimits::of(self.policy, options)
     }
 
     /// Logs the names in the request that no schema defines, so that an operator can find out why
@@ -105,6 +114,23 @@ impl Writer {
             Ok(stored)
         } else {
             Err(Error::PreconditionFailed(stored.version.into()))
+        }
+    }
+
+    /// Reserves memory for a change of the stored document: as values, as it was and as it will be,
+    /// and the differences.
+    pub fn reserve_work(
+        &self,
+        options: &Options,
+        tenant: TenantId,
+        stored: &Stored,
+    ) -> Result<Option<Reservation>, Error> {
+        match weigh_large(&stored.doc) {
+            0 => Ok(None),
+            bytes => {
+                let work = options.memory.reserve_work(tenant, bytes.saturating_mul(3));
+                Ok(Some(work?))
+            }
         }
     }
 

@@ -6,14 +6,16 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use scim_core::field_mask::FieldMask;
 use scim_core::name::ENTERPRISE_USER;
-use scim_core::{Registry, ResourceType};
+use scim_core::{ErrorKind, ResourceType, ScimError};
 use serde_json::{Map, Value};
 
 use crate::auth::Scope;
+use crate::memory::{Held, MemoryBudget, Reservation, weigh_large, weigh_text, weigh_value};
 use crate::service::{Context, Error, Service};
 use crate::store::query::directory;
 use crate::store::query::directory::{LookupColumn, Match};
-use crate::store::tables::resources::Stored;
+use crate::store::tables::members::GroupRow;
+use crate::store::tables::resources::{FirstOf, Stored};
 use crate::store::tables::{members, resources};
 use crate::store::{Conn, ResourceId, TenantId};
 
@@ -29,7 +31,8 @@ const LONGEST_KEY_BYTES: usize = 2000;
 pub struct Person {
     pub id: String,
     pub created: Timestamp,
-    pub modified: Timestamp,
+    /// `None` if the caller may not read it.
+    pub modified: Option<Timestamp>,
     is_active: bool,
     /// The attributes that the caller may read.
     document: Map<String, Value>,
@@ -55,6 +58,11 @@ impl Person {
     pub fn manager(&self) -> Option<String> {
         let manager = self.document.get(ENTERPRISE_USER)?.get("manager")?;
         Some(manager.get("value")?.as_str()?.to_owned())
+    }
+
+    /// Returns about the memory that the user takes.
+    pub(in crate::service) fn bytes(&self) -> usize {
+        self.document.values().map(weigh_value).sum()
     }
 
     pub fn active(&self) -> Option<bool> {
@@ -165,6 +173,16 @@ pub struct PersonPage {
     pub next: Option<String>,
 }
 
+/// Users that were read, as many as there was memory for.
+struct FoundPeople {
+    people: Vec<Person>,
+    /// The last id that was read.
+    last: Option<ResourceId>,
+    /// Whether there are more.
+    is_cut: bool,
+    held: Reservation,
+}
+
 /// The caller of a query: its tenant, and the attributes that it may read.
 #[derive(Clone)]
 pub(in crate::service) struct DirectoryCaller {
@@ -172,13 +190,15 @@ pub(in crate::service) struct DirectoryCaller {
     limit: Option<FieldMask>,
     pub user: Arc<ResourceType>,
     pub group: Arc<ResourceType>,
+    /// The memory of responses.
+    pub memory: Arc<MemoryBudget>,
 }
 
 impl DirectoryCaller {
-    pub fn of(context: &Context, registry: &Registry) -> Result<Self, Error> {
+    pub fn of(context: &Context, service: &Service) -> Result<Self, Error> {
         context.require(Scope::Read)?;
         let rt = |name: &str| {
-            let found = registry.by_name(name).cloned();
+            let found = service.registry.by_name(name).cloned();
             found.ok_or_else(|| Error::internal(format!("there is no resource type {name}")))
         };
         Ok(Self {
@@ -186,6 +206,7 @@ impl DirectoryCaller {
             limit: context.limit(),
             user: rt("User")?,
             group: rt("Group")?,
+            memory: Arc::clone(&service.options.memory),
         })
     }
 
@@ -246,31 +267,52 @@ impl DirectoryCaller {
             document: self.within_limit(&self.user, document),
             id: id.to_string(),
             created: crate::service::context::time(created),
-            modified: crate::service::context::time(modified),
+            modified: self
+                .may_read(&self.user, "meta.lastModified")
+                .then(|| crate::service::context::time(modified)),
         }
     }
 
-    fn group_summary(&self, row: Stored) -> GroupSummary {
+    fn group_summary(&self, row: Stored) -> Result<GroupSummary, Error> {
+        let bytes = weigh_large(&row.doc);
+        let _work = self.memory.reserve_work(self.tenant, bytes)?;
         let document = self.document(&self.group, &row);
         let text = |name: &str| Some(document.get(name)?.as_str()?.to_owned());
-        GroupSummary {
+        Ok(GroupSummary {
             display_name: text("displayName"),
             external_id: text("externalId"),
             id: row.id.into_string(),
-        }
+        })
     }
 
-    /// Reads users, in the order of `ids`.
-    fn people(&self, conn: &mut Conn, ids: &[ResourceId]) -> Result<Vec<Person>, Error> {
-        let rows = resources::get_many(conn, self.tenant, ids)?;
-        let mut rows: HashMap<ResourceId, Stored> =
-            rows.into_iter().map(|row| (row.id.clone(), row)).collect();
-        Ok(ids
-            .iter()
-            .filter_map(|id| rows.remove(id))
-            .filter(|row| row.resource_type == self.user.name)
-            .map(|row| self.person(row))
-            .collect())
+    /// Reads users, in the order of `ids`: those with the lowest ids, as many as there is memory
+    /// for.
+    fn people(&self, conn: &mut Conn, ids: &[ResourceId]) -> Result<FoundPeople, Error> {
+        let FirstOf { rows, is_cut } = resources::get_first(conn, self.tenant, ids)?;
+        let mut found = FoundPeople {
+            people: Vec::new(),
+            last: None,
+            is_cut,
+            held: self.memory.reservation(self.tenant),
+        };
+        let mut people: HashMap<ResourceId, Person> = HashMap::new();
+        for row in rows {
+            let bytes = weigh_text(&row.doc);
+            match found.last {
+                None => found.held.grow_for_work(bytes)?,
+                Some(_) if found.held.grow(bytes).is_ok() => {}
+                Some(_) => {
+                    found.is_cut = true;
+                    break;
+                }
+            }
+            found.last = Some(row.id.clone());
+            if row.resource_type == self.user.name {
+                people.insert(row.id.clone(), self.person(row));
+            }
+        }
+        found.people = ids.iter().filter_map(|id| people.remove(id)).collect();
+        Ok(found)
     }
 
     fn find_group(&self, conn: &mut Conn, id: &ResourceId) -> Result<Stored, Error> {
@@ -353,16 +395,36 @@ impl DirectoryCaller {
     }
 }
 
+/// The error for a response that cannot be split into pages.
+fn too_large(advice: &str) -> Error {
+    let text = format!("The response would be larger than the service sends at once. {advice}");
+    ScimError::new(ErrorKind::TooMany, text).into()
+}
+
+/// Returns the memory that groups take in a response, beside that of their rows.
+fn weigh_groups(rows: &[GroupRow]) -> usize {
+    rows.iter().fold(0, |bytes: usize, row| {
+        let texts = row.group.as_str().len() + row.display.as_ref().map_or(0, String::len);
+        bytes.saturating_add(size_of::<GroupRow>() + texts)
+    })
+}
+
 /// Returns a user by id.
 ///
 /// # Errors
 /// [`Error::NotFound`].
-pub async fn user(service: &Service, context: &Context, id: ResourceId) -> Result<Person, Error> {
-    let caller = DirectoryCaller::of(context, &service.registry)?;
+pub async fn user(
+    service: &Service,
+    context: &Context,
+    id: ResourceId,
+) -> Result<Held<Person>, Error> {
+    let caller = DirectoryCaller::of(context, service)?;
     service
         .read(context, move |conn| {
             let row = caller.find_user(conn, &id)?;
-            Ok(caller.person(row))
+            let bytes = weigh_text(&row.doc);
+            let held = caller.memory.reserve_work(caller.tenant, bytes)?;
+            Ok(Held::new(caller.person(row), held))
         })
         .await
 }
@@ -370,19 +432,26 @@ pub async fn user(service: &Service, context: &Context, id: ResourceId) -> Resul
 /// Finds users by user name, e-mail, external id or prefix.
 ///
 /// # Errors
-/// [`Error::Hidden`] where the caller may not read the attribute of the key.
+/// [`Error::Hidden`] where the caller may not read the attribute of the key, `tooMany` where the
+/// users are too large for one response.
 pub async fn users(
     service: &Service,
     context: &Context,
     key: Key,
     limit: u32,
-) -> Result<Vec<Person>, Error> {
-    let caller = DirectoryCaller::of(context, &service.registry)?;
+) -> Result<Held<Vec<Person>>, Error> {
+    let caller = DirectoryCaller::of(context, service)?;
     let limit = limit.clamp(1, MOST);
     service
         .read(context, move |conn| {
             let ids = caller.look_up(conn, &key, limit)?;
-            caller.people(conn, &ids)
+            let found = caller.people(conn, &ids)?;
+            if found.is_cut {
+                return Err(too_large(
+                    "Ask with a lower `limit`, or for one user by id.",
+                ));
+            }
+            Ok(Held::new(found.people, found.held))
         })
         .await
 }
@@ -390,28 +459,35 @@ pub async fn users(
 /// Returns the groups of a user.
 ///
 /// # Errors
-/// [`Error::NotFound`], and [`Error::Hidden`] where the caller may not read `groups`.
+/// [`Error::NotFound`], [`Error::Hidden`] where the caller may not read `groups`, and `tooMany`
+/// where there are too many for one response.
 pub async fn groups_of(
     service: &Service,
     context: &Context,
     id: ResourceId,
     depth: Depth,
-) -> Result<Vec<GroupMember>, Error> {
-    let caller = DirectoryCaller::of(context, &service.registry)?;
+) -> Result<Held<Vec<GroupMember>>, Error> {
+    let caller = DirectoryCaller::of(context, service)?;
     caller.must_read(&caller.user, "groups")?;
     service
         .read(context, move |conn| {
             caller.find_user(conn, &id)?;
-            let rows = members::groups_of(conn, caller.tenant, &[id])?;
-            Ok(rows
+            let FirstOf { rows, is_cut } = members::groups_of(conn, caller.tenant, &[id])?;
+            if is_cut {
+                return Err(too_large(
+                    "Ask whether the user is in the groups that matter.",
+                ));
+            }
+            let held = caller.memory.reserve(caller.tenant, weigh_groups(&rows))?;
+            let rows = rows
                 .into_iter()
-                .filter(|row| row.direct || depth == Depth::Nested)
-                .map(|row| GroupMember {
-                    id: row.group.into_string(),
-                    display_name: row.display,
-                    direct: row.direct,
-                })
-                .collect())
+                .filter(|row| row.direct || depth == Depth::Nested);
+            let groups = rows.map(|row| GroupMember {
+                id: row.group.into_string(),
+                display_name: row.display,
+                direct: row.direct,
+            });
+            Ok(Held::new(groups.collect(), held))
         })
         .await
 }
@@ -425,11 +501,11 @@ pub async fn group(
     context: &Context,
     id: ResourceId,
 ) -> Result<GroupSummary, Error> {
-    let caller = DirectoryCaller::of(context, &service.registry)?;
+    let caller = DirectoryCaller::of(context, service)?;
     service
         .read(context, move |conn| {
             let row = caller.find_group(conn, &id)?;
-            Ok(caller.group_summary(row))
+            caller.group_summary(row)
         })
         .await
 }
@@ -444,7 +520,7 @@ pub async fn groups(
     display_name: String,
     limit: u32,
 ) -> Result<Vec<GroupSummary>, Error> {
-    let caller = DirectoryCaller::of(context, &service.registry)?;
+    let caller = DirectoryCaller::of(context, service)?;
     caller.must_read(&caller.group, "displayName")?;
     let limit = limit.clamp(1, MOST);
     service
@@ -458,11 +534,12 @@ pub async fn groups(
             let rt = caller.group.name.as_str();
             let column = LookupColumn::DisplayName;
             let ids = directory::by_column(conn, caller.tenant, rt, column.with(&value), limit)?;
-            let rows = resources::get_many(conn, caller.tenant, &ids)?;
-            Ok(rows
-                .into_iter()
-                .map(|row| caller.group_summary(row))
-                .collect())
+            let mut groups = Vec::new();
+            resources::each_of(conn, caller.tenant, &ids, |row| {
+                groups.push(caller.group_summary(row)?);
+                Ok::<_, Error>(())
+            })?;
+            Ok(groups)
         })
         .await
 }
@@ -470,20 +547,22 @@ pub async fn groups(
 /// Returns a page of a group's active users, by id. A user without `active` is inactive.
 ///
 /// # Errors
-/// [`Error::NotFound`], and [`Error::Hidden`] where the caller may not read `members`.
+/// [`Error::NotFound`], and [`Error::Hidden`] where the caller may not read `members`, or `active` of
+/// users, which the list tells.
 pub async fn members_of(
     service: &Service,
     context: &Context,
     request: MembersRequest,
-) -> Result<PersonPage, Error> {
+) -> Result<Held<PersonPage>, Error> {
     let MembersRequest {
         id,
         depth,
         after,
         limit,
     } = request;
-    let caller = DirectoryCaller::of(context, &service.registry)?;
+    let caller = DirectoryCaller::of(context, service)?;
     caller.must_read(&caller.group, "members")?;
+    caller.must_read(&caller.user, "active")?;
     let limit = limit.clamp(1, MOST);
     service
         .read(context, move |conn| {
@@ -503,10 +582,16 @@ pub async fn members_of(
             let size = usize::try_from(limit).unwrap_or(usize::MAX);
             let more = ids.len() > size;
             let ids: Vec<ResourceId> = ids.into_iter().take(size).collect();
-            Ok(PersonPage {
-                next: ids.last().filter(|_| more).map(ToString::to_string),
-                people: caller.people(conn, &ids)?,
-            })
+            let found = caller.people(conn, &ids)?;
+            let next = match found.is_cut {
+                true => found.last,
+                false => ids.into_iter().next_back().filter(|_| more),
+            };
+            let page = PersonPage {
+                people: found.people,
+                next: next.map(ResourceId::into_string),
+            };
+            Ok(Held::new(page, found.held))
         })
         .await
 }
@@ -522,7 +607,7 @@ pub async fn check(
     context: &Context,
     pairs: Vec<Pair>,
 ) -> Result<Vec<Membership>, Error> {
-    let caller = DirectoryCaller::of(context, &service.registry)?;
+    let caller = DirectoryCaller::of(context, service)?;
     caller.must_read_memberships()?;
     if pairs.len() > MOST_CHECKS {
         return Err(Error::BadRequest(format!(
@@ -533,7 +618,11 @@ pub async fn check(
         .read(context, move |conn| {
             let users: HashSet<&ResourceId> = pairs.iter().map(|pair| &pair.user).collect();
             let users: Vec<ResourceId> = users.into_iter().cloned().collect();
-            let rows = members::groups_of(conn, caller.tenant, &users)?;
+            let FirstOf { rows, is_cut } = members::groups_of(conn, caller.tenant, &users)?;
+            if is_cut {
+                return Err(too_large("Ask about fewer users at once."));
+            }
+            let _work = caller.memory.reserve(caller.tenant, weigh_groups(&rows))?;
             let found: HashMap<(&str, &str), bool> = rows
                 .iter()
                 .map(|row| ((row.member.as_str(), row.group.as_str()), row.direct))

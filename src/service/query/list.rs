@@ -10,6 +10,7 @@ use scim_core::sort::Order;
 use scim_core::{ErrorKind, Filter, ResourceType, ScimError, filter, message, sort};
 
 use crate::auth::Scope;
+use crate::memory::{Held, MemoryError};
 use crate::service::access::caller_cache::CachedCaller;
 use crate::service::provision::representation::{Lookup, Renderer};
 use crate::service::query::cursor::{Binding, Opened};
@@ -18,7 +19,7 @@ use crate::service::query::index_walk::{WalkCounts, WalkKey, WalkNote, Walks};
 use crate::service::{Context, Error, Options, Service};
 use crate::store::query::lookup::{LookupKey, LookupResult};
 use crate::store::query::page;
-use crate::store::query::page::{Page, PagePosition, PageQuery, Start, TypeQuery};
+use crate::store::query::page::{Page, PageError, PagePosition, PageQuery, Start, TypeQuery};
 use crate::store::tables::counts::Count;
 use crate::store::tables::resources::Stored;
 use crate::store::tables::{counts, walks};
@@ -68,7 +69,7 @@ pub async fn list(
     context: &Context,
     among: TypeFilter,
     query: ListQuery,
-) -> Result<String, Error> {
+) -> Result<Held<String>, Error> {
     context.require(Scope::Read)?;
     let max = service.options.scim.max_page_size;
     let count = query
@@ -115,7 +116,7 @@ pub async fn list_cached(
     caller: &CachedCaller,
     rt: &Arc<ResourceType>,
     query: &ListQuery,
-) -> Result<Option<String>, Error> {
+) -> Result<Option<Held<String>>, Error> {
     let context = caller.context();
     let (Paging::Index(None | Some(1)), Some(text), None) =
         (&query.paging, &query.filter, &query.sort)
@@ -136,23 +137,36 @@ pub async fn list_cached(
         base_url: &service.options.base_url,
         rt,
         selection: &selection,
+        memory: &service.options.memory,
     };
     let lookup = renderer.lookup();
     let (Some(lookup), Some(by)) = (lookup, by) else {
         return Ok(None);
     };
     let seen = lookup.find(&service.reads, context.tenant(), by).await?;
-    let is_confirmed = service.authenticator.confirm(caller, seen.epoch);
-    Ok(is_confirmed.then(|| list_of_one(lookup, seen)))
+    if !service.authenticator.confirm(caller, seen.epoch) {
+        return Ok(None);
+    }
+    list_of_one(context.tenant(), lookup, seen).map(Some)
 }
 
-fn list_of_one(lookup: Lookup<'_>, seen: LookupResult) -> String {
-    let render = |found| lookup.render(found).body.into_text();
-    let bodies: Vec<String> = seen.resource.map(render).into_iter().collect();
-    let total = u64::try_from(bodies.len()).unwrap_or_default();
-    message::list_response(total, 1, &bodies)
+fn list_of_one(
+    tenant: TenantId,
+    lookup: Lookup<'_>,
+    seen: LookupResult,
+) -> Result<Held<String>, Error> {
+    let found = seen.resource.map(|found| lookup.render(found, tenant));
+    let Some(resource) = found.transpose()? else {
+        return Ok(Held::small(message::list_response(0, 1, &[])));
+    };
+    let body = message::list_response(1, 1, &[resource.body.into_text()]);
+    Ok(match resource.held {
+        None => Held::small(body),
+        Some(held) => Held::new(body, held),
+    })
 }
 
+#[derive(Clone)]
 struct ResolvedQuery {
     kinds: Vec<TypeQuery>,
     order: Option<Order>,
@@ -258,6 +272,9 @@ impl ResolvedQuery {
             ahead: None,
             limit: self.limit,
             scan_limit: options.scim.scan_limit,
+            cost_limit: options.scim.query_cost_limit,
+            page_bytes: options.scim.page_limit_bytes,
+            memory: Arc::clone(&options.memory),
             base_url: options.base_url.clone(),
         };
         (query, self.selection)
@@ -267,16 +284,17 @@ impl ResolvedQuery {
 impl ResolvedQuery {
     /// Returns the lookup for a filter on a user name. At most one user has it, so nothing need be
     /// counted and there is no second page.
-    fn only_one<'a>(&'a self, base_url: &'a str) -> Option<(Lookup<'a>, LookupKey)> {
+    fn only_one<'a>(&'a self, options: &'a Options) -> Option<(Lookup<'a>, LookupKey)> {
         let Begin::Index(1) = self.start else {
             return None;
         };
         let (rt, filter) = self.unsorted()?;
         let by = user_name_key(filter).filter(|_| self.limit > 0)?;
         let renderer = Renderer {
-            base_url,
+            base_url: &options.base_url,
             rt,
             selection: &self.selection,
+            memory: &options.memory,
         };
         Some((renderer.lookup()?, by))
     }
@@ -327,7 +345,7 @@ async fn by_cursor(
     context: &Context,
     asked: ResolvedQuery,
     binding: &Binding,
-) -> Result<String, Error> {
+) -> Result<Held<String>, Error> {
     let tenant = context.tenant();
     let at_us = context.at_us();
     let count = asked.limit;
@@ -338,10 +356,8 @@ async fn by_cursor(
     let (query, selection) = asked.query(Start::Position(place), &service.options);
     let (page, bodies) = service
         .store
-        .read(move |conn| -> Result<_, Error> {
-            let page = page::page(conn, tenant, &query)?;
-            let bodies = render(conn, tenant, &query, &page.rows, &selection)?;
-            Ok((page, bodies))
+        .query(tenant, move |conn| {
+            read_page(conn, tenant, query, &selection)
         })
         .await?;
     let seal = |place: Option<PagePosition>| {
@@ -358,57 +374,97 @@ async fn by_cursor(
         previous: seal(page.previous)?,
         next: seal(page.next)?,
     };
-    Ok(message::cursor_response(&cursored, &bodies))
+    Ok(bodies.map(|bodies| message::cursor_response(&cursored, &bodies)))
 }
 
-/// Renders the rows, in their order.
-fn render(
+/// Reads a page and renders it. If it would have more bytes than a page may have, it has fewer
+/// resources (RFC 7644 section 3.4.2.4), and at least one.
+fn read_page(
     conn: &mut Conn,
     tenant: TenantId,
-    query: &PageQuery,
+    mut query: PageQuery,
+    selection: &Selection,
+) -> Result<(Page, Held<Vec<String>>), Error> {
+    let most_bytes = query.page_bytes;
+    loop {
+        if query.limit <= 1 {
+            query.page_bytes = usize::MAX;
+        }
+        let page = match page::page(conn, tenant, &query) {
+            // One row more than the page is read, and the first rows need not be those that fit.
+            Err(PageError::TooLong { fitting }) if query.limit > 1 => {
+                let fitting = u32::try_from(fitting.saturating_sub(1)).unwrap_or(u32::MAX);
+                query.limit = fitting.min(query.limit / 2).max(1);
+                continue;
+            }
+            page => page?,
+        };
+        match render(conn, (tenant, &query, most_bytes), &page.rows, selection)? {
+            Some(bodies) => return Ok((page, bodies)),
+            None if query.limit <= 1 => return Err(MemoryError::TooLarge.into()),
+            None => query.limit = (count_of(&page.rows) / 2).max(1),
+        }
+    }
+}
+
+fn count_of(rows: &[Stored]) -> u32 {
+    u32::try_from(rows.len()).unwrap_or(u32::MAX)
+}
+
+/// Renders the rows, in their order. Returns `None` if they have more than `most_bytes`.
+fn render(
+    conn: &mut Conn,
+    (tenant, query, most_bytes): (TenantId, &PageQuery, usize),
     rows: &[Stored],
     selection: &Selection,
-) -> Result<Vec<String>, Error> {
+) -> Result<Option<Held<Vec<String>>>, Error> {
     let render = |conn: &mut Conn, kind: &TypeQuery, rows: &[Stored]| {
         let renderer = Renderer {
             base_url: &query.base_url,
             rt: &kind.rt,
             selection,
+            memory: &query.memory,
         };
-        renderer.many(conn, tenant, rows)
+        renderer.many(conn, tenant, rows, most_bytes)
     };
     if let [only] = query.kinds.as_slice() {
         return render(conn, only, rows);
     }
     let mut bodies = HashMap::with_capacity(rows.len());
+    let mut held = query.memory.reservation(tenant);
     for kind in &query.kinds {
         let own = rows.iter().filter(|row| row.resource_type == kind.rt.name);
         let own: Vec<Stored> = own.cloned().collect();
-        let texts = render(conn, kind, &own)?;
+        let Some(texts) = render(conn, kind, &own)? else {
+            return Ok(None);
+        };
+        let (texts, texts_held) = texts.into_parts();
+        if let Some(texts_held) = texts_held {
+            held.absorb(texts_held);
+        }
         bodies.extend(own.into_iter().map(|row| row.id).zip(texts));
     }
-    Ok(rows
-        .iter()
-        .filter_map(|row| bodies.remove(&row.id))
-        .collect())
+    let bodies = rows.iter().filter_map(|row| bodies.remove(&row.id));
+    Ok(Some(Held::new(bodies.collect(), held)))
 }
 
 /// A page and the note that the walk leaves for the next one.
 struct WalkPage {
-    body: String,
-    next: Option<(WalkKey, WalkNote)>,
+    body: Held<String>,
+    /// Where the next page is asked for, and one whose client skips what this page left out.
+    next: Vec<(WalkKey, WalkNote)>,
 }
 
 async fn by_index(
     service: &Service,
     context: &Context,
     asked: ResolvedQuery,
-) -> Result<String, Error> {
+) -> Result<Held<String>, Error> {
     let tenant = context.tenant();
     let at_us = context.at_us();
-    if let Some((lookup, by)) = asked.only_one(&service.options.base_url) {
+    if let Some((lookup, by)) = asked.only_one(&service.options) {
         let seen = lookup.find(&service.reads, tenant, by).await?;
-        return Ok(list_of_one(lookup, seen));
+        return list_of_one(tenant, lookup, seen);
     }
     let is_short = asked.is_short();
     let options = Arc::clone(&service.options);
@@ -435,11 +491,11 @@ async fn by_index(
         walk.read(conn, asked, &notes, &options)
     };
     let page = if is_short {
-        service.store.read_short(work).await?
+        service.store.query_short(tenant, work).await?
     } else {
-        service.store.read(work).await?
+        service.store.query(tenant, work).await?
     };
-    if let Some((key, note)) = page.next {
+    for (key, note) in page.next {
         if service.store.backend() == Backend::Postgres {
             match store_position(service, tenant, &key, &note).await {
                 // While the database takes no writes, nothing is deleted, so the position is as
@@ -500,32 +556,28 @@ impl Walk {
             Some(note) => Start::After(ResourceId(note.last_id.clone())),
             None => Start::Index(returned),
         };
+        let count = asked.limit;
         let (mut query, selection) = asked.query(start, options);
         let counted = self.type_counts(conn, &query)?;
         let tally = note.as_ref().and_then(|note| note.tally);
         if let (Some(tally), Some(count)) = (tally, &counted) {
             query.ahead = tally.now(count.live, count.deleted);
         }
-        let page = page::page(conn, self.tenant, &query)?;
+        let (page, bodies) = read_page(conn, self.tenant, query, &selection)?;
         let found = page.total.unwrap_or_default();
         let total = match &note {
             None => found,
             // The resources that this walk has returned already, and those ahead of it.
             Some(_) => returned.saturating_add(found),
         };
-        let bodies = render(conn, self.tenant, &query, &page.rows, &selection)?;
-        let body = message::list_response(total, self.start_index, &bodies);
-        let next = self.note(&page, total).map(|(key, note)| {
-            let behind = self.start_index.saturating_sub(1);
-            let tally = counted.map(|count| WalkCounts {
-                ahead: total
-                    .saturating_sub(behind)
-                    .saturating_sub(u64::try_from(page.rows.len()).unwrap_or(u64::MAX)),
-                live: count.live,
-                deleted: count.deleted,
-            });
-            (key, WalkNote { tally, ..note })
+        let body = bodies.map(|bodies| message::list_response(total, self.start_index, &bodies));
+        let ahead = total.saturating_sub(returned);
+        let tally = counted.map(|counted| WalkCounts {
+            ahead: ahead.saturating_sub(count_of(&page.rows).into()),
+            live: counted.live,
+            deleted: counted.deleted,
         });
+        let next = self.notes(&page, total, count, tally);
         Ok(WalkPage { body, next })
     }
 
@@ -539,13 +591,29 @@ impl Walk {
         }
     }
 
-    /// Returns the note of the position after the page, if anything is ahead.
-    fn note(&self, page: &Page, total: u64) -> Option<(WalkKey, WalkNote)> {
-        let returned = u64::try_from(page.rows.len()).unwrap_or(u64::MAX);
-        let next_index = self.start_index.saturating_add(returned);
-        let last = page.rows.last().filter(|_| next_index <= total)?;
-        let note = WalkNote::of(last.id.0.clone(), self.at_us);
-        Some((self.key(next_index)?, note))
+    /// Returns the notes of the position after the page, if anything is ahead: where a client asks
+    /// that counts what it got, and, if the page has fewer resources than asked for because of their
+    /// size, where one asks that counts what it asked for, as Okta does.
+    fn notes(
+        &self,
+        page: &Page,
+        total: u64,
+        count: u32,
+        tally: Option<WalkCounts>,
+    ) -> Vec<(WalkKey, WalkNote)> {
+        let returned = count_of(&page.rows);
+        let next_index = self.start_index.saturating_add(returned.into());
+        let Some(last) = page.rows.last().filter(|_| next_index <= total) else {
+            return Vec::new();
+        };
+        let note = |advance: u32| {
+            let key = self.key(self.start_index.saturating_add(advance.into()))?;
+            let note = WalkNote::of(last.id.0.clone(), self.at_us);
+            Some((key, WalkNote { tally, ..note }))
+        };
+        let beyond = (count > returned).then_some(count);
+        let advances = [Some(returned), beyond].into_iter().flatten();
+        advances.filter_map(note).collect()
     }
 
     fn recall(&self, conn: &mut Conn, notes: &Walks) -> Result<Option<Arc<WalkNote>>, Error> {

@@ -8,10 +8,10 @@ use scim_core::{Precondition, ResourceType, Version};
 use crate::auth::Scope;
 use crate::service::access::caller_cache::CachedCaller;
 use crate::service::provision::representation::{Lookup, Renderer, Resource};
-use crate::service::{Context, Error, Service};
-use crate::store::ResourceId;
+use crate::service::{Context, Error, Options, Service};
 use crate::store::query::lookup::{LookupKey, LookupResult};
 use crate::store::tables::resources;
+use crate::store::{ResourceId, TenantId};
 
 /// The resource that a request reads, and the attributes that it asks for.
 #[derive(Debug, Clone)]
@@ -23,10 +23,12 @@ pub struct ReadRequest {
 }
 
 /// The result of a read.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub enum ReadOutcome {
     Resource(Resource),
     /// The client has this version already.
+    /// For a caller that may not read the version.
+    WithoutVersion(Resource),
     NotModified(Version),
 }
 
@@ -45,7 +47,7 @@ pub async fn read(
     if let Some(lookup) = lookup(service, context, &request) {
         let key = LookupKey::Id(request.id.clone());
         let found = lookup.find(&service.reads, tenant, key).await?;
-        return request.outcome(lookup, found);
+        return request.outcome(tenant, lookup, found);
     }
     let options = Arc::clone(&service.options);
     service
@@ -53,7 +55,7 @@ pub async fn read(
             let ReadRequest { rt, id, .. } = &request;
             let row = resources::get(conn, tenant, &rt.name, id)?
                 .ok_or_else(|| Error::no_resource(rt, id))?;
-            let renderer = request.renderer(&options.base_url);
+            let renderer = request.renderer(&options);
             if request.precondition != Precondition::default() {
                 let version = renderer.version(conn, tenant, &row)?;
                 if !request.precondition.allows_read(&version) {
@@ -63,7 +65,8 @@ pub async fn read(
                     return Ok(ReadOutcome::NotModified(version));
                 }
             }
-            renderer.one(conn, tenant, &row).map(ReadOutcome::Resource)
+            let resource = renderer.one(conn, tenant, &row)?;
+            Ok(request.found(resource))
         })
         .await
 }
@@ -92,7 +95,7 @@ pub async fn read_cached(
     if !service.authenticator.confirm(caller, found.epoch) {
         return Ok(None);
     }
-    request.outcome(lookup, found).map(Some)
+    request.outcome(context.tenant(), lookup, found).map(Some)
 }
 
 /// Returns the lookup of the resource, where it takes one statement and the primary is asked.
@@ -101,37 +104,60 @@ fn lookup<'r>(
     context: &Context,
     request: &'r ReadRequest,
 ) -> Option<Lookup<'r>> {
-    let lookup = request.renderer(&service.options.base_url).lookup();
+    let lookup = request.renderer(&service.options).lookup();
     lookup.filter(|_| !service.is_read_behind(context))
 }
 
 impl ReadRequest {
     fn limited_to(mut self, context: &Context) -> Self {
         self.selection = self.selection.within(context.limit());
+        if self.hides_version() {
+            // The version moves with attributes that the caller may not read, and a condition on it
+            // would tell.
+            self.precondition = Precondition::default();
+        }
         self
     }
 
-    fn renderer<'r>(&'r self, base_url: &'r str) -> Renderer<'r> {
+    fn hides_version(&self) -> bool {
+        let path = self.rt.attr_by_key("meta.version");
+        path.is_some_and(|path| !self.selection.may_show(&self.rt, &path))
+    }
+
+    fn found(&self, resource: Resource) -> ReadOutcome {
+        match self.hides_version() {
+            true => ReadOutcome::WithoutVersion(resource),
+            false => ReadOutcome::Resource(resource),
+        }
+    }
+
+    fn renderer<'r>(&'r self, options: &'r Options) -> Renderer<'r> {
         Renderer {
-            base_url,
+            base_url: &options.base_url,
             rt: &self.rt,
             selection: &self.selection,
+            memory: &options.memory,
         }
     }
 
     /// Renders what the lookup found, unless the precondition rejects it or makes it unnecessary.
-    fn outcome(&self, lookup: Lookup<'_>, found: LookupResult) -> Result<ReadOutcome, Error> {
+    fn outcome(
+        &self,
+        tenant: TenantId,
+        lookup: Lookup<'_>,
+        found: LookupResult,
+    ) -> Result<ReadOutcome, Error> {
         let view = found
             .resource
             .ok_or_else(|| Error::no_resource(&self.rt, &self.id))?;
-        let resource = lookup.render(view);
+        let resource = lookup.render(view, tenant)?;
         if !self.precondition.allows_read(&resource.version) {
             return Err(Error::PreconditionFailed(resource.version));
         }
         Ok(if self.precondition.has(&resource.version) {
             ReadOutcome::NotModified(resource.version)
         } else {
-            ReadOutcome::Resource(resource)
+            self.found(resource)
         })
     }
 }

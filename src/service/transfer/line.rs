@@ -35,6 +35,11 @@ pub struct Header {
     /// Exports of older versions lack it.
     #[serde(default = "any")]
     pub group_names: String,
+    /// As is this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub document_limit_bytes: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attribute_values_limit: Option<i64>,
 }
 
 fn any() -> String {
@@ -219,5 +224,6 @@ mod tests {
         let text = r#"{"form":1,"tenant":"acme","changeSeq":0,"compatibility":"strict","patchAnswer":"resource"}"#;
         let header: Header = serde_json::from_str(text).unwrap();
         assert_eq!(header.group_names, "any");
+        assert_eq!(header.document_limit_bytes, None);
     }
 }

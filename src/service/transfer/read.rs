@@ -107,6 +107,8 @@ fn policy_of(header: &Header) -> Result<Policy, String> {
             .group_names
             .parse()
             .map_err(|error: UnknownGroupNames| error.to_string())?,
+        document_limit_bytes: header.document_limit_bytes,
+        attribute_values_limit: header.attribute_values_limit,
     })
 }
 

@@ -97,6 +97,8 @@ pub fn first_line(tenant: &Tenant) -> Result<Vec<u8>, TransferError> {
         compatibility: tenant.policy.compatibility.to_string(),
         patch_answer: tenant.policy.patch_answer.to_string(),
         group_names: tenant.policy.group_names.to_string(),
+        document_limit_bytes: tenant.policy.document_limit_bytes,
+        attribute_values_limit: tenant.policy.attribute_values_limit,
     }))
 }
 

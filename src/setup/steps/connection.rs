@@ -362,7 +362,7 @@ fn hint(outcome: AuthOutcome) -> Option<&'static str> {
             "A request with a token that is not Rollcall's arrived and was answered 401: the token entered in Okta is wrong. Header Auth needs `Bearer`, a space and the token, and nothing else.",
         ),
         AuthOutcome::Cut => Some(
-            "A request with part of a Rollcall token arrived and was answered 401: it was cut when pasted, or something follows it.",
+            "A request with a damaged Rollcall token arrived and was answered 401: it was cut or mistyped, or something follows it.",
         ),
         AuthOutcome::Okta => Some(
             "A request with a token for Okta's own API arrived and was answered 401: in the Provisioning tab the token is Rollcall's (it starts with rct_), not the SSWS one.",

@@ -194,6 +194,7 @@ fn open_sqlite(path: &Path, role: Role) -> Result<SqliteConnection, StoreError> 
     let text = path
         .to_str()
         .ok_or_else(|| fault(Arc::new(Fault("the path is not UTF-8".into()))))?;
+    sqlite_deadline::install().map_err(|error| fault(Arc::new(error)))?;
     let mut conn = SqliteConnection::establish(text).map_err(|error| fault(Arc::new(error)))?;
     conn.batch_execute(&sqlite_settings(role))
         .map_err(|error| fault(Arc::new(error)))?;

@@ -17,6 +17,9 @@ pub enum StoreError {
     /// Too much is waiting, or it waited too long. Trying again later may succeed.
     #[error("the database is busy")]
     Busy,
+    /// A query used its time up, so it was stopped.
+    #[error("the query took longer than it may")]
+    OutOfTime,
     /// The database does not answer, or the store is closed. The write is undone, unless the
     /// connection broke within the commit itself.
     #[error("the database cannot be reached")]
@@ -91,6 +94,11 @@ impl fmt::Display for Unique {
 #[error("{0}")]
 pub(in crate::store) struct Fault(pub String);
 
+/// The cause of an error for a statement that was not begun because its query has no time left.
+#[derive(Debug, thiserror::Error)]
+#[error("the query has no time left")]
+pub(in crate::store) struct OutOfTime;
+
 impl StoreError {
     pub(in crate::store) fn unavailable(why: impl Into<String>) -> Self {
         Self::Unavailable(Arc::new(Fault(why.into())))
@@ -142,6 +150,7 @@ impl From<Error> for StoreError {
                 _ => by_message(error),
             },
             Error::BrokenTransactionManager => Self::Unavailable(Arc::new(error)),
+            Error::QueryBuilderError(cause) if cause.is::<OutOfTime>() => Self::OutOfTime,
             _ => Self::Internal(Arc::new(error)),
         }
     }
@@ -191,8 +200,12 @@ fn kind_of(text: &str) -> Option<fn(Cause) -> StoreError> {
 fn by_message(error: Error) -> StoreError {
     let text = error.to_string();
     let says = |needles: &[&str]| needles.iter().any(|needle| text.contains(needle));
+    // PostgreSQL's time-out of a statement means this only where it was set for a query.
+    let is_limited = sqlite_deadline::current().is_some();
     if let Some(kind) = kind_of(&text) {
         kind(Arc::new(error))
+    } else if text == "interrupted" || is_limited && says(&["statement timeout"]) {
+        StoreError::OutOfTime
     } else if says(&[
         "database is locked",
         "database table is locked",

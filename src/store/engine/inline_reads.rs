@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
+use crate::store::engine::budget;
 use crate::store::engine::conn::Role;
 use crate::store::engine::job::panicked;
 use crate::store::engine::session::{Backoff, Session};
@@ -22,6 +23,9 @@ use crate::store::{Conn, DatabaseUrl, StoreError};
 /// The longest life of a shared transaction. Writes of this process end it at once. A write by a
 /// command in another process becomes visible after this time at the latest.
 const SHARED_FOR: Duration = Duration::from_millis(1);
+/// The longest time of a lookup here, because other requests of the thread wait meanwhile. A user
+/// in thousands of groups takes longer, and so does a value that thousands of users share.
+const LONGEST: Duration = Duration::from_millis(10);
 /// Lookups that are further apart share no transaction.
 const CLOSE: Duration = Duration::from_micros(100);
 
@@ -90,8 +94,9 @@ impl InlineReaders {
         })
     }
 
-    /// Runs one statement on the calling thread. Returns `None` if all connections are in use or
-    /// the database is locked for a moment: a reader waits longer.
+    /// Runs one statement on the calling thread. Returns `None` if all connections are in use, the
+    /// database is locked for a moment, or the statement takes longer than [`LONGEST`]: a reader
+    /// waits longer.
     pub fn run<T>(
         self: &Arc<Self>,
         work: impl FnOnce(&mut Conn) -> Result<T, StoreError>,
@@ -111,8 +116,12 @@ impl InlineReaders {
                 begin(conn)?;
             }
             let result = catch_unwind(AssertUnwindSafe(|| work(conn)));
+            let is_out_of_time = matches!(result, Ok(Err(_))) && budget::is_over();
             if !is_begun {
                 end(conn)?;
+            }
+            if is_out_of_time {
+                return Err(StoreError::OutOfTime);
             }
             Ok(result.unwrap_or_else(|panic| Err(panicked(&*panic).into())))
         })
@@ -128,16 +137,18 @@ impl InlineReaders {
         // Unwind safe: after a panic or an error the connection is dropped.
         let done = catch_unwind(AssertUnwindSafe(|| {
             let begun = reader.refresh(writes)?;
-            Ok((work(reader)?, begun))
+            Ok((budget::within(LONGEST, || work(reader))?, begun))
         }));
         let result = done.unwrap_or_else(|panic| Err(panicked(&*panic)));
         match &result {
             Ok((_, Some(shared))) => self.end_later(index, *shared, reader),
             Ok((_, None)) => {}
+            // The connection is intact.
+            Err(StoreError::OutOfTime) => reader.end(),
             Err(_) => reader.discard(),
         }
         match result {
-            Err(StoreError::Busy) => None,
+            Err(StoreError::Busy | StoreError::OutOfTime) => None,
             result => Some(result.map(|(found, _)| found)),
         }
     }
@@ -260,7 +271,12 @@ mod tests {
         };
         let find =
             move |conn: &mut Conn| lookup::find(conn, TENANT, &shape, &LookupKey::Id(id(&name)));
-        store.look_up(find).await.unwrap().resource.is_some()
+        store
+            .look_up(TENANT, find)
+            .await
+            .unwrap()
+            .resource
+            .is_some()
     }
 
     fn shares(store: &Store) -> bool {
@@ -287,7 +303,7 @@ mod tests {
                 assert!(!is_there(&store, &name).await);
                 store.put(vec![user(&name)]).await;
                 assert!(is_there(&store, &name).await);
-                let count = store.read_short(|conn| counts::of(conn, TENANT, "User"));
+                let count = store.query_short(TENANT, |conn| counts::of(conn, TENANT, "User"));
                 assert_eq!(count.await.unwrap().live, number + 1);
                 for other in others {
                     other.await.unwrap();
@@ -309,7 +325,9 @@ mod tests {
                 assert!(tries < 100_000, "no transaction is shared");
             }
             // An error of the work itself is not one of the connection.
-            let refused = store.read_short(|_| Err::<(), _>(StoreError::internal("by the work")));
+            let refused = store.query_short(TENANT, |_| {
+                Err::<(), _>(StoreError::internal("by the work"))
+            });
             assert!(refused.await.is_err());
             while shares(&store) {
                 tokio::task::yield_now().await;

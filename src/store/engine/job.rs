@@ -2,6 +2,8 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
@@ -178,20 +180,49 @@ pub(in crate::store) fn panicked(panic: &(dyn Any + Send)) -> StoreError {
 pub(in crate::store) struct Waiting<J> {
     pub job: J,
     since: Instant,
+    claim: Claim,
 }
 
 impl<J> Waiting<J> {
-    pub fn new(job: J) -> Self {
-        Self {
+    /// The caller gives the job up with the claim.
+    pub fn new(job: J) -> (Self, Claim) {
+        let claim = Claim::default();
+        let waiting = Self {
             job,
             since: Instant::now(),
-        }
+            claim: claim.clone(),
+        };
+        (waiting, claim)
+    }
+
+    /// Returns whether the job may be run. It may not be if its caller has given it up, and the
+    /// caller cannot give it up after this.
+    pub fn claim(&self) -> bool {
+        self.claim.take()
+    }
+}
+
+impl<J> std::fmt::Debug for Waiting<J> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Waiting").finish_non_exhaustive()
+    }
+}
+
+/// Decides whether a waiting job is run or given up: the first of its thread and its caller to take
+/// the claim has it.
+#[derive(Debug, Clone, Default)]
+pub(in crate::store) struct Claim(Arc<AtomicBool>);
+
+impl Claim {
+    pub fn take(&self) -> bool {
+        !self.0.swap(true, Ordering::AcqRel)
     }
 }
 
 /// The longest time a job may wait in a queue. A burst may wait long, because it ends. If the queue
 /// is standing and no job was in time for that long, there is more work than capacity: jobs are
 /// then refused early, so that the others are in time, instead of all being late.
+#[derive(Debug)]
 pub(in crate::store) struct QueueTimeout {
     /// In a burst.
     long: Duration,

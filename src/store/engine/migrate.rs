@@ -1,14 +1,16 @@
 //! Migrates a database. The migrations are part of the binary; diesel's table in the database
 //! records which have run.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use diesel::backend::Backend;
 use diesel::connection::{AnsiTransactionManager, TransactionManager};
 use diesel::migration::{Migration, MigrationSource};
-use diesel::sql_types::{BigInt, Bool};
-use diesel::{QueryableByName, RunQueryDsl, SqliteConnection, sql_query};
+use diesel::pg::Pg;
+use diesel::sql_types::{BigInt, Bool, Text};
+use diesel::{PgConnection, QueryableByName, RunQueryDsl, SqliteConnection, sql_query};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use crate::store::StoreError;
@@ -29,6 +31,9 @@ pub fn up(conn: &mut Conn) -> Result<Vec<String>, StoreError> {
     match conn {
         Conn::Sqlite(conn) => up_sqlite(conn),
         Conn::Postgres(inner) => {
+            if is_current(inner)? {
+                return Ok(Vec::new());
+            }
             lock(inner)?;
             let done = run_pending(inner, || POSTGRES);
             let unlocked = sql_query("SELECT pg_advisory_unlock($1) AS held")
@@ -45,8 +50,37 @@ pub fn up(conn: &mut Conn) -> Result<Vec<String>, StoreError> {
 pub fn pending(conn: &mut Conn) -> Result<Vec<String>, StoreError> {
     match conn {
         Conn::Sqlite(conn) => Ok(names(conn.pending_migrations(SQLITE).map_err(fault)?)),
-        Conn::Postgres(conn) => Ok(names(conn.pending_migrations(POSTGRES).map_err(fault)?)),
+        Conn::Postgres(conn) => {
+            if is_current(conn)? {
+                return Ok(Vec::new());
+            }
+            Ok(names(conn.pending_migrations(POSTGRES).map_err(fault)?))
+        }
     }
+}
+
+/// Returns whether all migrations have run. Unlike diesel, it does not create diesel's table first,
+/// which a role without rights on the schema may not, even if the table exists.
+fn is_current(conn: &mut PgConnection) -> Result<bool, StoreError> {
+    let found: Held =
+        sql_query("SELECT to_regclass('__diesel_schema_migrations') IS NOT NULL AS held")
+            .get_result(conn)?;
+    if !found.held {
+        return Ok(false);
+    }
+    let rows: Vec<Applied> =
+        sql_query("SELECT version FROM __diesel_schema_migrations").load(conn)?;
+    let applied: HashSet<String> = rows.into_iter().map(|row| row.version).collect();
+    let all = MigrationSource::<Pg>::migrations(&POSTGRES).map_err(fault)?;
+    Ok(all
+        .iter()
+        .all(|one| applied.contains(&one.name().version().to_string())))
+}
+
+#[derive(QueryableByName)]
+struct Applied {
+    #[diesel(sql_type = Text)]
+    version: String,
 }
 
 /// Reverts all migrations, for the tests of `down.sql`.
@@ -106,7 +140,7 @@ struct Held {
 
 /// Polls instead of waiting inside the database: a waiting statement holds a snapshot, and a
 /// `CREATE INDEX CONCURRENTLY` of the migrating node would wait for that snapshot.
-fn lock(conn: &mut diesel::PgConnection) -> Result<(), StoreError> {
+fn lock(conn: &mut PgConnection) -> Result<(), StoreError> {
     let since = Instant::now();
     loop {
         let row: Held = sql_query("SELECT pg_try_advisory_lock($1) AS held")
@@ -125,8 +159,12 @@ fn lock(conn: &mut diesel::PgConnection) -> Result<(), StoreError> {
 }
 
 fn fault(error: Box<dyn std::error::Error + Send + Sync>) -> StoreError {
+    let owner = match error.to_string().contains("permission denied") {
+        true => "; run `rollcall migrate` as the role that owns the tables",
+        false => "",
+    };
     StoreError::Open {
-        message: format!("cannot migrate the database: {error}"),
+        message: format!("cannot migrate the database: {error}{owner}"),
         cause: Arc::new(Fault(error.to_string())),
     }
 }

@@ -2,6 +2,7 @@
 
 pub(super) mod analyze;
 pub mod backup;
+pub mod budget;
 pub mod compact;
 pub mod conn;
 pub mod error;
@@ -12,6 +13,8 @@ pub(super) mod job;
 pub mod migrate;
 pub(super) mod new_file;
 pub mod notify;
+pub(super) mod read_job;
+pub(super) mod read_queue;
 pub(super) mod readers;
 pub mod replica;
 mod rerun;

@@ -1,7 +1,8 @@
 //! Notifies subscribers that a tenant has new changes.
 //!
 //! The writer notifies after its commit, for this process. Other nodes of a PostgreSQL deployment
-//! do not receive that, so each node polls the database, but only for the tenants with subscribers.
+//! do not receive that, nor do they or the service on SQLite learn of tokens that a command
+//! revokes. So each node polls the database, but only for the tenants with subscribers.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -16,23 +17,32 @@ pub struct ChangeNotifier(Mutex<Subscriptions>);
 
 #[derive(Debug, Default)]
 struct Subscriptions {
-    /// The number of each tenant's last known change.
-    tenants: HashMap<TenantId, watch::Sender<i64>>,
+    tenants: HashMap<TenantId, watch::Sender<Seen>>,
     /// Changes with each commit of this process that has changes, of any tenant.
     commits: watch::Sender<()>,
     is_closed: bool,
 }
 
+/// What is known of a tenant. Subscribers are notified when it changes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// The number of the last change.
+    last: i64,
+    /// The access epoch.
+    epoch: i64,
+}
+
 impl ChangeNotifier {
-    /// Subscribes to the changes of a tenant from now on.
-    pub fn subscribe(&self, tenant: TenantId) -> watch::Receiver<i64> {
+    /// Subscribes to the changes of a tenant, and to those of access to it, from now on.
+    pub fn subscribe(&self, tenant: TenantId) -> watch::Receiver<Seen> {
         self.with(|state| {
             if state.is_closed {
                 // Its sender is dropped at once.
-                return watch::channel(0).1;
+                return watch::channel(Seen::default()).1;
             }
             let sender = state.tenants.entry(tenant);
-            sender.or_insert_with(|| watch::channel(0).0).subscribe()
+            let sender = sender.or_insert_with(|| watch::channel(Seen::default()).0);
+            sender.subscribe()
         })
     }
 
@@ -47,11 +57,19 @@ impl ChangeNotifier {
         self.with(|state| {
             state.commits.send_replace(());
         });
-        self.notify_remote(tenant, seq);
+        self.update(tenant, |seen| seen.last = seen.last.max(seq));
     }
 
-    /// Notifies that the tenant's changes go up to `seq`, whichever node committed them.
-    pub fn notify_remote(&self, tenant: TenantId, seq: i64) {
+    /// Notifies of what any node or command has committed: the tenant's changes go up to `seq`, and
+    /// its access epoch is `epoch`.
+    pub fn notify_remote(&self, tenant: TenantId, seq: i64, epoch: i64) {
+        self.update(tenant, |seen| {
+            seen.last = seen.last.max(seq);
+            seen.epoch = seen.epoch.max(epoch);
+        });
+    }
+
+    fn update(&self, tenant: TenantId, edit: impl FnOnce(&mut Seen)) {
         self.with(|state| {
             let Some(sender) = state.tenants.get(&tenant) else {
                 return;
@@ -60,10 +78,10 @@ impl ChangeNotifier {
                 state.tenants.remove(&tenant);
                 return;
             }
-            sender.send_if_modified(|last| {
-                let is_new = *last < seq;
-                *last = seq.max(*last);
-                is_new
+            sender.send_if_modified(|seen| {
+                let before = *seen;
+                edit(seen);
+                *seen != before
             });
         });
     }
@@ -106,7 +124,7 @@ mod tests {
         assert!(!one.has_changed().unwrap());
         notifier.notify(ONE, 5);
         notifier.notify(ONE, 4);
-        assert_eq!(*one.borrow(), 5);
+        assert_eq!(one.borrow().last, 5);
         assert!(!other.has_changed().unwrap());
         let mut subscribed = notifier.subscribed_tenants();
         subscribed.sort_unstable();
@@ -119,13 +137,25 @@ mod tests {
     fn commits_of_every_tenant_are_notified_and_remote_changes_are_not() {
         let notifier = ChangeNotifier::default();
         let mut commits = notifier.subscribe_to_commits();
-        notifier.notify_remote(ONE, 1);
+        notifier.notify_remote(ONE, 1, 1);
         assert!(!commits.has_changed().unwrap());
         notifier.notify(ONE, 1);
         notifier.notify(OTHER, 1);
         assert!(commits.has_changed().unwrap());
         commits.borrow_and_update();
         assert!(!commits.has_changed().unwrap());
+    }
+
+    #[test]
+    fn a_new_access_epoch_is_notified() {
+        let notifier = ChangeNotifier::default();
+        let mut seen = notifier.subscribe(ONE);
+        notifier.notify_remote(ONE, 5, 1);
+        seen.mark_unchanged();
+        notifier.notify_remote(ONE, 5, 1);
+        assert!(!seen.has_changed().unwrap());
+        notifier.notify_remote(ONE, 5, 2);
+        assert!(seen.has_changed().unwrap());
     }
 
     #[test]

@@ -7,19 +7,19 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use async_channel::Sender;
 use diesel::QueryableByName;
 use diesel::sql_types::{Bool, Nullable, Text};
 
 use crate::settings::{milliseconds, required, settings};
-use crate::store::engine::job::Waiting;
-use crate::store::engine::readers::ReadJob;
+use crate::store::engine::read_queue::ReadQueue;
 use crate::store::engine::statement::{Fetch, Statement};
 use crate::store::{Conn, DatabaseUrl, StoreError};
 
-/// The longest wait for the replica before the primary is read, and how long the replica is avoided
-/// after that.
+/// The longest wait for a reader of the replica before the primary is read.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
+/// How long a reader of the replica may take beyond the time of its query, and how long the replica
+/// is avoided after that.
+const LONGEST_SILENCE: Duration = Duration::from_secs(2);
 const AVOIDED_FOR: Duration = Duration::from_secs(5);
 /// The number of marks per allowed lag.
 const MARKS: u32 = 8;
@@ -46,17 +46,22 @@ settings! {
 /// The queue of the replica's readers.
 #[derive(Debug)]
 pub(in crate::store) struct Replica {
-    reads: Sender<Waiting<ReadJob>>,
+    reads: Arc<ReadQueue>,
     marks: Arc<Marks>,
 }
 
 impl Replica {
-    pub fn new(reads: Sender<Waiting<ReadJob>>, marks: Arc<Marks>) -> Self {
+    pub fn new(reads: Arc<ReadQueue>, marks: Arc<Marks>) -> Self {
         Self { reads, marks }
     }
 
+    /// The longest wait for one of its readers, if that is how long jobs wait elsewhere.
+    pub fn wait(wait: Duration) -> Duration {
+        wait.min(LONGEST_WAIT)
+    }
+
     /// The queue of its readers, unless the replica cannot answer at the moment.
-    pub fn queue(&self) -> Option<&Sender<Waiting<ReadJob>>> {
+    pub fn queue(&self) -> Option<&Arc<ReadQueue>> {
         let state = self.marks.state();
         let is_avoided = state
             .avoided_until
@@ -78,9 +83,12 @@ impl Replica {
         self.reads.close();
     }
 
-    /// Waits for the replica; returns `None` if it takes too long.
-    pub async fn wait_for<T>(&self, answer: impl Future<Output = T>) -> Option<T> {
-        let answer = tokio::time::timeout(LONGEST_WAIT, answer).await.ok();
+    /// Waits for the replica to run a query of this time; returns `None` if it takes too long. Waits
+    /// in the queue end before that, because a tenant with many queries says nothing about the
+    /// replica.
+    pub async fn wait_for<T>(&self, time: Duration, answer: impl Future<Output = T>) -> Option<T> {
+        let limit = LONGEST_WAIT + time + LONGEST_SILENCE;
+        let answer = tokio::time::timeout(limit, answer).await.ok();
         if answer.is_none() {
             self.marks.state().avoided_until = Some(Instant::now() + AVOIDED_FOR);
         }

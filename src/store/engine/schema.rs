@@ -9,6 +9,8 @@ diesel::table! {
         compatibility -> Text,
         patch_answer -> Text,
         group_names -> Text,
+        document_limit_bytes -> Nullable<BigInt>,
+        attribute_values_limit -> Nullable<BigInt>,
     }
 }
 

@@ -1,11 +1,12 @@
 //! A connection that belongs to one thread and is reopened when it breaks.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::store::engine::conn;
 use crate::store::engine::conn::Role;
+use crate::store::engine::{budget, conn};
 use crate::store::{Backend, Conn, DatabaseUrl, StoreError};
 use crate::telemetry;
 
@@ -99,9 +100,23 @@ impl Session {
         &mut self,
         first: impl Fn(&mut Conn) -> Result<T, StoreError>,
     ) -> Result<(&mut Conn, T), StoreError> {
-        let sql = begin_sql(self.url.backend(), self.role);
+        self.begin_within(None, first)
+    }
+
+    /// Like [`Session::begin_with`], with a limit for the time of each statement. On PostgreSQL it
+    /// is set with the same message as the beginning; SQLite has none, see [`budget`].
+    pub fn begin_within<T>(
+        &mut self,
+        limit: Option<Duration>,
+        first: impl Fn(&mut Conn) -> Result<T, StoreError>,
+    ) -> Result<(&mut Conn, T), StoreError> {
+        let backend = self.url.backend();
+        let mut sql = Cow::Borrowed(begin_sql(backend, self.role));
+        if let (Backend::Postgres, Some(limit)) = (backend, limit) {
+            sql = format!("{sql}; {}", budget::set_timeout(limit)).into();
+        }
         let begin = |conn: &mut Conn| {
-            conn.batch(sql)?;
+            conn.batch(&sql)?;
             first(conn)
         };
         if let Some(mut conn) = self.conn.take() {

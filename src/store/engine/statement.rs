@@ -17,13 +17,14 @@
 use std::marker::PhantomData;
 
 use diesel::backend::Backend as DieselBackend;
-use diesel::pg::Pg;
+use diesel::pg::{Pg, PgRowByRowLoadingMode};
 use diesel::query_builder::{AstPass, Query as DieselQuery, QueryFragment, QueryId};
 use diesel::query_dsl::methods::{ExecuteDsl, LoadQuery};
 use diesel::sql_types::{BigInt, Bool, Double, Nullable, Text as SqlText, Untyped};
 use diesel::sqlite::Sqlite;
 use diesel::{OptionalExtension as _, PgConnection, QueryResult, RunQueryDsl, SqliteConnection};
 
+use crate::store::engine::budget;
 use crate::store::{Backend, Conn, ResourceId, StoreError, TenantId};
 
 /// A fixed statement. `Row` is the SQL types of its columns where rows are read by position, and
@@ -344,6 +345,7 @@ pub(in crate::store) trait Fetch<'q, T>:
     where
         Self: 'q,
     {
+        budget::prepare(conn)?;
         match conn {
             Conn::Sqlite(conn) => self.load(conn),
             Conn::Postgres(conn) => self.load(conn),
@@ -355,6 +357,7 @@ pub(in crate::store) trait Fetch<'q, T>:
     where
         Self: 'q,
     {
+        budget::prepare(conn)?;
         match conn {
             Conn::Sqlite(conn) => self.get_result(conn),
             Conn::Postgres(conn) => self.get_result(conn),
@@ -373,6 +376,69 @@ pub(in crate::store) trait Fetch<'q, T>:
 impl<'q, T, Q> Fetch<'q, T> for Q where
     Q: LoadQuery<'q, SqliteConnection, T> + LoadQuery<'q, PgConnection, T>
 {
+}
+
+/// The first rows of a query, as many as the memory for them allows.
+#[derive(Debug)]
+pub(in crate::store) struct FirstRows<T> {
+    pub rows: Vec<T>,
+    /// Whether rows were left out.
+    pub is_cut: bool,
+}
+
+/// Reads the first rows of a query, up to a number of bytes.
+pub(in crate::store) trait FetchWithin<'q, T>:
+    LoadQuery<'q, SqliteConnection, T> + LoadQuery<'q, PgConnection, T, PgRowByRowLoadingMode>
+{
+    /// Reads rows until they have more than `most_bytes`; the first is read in any case.
+    fn fetch_within(
+        self,
+        conn: &mut Conn,
+        most_bytes: usize,
+        weigh: fn(&T) -> usize,
+    ) -> QueryResult<FirstRows<T>>
+    where
+        Self: 'q,
+    {
+        budget::prepare(conn)?;
+        match conn {
+            Conn::Sqlite(conn) => take_within(self.load_iter(conn)?, most_bytes, weigh),
+            // By default, libpq reads all rows before it returns the first.
+            Conn::Postgres(conn) => {
+                let rows = RunQueryDsl::load_iter::<T, PgRowByRowLoadingMode>(self, conn)?;
+                take_within(rows, most_bytes, weigh)
+            }
+        }
+    }
+}
+
+impl<'q, T, Q> FetchWithin<'q, T> for Q where
+    Q: LoadQuery<'q, SqliteConnection, T> + LoadQuery<'q, PgConnection, T, PgRowByRowLoadingMode>
+{
+}
+
+fn take_within<T>(
+    rows: impl Iterator<Item = QueryResult<T>>,
+    most_bytes: usize,
+    weigh: fn(&T) -> usize,
+) -> QueryResult<FirstRows<T>> {
+    let mut found = Vec::new();
+    let mut bytes = 0_usize;
+    for row in rows {
+        let row = row?;
+        bytes = bytes.saturating_add(weigh(&row));
+        if bytes > most_bytes && !found.is_empty() {
+            return Ok(FirstRows {
+                rows: found,
+                is_cut: true,
+            });
+        }
+        found.push(row);
+    }
+    Ok(FirstRows {
+        rows: found,
+        is_cut: false,
+    })
 }
 
 /// What differs between the databases when a statement is written.

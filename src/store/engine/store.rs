@@ -1,25 +1,26 @@
 //! The store: a database, the threads that serve it, and the queues of these threads.
 
 use std::num::NonZero;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use async_channel::{Receiver, Sender, TrySendError};
+use async_channel::{Sender, TrySendError};
 
 use crate::ids::TenantId;
 use crate::settings::{ConfigError, Sources, bytes, milliseconds, number, settings};
 use crate::store::engine::conn::{Backend, Conn, DatabaseUrl, Role};
 use crate::store::engine::error::StoreError;
 use crate::store::engine::inline_reads::{InlineReaders, WriteCounter};
-use crate::store::engine::job::Waiting;
+use crate::store::engine::job::{Claim, Waiting};
 use crate::store::engine::notify::ChangeNotifier;
-use crate::store::engine::readers::ReadJob;
+use crate::store::engine::read_job::ReadJob;
+use crate::store::engine::read_queue::{Lane, ReadQueue, Reads, SERVICE};
 use crate::store::engine::replica::{self, Marks, Replica, ReplicaConfig};
 use crate::store::engine::session::{Backoff, Session};
 use crate::store::engine::writer::{Tx, WriteJob, WriterShared};
-use crate::store::engine::{conn, index_epoch, job, migrate, readers, write_queue};
+use crate::store::engine::{budget, conn, index_epoch, job, migrate, readers, write_queue};
 
 settings! {
     /// How to open a [`Store`].
@@ -29,12 +30,20 @@ settings! {
         /// [how to choose a database](operating.md#choose-a-database).
         pub url: DatabaseUrl =
             setting("database", DatabaseUrl::kind(), "sqlite:rollcall.sqlite"),
-        /// Connections that read, on each node. A replica gets as many more.
-        pub readers: usize = setting("database_readers", number(1..=256), 4),
-        /// Requests that may wait for the readers, and for each writer. More are answered 503.
+        /// Connections that read, on each node. One tenant gets at most half of them at a time. A
+        /// replica gets as many more.
+        pub readers: usize = setting("database_readers", number(2..=256), 4),
+        /// Further connections, which only look up single users, groups and tokens. SQLite has one,
+        /// because it does that mostly on the threads of the requests.
+        pub lookup_readers: usize = setting("database_lookup_readers", number(1..=256), 2),
+        /// Requests of one tenant that may wait for the readers, of which all tenants together may
+        /// have twice as many, and requests that may wait for each writer. More are answered 503.
         pub queue: usize = setting("database_queue", number(1..=1_000_000), 1024),
         /// Longest time that a request may wait for the database before it is answered 503.
         pub wait: Duration = setting("database_queue_wait_ms", milliseconds(1..=600_000), 5000),
+        /// Longest time that a query may take, from its first statement to its rendered result. A
+        /// longer one is stopped and answered 400 `tooMany`.
+        pub query_time: Duration = setting("query_time_ms", milliseconds(1..=600_000), 2000),
         pub replica: Option<ReplicaConfig> = section,
         /// Most bytes that a tenant may store in resources and their history. 0 is no limit. A
         /// tenant can have [one of its own](limits.md#storage-of-a-tenant).
@@ -75,7 +84,7 @@ fn check_replica(config: &Config, sources: &Sources) -> Result<(), ConfigError> 
 #[derive(Debug)]
 pub struct Store {
     backend: Backend,
-    reads: Sender<Waiting<ReadJob>>,
+    reads: Arc<ReadQueue>,
     pub(super) inline: Arc<InlineReaders>,
     writing: Arc<WriteCounter>,
     replica: Option<Replica>,
@@ -85,6 +94,8 @@ pub struct Store {
     tenant_quota_bytes: i64,
     threads: Mutex<Vec<JoinHandle<()>>>,
     notifier: Arc<ChangeNotifier>,
+    wait: Duration,
+    query_time: Duration,
 }
 
 impl Store {
@@ -94,7 +105,7 @@ impl Store {
         migrate::up(&mut conn::open(url, Role::Migrator)?)?;
         let mut store = Self {
             backend: url.backend(),
-            reads: async_channel::bounded(1).0,
+            reads: Arc::new(read_queue(config)),
             inline: Arc::default(),
             writing: Arc::default(),
             replica: None,
@@ -103,6 +114,8 @@ impl Store {
             tenant_quota_bytes: config.tenant_quota_bytes,
             threads: Mutex::new(Vec::new()),
             notifier: Arc::default(),
+            wait: config.wait,
+            query_time: config.query_time,
         };
         // Readers come first, so that they have ended before the writer checkpoints the log.
         store.start_readers(config)?;
@@ -121,15 +134,18 @@ impl Store {
     }
 
     fn start_readers(&mut self, config: &Config) -> Result<(), StoreError> {
-        let wait = config.wait;
         let pauses = Backoff::default();
-        let (reads, read_queue) = async_channel::bounded(config.queue.max(1));
-        self.reads = reads;
-        for number in 0..config.readers.max(1) {
+        let general = (0..general_readers(config)).map(|number| (Reads::Everything, number));
+        let lookups = (0..lookup_readers(config)).map(|number| (Reads::Lookups, number));
+        for (reads, number) in general.chain(lookups) {
+            let name = match reads {
+                Reads::Everything => "db-read",
+                Reads::Lookups => "db-lookup",
+            };
             let session = Session::open(&config.url, Role::Reader, &pauses)?;
-            let queue: Receiver<_> = read_queue.clone();
-            self.start(format!("db-read-{number}"), move || {
-                readers::serve(session, &queue, wait, |_| Ok(()))
+            let queue = Arc::clone(&self.reads);
+            self.start(format!("{name}-{number}"), move || {
+                readers::serve(session, &queue, reads, |_| Ok(()))
             })?;
         }
         Ok(())
@@ -165,17 +181,18 @@ impl Store {
         replica: &ReplicaConfig,
         config: &Config,
     ) -> Result<(), StoreError> {
-        let (reads, read_queue) = async_channel::bounded(config.queue.max(1));
+        let readers = general_readers(config);
+        let wait = Replica::wait(config.wait);
+        let reads = Arc::new(ReadQueue::new(readers, 0, queue_capacity(config), wait));
         let marks = Arc::new(Marks::new(replica.lag));
-        self.replica = Some(Replica::new(reads, Arc::clone(&marks)));
-        let wait = config.wait;
+        self.replica = Some(Replica::new(Arc::clone(&reads), Arc::clone(&marks)));
         let pauses = Backoff::default();
-        for number in 0..config.readers.max(1) {
+        for number in 0..readers {
             let session = Session::later(&replica.url, Role::Replica, &pauses);
-            let queue: Receiver<_> = read_queue.clone();
+            let queue = Arc::clone(&reads);
             let marks = Arc::clone(&marks);
             self.start(format!("db-replica-{number}"), move || {
-                readers::serve(session, &queue, wait, |conn| marks.check(conn))
+                readers::serve(session, &queue, Reads::Everything, |conn| marks.check(conn))
             })?;
         }
         Ok(())
@@ -198,7 +215,8 @@ impl Store {
     }
 
     /// Runs `work` in a read-only transaction: all its statements see one state of the database,
-    /// with every write that was answered before.
+    /// with every write that was answered before. For the service itself and for commands; a
+    /// client's read is a [`Store::query`].
     pub async fn read<T, E>(
         &self,
         work: impl FnOnce(&mut Conn) -> Result<T, E> + Send + 'static,
@@ -207,37 +225,70 @@ impl Store {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        let (job, result) = job::pending(work);
-        send(&self.reads, Waiting::new(ReadJob::Transaction(job)))?;
-        receive(result).await
+        self.read_for(SERVICE, work).await
     }
 
-    /// Like [`Store::read`], for a few statements that each find a few rows by an index. On SQLite
-    /// they run on the calling thread.
-    pub async fn read_short<T, E>(
+    /// Like [`Store::read`], with the share of a tenant: for long searches that one of its
+    /// administrators starts.
+    pub async fn read_for<T, E>(
         &self,
+        tenant: TenantId,
         work: impl FnOnce(&mut Conn) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        let mut work = Some(work);
-        let done = self.inline.run_transaction(|conn| match work.take() {
-            Some(work) => work(conn),
-            None => Err(StoreError::internal("the work is done").into()),
-        });
-        match (done, work) {
-            (Some(result), _) => result?,
-            (None, Some(work)) => self.read(work).await,
-            (None, None) => Err(StoreError::Busy.into()),
+        let (job, result) = job::pending(work);
+        let job = ReadJob::Transaction(job, None);
+        let claim = self.push(Lane::Query, tenant, job)?;
+        receive(result, claim, self.wait).await
+    }
+
+    /// Like [`Store::read`], for a client of a tenant: with the tenant's share of the readers, and
+    /// for a limited time.
+    ///
+    /// # Errors
+    /// [`StoreError::OutOfTime`].
+    pub async fn query<T, E>(
+        &self,
+        tenant: TenantId,
+        work: impl FnOnce(&mut Conn) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let (job, result) = job::pending(work);
+        let job = ReadJob::Transaction(job, Some(self.query_time));
+        let claim = self.push(Lane::Query, tenant, job)?;
+        receive(result, claim, self.wait).await
+    }
+
+    /// Like [`Store::query`], for a few statements that each find a few rows by an index. On SQLite
+    /// they run on the calling thread, unless they find more than expected.
+    pub async fn query_short<T, E>(
+        &self,
+        tenant: TenantId,
+        work: impl FnOnce(&mut Conn) -> Result<T, E> + Clone + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let done = self.inline.run_transaction(|conn| work.clone()(conn));
+        match done {
+            Some(result) => result?,
+            None => self.query(tenant, work).await,
         }
     }
 
     /// Runs one statement that finds a few rows by an index. It has no transaction of its own, and
-    /// runs again if the connection broke. On SQLite it runs on the calling thread.
+    /// runs again if the connection broke. On SQLite it runs on the calling thread, unless it finds
+    /// more than expected.
     pub async fn look_up<T>(
         &self,
+        tenant: TenantId,
         work: impl Fn(&mut Conn) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError>
     where
@@ -247,33 +298,55 @@ impl Store {
             return result;
         }
         let (job, result) = job::repeatable(work);
-        send(&self.reads, Waiting::new(ReadJob::Statement(job)))?;
-        receive(result).await
+        let claim = self.push(Lane::Lookup, tenant, ReadJob::Statement(job))?;
+        receive(result, claim, self.wait).await
     }
 
-    /// Like [`Store::read`], for callers that accept a slightly older state: reads the replica, if
+    /// Like [`Store::query`], for callers that accept a slightly older state: reads the replica, if
     /// there is one whose lag is small enough. If the replica fails or finds nothing, the primary
     /// is read, because the data may not have been replicated yet.
-    pub async fn read_behind<T, E>(
+    pub async fn query_behind<T, E>(
         &self,
+        tenant: TenantId,
         work: impl FnOnce(&mut Conn) -> Result<T, E> + Clone + Send + 'static,
     ) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        if let Some(replica) = &self.replica
-            && let Some(queue) = replica.queue()
-        {
-            let (job, result) = job::pending(work.clone());
-            let job = ReadJob::Transaction(job);
-            if send(queue, Waiting::new(job)).is_ok()
-                && let Some(Ok(found)) = replica.wait_for(receive::<T, E>(result)).await
-            {
-                return Ok(found);
+        let Some((replica, queue)) = self.usable_replica() else {
+            return self.query(tenant, work).await;
+        };
+        let is_out_of_time = Arc::new(AtomicBool::new(false));
+        let noted = Arc::clone(&is_out_of_time);
+        let on_replica = work.clone();
+        let (job, result) = job::pending(move |conn: &mut Conn| {
+            let result = on_replica(conn);
+            noted.store(result.is_err() && budget::is_over(), Ordering::Relaxed);
+            result
+        });
+        let (job, claim) = Waiting::new(ReadJob::Transaction(job, Some(self.query_time)));
+        if queue.push(Lane::Query, tenant, job).is_ok() {
+            let answer = receive::<T, E>(result, claim, Replica::wait(self.wait));
+            match replica.wait_for(self.query_time, answer).await {
+                Some(Ok(found)) => return Ok(found),
+                // The primary would take as long.
+                Some(Err(error)) if is_out_of_time.load(Ordering::Relaxed) => return Err(error),
+                Some(Err(_)) | None => {}
             }
         }
-        self.read(work).await
+        self.query(tenant, work).await
+    }
+
+    fn usable_replica(&self) -> Option<(&Replica, &Arc<ReadQueue>)> {
+        let replica = self.replica.as_ref()?;
+        Some((replica, replica.queue()?))
+    }
+
+    fn push(&self, lane: Lane, owner: TenantId, job: ReadJob) -> Result<Claim, StoreError> {
+        let (job, claim) = Waiting::new(job);
+        self.reads.push(lane, owner, job)?;
+        Ok(claim)
     }
 
     /// Runs `work` as one write, which is undone if it returns an error. When this returns `Ok`,
@@ -291,11 +364,8 @@ impl Store {
         E: From<StoreError> + Send + 'static,
     {
         let (job, result) = job::repeatable(work);
-        send(
-            self.writer_of(tenant)?,
-            Waiting::new(WriteJob::Tenant(tenant, job)),
-        )?;
-        receive(result).await
+        let claim = send(self.writer_of(tenant)?, WriteJob::Tenant(tenant, job))?;
+        receive(result, claim, self.wait).await
     }
 
     /// Runs a write outside any tenant: tenants, tokens, walks. It is committed or undone like
@@ -309,11 +379,8 @@ impl Store {
         E: From<StoreError> + Send + 'static,
     {
         let (job, result) = job::repeatable(work);
-        send(
-            self.writer_of(TenantId(0))?,
-            Waiting::new(WriteJob::Admin(job)),
-        )?;
-        receive(result).await
+        let claim = send(self.writer_of(SERVICE)?, WriteJob::Admin(job))?;
+        receive(result, claim, self.wait).await
     }
 
     /// Like [`Store::admin`], for work that can run only once. It shares its transaction with no
@@ -327,11 +394,8 @@ impl Store {
         E: From<StoreError> + Send + 'static,
     {
         let (job, result) = job::pending(work);
-        send(
-            self.writer_of(TenantId(0))?,
-            Waiting::new(WriteJob::Once(job)),
-        )?;
-        receive(result).await
+        let claim = send(self.writer_of(SERVICE)?, WriteJob::Once(job))?;
+        receive(result, claim, self.wait).await
     }
 
     /// Notifies subscribers of new changes.
@@ -427,15 +491,50 @@ impl Drop for Store {
     }
 }
 
-fn send<J>(queue: &Sender<J>, job: J) -> Result<(), StoreError> {
+fn general_readers(config: &Config) -> usize {
+    // With a single one, a tenant would have all of them.
+    config.readers.max(2)
+}
+
+fn lookup_readers(config: &Config) -> usize {
+    match config.url.backend() {
+        Backend::Sqlite => 1,
+        Backend::Postgres => config.lookup_readers.max(1),
+    }
+}
+
+/// One tenant fills at most half of it.
+fn queue_capacity(config: &Config) -> usize {
+    config.queue.saturating_mul(2)
+}
+
+fn read_queue(config: &Config) -> ReadQueue {
+    let (general, lookups) = (general_readers(config), lookup_readers(config));
+    ReadQueue::new(general, lookups, queue_capacity(config), config.wait)
+}
+
+fn send(queue: &Sender<Waiting<WriteJob>>, job: WriteJob) -> Result<Claim, StoreError> {
+    let (job, claim) = Waiting::new(job);
     queue.try_send(job).map_err(|error| match error {
         TrySendError::Full(_) => StoreError::Busy,
         TrySendError::Closed(_) => StoreError::unavailable("the store is closed"),
-    })
+    })?;
+    Ok(claim)
 }
 
-async fn receive<T, E: From<StoreError>>(result: job::PendingReply<T, E>) -> Result<T, E> {
-    match result.await {
+/// Waits for a result. A job that nothing has begun within `wait` is given up, whatever the threads
+/// of the database are doing.
+async fn receive<T, E: From<StoreError>>(
+    mut result: job::PendingReply<T, E>,
+    claim: Claim,
+    wait: Duration,
+) -> Result<T, E> {
+    let received = match tokio::time::timeout(wait, &mut result).await {
+        Ok(received) => received,
+        Err(_) if claim.take() => return Err(StoreError::Busy.into()),
+        Err(_) => result.await,
+    };
+    match received {
         Ok(result) => result,
         Err(_) => Err(StoreError::internal("a database job ended without a result").into()),
     }

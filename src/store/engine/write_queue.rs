@@ -72,8 +72,9 @@ fn next_batch(
                 continue;
             }
             let late = timeout.is_over(&waiting);
+            let is_given_up = !waiting.claim();
             let mut job = waiting.job;
-            if job.as_answer().is_abandoned() {
+            if is_given_up || job.as_answer().is_abandoned() {
                 continue;
             }
             if late {

@@ -27,6 +27,9 @@ use crate::store::{Backend, Conn, StoreError, TenantId};
 
 mod account;
 
+/// The bytes of changes that a transaction keeps in memory between two of its jobs.
+const PENDING_BYTES: usize = 4 << 20;
+
 /// The transaction of one write.
 pub struct Tx<'c> {
     conn: &'c mut Conn,
@@ -87,12 +90,20 @@ impl Tx<'_> {
     }
 
     /// Records a change and returns its number. Numbers have no gaps, even if other writes fail.
-    /// The row is written at the end of the batch, before its commit.
+    /// The row is written after the job, at the latest before the commit.
     pub fn append(&mut self, change: Change) -> i64 {
-        self.ledger.seq += 1;
-        self.ledger.account.append(&change);
-        self.ledger.changes.push((self.ledger.seq, change));
-        self.ledger.seq
+        let ledger = &mut *self.ledger;
+        ledger.seq += 1;
+        ledger.pending_bytes = ledger.pending_bytes.saturating_add(change.payload.len());
+        ledger.account.append(&change);
+        ledger.changes.push((ledger.seq, change));
+        ledger.seq
+    }
+
+    /// Whether the changes in memory are so long that a write of many parts should end, to be
+    /// continued by another.
+    pub fn is_full(&self) -> bool {
+        self.ledger.is_full()
     }
 
     /// Applies `edit` to the changes that were appended before and are not in the table yet, so that
@@ -161,7 +172,7 @@ type Amendment = Box<dyn Fn(&mut Change)>;
 /// When the changes and counts of jobs are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Flush {
-    /// Once, for all jobs of the batch: the fastest.
+    /// Once, for all jobs of the batch, or whenever the changes fill the memory: the fastest.
     AtTheEnd,
     /// With each job, and each part of one, in its savepoint: a change that cannot be written is
     /// undone with the part that made it.
@@ -179,6 +190,8 @@ struct Ledger {
     seq: i64,
     /// Those that are not written yet.
     changes: Vec<(i64, Change)>,
+    /// The length of their payloads.
+    pending_bytes: usize,
     /// Each with the number of changes, from the first on, to which it applies.
     amendments: Vec<(usize, Amendment)>,
     counts: Vec<Count>,
@@ -191,6 +204,7 @@ struct Ledger {
 struct LedgerMark {
     seq: i64,
     changes: usize,
+    pending_bytes: usize,
     amendments: usize,
     counts: Vec<Count>,
     account: Account,
@@ -249,6 +263,7 @@ impl Ledger {
             first: seq,
             seq,
             changes: Vec::new(),
+            pending_bytes: 0,
             amendments: Vec::new(),
             counts: Vec::new(),
             account: Account::open(
@@ -267,6 +282,7 @@ impl Ledger {
         LedgerMark {
             seq: self.seq,
             changes: self.changes.len(),
+            pending_bytes: self.pending_bytes,
             amendments: self.amendments.len(),
             counts: self.counts.clone(),
             account: self.account,
@@ -276,6 +292,7 @@ impl Ledger {
     fn go_back(&mut self, mark: LedgerMark) {
         self.seq = mark.seq;
         self.changes.truncate(mark.changes);
+        self.pending_bytes = mark.pending_bytes;
         self.amendments.truncate(mark.amendments);
         self.counts = mark.counts;
         self.account = self.account.back_to(mark.account);
@@ -289,8 +306,13 @@ impl Ledger {
         }
     }
 
+    fn is_full(&self) -> bool {
+        self.pending_bytes > PENDING_BYTES
+    }
+
     fn flush(&mut self, conn: &mut Conn) -> Result<(), StoreError> {
         let mut changes = std::mem::take(&mut self.changes);
+        self.pending_bytes = 0;
         for (upto, edit) in std::mem::take(&mut self.amendments) {
             for (_, change) in changes.iter_mut().take(upto) {
                 let before = row_bytes(&change.payload);
@@ -427,6 +449,7 @@ pub(super) fn run_batch(
     for (index, job) in jobs.iter_mut().enumerate() {
         let mark = ledger.as_ref().map(Ledger::mark);
         if run_one(conn, ledger.as_mut(), job)? {
+            spill(conn, ledger.as_mut()).map_err(failed_together)?;
             continue;
         }
         let by_job = |(fault, cause)| BatchFailed {
@@ -488,7 +511,7 @@ fn run_one(
     mut ledger: Option<&mut Ledger>,
     job: &mut WriteJob,
 ) -> Result<bool, StoreError> {
-    let is_ok = match (&mut *job, &mut ledger) {
+    let is_ok = match (&mut *job, ledger.as_deref_mut()) {
         (WriteJob::Tenant(_, job), Some(ledger)) => job.run(&mut Tx { conn, ledger }),
         (WriteJob::Admin(job) | WriteJob::Once(job), None) => job.run(conn),
         (WriteJob::Tenant(..), None) | (WriteJob::Admin(_) | WriteJob::Once(_), Some(_)) => {
@@ -510,6 +533,19 @@ fn run_one(
             job.as_answer().fail(fault);
             Ok(false)
         }
+    }
+}
+
+/// Writes the changes of the jobs so far if they have become too long for memory. They have a
+/// savepoint of their own, so that a later job that fails does not undo them, and what cannot be
+/// written is not taken for the fault of the last job.
+fn spill(conn: &mut Conn, ledger: Option<&mut Ledger>) -> Result<(), StoreError> {
+    match ledger {
+        Some(ledger) if ledger.is_full() => {
+            ledger.flush(conn)?;
+            next_savepoint(conn)
+        }
+        _ => Ok(()),
     }
 }
 

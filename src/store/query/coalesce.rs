@@ -16,6 +16,8 @@ use crate::store::tables::tokens::TokenWithPolicy;
 use crate::store::tables::{tenants, tokens};
 use crate::store::{Backend, Conn, Store, StoreError, TenantId};
 
+/// Whose lookup that of a token counts as: only its result says which tenant it belongs to.
+const ANY_TENANT: TenantId = TenantId(0);
 /// The most lookups in one statement.
 const MOST: usize = 256;
 
@@ -140,13 +142,14 @@ impl CoalescedReads {
     /// Returns the token with this hash, as of every write that was answered before.
     pub async fn token(&self, hash: &str) -> Result<Option<Arc<TokenWithPolicy>>, StoreError> {
         let find = |conn: &mut Conn, hash: &String| Ok(tokens::by_hash(conn, hash)?.map(Arc::new));
-        self.same(&self.tokens, hash.to_owned(), find).await
+        self.same(&self.tokens, ANY_TENANT, hash.to_owned(), find)
+            .await
     }
 
     /// Returns the settings of a tenant's clients and its access epoch, likewise.
     pub async fn policy(&self, tenant: TenantId) -> Result<Option<AtEpoch>, StoreError> {
         let find = |conn: &mut Conn, tenant: &TenantId| tenants::policy(conn, *tenant);
-        self.same(&self.policies, tenant, find).await
+        self.same(&self.policies, tenant, tenant, find).await
     }
 
     /// Looks a resource up, likewise.
@@ -158,7 +161,7 @@ impl CoalescedReads {
     ) -> Result<LookupResult, StoreError> {
         if self.store.backend() == Backend::Sqlite {
             let find = move |conn: &mut Conn| lookup::find(conn, tenant, &shape, &key);
-            return self.store.look_up(find).await;
+            return self.store.look_up(tenant, find).await;
         }
         let lookups = Lookups {
             tenant,
@@ -173,10 +176,12 @@ impl CoalescedReads {
         self.lookups.ask(lookups, key, start).await
     }
 
-    /// Finds what the key names; callers that wait for the same key share a statement.
+    /// Finds what the key names, for this tenant; callers that wait for the same key share a
+    /// statement.
     async fn same<K, A>(
         &self,
         flights: &Arc<SingleFlight<K, (), A>>,
+        tenant: TenantId,
         key: K,
         find: fn(&mut Conn, &K) -> Result<A, StoreError>,
     ) -> Result<A, StoreError>
@@ -185,13 +190,14 @@ impl CoalescedReads {
         A: Clone + Send + 'static,
     {
         if self.store.backend() == Backend::Sqlite {
-            return self.store.look_up(move |conn| find(conn, &key)).await;
+            let find = move |conn: &mut Conn| find(conn, &key);
+            return self.store.look_up(tenant, find).await;
         }
         // A task of its own: the first caller may be cancelled while others still wait.
         let store = Arc::clone(&self.store);
         let start = |key: K| {
             let guard = flights.guard(&key);
-            tokio::spawn(answer_same(store, key, guard, find));
+            tokio::spawn(answer_same(store, tenant, guard, find));
         };
         flights.ask(key, (), start).await
     }
@@ -200,16 +206,17 @@ impl CoalescedReads {
 /// Answers all callers of the key with the result of one statement, until none waits.
 async fn answer_same<K, A>(
     store: Arc<Store>,
-    key: K,
+    tenant: TenantId,
     mut guard: InFlightGuard<K, (), A>,
     find: fn(&mut Conn, &K) -> Result<A, StoreError>,
 ) where
     K: Eq + Hash + Clone + Send + 'static,
     A: Clone + Send + 'static,
 {
-    while let Some(waiters) = guard.flights.take_waiters(&key) {
-        let wanted = key.clone();
-        let found = store.look_up(move |conn| find(conn, &wanted)).await;
+    while let Some(waiters) = guard.flights.take_waiters(&guard.key) {
+        let wanted = guard.key.clone();
+        let find = move |conn: &mut Conn| find(conn, &wanted);
+        let found = store.look_up(tenant, find).await;
         for waiter in waiters {
             // The caller may have been cancelled.
             let _ = waiter.reply.send(found.clone());
@@ -232,13 +239,21 @@ async fn answer_lookups(
             .unzip();
         let tenant = key.tenant;
         let shape = key.shape.clone();
+        let asked = questions.clone();
         let found = store
-            .look_up(move |conn| lookup::find_many(conn, tenant, &shape, &questions))
+            .look_up(tenant, move |conn| {
+                lookup::find_many(conn, tenant, &shape, &asked)
+            })
             .await;
         match found {
             Ok(results) => {
-                for (reply, result) in replies.into_iter().zip(results) {
-                    let _ = reply.send(Ok(result));
+                for ((question, reply), result) in questions.into_iter().zip(replies).zip(results) {
+                    let result = match result {
+                        Some(result) => Ok(result),
+                        // Large documents are read one at a time.
+                        None => look_up_alone(&store, &key, question).await,
+                    };
+                    let _ = reply.send(result);
                 }
             }
             Err(fault) => {
@@ -249,6 +264,19 @@ async fn answer_lookups(
         }
     }
     guard.is_finished = true;
+}
+
+async fn look_up_alone(
+    store: &Store,
+    key: &Lookups,
+    question: LookupKey,
+) -> Result<LookupResult, StoreError> {
+    let (tenant, shape) = (key.tenant, key.shape.clone());
+    store
+        .look_up(tenant, move |conn| {
+            lookup::find(conn, tenant, &shape, &question)
+        })
+        .await
 }
 
 #[cfg(test)]

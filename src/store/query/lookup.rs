@@ -11,9 +11,9 @@ use diesel::sql_types::{BigInt, Nullable, Text};
 use diesel::{QueryResult, Queryable};
 use serde::Deserialize;
 
-use crate::store::engine::statement::{Bind, Fetch, Statement, TextList};
+use crate::store::engine::statement::{Bind, Fetch, FetchWithin, FirstRows, Statement, TextList};
 use crate::store::tables::members::GroupRow;
-use crate::store::tables::resources::Stored;
+use crate::store::tables::resources::{READ_BYTES, Stored};
 use crate::store::{Conn, ResourceId, StoreError, TenantId};
 
 /// A resource and the groups that it is in, as [`crate::store::tables::members::groups_of`] returns
@@ -71,27 +71,33 @@ pub fn find(
 }
 
 /// Looks several resources up, all by ids or all by user names; returns them in the order of
-/// `keys`.
+/// `keys`, and `None` for those for which there was too little memory.
 pub(in crate::store) fn find_many(
     conn: &mut Conn,
     tenant: TenantId,
     shape: &LookupShape,
     keys: &[LookupKey],
-) -> Result<Vec<LookupResult>, StoreError> {
+) -> Result<Vec<Option<LookupResult>>, StoreError> {
     let [first, _, ..] = keys else {
         let only = keys.iter();
-        return only.map(|key| find(conn, tenant, shape, key)).collect();
+        return only
+            .map(|key| find(conn, tenant, shape, key).map(Some))
+            .collect();
     };
     let texts: Vec<&str> = keys.iter().map(LookupKey::as_str).collect();
     let list = TextList::new(&texts)?;
     let binds = [tenant.into(), (&shape.resource_type).into(), (&list).into()];
-    let found: Vec<LookupRow> = match STATEMENTS.get(statement_index(first, shape.groups)) {
-        Some(statement) => statement.bind(&binds).fetch_all(conn)?,
-        None => Vec::new(),
+    let found: FirstRows<LookupRow> = match STATEMENTS.get(statement_index(first, shape.groups)) {
+        Some(statement) => {
+            let query = statement.bind(&binds);
+            query.fetch_within(conn, READ_BYTES, LookupRow::bytes)?
+        }
+        None => return Err(StoreError::internal("there is no such lookup")),
     };
-    let epoch = found.first().map_or(0, |found| found.epoch);
-    let mut views = HashMap::with_capacity(found.len());
-    for mut found in found {
+    let FirstRows { rows, is_cut } = found;
+    let epoch = rows.first().map_or(0, |found| found.epoch);
+    let mut views = HashMap::with_capacity(rows.len());
+    for mut found in rows {
         let Some(key) = found.key.take() else {
             continue;
         };
@@ -99,10 +105,16 @@ pub(in crate::store) fn find_many(
             views.insert(key, view);
         }
     }
-    let result = |key: &LookupKey| LookupResult {
-        epoch,
+    let mut bytes = 0_usize;
+    let result = |key: &LookupKey| {
+        let view = views.get(key.as_str());
+        bytes = bytes.saturating_add(view.map_or(0, |view| view.row.doc.len()));
         // Two callers may have asked for the same.
-        resource: views.get(key.as_str()).cloned(),
+        let is_left_out = (view.is_none() && is_cut) || bytes > READ_BYTES;
+        (!is_left_out).then(|| LookupResult {
+            epoch,
+            resource: view.cloned(),
+        })
     };
     Ok(keys.iter().map(result).collect())
 }
@@ -150,6 +162,15 @@ struct GroupJson {
 }
 
 impl LookupRow {
+    fn bytes(&self) -> usize {
+        let length = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        // The groups are parsed into about twice their text.
+        let groups = length(&self.groups).saturating_mul(2);
+        length(&self.doc)
+            .saturating_add(groups)
+            .saturating_add(size_of::<Self>())
+    }
+
     fn into_view(self, resource_type: &str) -> Result<Option<ResourceView>, StoreError> {
         let (Some(id), Some(doc)) = (self.id, self.doc) else {
             return Ok(None);
@@ -326,7 +347,8 @@ mod tests {
                 let expected = store
                     .read(move |conn| members::groups_of(conn, TENANT, &[id(of)]))
                     .await
-                    .unwrap();
+                    .unwrap()
+                    .rows;
                 let with = LookupShape {
                     resource_type: kind.to_owned(),
                     groups: true,

@@ -4,18 +4,21 @@
 //! This module must not know how a position is encoded for clients, nor how a resource is rendered.
 
 mod documents;
+mod limits;
 mod order;
 mod request;
 mod search;
 
+use scim_core::ScimError;
 use scim_core::sort::SortKey;
 
 use crate::store::tables::resources::Stored;
-use crate::store::{Conn, ResourceId, TenantId};
+use crate::store::{Conn, ResourceId, StoreError, TenantId};
+use limits::too_many;
 use request::{CHUNK, count_of};
 pub use request::{
-    Direction, Edge, Page, PageError, PageKey, PagePosition, PageQuery, SCAN_LIMIT, Start,
-    TypeQuery,
+    COST_LIMIT, Direction, Edge, Page, PageError, PageKey, PagePosition, PageQuery, SCAN_LIMIT,
+    Start, TypeQuery,
 };
 use search::{Search, Window};
 
@@ -27,11 +30,10 @@ pub fn page(conn: &mut Conn, tenant: TenantId, query: &PageQuery) -> Result<Page
         query,
         searches: searches.collect(),
     };
-    match &query.start {
-        Start::Index(skip) => list.by_index(conn, *skip),
-        Start::After(id) => list.after(conn, id),
-        Start::Position(position) => list.by_position(conn, position.as_ref()),
-    }
+    list.read(conn).map_err(|error| match error {
+        PageError::Store(StoreError::OutOfTime) => list.too_slow().into(),
+        error => error,
+    })
 }
 
 /// A query and how to answer it for each of its types.
@@ -41,6 +43,34 @@ struct List<'a> {
 }
 
 impl List<'_> {
+    fn read(&mut self, conn: &mut Conn) -> Result<Page, PageError> {
+        self.check_cost(conn)?;
+        match &self.query.start {
+            Start::Index(skip) => self.by_index(conn, *skip),
+            Start::After(id) => self.after(conn, id),
+            Start::Position(position) => self.by_position(conn, position.as_ref()),
+        }
+    }
+
+    /// Rejects a filter that would cost too much, before it is evaluated.
+    fn check_cost(&self, conn: &mut Conn) -> Result<(), PageError> {
+        let mut cost: u64 = 0;
+        for search in &self.searches {
+            cost = cost.saturating_add(search.cost(conn)?);
+            if cost > self.query.cost_limit {
+                return Err(search.too_costly(cost).into());
+            }
+        }
+        Ok(())
+    }
+
+    fn too_slow(&self) -> ScimError {
+        match self.searches.first() {
+            Some(search) => search.too_slow(),
+            None => too_many("The list takes too long. Ask for a smaller page.".to_owned()),
+        }
+    }
+
     fn by_index(&mut self, conn: &mut Conn, skip: u64) -> Result<Page, PageError> {
         let window = Window {
             skip,
@@ -243,17 +273,24 @@ impl List<'_> {
         }
         let mut edge = window.edge.cloned();
         let mut left = window.skip;
+        let mut chunk = CHUNK;
         while left > 0 {
             if window.skip > self.query.scan_limit {
-                return Err(search::too_deep(self.query.scan_limit).into());
+                return Err(limits::too_deep(self.query.scan_limit).into());
             }
             let skipped = Window {
                 edge: edge.as_ref(),
                 skip: 0,
-                most: left.min(CHUNK),
+                most: left.min(chunk),
                 ..window
             };
-            let skipped = self.merged(conn, &skipped)?;
+            let skipped = match self.merged(conn, &skipped) {
+                Err(PageError::TooLong { .. }) if chunk > 1 => {
+                    chunk = chunk.div_euclid(4).max(1);
+                    continue;
+                }
+                skipped => skipped?,
+            };
             let Some((key, _)) = skipped.last() else {
                 return Ok(Vec::new());
             };

@@ -40,6 +40,8 @@ pub struct Plan {
     /// Whether indexes find the resources for which the predicate holds; otherwise resources are
     /// best read in their order.
     pub found: bool,
+    /// How many comparisons each resource of the type may cost; 0 if an index finds equal values.
+    pub tests: u64,
 }
 
 impl Plan {
@@ -49,15 +51,17 @@ impl Plan {
             predicate: None,
             exact: true,
             found: false,
+            tests: 0,
         }
     }
 
     /// The plan that leaves everything to the documents.
-    fn nothing_known() -> Self {
+    fn nothing_known(filter: &Filter) -> Self {
         Self {
             predicate: None,
             exact: false,
             found: false,
+            tests: comparisons(filter),
         }
     }
 }
@@ -70,7 +74,7 @@ pub fn plan(backend: Backend, tenant: TenantId, rt: &ResourceType, filter: &Filt
         rt,
     };
     let Some(found) = compiler.resource(filter, Sign::Plain) else {
-        return Plan::nothing_known();
+        return Plan::nothing_known(filter);
     };
     let term = found.term.simplified();
     let predicate = match &term {
@@ -81,13 +85,25 @@ pub fn plan(backend: Backend, tenant: TenantId, rt: &ResourceType, filter: &Filt
         .as_ref()
         .is_some_and(|sql| sql.bind_count() > MOST_BINDS)
     {
-        return Plan::nothing_known();
+        return Plan::nothing_known(filter);
     }
+    let tests = if found.exact {
+        term.tests()
+    } else if term.worth() >= Some(Worth::Equal) {
+        0
+    } else {
+        comparisons(filter)
+    };
     Plan {
+        tests,
         predicate: predicate.map(|sql| if is_lookup(filter) { sql.cached() } else { sql }),
         exact: found.exact,
         found: term.worth() >= Some(Worth::Range),
     }
+}
+
+fn comparisons(filter: &Filter) -> u64 {
+    u64::try_from(filter.comparisons()).unwrap_or(u64::MAX)
 }
 
 /// Whether the filter is a single `attribute eq "text"`: the form that identity providers send

@@ -1,13 +1,13 @@
 //! The change log: one numbered row per change of a resource. Rows never change, except that an
 //! erasure empties them.
 
-use diesel::sql_types::BigInt;
-use diesel::{ExpressionMethods, QueryDsl, Queryable, QueryableByName, RunQueryDsl};
+use diesel::sql_types::{BigInt, Text};
+use diesel::{Queryable, QueryableByName};
 use serde::Serialize;
 
 use crate::ids::{Actor, StoredText};
-use crate::store::engine::schema::changes;
-use crate::store::engine::statement::{Fetch, Statement};
+use crate::store::engine::statement::{Fetch, FetchWithin, Statement};
+use crate::store::tables::resources::{FirstOf, READ_BYTES};
 use crate::store::{Backend, Conn, ResourceId, StoreError, TenantId};
 
 /// The kind of a change. The text is the column's value and must not change.
@@ -95,6 +95,12 @@ struct ChangeRow {
     payload: String,
 }
 
+impl ChangeRow {
+    fn bytes(&self) -> usize {
+        size_of::<Self>().saturating_add(self.payload.len())
+    }
+}
+
 impl TryFrom<ChangeRow> for RecordedChange {
     type Error = StoreError;
 
@@ -119,41 +125,29 @@ impl TryFrom<ChangeRow> for RecordedChange {
     }
 }
 
-type Columns = (
-    changes::seq,
-    changes::resource_id,
-    changes::resource_type,
-    changes::kind,
-    changes::at,
-    changes::actor,
-    changes::payload,
-);
+/// The columns of [`ChangeRow`].
+type Columns = (BigInt, Text, Text, Text, BigInt, Text, Text);
 
-const COLUMNS: Columns = (
-    changes::seq,
-    changes::resource_id,
-    changes::resource_type,
-    changes::kind,
-    changes::at,
-    changes::actor,
-    changes::payload,
-);
+const COLUMNS: &str =
+    "SELECT seq, resource_id, resource_type, kind, at, actor, payload FROM changes ";
 
-/// Returns the changes with numbers above `seq`, in order.
+/// Returns the changes with numbers above `seq`, in order: as many as `limit` and [`READ_BYTES`]
+/// allow, and at least one if there is one.
 pub fn after(
     conn: &mut Conn,
     tenant: TenantId,
     seq: i64,
     limit: u32,
 ) -> Result<Vec<RecordedChange>, StoreError> {
-    let rows: Vec<ChangeRow> = changes::table
-        .filter(changes::tenant_id.eq(tenant.0))
-        .filter(changes::seq.gt(seq))
-        .order(changes::seq)
-        .limit(limit.into())
-        .select(COLUMNS)
-        .load(conn)?;
-    rows.into_iter().map(RecordedChange::try_from).collect()
+    static AFTER: Statement<Columns> = Statement::joined(&[
+        COLUMNS,
+        "WHERE tenant_id = $1 AND seq > $2 ORDER BY seq LIMIT 0 + $3",
+    ]);
+    let binds = [tenant.into(), seq.into(), limit.into()];
+    let query = AFTER.bind(&binds);
+    let found = query.fetch_within(conn, READ_BYTES, ChangeRow::bytes)?;
+    let rows = found.rows.into_iter();
+    rows.map(RecordedChange::try_from).collect()
 }
 
 /// The range of a tenant's changes.
@@ -165,6 +159,9 @@ pub struct Reach {
     /// The number of the last change.
     #[diesel(sql_type = BigInt)]
     pub last: i64,
+    /// The tenant's access epoch at the same moment.
+    #[diesel(sql_type = BigInt)]
+    pub epoch: i64,
 }
 
 /// Returns `None` if there is no such tenant.
@@ -172,35 +169,43 @@ pub fn reach(conn: &mut Conn, tenant: TenantId) -> Result<Option<Reach>, StoreEr
     static REACH: Statement = Statement::new(
         "SELECT t.change_seq AS last, coalesce( \
            (SELECT min(c.seq) - 1 FROM changes AS c WHERE c.tenant_id = $1), t.change_seq \
-         ) AS gone FROM tenants AS t WHERE t.id = $1",
+         ) AS gone, coalesce( \
+           (SELECT e.epoch FROM access_epochs AS e WHERE e.tenant_id = $1), 0 \
+         ) AS epoch FROM tenants AS t WHERE t.id = $1",
     );
     Ok(REACH.bind(&[tenant.into()]).fetch_optional(conn)?)
 }
 
 /// Returns the changes of one resource, those before the number `before` if it is given, the latest
-/// first.
+/// first: as many as `limit` and [`READ_BYTES`] allow.
 pub fn of_resource(
     conn: &mut Conn,
     tenant: TenantId,
     resource: &ResourceId,
     before: Option<i64>,
     limit: u32,
-) -> Result<Vec<RecordedChange>, StoreError> {
-    let rows: Vec<ChangeRow> = changes::table
-        .filter(changes::tenant_id.eq(tenant.0))
-        .filter(changes::resource_id.eq(resource.as_str()))
-        .filter(changes::seq.lt(before.unwrap_or(i64::MAX)))
-        .order(changes::seq.desc())
-        .limit(limit.into())
-        .select(COLUMNS)
-        .load(conn)?;
-    rows.into_iter().map(RecordedChange::try_from).collect()
+) -> Result<FirstOf<RecordedChange>, StoreError> {
+    static OF_RESOURCE: Statement<Columns> = Statement::joined(&[
+        COLUMNS,
+        "WHERE tenant_id = $1 AND resource_id = $2 AND seq < $3 ORDER BY seq DESC LIMIT 0 + $4",
+    ]);
+    let before = before.unwrap_or(i64::MAX);
+    let binds = [tenant.into(), resource.into(), before.into(), limit.into()];
+    let query = OF_RESOURCE.bind(&binds);
+    let found = query.fetch_within(conn, READ_BYTES, ChangeRow::bytes)?;
+    let rows = found.rows.into_iter();
+    Ok(FirstOf {
+        rows: rows
+            .map(RecordedChange::try_from)
+            .collect::<Result<_, _>>()?,
+        is_cut: found.is_cut,
+    })
 }
 
 /// The rows that one statement inserts, and the bytes of their payloads, so that its parameter
 /// stays small: PostgreSQL reads no JSON beyond 256 MiB.
 const CHUNK: usize = 2000;
-const CHUNK_BYTES: usize = 4 << 20;
+const CHUNK_BYTES: usize = 1 << 20;
 
 #[derive(Serialize)]
 struct NewRow<'a> {

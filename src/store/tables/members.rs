@@ -9,7 +9,8 @@ use scim_core::Member;
 use serde::Serialize;
 
 use crate::store::engine::schema::members;
-use crate::store::engine::statement::{Bind, Fetch, Statement, TextList};
+use crate::store::engine::statement::{Bind, Fetch, FetchWithin, Statement, TextList};
+use crate::store::tables::resources::FirstOf;
 use crate::store::tables::storage_use::ROW_BYTES;
 use crate::store::{Conn, ResourceId, StoreError, TenantId, Tx};
 
@@ -170,26 +171,37 @@ pub fn has_more_than(
 }
 
 /// Returns the members of a group, by id.
+#[cfg(test)]
 pub fn of_group(
     conn: &mut Conn,
     tenant: TenantId,
     group: &ResourceId,
 ) -> Result<Vec<MemberRow>, StoreError> {
-    let found = of_groups(conn, tenant, std::slice::from_ref(group))?;
-    Ok(found.into_iter().map(|(_, row)| row).collect())
+    let mut found = Vec::new();
+    each(conn, tenant, group, |row| {
+        found.push(row);
+        Ok::<_, StoreError>(())
+    })?;
+    Ok(found)
 }
 
 /// Visits the members of a group, by id, without holding all of them in memory.
-pub fn each(
+///
+/// # Errors
+/// Those of `visit`, which end it.
+pub fn each<E: From<StoreError>>(
     conn: &mut Conn,
     tenant: TenantId,
     group: &ResourceId,
-    mut visit: impl FnMut(MemberRow),
-) -> Result<(), StoreError> {
+    mut visit: impl FnMut(MemberRow) -> Result<(), E>,
+) -> Result<(), E> {
     let mut last = String::new();
     loop {
         let binds = [tenant.into(), group.into(), (&last).into()];
-        let part: Vec<(String, String, Option<String>)> = PART.bind(&binds).fetch_all(conn)?;
+        let part: Vec<(String, String, Option<String>)> = PART
+            .bind(&binds)
+            .fetch_all(conn)
+            .map_err(StoreError::from)?;
         let is_end = part.len() < PART_SIZE;
         for (id, kind, display) in part {
             last.clone_from(&id);
@@ -197,7 +209,7 @@ pub fn each(
                 value: ResourceId(id),
                 kind,
                 display,
-            });
+            })?;
         }
         if is_end {
             return Ok(());
@@ -235,28 +247,37 @@ struct GroupMember {
     display: Option<String>,
 }
 
-/// Returns the members of several groups, by group and id.
+/// The most bytes of members or groups that one statement reads for a response.
+pub const RELATION_BYTES: usize = 8 << 20;
+
+/// Returns the members of several groups, by group and id: as many as [`RELATION_BYTES`] allows.
 pub fn of_groups(
     conn: &mut Conn,
     tenant: TenantId,
     groups: &[ResourceId],
-) -> Result<Vec<(ResourceId, MemberRow)>, StoreError> {
+) -> Result<FirstOf<(ResourceId, MemberRow)>, StoreError> {
     if groups.is_empty() {
-        return Ok(Vec::new());
+        return Ok(FirstOf::nothing());
     }
     let groups = TextList::of_ids(groups)?;
-    let found: Vec<GroupMember> = OF_GROUPS
-        .bind(&[tenant.into(), (&groups).into()])
-        .fetch_all(conn)?;
-    let rows = found.into_iter().map(|found| {
+    let binds = [tenant.into(), (&groups).into()];
+    let query = OF_GROUPS.bind(&binds);
+    let found = query.fetch_within(conn, RELATION_BYTES, |row: &GroupMember| {
+        let display = row.display.as_ref().map_or(0, String::len);
+        size_of::<GroupMember>() + row.group_id.len() + row.member_id.len() + display
+    })?;
+    Ok(found.into())
+}
+
+impl From<GroupMember> for (ResourceId, MemberRow) {
+    fn from(found: GroupMember) -> Self {
         let row = MemberRow {
             value: ResourceId(found.member_id),
             kind: found.kind,
             display: found.display,
         };
         (ResourceId(found.group_id), row)
-    });
-    Ok(rows.collect())
+    }
 }
 
 /// A group and one of its members.
@@ -340,27 +361,35 @@ struct GroupOfMember {
 }
 
 /// Returns the groups that these resources are in, directly or through other groups, by resource
-/// and group. Each group is returned once, even if groups contain each other; no group contains
+/// and group: as many as [`RELATION_BYTES`] allows. Each group is returned once, even if groups contain each other; no group contains
 /// itself.
 pub fn groups_of(
     conn: &mut Conn,
     tenant: TenantId,
     ids: &[ResourceId],
-) -> Result<Vec<GroupRow>, StoreError> {
+) -> Result<FirstOf<GroupRow>, StoreError> {
     if ids.is_empty() {
-        return Ok(Vec::new());
+        return Ok(FirstOf::nothing());
     }
     let ids = TextList::of_ids(ids)?;
-    let found: Vec<GroupOfMember> = GROUPS_OF
-        .bind(&[tenant.into(), (&ids).into()])
-        .fetch_all(conn)?;
-    let rows = found.into_iter().map(|found| GroupRow {
-        member: ResourceId(found.member),
-        group: ResourceId(found.group_id),
-        display: found.display,
-        direct: found.direct,
-    });
-    Ok(rows.collect())
+    let binds = [tenant.into(), (&ids).into()];
+    let query = GROUPS_OF.bind(&binds);
+    let found = query.fetch_within(conn, RELATION_BYTES, |row: &GroupOfMember| {
+        let display = row.display.as_ref().map_or(0, String::len);
+        size_of::<GroupRow>() + row.member.len() + row.group_id.len() + display
+    })?;
+    Ok(found.into())
+}
+
+impl From<GroupOfMember> for GroupRow {
+    fn from(found: GroupOfMember) -> Self {
+        Self {
+            member: ResourceId(found.member),
+            group: ResourceId(found.group_id),
+            display: found.display,
+            direct: found.direct,
+        }
+    }
 }
 
 /// Counts the rows of the resource, as a group or as a member.

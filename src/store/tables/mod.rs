@@ -8,6 +8,7 @@ pub mod erasure;
 pub mod group_names;
 pub mod history;
 pub mod indexes;
+pub mod live_tokens;
 pub mod members;
 pub mod node_secrets;
 pub mod resources;

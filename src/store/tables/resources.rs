@@ -5,13 +5,13 @@
 use diesel::sql_types::{BigInt, Text};
 use diesel::{
     ExpressionMethods, OptionalExtension, QueryDsl, Queryable, QueryableByName, RunQueryDsl,
-    Selectable, SelectableHelper,
+    Selectable,
 };
 use scim_core::indexing::{HotColumns, IndexRow};
 use serde::Serialize;
 
 use crate::store::engine::schema::resources;
-use crate::store::engine::statement::{Fetch, Statement, TextList};
+use crate::store::engine::statement::{Fetch, FetchWithin, FirstRows, Statement, TextList};
 use crate::store::tables::storage_use::ROW_BYTES;
 use crate::store::tables::{attributes, members};
 use crate::store::{Conn, ResourceId, StoreError, TenantId, Tx};
@@ -42,6 +42,15 @@ pub(in crate::store) struct StoredRow {
     pub doc: String,
 }
 
+impl StoredRow {
+    /// The bytes that the row takes.
+    pub(in crate::store) fn bytes(&self) -> usize {
+        size_of::<Self>()
+            .saturating_add(self.id.len())
+            .saturating_add(self.doc.len())
+    }
+}
+
 impl From<StoredRow> for Stored {
     fn from(row: StoredRow) -> Self {
         Self {
@@ -51,6 +60,35 @@ impl From<StoredRow> for Stored {
             created: row.created,
             modified: row.modified,
             doc: row.doc,
+        }
+    }
+}
+
+/// The most bytes that one statement reads for a response. A single row may have more.
+pub const READ_BYTES: usize = 4 << 20;
+
+/// The first rows that a statement found, as many as the memory for them allows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FirstOf<T> {
+    pub rows: Vec<T>,
+    /// Whether there are more.
+    pub is_cut: bool,
+}
+
+impl<T> FirstOf<T> {
+    pub fn nothing() -> Self {
+        Self {
+            rows: Vec::new(),
+            is_cut: false,
+        }
+    }
+}
+
+impl<R, T: From<R>> From<FirstRows<R>> for FirstOf<T> {
+    fn from(found: FirstRows<R>) -> Self {
+        Self {
+            rows: found.rows.into_iter().map(T::from).collect(),
+            is_cut: found.is_cut,
         }
     }
 }
@@ -169,38 +207,78 @@ pub fn any(conn: &mut Conn) -> Result<bool, StoreError> {
     Ok(found.is_some())
 }
 
-/// Returns the resources among `ids`, of any type, by id.
+/// Returns the resources among `ids`, of any type, by id. Only for ids that are few or whose
+/// documents are small; see [`each_of`].
 pub fn get_many(
     conn: &mut Conn,
     tenant: TenantId,
     ids: &[ResourceId],
 ) -> Result<Vec<Stored>, StoreError> {
+    let mut found = Vec::new();
+    each_of(conn, tenant, ids, |row| {
+        found.push(row);
+        Ok::<_, StoreError>(())
+    })?;
+    Ok(found)
+}
+
+/// Visits the resources among `ids`, of any type, by id, without holding all of them in memory.
+pub fn each_of<E: From<StoreError>>(
+    conn: &mut Conn,
+    tenant: TenantId,
+    ids: &[ResourceId],
+    mut visit: impl FnMut(Stored) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut found = get_first(conn, tenant, ids)?;
+    loop {
+        let next = found.rows.last().filter(|_| found.is_cut);
+        let rest: Option<Vec<ResourceId>> = next.map(|last| {
+            let rest = ids.iter().filter(|id| **id > last.id);
+            rest.cloned().collect()
+        });
+        for row in found.rows {
+            visit(row)?;
+        }
+        match rest {
+            Some(rest) => found = get_first(conn, tenant, &rest)?,
+            None => return Ok(()),
+        }
+    }
+}
+
+/// Returns the first resources among `ids`, of any type, by id: as many as [`READ_BYTES`] allows.
+pub fn get_first(
+    conn: &mut Conn,
+    tenant: TenantId,
+    ids: &[ResourceId],
+) -> Result<FirstOf<Stored>, StoreError> {
     static GET_MANY: Statement = Statement::new(
         "SELECT r.id, r.resource_type, r.version, r.created, r.modified, r.doc \
          FROM resources AS r WHERE r.tenant_id = $1 AND r.id = ANY ($2) ORDER BY r.id",
     );
     let ids = TextList::of_ids(ids)?;
-    let found: Vec<StoredRow> = GET_MANY
-        .bind(&[tenant.into(), (&ids).into()])
-        .fetch_all(conn)?;
-    Ok(found.into_iter().map(Stored::from).collect())
+    let binds = [tenant.into(), (&ids).into()];
+    let query = GET_MANY.bind(&binds);
+    let found: FirstRows<StoredRow> = query.fetch_within(conn, READ_BYTES, StoredRow::bytes)?;
+    Ok(found.into())
 }
 
-/// Returns the resources of all types after an id, by id.
+/// Returns the resources of all types after an id, by id: as many as `limit` and [`READ_BYTES`]
+/// allow.
 pub fn all_after(
     conn: &mut Conn,
     tenant: TenantId,
     after: &str,
     limit: u32,
-) -> Result<Vec<Stored>, StoreError> {
-    let rows: Vec<StoredRow> = resources::table
-        .filter(resources::tenant_id.eq(tenant.0))
-        .filter(resources::id.gt(after))
-        .order(resources::id)
-        .limit(limit.into())
-        .select(StoredRow::as_select())
-        .load(conn)?;
-    Ok(rows.into_iter().map(Stored::from).collect())
+) -> Result<FirstOf<Stored>, StoreError> {
+    static ALL_AFTER: Statement<(Text, Text, BigInt, BigInt, BigInt, Text)> = Statement::new(
+        "SELECT id, resource_type, version, created, modified, doc FROM resources \
+         WHERE tenant_id = $1 AND id > $2 ORDER BY id LIMIT 0 + $3",
+    );
+    let binds = [tenant.into(), after.into(), limit.into()];
+    let query = ALL_AFTER.bind(&binds);
+    let found: FirstRows<StoredRow> = query.fetch_within(conn, READ_BYTES, StoredRow::bytes)?;
+    Ok(found.into())
 }
 
 /// The resource that has a user name.

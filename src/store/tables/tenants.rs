@@ -28,6 +28,10 @@ pub struct Policy {
     pub compatibility: Compatibility,
     pub patch_answer: PatchAnswer,
     pub group_names: GroupNames,
+    /// The largest document; `None` is the service's setting.
+    pub document_limit_bytes: Option<i64>,
+    /// The most values of an attribute; `None` is the service's setting.
+    pub attribute_values_limit: Option<i64>,
 }
 
 /// The response to a successful PATCH, if the request does not ask for one.
@@ -119,21 +123,29 @@ pub(in crate::store) type PolicyColumns = (
     tenants::compatibility,
     tenants::patch_answer,
     tenants::group_names,
+    tenants::document_limit_bytes,
+    tenants::attribute_values_limit,
 );
 pub(in crate::store) const POLICY: PolicyColumns = (
     tenants::compatibility,
     tenants::patch_answer,
     tenants::group_names,
+    tenants::document_limit_bytes,
+    tenants::attribute_values_limit,
 );
-pub(in crate::store) type PolicyRow = (String, String, String);
+pub(in crate::store) type PolicyRow = (String, String, String, Option<i64>, Option<i64>);
 
 impl From<PolicyRow> for Policy {
-    fn from((compatibility, patch_answer, group_names): PolicyRow) -> Self {
+    fn from(
+        (compatibility, patch_answer, group_names, document_limit_bytes, attribute_values_limit): PolicyRow,
+    ) -> Self {
         // The tables allow no other words.
         Self {
             compatibility: compatibility.parse().unwrap_or_default(),
             patch_answer: patch_answer.parse().unwrap_or_default(),
             group_names: group_names.parse().unwrap_or_default(),
+            document_limit_bytes,
+            attribute_values_limit,
         }
     }
 }
@@ -148,6 +160,8 @@ struct TenantRow {
     compatibility: String,
     patch_answer: String,
     group_names: String,
+    document_limit_bytes: Option<i64>,
+    attribute_values_limit: Option<i64>,
 }
 
 impl From<TenantRow> for Tenant {
@@ -157,7 +171,14 @@ impl From<TenantRow> for Tenant {
             name: row.name,
             created: row.created,
             change_seq: row.change_seq,
-            policy: (row.compatibility, row.patch_answer, row.group_names).into(),
+            policy: (
+                row.compatibility,
+                row.patch_answer,
+                row.group_names,
+                row.document_limit_bytes,
+                row.attribute_values_limit,
+            )
+                .into(),
         }
     }
 }
@@ -232,6 +253,8 @@ pub fn set_policy(
             tenants::compatibility.eq(policy.compatibility.as_str()),
             tenants::patch_answer.eq(policy.patch_answer.as_str()),
             tenants::group_names.eq(policy.group_names.as_str()),
+            tenants::document_limit_bytes.eq(policy.document_limit_bytes),
+            tenants::attribute_values_limit.eq(policy.attribute_values_limit),
         ))
         .returning(tenants::all_columns)
         .get_result(conn)
@@ -259,13 +282,17 @@ mod tests {
                             compatibility,
                             patch_answer,
                             group_names,
+                            document_limit_bytes: (epoch % 2 == 0).then_some(1 << 20),
+                            attribute_values_limit: (epoch % 3 == 0).then_some(100),
                         };
                         let set = move |conn: &mut Conn| set_policy(conn, TENANT, wanted);
                         let tenant = store.admin(set).await.unwrap().unwrap();
                         assert_eq!(tenant.policy, wanted);
                         let after = reads.policy(TENANT).await.unwrap();
-                        epoch += 1;
-                        assert_eq!(after, Some((wanted, epoch)));
+                        let (policy, changed) = after.unwrap();
+                        assert_eq!(policy, wanted);
+                        assert!(changed > epoch);
+                        epoch = changed;
                     }
                 }
             }

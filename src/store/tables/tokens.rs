@@ -104,18 +104,38 @@ pub fn list(conn: &mut Conn, tenant: TenantId) -> Result<Vec<Token>, StoreError>
     Ok(rows.into_iter().map(Token::from).collect())
 }
 
-/// Revokes the live token with that id or name, and returns it, if there is one.
+/// Revokes the live token with that name, and returns it, if there is one.
 pub fn revoke(
     conn: &mut Conn,
     tenant: TenantId,
-    id_or_name: &str,
+    name: &str,
     at: i64,
 ) -> Result<Option<Token>, StoreError> {
     let row: Option<TokenRow> = diesel::update(
         tokens::table
             .filter(tokens::tenant_id.eq(tenant.0))
             .filter(tokens::revoked.is_null())
-            .filter(tokens::id.eq(id_or_name).or(tokens::name.eq(id_or_name))),
+            .filter(tokens::name.eq(name)),
+    )
+    .set(tokens::revoked.eq(at))
+    .returning(tokens::all_columns)
+    .get_result(conn)
+    .optional()?;
+    Ok(row.map(Token::from))
+}
+
+/// Revokes the live token with that id, and returns it, if there is one.
+pub fn revoke_by_id(
+    conn: &mut Conn,
+    tenant: TenantId,
+    id: &str,
+    at: i64,
+) -> Result<Option<Token>, StoreError> {
+    let row: Option<TokenRow> = diesel::update(
+        tokens::table
+            .filter(tokens::tenant_id.eq(tenant.0))
+            .filter(tokens::revoked.is_null())
+            .filter(tokens::id.eq(id)),
     )
     .set(tokens::revoked.eq(at))
     .returning(tokens::all_columns)
@@ -219,7 +239,7 @@ mod tests {
             assert_eq!((revoked.last_used, revoked.revoked), (Some(9), Some(20)));
             assert_eq!(
                 store
-                    .admin(|conn| revoke(conn, TENANT, "1", 30))
+                    .admin(|conn| revoke_by_id(conn, TENANT, "1", 30))
                     .await
                     .unwrap(),
                 None

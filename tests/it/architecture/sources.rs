@@ -18,14 +18,16 @@ pub enum Package {
     ScimCore,
     OktaClient,
     FilterParser,
+    SqliteDeadline,
 }
 
 impl Package {
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::Rollcall,
         Self::ScimCore,
         Self::OktaClient,
         Self::FilterParser,
+        Self::SqliteDeadline,
     ];
 
     fn folder(self) -> PathBuf {
@@ -35,6 +37,7 @@ impl Package {
             Self::ScimCore => root.join("crates/scim-core/src"),
             Self::OktaClient => root.join("crates/okta-client/src"),
             Self::FilterParser => root.join("crates/scim-filter-parser/src"),
+            Self::SqliteDeadline => root.join("crates/sqlite-deadline/src"),
         }
     }
 }

@@ -18,6 +18,12 @@ pub struct RawReply {
     pub body: String,
 }
 
+/// Returns the status of a response whose head begins with its status line.
+pub fn status_of(head: &str) -> u16 {
+    let status = head.split(' ').nth(1).and_then(|word| word.get(..3));
+    status.and_then(|word| word.parse().ok()).expect("a status")
+}
+
 impl Raw {
     pub fn connect(client: &Client) -> Self {
         Self::try_connect(client.host()).expect("connects")

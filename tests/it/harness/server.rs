@@ -48,6 +48,13 @@ impl Database {
         Self::at(cluster.url("rollcall"), Backend::Postgres, directory)
     }
 
+    /// Returns the same database for another role, whose name replaces the superuser's in the URL.
+    pub fn as_role(&self, role: &str) -> Self {
+        let directory = TempDir::with_prefix("rollcall-it-").expect("makes a temporary directory");
+        let url = self.url.replacen("postgres@", &format!("{role}@"), 1);
+        Self::at(url, Backend::Postgres, directory)
+    }
+
     /// Returns a database in this file, which the caller removes.
     pub fn in_file(file: &Path) -> Self {
         let directory = TempDir::with_prefix("rollcall-it-").expect("makes a temporary directory");

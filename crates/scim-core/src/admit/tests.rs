@@ -617,6 +617,157 @@ fn defaults_of_a_user() {
     assert!(!admitted.document.0.contains_key("active"));
 }
 
+#[test]
+fn forms_of_lists_and_texts() {
+    check(json!({"addresses": [""]}), json!({}));
+    check(
+        json!({"ims": [{"value": "Some  One"}, {"value": "plain"}]}),
+        json!({"ims": [{"value": "someone"}, {"value": "plain"}]}),
+    );
+    check(
+        json!({"ims": [{"value": "  "}]}),
+        json!({"ims": [{"value": "  "}]}),
+    );
+    check_invalid(json!({"title": {}}), "title must be text, not an object");
+    let enterprise = |value: Value| json!({EU: value});
+    for nothing in [json!(null), json!(""), json!([])] {
+        check(enterprise(nothing), json!({}));
+    }
+    check_invalid(enterprise(json!("x")), "must be an object");
+    check_invalid(enterprise(json!(["x", "y"])), "must be an object");
+    check(
+        json!({"title": 9_007_199_254_740_993_u64}),
+        json!({"title": "9007199254740993"}),
+    );
+    check(
+        json!({"title": u64::MAX}),
+        json!({"title": "18446744073709551615"}),
+    );
+    check(
+        json!({"title": i64::MIN}),
+        json!({"title": "-9223372036854775808"}),
+    );
+    check_invalid(json!({"title": 9.1e15}), "too large for a number");
+    check_invalid(
+        json!({"title": 9_007_199_254_740_992.0}),
+        "too large for a number",
+    );
+    check(
+        json!({"emails": [{"value": "a", "type": "work"}, {"value": "", "type": "x"}, {"type": "y"}]}),
+        json!({"emails": [{"value": "a", "type": "work"}, {"type": "y"}]}),
+    );
+    check_invalid(json!({"title": [["a"]]}), "title must be text, not a list");
+    check_invalid(
+        json!({"active": "yes"}),
+        "active must be true or false, not this text",
+    );
+    check_invalid(json!({"active": 7}), "active must be true or false, not 7");
+    check_invalid(json!({"name": true}), "name must be an object, not true");
+}
+
+#[test]
+fn only_a_user_stays_active_in_a_put() {
+    let text = r#"{"id": "urn:x:A", "attributes": [{"name": "active", "type": "boolean"}]}"#;
+    let schema = Arc::new(Schema::parse(text).unwrap());
+    let rt = ResourceType::new("A", "/As", "", schema, vec![]).unwrap();
+    let put = |rt: &ResourceType, before: Value, body: Value| {
+        let before = Document(before.as_object().unwrap().clone());
+        let incoming = admit(rt, &body, Compatibility::Tolerant).unwrap();
+        replace(rt, &before, &incoming)
+            .unwrap()
+            .0
+            .get("active")
+            .cloned()
+    };
+    assert_eq!(put(&rt, json!({"active": false}), json!({})), None);
+    let before = json!({"userName": "a", "active": false});
+    let user = user();
+    assert_eq!(
+        put(&user, before.clone(), json!({"userName": "a"})),
+        Some(json!(false))
+    );
+    let body = json!({"userName": "a", "active": true});
+    assert_eq!(put(&user, before, body), Some(json!(true)));
+}
+
+#[test]
+fn members_are_unmentioned_unless_a_name_adds_some() {
+    let admitted = |body: Value| admit(&group(), &body, Compatibility::Tolerant).unwrap();
+    let other = admitted(json!({"displayName": "x", "urn:acme:x:a": 1, "foo": 1}));
+    assert_eq!(other.members, None);
+    let urn = format!("{GROUP}:members");
+    let members = admitted(json!({"displayName": "x", urn: [{"value": "a"}]})).members;
+    assert_eq!(members.map(|members| members.len()), Some(1));
+}
+
+#[test]
+fn null_elsewhere_leaves_the_default_of_active() {
+    let body = json!({"schemas": [USER], "userName": "a", "title": null});
+    let admitted = create(&user(), &body, Compatibility::Strict).unwrap();
+    assert_eq!(admitted.document.0["active"], true);
+    let body = json!({"schemas": [USER], "userName": "a", "active": null});
+    let admitted = create(&user(), &body, Compatibility::Strict).unwrap();
+    assert!(!admitted.document.0.contains_key("active"));
+}
+
+#[test]
+fn types_of_the_strict() {
+    let schema = r#"{"id": "urn:x:A", "attributes": [
+        {"name": "i", "type": "integer"}, {"name": "d", "type": "decimal"},
+        {"name": "t", "type": "dateTime"}, {"name": "c", "type": "complex", "subAttributes": [
+            {"name": "a"}, {"name": "l", "multiValued": true}]}]}"#;
+    let schema = Arc::new(Schema::parse(schema).unwrap());
+    let rt = ResourceType::new("A", "/As", "", schema, vec![]).unwrap();
+    for (name, value, is_ok) in [
+        ("i", json!(7), true),
+        ("i", json!(7.5), false),
+        ("i", json!("7"), false),
+        ("d", json!(7.5), true),
+        ("d", json!("7.5"), false),
+        ("t", json!("2026-01-31T12:00:00Z"), true),
+        ("t", json!("yesterday"), false),
+        ("c", json!({"a": "x", "l": ["y"]}), true),
+        ("c", json!({"a": ["x"]}), false),
+        ("c", json!({"l": "y"}), false),
+        ("c", json!("x"), false),
+    ] {
+        let body = json!({"schemas": ["urn:x:A"], name: value});
+        let admitted = admit(&rt, &body, Compatibility::Strict);
+        assert_eq!(admitted.is_ok(), is_ok, "{body}");
+    }
+}
+
+#[test]
+fn the_type_of_an_entitlement() {
+    let schema = crate::registry::known_schema(name::OKTA_ENTITLEMENT).unwrap();
+    let rt = ResourceType::new("License", "/Licenses", "", schema, vec![]).unwrap();
+    for body in [
+        json!({"displayName": "x"}),
+        json!({"displayName": "x", "type": "own"}),
+    ] {
+        let admitted = create(&rt, &body, Compatibility::Tolerant).unwrap();
+        assert_eq!(admitted.document.0["type"], "License");
+    }
+    let schema = Schema::parse(r#"{"id": "urn:x:A", "attributes": [{"name": "type"}]}"#).unwrap();
+    let rt = ResourceType::new("A", "/As", "", Arc::new(schema), vec![]).unwrap();
+    let admitted = create(&rt, &json!({"type": "own"}), Compatibility::Tolerant).unwrap();
+    assert_eq!(admitted.document.0["type"], "own");
+}
+
+#[test]
+fn read_only_attributes_of_an_extension_have_no_form() {
+    let text = r#"{"id": "urn:x:E", "attributes": [{"name": "own", "mutability": "readOnly"}]}"#;
+    let extension = Extension {
+        schema: Arc::new(Schema::parse(text).unwrap()),
+        required: false,
+    };
+    let schema = user().schema.clone();
+    let rt = ResourceType::new("User", "/Users", "", schema, vec![extension]).unwrap();
+    let body = json!({"schemas": [name::USER, "urn:x:E"], "userName": "a", "urn:x:E": {"own": 7}});
+    let admitted = admit(&rt, &body, Compatibility::Strict).unwrap();
+    assert!(!admitted.document.0.contains_key("urn:x:E"));
+}
+
 fn current() -> Document {
     let body = json!({
         "userName": "ada", "externalId": "00u1", "title": "Dr", "active": true,

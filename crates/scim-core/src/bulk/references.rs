@@ -254,7 +254,7 @@ impl<'k> References<'k> {
     }
 }
 
-/// Whether the attribute, or its `value`, is the id of a resource.
+/// Returns whether the attribute, or its `value`, is the id of a resource.
 fn refers(rt: &ResourceType, attribute: &Attribute) -> bool {
     if attribute.is_complex() {
         let mut assignable = rt.assignable.iter();
@@ -273,8 +273,8 @@ fn is_reference(rt: &ResourceType, attribute: &Attribute, sub: &Attribute) -> bo
         || (sub.name == "value" && refers(rt, attribute) && sub.mutability != Mutability::ReadOnly)
 }
 
-/// Whether the attribute refers to resources of this server, not to external ones (RFC 7643 section
-/// 7, `referenceTypes`).
+/// Returns whether the attribute refers to resources of this server, not to external ones (RFC 7643
+/// section 7, `referenceTypes`).
 fn names_resources(attribute: &Attribute) -> bool {
     attribute.kind == Type::Reference
         && attribute
@@ -405,6 +405,11 @@ mod tests {
                 json!({ "op": "add", "value": { format!("{MANAGER}:manager.value"): "bulkId:u" } }),
                 json!({ "op": "add", "value": { format!("{MANAGER}:manager.value"): "u-id" } }),
             ),
+            (
+                "User",
+                json!({ "op": "add", "value": { format!("{MANAGER}:manager.value"): ["bulkId:u"] } }),
+                json!({ "op": "add", "value": { format!("{MANAGER}:manager.value"): ["u-id"] } }),
+            ),
         ];
         for (rt, from, to) in cases {
             check(rt, true, patch(from), patch(to), &[3]);
@@ -414,10 +419,37 @@ mod tests {
             json!({ "op": "replace", "path": "emails[value eq \"bulkId:u\"].display", "value": "bulkId:u" }),
             json!({ "op": "replace", "path": "nothing[", "value": "bulkId:u" }),
             json!({ "op": "replace", "path": 7, "value": "bulkId:u" }),
+            json!({ "op": "add", "value": { format!("{MANAGER}:manager.displayName"): "bulkId:u" } }),
             json!("bulkId:u"),
         ] {
             check("User", true, patch(same.clone()), patch(same), &[]);
         }
+    }
+
+    #[test]
+    fn roles_that_are_resources() {
+        use crate::registry::{Blueprint, ClientAccess, known_schema};
+        let mut blueprints = Blueprint::standard().unwrap();
+        blueprints.push(Blueprint {
+            name: "Role".to_owned(),
+            endpoint: "/Roles".to_owned(),
+            description: String::new(),
+            schema: known_schema(crate::name::OKTA_ROLE).unwrap(),
+            extensions: vec![],
+            indexed: vec![],
+            access: ClientAccess::ReadWrite,
+        });
+        let registry = Registry::of(&blueprints).unwrap();
+        let known = known();
+        let mut references = References::new(&known);
+        let value = |text: &str| json!([{ "value": text }]);
+        let body = |text: &str| {
+            json!({ "roles": value(text), "entitlements": value("bulkId:g"),
+                "emails": value("bulkId:g") })
+        };
+        let mut resolved = body("bulkId:u");
+        references.resolve_resource(registry.by_name("User").unwrap(), &mut resolved);
+        assert_eq!(resolved, body("u-id"));
     }
 
     #[test]

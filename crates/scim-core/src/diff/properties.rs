@@ -1,11 +1,14 @@
 //! For any two documents: what differs, taken back from the second, is the first.
 
+use std::sync::LazyLock;
+
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use serde_json::{Map, Value, json};
 
 use super::{diff, undo};
 use crate::name::ENTERPRISE_USER;
+use crate::test_cases::default_times;
 use crate::{Document, Registry};
 
 /// Few values, so that two documents often share some.
@@ -66,17 +69,18 @@ fn attribute() -> impl Strategy<Value = (String, Value)> {
     ]
 }
 
+static REGISTRY: LazyLock<Registry> = LazyLock::new(Registry::standard);
+
 fn document() -> impl Strategy<Value = Map<String, Value>> {
     proptest::collection::vec(attribute(), 0..12).prop_map(|list| list.into_iter().collect())
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4000))]
+    #![proptest_config(default_times(4))]
 
     #[test]
     fn what_differs_can_be_taken_back(past in proptest::collection::vec(document(), 2..6)) {
-        let registry = Registry::standard();
-        let user = registry.by_name("User").unwrap();
+        let user = REGISTRY.by_name("User").unwrap();
         let mut payloads = Vec::new();
         for pair in past.windows(2) {
             let differences = diff(user, &Document(pair[0].clone()), &Document(pair[1].clone()));

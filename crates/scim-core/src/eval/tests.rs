@@ -109,6 +109,9 @@ fn unassigned() {
     check("title eq null", "bc");
     check("title ne null", "a");
     check("emails eq null", "c");
+    check("emails ne null", "ab");
+    check("emails.type ne null", "ab");
+    check("emails.type eq null", "c");
     check("name.familyName eq null", "bc");
     check(r#"title ne "chef""#, "bc");
     check(r#"title ne "cook""#, "abc");
@@ -281,7 +284,7 @@ fn mentioned() {
     check("members pr", true);
 }
 
-/// Whether a user with this content satisfies the filter.
+/// Returns whether a user with this content satisfies the filter.
 fn holds_for(rt: &crate::ResourceType, document: &Value, text: &str) -> bool {
     let document = Document(document.as_object().unwrap().clone());
     let view = View {
@@ -298,6 +301,77 @@ fn holds_for(rt: &crate::ResourceType, document: &Value, text: &str) -> bool {
     };
     let filter = filter::parse(rt, text, Compatibility::Tolerant).unwrap();
     matches(&filter, &view)
+}
+
+#[test]
+fn names_of_undeclared_members_have_no_letter_case() {
+    let registry = Registry::standard();
+    let rt = registry.by_name("User").unwrap();
+    let user = json!({"urn:Acme:X": {"Text": "a"}, "title": "x"});
+    assert!(holds_for(rt, &user, r#"urn:acme:x:TEXT eq "a""#));
+    let shouted = json!({ENTERPRISE_USER: {"DEPARTMENT": "x"}});
+    assert!(!holds_for(
+        rt,
+        &shouted,
+        &format!("{ENTERPRISE_USER}:department pr")
+    ));
+    assert!(holds_for(
+        rt,
+        &json!({"name": {"givenName": "A"}}),
+        "name pr"
+    ));
+    assert!(!holds_for(
+        rt,
+        &json!({"name": {"givenName": ""}}),
+        "name pr"
+    ));
+}
+
+#[test]
+fn other_types_may_have_members_and_groups() {
+    let text = r#"{"id": "urn:x:A", "attributes": [{"name": "members"}, {"name": "groups"}]}"#;
+    let schema = std::sync::Arc::new(crate::schema::Schema::parse(text).unwrap());
+    let rt = crate::ResourceType::new("A", "/As", "", schema, vec![]).unwrap();
+    let team = json!({"members": "x", "groups": "y"});
+    assert!(holds_for(&rt, &team, r#"members eq "x" and groups eq "y""#));
+}
+
+#[test]
+fn members_of_a_group() {
+    let registry = Registry::standard();
+    let group = registry.by_name("Group").unwrap();
+    let document = Document(json!({"displayName": "G"}).as_object().unwrap().clone());
+    let meta = Meta {
+        resource_type: "Group",
+        created: Timestamp::UNIX_EPOCH,
+        modified: Timestamp::UNIX_EPOCH,
+        location: "https://x/Groups/1",
+        version: 1.into(),
+    };
+    let member = MemberView {
+        value: "u1".to_owned(),
+        display: None,
+        kind: "User".to_owned(),
+        reference: "https://x/Users/u1".to_owned(),
+    };
+    let check = |text: &str, mentioned: bool, with: bool, without: bool| {
+        let filter = filter::parse(group, text, Compatibility::Strict).unwrap();
+        assert_eq!(mentions(&filter, "members"), mentioned, "{text}");
+        let empty = View::new(&document, &meta);
+        assert_eq!(matches(&filter, &empty), without, "{text}");
+        let members = std::slice::from_ref(&member);
+        assert_eq!(matches(&filter, &View { members, ..empty }), with, "{text}");
+    };
+    check(r#"members.value eq "u1""#, true, true, false);
+    check(r#"members[type eq "User"]"#, true, true, false);
+    check("not (members pr)", true, false, true);
+    check(
+        r#"displayName eq "g" and members.type eq "Group""#,
+        true,
+        false,
+        false,
+    );
+    check(r#"displayName eq "g""#, false, true, true);
 }
 
 #[test]
@@ -392,7 +466,7 @@ const LISTS: &str = r#"{"id":"urn:x:E","name":"E","attributes":[
     {"name":"home","type":"complex","subAttributes":[
         {"name":"rooms","multiValued":true},{"name":"sizes","type":"integer","multiValued":true}]},
     {"name":"places","type":"complex","multiValued":true,"subAttributes":[
-        {"name":"tags","multiValued":true},{"name":"type"}]}]}"#;
+        {"name":"tags","multiValued":true},{"name":"type"},{"name":"shut","type":"boolean"}]}]}"#;
 
 #[test]
 fn sub_attributes_with_several_values() {
@@ -449,6 +523,14 @@ fn sub_attributes_with_several_values() {
     check(r#"%places[not (tags eq "z") and type eq "b"]"#, false);
     check(r#"%places[tags eq null]"#, true);
     check(r#"%places[type eq "b"].tags eq "z""#, true);
+
+    // Only `primary` is assumed to be false.
+    let flags = json!({"urn:x:E": {"places": [{"type": "a"}, {"type": "", "tags": []}]}});
+    assert!(!holds_for(&rt, &flags, "urn:x:E:places.shut eq false"));
+    assert!(!holds_for(&rt, &flags, "urn:x:E:places[shut eq false]"));
+    let nothing = json!({"emails": [{"value": ""}]});
+    assert!(!holds_for(&rt, &nothing, "emails.primary eq false"));
+    assert!(!holds_for(&rt, &nothing, "emails[primary eq false]"));
 
     let rooms = rt.attr_by_key("urn:x:E:home.rooms").unwrap();
     let inner = scim_filter_parser::Filter::parse(r#"value eq "R1""#).unwrap();

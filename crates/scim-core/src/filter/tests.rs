@@ -111,6 +111,7 @@ fn what_clients_write() {
     check_tolerant("active eq True", "active eq Bool(true)");
     check_tolerant(r#"active eq "False""#, "active eq Bool(false)");
     check_tolerant("active eq 1", "active eq Bool(true)");
+    check_tolerant(r#"active eq "1""#, "active eq Bool(true)");
     check_tolerant(r#"active ne "0""#, "active ne Bool(false)");
     check_tolerant(
         "emails[primary eq 0]",
@@ -264,6 +265,18 @@ fn of_several_types() {
         &department.replace(r#""d""#, r#"Text("d")"#),
     );
     check("Group", "urn:acme:x:attr pr", "urn:acme:x:attr pr");
+    let group = registry.by_name("Group").unwrap();
+    for (text, expected) in [
+        (r#"userName ne "x""#, Filter::And(vec![])),
+        ("userName ne null", Filter::Or(vec![])),
+        (r#"userName eq "x""#, Filter::Or(vec![])),
+        ("userName eq null", Filter::Or(vec![])),
+        ("userName pr", Filter::Or(vec![])),
+        (r#"emails[type ne "x"]"#, Filter::Or(vec![])),
+    ] {
+        let filter = parse_for_any(&registry, group, text, Compatibility::Strict);
+        assert_eq!(filter, Ok(expected), "{text}");
+    }
     let strict = parse_for_any(
         &registry,
         registry.by_name("Group").unwrap(),
@@ -271,4 +284,25 @@ fn of_several_types() {
         Compatibility::Strict,
     );
     assert_eq!(print(&strict.unwrap()), "()");
+}
+
+#[test]
+fn parts_of_what_is_never_returned() {
+    let text = r#"{"id": "urn:x:A", "attributes": [
+        {"name": "secret", "type": "complex", "returned": "never", "subAttributes": [{"name": "a"}]},
+        {"name": "half", "type": "complex", "subAttributes": [
+            {"name": "a"}, {"name": "n", "returned": "never"}]}]}"#;
+    let schema = std::sync::Arc::new(crate::schema::Schema::parse(text).unwrap());
+    let rt = ResourceType::new("A", "/As", "", schema, vec![]).unwrap();
+    for (text, is_ok) in [
+        ("secret.a pr", false),
+        ("half.n pr", false),
+        ("half.a pr", true),
+    ] {
+        assert_eq!(
+            parse(&rt, text, Compatibility::Strict).is_ok(),
+            is_ok,
+            "{text}"
+        );
+    }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::cost::{copied, values};
-use super::edit::{Edit, ElementEdit, ElementSelection, OnMiss, SubEdit, ValueEdit};
+use super::edit::{Edit, ElementEdit, ElementSelection, OnMiss, PasswordEdit, SubEdit, ValueEdit};
 use crate::coerce;
 use crate::coerce::{Location, is_primary, set_once};
 use crate::document::{arrange_complex, into_object};
@@ -20,8 +20,8 @@ use crate::{Document, ScimError};
 pub struct Patched {
     /// The document after all edits.
     pub document: Document,
-    /// The password to set, in clear; `Some(None)` clears it, `None` leaves it.
-    pub password: Option<Option<String>>,
+    /// The change of the password.
+    pub password: PasswordEdit,
     /// As [`Patch::ignored`](super::Patch::ignored), for names that only the document shows to be
     /// unknown.
     pub ignored: Vec<String>,
@@ -31,7 +31,7 @@ impl Patched {
     pub(super) fn of(document: Document) -> Self {
         Self {
             document,
-            password: None,
+            password: PasswordEdit::Keep,
             ignored: Vec::new(),
         }
     }
@@ -45,7 +45,7 @@ impl Edit {
                 _ => Ok(()),
             },
             Self::Password(password) => {
-                patched.password = Some(password.clone());
+                patched.password = password.clone();
                 Ok(())
             }
             Self::Clear(urn) => {
@@ -155,19 +155,26 @@ impl ValueEdit {
         Ok((!elements.is_empty()).then_some(Value::Array(elements)))
     }
 
-    /// Returns the most listed objects that each value may have to be compared with.
+    /// Returns how much else each value may have to be compared with: listed objects, or the further
+    /// terms of a filter.
     fn depth(&self, attribute: &Attribute) -> usize {
         match self {
             Self::RemoveListed(listed) => ListedValues::of(attribute, listed).depth(),
             Self::Merge(parts) => parts.iter().map(|(sub, change)| change.depth(sub)).sum(),
             Self::Each(part) => part.1.depth(&part.0),
-            Self::Where(selection) => match &selection.step {
-                ElementEdit::RemoveListed(listed) => ListedValues::of(attribute, listed).depth(),
-                ElementEdit::Merge(parts) => {
-                    parts.iter().map(|(sub, change)| change.depth(sub)).sum()
-                }
-                ElementEdit::Remove | ElementEdit::Replace(_) | ElementEdit::Append(_) => 0,
-            },
+            Self::Where(selection) => {
+                let depth = match &selection.step {
+                    ElementEdit::RemoveListed(listed) => {
+                        ListedValues::of(attribute, listed).depth()
+                    }
+                    ElementEdit::Merge(parts) => {
+                        parts.iter().map(|(sub, change)| change.depth(sub)).sum()
+                    }
+                    ElementEdit::Remove | ElementEdit::Replace(_) | ElementEdit::Append(_) => 0,
+                };
+                // One comparison is the visit itself.
+                depth.saturating_add(selection.filter.comparisons().saturating_sub(1))
+            }
             Self::Unassign
             | Self::UnassignEqual(_)
             | Self::Set(_)
@@ -193,7 +200,7 @@ impl ValueEdit {
         }
     }
 
-    /// Whether the change needs an existing value.
+    /// Returns whether the change needs an existing value.
     fn needs_target(&self) -> bool {
         match self {
             Self::Set(_) | Self::Append(_) | Self::Elements(_) => true,

@@ -13,7 +13,7 @@ use serde_json::Value;
 use self::miss::FilterTarget;
 use self::parts::{part, parts};
 use self::removal::{listed, listed_parts, names_only_lists, remove, remove_equal};
-use super::edit::{Edit, ElementEdit, ElementSelection, OnMiss, SubEdit, ValueEdit};
+use super::edit::{Edit, ElementEdit, ElementSelection, OnMiss, PasswordEdit, SubEdit, ValueEdit};
 use super::operation::{Action, Op};
 use super::reader::Reader;
 use super::{member, refuse};
@@ -100,19 +100,21 @@ pub(super) fn read(
 
 fn password(attribute: &Attribute, action: Action, reader: &mut Reader) -> Result<(), ScimError> {
     let password = match (action.op, action.value) {
-        (Op::Remove, _) | (_, None) => None,
+        (Op::Remove, _) | (_, None) => PasswordEdit::Clear,
         (Op::Add, Some(value)) if coerce::is_nothing(value) => return Ok(()),
         (_, Some(value)) => {
             let at = Location::root(&attribute.name);
-            coerce::attribute(attribute, value, &at)?.and_then(into_password)
+            let password = coerce::attribute(attribute, value, &at)?;
+            let password = password.and_then(into_password);
+            password.map_or(PasswordEdit::Clear, PasswordEdit::Set)
         }
     };
     reader.push_edit(Edit::Password(password));
     Ok(())
 }
 
-/// Whether the operation gives a user's `active` no value. A tolerant tenant then leaves the user
-/// active or inactive as before, as in a create and a PUT.
+/// Returns whether the operation gives a user's `active` no value. A tolerant tenant then leaves
+/// the user active or inactive as before, as in a create and a PUT.
 fn leaves_activity(
     rt: &ResourceType,
     path: &AttrRef,

@@ -11,19 +11,25 @@ pub(super) const MAX_STEPS: usize = 5_000_000;
 /// Returns the cost of copying a value into each element that a filter finds: without a bound, a
 /// small request could make a resource that fills the memory.
 pub(super) fn copied(value: &Value) -> usize {
-    const BYTES_A_STEP: usize = 64;
-    fn bytes(value: &Value) -> usize {
-        match value {
-            Value::Null | Value::Bool(_) | Value::Number(_) => 1,
-            Value::String(text) => text.len(),
-            Value::Array(elements) => elements.iter().map(bytes).sum(),
+    const BYTES_A_STEP: usize = 4;
+    // A value takes some hundred bytes, whatever its text.
+    const STEPS_A_VALUE: usize = 16;
+    fn steps(value: &Value) -> usize {
+        let inner: usize = match value {
+            Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+            Value::String(text) => text.len().div_euclid(BYTES_A_STEP),
+            Value::Array(elements) => elements.iter().map(steps).sum(),
             Value::Object(members) => members
                 .iter()
-                .map(|(name, value)| name.len().saturating_add(bytes(value)))
+                .map(|(name, value)| {
+                    let name = name.len().div_euclid(BYTES_A_STEP);
+                    name.saturating_add(steps(value))
+                })
                 .sum(),
-        }
+        };
+        inner.saturating_add(STEPS_A_VALUE)
     }
-    bytes(value).div_euclid(BYTES_A_STEP)
+    steps(value)
 }
 
 /// Returns the number of values of an attribute, those of its sub-attributes included.

@@ -14,7 +14,7 @@ use crate::schema::Attribute;
 pub(super) enum Edit {
     /// Check that the id in the request is the resource's own.
     CheckId(String),
-    Password(Option<String>),
+    Password(PasswordEdit),
     Attribute {
         /// Of the whole attribute, never of a sub-attribute.
         path: AttrRef,
@@ -23,6 +23,17 @@ pub(super) enum Edit {
     /// Remove all attributes of an extension.
     Clear(String),
     Undeclared(UndeclaredEdit),
+}
+
+/// A change of the password, which is no part of a document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PasswordEdit {
+    /// Leave it.
+    Keep,
+    /// Remove it.
+    Clear,
+    /// Set it to this text, in clear.
+    Set(String),
 }
 
 /// A change of one attribute or sub-attribute.

@@ -114,7 +114,7 @@ fn filtered_strict(
     }
 }
 
-/// Whether an object only repeats the id of the member that the filter selects.
+/// Returns whether an object only repeats the id of the member that the filter selects.
 fn says_nothing_new(members: &Map<String, Value>, syntax: &syntax::Filter) -> bool {
     let ids = ids(syntax).unwrap_or_default();
     members.iter().all(|(name, value)| match value {
@@ -158,8 +158,8 @@ fn ids(filter: &syntax::Filter) -> Option<Vec<String>> {
 }
 
 fn compared_id(comparison: &syntax::Comparison) -> Option<String> {
-    let path = &comparison.path;
-    let is_id = path.urn.is_none() && path.sub.is_none() && path.name.eq_ignore_ascii_case("value");
+    // The filter has been resolved: inside the brackets are names of sub-attributes only.
+    let is_id = comparison.path.name.eq_ignore_ascii_case("value");
     match &comparison.value {
         syntax::Value::String(id) if is_id && comparison.op == syntax::CompareOp::Eq => {
             Some(id.clone())

@@ -87,7 +87,7 @@ fn without_path(
     }
 }
 
-/// Whether the object names nothing but values of multi-valued attributes.
+/// Returns whether the object names nothing but values of multi-valued attributes.
 fn lists_values(rt: &ResourceType, attributes: &Map<String, Value>) -> bool {
     let lists = |(name, value): (&String, &Value)| match rt.referent(name) {
         Referent::Attribute(path) => path.leaf().multi_valued && !value.is_null(),
@@ -227,8 +227,8 @@ pub(super) fn other(
     }
 }
 
-/// Whether the name can be that of an extension, or of an attribute of one: `acme:badge` alone has
-/// no URN for the attribute to be under.
+/// Returns whether the name can be that of an extension, or of an attribute of one: `acme:badge`
+/// alone has no URN for the attribute to be under.
 fn is_addressable(name: &str, value: &Value) -> bool {
     let owner = name.rsplit_once(':').map_or("", |(owner, _)| owner);
     value.is_object() || value.is_null() || owner.contains(':')
@@ -293,8 +293,8 @@ fn extension(
         check_extension_strict(op, extension, value)?;
     }
     let value = match value {
-        // A list of one is read as its element.
-        Some(Value::Array(elements)) if !reader.is_strict() => match elements.as_slice() {
+        // A list of one is read as its element; a strict tenant has rejected it above.
+        Some(Value::Array(elements)) => match elements.as_slice() {
             [one @ Value::Object(_)] => Some(one),
             _ => value,
         },
@@ -310,7 +310,7 @@ fn extension(
                 match rt.attr_by_key(&full_name) {
                     Some(path) if is_read_only(&path) => {}
                     Some(path) => attribute_named(rt, op, &path, value, reader)?,
-                    None if name.contains('[') && !reader.is_strict() => {
+                    None if name.contains('[') => {
                         bracketed(rt, op, &full_name, value, reader)?;
                     }
                     None => reader.ignore(&full_name),

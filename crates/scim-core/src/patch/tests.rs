@@ -11,6 +11,7 @@ use crate::message::PATCH_OP;
 use crate::name::ENTERPRISE_USER as EU;
 use crate::registry::Extension;
 use crate::schema::Schema;
+use crate::test_cases::default_times;
 use crate::{ErrorKind, Member, Registry};
 
 const ID: &str = "2819c223";
@@ -209,6 +210,7 @@ fn check_unchanged(document: &Value, operation: Value) {
 }
 
 mod add;
+mod details;
 mod envelope;
 mod extensions;
 mod group_members;

@@ -150,7 +150,9 @@ impl UndeclaredEdit {
             Some(value) if is_for_each => copied(value),
             _ => 0,
         };
-        let each = depth.saturating_add(copied).saturating_add(1);
+        let chosen = self.chosen.as_ref();
+        let comparisons = chosen.map_or(1, |chosen| chosen.filter.comparisons().max(1));
+        let each = depth.saturating_add(copied).saturating_add(comparisons);
         count_values(list.or(Some(container)))
             .saturating_mul(each)
             .saturating_add(names)
@@ -436,7 +438,7 @@ impl UndeclaredEdit {
 }
 
 impl Chosen {
-    /// Whether the filter finds any of the elements of a list.
+    /// Returns whether the filter finds any of the elements of a list.
     fn finds(&self, members: &Map<String, Value>, name: &str) -> bool {
         let list = spelled(members, name).and_then(|name| members.get(name));
         let mut elements = list.map(as_list).unwrap_or_default().iter();

@@ -115,6 +115,128 @@ fn except() {
     );
 }
 
+#[test]
+fn what_a_write_names_is_returned() {
+    let text = r#"{"id":"urn:x:A","attributes":[
+        {"name":"r","returned":"request"}, {"name":"q","returned":"request"},
+        {"name":"c","type":"complex","multiValued":true,"subAttributes":[
+            {"name":"d"},{"name":"r","returned":"request"},{"name":"q","returned":"request"}]}]}"#;
+    let schema = std::sync::Arc::new(crate::schema::Schema::parse(text).unwrap());
+    let extension = r#"{"id":"urn:x:E","attributes":[{"name":"r","returned":"request"}]}"#;
+    let extension = crate::registry::Extension {
+        schema: std::sync::Arc::new(crate::schema::Schema::parse(extension).unwrap()),
+        required: false,
+    };
+    let rt = ResourceType::new("A", "/As", "", schema, vec![extension]).unwrap();
+    let check = |body: Value, excluded: Option<&str>, expected: Value| {
+        let value = json!({"r": 1, "q": 1, "c": [{"d": 1, "r": 1, "q": 1}], "urn:x:E": {"r": 1}});
+        let mut resource = value.as_object().unwrap().clone();
+        let selection = Selection::parse(None, excluded).unwrap();
+        project(&rt, &mut resource, &selection.and_sent(&rt, &body));
+        assert_eq!(Value::Object(resource), expected, "{body} {excluded:?}");
+    };
+    let d = json!([{"d": 1}]);
+    check(json!({}), None, json!({"c": d}));
+    check(json!({"R": 1}), None, json!({"r": 1, "c": d}));
+    check(json!({"R": 1}), Some("c"), json!({"r": 1}));
+    check(json!({"R": 1}), Some("r"), json!({"c": d}));
+    check(json!({"urn:x:A:r": 1}), None, json!({"r": 1, "c": d}));
+    check(json!({"urn:x:A": {"r": 1}}), None, json!({"r": 1, "c": d}));
+    check(
+        json!({"urn:x:E": {"r": 1}}),
+        None,
+        json!({"c": d, "urn:x:E": {"r": 1}}),
+    );
+    check(
+        json!({"urn:x:E.r": 1}),
+        None,
+        json!({"c": d, "urn:x:E": {"r": 1}}),
+    );
+    let whole = json!([{"d": 1, "r": 1, "q": 1}]);
+    check(json!({"c": [{"r": 1}]}), None, json!({"c": whole}));
+    check(json!({"c.r": 1}), None, json!({"c": [{"d": 1, "r": 1}]}));
+    check(json!({"c.r": 1}), Some("c.r"), json!({"c": d}));
+    let patch = |operation: Value| json!({"operations": [operation]});
+    check(patch(json!({"path": "r"})), None, json!({"r": 1, "c": d}));
+    check(
+        patch(json!({"path": "c[d eq 1].r"})),
+        None,
+        json!({"c": whole}),
+    );
+    check(
+        patch(json!({"value": {"q": 1}})),
+        None,
+        json!({"q": 1, "c": d}),
+    );
+    check(
+        patch(json!({"path": "urn:x:E", "value": {"r": 1}})),
+        None,
+        json!({"c": d, "urn:x:E": {"r": 1}}),
+    );
+}
+
+#[test]
+fn parts_of_undeclared_extensions() {
+    let registry = Registry::standard();
+    let user = registry.by_name("User").unwrap();
+    let check = |attributes: Option<&str>, excluded: Option<&str>, expected: Value| {
+        let value = json!({"urn:x:y": {
+            "One": {"a": 1, "b": 2}, "list": [{"a": 1, "b": 2}, {"b": 3}, 4], "text": "t"}});
+        let mut resource = value.as_object().unwrap().clone();
+        project(
+            user,
+            &mut resource,
+            &Selection::parse(attributes, excluded).unwrap(),
+        );
+        assert_eq!(
+            Value::Object(resource),
+            expected,
+            "{attributes:?} {excluded:?}"
+        );
+    };
+    let only = |names: &str, expected: Value| check(Some(names), None, expected);
+    only("urn:x:Y:one.A", json!({"urn:x:y": {"One": {"a": 1}}}));
+    only("urn:x:y:one.c", json!({}));
+    only(
+        "urn:x:y:one,urn:x:y:one.a",
+        json!({"urn:x:y": {"One": {"a": 1, "b": 2}}}),
+    );
+    only("urn:x:y:list.a", json!({"urn:x:y": {"list": [{"a": 1}]}}));
+    only("urn:x:y:list.c", json!({}));
+    only("urn:x:y:text", json!({"urn:x:y": {"text": "t"}}));
+    only("urn:x:y:text.a", json!({}));
+    only("urn:x:y:tex", json!({}));
+    let except = |names: &str, expected: Value| check(None, Some(names), expected);
+    except(
+        "urn:x:y:one.A,urn:x:y:list.b",
+        json!({"urn:x:y": {"One": {"b": 2}, "list": [{"a": 1}, {}, 4], "text": "t"}}),
+    );
+    except(
+        "urn:x:y:one,urn:x:y:LIST",
+        json!({"urn:x:y": {"text": "t"}}),
+    );
+    except("urn:x:y:one,urn:x:y:list,urn:x:y:text", json!({}));
+}
+
+#[test]
+fn the_parameter_that_chose() {
+    let check = |attributes, excluded, parameter: &str, names: &[&str]| {
+        let selection = Selection::parse(attributes, excluded).unwrap();
+        let (found, found_names) = selection.named();
+        assert_eq!(found, parameter);
+        assert_eq!(found_names, names);
+        assert_eq!(selection.is_all(), names.is_empty());
+        let mask = FieldMask::new(["userName".to_owned()].into());
+        let masked = selection.within(Some(mask));
+        assert!(!masked.is_all());
+        let registry = Registry::standard();
+        assert!(!masked.shows_whole_document(registry.by_name("User").unwrap()));
+    };
+    check(None, Some(" , "), "", &[]);
+    check(Some("a, b"), None, "attributes", &["a", "b"]);
+    check(None, Some("a"), "excludedAttributes", &["a"]);
+}
+
 // R7644-3.9-04
 #[test]
 fn both_are_refused() {

@@ -1,6 +1,6 @@
 //! The access of clients to the resources of a type.
 
-/// Whether clients may write the resources of a type.
+/// The access of clients to the resources of a type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ClientAccess {
     /// Clients create, change and delete the resources.

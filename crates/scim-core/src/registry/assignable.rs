@@ -10,6 +10,6 @@ pub struct Assignable {
     pub attribute: &'static str,
     /// The resource types that a value may be of.
     pub types: Vec<String>,
-    /// Whether a value also names its type.
+    /// A value also names its type.
     pub tells_type: bool,
 }

@@ -26,7 +26,7 @@ pub struct AttrPath {
     pub attribute: Arc<Attribute>,
     /// The sub-attribute, if the path names one.
     pub sub: Option<Arc<Attribute>>,
-    /// Whether no schema declares the attribute: see [`AttrRef::undeclared`].
+    /// No schema declares the attribute: see [`AttrRef::undeclared`].
     pub is_undeclared: bool,
 }
 
@@ -81,20 +81,21 @@ impl AttrRef {
         self.0.sub.as_deref().unwrap_or(&self.0.attribute)
     }
 
-    /// Whether the path can lead to several values: the attribute has several, or the sub-attribute
-    /// has.
+    /// Returns whether the path can lead to several values: the attribute has several, or the
+    /// sub-attribute has.
     pub fn is_multi_valued(&self) -> bool {
         self.attribute.multi_valued || self.leaf().multi_valued
     }
 
-    /// Whether the path leads to lists inside the elements of a list: `places.tags`, where both
-    /// have several values. The position of such a value does not show which element it belongs to.
+    /// Returns whether the path leads to lists inside the elements of a list: `places.tags`, where
+    /// both have several values. The position of such a value does not show which element it
+    /// belongs to.
     pub fn is_list_in_list(&self) -> bool {
         self.attribute.multi_valued && self.sub.as_ref().is_some_and(|sub| sub.multi_valued)
     }
 
-    /// Whether the path names the `primary` flag of a multi-valued attribute, which RFC 7643
-    /// section 2.4 takes for false where it is missing.
+    /// Returns whether the path names the `primary` flag of a multi-valued attribute, which RFC
+    /// 7643 section 2.4 takes for false where it is missing.
     pub fn is_primary_flag(&self) -> bool {
         !self.is_undeclared
             && self.attribute.multi_valued
@@ -103,7 +104,7 @@ impl AttrRef {
             })
     }
 
-    /// Whether both paths name the same attribute, or sub-attributes of it.
+    /// Returns whether both paths name the same attribute, or sub-attributes of it.
     pub fn has_attribute_of(&self, other: &Self) -> bool {
         self.is_undeclared == other.is_undeclared
             && self.container == other.container
@@ -191,5 +192,116 @@ fn untyped(name: &str, kind: Type) -> Attribute {
         uniqueness: Uniqueness::None,
         reference_types: Vec::new(),
         sub_attributes: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+    use crate::Registry;
+    use crate::name::ENTERPRISE_USER;
+    use crate::registry::ResourceType;
+    use crate::schema::Schema;
+
+    const ATTRIBUTES: &str = r#"{"id": "urn:x:A", "attributes": [
+        {"name": "a"}, {"name": "list", "multiValued": true},
+        {"name": "one", "type": "complex", "subAttributes": [
+            {"name": "value"}, {"name": "primary", "type": "boolean"},
+            {"name": "tags", "multiValued": true}]},
+        {"name": "many", "type": "complex", "multiValued": true, "subAttributes": [
+            {"name": "value"}, {"name": "primary", "type": "boolean"},
+            {"name": "flag", "type": "boolean"}, {"name": "tags", "multiValued": true}]},
+        {"name": "odd", "type": "complex", "multiValued": true, "subAttributes": [
+            {"name": "primary"}]},
+        {"name": "odder", "type": "complex", "multiValued": true, "subAttributes": [
+            {"name": "primary", "type": "boolean", "multiValued": true}]}]}"#;
+
+    #[test]
+    fn lists_and_flags() {
+        let schema = Arc::new(Schema::parse(ATTRIBUTES).unwrap());
+        let rt = ResourceType::new("A", "/As", "", schema, vec![]).unwrap();
+        let check = |key: &str, is_multi_valued: bool, is_list_in_list: bool, is_primary: bool| {
+            let path = rt.attr_by_key(key).unwrap();
+            let found = (
+                path.is_multi_valued(),
+                path.is_list_in_list(),
+                path.is_primary_flag(),
+            );
+            assert_eq!(
+                found,
+                (is_multi_valued, is_list_in_list, is_primary),
+                "{key}"
+            );
+        };
+        check("a", false, false, false);
+        check("list", true, false, false);
+        check("one.value", false, false, false);
+        check("one.primary", false, false, false);
+        check("one.tags", true, false, false);
+        check("many", true, false, false);
+        check("many.value", true, false, false);
+        check("many.primary", true, false, true);
+        check("many.flag", true, false, false);
+        check("many.tags", true, true, false);
+        check("odd.primary", true, false, false);
+        check("odder.primary", true, true, false);
+        let undeclared = AttrRef::undeclared("urn:x:y", "many", Some("primary"), Type::Boolean);
+        assert!(!undeclared.is_primary_flag());
+    }
+
+    #[test]
+    fn equal_paths() {
+        let registry = Registry::standard();
+        let user = registry.by_name("User").unwrap();
+        let path = |key: &str| user.attr_by_key(key).unwrap();
+        let manager = path(&format!("{ENTERPRISE_USER}:manager"));
+        let paths = HashSet::from([path("emails"), path("EMAILS"), path("emails.type")]);
+        assert_eq!(paths.len(), 2);
+        assert!(paths.contains(&path("emails.type")));
+        assert_ne!(path("emails"), path("emails.type"));
+        assert!(path("emails.type").has_attribute_of(&path("emails.value")));
+        assert!(!path("emails").has_attribute_of(&path("phoneNumbers")));
+        let department = path(&format!("{ENTERPRISE_USER}:department"));
+        assert!(!manager.has_attribute_of(&department));
+        let undeclared = |urn: &str| AttrRef::undeclared(urn, "manager", None, Type::String);
+        assert!(!manager.has_attribute_of(&undeclared(ENTERPRISE_USER)));
+        assert!(!undeclared("urn:x:y").has_attribute_of(&undeclared("urn:x:z")));
+    }
+
+    #[test]
+    fn undeclared_paths() {
+        let list = AttrRef::undeclared("urn:X:y", "List", None, Type::String);
+        assert_eq!(list.to_string(), "urn:x:y:list");
+        assert_eq!(list.leaf().kind, Type::String);
+        let member = list.undeclared_member("Type", Type::Boolean);
+        assert_eq!(member.key(), "urn:x:y:list.type");
+        assert_eq!(member.attribute.kind, Type::Complex);
+        assert_eq!(
+            (&*member.leaf().name, member.leaf().kind),
+            ("Type", Type::Boolean)
+        );
+        let sub = AttrRef::undeclared("urn:X:y", "List", Some("Sub"), Type::String);
+        assert_eq!(sub.key(), "urn:x:y:list.sub");
+        assert_eq!(sub.attribute.kind, Type::Complex);
+        assert_eq!(
+            sub.undeclared_member("a", Type::String).key(),
+            "urn:x:y:list.sub.a"
+        );
+    }
+
+    #[test]
+    fn comparable_texts() {
+        let registry = Registry::standard();
+        let user = registry.by_name("User").unwrap();
+        let check = |key: &str, text: &str, expected: &str| {
+            let path = user.attr_by_key(key).unwrap();
+            assert_eq!(path.comparable(text), expected, "{key}");
+        };
+        check("title", "Ｂｏｂ", "ｂｏｂ");
+        check("userName", "Ｂｏｂ", "bob");
+        check("externalId", "Bob", "Bob");
+        check("groups.$ref", "https://h/v2/Groups/A", "https://h/Groups/A");
     }
 }

@@ -22,7 +22,7 @@ pub struct Blueprint {
     pub extensions: Vec<Extension>,
     /// The paths of the attributes that filters find by an index.
     pub indexed: Vec<String>,
-    /// Whether clients may write resources of this type.
+    /// The access of clients to resources of this type.
     pub access: ClientAccess,
 }
 

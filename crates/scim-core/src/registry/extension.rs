@@ -9,6 +9,6 @@ use crate::schema::Schema;
 pub struct Extension {
     /// The schema of the extension's attributes, which are an object under its URN.
     pub schema: Arc<Schema>,
-    /// Whether every resource must have the extension.
+    /// Every resource must have the extension.
     pub required: bool,
 }

@@ -26,7 +26,7 @@ pub struct ResourceType {
     pub extensions: Vec<Extension>,
     /// The paths that a database indexes.
     pub indexed: Vec<AttrRef>,
-    /// Whether clients may write resources of this type.
+    /// The access of clients to resources of this type.
     pub access: ClientAccess,
     /// The attributes whose values name resources of other types; of users only.
     pub assignable: Vec<Assignable>,
@@ -130,7 +130,7 @@ impl ResourceType {
         unique
     }
 
-    /// Whether the attribute is the password, which is kept outside of documents.
+    /// Returns whether the attribute is the password, which is kept outside of documents.
     pub fn is_password(&self, container: Option<&str>, attribute: &Attribute) -> bool {
         container.is_none()
             && attribute.name == "password"
@@ -139,12 +139,12 @@ impl ResourceType {
             && !attribute.multi_valued
     }
 
-    /// Whether some attribute is returned only on request.
+    /// Returns whether some attribute is returned only on request.
     pub fn has_returned_on_request(&self) -> bool {
         self.on_request
     }
 
-    /// Whether documents hold values that are never returned.
+    /// Returns whether documents hold values that are never returned.
     pub fn has_secrets(&self) -> bool {
         self.secrets
     }
@@ -181,13 +181,13 @@ impl ResourceType {
             .find(|extension| extension.schema.id.eq_ignore_ascii_case(urn))
     }
 
-    /// Whether `urn` is the core schema's, ignoring letter case.
+    /// Returns whether `urn` is the core schema's, ignoring letter case.
     pub fn is_core(&self, urn: &str) -> bool {
         self.schema.id.eq_ignore_ascii_case(urn)
     }
 
-    /// Whether this top-level attribute is stored as rows, never within a document: `Group.members`
-    /// and the derived `User.groups`.
+    /// Returns whether this top-level attribute is stored as rows, never within a document:
+    /// `Group.members` and the derived `User.groups`.
     pub fn is_relational(&self, name: &str) -> bool {
         let attribute = match self.name.as_str() {
             "User" => "groups",
@@ -197,8 +197,8 @@ impl ResourceType {
         attribute.eq_ignore_ascii_case(name)
     }
 
-    /// Whether a request without a selection gets whole documents: no attribute is returned on
-    /// request only, or never.
+    /// Returns whether a request without a selection gets whole documents: no attribute is returned
+    /// on request only, or never.
     pub fn is_returned_whole(&self) -> bool {
         self.returned_whole
     }

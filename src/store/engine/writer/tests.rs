@@ -8,6 +8,7 @@ use std::time::Duration;
 use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl};
 use futures_util::future::join_all;
 
+use super::PENDING_BYTES;
 use crate::ids::Actor;
 use crate::store::engine::schema::tenants;
 use crate::store::engine::write_queue::BATCH;
@@ -126,6 +127,54 @@ fn an_amendment_applies_to_earlier_changes_of_the_batch() {
         let empty: Vec<bool> = rows.iter().map(|row| row.change.payload == "{}").collect();
         assert_eq!(empty, [true, true, false, false]);
         assert_eq!(rows[3].change.payload, change("d").payload);
+    });
+}
+
+/// Long changes are written during the batch, and a job that fails later undoes only its own.
+#[test]
+fn long_changes_do_not_wait_for_the_end_of_the_batch() {
+    with_store(|store| async move {
+        let long = |of: &str| Change {
+            payload: format!(r#"{{"a":"{}"}}"#, "x".repeat(PENDING_BYTES * 2 / 3)).into(),
+            ..change(of)
+        };
+        let append =
+            |change: Change| -> Work<i64> { Box::new(move |tx| Ok(tx.append(change.clone()))) };
+        let fails = |change: Change| -> Work<i64> {
+            Box::new(move |tx| {
+                tx.append(change.clone());
+                Err(StoreError::Busy)
+            })
+        };
+        let works = vec![
+            append(long("a")),
+            fails(long("b")),
+            append(long("c")),
+            fails(long("d")),
+            append(change("e")),
+            append(long("f")),
+        ];
+        let results = together(&store, works).await;
+        let numbers: Vec<i64> = results.into_iter().filter_map(Result::ok).collect();
+        let ids = async |after| {
+            let rows = store.read(move |conn| changes::after(conn, TENANT, after, 10));
+            let rows = rows.await.unwrap();
+            let id = |row: changes::RecordedChange| (row.seq, row.change.resource_id.into_string());
+            rows.into_iter().map(id).collect::<Vec<_>>()
+        };
+        // A read ends after so many bytes, too.
+        let mut found = ids(0).await;
+        assert!(found.len() < numbers.len());
+        while let Some((last, _)) = found.last()
+            && found.len() < numbers.len()
+        {
+            let more = ids(*last).await;
+            found.extend(more);
+        }
+        let expected = numbers
+            .into_iter()
+            .zip(["a", "c", "e", "f"].map(str::to_owned));
+        assert_eq!(found, expected.collect::<Vec<_>>());
     });
 }
 

@@ -6,11 +6,15 @@ use scim_core::registry::AttrRef;
 use scim_core::sort::{Order, SortKey};
 use scim_core::{Filter, ResourceType, ScimError};
 
+use crate::memory::{MemoryBudget, MemoryError};
 use crate::store::tables::resources::Stored;
 use crate::store::{ResourceId, StoreError};
 
 /// How many documents a filter may read by default.
 pub const SCAN_LIMIT: u64 = 200_000;
+
+/// How many comparisons a filter may cost by default.
+pub const COST_LIMIT: u64 = 4_000_000;
 
 /// How many resources are read at a time.
 pub const CHUNK: u64 = 500;
@@ -28,6 +32,13 @@ pub struct PageQuery {
     pub limit: u32,
     /// How many documents may be read to evaluate what SQL cannot; see [`SCAN_LIMIT`].
     pub scan_limit: u64,
+    /// How many comparisons the filter may cost: those for one resource, times the resources of the
+    /// type; see [`COST_LIMIT`].
+    pub cost_limit: u64,
+    /// The most bytes of documents on a page of several resources.
+    pub page_bytes: usize,
+    /// The memory for the work on large documents.
+    pub memory: Arc<MemoryBudget>,
     /// The URL before each endpoint, without a slash at its end; filters on `meta.location` and
     /// `$ref` need it.
     pub base_url: String,
@@ -82,6 +93,19 @@ pub struct PageKey {
     pub id: ResourceId,
 }
 
+impl PageKey {
+    /// About the memory that the key takes.
+    pub fn bytes(&self) -> usize {
+        let text = match &self.value {
+            SortKey::Text(text) => text.len(),
+            _ => 0,
+        };
+        size_of::<Self>()
+            .saturating_add(self.id.as_str().len())
+            .saturating_add(text)
+    }
+}
+
 /// A page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page {
@@ -103,6 +127,12 @@ pub enum PageError {
     Scim(#[from] ScimError),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error(transparent)]
+    Memory(#[from] MemoryError),
+    /// The page would have more bytes than [`PageQuery::page_bytes`] allows; about as many
+    /// resources fit.
+    #[error("the page is too long, {fitting} resources fit")]
+    TooLong { fitting: u64 },
 }
 
 impl From<diesel::result::Error> for PageError {

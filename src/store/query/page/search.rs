@@ -3,18 +3,16 @@
 use std::collections::HashMap;
 
 use diesel::sql_types::{BigInt, Text};
-use scim_core::registry::AttrRef;
 use scim_core::sort::SortKey;
-use scim_core::{ErrorKind, ScimError};
 
 use crate::store::engine::fragment::{Fragment, OwnedBind};
-use crate::store::engine::statement::Fetch;
+use crate::store::engine::statement::{Fetch, FetchWithin};
 use crate::store::query::page::order::{Segment, SegmentPart, SortSource, bind};
 use crate::store::query::page::request::{
     CHUNK, Edge, PageError, PageKey, PageQuery, Start, TypeQuery, count_of,
 };
 use crate::store::query::predicate::{Plan, plan, unindexed};
-use crate::store::tables::resources::{Stored, StoredRow};
+use crate::store::tables::resources::{FirstOf, READ_BYTES, Stored, StoredRow};
 use crate::store::tables::{counts, resources};
 use crate::store::{Backend, Conn, ResourceId, TenantId};
 
@@ -25,7 +23,7 @@ pub(super) struct Search<'a> {
     pub query: &'a PageQuery,
     pub kind: &'a TypeQuery,
     pub plan: Plan,
-    source: SortSource,
+    pub source: SortSource,
     /// The sort key, if all resources have the same.
     pub fixed: Option<SortKey>,
     strategy: Strategy,
@@ -89,7 +87,7 @@ impl<'a> Search<'a> {
     /// The rows of the window, the nearest to its edge first.
     pub fn take(&mut self, conn: &mut Conn, window: &Window<'_>) -> Result<Vec<Stored>, PageError> {
         match &self.strategy {
-            Strategy::Sql => self.select(conn, window),
+            Strategy::Sql => whole(self.select(conn, window, self.query.page_bytes)?),
             Strategy::Stream => self.stream(conn, window),
             Strategy::Sorted(_) => self.take_sorted(conn, window),
         }
@@ -134,15 +132,31 @@ impl<'a> Search<'a> {
         Ok(u64::try_from(count).unwrap_or_default())
     }
 
-    fn select(&self, conn: &mut Conn, window: &Window) -> Result<Vec<Stored>, PageError> {
-        let mut found = Vec::new();
+    /// Selects the first rows of the window, up to a number of bytes.
+    fn select(
+        &self,
+        conn: &mut Conn,
+        window: &Window,
+        most_bytes: usize,
+    ) -> Result<FirstOf<Stored>, PageError> {
+        let mut found = FirstOf::nothing();
+        let mut remaining_bytes = most_bytes;
         let mut window = *window;
         let segments = self.source.segments(window.upwards);
         for (index, segment) in segments.iter().enumerate() {
             let Some(sql) = self.select_sql(*segment, &window) else {
                 continue;
             };
-            let rows: Vec<StoredRow> = sql.query::<Columns>().fetch_all(conn)?;
+            let query = sql.query::<Columns>();
+            let part = query.fetch_within(conn, remaining_bytes, StoredRow::bytes)?;
+            let rows = part.rows;
+            let bytes = rows.iter().map(StoredRow::bytes).sum();
+            let is_over = bytes > remaining_bytes && !found.rows.is_empty();
+            if is_over {
+                found.is_cut = true;
+                break;
+            }
+            remaining_bytes = remaining_bytes.saturating_sub(bytes);
             let is_last = index + 1 == segments.len();
             if rows.is_empty() && window.skip > 0 && !is_last {
                 let skipped = self.count_by(conn, self.count_segment_sql(*segment))?;
@@ -151,8 +165,9 @@ impl<'a> Search<'a> {
                 window.skip = 0;
             }
             window.most = window.most.saturating_sub(count_of(&rows));
-            found.extend(rows.into_iter().map(Stored::from));
-            if window.most == 0 {
+            found.rows.extend(rows.into_iter().map(Stored::from));
+            found.is_cut = part.is_cut;
+            if window.most == 0 || part.is_cut {
                 break;
             }
         }
@@ -163,6 +178,7 @@ impl<'a> Search<'a> {
     fn stream(&self, conn: &mut Conn, window: &Window) -> Result<Vec<Stored>, PageError> {
         let mut edge = window.edge.cloned();
         let mut found = Vec::new();
+        let mut found_bytes = 0_usize;
         let mut read = 0;
         loop {
             let next = Window {
@@ -171,11 +187,14 @@ impl<'a> Search<'a> {
                 skip: 0,
                 most: CHUNK,
             };
-            let chunk = self.select(conn, &next)?;
+            let FirstOf {
+                rows: chunk,
+                is_cut,
+            } = self.select(conn, &next, READ_BYTES)?;
             let length = count_of(&chunk);
             read += length;
             if read > self.query.scan_limit {
-                return Err(self.too_many().into());
+                return Err(self.too_many_documents().into());
             }
             edge = match chunk.last() {
                 Some(last) => Some(Edge {
@@ -184,8 +203,16 @@ impl<'a> Search<'a> {
                 }),
                 None => edge,
             };
-            found.extend(self.matching(conn, chunk)?);
-            if length < CHUNK || count_of(&found) >= window.most {
+            for row in self.matching(conn, chunk)? {
+                found_bytes = found_bytes.saturating_add(row.doc.len());
+                if found_bytes > self.query.page_bytes && !found.is_empty() {
+                    let fitting = count_of(&found);
+                    return Err(PageError::TooLong { fitting });
+                }
+                found.push(row);
+            }
+            let is_end = length < CHUNK && !is_cut;
+            if is_end || count_of(&found) >= window.most {
                 found.truncate(usize::try_from(window.most).unwrap_or(usize::MAX));
                 return Ok(found);
             }
@@ -203,7 +230,11 @@ impl<'a> Search<'a> {
             let keys = keys.iter().rev().skip(skip).take(most);
             keys.map(|key| key.id.clone()).collect()
         };
-        let rows = resources::get_many(conn, self.tenant, &ids)?;
+        // Those that fit, and if they are not all, the page must have fewer.
+        let rows = match self.query.page_bytes {
+            usize::MAX => resources::get_many(conn, self.tenant, &ids)?,
+            _ => whole(resources::get_first(conn, self.tenant, &ids)?)?,
+        };
         let mut rows: HashMap<_, _> = rows.into_iter().map(|row| (row.id.clone(), row)).collect();
         Ok(ids.iter().filter_map(|id| rows.remove(id)).collect())
     }
@@ -223,6 +254,8 @@ impl<'a> Search<'a> {
 
     fn read_keys(&self, conn: &mut Conn) -> Result<Vec<PageKey>, PageError> {
         let mut keys = Vec::new();
+        // Returned with this call; the keys are kept only for as long as the page is read.
+        let mut held = self.query.memory.reservation(self.tenant);
         let mut last = match &self.query.start {
             Start::After(id) => Some(id.clone()),
             Start::Index(_) | Start::Position(_) => None,
@@ -230,41 +263,36 @@ impl<'a> Search<'a> {
         let mut read = 0;
         loop {
             let sql = self.by_id_sql(last.as_ref());
-            let chunk: Vec<StoredRow> = sql.query::<Columns>().fetch_all(conn)?;
-            let chunk: Vec<Stored> = chunk.into_iter().map(Stored::from).collect();
+            let query = sql.query::<Columns>();
+            let chunk = query.fetch_within(conn, READ_BYTES, StoredRow::bytes)?;
+            let FirstOf {
+                rows: chunk,
+                is_cut,
+            } = FirstOf::<Stored>::from(chunk);
             let length = count_of(&chunk);
             read += length;
             if read > self.query.scan_limit {
-                return Err(self.too_many().into());
+                return Err(self.too_many_documents().into());
             }
             last = chunk.last().map(|row| row.id.clone());
-            keys.extend(self.matching_keys(conn, &chunk)?);
-            if length < CHUNK {
+            let matching = self.matching_keys(conn, &chunk)?;
+            held.grow(matching.iter().map(PageKey::bytes).sum())?;
+            keys.extend(matching);
+            if length < CHUNK && !is_cut {
                 keys.sort_unstable();
                 return Ok(keys);
             }
         }
     }
+}
 
-    fn too_many(&self) -> ScimError {
-        let rt = &self.kind.rt;
-        let always = ["userName", "displayName", "externalId", "id"];
-        let always = always.iter().filter(|key| rt.attr_by_key(key).is_some());
-        let indexed = rt.indexed.iter().map(AttrRef::key);
-        let usable: Vec<&str> = always.copied().chain(indexed).collect();
-        let usable = usable.join(", ");
-        let limit = self.query.scan_limit;
-        let detail = match &self.kind.sort {
-            Some(path) if self.source == SortSource::Documents && self.plan.exact => format!(
-                "Sorting by {path} would have to read more than {limit} resources one by one. Sort by another \
-                 attribute, or filter by an indexed one as well: {usable}."
-            ),
-            _ => format!(
-                "The filter would have to read more than {limit} resources one by one. Filter by an indexed attribute \
-                 instead, or join one with \"and\": {usable}."
-            ),
-        };
-        ScimError::new(ErrorKind::TooMany, detail)
+/// All rows of a page, or the error that it must have fewer.
+fn whole(found: FirstOf<Stored>) -> Result<Vec<Stored>, PageError> {
+    match found.is_cut {
+        false => Ok(found.rows),
+        true => Err(PageError::TooLong {
+            fitting: count_of(&found.rows),
+        }),
     }
 }
 
@@ -278,17 +306,6 @@ fn beyond<'k>(keys: &'k [PageKey], edge: Option<&Edge>, upwards: bool) -> &'k [P
         |key: &PageKey| key < &edge.key || (key == &edge.key && upwards != edge.including);
     let (below, above) = keys.split_at(keys.partition_point(is_below));
     if upwards { above } else { below }
-}
-
-/// The error for a page of several types that starts too far from the first resource.
-pub(super) fn too_deep(limit: u64) -> ScimError {
-    ScimError::new(
-        ErrorKind::TooMany,
-        format!(
-            "A list of several resource types cannot begin behind {limit} resources. Read it by cursor, or one type \
-             at a time."
-        ),
-    )
 }
 
 /// The columns of [`StoredRow`].

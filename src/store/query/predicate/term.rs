@@ -47,6 +47,13 @@ impl Set {
             worth,
         }
     }
+
+    /// About how many comparisons each row costs. The select has a parameter for the tenant, and
+    /// two for each comparison: the path and the value.
+    fn tests(&self) -> u64 {
+        let parameters = u64::try_from(self.select.bind_count()).unwrap_or(u64::MAX);
+        (parameters.saturating_sub(1) / 2).max(1)
+    }
 }
 
 /// The selectivity of an index, estimated from the form of the condition. Of several conditions the
@@ -198,6 +205,30 @@ impl Term<Condition> {
                 // For a value that most resources have, reading resources in order finds the first
                 // page sooner.
                 Condition::Set(set) => (set.worth > Worth::All).then_some(set.worth),
+            },
+        }
+    }
+}
+
+impl Term<Condition> {
+    /// How many comparisons each resource may cost; 0 if an index finds equal values. Other values
+    /// of an index have to be read: all for `co`, and any number for `gt`.
+    pub fn tests(&self) -> u64 {
+        match self {
+            // Each alternative is searched by itself.
+            Self::Or(terms) if self.worth().is_some() => terms.iter().map(Self::tests).sum(),
+            _ if self.worth() >= Some(Worth::Equal) => 0,
+            _ => self.all_tests(),
+        }
+    }
+
+    fn all_tests(&self) -> u64 {
+        match self {
+            Self::Always(_) => 0,
+            Self::And(terms) | Self::Or(terms) => terms.iter().map(Self::all_tests).sum(),
+            Self::Atom { atom, .. } => match atom {
+                Condition::Column(..) => 1,
+                Condition::Set(set) => set.tests(),
             },
         }
     }

@@ -158,6 +158,7 @@ fn groups_are_direct_or_nested_and_cycles_end() {
             .await
             .unwrap();
         let rows: Vec<_> = rows
+            .rows
             .iter()
             .map(|row| (row.member.as_str(), row.group.as_str(), row.direct))
             .collect();
@@ -208,7 +209,7 @@ fn a_deletion_forgets_memberships_on_both_sides() {
             .read(|conn| of_groups(conn, TENANT, &ids(&["a", "b", "c"])))
             .await
             .unwrap();
-        assert_eq!(left, []);
+        assert_eq!(left.rows, []);
     });
 }
 
@@ -258,7 +259,10 @@ fn very_many_come_in_parts() {
         let found = store
             .read(|conn| {
                 let mut found = Vec::new();
-                each(conn, TENANT, &id("g"), |row| found.push(row))?;
+                each(conn, TENANT, &id("g"), |row| {
+                    found.push(row);
+                    Ok::<_, StoreError>(())
+                })?;
                 let listed = of_group(conn, TENANT, &id("g"))?;
                 Ok::<_, StoreError>((found, listed))
             })

@@ -14,11 +14,12 @@ pub(super) fn parts(op: Op, named: Vec<NamedValue>) -> Vec<SubEdit> {
         .collect()
 }
 
-/// Nothing where there is nothing to add to a list.
+/// Nothing where there is nothing to add to a list. The value has been read: only that of a
+/// multi-valued sub-attribute is a list.
 pub(super) fn part(op: Op, (sub, value): NamedValue) -> Option<SubEdit> {
     let change = match (op, value) {
-        (Op::Add, Some(Value::Array(new))) if sub.multi_valued => ValueEdit::Append(new),
-        (_, Some(Value::Array(elements))) if sub.multi_valued => ValueEdit::Elements(elements),
+        (Op::Add, Some(Value::Array(new))) => ValueEdit::Append(new),
+        (_, Some(Value::Array(elements))) => ValueEdit::Elements(elements),
         (_, Some(value)) => ValueEdit::Set(value),
         (Op::Add, None) if sub.multi_valued => return None,
         (_, None) => ValueEdit::Unassign,

@@ -30,7 +30,7 @@ pub(super) fn remove(
     Ok(Some(change))
 }
 
-/// Whether the value of a `remove` names the parts of a complex value to take.
+/// Returns whether the value of a `remove` names the parts of a complex value to take.
 fn names_parts(attribute: &Attribute, value: &Value) -> bool {
     match value {
         Value::Object(_) | Value::Array(_) => attribute.is_complex(),
@@ -115,7 +115,7 @@ fn with_given_names(
     Some(element)
 }
 
-/// Whether the object names nothing but multi-valued sub-attributes.
+/// Returns whether the object names nothing but multi-valued sub-attributes.
 pub(super) fn names_only_lists(list: &Attribute, members: &Map<String, Value>) -> bool {
     let is_list = |name: &String| list.sub_attribute(name).is_some_and(|sub| sub.multi_valued);
     !members.is_empty() && members.keys().all(is_list)

@@ -16,6 +16,36 @@ fn too_much_work_is_refused() {
     assert!(error.detail.contains("too many operations"), "{error}");
 }
 
+/// A filter compares each element with all its terms.
+#[test]
+fn the_terms_of_filters_count() {
+    let elements: Vec<Value> = (0..1_000)
+        .map(|n| json!({"value": n.to_string(), "type": "t"}))
+        .collect();
+    let terms: Vec<String> = (0..100).map(|n| format!("value co \"x{n}\"")).collect();
+    let filter = terms.join(" or ");
+    for (document, path) in [
+        (json!({"emails": elements}), format!("emails[{filter}]")),
+        (
+            json!({"urn:acme:x": {"list": elements}}),
+            format!("urn:acme:x:list[{filter}]"),
+        ),
+    ] {
+        let operation = json!({"op": "remove", "path": path});
+        let operations = |count: usize| Value::Array(vec![operation.clone(); count]);
+        let error = run(&user(), &document, &operations(60)).unwrap_err();
+        assert!(error.detail.contains("too many operations"), "{error}");
+        let few = run(&user(), &document, &operations(10));
+        // Without a match, a strict client would be answered noTarget.
+        assert!(
+            few.as_ref()
+                .err()
+                .is_none_or(|error| error.kind == ErrorKind::NoTarget),
+            "{few:?}"
+        );
+    }
+}
+
 /// A long value for one member of each element would make a resource that fills the memory.
 #[test]
 fn a_long_value_is_not_copied_into_very_many_elements() {
@@ -93,4 +123,23 @@ fn the_lists_of_many_equal_elements_become_one_list() {
     let operations = json!([operation("add", &format!("{HOME}:places"), json!(places))]);
     let after = patched(&rt, &before, &operations, Compatibility::Tolerant).unwrap();
     assert_eq!(after.0[HOME]["places"], joined);
+}
+
+#[test]
+fn listed_objects_are_compared_with_each_element() {
+    let emails: Vec<Value> = (0..3_000)
+        .map(|n| json!({"value": n.to_string()}))
+        .collect();
+    let listed: Vec<Value> = (0..2_000).map(|n| json!({"type": n.to_string()})).collect();
+    let remove = json!([{"op": "remove", "path": "emails", "value": listed}]);
+    let error = run(&user(), &json!({"emails": emails}), &remove).unwrap_err();
+    assert!(error.detail.contains("too many operations"), "{error}");
+}
+
+#[test]
+fn a_long_value_in_place_of_a_long_list_is_no_work() {
+    let list: Vec<u32> = (0..3_000).collect();
+    let long = "x".repeat(200_000);
+    let replace = json!([{"op": "replace", "path": format!("{X}:list"), "value": long}]);
+    assert!(run(&user(), &json!({X: {"list": list}}), &replace).is_ok());
 }

@@ -125,7 +125,7 @@ fn created(rt: &ResourceType, attributes: &Value) -> Document {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1_000))]
+    #![proptest_config(default_times(4))]
 
     #[test]
     fn remove_with_a_value_removes_exactly_the_equal_elements(

@@ -65,34 +65,40 @@ fn no_change_to_the_letter() {
 
 #[test]
 fn passwords() {
-    let check = |operations: Value, expected: Option<Option<&str>>| {
+    let check = |operations: Value, expected: PasswordEdit| {
         let patched = run(&user(), &json!({}), &operations).unwrap();
-        let found = patched.password.as_ref().map(Option::as_deref);
-        assert_eq!(found, expected, "{operations}");
+        assert_eq!(patched.password, expected, "{operations}");
         assert!(!patched.document.to_string().contains("password"));
     };
+    let set = |text: &str| PasswordEdit::Set(text.to_owned());
     check(
         json!([{"op": "replace", "value": {"password": "s3"}}]),
-        Some(Some("s3")),
+        set("s3"),
     );
     check(
         json!([{"op": "add", "path": "PASSWORD", "value": "s3"}]),
-        Some(Some("s3")),
+        set("s3"),
     );
     check(
         json!([{"op": "replace", "path": "password", "value": 5}]),
-        Some(Some("5")),
+        set("5"),
     );
     check(
         json!([{"op": "replace", "path": "password", "value": null}]),
-        Some(None),
+        PasswordEdit::Clear,
     );
-    check(json!([{"op": "remove", "path": "password"}]), Some(None));
+    check(
+        json!([{"op": "remove", "path": "password"}]),
+        PasswordEdit::Clear,
+    );
     check(
         json!([{"op": "add", "path": "password", "value": null}]),
-        None,
+        PasswordEdit::Keep,
     );
-    check(json!([{"op": "replace", "value": {"active": true}}]), None);
+    check(
+        json!([{"op": "replace", "value": {"active": true}}]),
+        PasswordEdit::Keep,
+    );
     check_error(
         json!({}),
         json!([{"op": "replace", "path": "password", "value": {}}]),

@@ -7,7 +7,7 @@ use crate::coerce::Location;
 use crate::patch::operation::distinct;
 use crate::patch::refuse::shortened;
 
-/// Whether a path could address the name: not that of `urn:acme:x:` or `urn:acme:x:a b`.
+/// Returns whether a path could address the name: not that of `urn:acme:x:` or `urn:acme:x:a b`.
 pub(in crate::patch) fn is_name(name: &str, value: Option<&Value>) -> bool {
     let local = name.rsplit(':').next().unwrap_or_default();
     // An object may be meant for a container of its own, whose URN may have several dots.

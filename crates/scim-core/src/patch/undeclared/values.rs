@@ -225,7 +225,6 @@ fn merge_into(
 ) -> Result<(), ScimError> {
     let sub = new.keys().next().map_or("", String::as_str);
     let is_gone = match members.get_mut(&name) {
-        _ if new.values().all(is_nothing) && op != Op::Replace => false,
         Some(Value::Object(inner)) => {
             merge(op, inner, new)?;
             inner.is_empty()

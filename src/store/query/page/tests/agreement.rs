@@ -10,7 +10,8 @@ use scim_core::{Compatibility, filter};
 
 use super::filters::filters;
 use super::population::{BASE_URL, Population};
-use crate::store::query::page::{PageQuery, SCAN_LIMIT, Start, TypeQuery, page};
+use crate::memory::MemoryBudget;
+use crate::store::query::page::{COST_LIMIT, PageQuery, SCAN_LIMIT, Start, TypeQuery, page};
 use crate::store::query::predicate::plan;
 use crate::store::testing::{TENANT, block_on, on_each};
 use crate::store::{Conn, ResourceId, Store};
@@ -74,6 +75,9 @@ fn check(conn: &mut Conn, population: &Population, kind: &str) {
             start: Start::Index(0),
             limit: 1_000,
             scan_limit: SCAN_LIMIT,
+            cost_limit: COST_LIMIT,
+            page_bytes: 1 << 30,
+            memory: MemoryBudget::new(1 << 30),
             base_url: BASE_URL.to_owned(),
         };
         let all =

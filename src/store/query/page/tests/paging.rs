@@ -4,7 +4,10 @@ use scim_core::sort::Order;
 use scim_core::{Compatibility, ErrorKind, filter};
 
 use super::population::{BASE_URL, Population};
-use crate::store::query::page::{PageError, PageQuery, SCAN_LIMIT, Start, TypeQuery, page};
+use crate::memory::MemoryBudget;
+use crate::store::query::page::{
+    COST_LIMIT, PageError, PageQuery, SCAN_LIMIT, Start, TypeQuery, page,
+};
 use crate::store::testing::{TENANT, block_on, on_each};
 use crate::store::{Conn, ResourceId, Store, StoreError, TenantId};
 
@@ -43,6 +46,9 @@ fn query(population: &Population, text: &str) -> PageQuery {
         start: Start::Index(0),
         limit: 10,
         scan_limit: SCAN_LIMIT,
+        cost_limit: COST_LIMIT,
+        page_bytes: 1 << 30,
+        memory: MemoryBudget::new(1 << 30),
         base_url: BASE_URL.to_owned(),
     }
 }

@@ -11,11 +11,14 @@ use scim_core::sort::{Order, SortKey};
 use scim_core::{Compatibility, Document, Member, Registry, ResourceType, filter, sort};
 use serde_json::{Value, json};
 
+use crate::memory::MemoryBudget;
 use crate::store::engine::fragment::Fragment;
 use crate::store::engine::statement::Fetch;
 use crate::store::query::page::order::Segment;
 use crate::store::query::page::search::{Search, Window};
-use crate::store::query::page::{Edge, PageKey, PageQuery, SCAN_LIMIT, Start, TypeQuery};
+use crate::store::query::page::{
+    COST_LIMIT, Edge, PageKey, PageQuery, SCAN_LIMIT, Start, TypeQuery,
+};
 use crate::store::tables::resources::NewResource;
 use crate::store::tables::{members, resources};
 use crate::store::testing::{TENANT, block_on, on_each};
@@ -176,6 +179,9 @@ fn query(rt: &Arc<ResourceType>, text: Option<&str>, sort_by: Option<&str>) -> P
         start: Start::Index(0),
         limit: 100,
         scan_limit: SCAN_LIMIT,
+        cost_limit: COST_LIMIT,
+        page_bytes: 1 << 30,
+        memory: MemoryBudget::new(1 << 30),
         base_url: String::new(),
     }
 }

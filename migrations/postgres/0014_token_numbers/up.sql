@@ -1,0 +1,23 @@
+-- Tokens are numbered in the order in which they become visible, so that a node reads only those
+-- that it does not have yet. A trigger does it whichever program, of any version, creates the token.
+ALTER TABLE tokens ADD COLUMN number BIGINT;
+UPDATE tokens SET number = numbered.number
+FROM (SELECT id, row_number() OVER (ORDER BY created, id) AS number FROM tokens) AS numbered
+WHERE tokens.id = numbered.id;
+CREATE INDEX tokens_number_idx ON tokens (number);
+
+-- One row, which is locked until the token is committed. A sequence would let a lower number become
+-- visible after a higher one.
+CREATE TABLE token_numbers (
+    last BIGINT NOT NULL
+);
+INSERT INTO token_numbers (last) SELECT coalesce(max(number), 0) FROM tokens;
+
+CREATE FUNCTION tokens_numbered() RETURNS TRIGGER LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE token_numbers SET last = last + 1 RETURNING last INTO NEW.number;
+    RETURN NEW;
+END $$;
+
+CREATE TRIGGER tokens_numbered BEFORE INSERT ON tokens
+    FOR EACH ROW EXECUTE FUNCTION tokens_numbered();

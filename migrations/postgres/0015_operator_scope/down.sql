@@ -1,0 +1,2 @@
+UPDATE tokens SET scopes = trim(replace(' ' || scopes || ' ', ' operator ', ' '))
+WHERE (' ' || scopes || ' ') LIKE '% operator %';
