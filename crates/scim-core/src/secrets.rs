@@ -53,11 +53,10 @@ pub fn strip_change(rt: &ResourceType, mut change: AttrChange) -> AttrChange {
         change.elements.clear();
     }
     for element in &mut change.elements {
-        for value in [&mut element.before, &mut element.after] {
+        let values = [&mut element.before, &mut element.after];
+        for value in values.into_iter().flatten() {
             // The element stays, because its place in the list counts.
-            if let Some(value) = value {
-                keep(path.leaf(), value);
-            }
+            keep(path.leaf(), value);
         }
         if let Some(same) = element.same.take() {
             let mut same = Value::Object(same);

@@ -50,7 +50,7 @@ pub const ENDPOINTS: &[Endpoint] = &[Endpoint {
         tag: tag::ADMINISTRATION,
         id: "getStorage",
         summary: "What a tenant stores",
-        description: "Reads all resources and changes of the tenant, unless `limit` is 0. The token must be of this tenant or of `default`.",
+        description: "Reads all resources and changes of the tenant, unless `limit` is 0. Operators read it of every tenant, admins of their own.",
     }),
 }];
 
@@ -102,8 +102,8 @@ impl From<LargeResource> for StoredResource {
     }
 }
 
-/// `GET /admin/v1/tenants/{name}/storage`. Tokens of the default tenant read it of every tenant, any
-/// other token of its own.
+/// `GET /admin/v1/tenants/{name}/storage`. Operators read it of every tenant, admins of their
+/// own.
 async fn read_storage(
     request: HttpRequest,
     caller: Caller,

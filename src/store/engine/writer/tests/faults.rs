@@ -4,8 +4,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::{Work, change, stored, together};
-use crate::store::tables::{changes, counts, history, resources, tenants};
+use super::{PENDING_BYTES, Work, change, stored, together};
+use crate::store::tables::changes::Change;
+use crate::store::tables::{changes, counts, history, resources, storage_use, tenants};
 use crate::store::testing::{TENANT, user, with_store};
 use crate::store::{Backend, Conn, Store, StoreError, Tx};
 
@@ -131,6 +132,60 @@ fn a_job_fails_alone_at_every_position_in_a_batch() {
     });
 }
 
+/// Long changes are written before the end of the batch, where the database rejects one of them.
+#[test]
+fn a_job_fails_alone_among_long_changes() {
+    with_store(|store| async move {
+        prepare(&store).await;
+        let mut expected = Vec::new();
+        for fault in [Fault::Change, Fault::Commit] {
+            for bad in 0..JOBS {
+                let name = move |index: usize| format!("{fault:?}-{bad}-{index}");
+                let work = |index: usize| -> Work<i64> {
+                    Box::new(move |tx| {
+                        resources::insert(tx, &user(&name(index)))?;
+                        let payload = "x".repeat(PENDING_BYTES * 2 / 3);
+                        let long = Change {
+                            payload: format!(r#"{{"a":"{payload}"}}"#).into(),
+                            ..change(&name(index))
+                        };
+                        let seq = tx.append(long);
+                        if index == bad {
+                            cause(tx, fault)?;
+                        }
+                        Ok(seq)
+                    })
+                };
+                let results = together(&store, (0..JOBS).map(work).collect()).await;
+                for (index, result) in results.iter().enumerate() {
+                    assert_eq!(result.is_err(), index == bad, "{fault:?} {bad}, {index}");
+                    if let Ok(seq) = result {
+                        expected.push((*seq, name(index)));
+                    }
+                }
+            }
+        }
+        let mut found = Vec::new();
+        while next_of(&store, &mut found).await {}
+        assert_eq!(found, expected);
+        let count = store.read(|conn| counts::of(conn, TENANT, "User")).await;
+        assert_eq!(usize::try_from(count.unwrap().live), Ok(expected.len()));
+        // What was counted is what is stored.
+        let compared = store.read(|conn| storage_use::compare(conn, TENANT)).await;
+        assert!(compared.unwrap().is_none());
+    });
+}
+
+/// Reads on behind the last change that was found. Returns whether there was one.
+async fn next_of(store: &Arc<Store>, found: &mut Vec<(i64, String)>) -> bool {
+    let after = found.last().map_or(0, |(seq, _)| *seq);
+    let rows = store.read(move |conn| changes::after(conn, TENANT, after, 10_000));
+    let rows = rows.await.unwrap().into_iter();
+    let before = found.len();
+    found.extend(rows.map(|row| (row.seq, row.change.resource_id.into_string())));
+    found.len() > before
+}
+
 #[test]
 fn of_a_job_in_parts_only_the_part_at_fault_fails() {
     with_store(|store| async move {
@@ -244,7 +299,7 @@ fn administrative_jobs_fail_alone_too() {
                 assert_eq!(result.is_err(), index == bad, "{bad}, {index}: {result:?}");
             }
         }
-        let found = store.read(|conn| tenants::list(conn)).await.unwrap();
+        let found = store.read(tenants::list).await.unwrap();
         assert_eq!(found.len(), 1 + JOBS * (JOBS - 1));
     });
 }
