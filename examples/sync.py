@@ -103,7 +103,25 @@ def apply(db, change):
             resource = json.loads(row[0])
             for difference in change.get("attributes", []):
                 put(resource, difference["path"], difference["after"])
+            for difference in change.get("lists", []):
+                edit(resource, difference)
             db.execute("UPDATE resources SET resource = ? WHERE id = ?", (json.dumps(resource), resource_id))
+
+
+def edit(resource, difference):
+    """Applies what differs in a long list. Doing it a second time changes nothing."""
+    urn, _, name = difference["path"].rpartition(":")
+    holder = resource.setdefault(urn, {}) if urn else resource
+    elements = [element for element in holder.get(name, []) if element not in difference.get("removed", [])]
+    elements += [element for element in difference.get("added", []) if element not in elements]
+    for modified in difference.get("modified", []):
+        known = {**modified["same"], **modified["before"]}.items()
+        for element in elements:
+            if all(element.get(name) == value for name, value in known):
+                for name in modified["before"]:
+                    element.pop(name, None)
+                element.update(modified["after"])
+    holder[name] = elements
 
 
 def put(resource, path, value):

@@ -46,6 +46,8 @@ struct Change {
     #[serde(default)]
     attributes: Vec<Difference>,
     #[serde(default)]
+    lists: Vec<ListDifference>,
+    #[serde(default)]
     members: Vec<String>,
     #[serde(default)]
     resource: Map<String, Value>,
@@ -58,6 +60,25 @@ struct Change {
 struct Difference {
     path: String,
     after: Value,
+}
+
+/// What differs in a long list.
+#[derive(Deserialize)]
+struct ListDifference {
+    path: String,
+    #[serde(default)]
+    removed: Vec<Value>,
+    #[serde(default)]
+    added: Vec<Value>,
+    #[serde(default)]
+    modified: Vec<Modified>,
+}
+
+#[derive(Deserialize)]
+struct Modified {
+    same: Map<String, Value>,
+    before: Map<String, Value>,
+    after: Map<String, Value>,
 }
 
 #[derive(Deserialize)]
@@ -172,6 +193,9 @@ impl Copy {
                     for difference in change.attributes {
                         put(resource, &difference.path, difference.after);
                     }
+                    for difference in change.lists {
+                        edit(resource, difference);
+                    }
                 }
             }
             // Ids of the identity provider that match no user, and future kinds of changes.
@@ -205,6 +229,39 @@ impl Copy {
         std::fs::write(&draft, serde_json::to_vec(self)?)?;
         std::fs::rename(&draft, path)?;
         Ok(())
+    }
+}
+
+/// Applies what differs in a long list. Doing it a second time changes nothing.
+fn edit(resource: &mut Map<String, Value>, difference: ListDifference) {
+    let (urn, name) = match difference.path.rsplit_once(':') {
+        Some((urn, name)) => (Some(urn), name),
+        None => (None, &*difference.path),
+    };
+    let holder = match urn {
+        None => Some(resource),
+        Some(urn) => resource.get_mut(urn).and_then(Value::as_object_mut),
+    };
+    let Some(Value::Array(list)) = holder.and_then(|holder| holder.get_mut(name)) else {
+        return;
+    };
+    list.retain(|element| !difference.removed.contains(element));
+    for element in difference.added {
+        if !list.contains(&element) {
+            list.push(element);
+        }
+    }
+    for modified in difference.modified {
+        let known: Vec<_> = modified.same.iter().chain(&modified.before).collect();
+        for element in list.iter_mut().filter_map(Value::as_object_mut) {
+            if known
+                .iter()
+                .all(|(name, value)| element.get(*name) == Some(*value))
+            {
+                element.retain(|name, _| !modified.before.contains_key(name));
+                element.extend(modified.after.clone());
+            }
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 //! `clock` generates new ids; this module must not.
 
 use std::fmt;
+use std::ops::Deref;
 
 /// A tenant's number. Tenant 1 is `default` and always there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -67,20 +68,75 @@ impl fmt::Display for ResourceId {
     }
 }
 
+/// A text that both databases store as it is. PostgreSQL has no U+0000 in texts, so there is none
+/// in here: one that a caller passes becomes U+FFFD.
+///
+/// Everything in the record of a change is of this type or a number, because a batch of writes
+/// records its changes together, and one that cannot be stored would hold up the others.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StoredText(String);
+
+impl StoredText {
+    pub fn into_string(self) -> String {
+        self.0
+    }
+}
+
+impl From<String> for StoredText {
+    fn from(text: String) -> Self {
+        if text.as_bytes().contains(&0) {
+            return Self(text.replace('\0', "\u{FFFD}"));
+        }
+        Self(text)
+    }
+}
+
+impl From<&str> for StoredText {
+    fn from(text: &str) -> Self {
+        Self::from(text.to_owned())
+    }
+}
+
+impl Deref for StoredText {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl PartialEq<String> for StoredText {
+    fn eq(&self, other: &String) -> bool {
+        self.0 == *other
+    }
+}
+
+impl PartialEq<&str> for StoredText {
+    fn eq(&self, other: &&str) -> bool {
+        self.0 == *other
+    }
+}
+
+impl fmt::Display for StoredText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 /// The author of a change. Its text, `token:okta`, is stored with every change and must stay the
 /// same.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Actor {
     /// A token of this service, by its name: `token:NAME`.
-    Token(String),
+    Token(StoredText),
     /// The token that the environment sets: `token:bootstrap`.
     Bootstrap,
     /// The subject of an access token of an outside issuer: `jwt:SUBJECT`.
-    Subject(String),
+    Subject(StoredText),
     /// A subcommand of this program: `cli:NAME`.
-    CommandLine(String),
+    CommandLine(StoredText),
     /// Any other text, which only an import can bring.
-    Other(String),
+    Other(StoredText),
 }
 
 impl Actor {
@@ -88,10 +144,10 @@ impl Actor {
     pub fn parse(text: &str) -> Self {
         match text.split_once(':') {
             Some(("token", "bootstrap")) => Self::Bootstrap,
-            Some(("token", name)) => Self::Token(name.to_owned()),
-            Some(("jwt", subject)) => Self::Subject(subject.to_owned()),
-            Some(("cli", command)) => Self::CommandLine(command.to_owned()),
-            _ => Self::Other(text.to_owned()),
+            Some(("token", name)) => Self::Token(name.into()),
+            Some(("jwt", subject)) => Self::Subject(subject.into()),
+            Some(("cli", command)) => Self::CommandLine(command.into()),
+            _ => Self::Other(text.into()),
         }
     }
 
@@ -118,7 +174,7 @@ impl fmt::Display for Actor {
 
 #[cfg(test)]
 mod tests {
-    use super::{Actor, ResourceId};
+    use super::{Actor, ResourceId, StoredText};
 
     #[test]
     fn the_stored_text_of_an_actor_is_preserved() {
@@ -138,6 +194,20 @@ mod tests {
         }
         assert_eq!(Actor::parse("jwt:a:b").subject(), Some("a:b"));
         assert_eq!(Actor::parse("token:jwt").subject(), None);
+    }
+
+    #[test]
+    fn no_actor_has_a_text_that_a_database_cannot_store() {
+        for (text, expected) in [
+            ("jwt:a\0b", "jwt:a\u{FFFD}b"),
+            ("token:\0", "token:\u{FFFD}"),
+            ("\0", "\u{FFFD}"),
+        ] {
+            assert_eq!(Actor::parse(text).to_string(), expected);
+        }
+        let subject = Actor::Subject("a\0".to_owned().into());
+        assert_eq!(subject.to_string(), "jwt:a\u{FFFD}");
+        assert_eq!(StoredText::from("a\u{1}ü".to_owned()), "a\u{1}ü");
     }
 
     #[test]

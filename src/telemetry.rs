@@ -12,7 +12,7 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-pub use metrics::{Metrics, Requests};
+pub use metrics::{Metrics, Requests, append_storage};
 
 use crate::clock::SystemClock;
 use json::JsonLog;

@@ -10,12 +10,15 @@ use tokio::signal::unix::Signal;
 use tokio::task::JoinHandle;
 
 use crate::http::state::AppState;
+use crate::service::access::storage;
 use crate::service::{Service, feed};
 use crate::store::Backend;
 use crate::telemetry;
 
 /// Pause between two removals of old changes.
 const PRUNING_ROUND: Duration = Duration::from_secs(60 * 60);
+/// Pause between two measurements of what tenants store.
+const MEASURING_ROUND: Duration = Duration::from_secs(24 * 60 * 60);
 /// Pause between two moves of measured values into their buckets.
 const TIDYING_ROUND: Duration = Duration::from_secs(2);
 
@@ -24,6 +27,7 @@ pub fn start(state: &AppState, change_retention: Option<Duration>) -> Vec<JoinHa
     let mut tasks = vec![
         tokio::spawn(tidy_metrics(state.clone())),
         tokio::spawn(watch_connections(state.clone())),
+        tokio::spawn(measure_storage(Arc::clone(&state.service))),
     ];
     let store = &state.service.store;
     tasks.push(tokio::spawn(feed::poll_other_nodes(Arc::clone(store))));
@@ -69,6 +73,16 @@ async fn tidy_metrics(state: AppState) {
 /// Closes the connections of clients that are too slow.
 async fn watch_connections(state: AppState) {
     state.connections.watch(&state.metrics).await;
+}
+
+/// Finds out what an older version has stored, at the start and in case one runs beside this one.
+async fn measure_storage(service: Arc<Service>) {
+    loop {
+        if let Err(error) = storage::measure(&service.store).await {
+            tracing::warn!(error = %telemetry::chain(&error), "the storage of tenants could not be measured");
+        }
+        tokio::time::sleep(MEASURING_ROUND).await;
+    }
 }
 
 async fn prune_changes(service: Arc<Service>, retention: Duration) {

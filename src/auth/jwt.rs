@@ -371,7 +371,7 @@ fn build_principal(claims: &Claims, issuer: &Issuer) -> Result<Principal, Reject
     let may_write = issuer.scopes.is_some() && issuer.fields.is_none();
     Ok(Principal {
         tenant: tenant(claims, &issuer.tenant)?,
-        actor: Actor::Subject(claims.sub.clone()),
+        actor: Actor::Subject(claims.sub.as_str().into()),
         scopes: match may_write {
             true => scopes,
             false => scopes.only_reading(),

@@ -91,7 +91,7 @@ async fn erase(
     let context = Context {
         principal: Principal {
             tenant: tenant.id,
-            actor: Actor::CommandLine("erase".to_owned()),
+            actor: Actor::CommandLine("erase".into()),
             scopes: Scopes::every(),
             fields: None,
             expires: None,

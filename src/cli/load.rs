@@ -47,7 +47,7 @@ pub async fn run(args: LoadArgs) -> anyhow::Result<()> {
         let context = Context {
             principal: Principal {
                 tenant: tenant.id,
-                actor: Actor::CommandLine("load".to_owned()),
+                actor: Actor::CommandLine("load".into()),
                 scopes: Scopes::every(),
                 fields: None,
                 expires: None,

@@ -1,10 +1,14 @@
-//! `rollcall tenant create|list|set`.
+//! `rollcall tenant create|list|set|storage`.
+
+use std::num::ParseIntError;
+use std::str::FromStr;
 
 use scim_core::Compatibility;
 
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::DatabaseArgs;
-use crate::service::access::tenants::{self, Settings};
+use crate::service::access::storage::{self, StorageReport};
+use crate::service::access::tenants::{self, Settings, TenantChanges};
 use crate::service::{GroupNames, PatchAnswer};
 use crate::store::tables::tenants::Tenant;
 
@@ -38,6 +42,10 @@ pub enum TenantCommand {
         /// not
         #[arg(long, group = "settings")]
         group_names: Option<GroupNames>,
+        /// Most bytes that the tenant may store in resources and their history: a number, 0 for no
+        /// limit, or `default` for the setting `tenant_quota_bytes`
+        #[arg(long, group = "settings", value_name = "BYTES")]
+        quota_bytes: Option<Quota>,
         /// Largest resource of this tenant in bytes; 0 for the setting `document_limit_bytes`
         #[arg(long, group = "settings")]
         document_limit_bytes: Option<u64>,
@@ -47,6 +55,31 @@ pub enum TenantCommand {
         #[command(flatten)]
         database: DatabaseArgs,
     },
+    /// Show what a tenant stores, and which resources take most
+    Storage {
+        /// Name of the tenant
+        name: String,
+        /// Number of resources to list
+        #[arg(long, default_value_t = 20)]
+        limit: u32,
+        #[command(flatten)]
+        database: DatabaseArgs,
+    },
+}
+
+/// A tenant's own quota; `None` is that of the settings.
+#[derive(Debug, Clone, Copy)]
+pub struct Quota(Option<i64>);
+
+impl FromStr for Quota {
+    type Err = ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, ParseIntError> {
+        match text {
+            "default" => Ok(Self(None)),
+            number => number.parse().map(|bytes| Self(Some(bytes))),
+        }
+    }
 }
 
 /// Runs `rollcall tenant`.
@@ -70,6 +103,7 @@ pub async fn run(command: TenantCommand) -> anyhow::Result<()> {
             compatibility,
             patch_answer,
             group_names,
+            quota_bytes,
             document_limit_bytes,
             attribute_values_limit,
             database,
@@ -79,22 +113,62 @@ pub async fn run(command: TenantCommand) -> anyhow::Result<()> {
                 compatibility,
                 patch_answer,
                 group_names,
+                quota_bytes: quota_bytes.map(|quota| quota.0),
                 document_limit_bytes,
                 attribute_values_limit,
             };
             let set = tenants::set(&store, name, settings).await;
             store.close();
-            let changed = set?;
-            print(&[changed.tenant]);
-            if let Some(shared @ 1..) = changed.shared_group_names {
-                println!(
-                    "{shared} displayName(s) are shared by several groups. Those groups stay as they are; rename them to \
-                     make their names unique."
-                );
-            }
+            print_changed(set?);
+        }
+        TenantCommand::Storage {
+            name,
+            limit,
+            database,
+        } => {
+            let store = super::store::open(&database)?;
+            let report = storage::report(&store, name, limit).await;
+            store.close();
+            print_storage(&report?);
         }
     }
     Ok(())
+}
+
+fn print_changed(changed: TenantChanges) {
+    print(&[changed.tenant]);
+    if let Some(shared @ 1..) = changed.shared_group_names {
+        println!(
+            "{shared} displayName(s) are shared by several groups. Those groups stay as they are; rename them to \
+             make their names unique."
+        );
+    }
+}
+
+fn print_storage(report: &StorageReport) {
+    let bytes = report.storage.bytes;
+    let quota = report
+        .limit
+        .map_or("none".to_owned(), |limit| limit.to_string());
+    println!("resources {:>15}", bytes.documents);
+    println!("history   {:>15}", bytes.history);
+    println!("quota     {quota:>15}");
+    if report.largest.is_empty() {
+        return;
+    }
+    println!(
+        "\n{:<10} {:<38} {:>12} {:>12} NAME",
+        "TYPE", "ID", "RESOURCE", "HISTORY"
+    );
+    for row in &report.largest {
+        let name = row.label.as_deref().unwrap_or("(deleted)");
+        // A name is what a client sent.
+        let name: String = name.chars().flat_map(char::escape_debug).collect();
+        println!(
+            "{:<10} {:<38} {:>12} {:>12} {name}",
+            row.resource_type, row.id, row.document_bytes, row.history_bytes
+        );
+    }
 }
 
 fn print(rows: &[Tenant]) {

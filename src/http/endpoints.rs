@@ -6,7 +6,7 @@ use scim_core::registry::ClientAccess;
 use scim_core::{Registry, ResourceType};
 
 use crate::auth::Scope;
-use crate::http::admin::{erasures, tenants, tokens, webhooks};
+use crate::http::admin::{erasures, storage, tenants, tokens, webhooks};
 use crate::http::directory::{feed, groups, memberships, users};
 use crate::http::endpoint::{Authorization, Endpoint, TYPE_ENDPOINT};
 use crate::http::listener::Groups;
@@ -15,7 +15,7 @@ use crate::http::scim::{bulk, discovery, me, resources, search};
 
 /// The declarations, file by file. The router tries the paths in this order, so the most frequent
 /// ones come first, and `/.search` of a type before the id that it could be taken for.
-const DECLARED: [&[Endpoint]; 16] = [
+const DECLARED: [&[Endpoint]; 17] = [
     search::OF_TYPE,
     resources::ENDPOINTS,
     search::ENDPOINTS,
@@ -25,6 +25,7 @@ const DECLARED: [&[Endpoint]; 16] = [
     health::ENDPOINTS,
     docs::ENDPOINTS,
     tenants::ENDPOINTS,
+    storage::ENDPOINTS,
     tokens::ENDPOINTS,
     erasures::ENDPOINTS,
     webhooks::ENDPOINTS,

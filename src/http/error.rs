@@ -221,6 +221,13 @@ fn service_detail(error: &service::Error) -> String {
         E::ReadOnly(name) => {
             format!("Only the operator of the service writes resources of the type {name}. Clients can read them.")
         }
+        E::QuotaExceeded { used, limit } => format!(
+            "This tenant stores {used} bytes, with the history of its resources, and may store {limit}. Delete what is not needed, or ask the operator of the service for more (`quota_bytes` of the tenant, or the setting `tenant_quota_bytes`). Deactivations, deletions and removals of members still work."
+        ),
+        E::BulkExhausted(budget) => format!(
+            "This operation was not run, because the operations before it used up {budget} (`{}`). Send it in another request.",
+            budget.setting()
+        ),
         E::TooManyOperations { limit } => format!(
             "The number of operations exceeds maxOperations ({limit}). Send them in several requests."
         ),
@@ -268,6 +275,9 @@ impl ApiError {
         match self {
             Self::Service(service::Error::Scim(error)) => Some(error.kind.scim_type()),
             Self::Service(service::Error::Taken(_)) => Some(ErrorKind::Uniqueness.scim_type()),
+            Self::Service(service::Error::QuotaExceeded { .. }) => {
+                Some(ErrorKind::TooMany.scim_type())
+            }
             _ => None,
         }
     }
@@ -319,7 +329,8 @@ impl ResponseError for ApiError {
                 StatusCode::FORBIDDEN
             }
             Self::Service(E::Conflict(_) | E::Taken(_)) => StatusCode::CONFLICT,
-            Self::Service(E::BadRequest(_)) | Self::SeveralCredentials => StatusCode::BAD_REQUEST,
+            Self::Service(E::BadRequest(_) | E::QuotaExceeded { .. })
+            | Self::SeveralCredentials => StatusCode::BAD_REQUEST,
             Self::Service(
                 E::Busy | E::Full(_) | E::DiskFails(_) | E::WritesRefused(_) | E::Unavailable(_),
             ) => StatusCode::SERVICE_UNAVAILABLE,
@@ -333,8 +344,9 @@ impl ResponseError for ApiError {
             | Self::MessageTooLarge { .. }
             | Self::TooManyValues
             | Self::BulkTooLarge { .. }
-            | Self::Service(E::DocumentTooLarge(_))
-            | Self::Service(E::TooManyOperations { .. }) => StatusCode::PAYLOAD_TOO_LARGE,
+            | Self::Service(
+                E::DocumentTooLarge(_) | E::TooManyOperations { .. } | E::BulkExhausted(_),
+            ) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::SwitchedOff(_) => StatusCode::NOT_IMPLEMENTED,
             Self::SlowBody => StatusCode::REQUEST_TIMEOUT,
             Self::TooMany { .. } | Self::Service(E::TooManyListeners(_)) => {

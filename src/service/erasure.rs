@@ -20,7 +20,7 @@ use crate::service::provision::writer::Writer;
 use crate::service::{Context, Error, Service};
 use crate::store::tables::changes::{Change, ChangeKind, EMPTIED, RecordedChange};
 use crate::store::tables::resources::{Password, Stored, Update};
-use crate::store::tables::{changes, erasure, members, resources, setup};
+use crate::store::tables::{changes, erasure, history, members, resources, setup};
 use crate::store::{ResourceId, Store, TenantId, Tx};
 use search::{Mentions, PERSON, find_mentions, known_of, marks_of, type_of, unknown};
 
@@ -108,7 +108,7 @@ pub async fn erase(
     store
         .write(tenant, move |tx| {
             let job = ErasureJob {
-                writer: Writer::new(&context, &rt, id),
+                writer: Writer::new(&context, &rt, id.clone()),
                 context: &context,
             };
             job.run(tx, seen, &mentions)
@@ -133,10 +133,11 @@ impl ErasureJob<'_> {
             return Ok(Erased { seq, at, tally });
         }
         let names = Arc::new(known.names);
+        tx.exempt_from_quota();
         let mut found = ErasedCounts {
             resources: usize::from(known.stored.is_some()),
             memberships: members::count_of(tx.conn(), tenant, id)?,
-            changes: changes::empty(tx.conn(), tenant, &rt.name, id)?,
+            changes: history::empty(tx, &rt.name, id)?,
             mentions: 0,
         };
         found.mentions += self.scrub_changes(tx, &names, seen, mentions)?;
@@ -150,12 +151,12 @@ impl ErasureJob<'_> {
         erasure::forget_samples(tx.conn())?;
         let seq = tx.append(Change {
             resource_id: id.clone(),
-            resource_type: rt.name.clone(),
+            resource_type: rt.name.as_str().into(),
             kind: ChangeKind::Erased,
             at: self.writer.at,
             actor: anonymous_actor(&self.writer.actor, &names)
                 .unwrap_or_else(|| self.writer.actor.clone()),
-            payload: EMPTIED.to_owned(),
+            payload: EMPTIED.into(),
         });
         Ok(Erased {
             seq,
@@ -176,17 +177,17 @@ impl ErasureJob<'_> {
         }
         let tenant = tx.tenant();
         let id = &self.writer.id;
-        let conn = tx.conn();
         let marks = marks_of(names);
-        let late = erasure::changes_with(conn, tenant, id, &marks, (seen, i64::MAX))?;
+        let late = erasure::changes_with(tx.conn(), tenant, id, &marks, (seen, i64::MAX))?;
         let mut scrubbed = 0;
         for seq in mentions.changes.iter().copied().chain(late) {
-            let row = changes::after(conn, tenant, seq.saturating_sub(1), 1)?;
+            let row = changes::after(tx.conn(), tenant, seq.saturating_sub(1), 1)?;
             let Some(mut row) = row.into_iter().next().filter(|row| row.seq == seq) else {
                 continue;
             };
+            let before_bytes = row.change.payload.len();
             if scrub(names, id, &mut row.change) {
-                changes::rewrite(conn, tenant, &RecordedChange { seq, ..row })?;
+                history::rewrite(tx, &RecordedChange { seq, ..row }, before_bytes)?;
                 scrubbed += 1;
             }
         }
@@ -199,9 +200,9 @@ impl ErasureJob<'_> {
         let id = self.writer.id.clone();
         let type_name = self.writer.rt.name.clone();
         tx.amend(move |change| {
-            let is_own = change.resource_id == id && change.resource_type == type_name;
+            let is_own = change.resource_id == id && *change.resource_type == *type_name;
             if is_own && change.kind != ChangeKind::Erased {
-                EMPTIED.clone_into(&mut change.payload);
+                change.payload = EMPTIED.into();
             }
             if type_name == PERSON {
                 scrub(&names, &id, change);
@@ -263,16 +264,17 @@ impl ErasureJob<'_> {
             label: indexing::label(after),
             password: Password::Keep,
             doc: after.to_string(),
+            before_bytes: stored.doc.len(),
             rows: Some(indexing::index_rows(rt, after)),
         };
         resources::update(tx, &new)?;
         tx.append(Change {
             resource_id: stored.id.clone(),
-            resource_type: stored.resource_type.clone(),
+            resource_type: stored.resource_type.as_str().into(),
             kind: ChangeKind::Updated,
             at: self.writer.at,
             actor: self.writer.actor.clone(),
-            payload: json!({ "attributes": differences }).to_string(),
+            payload: json!({ "attributes": differences }).to_string().into(),
         });
         Ok(())
     }
@@ -288,7 +290,7 @@ fn scrub(names: &Identifiers, person: &ResourceId, change: &mut Change) -> bool 
     if change.resource_id != *person
         && let Some(payload) = names.scrub(&change.payload)
     {
-        change.payload = payload;
+        change.payload = payload.into();
         is_named = true;
     }
     is_named
@@ -299,7 +301,7 @@ fn anonymous_actor(actor: &Actor, names: &Identifiers) -> Option<Actor> {
     let subject = actor.subject()?;
     names
         .matches(subject)
-        .then(|| Actor::Subject(ERASED_SUBJECT.to_owned()))
+        .then(|| Actor::Subject(ERASED_SUBJECT.into()))
 }
 
 /// Removes the person from the states of `rollcall setup`, which name the users that it assigned

@@ -1,5 +1,7 @@
 //! The errors of use cases. `http` chooses their status.
 
+use std::fmt;
+
 use scim_core::{ErrorKind, ResourceType, ScimError, Version};
 
 use crate::memory::MemoryError;
@@ -49,6 +51,13 @@ pub enum Error {
     /// Only the operator can fill the type; the text is its name.
     #[error("resources of the type {0} are read-only")]
     ReadOnly(String),
+    /// The tenant stores as much as it may. Both are bytes.
+    #[error("the tenant stores {used} bytes and may store {limit}")]
+    QuotaExceeded { used: i64, limit: i64 },
+    /// An operation of a bulk request did not run, because the others have used up what one request
+    /// may take.
+    #[error("the bulk request has used up {0}")]
+    BulkExhausted(BulkBudget),
     #[error("the service is busy")]
     Busy,
     #[error("too many requests wait for changes")]
@@ -63,6 +72,32 @@ pub enum Error {
     WritesRefused(#[source] StoreError),
     #[error("internal error")]
     Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// What one bulk request may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BulkBudget {
+    Time,
+    Bytes,
+}
+
+impl BulkBudget {
+    /// The setting that limits it.
+    pub fn setting(self) -> &'static str {
+        match self {
+            Self::Time => "bulk_time_s",
+            Self::Bytes => "bulk_write_bytes",
+        }
+    }
+}
+
+impl fmt::Display for BulkBudget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Time => "the time for one request",
+            Self::Bytes => "what one request may write",
+        })
+    }
 }
 
 /// The reason for a 401 (RFC 6750 section 3.1).
@@ -123,6 +158,7 @@ impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Busy => Self::Busy,
+            StoreError::QuotaExceeded { used, limit } => Self::QuotaExceeded { used, limit },
             StoreError::OutOfTime => ScimError::new(ErrorKind::TooMany, OUT_OF_TIME).into(),
             StoreError::Duplicate(unique) => Self::Taken(unique),
             StoreError::Held { path, holder } => ScimError::uniqueness(format!(
@@ -148,6 +184,10 @@ impl Error {
     pub fn repeated(&self) -> Self {
         match self {
             Self::Busy => Self::Busy,
+            Self::QuotaExceeded { used, limit } => Self::QuotaExceeded {
+                used: *used,
+                limit: *limit,
+            },
             Self::Unavailable(cause) => Self::Unavailable(cause.clone()),
             Self::Full(cause) => Self::Full(cause.clone()),
             Self::DiskFails(cause) => Self::DiskFails(cause.clone()),

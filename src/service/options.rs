@@ -111,6 +111,12 @@ settings! {
         /// Largest body of a bulk request.
         pub max_payload_bytes: usize =
             setting("bulk_max_payload_bytes", bytes(1024..=1 << 30), 10 << 20),
+        /// Time after which no more operations of a bulk request begin. Each of the others is
+        /// answered 413.
+        pub time: Duration = setting("bulk_time_s", seconds(1..=3600), 30),
+        /// Bytes of resources and changes that a bulk request may write before the rest of its
+        /// operations is answered 413.
+        pub write_bytes: u64 = setting("bulk_write_bytes", bytes(1 << 20..=1 << 40), 128 << 20),
     }
 }
 

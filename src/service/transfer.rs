@@ -59,7 +59,7 @@ pub async fn import(
     progress: Progress,
 ) -> Result<LineCounts, TransferError> {
     store
-        .admin(move |conn| {
+        .admin_once(move |conn| {
             let lines = line::Lines::new(input);
             read::import(conn, &registry, target, lines, progress)
         })

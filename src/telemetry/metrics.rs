@@ -1,5 +1,6 @@
 //! Request metrics, in Prometheus' text format.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use metrics::{Counter, Histogram, Key, Label, Level, Metadata, Recorder as _};
@@ -133,6 +134,23 @@ impl Metrics {
                 .absolute(count);
         }
         self.handle.render()
+    }
+}
+
+/// Appends what tenants store: their names, the part, its bytes. These values are read when they are
+/// asked for, so the recorder need not hold them.
+pub fn append_storage<'a>(text: &mut String, rows: impl Iterator<Item = (&'a str, &'a str, i64)>) {
+    text.push_str(
+        "# HELP rollcall_tenant_storage_bytes What each tenant stores: resources with memberships, and their history.\n\
+         # TYPE rollcall_tenant_storage_bytes gauge\n",
+    );
+    for (tenant, part, bytes) in rows {
+        let tenant: String = tenant.chars().flat_map(char::escape_default).collect();
+        // Writing to a string does not fail.
+        let _ = writeln!(
+            text,
+            "rollcall_tenant_storage_bytes{{tenant=\"{tenant}\",part=\"{part}\"}} {bytes}"
+        );
     }
 }
 

@@ -305,15 +305,15 @@ impl Round<'_> {
         };
         store
             .admin(move |conn| {
-                match failure {
+                match &failure {
                     None => subscriptions::forget(conn, &letter)?,
                     Some(why) => subscriptions::record_dead_letter(
                         conn,
                         &DeadLetter {
                             attempts: letter.attempts + 1,
-                            failure: shortened(&why),
+                            failure: shortened(why),
                             wanted: false,
-                            ..letter
+                            ..letter.clone()
                         },
                     )?,
                 }

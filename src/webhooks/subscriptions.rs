@@ -75,15 +75,15 @@ pub async fn create(
                     tenant.change_seq
                 )));
             }
-            let name = new.name.clone();
+            let name = &new.name;
             let row = Subscription {
                 tenant: tenant.id,
-                id,
-                name: new.name,
-                url: new.url,
+                id: id.clone(),
+                name: name.clone(),
+                url: new.url.clone(),
                 kinds: new.kinds.join(" "),
                 resource_types: new.resource_types.join(" "),
-                secret: text,
+                secret: text.clone(),
                 old_secret: None,
                 old_secret_until: None,
                 created,

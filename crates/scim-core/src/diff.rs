@@ -17,28 +17,57 @@
 //! # Ok::<(), serde_json::Error>(())
 //! ```
 
+mod elements;
+
+use serde::Deserialize as _;
 use serde_json::{Map, Value};
 
 use crate::Document;
 use crate::registry::ResourceType;
 
+pub use elements::ElementChange;
+
 /// One attribute that differs; `None` is unassigned.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct AttrChange {
     /// `title`, `name.givenName`, `emails`, `urn:..:User:department`, or the URN of an unknown
-    /// extension.
+    /// extension, with a colon and one of its members where it was there before and after.
     pub path: String,
+    /// The URN of the unknown extension, if the path names a member of one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub within: Option<String>,
     /// The value before the change.
     pub before: Option<Value>,
     /// The value after the change.
     pub after: Option<Value>,
+    /// Of a long list, in place of `before` and `after`: the elements that differ.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub elements: Vec<ElementChange>,
+}
+
+impl AttrChange {
+    /// Records a difference: a long list by its elements, all else by both values.
+    pub fn new(path: String, before: Option<&Value>, after: Option<&Value>) -> Self {
+        let elements = match (before, after) {
+            (Some(before), Some(after)) => elements::compare(before, after),
+            _ => None,
+        };
+        let whole = |value: Option<&Value>| value.filter(|_| elements.is_none()).cloned();
+        Self {
+            path,
+            within: None,
+            before: whole(before),
+            after: whole(after),
+            elements: elements.unwrap_or_default(),
+        }
+    }
 }
 
 /// Returns the attributes that differ; empty if the documents are equal.
 ///
-/// A multi-valued attribute is one change as a whole; a complex one with a single value is reported
-/// by its sub-attributes, and a registered extension by its attributes. They come in the order of
-/// `before`, followed by the new ones.
+/// A multi-valued attribute is one change, of a long list by its elements; a complex one with a
+/// single value is reported by its sub-attributes, and an extension by its attributes. They come in
+/// the order of `before`, followed by the new ones.
 pub fn diff(rt: &ResourceType, before: &Document, after: &Document) -> Vec<AttrChange> {
     let mut changes = Vec::new();
     for (name, before, after) in differing(&before.0, &after.0) {
@@ -47,6 +76,20 @@ pub fn diff(rt: &ResourceType, before: &Document, after: &Document) -> Vec<AttrC
                 for (attribute, before, after) in differing(before, after) {
                     let path = format!("{name}:{attribute}");
                     compare(rt, path, before, after, &mut changes);
+                }
+            }
+            // An unknown extension that was there before and after.
+            (None, Some(before_members), Some(after_members))
+                if !before_members.is_empty()
+                    && !after_members.is_empty()
+                    && rt.attr_by_key(name).is_none() =>
+            {
+                for (member, before, after) in differing(before_members, after_members) {
+                    let path = format!("{name}:{member}");
+                    changes.push(AttrChange {
+                        within: Some(name.clone()),
+                        ..AttrChange::new(path, before, after)
+                    });
                 }
             }
             _ => compare(rt, name.clone(), before, after, &mut changes),
@@ -66,19 +109,14 @@ fn compare(
 ) {
     // Of the declared attributes only single complex ones are objects.
     let is_told_by_parts = rt.find(&path).is_some();
-    let change = |path: String, before: Option<&Value>, after: Option<&Value>| AttrChange {
-        path,
-        before: before.cloned(),
-        after: after.cloned(),
-    };
     match (is_told_by_parts, members(before), members(after)) {
         (true, Some(before), Some(after)) => {
             let parts = differing(before, after).into_iter();
-            changes.extend(
-                parts.map(|(sub, before, after)| change(format!("{path}.{sub}"), before, after)),
-            );
+            changes.extend(parts.map(|(sub, before, after)| {
+                AttrChange::new(format!("{path}.{sub}"), before, after)
+            }));
         }
-        _ => changes.push(change(path, before, after)),
+        _ => changes.push(AttrChange::new(path, before, after)),
     }
 }
 
@@ -91,20 +129,52 @@ pub fn undo(rt: &ResourceType, document: &mut Map<String, Value>, payload: &str)
         let Some(path) = entry.get("path").and_then(Value::as_str) else {
             continue;
         };
-        let before = entry.get("before").filter(|value| !value.is_null());
-        match &rt.attr_by_key(path) {
-            Some(found) => {
-                let names = [
-                    found.container.as_deref(),
-                    Some(found.attribute.name.as_str()),
-                    found.sub.as_ref().map(|sub| sub.name.as_str()),
-                ];
-                let names: Vec<&str> = names.into_iter().flatten().collect();
-                put(document, &names, before);
-            }
-            // The container of an extension.
-            None => put(document, &[path], before),
+        let names = names(rt, path, entry.get("within").and_then(Value::as_str));
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        match entry.get("elements") {
+            Some(changes) => undo_elements(document, &names, changes),
+            None => put(
+                document,
+                &names,
+                entry.get("before").filter(|value| !value.is_null()),
+            ),
         }
+    }
+}
+
+/// Returns the names of the members that lead to the value of a recorded difference.
+pub fn names(rt: &ResourceType, path: &str, within: Option<&str>) -> Vec<String> {
+    let member = within.and_then(|urn| path.strip_prefix(urn)?.strip_prefix(':'));
+    if let (Some(urn), Some(member)) = (within, member) {
+        return vec![urn.to_owned(), member.to_owned()];
+    }
+    match rt.attr_by_key(path) {
+        Some(found) => {
+            let names = [
+                found.container.as_deref().map(str::to_owned),
+                Some(found.attribute.name.clone()),
+                found.sub.as_ref().map(|sub| sub.name.clone()),
+            ];
+            names.into_iter().flatten().collect()
+        }
+        // The container of an extension, registered or not.
+        None => vec![path.to_owned()],
+    }
+}
+
+fn undo_elements(document: &mut Map<String, Value>, names: &[&str], changes: &Value) {
+    let Ok(changes) = Vec::<ElementChange>::deserialize(changes) else {
+        return;
+    };
+    let Some((last, around)) = names.split_last() else {
+        return;
+    };
+    let mut inner = Some(document);
+    for name in around {
+        inner = inner.and_then(|object| object.get_mut(*name)?.as_object_mut());
+    }
+    if let Some(Value::Array(list)) = inner.and_then(|object| object.get_mut(*last)) {
+        elements::undo(list, &changes);
     }
 }
 
@@ -179,6 +249,7 @@ mod tests {
                      path,
                      before,
                      after,
+                     ..
                  }| {
                     (path, before.unwrap_or_default(), after.unwrap_or_default())
                 },
@@ -256,7 +327,15 @@ mod tests {
         check(
             json!({"urn:x:y": {"a": 1, "b": 2}}),
             json!({"urn:x:y": {"a": 2, "b": 2}}),
-            &[("urn:x:y", json!({"a": 1, "b": 2}), json!({"a": 2, "b": 2}))],
+            &[("urn:x:y:a", json!(1), json!(2))],
+        );
+        check(
+            json!({"urn:x:y": {"a": 1, "b": 2}}),
+            json!({"urn:x:z": {"a": 1}}),
+            &[
+                ("urn:x:y", json!({"a": 1, "b": 2}), null.clone()),
+                ("urn:x:z", null.clone(), json!({"a": 1})),
+            ],
         );
     }
 }

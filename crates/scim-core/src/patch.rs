@@ -162,8 +162,8 @@ impl Patch {
     }
 
     /// Returns the edits of a group's `members`, in order, neighbours of one kind joined.
-    pub fn member_edits(&self) -> Vec<MemberEdit> {
-        self.members.clone()
+    pub fn member_edits(&self) -> &[MemberEdit] {
+        &self.members
     }
 
     /// Returns the document after all edits. Where nothing changes it is equal to `document`, byte

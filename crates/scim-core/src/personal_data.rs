@@ -44,6 +44,10 @@ impl Identifiers {
                 if let Some(value) = entry.get(side) {
                     self.learn_attribute(path, value);
                 }
+                let elements = entry.get("elements").and_then(Value::as_array);
+                let elements = elements.into_iter().flatten();
+                let values = elements.filter_map(|element| element.get(side).cloned());
+                self.learn_attribute(path, &values.collect());
             }
         }
     }
@@ -210,7 +214,10 @@ mod tests {
         learn(
             &mut names,
             json!({"attributes": [{"path": "userName", "before": "old@x", "after": "Ada@x"},
-                                  {"path": "name.formatted", "before": null, "after": "Ada King"}]}),
+                                  {"path": "name.formatted", "before": null, "after": "Ada King"},
+                                  {"path": "emails", "before": null, "after": null, "elements": [
+                                      {"from": 1, "before": {"value": "a@old"}},
+                                      {"from": 2, "to": 1, "before": {}, "after": {"value": "a@new"}}]}]}),
         );
         names
     }
@@ -224,6 +231,8 @@ mod tests {
             "ada@X",
             "OLD@x",
             "a@home",
+            "a@old",
+            "a@new",
         ] {
             assert!(names.matches(text), "{text}");
         }

@@ -49,6 +49,24 @@ pub fn strip_change(rt: &ResourceType, mut change: AttrChange) -> AttrChange {
             kept.then_some(value)
         });
     }
+    if is_secret {
+        change.elements.clear();
+    }
+    for element in &mut change.elements {
+        let values = [&mut element.before, &mut element.after];
+        for value in values.into_iter().flatten() {
+            // The element stays, because its place in the list counts.
+            keep(path.leaf(), value);
+        }
+        if let Some(same) = element.same.take() {
+            let mut same = Value::Object(same);
+            keep(path.leaf(), &mut same);
+            element.same = match same {
+                Value::Object(same) => Some(same),
+                _ => None,
+            };
+        }
+    }
     change
 }
 
@@ -118,11 +136,8 @@ mod tests {
 
     #[test]
     fn differences() {
-        let change = |path: &str, value: Value| AttrChange {
-            path: path.to_owned(),
-            before: None,
-            after: Some(value),
-        };
+        let change =
+            |path: &str, value: Value| AttrChange::new(path.to_owned(), None, Some(&value));
         let check = |path: &str, value: Value, expected: Option<Value>| {
             assert_eq!(
                 strip_change(&rt(), change(path, value)).after,
@@ -138,5 +153,20 @@ mod tests {
         check("o.t", json!("x"), Some(json!("x")));
         check("o", json!({"s": "leak"}), None);
         check("urn:unknown", json!({"n": 1}), Some(json!({"n": 1})));
+        let mut list: Vec<Value> = (0..800).map(|n| json!({"t": n, "s": "kept"})).collect();
+        let before = Value::from(list.clone());
+        list[7]["s"] = json!("leak");
+        list[9] = json!({"s": "leak"});
+        list.push(json!({"s": "leak", "t": 1}));
+        let change = AttrChange::new("c".to_owned(), Some(&before), Some(&list.into()));
+        let stripped = strip_change(&rt(), change);
+        assert_eq!(
+            json!(stripped.elements),
+            json!([
+                {"from": 7, "to": 7, "before": {"t": 7}, "after": {"t": 7}},
+                {"from": 9, "to": 9, "before": {"t": 9}, "after": {}},
+                {"to": 800, "after": {"t": 1}},
+            ])
+        );
     }
 }

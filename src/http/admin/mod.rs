@@ -1,7 +1,8 @@
-//! Administration over HTTP: tenants, tokens, erasure and webhook subscriptions.
+//! Administration over HTTP: tenants, what they store, tokens, erasure and webhook subscriptions.
 
 mod common;
 pub mod erasures;
+pub mod storage;
 pub mod tenants;
 pub mod tokens;
 pub mod webhooks;

@@ -6,7 +6,7 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::web::{self, Data, Path, Payload};
 use jiff::Timestamp;
 use scim_core::Compatibility;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 
 use crate::auth::Scope;
@@ -151,7 +151,8 @@ pub struct ChangedTenant {
     pub shared_group_names: Option<u64>,
 }
 
-/// Settings of a tenant to change. Those that are left out or null stay as they are.
+/// Settings of a tenant to change. Those that are left out stay as they are; so do those that are
+/// null, apart from the quota.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TenantSettings {
@@ -162,6 +163,16 @@ pub struct TenantSettings {
     pub document_limit_bytes: Option<u64>,
     /// The most values of one attribute; 0 for the service's setting. Only for operators.
     pub attribute_values_limit: Option<u64>,
+    /// The most bytes that the tenant may store in resources and their history; 0 is no limit. Null
+    /// stands for the setting `tenant_quota_bytes`. Only for operators.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<i64>, minimum = 0)]
+    pub quota_bytes: Option<Option<i64>>,
+}
+
+/// Tells null from a value that is left out.
+fn given<'d, D: Deserializer<'d>>(value: D) -> Result<Option<Option<i64>>, D::Error> {
+    Option::deserialize(value).map(Some)
 }
 
 /// `tolerant` accepts what Okta, Entra ID and others send, `strict` only what the RFCs allow.
@@ -279,6 +290,7 @@ async fn set_tenant(
         compatibility: change.compatibility.map(Compatibility::from),
         patch_answer: change.patch_answer.map(PatchAnswer::from),
         group_names: change.group_names.map(GroupNames::from),
+        quota_bytes: change.quota_bytes,
         document_limit_bytes: change.document_limit_bytes,
         attribute_values_limit: change.attribute_values_limit,
     };

@@ -540,6 +540,7 @@ mod tests {
             at: Timestamp::UNIX_EPOCH,
             actor: "token:okta".to_owned(),
             attributes: Vec::new(),
+            lists: Vec::new(),
             members: Vec::new(),
             resource: Some(Map::from_iter([("userName".to_owned(), "a\"b".into())])),
             erased: false,

@@ -10,6 +10,8 @@ use crate::http::describe::tag;
 use crate::http::endpoint::{Accepts, Authorization, Endpoint, Operation};
 use crate::http::error::HandlerResult;
 use crate::http::state::AppState;
+use crate::service::access::storage;
+use crate::telemetry::append_storage;
 
 /// The endpoints.
 pub const ENDPOINTS: &[Endpoint] = &[
@@ -129,7 +131,19 @@ async fn ready(shared: Data<AppState>) -> HandlerResult {
 
 /// `GET /metrics`, in Prometheus' text format.
 async fn metrics(shared: Data<AppState>) -> HttpResponse {
+    let mut text = shared.metrics.render();
+    // Without the database the other metrics are all the more of interest.
+    if let Ok(rows) = storage::list(&shared.service.store).await {
+        let parts = rows.iter().flat_map(|row| {
+            let parts = [
+                ("documents", row.bytes.documents),
+                ("history", row.bytes.history),
+            ];
+            parts.map(|(part, bytes)| (row.name.as_str(), part, bytes))
+        });
+        append_storage(&mut text, parts);
+    }
     HttpResponse::Ok()
         .content_type("text/plain; version=0.0.4; charset=utf-8")
-        .body(shared.metrics.render())
+        .body(text)
 }

@@ -36,7 +36,7 @@ pub async fn create_tenant(
     tenants::create(&service.store, name, context.at_us()).await
 }
 
-/// Changes settings of a tenant. Only operators change its limits.
+/// Changes settings of a tenant. Only operators change its limits and its quota.
 ///
 /// # Errors
 /// As [`list_tokens`].

@@ -204,7 +204,7 @@ impl Authenticator {
         }
         let principal = Principal {
             tenant: row.tenant,
-            actor: Actor::Token(row.name.clone()),
+            actor: Actor::Token(row.name.as_str().into()),
             scopes: Scopes::parse_known(&row.scopes),
             fields: row.fields.as_deref().map(Fields::from_stored),
             expires: row.expires.map(time),

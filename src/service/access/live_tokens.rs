@@ -127,7 +127,7 @@ impl Tokens {
                 continue;
             };
             let token = LiveToken {
-                caller: KnownCaller::new(row.tenant, &Actor::Token(row.name)),
+                caller: KnownCaller::new(row.tenant, &Actor::Token(row.name.as_str().into())),
                 expires: row.expires,
             };
             self.by_key.insert(key, token);
@@ -164,7 +164,7 @@ mod tests {
         live.with(|tokens| tokens.add(rows, 50));
         assert_eq!(live.with(|tokens| tokens.last), 4);
         let get = |secret: &str, now_us| live.get(&token::digest(secret), || now_us);
-        let okta = KnownCaller::new(TenantId(7), &Actor::Token("okta".to_owned()));
+        let okta = KnownCaller::new(TenantId(7), &Actor::Token("okta".into()));
         assert_eq!(get("a", 1_000), Some(okta));
         assert_eq!(get("expiring", 99), Some(okta));
         assert_eq!(get("expiring", 100), None);

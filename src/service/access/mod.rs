@@ -10,5 +10,6 @@ pub(super) mod last_used;
 pub mod listening_caller;
 mod live_tokens;
 pub mod me;
+pub mod storage;
 pub mod tenants;
 pub mod tokens;

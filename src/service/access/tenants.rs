@@ -3,8 +3,9 @@
 use scim_core::Compatibility;
 
 use crate::service::{Error, GroupNames, PatchAnswer, Policy};
+use crate::store::engine::store::MAX_QUOTA_BYTES;
 use crate::store::tables::tenants::Tenant;
-use crate::store::tables::{group_names, tenants};
+use crate::store::tables::{group_names, storage_use, tenants};
 use crate::store::{Store, StoreError};
 
 /// Creates a tenant.
@@ -65,6 +66,8 @@ pub struct Settings {
     pub compatibility: Option<Compatibility>,
     pub patch_answer: Option<PatchAnswer>,
     pub group_names: Option<GroupNames>,
+    /// The tenant's own quota, 0 for no limit; `Some(None)` takes it away.
+    pub quota_bytes: Option<Option<i64>>,
     /// 0 returns to the service's setting.
     pub document_limit_bytes: Option<u64>,
     /// 0 returns to the service's setting.
@@ -72,10 +75,12 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Whether the change is one that only the operator may make: a higher limit takes memory that
-    /// all tenants share.
+    /// Whether the change is one that only the operator may make: a higher limit takes memory and
+    /// storage that all tenants share.
     pub fn is_for_operator(&self) -> bool {
-        self.document_limit_bytes.is_some() || self.attribute_values_limit.is_some()
+        self.quota_bytes.is_some()
+            || self.document_limit_bytes.is_some()
+            || self.attribute_values_limit.is_some()
     }
 }
 
@@ -100,8 +105,16 @@ pub struct TenantChanges {
 /// Changes settings of a tenant. They apply from its next request on.
 ///
 /// # Errors
-/// [`Error::NotFound`].
+/// [`Error::NotFound`], [`Error::BadRequest`] for the quota.
 pub async fn set(store: &Store, name: String, settings: Settings) -> Result<TenantChanges, Error> {
+    let most = i64::try_from(MAX_QUOTA_BYTES).unwrap_or(i64::MAX);
+    if let Some(Some(quota)) = settings.quota_bytes
+        && !(0..=most).contains(&quota)
+    {
+        return Err(Error::BadRequest(format!(
+            "a quota is a number of bytes from 0, which is no limit, to {most}"
+        )));
+    }
     store
         .admin(move |conn| {
             let missing = || Error::NotFound(format!("The tenant `{name}`"));
@@ -124,6 +137,9 @@ pub async fn set(store: &Store, name: String, settings: Settings) -> Result<Tena
                 ),
             };
             let tenant = tenants::set_policy(conn, tenant.id, policy)?.ok_or_else(missing)?;
+            if let Some(quota) = settings.quota_bytes {
+                storage_use::set_quota(conn, tenant.id, quota)?;
+            }
             let shared_group_names = match settings.group_names {
                 Some(GroupNames::Unique) => Some(group_names::shared(conn, tenant.id)?),
                 _ => None,

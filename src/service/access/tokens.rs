@@ -152,18 +152,18 @@ pub async fn create(
         .admin(move |conn| {
             let tenant = tenants::by_name(conn, &new.tenant)?
                 .ok_or_else(|| Error::NotFound(format!("The tenant `{}`", new.tenant)))?;
-            let name = new.name.clone();
+            let name = &new.name;
             let row = Token {
-                id,
+                id: id.clone(),
                 tenant: tenant.id,
-                name: new.name,
-                hash,
+                name: name.clone(),
+                hash: hash.clone(),
                 scopes: new.scopes.to_string(),
                 created: now.as_microsecond(),
                 expires: new.expires.map(Timestamp::as_microsecond),
                 last_used: None,
                 revoked: None,
-                fields: new.fields.map(|fields| fields.to_string()),
+                fields: new.fields.as_ref().map(ToString::to_string),
             };
             tokens::insert(conn, row).map_err(|error| match error {
                 StoreError::Duplicate(_) => Error::Conflict(format!(

@@ -35,7 +35,7 @@ pub(super) enum BulkJob {
     Ready(Box<Write>),
     /// It is invalid by itself. Its error is reported when its turn comes.
     Rejected(Error),
-    /// It has run.
+    /// It has run, and its result is committed.
     Taken,
 }
 
@@ -53,6 +53,8 @@ pub(super) struct Run {
     units: VecDeque<Vec<usize>>,
     failed: HashSet<usize>,
     fail_on_errors: Option<usize>,
+    /// The bytes of resources and changes that it may still write.
+    bytes_left: u64,
     options: Arc<Options>,
     response: ResponseOptions,
     /// The memory of the operations.
@@ -60,26 +62,41 @@ pub(super) struct Run {
 }
 
 /// The indexes of operations, and the result of each.
-type Results = Vec<(usize, Result<Done, Error>)>;
+pub(super) type Results = Vec<(usize, Result<Done, Error>)>;
+type SliceResults = Vec<(usize, Result<Done, OperationFailure>)>;
 
-/// The results of one unit of work, and the operations that remain.
+/// The results of one unit of work.
+#[derive(Default)]
 pub(super) struct Slice {
-    pub done: Results,
-    pub rest: Run,
+    done: SliceResults,
+    failed: HashSet<usize>,
+    /// How many of the remaining units it has run.
+    units: usize,
+    /// So many operations have failed that the others do not run.
+    is_last: bool,
+    /// The bytes of resources and changes that it has written.
+    bytes: u64,
+}
+
+/// Why an operation failed.
+enum OperationFailure {
+    /// It was rejected before it ran, with the error of its job.
+    Before,
+    Within(Error),
 }
 
 /// The reason why a cycle of creates was rolled back.
 struct CycleFailure {
     /// The operation that failed, if it was one of them.
     by: Option<usize>,
-    error: Error,
+    error: OperationFailure,
 }
 
 impl From<StoreError> for CycleFailure {
     fn from(error: StoreError) -> Self {
         Self {
             by: None,
-            error: error.into(),
+            error: OperationFailure::Within(error.into()),
         }
     }
 }
@@ -108,6 +125,7 @@ impl Run {
             units: units.into(),
             failed: HashSet::new(),
             fail_on_errors,
+            bytes_left: options.scim.bulk.write_bytes,
             options,
             response: ResponseOptions {
                 selection: Selection::all(),
@@ -125,9 +143,8 @@ impl Run {
         self.units.is_empty()
     }
 
-    /// Returns the operations that have not run, in their order.
-    pub fn remaining(&self) -> Vec<usize> {
-        self.units.iter().flatten().copied().collect()
+    pub fn may_write(&self) -> bool {
+        self.bytes_left > 0
     }
 
     /// Hashes the passwords of new users, several at a time.
@@ -172,34 +189,62 @@ impl Run {
     }
 
     /// Runs as many operations as fit into a slice, and at least one if none awaits its password.
-    pub fn slice(mut self, tx: &mut Tx<'_>) -> Result<Slice, Error> {
-        let mut done = Vec::new();
-        while let Some(unit) = self.units.pop_front() {
-            if !self.is_ready(&unit) {
-                self.units.push_front(unit);
+    /// It may run again if the slice is undone, so only [`Run::advance`] removes them.
+    pub fn slice(&self, tx: &mut Tx<'_>) -> Result<Slice, Error> {
+        let mut slice = Slice::default();
+        let before = tx.bytes_written();
+        for unit in &self.units {
+            if !self.is_ready(unit) {
                 break;
             }
             let results = match unit.as_slice() {
-                [index] => vec![(*index, self.run_one(tx, *index)?)],
-                _ => self.run_cycle(tx, unit)?,
+                [index] => vec![(*index, self.run_one(tx, &slice, *index)?)],
+                _ => self.run_cycle(tx, &slice, unit)?,
             };
+            slice.units += 1;
             for (index, result) in results {
                 if result.is_err() {
-                    self.failed.insert(index);
+                    slice.failed.insert(index);
                 }
-                done.push((index, result));
+                slice.done.push((index, result));
             }
-            if self
-                .fail_on_errors
-                .is_some_and(|limit| self.failed.len() >= limit)
-            {
-                self.units.clear();
-            }
-            if tx.held_for() >= SLICE || tx.is_full() {
+            let failed = self.failed.len() + slice.failed.len();
+            slice.is_last = self.fail_on_errors.is_some_and(|limit| failed >= limit);
+            slice.bytes = tx.bytes_written().saturating_sub(before);
+            let is_full = slice.bytes >= self.bytes_left || tx.is_full();
+            if slice.is_last || is_full || tx.held_for() >= SLICE {
                 break;
             }
         }
-        Ok(Slice { done, rest: self })
+        Ok(slice)
+    }
+
+    /// Removes the operations of a slice that is committed, and returns their results.
+    pub fn advance(&mut self, slice: Slice) -> Results {
+        self.units.drain(..slice.units.min(self.units.len()));
+        if slice.is_last {
+            self.units.clear();
+        }
+        self.failed.extend(slice.failed);
+        self.bytes_left = self.bytes_left.saturating_sub(slice.bytes);
+        let done = slice.done.into_iter();
+        done.map(|(index, result)| {
+            let job = self.operations.get_mut(index);
+            let job = job.map(|operation| std::mem::replace(&mut operation.job, BulkJob::Taken));
+            let result = result.map_err(|failure| match (failure, job) {
+                (OperationFailure::Before, Some(BulkJob::Rejected(error))) => error,
+                (OperationFailure::Before, _) => Error::internal("an operation ran twice"),
+                (OperationFailure::Within(error), _) => error,
+            });
+            (index, result)
+        })
+        .collect()
+    }
+
+    /// The results of a run that ends here: each operation that has not run gets this error.
+    pub fn abandon(&self, error: impl Fn() -> Error) -> Results {
+        let remaining = self.units.iter().flatten();
+        remaining.map(|index| (*index, Err(error()))).collect()
     }
 
     fn is_ready(&self, unit: &[usize]) -> bool {
@@ -208,43 +253,51 @@ impl Run {
             .all(|operation| !operation.awaits_password)
     }
 
-    fn take(&mut self, index: usize) -> BulkJob {
-        match self.operations.get_mut(index) {
-            Some(operation) => std::mem::replace(&mut operation.job, BulkJob::Taken),
-            None => BulkJob::Taken,
+    /// Returns the write of an operation, or its error if it is rejected or refers to one that
+    /// failed.
+    fn write_of(&self, slice: &Slice, index: usize) -> Result<&Write, OperationFailure> {
+        let operation = self.operations.get(index).ok_or(OperationFailure::Before)?;
+        let has_failed = |other| self.failed.contains(other) || slice.failed.contains(other);
+        if operation.uses.iter().any(has_failed) {
+            let unresolved =
+                "A bulkId did not resolve: the operation that should create the resource failed.";
+            let error = ScimError::invalid_value(unresolved);
+            return Err(OperationFailure::Within(error.into()));
+        }
+        match &operation.job {
+            BulkJob::Ready(write) => Ok(write),
+            BulkJob::Rejected(_) | BulkJob::Taken => Err(OperationFailure::Before),
         }
     }
 
-    /// Returns the error of an operation that refers to one that failed.
-    fn unresolved(&self, index: usize) -> Option<Error> {
-        let uses = &self.operations.get(index)?.uses;
-        uses.iter()
-            .any(|other| self.failed.contains(other))
-            .then(|| {
-                ScimError::invalid_value(
-                "A bulkId did not resolve: the operation that should create the resource failed.",
-            )
-            .into()
-            })
-    }
-
     /// Runs one operation. The outer error is a fault of the database, which ends the slice.
-    fn run_one(&mut self, tx: &mut Tx<'_>, index: usize) -> Result<Result<Done, Error>, Error> {
-        let unresolved = self.unresolved(index);
-        let write = match (unresolved, self.take(index)) {
-            (Some(error), _) | (None, BulkJob::Rejected(error)) => return Ok(Err(error)),
-            (None, BulkJob::Ready(write)) => write,
-            (None, BulkJob::Taken) => return Ok(Err(Error::internal("an operation ran twice"))),
+    fn run_one(
+        &self,
+        tx: &mut Tx<'_>,
+        slice: &Slice,
+        index: usize,
+    ) -> Result<Result<Done, OperationFailure>, Error> {
+        let write = match self.write_of(slice, index) {
+            Ok(write) => write,
+            Err(failure) => return Ok(Err(failure)),
         };
-        let user_name = write.user_name();
         let result = tx.attempt(|tx| write.run(tx, &self.options, &self.response))?;
-        Ok(result.map_err(|error| user_names::explain_in(tx, user_name.as_deref(), error)))
+        Ok(result.map_err(|error| {
+            let user_name = write.user_name();
+            let error = user_names::explain_in(tx, user_name.as_deref(), error);
+            OperationFailure::Within(error)
+        }))
     }
 
     /// Runs creates that refer to one another: first each without the members that do not exist
     /// yet, then these members. All of them are committed or none (RFC 7644 section 3.7.1).
-    fn run_cycle(&mut self, tx: &mut Tx<'_>, unit: Vec<usize>) -> Result<Results, Error> {
-        let result = match self.take_creates(&unit) {
+    fn run_cycle(
+        &self,
+        tx: &mut Tx<'_>,
+        slice: &Slice,
+        unit: &[usize],
+    ) -> Result<SliceResults, Error> {
+        let result = match self.creates_of(slice, unit) {
             Err(failure) => Err(failure),
             Ok(creates) => {
                 let names: Vec<_> = creates
@@ -256,50 +309,47 @@ impl Run {
                 created.map_err(|failure| explain(tx, failure, &names))
             }
         };
-        Ok(match result {
-            Ok(done) => done.into_iter().map(|(index, done)| (index, Ok(done))).collect(),
-            Err(mut failure) => unit
-                .into_iter()
-                .map(|index| {
-                    let error = if failure.by == Some(index) {
-                        std::mem::replace(&mut failure.error, Error::Busy)
-                    } else {
-                        Error::Conflict(
-                            "It refers, in a circle, to an operation that failed; none of the circle was kept."
-                                .to_owned(),
-                        )
-                    };
-                    (index, Err(error))
-                })
-                .collect(),
-        })
+        let mut failure = match result {
+            Ok(done) => {
+                return Ok(done
+                    .into_iter()
+                    .map(|(index, done)| (index, Ok(done)))
+                    .collect());
+            }
+            Err(failure) => failure,
+        };
+        let failed = unit.iter().map(|index| {
+            let error = if failure.by == Some(*index) {
+                std::mem::replace(&mut failure.error, OperationFailure::Before)
+            } else {
+                OperationFailure::Within(Error::Conflict(
+                    "It refers, in a circle, to an operation that failed; none of the circle was kept."
+                        .to_owned(),
+                ))
+            };
+            (*index, Err(error))
+        });
+        Ok(failed.collect())
     }
 
-    /// Takes the creates of a cycle, or the first error among its operations.
-    fn take_creates(&mut self, unit: &[usize]) -> Result<Vec<(usize, Create)>, CycleFailure> {
-        let unresolved = unit
-            .iter()
-            .find_map(|index| Some((*index, self.unresolved(*index)?)));
-        let mut creates = Vec::with_capacity(unit.len());
-        let mut failed = unresolved;
-        for index in unit {
-            let create = match self.take(*index) {
-                BulkJob::Ready(write) => write.into_create(),
-                BulkJob::Rejected(error) => Err(error),
-                BulkJob::Taken => Err(Error::internal("an operation ran twice")),
-            };
+    /// Returns the creates of a cycle, or the first error among its operations. They are copies,
+    /// because each leaves members out.
+    fn creates_of(
+        &self,
+        slice: &Slice,
+        unit: &[usize],
+    ) -> Result<Vec<(usize, Create)>, CycleFailure> {
+        let creates = unit.iter().map(|index| {
+            let create = self.write_of(slice, *index).and_then(Write::to_create);
             match create {
-                Ok(create) => creates.push((*index, create)),
-                Err(error) => failed = failed.or(Some((*index, error))),
+                Ok(create) => Ok((*index, create)),
+                Err(error) => Err(CycleFailure {
+                    by: Some(*index),
+                    error,
+                }),
             }
-        }
-        match failed {
-            None => Ok(creates),
-            Some((by, error)) => Err(CycleFailure {
-                by: Some(by),
-                error,
-            }),
-        }
+        });
+        creates.collect()
     }
 }
 
@@ -320,7 +370,7 @@ fn create_linked(
     let failed = |index: usize| {
         move |error: Error| CycleFailure {
             by: Some(index),
-            error,
+            error: OperationFailure::Within(error),
         }
     };
     let mut done = Vec::with_capacity(creates.len());
@@ -346,7 +396,12 @@ fn explain(
         .and_then(|(_, name)| name.as_deref());
     CycleFailure {
         by: failure.by,
-        error: user_names::explain_in(tx, name, failure.error),
+        error: match failure.error {
+            OperationFailure::Before => OperationFailure::Before,
+            OperationFailure::Within(error) => {
+                OperationFailure::Within(user_names::explain_in(tx, name, error))
+            }
+        },
     }
 }
 
@@ -374,11 +429,12 @@ impl Write {
     }
 
     /// Only a POST has a `bulkId` that others can refer to.
-    fn into_create(self) -> Result<Create, Error> {
+    fn to_create(&self) -> Result<Create, OperationFailure> {
         match self {
-            Self::Create(create) => Ok(create),
+            Self::Create(create) => Ok(create.clone()),
             Self::Replace(_) | Self::Patch(_) | Self::Delete(_) => {
-                Err(Error::internal("a circle that is not made of creates"))
+                let error = Error::internal("a circle that is not made of creates");
+                Err(OperationFailure::Within(error))
             }
         }
     }
@@ -392,7 +448,7 @@ impl Write {
     }
 
     fn run(
-        self,
+        &self,
         tx: &mut Tx<'_>,
         options: &Options,
         response: &ResponseOptions,

@@ -156,7 +156,7 @@ pub async fn find_mentions(
 }
 
 pub fn marks_of(names: &Identifiers) -> Marks {
-    let actor = |name: String| Actor::Subject(name).to_string();
+    let actor = |name: String| Actor::Subject(name.into()).to_string();
     Marks {
         pieces: names.search_terms().into_iter().take(MOST_NAMES).collect(),
         actors: names

@@ -31,6 +31,9 @@ pub struct Change {
     /// The attributes that differ: of `updated`, `activated` and `deactivated`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub attributes: Vec<Difference>,
+    /// The long lists that differ, which are not among the attributes: of `updated`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub lists: Vec<ListDifference>,
     /// The ids of the members that were added or removed: of `member_added` and `member_removed`.
     /// For `member_skipped`, those that are unknown here.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -60,6 +63,40 @@ pub struct Difference {
     pub before: Option<Value>,
     #[schema(value_type = Value)]
     pub after: Option<Value>,
+}
+
+/// A long list that differs, by its elements. Take those of `removed` out of the list, add those of
+/// `added` that are not in it, and set in those of `modified` what differs.
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
+#[schema(as = FeedListDifference)]
+pub struct ListDifference {
+    /// `emails`, or after the URN of an extension and a colon.
+    pub path: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    pub removed: Vec<Value>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    pub added: Vec<Value>,
+    /// Large elements, without long values that stay the same.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    pub modified: Vec<ModifiedElement>,
+}
+
+/// A large element that was modified.
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
+#[schema(as = FeedModifiedElement)]
+pub struct ModifiedElement {
+    /// Sub-attributes that are the same before and after, to find it by. Long values are left out.
+    #[schema(value_type = Object)]
+    pub same: Map<String, Value>,
+    /// The sub-attributes that differ, before.
+    #[schema(value_type = Object)]
+    pub before: Map<String, Value>,
+    /// The sub-attributes that differ, after.
+    #[schema(value_type = Object)]
+    pub after: Map<String, Value>,
 }
 
 /// A resource, without its members, groups and `meta`.

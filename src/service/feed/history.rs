@@ -447,7 +447,7 @@ fn group_past(
             return Walk::Stop;
         }
         if !is_about_members(recorded.change.kind) {
-            recorded.change.payload = String::new();
+            recorded.change.payload = "".into();
         }
         granted = held.grow(
             recorded

@@ -222,7 +222,7 @@ mod tests {
     fn caller(tenant: i64, name: &str) -> KnownCaller {
         KnownCaller::of(&Principal {
             tenant: TenantId(tenant),
-            actor: Actor::Token(name.to_owned()),
+            actor: Actor::Token(name.into()),
             scopes: crate::auth::Scopes::default(),
             fields: None,
             expires: None,

@@ -16,8 +16,8 @@ use crate::service::feed::listeners::{Listener, WaitOutcome};
 use crate::service::feed::view::View;
 use crate::service::{Context, Error, Service};
 use crate::store::engine::budget;
-use crate::store::tables::changes;
 use crate::store::tables::changes::{ChangeKind, Reach, RecordedChange};
+use crate::store::tables::{changes, history};
 use crate::store::{Conn, Store, StoreError, TenantId};
 
 /// The most changes of one page.
@@ -199,7 +199,7 @@ pub async fn prune(store: &Store, now: Timestamp, keep: SignedDuration) -> Resul
         // In small steps, because every other write of the tenant waits meanwhile.
         while store
             .write(tenant.id, move |tx| {
-                Ok::<_, Error>(changes::prune(tx.conn(), tenant.id, before, PRUNE_CHUNK)?)
+                Ok::<_, Error>(history::prune(tx, before, PRUNE_CHUNK)?)
             })
             .await?
         {}

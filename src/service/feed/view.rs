@@ -3,12 +3,16 @@
 
 use std::sync::Arc;
 
+use scim_core::diff::ElementChange;
 use scim_core::field_mask::FieldMask;
 use scim_core::project::{Selection, project};
-use scim_core::{Registry, ResourceType};
+use scim_core::{Registry, ResourceType, diff};
+use serde::Deserialize as _;
 use serde_json::{Map, Value};
 
-use crate::service::feed::change::{Change, Difference, SnapshotItem};
+use crate::service::feed::change::{
+    Change, Difference, ListDifference, ModifiedElement, SnapshotItem,
+};
 use crate::service::{Context, Error};
 use crate::store::tables::changes::{ChangeKind, EMPTIED, RecordedChange};
 use crate::store::tables::resources::Stored;
@@ -71,10 +75,11 @@ impl View {
             at: crate::service::context::time(row.at),
             actor: row.actor.to_string(),
             attributes: Vec::new(),
+            lists: Vec::new(),
             members: Vec::new(),
             resource: None,
             erased: row.payload == EMPTIED,
-            resource_type: row.resource_type,
+            resource_type: row.resource_type.into_string(),
         };
         if change.erased {
             return Some(change);
@@ -91,12 +96,14 @@ impl View {
             | ChangeKind::MemberRemoved
             | ChangeKind::MemberSkipped => {
                 change.attributes = self.differences(rt, &payload);
+                change.lists = self.lists(rt, &payload);
                 if self.sees_members {
                     change.members = members(&payload);
                 }
                 // An erasure of an unknown member leaves the change without its ids.
                 let may_be_empty = row.kind == ChangeKind::MemberSkipped && self.sees_members;
-                if change.attributes.is_empty() && change.members.is_empty() && !may_be_empty {
+                let has_differences = !change.attributes.is_empty() || !change.lists.is_empty();
+                if !has_differences && change.members.is_empty() && !may_be_empty {
                     return None;
                 }
             }
@@ -127,19 +134,21 @@ impl View {
         let list = payload.get("attributes").and_then(Value::as_array);
         list.into_iter()
             .flatten()
+            .filter(|entry| entry.get("elements").is_none())
             .filter_map(|entry| self.difference(rt, entry))
             .collect()
     }
 
     fn difference(&self, rt: &ResourceType, entry: &Value) -> Option<Difference> {
         let path = entry.get("path")?.as_str()?;
+        let names = names_of(rt, path, entry);
         let value = |name: &str| entry.get(name).filter(|value| !value.is_null());
         let before = value("before");
         let after = value("after");
         let shown = Difference {
             path: path.to_owned(),
-            before: before.and_then(|value| self.shown_at(rt, path, value)),
-            after: after.and_then(|value| self.shown_at(rt, path, value)),
+            before: before.and_then(|value| self.shown_at(rt, &names, value.clone())),
+            after: after.and_then(|value| self.shown_at(rt, &names, value.clone())),
         };
         let is_secret = before.is_none() && after.is_none();
         let may_name = |limit: &FieldMask| {
@@ -154,32 +163,73 @@ impl View {
         is_seen.then_some(shown)
     }
 
-    /// The value of one attribute as a whole resource would show it.
-    fn shown_at(&self, rt: &ResourceType, path: &str, value: &Value) -> Option<Value> {
-        let around: Vec<String> = match rt.attr_by_key(path) {
-            Some(found) => {
-                let names = [
-                    found.container.as_deref().map(str::to_owned),
-                    Some(found.attribute.name.clone()),
-                    found.sub.as_ref().map(|sub| sub.name.clone()),
-                ];
-                names.into_iter().flatten().collect()
-            }
-            // The container of an extension, registered or not.
-            None => vec![path.to_owned()],
+    fn lists(&self, rt: &ResourceType, payload: &Map<String, Value>) -> Vec<ListDifference> {
+        let list = payload.get("attributes").and_then(Value::as_array);
+        list.into_iter()
+            .flatten()
+            .filter_map(|entry| self.list(rt, entry))
+            .collect()
+    }
+
+    fn list(&self, rt: &ResourceType, entry: &Value) -> Option<ListDifference> {
+        let elements = Vec::<ElementChange>::deserialize(entry.get("elements")?).ok()?;
+        let path = entry.get("path")?.as_str()?;
+        let names = names_of(rt, path, entry);
+        let shown =
+            |value: Option<Value>| match self.shown_at(rt, &names, Value::Array(vec![value?]))? {
+                Value::Array(list) => list.into_iter().next(),
+                _ => None,
+            };
+        let object = |value: Option<Value>| match shown(value) {
+            Some(Value::Object(members)) => members,
+            _ => Map::new(),
         };
-        let whole = around.iter().rev().fold(value.clone(), |inner, name| {
+        let mut list = ListDifference {
+            path: path.to_owned(),
+            removed: Vec::new(),
+            added: Vec::new(),
+            modified: Vec::new(),
+        };
+        for element in elements {
+            if let Some(same) = element.same {
+                list.modified.push(ModifiedElement {
+                    same: object(Some(Value::Object(same))),
+                    before: object(element.before),
+                    after: object(element.after),
+                });
+                continue;
+            }
+            let (before, after) = (shown(element.before), shown(element.after));
+            if before != after {
+                list.removed.extend(before);
+                list.added.extend(after);
+            }
+        }
+        list.modified
+            .retain(|element| element.before != element.after);
+        let is_seen =
+            !(list.removed.is_empty() && list.added.is_empty() && list.modified.is_empty());
+        is_seen.then_some(list)
+    }
+
+    /// The value of one attribute as a whole resource would show it.
+    fn shown_at(&self, rt: &ResourceType, names: &[String], value: Value) -> Option<Value> {
+        let whole = names.iter().rev().fold(value, |inner, name| {
             Value::Object(Map::from_iter([(name.clone(), inner)]))
         });
         let Value::Object(whole) = whole else {
             return None;
         };
         let shown = Value::Object(self.shown(rt, whole));
-        around
+        names
             .iter()
             .try_fold(&shown, |value, name| value.get(name))
             .cloned()
     }
+}
+
+fn names_of(rt: &ResourceType, path: &str, entry: &Value) -> Vec<String> {
+    diff::names(rt, path, entry.get("within").and_then(Value::as_str))
 }
 
 fn members(payload: &Map<String, Value>) -> Vec<String> {

@@ -3,6 +3,7 @@
 //! [`create`] is the whole path of one request. `Create` is the part that a bulk request shares:
 //! it is prepared outside the store's threads and run within a unit of work.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -48,7 +49,7 @@ pub async fn create(
         .store
         .write(context.tenant(), move |tx| {
             // Also if the client has gone away by now.
-            let _held = held;
+            let _held = &held;
             create.run(tx, &options, &response)
         })
         .await;
@@ -56,10 +57,12 @@ pub async fn create(
 }
 
 /// A create, ready to run.
+#[derive(Clone)]
 pub(in crate::service) struct Create {
     writer: Writer,
     new: NewResource,
-    members: Option<Vec<Member>>,
+    /// The members of a new group, as edits.
+    members: Vec<MemberEdit>,
     /// In clear, until [`Create::hash_password`] takes it.
     password: Option<String>,
 }
@@ -86,7 +89,7 @@ impl Create {
         Ok(Self {
             new,
             writer,
-            members: admitted.members,
+            members: admitted.members.map(MemberEdit::Add).into_iter().collect(),
             password: admitted.password,
         })
     }
@@ -111,41 +114,45 @@ impl Create {
     /// Removes the members that do not exist yet and returns the step that adds them later.
     pub fn defer_members(&mut self, absent: &HashSet<String>) -> Option<DeferredMembers> {
         let is_absent = |member: &Member| absent.contains(&member.value);
-        let members = self.members.as_mut()?;
-        let (later, now) = std::mem::take(members).into_iter().partition(is_absent);
-        *members = now;
-        let deferred = DeferredMembers {
+        let mut deferred = Vec::new();
+        for edit in &mut self.members {
+            if let MemberEdit::Add(members) = edit {
+                let (later, now) = std::mem::take(members).into_iter().partition(is_absent);
+                *members = now;
+                deferred.push(later);
+            }
+        }
+        deferred.retain(|later: &Vec<Member>| !later.is_empty());
+        (!deferred.is_empty()).then(|| DeferredMembers {
             writer: self.writer.clone(),
-            members: later,
-        };
-        (!deferred.members.is_empty()).then_some(deferred)
+            edits: deferred.into_iter().map(MemberEdit::Add).collect(),
+        })
     }
 
     /// Inserts the resource, its members and its change.
     pub fn run(
-        self,
+        &self,
         tx: &mut Tx<'_>,
         options: &Options,
         response: &ResponseOptions,
     ) -> Result<Written, Error> {
-        let writer = self.writer;
-        let new = resolve_roles(tx, &writer.rt, self.new, options)?;
-        group_names::check(tx, &writer, None, &new.hot)?;
+        let writer = &self.writer;
+        let new = resolve_roles(tx, &writer.rt, &self.new, options)?;
+        group_names::check(tx, writer, None, &new.hot)?;
         let stamp = resources::insert(tx, &new)?;
         writer.append(tx, ChangeKind::Created, new.doc.clone());
-        let edits = self.members.map(MemberEdit::Add).into_iter().collect();
-        writer.edit_members(tx, edits, options)?;
+        writer.edit_members(tx, &self.members, options)?;
         if response.preference() == Some(Return::Minimal) {
             return Ok(writer.minimal(options, stamp.version.into()));
         }
         // No other write can have come between, so the row need not be read back.
         let stored = Stored {
-            id: new.id,
-            resource_type: new.resource_type,
+            id: new.id.clone(),
+            resource_type: new.resource_type.clone(),
             version: stamp.version,
             created: new.at,
             modified: stamp.modified,
-            doc: new.doc,
+            doc: new.doc.clone(),
         };
         let tenant = tx.tenant();
         let renderer = Renderer {
@@ -160,32 +167,32 @@ impl Create {
 }
 
 /// Replaces roles and entitlements by those that exist.
-fn resolve_roles(
+fn resolve_roles<'n>(
     tx: &mut Tx<'_>,
     rt: &ResourceType,
-    mut new: NewResource,
+    new: &'n NewResource,
     options: &Options,
-) -> Result<NewResource, Error> {
+) -> Result<Cow<'n, NewResource>, Error> {
     if rt.assignable.is_empty() {
-        return Ok(new);
+        return Ok(Cow::Borrowed(new));
     }
     let mut document = Document::parse(&new.doc).map_err(Error::internal)?;
     roles::resolve(tx, rt, None, &mut document, options.scim.unknown_roles)?;
+    let mut new = new.clone();
     new.doc = document.to_string();
     new.rows = indexing::index_rows(rt, &document);
-    Ok(new)
+    Ok(Cow::Owned(new))
 }
 
 /// Members of a group that were created after it.
 pub(in crate::service) struct DeferredMembers {
     writer: Writer,
-    members: Vec<Member>,
+    edits: Vec<MemberEdit>,
 }
 
 impl DeferredMembers {
     /// Completes the create within its unit of work, so that both are one version.
-    pub fn run(self, tx: &mut Tx<'_>, options: &Options) -> Result<(), Error> {
-        let edits = vec![MemberEdit::Add(self.members)];
-        self.writer.edit_members(tx, edits, options).map(drop)
+    pub fn run(&self, tx: &mut Tx<'_>, options: &Options) -> Result<(), Error> {
+        self.writer.edit_members(tx, &self.edits, options).map(drop)
     }
 }

@@ -45,7 +45,7 @@ impl Delete {
         }
     }
 
-    pub fn run(self, tx: &mut Tx<'_>) -> Result<(), Error> {
+    pub fn run(&self, tx: &mut Tx<'_>) -> Result<(), Error> {
         writer::check_writable(&self.writer.rt)?;
         let stored = self.writer.read_if(tx, &self.precondition)?;
         remove(tx, &self.writer, stored)
@@ -65,11 +65,13 @@ pub(in crate::service) fn remove(
     for group in groups {
         tx.append(Change {
             resource_id: group,
-            resource_type: "Group".to_owned(),
+            resource_type: "Group".into(),
             kind: ChangeKind::MemberRemoved,
             at: writer.at,
             actor: writer.actor.clone(),
-            payload: json!({ "members": [{ "value": writer.id.as_str() }] }).to_string(),
+            payload: json!({ "members": [{ "value": writer.id.as_str() }] })
+                .to_string()
+                .into(),
         });
     }
     writer.append(tx, ChangeKind::Deleted, stored.doc);

@@ -92,28 +92,28 @@ pub fn apply(
     tx: &mut Tx<'_>,
     group: &ResourceId,
     members_attr: Option<&AttrRef>,
-    edits: Vec<MemberEdit>,
+    edits: &[MemberEdit],
     options: &Options,
 ) -> Result<Effect, Error> {
     let mut effect = Effect::default();
     for edit in edits {
         match edit {
             MemberEdit::Add(list) => {
-                let done = members::add(tx, group, &list)?;
+                let done = members::add(tx, group, list)?;
                 effect.absorb(done.added, Vec::new());
                 handle_unknown(&mut effect, done.unknown, options.scim.unknown_members)?;
             }
             MemberEdit::Remove(ids) => {
-                let removed = members::remove(tx, group, &ids)?;
+                let removed = members::remove(tx, group, ids)?;
                 effect.absorb(Vec::new(), removed);
             }
             MemberEdit::RemoveWhere(filter) => {
-                let ids = matching_ids(tx, group, members_attr, &filter, &options.base_url)?;
+                let ids = matching_ids(tx, group, members_attr, filter, &options.base_url)?;
                 let removed = members::remove(tx, group, &ids)?;
                 effect.absorb(Vec::new(), removed);
             }
             MemberEdit::Demand(filter) => {
-                if matching_ids(tx, group, members_attr, &filter, &options.base_url)?.is_empty() {
+                if matching_ids(tx, group, members_attr, filter, &options.base_url)?.is_empty() {
                     return Err(ScimError::no_target(
                         "no member of the group matches the filter of the path",
                     )
@@ -125,7 +125,7 @@ pub fn apply(
                 effect.absorb(Vec::new(), removed);
             }
             MemberEdit::Replace(list) => {
-                let done = members::replace(tx, group, &list)?;
+                let done = members::replace(tx, group, list)?;
                 effect.absorb(done.added, done.removed);
                 effect.renamed.extend(done.renamed);
                 handle_unknown(&mut effect, done.unknown, options.scim.unknown_members)?;

@@ -43,7 +43,7 @@ pub async fn patch(
         .store
         .write(context.tenant(), move |tx| {
             // Also if the client has gone away by now.
-            let _held = held;
+            let _held = &held;
             patch.run(tx, &options, &response)
         })
         .await;
@@ -95,13 +95,13 @@ impl Patch {
 
     /// Applies the operations to the stored resource and writes the difference.
     pub fn run(
-        self,
+        &self,
         tx: &mut Tx<'_>,
         options: &Options,
         response: &ResponseOptions,
     ) -> Result<Written, Error> {
-        let writer = self.writer;
-        let patch = self.patch;
+        let writer = &self.writer;
+        let patch = &self.patch;
         let stored = writer.read_if(tx, &self.precondition)?;
         let member_edits = patch.member_edits();
         if patch.touches_document() {
@@ -117,7 +117,7 @@ impl Patch {
                 stored: &stored,
                 before: &before,
                 after,
-                password: self.password,
+                password: self.password.clone(),
                 member_edits,
             };
             writer.update(tx, update, options)?;
@@ -127,7 +127,7 @@ impl Patch {
         let form = match response.preference() {
             Some(preference) => preference,
             None if response.selection.is_all() => {
-                default_form(tx, &writer, self.default_answer, options)?
+                default_form(tx, writer, self.default_answer, options)?
             }
             None => Return::Representation,
         };

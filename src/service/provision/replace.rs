@@ -47,7 +47,7 @@ pub async fn replace(
         .store
         .write(context.tenant(), move |tx| {
             // Also if the client has gone away by now.
-            let _held = held;
+            let _held = &held;
             replace.run(tx, &options, &response)
         })
         .await;
@@ -111,12 +111,12 @@ impl Replace {
 
     /// Writes the difference between the body and the stored resource.
     pub fn run(
-        self,
+        &self,
         tx: &mut Tx<'_>,
         options: &Options,
         response: &ResponseOptions,
     ) -> Result<Written, Error> {
-        let writer = self.writer;
+        let writer = &self.writer;
         let stored = writer.read_if(tx, &self.precondition)?;
         let _work = writer.reserve_work(options, tx.tenant(), &stored)?;
         let before = Document::parse(&stored.doc).map_err(Error::internal)?;
@@ -125,8 +125,8 @@ impl Replace {
             stored: &stored,
             before: &before,
             after,
-            password: self.password,
-            member_edits: self.edits,
+            password: self.password.clone(),
+            member_edits: &self.edits,
         };
         writer.update(tx, update, options)?;
         let form = response.preference().unwrap_or(Return::Representation);

@@ -158,16 +158,17 @@ fn each_holder(
                 continue;
             }
             let attribute = &path.attribute.name;
-            let difference = AttrChange {
-                path: attribute.clone(),
-                before: before.0.get(attribute).cloned(),
-                after: document.0.get(attribute).cloned(),
-            };
+            let difference = AttrChange::new(
+                attribute.clone(),
+                before.0.get(attribute),
+                document.0.get(attribute),
+            );
             append(tx, writer, &stored, &difference);
             rows.push((stored.id.clone(), indexing::rows_at(path, &document)));
             rewrites.push(Rewrite {
                 id: stored.id,
                 doc: document.to_string(),
+                before_bytes: stored.doc.len(),
             });
         }
         resources::rewrite_many(tx, &rewrites, writer.at)?;
@@ -178,10 +179,10 @@ fn each_holder(
 fn append(tx: &mut Tx<'_>, writer: &Writer, stored: &Stored, difference: &AttrChange) {
     tx.append(Change {
         resource_id: stored.id.clone(),
-        resource_type: stored.resource_type.clone(),
+        resource_type: stored.resource_type.as_str().into(),
         kind: ChangeKind::Updated,
         at: writer.at,
         actor: writer.actor.clone(),
-        payload: json!({ "attributes": [difference] }).to_string(),
+        payload: json!({ "attributes": [difference] }).to_string().into(),
     });
 }

@@ -21,7 +21,7 @@ pub(in crate::service) struct ResourceUpdate<'a> {
     pub before: &'a Document,
     pub after: Document,
     pub password: Password,
-    pub member_edits: Vec<MemberEdit>,
+    pub member_edits: &'a [MemberEdit],
 }
 
 impl Writer {
@@ -44,11 +44,7 @@ impl Writer {
         let mut differences = diff::diff(&self.rt, before, &after);
         if password != Password::Keep {
             // The change names the password and never contains it.
-            differences.push(diff::AttrChange {
-                path: "password".to_owned(),
-                before: None,
-                after: None,
-            });
+            differences.push(diff::AttrChange::new("password".to_owned(), None, None));
         }
         let effect = self.edit_members(tx, member_edits, options)?;
         if differences.is_empty() {
@@ -71,6 +67,7 @@ impl Writer {
             label: indexing::label(&after),
             password,
             doc,
+            before_bytes: stored.doc.len(),
             rows,
         };
         resources::update(tx, &new)?;
@@ -83,7 +80,7 @@ impl Writer {
         &self,
         tx: &mut Tx<'_>,
         stored: &Stored,
-        edits: Vec<MemberEdit>,
+        edits: &[MemberEdit],
         options: &Options,
     ) -> Result<(), Error> {
         if self.edit_members(tx, edits, options)?.is_change() {
@@ -96,7 +93,7 @@ impl Writer {
     pub fn edit_members(
         &self,
         tx: &mut Tx<'_>,
-        edits: Vec<MemberEdit>,
+        edits: &[MemberEdit],
         options: &Options,
     ) -> Result<Effect, Error> {
         let attr = self.rt.attr_by_key("members");

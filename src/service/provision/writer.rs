@@ -142,11 +142,11 @@ impl Writer {
         };
         tx.append(Change {
             resource_id: self.id.clone(),
-            resource_type: self.rt.name.clone(),
+            resource_type: self.rt.name.as_str().into(),
             kind,
             at: self.at,
             actor: self.actor.clone(),
-            payload,
+            payload: payload.into(),
         });
     }
 }

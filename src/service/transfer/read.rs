@@ -334,15 +334,20 @@ impl PendingRows<'_> {
         }
         let kind = ChangeKind::parse(&line.kind)
             .ok_or_else(|| format!("a change of the unknown kind {:?}", line.kind))?;
+        let resource_id = ResourceId::parse(&line.resource)
+            .ok_or_else(|| format!("a change of {:?}, which is no id", line.resource))?;
+        if line.actor.contains('\0') || line.resource_type.contains('\0') {
+            return Err("a change with a U+0000, which PostgreSQL cannot store".to_owned());
+        }
         Ok(RecordedChange {
             seq: line.seq,
             change: Change {
-                resource_id: ResourceId(line.resource),
-                resource_type: line.resource_type,
+                resource_id,
+                resource_type: line.resource_type.into(),
                 kind,
                 at: line.at,
                 actor: Actor::parse(&line.actor),
-                payload: line.payload.get().to_owned(),
+                payload: line.payload.get().into(),
             },
         })
     }

@@ -205,11 +205,11 @@ fn recorded<W: Write>(
             lines.content(&Line::Change(RecordedLine {
                 seq: row.seq,
                 resource: row.change.resource_id.into_string(),
-                resource_type: row.change.resource_type,
+                resource_type: row.change.resource_type.into_string(),
                 kind: row.change.kind.as_str().to_owned(),
                 at: row.change.at,
                 actor: row.change.actor.to_string(),
-                payload: raw(row.change.payload)?,
+                payload: raw(row.change.payload.into_string())?,
             }))?;
         }
         lines.report();

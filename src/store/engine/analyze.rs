@@ -4,6 +4,8 @@
 //! thousandfold in that time, and plans made for empty tables read whole tables for each new row.
 //! So the writer runs `ANALYZE` each time that its number of written rows has doubled.
 
+use std::ops::AddAssign;
+
 use diesel::QueryableByName;
 use diesel::sql_types::{BigInt, Float};
 
@@ -20,6 +22,13 @@ const LAST: u64 = 250_000;
 pub(in crate::store) struct TableGrowth {
     pub resources: u64,
     pub members: u64,
+}
+
+impl AddAssign for TableGrowth {
+    fn add_assign(&mut self, other: Self) {
+        self.resources = self.resources.saturating_add(other.resources);
+        self.members = self.members.saturating_add(other.members);
+    }
 }
 
 /// The rows that one writer has added since it started.

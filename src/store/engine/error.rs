@@ -40,6 +40,9 @@ pub enum StoreError {
          the same configuration"
     )]
     Outdated,
+    /// The tenant stores more than it may, and the write would add to that. Both are bytes.
+    #[error("the tenant stores {used} bytes and may store {limit}")]
+    QuotaExceeded { used: i64, limit: i64 },
     /// Another row holds a value that must be unique.
     #[error("{0} is taken")]
     Duplicate(Unique),

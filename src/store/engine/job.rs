@@ -90,15 +90,19 @@ pub(in crate::store) trait Repeat: Job<Conn> {
     fn is_lost(&self) -> bool;
 }
 
-pub(in crate::store) struct Repeatable<F, T> {
+/// A job that may run several times; the last result counts.
+pub(in crate::store) struct Repeatable<F, T, E> {
     work: F,
-    result: Option<Result<T, StoreError>>,
-    reply: oneshot::Sender<Result<T, StoreError>>,
+    result: Option<Result<T, E>>,
+    reply: oneshot::Sender<Result<T, E>>,
 }
 
-pub(in crate::store) fn repeatable<F, T>(
+/// A repeatable job.
+type BoxedRepeatable<F, T, E> = Box<Repeatable<F, T, E>>;
+
+pub(in crate::store) fn repeatable<F, T, E>(
     work: F,
-) -> (Box<Repeatable<F, T>>, PendingReply<T, StoreError>) {
+) -> (BoxedRepeatable<F, T, E>, PendingReply<T, E>) {
     let (reply, result) = oneshot::channel();
     let job = Repeatable {
         work,
@@ -108,38 +112,47 @@ pub(in crate::store) fn repeatable<F, T>(
     (Box::new(job), result)
 }
 
-impl<F: Send, T: Send> Reply for Repeatable<F, T> {
+impl<F: Send, T: Send, E: From<StoreError> + Send> Reply for Repeatable<F, T, E> {
     fn is_abandoned(&self) -> bool {
         self.reply.is_closed()
     }
 
     fn fail(&mut self, fault: StoreError) {
-        self.result = Some(Err(fault));
+        self.result = Some(Err(fault.into()));
     }
 
     fn answer(self: Box<Self>) {
-        if let Some(result) = self.result {
+        let Self {
+            work,
+            result,
+            reply,
+        } = *self;
+        // The caller may take back what it shared with the work.
+        drop(work);
+        if let Some(result) = result {
             // The caller may have been cancelled.
-            let _ = self.reply.send(result);
+            let _ = reply.send(result);
         }
     }
 }
 
-impl<F, T> Job<Conn> for Repeatable<F, T>
+impl<A, F, T, E> Job<A> for Repeatable<F, T, E>
 where
-    F: Fn(&mut Conn) -> Result<T, StoreError> + Send,
+    F: Fn(&mut A) -> Result<T, E> + Send,
     T: Send,
+    E: From<StoreError> + Send,
 {
-    fn run(&mut self, on: &mut Conn) -> bool {
+    fn run(&mut self, on: &mut A) -> bool {
+        // Unwind safe: after a panic, the changes in the database are undone.
         let result = catch_unwind(AssertUnwindSafe(|| (self.work)(on)))
-            .unwrap_or_else(|panic| Err(panicked(&*panic)));
+            .unwrap_or_else(|panic| Err(panicked(&*panic).into()));
         let is_ok = result.is_ok();
         self.result = Some(result);
         is_ok
     }
 }
 
-impl<F, T> Repeat for Repeatable<F, T>
+impl<F, T> Repeat for Repeatable<F, T, StoreError>
 where
     F: Fn(&mut Conn) -> Result<T, StoreError> + Send,
     T: Send,

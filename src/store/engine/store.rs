@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use async_channel::{Sender, TrySendError};
 
 use crate::ids::TenantId;
-use crate::settings::{ConfigError, Sources, milliseconds, number, settings};
+use crate::settings::{ConfigError, Sources, bytes, milliseconds, number, settings};
 use crate::store::engine::conn::{Backend, Conn, DatabaseUrl, Role};
 use crate::store::engine::error::StoreError;
 use crate::store::engine::inline_reads::{InlineReaders, WriteCounter};
@@ -20,7 +20,7 @@ use crate::store::engine::read_queue::{Lane, ReadQueue, Reads, SERVICE};
 use crate::store::engine::replica::{self, Marks, Replica, ReplicaConfig};
 use crate::store::engine::session::{Backoff, Session};
 use crate::store::engine::writer::{Tx, WriteJob, WriterShared};
-use crate::store::engine::{budget, conn, index_epoch, job, migrate, readers, writer};
+use crate::store::engine::{budget, conn, index_epoch, job, migrate, readers, write_queue};
 
 settings! {
     /// How to open a [`Store`].
@@ -45,6 +45,10 @@ settings! {
         /// longer one is stopped and answered 400 `tooMany`.
         pub query_time: Duration = setting("query_time_ms", milliseconds(1..=600_000), 2000),
         pub replica: Option<ReplicaConfig> = section,
+        /// Most bytes that a tenant may store in resources and their history. 0 is no limit. A
+        /// tenant can have [one of its own](limits.md#storage-of-a-tenant).
+        pub tenant_quota_bytes: i64 =
+            setting("tenant_quota_bytes", bytes(0..=MAX_QUOTA_BYTES), 0),
         /// Connections for lookups on the thread that asks. SQLite only.
         pub inline_readers: usize = fixed(inline_reader_count()),
         /// Threads that write, each with a connection; a tenant always has the same one. SQLite has
@@ -53,6 +57,9 @@ settings! {
     }
     validate = check_replica;
 }
+
+/// Far more than a database holds.
+pub const MAX_QUOTA_BYTES: u64 = 1 << 50;
 
 fn inline_reader_count() -> usize {
     std::thread::available_parallelism()
@@ -84,6 +91,7 @@ pub struct Store {
     writes: Vec<Sender<Waiting<WriteJob>>>,
     /// The epoch that writes expect, see [`Store::expect_epoch`]; 0 if they expect none.
     epoch: Arc<AtomicI64>,
+    tenant_quota_bytes: i64,
     threads: Mutex<Vec<JoinHandle<()>>>,
     notifier: Arc<ChangeNotifier>,
     wait: Duration,
@@ -103,6 +111,7 @@ impl Store {
             replica: None,
             writes: Vec::new(),
             epoch: Arc::default(),
+            tenant_quota_bytes: config.tenant_quota_bytes,
             threads: Mutex::new(Vec::new()),
             notifier: Arc::default(),
             wait: config.wait,
@@ -155,11 +164,12 @@ impl Store {
             self.writes.push(writes);
             let shared = WriterShared {
                 epoch: Arc::clone(&self.epoch),
+                quota_bytes: config.tenant_quota_bytes,
                 writing: Arc::clone(&self.writing),
                 notifier: Arc::clone(&self.notifier),
             };
             self.start(format!("db-write-{number}"), move || {
-                writer::serve(session, &queue, wait, &shared)
+                write_queue::serve(session, &queue, wait, &shared)
             })?;
         }
         Ok(())
@@ -341,16 +351,19 @@ impl Store {
 
     /// Runs `work` as one write, which is undone if it returns an error. When this returns `Ok`,
     /// the write is on disk. Work is skipped if its caller was cancelled before it began.
+    ///
+    /// `work` runs again, from the state before it, if the batch that it was in was undone because
+    /// of another write.
     pub async fn write<T, E>(
         &self,
         tenant: TenantId,
-        work: impl FnOnce(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
+        work: impl Fn(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        let (job, result) = job::pending(work);
+        let (job, result) = job::repeatable(work);
         let claim = send(self.writer_of(tenant)?, WriteJob::Tenant(tenant, job))?;
         receive(result, claim, self.wait).await
     }
@@ -359,6 +372,21 @@ impl Store {
     /// [`Store::write`].
     pub async fn admin<T, E>(
         &self,
+        work: impl Fn(&mut Conn) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let (job, result) = job::repeatable(work);
+        let claim = send(self.writer_of(SERVICE)?, WriteJob::Admin(job))?;
+        receive(result, claim, self.wait).await
+    }
+
+    /// Like [`Store::admin`], for work that can run only once. It shares its transaction with no
+    /// other write.
+    pub async fn admin_once<T, E>(
+        &self,
         work: impl FnOnce(&mut Conn) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E>
     where
@@ -366,7 +394,7 @@ impl Store {
         E: From<StoreError> + Send + 'static,
     {
         let (job, result) = job::pending(work);
-        let claim = send(self.writer_of(SERVICE)?, WriteJob::Admin(job))?;
+        let claim = send(self.writer_of(SERVICE)?, WriteJob::Once(job))?;
         receive(result, claim, self.wait).await
     }
 
@@ -399,6 +427,11 @@ impl Store {
 
     pub fn backend(&self) -> Backend {
         self.backend
+    }
+
+    /// The quota of tenants that have none of their own; 0 is no limit.
+    pub fn tenant_quota_bytes(&self) -> i64 {
+        self.tenant_quota_bytes
     }
 
     /// Makes writes fail if another node has agreed on other indexes than those of this epoch.

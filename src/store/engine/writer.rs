@@ -4,30 +4,28 @@
 //! All writes of one tenant are serial, so change numbers are counted in memory and no write
 //! deadlocks.
 
-use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
-use async_channel::Receiver;
 use diesel::QueryableByName;
-use diesel::sql_types::BigInt;
+use diesel::sql_types::{BigInt, Nullable};
 
-use crate::store::engine::analyze::{StatisticsRefresher, TableGrowth};
+use crate::store::engine::analyze::TableGrowth;
 use crate::store::engine::inline_reads::WriteCounter;
-use crate::store::engine::job::{Job, QueueTimeout, Reply, Waiting, panicked};
+use crate::store::engine::job::{Job, Reply, panicked};
 use crate::store::engine::notify::ChangeNotifier;
 use crate::store::engine::session::Session;
 use crate::store::engine::statement::{Fetch, Statement};
+use crate::store::engine::writer::account::Account;
 use crate::store::tables::changes::Change;
 use crate::store::tables::counts::Count;
+use crate::store::tables::storage_use::{StorageUse, row_bytes};
 use crate::store::tables::{changes, counts};
 use crate::store::{Backend, Conn, StoreError, TenantId};
-use crate::telemetry;
 
-/// The most jobs in one transaction.
-const BATCH: usize = 256;
+mod account;
 
 /// The bytes of changes that a transaction keeps in memory between two of its jobs.
 const PENDING_BYTES: usize = 4 << 20;
@@ -60,6 +58,7 @@ impl Tx<'_> {
         &mut self,
         part: impl FnOnce(&mut Tx<'_>) -> Result<T, E>,
     ) -> Result<Result<T, E>, StoreError> {
+        self.ledger.settle(self.conn)?;
         let mark = self.ledger.mark();
         self.conn.batch("SAVEPOINT part")?;
         // Unwind safe: the changes are undone here.
@@ -72,7 +71,7 @@ impl Tx<'_> {
         let result = run.unwrap_or_else(|panic| Err(panicked(&*panic).into()));
         let result = match result {
             // PostgreSQL fails here if the part continued after a failed statement.
-            Ok(value) => match self.conn.batch("RELEASE SAVEPOINT part") {
+            Ok(value) => match self.end_part() {
                 Ok(()) => return Ok(Ok(value)),
                 Err(fault) => Err(fault.into()),
             },
@@ -84,12 +83,19 @@ impl Tx<'_> {
         Ok(result)
     }
 
+    fn end_part(&mut self) -> Result<(), StoreError> {
+        self.ledger.account.check()?;
+        self.ledger.settle(self.conn)?;
+        self.conn.batch("RELEASE SAVEPOINT part")
+    }
+
     /// Records a change and returns its number. Numbers have no gaps, even if other writes fail.
-    /// The row is written at the end of the batch, before its commit.
+    /// The row is written after the job, at the latest before the commit.
     pub fn append(&mut self, change: Change) -> i64 {
         let ledger = &mut *self.ledger;
         ledger.seq += 1;
         ledger.pending_bytes = ledger.pending_bytes.saturating_add(change.payload.len());
+        ledger.account.append(&change);
         ledger.changes.push((ledger.seq, change));
         ledger.seq
     }
@@ -100,11 +106,40 @@ impl Tx<'_> {
         self.ledger.is_full()
     }
 
-    /// Applies `edit` to the changes that any job of the batch has appended before. They are not in
-    /// the table yet, so no statement can reach them.
+    /// Applies `edit` to the changes that were appended before and are not in the table yet, so that
+    /// no statement can reach them. They may be those of any job of the batch.
     pub fn amend(&mut self, edit: impl Fn(&mut Change) + 'static) {
         let upto = self.ledger.changes.len();
         self.ledger.amendments.push((upto, Box::new(edit)));
+    }
+
+    /// Lets this job exceed the quota of the tenant, because it is the operator who runs it.
+    pub fn exempt_from_quota(&mut self) {
+        self.ledger.account.exempt();
+    }
+
+    /// The bytes of documents and changes that the batch has written so far.
+    pub fn bytes_written(&self) -> u64 {
+        self.ledger.account.written()
+    }
+
+    /// Counts a document that was written, in place of one of so many bytes. Rows count too, so a
+    /// new one, a deletion and memberships are [`Tx::count_bytes`].
+    pub(in crate::store) fn count_document(&mut self, doc: &str, before_bytes: usize) {
+        let bytes = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        let added = bytes(doc.len()).saturating_sub(bytes(before_bytes));
+        self.ledger.account.add_documents(added);
+        self.ledger.account.add_written(doc);
+    }
+
+    /// Counts bytes that were added to the rows of resources and memberships, or removed.
+    pub(in crate::store) fn count_bytes(&mut self, added: i64) {
+        self.ledger.account.add_documents(added);
+    }
+
+    /// Counts bytes that were added to recorded changes, or removed.
+    pub(in crate::store) fn count_history(&mut self, added: i64) {
+        self.ledger.account.add_history(added);
     }
 
     /// The rows that this transaction has added, for the caller to add to.
@@ -134,20 +169,33 @@ impl Tx<'_> {
 
 type Amendment = Box<dyn Fn(&mut Change)>;
 
-/// The data that a batch writes at its end for all its jobs.
+/// When the changes and counts of jobs are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Flush {
+    /// Once, for all jobs of the batch, or whenever the changes fill the memory: the fastest.
+    AtTheEnd,
+    /// With each job, and each part of one, in its savepoint: a change that cannot be written is
+    /// undone with the part that made it.
+    WithEach,
+}
+
+/// The data that a batch writes for its jobs.
 struct Ledger {
     tenant: TenantId,
     since: Instant,
-    /// The last number in the database.
-    flushed: i64,
+    mode: Flush,
+    /// The last number before the batch.
+    first: i64,
     /// The last assigned number.
     seq: i64,
+    /// Those that are not written yet.
     changes: Vec<(i64, Change)>,
     /// The length of their payloads.
     pending_bytes: usize,
     /// Each with the number of changes, from the first on, to which it applies.
     amendments: Vec<(usize, Amendment)>,
     counts: Vec<Count>,
+    account: Account,
     /// Approximate: a failed job may have counted too.
     growth: TableGrowth,
 }
@@ -159,6 +207,7 @@ struct LedgerMark {
     pending_bytes: usize,
     amendments: usize,
     counts: Vec<Count>,
+    account: Account,
 }
 
 #[derive(QueryableByName)]
@@ -167,19 +216,40 @@ struct Sequence {
     change_seq: i64,
     #[diesel(sql_type = BigInt)]
     index_epoch: i64,
+    #[diesel(sql_type = BigInt)]
+    document_bytes: i64,
+    #[diesel(sql_type = BigInt)]
+    history_bytes: i64,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    quota_bytes: Option<i64>,
 }
 
 // SQLite's writer has already locked the whole database, and SQLite has no FOR UPDATE.
-static LOCK: Statement = Statement::per_backend(
-    &["SELECT change_seq, index_epoch FROM tenants WHERE id = $1"],
-    &["SELECT change_seq, index_epoch FROM tenants WHERE id = $1 FOR UPDATE"],
+static LOCK: Statement = Statement::per_backend(&[OF_TENANT], &[OF_TENANT, " FOR UPDATE"]);
+const OF_TENANT: &str = "SELECT change_seq, index_epoch, document_bytes, history_bytes, quota_bytes \
+     FROM tenants WHERE id = $1";
+static SETTLE: Statement = Statement::new(
+    "UPDATE tenants SET change_seq = $1, document_bytes = document_bytes + $2, \
+     history_bytes = history_bytes + $3 WHERE id = $4",
 );
-static SET_CHANGE_SEQ: Statement =
-    Statement::new("UPDATE tenants SET change_seq = $1 WHERE id = $2");
+
+/// What all batches are held to.
+#[derive(Debug, Clone, Copy)]
+struct BatchLimits {
+    epoch: i64,
+    quota_bytes: i64,
+}
 
 impl Ledger {
-    /// Locks the tenant. Fails if another node has agreed on other indexes than those of `epoch`.
-    fn open(conn: &mut Conn, tenant: TenantId, epoch: i64) -> Result<Self, StoreError> {
+    /// Locks the tenant. Fails if another node has agreed on other indexes than those of
+    /// the epoch.
+    fn open(
+        conn: &mut Conn,
+        tenant: TenantId,
+        limits: BatchLimits,
+        mode: Flush,
+    ) -> Result<Self, StoreError> {
+        let BatchLimits { epoch, quota_bytes } = limits;
         let row: Option<Sequence> = LOCK.bind(&[tenant.into()]).fetch_optional(conn)?;
         let row = row.ok_or(StoreError::UnknownTenant(tenant))?;
         if epoch != 0 && row.index_epoch != epoch {
@@ -189,12 +259,21 @@ impl Ledger {
         Ok(Self {
             tenant,
             since: Instant::now(),
-            flushed: seq,
+            mode,
+            first: seq,
             seq,
             changes: Vec::new(),
             pending_bytes: 0,
             amendments: Vec::new(),
             counts: Vec::new(),
+            account: Account::open(
+                StorageUse {
+                    documents: row.document_bytes,
+                    history: row.history_bytes,
+                },
+                row.quota_bytes,
+                quota_bytes,
+            ),
             growth: TableGrowth::default(),
         })
     }
@@ -206,6 +285,7 @@ impl Ledger {
             pending_bytes: self.pending_bytes,
             amendments: self.amendments.len(),
             counts: self.counts.clone(),
+            account: self.account,
         }
     }
 
@@ -215,35 +295,45 @@ impl Ledger {
         self.pending_bytes = mark.pending_bytes;
         self.amendments.truncate(mark.amendments);
         self.counts = mark.counts;
+        self.account = self.account.back_to(mark.account);
+    }
+
+    /// Writes the changes made so far, if each job writes its own.
+    fn settle(&mut self, conn: &mut Conn) -> Result<(), StoreError> {
+        match self.mode {
+            Flush::AtTheEnd => Ok(()),
+            Flush::WithEach => self.flush(conn),
+        }
     }
 
     fn is_full(&self) -> bool {
         self.pending_bytes > PENDING_BYTES
     }
 
-    /// Writes the changes so far. The counts and the tenant's number follow with [`Ledger::flush`].
-    fn write_changes(&mut self, conn: &mut Conn) -> Result<(), StoreError> {
-        for (upto, edit) in &self.amendments {
-            for (_, change) in self.changes.iter_mut().take(*upto) {
+    fn flush(&mut self, conn: &mut Conn) -> Result<(), StoreError> {
+        let mut changes = std::mem::take(&mut self.changes);
+        self.pending_bytes = 0;
+        for (upto, edit) in std::mem::take(&mut self.amendments) {
+            for (_, change) in changes.iter_mut().take(upto) {
+                let before = row_bytes(&change.payload);
                 edit(change);
+                self.account
+                    .add_history(row_bytes(&change.payload).saturating_sub(before));
             }
         }
-        changes::insert(conn, self.tenant, &self.changes)?;
-        self.changes.clear();
-        self.amendments.clear();
-        self.pending_bytes = 0;
-        Ok(())
-    }
-
-    fn flush(&mut self, conn: &mut Conn) -> Result<(), StoreError> {
-        counts::add(conn, self.tenant, &self.counts)?;
-        if self.seq == self.flushed {
+        counts::add(conn, self.tenant, &std::mem::take(&mut self.counts))?;
+        changes::insert(conn, self.tenant, &changes)?;
+        let added = self.account.settle();
+        if changes.is_empty() && added == StorageUse::default() {
             return Ok(());
         }
-        self.write_changes(conn)?;
-        SET_CHANGE_SEQ
-            .bind(&[self.seq.into(), self.tenant.into()])
-            .execute(conn)?;
+        let binds = [
+            self.seq.into(),
+            added.documents.into(),
+            added.history.into(),
+            self.tenant.into(),
+        ];
+        SETTLE.bind(&binds).execute(conn)?;
         Ok(())
     }
 }
@@ -253,158 +343,105 @@ pub(in crate::store) enum WriteJob {
     Tenant(TenantId, Box<dyn for<'c> Job<Tx<'c>>>),
     /// Outside any tenant.
     Admin(Box<dyn Job<Conn>>),
+    /// Outside any tenant. It cannot run again, so it is a batch of its own.
+    Once(Box<dyn Job<Conn>>),
 }
 
 impl WriteJob {
-    /// Jobs with the same target may share a transaction.
-    fn target(&self) -> Option<TenantId> {
+    /// `None` is outside any tenant.
+    pub(super) fn target(&self) -> Option<TenantId> {
         match self {
             Self::Tenant(tenant, _) => Some(*tenant),
-            Self::Admin(_) => None,
+            Self::Admin(_) | Self::Once(_) => None,
         }
     }
 
-    fn as_answer(&mut self) -> &mut dyn Reply {
+    pub(super) fn is_repeatable(&self) -> bool {
+        match self {
+            Self::Tenant(..) | Self::Admin(_) => true,
+            Self::Once(_) => false,
+        }
+    }
+
+    pub(super) fn as_answer(&mut self) -> &mut dyn Reply {
         match self {
             Self::Tenant(_, job) => job.as_mut(),
-            Self::Admin(job) => job.as_mut(),
+            Self::Admin(job) | Self::Once(job) => job.as_mut(),
         }
     }
 
-    fn answer(self) {
+    pub(super) fn answer(self) {
         match self {
             Self::Tenant(_, job) => job.answer(),
-            Self::Admin(job) => job.answer(),
+            Self::Admin(job) | Self::Once(job) => job.answer(),
         }
     }
 }
-
-type Queue = Receiver<Waiting<WriteJob>>;
 
 /// The state that a writer shares with the rest of the store.
 pub(in crate::store) struct WriterShared {
     /// The epoch that the rows of tenants must have.
     pub epoch: Arc<AtomicI64>,
+    /// The quota of tenants that have none of their own; 0 is no limit.
+    pub quota_bytes: i64,
     pub writing: Arc<WriteCounter>,
     pub notifier: Arc<ChangeNotifier>,
 }
 
-/// Works until the queue is closed and empty.
-pub(in crate::store) fn serve(
-    mut session: Session,
-    queue: &Queue,
-    wait: Duration,
-    shared: &WriterShared,
-) {
-    let mut backlog = VecDeque::new();
-    let mut statistics = StatisticsRefresher::new();
-    let mut timeout = QueueTimeout::new(wait);
-    while let Some((target, mut jobs)) = next_batch(queue, &mut backlog, &mut timeout) {
-        shared.writing.advance();
-        let run = catch_unwind(AssertUnwindSafe(|| {
-            run_batch(&mut session, target, &mut jobs, shared)
-        }));
-        shared.writing.advance();
-        let (growth, failed) = match run {
-            Ok(Ok(growth)) => (growth, None),
-            Ok(Err(failed)) => {
-                if failed.fault.is_connection_lost() {
-                    session.discard();
-                } else {
-                    session.rollback();
-                }
-                (None, Some(failed))
-            }
-            Err(panic) => {
-                session.discard();
-                (None, Some(BatchFailed::from(panicked(&*panic))))
-            }
-        };
-        if let Some(failed) = &failed {
-            tracing::warn!(jobs = jobs.len(), error = %telemetry::chain(&failed.fault), "a batch of writes was undone");
-        }
-        for (index, mut job) in jobs.into_iter().enumerate() {
-            if let Some(failed) = &failed
-                && failed.by != Some(index)
-            {
-                job.as_answer().fail(failed.fault.clone());
-            }
-            job.answer();
-        }
-        if let Some(growth) = growth
-            && let Some(conn) = session.idle()
-            && let Err(error) = statistics.add(growth, conn)
-        {
-            tracing::warn!(error = %telemetry::chain(&error), "cannot analyse the tables");
-        }
-    }
-    tidy(&mut session);
-}
-
-/// Waits for work, then takes the jobs for the target of the first job, in order of arrival.
-fn next_batch(
-    queue: &Queue,
-    backlog: &mut VecDeque<Waiting<WriteJob>>,
-    timeout: &mut QueueTimeout,
-) -> Option<(Option<TenantId>, Vec<WriteJob>)> {
-    loop {
-        if backlog.is_empty() {
-            backlog.push_back(queue.recv_blocking().ok()?);
-        }
-        while backlog.len() < BATCH
-            && let Ok(waiting) = queue.try_recv()
-        {
-            backlog.push_back(waiting);
-        }
-        let target = backlog.front()?.job.target();
-        let mut jobs = Vec::new();
-        for waiting in std::mem::take(backlog) {
-            if waiting.job.target() != target {
-                backlog.push_back(waiting);
-                continue;
-            }
-            let late = timeout.is_over(&waiting);
-            let is_given_up = !waiting.claim();
-            let mut job = waiting.job;
-            if is_given_up || job.as_answer().is_abandoned() {
-                continue;
-            }
-            if late {
-                job.as_answer().fail(StoreError::Busy);
-                job.answer();
-                continue;
-            }
-            jobs.push(job);
-        }
-        if !jobs.is_empty() {
-            return Some((target, jobs));
-        }
-    }
-}
-
 /// A batch of which everything is undone.
-struct BatchFailed {
-    fault: StoreError,
+pub(super) struct BatchFailed {
+    pub fault: StoreError,
     /// The job that caused it; it has an error of its own with more detail.
-    by: Option<usize>,
+    pub by: Option<usize>,
+    pub cause: FailureCause,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum FailureCause {
+    /// What a job wrote, so that the others may succeed without it.
+    Job,
+    /// The database, whatever is written.
+    Database,
 }
 
 impl From<StoreError> for BatchFailed {
     fn from(fault: StoreError) -> Self {
-        Self { fault, by: None }
+        Self {
+            fault,
+            by: None,
+            cause: FailureCause::Database,
+        }
+    }
+}
+
+/// A statement for all jobs has failed: the changes, the counts or the commit. After a lost
+/// connection it is unknown whether the commit succeeded, so nothing may run again.
+pub(super) fn failed_together(fault: StoreError) -> BatchFailed {
+    let is_of_database = fault.is_connection_lost() || matches!(fault, StoreError::Busy);
+    BatchFailed {
+        cause: if is_of_database {
+            FailureCause::Database
+        } else {
+            FailureCause::Job
+        },
+        ..BatchFailed::from(fault)
     }
 }
 
 /// Runs and commits the jobs. Returns the rows added to a tenant.
-fn run_batch(
+pub(super) fn run_batch(
     session: &mut Session,
     target: Option<TenantId>,
     jobs: &mut [WriteJob],
     shared: &WriterShared,
+    mode: Flush,
 ) -> Result<Option<TableGrowth>, BatchFailed> {
-    let epoch = shared.epoch.load(Ordering::Acquire);
+    let limits = BatchLimits {
+        epoch: shared.epoch.load(Ordering::Acquire),
+        quota_bytes: shared.quota_bytes,
+    };
     let open = |conn: &mut Conn| {
-        let ledger = target.map(|tenant| Ledger::open(conn, tenant, epoch));
+        let ledger = target.map(|tenant| Ledger::open(conn, tenant, limits, mode));
         ledger.transpose()
     };
     let (conn, mut ledger) = session.begin_with(open)?;
@@ -412,26 +449,29 @@ fn run_batch(
     for (index, job) in jobs.iter_mut().enumerate() {
         let mark = ledger.as_ref().map(Ledger::mark);
         if run_one(conn, ledger.as_mut(), job)? {
+            spill(conn, ledger.as_mut()).map_err(failed_together)?;
             continue;
         }
-        let by_job = |fault| BatchFailed {
+        let by_job = |(fault, cause)| BatchFailed {
             fault,
             by: Some(index),
+            cause,
         };
         undo_job(conn).map_err(by_job)?;
         if ledger.is_none() {
-            takes_writes(conn).map_err(by_job)?;
+            let checked = takes_writes(conn);
+            checked.map_err(|fault| by_job((fault, FailureCause::Database)))?;
         }
         if let (Some(ledger), Some(mark)) = (&mut ledger, mark) {
             ledger.go_back(mark);
         }
     }
     if let Some(ledger) = &mut ledger {
-        ledger.flush(conn)?;
+        ledger.flush(conn).map_err(failed_together)?;
     }
-    conn.batch("COMMIT")?;
+    conn.batch("COMMIT").map_err(failed_together)?;
     if let Some(ledger) = &ledger
-        && ledger.seq > ledger.flushed
+        && ledger.seq > ledger.first
     {
         shared.notifier.notify(ledger.tenant, ledger.seq);
     }
@@ -439,15 +479,19 @@ fn run_batch(
 }
 
 /// Undoes the current job. The savepoint is left for the next one.
-fn undo_job(conn: &mut Conn) -> Result<(), StoreError> {
+fn undo_job(conn: &mut Conn) -> Result<(), (StoreError, FailureCause)> {
     let Err(error) = conn.batch("ROLLBACK TO SAVEPOINT job") else {
         return Ok(());
     };
     Err(match (error, conn.backend()) {
-        (error, _) if error.is_connection_lost() => error,
-        // SQLite ends the whole transaction by itself if the disk is full or broken.
-        (error, Backend::Sqlite) => StoreError::DiskFails(Arc::new(error)),
-        (error, Backend::Postgres) => StoreError::Unavailable(Arc::new(error)),
+        (error, _) if error.is_connection_lost() => (error, FailureCause::Database),
+        // SQLite ends the whole transaction by itself if the disk is full or broken. What the other
+        // jobs write may still fit.
+        (error, Backend::Sqlite) => (StoreError::DiskFails(Arc::new(error)), FailureCause::Job),
+        (error, Backend::Postgres) => (
+            StoreError::Unavailable(Arc::new(error)),
+            FailureCause::Database,
+        ),
     })
 }
 
@@ -469,26 +513,39 @@ fn run_one(
 ) -> Result<bool, StoreError> {
     let is_ok = match (&mut *job, ledger.as_deref_mut()) {
         (WriteJob::Tenant(_, job), Some(ledger)) => job.run(&mut Tx { conn, ledger }),
-        (WriteJob::Admin(job), None) => job.run(conn),
-        (WriteJob::Tenant(..), None) | (WriteJob::Admin(_), Some(_)) => {
+        (WriteJob::Admin(job) | WriteJob::Once(job), None) => job.run(conn),
+        (WriteJob::Tenant(..), None) | (WriteJob::Admin(_) | WriteJob::Once(_), Some(_)) => {
             return Err(StoreError::internal("a job in a batch of another kind"));
         }
     };
     if !is_ok {
         return Ok(false);
     }
-    // In the savepoint of this job, so that a later job that fails does not undo it.
-    let written = match ledger {
-        Some(ledger) if ledger.is_full() => ledger.write_changes(conn),
-        _ => Ok(()),
-    };
-    match written.and_then(|()| next_savepoint(conn)) {
+    let settled = ledger.map_or(Ok(()), |ledger| {
+        ledger.account.check()?;
+        ledger.settle(conn)
+    });
+    match settled.and_then(|()| next_savepoint(conn)) {
         Ok(()) => Ok(true),
         Err(fault) => {
-            // The job continued after a failed statement. PostgreSQL reports that here.
+            // It exceeds the quota, its changes cannot be written, or it continued after a failed
+            // statement, which PostgreSQL reports here.
             job.as_answer().fail(fault);
             Ok(false)
         }
+    }
+}
+
+/// Writes the changes of the jobs so far if they have become too long for memory. They have a
+/// savepoint of their own, so that a later job that fails does not undo them, and what cannot be
+/// written is not taken for the fault of the last job.
+fn spill(conn: &mut Conn, ledger: Option<&mut Ledger>) -> Result<(), StoreError> {
+    match ledger {
+        Some(ledger) if ledger.is_full() => {
+            ledger.flush(conn)?;
+            next_savepoint(conn)
+        }
+        _ => Ok(()),
     }
 }
 
@@ -503,15 +560,6 @@ fn next_savepoint(conn: &mut Conn) -> Result<(), StoreError> {
             Ok(())
         }
         Backend::Postgres => conn.batch("RELEASE SAVEPOINT job; SAVEPOINT job"),
-    }
-}
-
-/// Updates the statistics of an SQLite file and truncates its log. PostgreSQL does both by itself.
-fn tidy(session: &mut Session) {
-    if let Some(conn @ Conn::Sqlite(_)) = session.idle()
-        && let Err(error) = conn.batch("PRAGMA optimize; PRAGMA wal_checkpoint(TRUNCATE)")
-    {
-        tracing::warn!(%error, "cannot write the log back into the database file");
     }
 }
 

@@ -15,7 +15,7 @@ use crate::store::query::directory::LookupColumn;
 use crate::store::tables::changes::{Change, ChangeKind};
 use crate::store::tables::resources::{Password, Update};
 use crate::store::tables::{
-    attributes, changes, counts, group_names, members, resources, tenants, tokens, walks,
+    attributes, changes, counts, group_names, history, members, resources, tenants, tokens, walks,
 };
 use crate::store::testing::{TENANT, group, id, ids, user, with_store};
 use crate::store::{Backend, Conn, StoreError, Tx};
@@ -100,7 +100,7 @@ fn no_statement_reads_a_whole_table() {
         let listen = recorder.clone();
         store
             .admin(move |conn| -> Result<(), StoreError> {
-                conn.set_instrumentation(listen);
+                conn.set_instrumentation(listen.clone());
                 read_all(conn)?;
                 tokens::revoke(conn, TENANT, "x", 1)?;
                 tokens::touch_last_used(conn, TENANT, "x", 1)?;
@@ -128,6 +128,7 @@ fn no_statement_reads_a_whole_table() {
                     hot: new.hot,
                     label: new.label,
                     password: Password::Set("x".into()),
+                    before_bytes: new.doc.len(),
                     doc: new.doc,
                     rows: None,
                 };
@@ -135,7 +136,7 @@ fn no_statement_reads_a_whole_table() {
                 resources::touch(tx, &id("a"), 3)?;
                 resources::touch_many(tx, &ids(&["a", "b"]), 3)?;
                 resources::delete(tx, "User", &id("a"))?;
-                changes::prune(tx.conn(), TENANT, 1, 10)?;
+                history::prune(tx, 1, 10)?;
                 tx.append(Change {
                     resource_id: id("a"),
                     resource_type: "User".into(),
@@ -325,7 +326,7 @@ fn the_directory_reads_what_it_answers() {
         store
             .tx(move |tx| {
                 members::add(tx, &id("many"), &list)?;
-                members::add(tx, &id("many"), &[within])
+                members::add(tx, &id("many"), std::slice::from_ref(&within))
             })
             .await
             .unwrap();

@@ -2,14 +2,12 @@
 //! erasure empties them.
 
 use diesel::sql_types::{BigInt, Text};
-use diesel::{ExpressionMethods, QueryDsl, Queryable, QueryableByName, RunQueryDsl};
+use diesel::{Queryable, QueryableByName};
 use serde::Serialize;
 
-use crate::ids::Actor;
-use crate::store::engine::schema::changes;
+use crate::ids::{Actor, StoredText};
 use crate::store::engine::statement::{Fetch, FetchWithin, Statement};
 use crate::store::tables::first_of::{FirstOf, READ_BYTES};
-use crate::store::tables::subscriptions;
 use crate::store::{Backend, Conn, ResourceId, StoreError, TenantId};
 
 /// The kind of a change. The text is the column's value and must not change.
@@ -68,14 +66,14 @@ pub const EMPTIED: &str = r#"{"erased":true}"#;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
     pub resource_id: ResourceId,
-    pub resource_type: String,
+    pub resource_type: StoredText,
     pub kind: ChangeKind,
     /// Microseconds since the epoch.
     pub at: i64,
     /// The name of the token or command that made the change.
     pub actor: Actor,
     /// JSON text.
-    pub payload: String,
+    pub payload: StoredText,
 }
 
 /// A change as it is recorded.
@@ -117,11 +115,11 @@ impl TryFrom<ChangeRow> for RecordedChange {
             seq: row.seq,
             change: Change {
                 resource_id: ResourceId(row.resource_id),
-                resource_type: row.resource_type,
+                resource_type: row.resource_type.into(),
                 kind,
                 at: row.at,
                 actor: Actor::parse(&row.actor),
-                payload: row.payload,
+                payload: row.payload.into(),
             },
         })
     }
@@ -178,47 +176,6 @@ pub fn reach(conn: &mut Conn, tenant: TenantId) -> Result<Option<Reach>, StoreEr
     Ok(REACH.bind(&[tenant.into()]).fetch_optional(conn)?)
 }
 
-static FIRST_KEPT: Statement = Statement::new(
-    "SELECT c.seq FROM changes AS c WHERE c.tenant_id = $1 AND c.seq <= $2 AND c.at >= $3 \
-     ORDER BY c.seq LIMIT 1",
-);
-static DELETE_UP_TO: Statement =
-    Statement::new("DELETE FROM changes WHERE tenant_id = $1 AND seq <= $2");
-
-/// Removes the oldest changes, up to the first that is not older than `before`, and at most `limit`
-/// numbers at once, within a write of the tenant. Returns whether there may be more to remove.
-pub fn prune(
-    conn: &mut Conn,
-    tenant: TenantId,
-    before: i64,
-    limit: u32,
-) -> Result<bool, StoreError> {
-    #[derive(QueryableByName)]
-    struct SeqRow {
-        #[diesel(sql_type = BigInt)]
-        seq: i64,
-    }
-    let Some(reach) = reach(conn, tenant)? else {
-        return Ok(false);
-    };
-    // Several nodes write these times, so they may go back a little; the numbers do not.
-    let end = reach.gone.saturating_add(limit.into());
-    let first_kept: Option<SeqRow> = FIRST_KEPT
-        .bind(&[tenant.into(), end.into(), before.into()])
-        .fetch_optional(conn)?;
-    // Changes that a webhook has not delivered are kept; the webhook gives up those that are too
-    // old.
-    let undelivered = subscriptions::first_undelivered(conn, tenant)?.unwrap_or(i64::MAX);
-    let upto = first_kept
-        .as_ref()
-        .map_or(end, |change| change.seq - 1)
-        .min(undelivered - 1);
-    DELETE_UP_TO
-        .bind(&[tenant.into(), upto.into()])
-        .execute(conn)?;
-    Ok(first_kept.is_none() && end < undelivered && end < reach.last)
-}
-
 /// Returns the changes of one resource, those before the number `before` if it is given, the latest
 /// first: as many as `limit` and [`READ_BYTES`] allow.
 pub fn of_resource(
@@ -245,53 +202,10 @@ pub fn of_resource(
     })
 }
 
-/// Empties the changes of a resource; returns how many were not empty before.
-pub fn empty(
-    conn: &mut Conn,
-    tenant: TenantId,
-    resource_type: &str,
-    resource: &ResourceId,
-) -> Result<usize, StoreError> {
-    let own = changes::table
-        .filter(changes::tenant_id.eq(tenant.0))
-        .filter(changes::resource_id.eq(resource.as_str()))
-        .filter(changes::resource_type.eq(resource_type))
-        .filter(changes::kind.ne(ChangeKind::Erased.as_str()))
-        .filter(changes::payload.ne(EMPTIED));
-    Ok(diesel::update(own)
-        .set(changes::payload.eq(EMPTIED))
-        .execute(conn)?)
-}
-
-/// Replaces the actor and the payload of a change.
-pub fn rewrite(conn: &mut Conn, tenant: TenantId, to: &RecordedChange) -> Result<(), StoreError> {
-    let row = changes::table
-        .filter(changes::tenant_id.eq(tenant.0))
-        .filter(changes::seq.eq(to.seq));
-    diesel::update(row)
-        .set((
-            changes::actor.eq(to.change.actor.to_string()),
-            changes::payload.eq(&to.change.payload),
-        ))
-        .execute(conn)?;
-    Ok(())
-}
-
-/// The rows that one statement inserts, so that its parameter stays small.
+/// The rows that one statement inserts, and the bytes of their payloads, so that its parameter
+/// stays small: PostgreSQL reads no JSON beyond 256 MiB.
 const CHUNK: usize = 2000;
-/// The bytes that one statement inserts, unless a single row has more.
 const CHUNK_BYTES: usize = 1 << 20;
-
-/// The number of rows of the next statement.
-fn chunk_of(changes: &[(i64, Change)]) -> usize {
-    let mut bytes = 0_usize;
-    let fits = |(_, change): &&(i64, Change)| {
-        bytes = bytes.saturating_add(change.payload.len());
-        bytes <= CHUNK_BYTES
-    };
-    let fitting = changes.iter().take(CHUNK).take_while(fits).count();
-    fitting.max(1)
-}
 
 #[derive(Serialize)]
 struct NewRow<'a> {
@@ -317,6 +231,22 @@ pub(in crate::store) fn insert(
     }
 }
 
+/// Splits the list so that each part is small, or is one change.
+fn chunks(mut rest: &[(i64, Change)]) -> Vec<&[(i64, Change)]> {
+    let mut chunks = Vec::new();
+    while !rest.is_empty() {
+        let mut bytes = 0_usize;
+        let fitting = rest.iter().take(CHUNK).take_while(|(_, change)| {
+            bytes = bytes.saturating_add(change.payload.len());
+            bytes <= CHUNK_BYTES
+        });
+        let (chunk, after) = rest.split_at(fitting.count().max(1).min(rest.len()));
+        chunks.push(chunk);
+        rest = after;
+    }
+    chunks
+}
+
 static INSERT: Statement = Statement::new(
     "INSERT INTO changes (tenant_id, seq, resource_id, resource_type, kind, at, actor, payload) \
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
@@ -340,11 +270,11 @@ fn insert_each(
             tenant.into(),
             (*seq).into(),
             (&change.resource_id).into(),
-            (&change.resource_type).into(),
+            (&*change.resource_type).into(),
             change.kind.as_str().into(),
             change.at.into(),
             (&actor).into(),
-            (&change.payload).into(),
+            (&*change.payload).into(),
         ];
         INSERT.bind(&binds).execute(conn)?;
     }
@@ -356,10 +286,12 @@ fn insert_lists(
     tenant: TenantId,
     changes: &[(i64, Change)],
 ) -> Result<(), StoreError> {
-    let mut rest = changes;
-    while !rest.is_empty() {
-        let (chunk, others) = rest.split_at(chunk_of(rest));
-        rest = others;
+    for chunk in chunks(changes) {
+        // A large payload is not worth a second form as JSON within JSON.
+        if let [_] = chunk {
+            insert_each(conn, tenant, chunk)?;
+            continue;
+        }
         let list: Vec<NewRow> = chunk
             .iter()
             .map(|(seq, change)| NewRow {
@@ -378,4 +310,34 @@ fn insert_lists(
             .execute(conn)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_statement_inserts_much_at_once() {
+        let change = |bytes: usize| {
+            let change = Change {
+                resource_id: ResourceId("a".into()),
+                resource_type: "User".into(),
+                kind: ChangeKind::Updated,
+                at: 1,
+                actor: Actor::Bootstrap,
+                payload: "x".repeat(bytes).into(),
+            };
+            (1, change)
+        };
+        let check = |sizes: &[usize], expected: &[usize]| {
+            let list: Vec<_> = sizes.iter().copied().map(change).collect();
+            let found: Vec<usize> = chunks(&list).iter().map(|chunk| chunk.len()).collect();
+            assert_eq!(found, expected, "{sizes:?}");
+        };
+        check(&[], &[]);
+        check(&[10], &[1]);
+        check(&[1; CHUNK + 1], &[CHUNK, 1]);
+        check(&[CHUNK_BYTES, 1], &[1, 1]);
+        check(&[1, CHUNK_BYTES, CHUNK_BYTES + 1, 1, 1], &[1, 1, 1, 2]);
+    }
 }

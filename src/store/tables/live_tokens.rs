@@ -70,7 +70,7 @@ mod tests {
                     revoked: None,
                     fields: None,
                 };
-                let insert = move |conn: &mut Conn| tokens::insert(conn, token);
+                let insert = move |conn: &mut Conn| tokens::insert(conn, token.clone());
                 store.admin(insert).await.unwrap();
             }
             let read = |number, limit| {

@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::store::engine::schema::members;
 use crate::store::engine::statement::{Bind, Fetch, FetchWithin, Statement, TextList};
 use crate::store::tables::first_of::FirstOf;
+use crate::store::tables::storage_use::ROW_BYTES;
 use crate::store::{Conn, ResourceId, StoreError, TenantId, Tx};
 
 /// The type of the resource with the id `w.value` as a member; NULL if there is none. The resource
@@ -94,7 +95,9 @@ pub fn remove(
     let tenant = tx.tenant();
     let ids = TextList::of_ids(&ids)?;
     let binds = [tenant.into(), group.into(), (&ids).into()];
-    load_ids(tx.conn(), &REMOVE, &binds)
+    let removed = load_ids(tx.conn(), &REMOVE, &binds)?;
+    count(tx, 0, removed.len());
+    Ok(removed)
 }
 
 /// Removes all members and returns them.
@@ -103,7 +106,15 @@ pub fn remove_all(tx: &mut Tx<'_>, group: &ResourceId) -> Result<Vec<ResourceId>
         "DELETE FROM members WHERE tenant_id = $1 AND group_id = $2 RETURNING member_id AS id",
     );
     let tenant = tx.tenant();
-    load_ids(tx.conn(), &REMOVE_ALL, &[tenant.into(), group.into()])
+    let removed = load_ids(tx.conn(), &REMOVE_ALL, &[tenant.into(), group.into()])?;
+    count(tx, 0, removed.len());
+    Ok(removed)
+}
+
+/// Counts the rows that were added and removed as storage.
+fn count(tx: &mut Tx<'_>, added: usize, removed: usize) {
+    let rows = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+    tx.count_bytes((rows(added) - rows(removed)).saturating_mul(ROW_BYTES));
 }
 
 /// Replaces the members of a group. A `display` that equals the current one is no change.
@@ -404,13 +415,15 @@ pub(in crate::store) fn forget(
         "DELETE FROM members WHERE tenant_id = $1 AND member_id = $2 RETURNING group_id AS id",
     );
     let tenant = tx.tenant();
-    diesel::delete(
+    let own = diesel::delete(
         members::table
             .filter(members::tenant_id.eq(tenant.0))
             .filter(members::group_id.eq(id.as_str())),
     )
     .execute(tx.conn())?;
-    load_ids(tx.conn(), &LEAVE, &[tenant.into(), id.into()])
+    let groups = load_ids(tx.conn(), &LEAVE, &[tenant.into(), id.into()])?;
+    count(tx, 0, own + groups.len());
+    Ok(groups)
 }
 
 /// A list of members as a parameter.
@@ -485,6 +498,7 @@ fn insert(
 ) -> Result<Vec<ResourceId>, StoreError> {
     let added = run_on_list(tx, group, &INSERT, wanted)?;
     tx.growth().members += u64::try_from(added.len()).unwrap_or_default();
+    count(tx, added.len(), 0);
     Ok(added)
 }
 

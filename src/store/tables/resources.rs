@@ -13,6 +13,7 @@ use serde::Serialize;
 use crate::store::engine::schema::resources;
 use crate::store::engine::statement::{Fetch, FetchWithin, FirstRows, Statement, TextList};
 use crate::store::tables::first_of::{FirstOf, READ_BYTES};
+use crate::store::tables::storage_use::ROW_BYTES;
 use crate::store::tables::{attributes, members};
 use crate::store::{Conn, ResourceId, StoreError, TenantId, Tx};
 
@@ -89,6 +90,8 @@ pub struct Update {
     pub label: Option<String>,
     pub password: Password,
     pub doc: String,
+    /// The bytes of the document that this one replaces.
+    pub before_bytes: usize,
     /// `None` if the index rows do not change.
     pub rows: Option<Vec<IndexRow>>,
 }
@@ -145,6 +148,8 @@ pub fn insert(tx: &mut Tx<'_>, new: &NewResource) -> Result<Stamp, StoreError> {
     INSERT.bind(&binds).execute(tx.conn())?;
     attributes::insert(tx, &new.id, &new.rows)?;
     tx.count(&new.resource_type, 1, 0);
+    tx.count_document(&new.doc, 0);
+    tx.count_bytes(ROW_BYTES);
     tx.growth().resources += 1;
     Ok(Stamp {
         version: 1,
@@ -329,6 +334,7 @@ pub fn update(tx: &mut Tx<'_>, new: &Update) -> Result<Option<Stamp>, StoreError
     let Some(version) = version else {
         return Ok(None);
     };
+    tx.count_document(&new.doc, new.before_bytes);
     let row = resources::table
         .filter(resources::tenant_id.eq(tenant.0))
         .filter(resources::id.eq(new.id.as_str()));
@@ -357,6 +363,9 @@ pub struct Rewrite {
     #[serde(serialize_with = "as_text")]
     pub id: ResourceId,
     pub doc: String,
+    /// The bytes of the document that this one replaces.
+    #[serde(skip)]
+    pub before_bytes: usize,
 }
 
 fn as_text<S: serde::Serializer>(id: &ResourceId, serializer: S) -> Result<S::Ok, S::Error> {
@@ -379,6 +388,9 @@ pub fn rewrite_many(tx: &mut Tx<'_>, rewrites: &[Rewrite], at: i64) -> Result<()
     REWRITE
         .bind(&[at.into(), tenant.into(), (&list).into()])
         .execute(tx.conn())?;
+    for rewrite in rewrites {
+        tx.count_document(&rewrite.doc, rewrite.before_bytes);
+    }
     Ok(())
 }
 
@@ -435,14 +447,17 @@ pub fn delete(
     resource_type: &str,
     id: &ResourceId,
 ) -> Result<Option<Deleted>, StoreError> {
+    static DELETE: Statement<BigInt> = Statement::new(
+        "DELETE FROM resources WHERE tenant_id = $1 AND id = $2 AND resource_type = $3 \
+         RETURNING CAST(octet_length(doc) AS BIGINT)",
+    );
     let tenant = tx.tenant();
-    let row = resources::table
-        .filter(resources::tenant_id.eq(tenant.0))
-        .filter(resources::id.eq(id.as_str()))
-        .filter(resources::resource_type.eq(resource_type));
-    if diesel::delete(row).execute(tx.conn())? == 0 {
+    let binds = [tenant.into(), id.into(), resource_type.into()];
+    let bytes: Option<i64> = DELETE.bind(&binds).fetch_optional(tx.conn())?;
+    let Some(bytes) = bytes else {
         return Ok(None);
-    }
+    };
+    tx.count_bytes(-(bytes + ROW_BYTES));
     attributes::remove(tx, id)?;
     let groups = members::forget(tx, id)?;
     tx.count(resource_type, -1, 1);
@@ -471,6 +486,7 @@ mod tests {
             hot: new.hot,
             label: new.label,
             password: Password::Keep,
+            before_bytes: new.doc.len(),
             doc: new.doc,
             rows: Some(new.rows),
         }
@@ -498,7 +514,7 @@ mod tests {
             let mut next = user("a");
             next.doc = r#"{"id":"a","userName":"a","title":"x"}"#.into();
             let stamp = store
-                .tx(move |tx| update(tx, &update_of(next, 7)))
+                .tx(move |tx| update(tx, &update_of(next.clone(), 7)))
                 .await
                 .unwrap();
             assert_eq!(

@@ -262,7 +262,7 @@ mod tests {
             assert!(store.read(any).await.unwrap());
             let mut stray = token("4", "x");
             stray.tenant = TenantId(99);
-            let unknown = store.admin(move |conn| insert(conn, stray)).await;
+            let unknown = store.admin(move |conn| insert(conn, stray.clone())).await;
             assert!(
                 matches!(unknown, Err(StoreError::UnknownTenant(_))),
                 "{unknown:?}"

@@ -13,7 +13,7 @@ use crate::store::engine::statement::{Fetch, Statement};
 use crate::store::tables::attributes::NewRow;
 use crate::store::tables::changes::RecordedChange;
 use crate::store::tables::counts::Count;
-use crate::store::tables::{attributes, changes, counts, unique_values};
+use crate::store::tables::{attributes, changes, counts, storage_use, unique_values};
 use crate::store::{Backend, Conn, ResourceId, StoreError, TenantId};
 
 /// A resource without its indexes.
@@ -243,6 +243,9 @@ pub fn settle(
     diesel::update(tenants::table.filter(tenants::id.eq(tenant.0)))
         .set(tenants::change_seq.eq(change_seq))
         .execute(conn)?;
+    if let Some(correction) = storage_use::compare(conn, tenant)? {
+        storage_use::correct(conn, &correction)?;
+    }
     // PostgreSQL would plan for empty tables until its own analysis. SQLite needs no statistics.
     if conn.backend() == Backend::Postgres {
         conn.batch("ANALYZE resources, attributes, members, changes")?;

@@ -216,6 +216,12 @@ impl Database {
             // The counts that paging relies on.
             "SELECT count(*) AS n FROM counts AS c WHERE live <> (SELECT count(*) FROM resources AS r \
              WHERE r.tenant_id = c.tenant_id AND r.resource_type = c.resource_type)",
+            // What is counted as stored: documents, memberships and changes, and 200 for each row.
+            "SELECT count(*) AS n FROM tenants AS t WHERE document_bytes <> \
+             coalesce((SELECT sum(octet_length(doc) + 200) FROM resources AS r WHERE r.tenant_id = t.id), 0) \
+             + 200 * (SELECT count(*) FROM members AS m WHERE m.tenant_id = t.id)",
+            "SELECT count(*) AS n FROM tenants AS t WHERE history_bytes <> \
+             coalesce((SELECT sum(octet_length(payload) + 200) FROM changes AS c WHERE c.tenant_id = t.id), 0)",
         ] {
             assert_eq!(self.count(broken), 0, "{broken}");
         }

@@ -82,7 +82,7 @@ fn removing_some() {
     let long: Vec<String> = (0..1_000).map(|n| format!("value eq \"{n}\"")).collect();
     let patch = by_path(&format!("members[{}]", long.join(" or ")));
     let patch = parse(&group(), &patch_op(patch), Compatibility::Tolerant).unwrap();
-    let [MemberEdit::Remove(ids)] = &patch.member_edits()[..] else {
+    let [MemberEdit::Remove(ids)] = patch.member_edits() else {
         panic!("not one edit");
     };
     assert_eq!(ids.len(), 1_000);
@@ -203,5 +203,5 @@ fn many_are_fast() {
         Compatibility::Tolerant,
     )
     .unwrap();
-    assert!(matches!(&patch.member_edits()[..], [MemberEdit::Remove(ids)] if ids.len() == 1_000));
+    assert!(matches!(patch.member_edits(), [MemberEdit::Remove(ids)] if ids.len() == 1_000));
 }

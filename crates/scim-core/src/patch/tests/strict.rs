@@ -429,7 +429,7 @@ fn forms_of_text() {
 fn members(operations: Value) -> Result<Vec<MemberEdit>, ErrorKind> {
     let patch = parse(&group(), &patch_op(operations), Compatibility::Strict);
     patch
-        .map(|patch| patch.member_edits())
+        .map(|patch| patch.member_edits().to_vec())
         .map_err(|error| error.kind)
 }
 
