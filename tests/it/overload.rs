@@ -220,7 +220,12 @@ fn photos(bytes: usize) -> serde_json::Value {
 both_alone!(
     a_client_that_does_not_read_its_response_is_disconnected,
     |database: Database| async move {
-        let large = ["--answer-timeout-s", "1", "--document-limit-bytes", "16777216"];
+        let large = [
+            "--answer-timeout-s",
+            "1",
+            "--document-limit-bytes",
+            "16777216",
+        ];
         let server = Server::start_with(&database, &large, &[]);
         let client = server.admin();
         let size = 12 * 1024 * 1024;

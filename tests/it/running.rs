@@ -64,7 +64,10 @@ both_alone!(
         let tenants = database.cli_ok(&["tenant", "list"]);
         let acme = tenants.lines().find(|line| line.starts_with("acme"));
         let acme = acme.map(|line| line.split_whitespace().collect::<Vec<_>>());
-        assert_eq!(acme, Some(vec!["acme", "strict", "no-content", "any", "-", "-"]));
+        assert_eq!(
+            acme,
+            Some(vec!["acme", "strict", "no-content", "any", "-", "-"])
+        );
         assert_eq!(tenants.matches("strict").count(), 1, "{tenants}");
 
         let create = [
