@@ -81,7 +81,8 @@ impl Run<'_> {
         match run {
             Ok(Ok(growth)) => Ok(growth),
             Ok(Err(failed)) => {
-                if failed.fault.is_connection_lost() {
+                let is_of_job = failed.cause == FailureCause::Job;
+                if failed.fault.is_connection_lost() && !is_of_job {
                     self.session.discard();
                 } else {
                     self.session.rollback();

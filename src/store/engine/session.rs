@@ -167,6 +167,7 @@ impl Session {
     pub fn rollback(&mut self) {
         if let Some(conn) = &mut self.conn
             && conn.batch("ROLLBACK").is_err()
+            && !is_idle(conn)
         {
             self.conn = None;
         }
@@ -180,6 +181,14 @@ impl Session {
     /// Returns the connection outside a transaction, if there is one.
     pub fn idle(&mut self) -> Option<&mut Conn> {
         self.conn.as_mut()
+    }
+}
+
+/// Whether an SQLite connection has no transaction, because SQLite has ended it by itself.
+fn is_idle(conn: &mut Conn) -> bool {
+    match conn.backend() {
+        Backend::Sqlite => conn.batch("BEGIN; COMMIT").is_ok(),
+        Backend::Postgres => false,
     }
 }
 

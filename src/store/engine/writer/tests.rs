@@ -403,7 +403,10 @@ fn a_full_queue_and_a_long_wait_are_busy() {
             for result in join_all(late).await {
                 assert!(matches!(result.unwrap(), Err(StoreError::Busy)));
             }
-            store.tx(|_| Ok(())).await.unwrap();
+            // On a slow machine the queue counts as a standing one, which refuses more for a while.
+            while let Err(error) = store.tx(|_| Ok(())).await {
+                assert!(matches!(error, StoreError::Busy), "{error:?}");
+            }
         });
     });
 }
