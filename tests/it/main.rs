@@ -66,6 +66,7 @@ mod replica;
 mod running;
 mod scimgateway;
 mod search;
+mod security_page;
 mod smuggling;
 mod sorting;
 mod standards;
