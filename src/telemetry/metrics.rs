@@ -137,15 +137,15 @@ impl Metrics {
     }
 }
 
-/// Appends what tenants store: their names, the part, its bytes. These values are read when they are
+/// Appends what tenants store: their numbers, because names are for no public page, the part, and its
+/// bytes. These values are read when they are
 /// asked for, so the recorder need not hold them.
-pub fn append_storage<'a>(text: &mut String, rows: impl Iterator<Item = (&'a str, &'a str, i64)>) {
+pub fn append_storage<'a>(text: &mut String, rows: impl Iterator<Item = (i64, &'a str, i64)>) {
     text.push_str(
         "# HELP rollcall_tenant_storage_bytes What each tenant stores: resources with memberships, and their history.\n\
          # TYPE rollcall_tenant_storage_bytes gauge\n",
     );
     for (tenant, part, bytes) in rows {
-        let tenant: String = tenant.chars().flat_map(char::escape_default).collect();
         // Writing to a string does not fail.
         let _ = writeln!(
             text,

@@ -139,7 +139,7 @@ async fn metrics(shared: Data<AppState>) -> HttpResponse {
                 ("documents", row.bytes.documents),
                 ("history", row.bytes.history),
             ];
-            parts.map(|(part, bytes)| (row.name.as_str(), part, bytes))
+            parts.map(|(part, bytes)| (row.tenant.0, part, bytes))
         });
         append_storage(&mut text, parts);
     }

@@ -195,6 +195,10 @@ fn kind_of(text: &str) -> Option<fn(Cause) -> StoreError> {
     }
 }
 
+/// What PostgreSQL says where a query has no time left. The second is the next statement's answer if
+/// the time-out came while the rest of a result was thrown away.
+const OUT_OF_TIME: &[&str] = &["statement timeout", "current transaction is aborted"];
+
 /// For other errors, diesel drops SQLite's result code and PostgreSQL's SQLSTATE; only the message
 /// is left.
 fn by_message(error: Error) -> StoreError {
@@ -204,7 +208,7 @@ fn by_message(error: Error) -> StoreError {
     let is_limited = sqlite_deadline::current().is_some();
     if let Some(kind) = kind_of(&text) {
         kind(Arc::new(error))
-    } else if text == "interrupted" || is_limited && says(&["statement timeout"]) {
+    } else if text == "interrupted" || is_limited && says(OUT_OF_TIME) {
         StoreError::OutOfTime
     } else if says(&[
         "database is locked",
