@@ -16,6 +16,7 @@ use crate::http::endpoint::{Accepts, Authorization, Body, Endpoint, Operation, P
 use crate::http::error::HandlerResult;
 use crate::http::json_body;
 use crate::http::state::{AppState, Caller};
+use crate::service;
 use crate::service::access::admin;
 use crate::service::access::tenants::Settings;
 use crate::service::{GroupNames, PatchAnswer, Policy};
@@ -160,9 +161,11 @@ pub struct TenantSettings {
     pub patch_answer: Option<PatchAnswerName>,
     pub group_names: Option<GroupNamesName>,
     /// The largest resource in bytes; 0 for the service's setting. Only for operators.
-    pub document_limit_bytes: Option<u64>,
+    #[schema(minimum = 0)]
+    pub document_limit_bytes: Option<i64>,
     /// The most values of one attribute; 0 for the service's setting. Only for operators.
-    pub attribute_values_limit: Option<u64>,
+    #[schema(minimum = 0)]
+    pub attribute_values_limit: Option<i64>,
     /// The most bytes that the tenant may store in resources and their history; 0 is no limit. Null
     /// stands for the setting `tenant_quota_bytes`. Only for operators.
     #[serde(default, deserialize_with = "given")]
@@ -277,6 +280,18 @@ async fn create_tenant(
     Ok(HttpResponse::build(StatusCode::CREATED).json(created))
 }
 
+/// Checks a limit that a request sets.
+fn limit(value: Option<i64>) -> Result<Option<u64>, service::Error> {
+    let Some(value) = value else {
+        return Ok(None);
+    };
+    let limit = u64::try_from(value);
+    limit.map(Some).map_err(|_| {
+        let text = format!("a limit is 0, for the service's setting, or more, and not {value}");
+        service::Error::BadRequest(text)
+    })
+}
+
 /// `PATCH /admin/v1/tenants/{name}`. The settings take effect with the next request.
 async fn set_tenant(
     request: HttpRequest,
@@ -291,8 +306,8 @@ async fn set_tenant(
         patch_answer: change.patch_answer.map(PatchAnswer::from),
         group_names: change.group_names.map(GroupNames::from),
         quota_bytes: change.quota_bytes,
-        document_limit_bytes: change.document_limit_bytes,
-        attribute_values_limit: change.attribute_values_limit,
+        document_limit_bytes: limit(change.document_limit_bytes)?,
+        attribute_values_limit: limit(change.attribute_values_limit)?,
     };
     let name = name.into_inner();
     let changed = admin::set_tenant(&shared.service, &caller.context, name, settings).await?;
