@@ -96,24 +96,21 @@ pub const ENDPOINTS: &[Endpoint] = &[
     },
 ];
 
-const USER_NAME: Parameter = Parameter::query("userName", "The user name.", |_| {
-    string().min_length(Some(1))
-});
+// An empty value counts as left out, as everywhere.
+const USER_NAME: Parameter = Parameter::query("userName", "The user name.", |_| string());
 
-const EMAIL: Parameter = Parameter::query("email", "One of the e-mail addresses.", |_| {
-    string().min_length(Some(1))
-});
+const EMAIL: Parameter = Parameter::query("email", "One of the e-mail addresses.", |_| string());
 
 const EXTERNAL_ID: Parameter =
     Parameter::query("externalId", "The id at the identity provider.", |_| {
-        string().min_length(Some(1))
+        string()
     });
 
 const PREFIX: Parameter = Parameter::query(
     "prefix",
     "The beginning of a user name, display name, given or family name, or e-mail address. The first \
      matches in their order are returned.",
-    |_| string().min_length(Some(1)),
+    |_| string(),
 );
 
 fn surveyors() -> Value {
