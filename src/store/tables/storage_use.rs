@@ -1,5 +1,5 @@
 //! What each tenant stores, in bytes: its documents and memberships, and the history of them. The
-//! writer counts along with every write; see [`crate::store::engine::writer`].
+//! writer counts along with every write; see `store/engine/writer.rs`.
 
 use diesel::QueryableByName;
 use diesel::sql_types::{BigInt, Nullable, Text};
