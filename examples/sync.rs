@@ -62,7 +62,7 @@ struct Difference {
     after: Value,
 }
 
-/// What differs in a long list.
+/// The differences of a long list.
 #[derive(Deserialize)]
 struct ListDifference {
     path: String,

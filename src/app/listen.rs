@@ -34,7 +34,7 @@ pub struct Bound {
     transport: Transport,
 }
 
-/// Where a listener is reached.
+/// The address of a listener.
 #[derive(Debug, Clone)]
 pub struct BoundAddress {
     pub address: ListenAddress,
@@ -52,7 +52,7 @@ pub struct Listening<L> {
 pub struct Running {
     pub server: Server,
     pub address: BoundAddress,
-    /// What it serves, for the operator.
+    /// The paths that it serves, in words for the operator.
     pub purpose: &'static str,
     /// Removes its file when dropped.
     pub socket: Option<SocketFile>,

@@ -21,7 +21,7 @@ use crate::org::Org;
 /// Tue, 24 Nov 2026 20:00:00 GMT.
 pub(crate) const START_S: i64 = 1_795_550_400;
 
-/// What the server does with a request.
+/// The outcome of a request.
 #[derive(Clone)]
 pub(crate) enum Reply {
     Send(Message),

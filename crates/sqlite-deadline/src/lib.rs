@@ -14,7 +14,7 @@ use std::time::Instant;
 
 use libsqlite3_sys as ffi;
 
-/// How many instructions of SQLite's virtual machine run between two checks: some ten microseconds.
+/// The number of instructions of SQLite's virtual machine between two checks: some ten microseconds.
 /// A lookup of one row takes fewer.
 const INSTRUCTIONS: c_int = 1000;
 
