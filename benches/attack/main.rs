@@ -3,8 +3,8 @@
 //! One server of the release binary on a fresh database, with a tenant of each side. The victim
 //! looks users up, reads them, creates them, lists them and follows the feed, each at a fixed rate
 //! on a connection of its own. First alone, then beside each attack of attacks.rs in turn. The exit
-//! code is 1 if a request of the victim is answered with a 5xx or not at all, if its 99th percentile
-//! is over five times that of the quiet time before, or if the server takes more than 512 MB.
+//! code is 1 if a request of the victim is answered with a 5xx or not at all, if its 99th
+//! percentile is over five times that of the quiet time before, or if the server takes more than 512 MB.
 //! docs/limits.md has the limits that are attacked.
 //!
 //! The attackers run on the same cores, at the lowest priority, and still take CPU time from the

@@ -1,7 +1,7 @@
 //! Sends a million random requests and checks that the service survives them.
 //!
-//! One server of the release binary on a fresh database. The requests are made from the server's own
-//! OpenAPI document: every operation, with parameters, ids, tokens and bodies that are valid,
+//! One server of the release binary on a fresh database. The requests are made from the server's
+//! own OpenAPI document: every operation, with parameters, ids, tokens and bodies that are valid,
 //! nearly valid or wrong. The exit code is 1 if a response is a 5xx, if one does not arrive within
 //! 30 seconds, if the server stops, or if its memory does not return to within 50 MB of what it was
 //! after the first requests. The same seed sends the same requests.

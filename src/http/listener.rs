@@ -47,7 +47,7 @@ impl fmt::Display for ListenAddress {
     }
 }
 
-/// Whether a listener serves a group of endpoints.
+/// The answer to whether a listener serves a group of endpoints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Serves {
     Yes,

@@ -28,7 +28,7 @@ use crate::http::proxy_protocol::{self, Told};
 /// The time in which a client closes after the server has. It is that of actix-web's server.
 const CLOSE_TIME: Duration = Duration::from_secs(1);
 
-/// How the server listens.
+/// The listener and its limits.
 pub struct Listening {
     pub listener: TcpListener,
     pub tls: Option<Arc<rustls::ServerConfig>>,

@@ -10,7 +10,7 @@ use actix_web::http::header::{
 const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
-/// How clients reach a listener.
+/// The transport by which clients reach a listener.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Transport {
     Plain,

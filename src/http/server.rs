@@ -221,7 +221,7 @@ fn other_address() -> Kind<ListenAddress> {
     parsed("ADDRESS", values, str::parse)
 }
 
-/// What each worker's application is made of.
+/// The parts of each worker's application.
 #[derive(Clone)]
 struct Parts {
     shared: AppState,

@@ -74,7 +74,7 @@ pub enum Error {
     Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// What one bulk request may take.
+/// The limits of one bulk request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BulkBudget {
     Time,

@@ -34,8 +34,8 @@ const META: [&str; 3] = ["resourceType", "created", "location"];
 /// The attributes that a caller may read: names, paths such as `emails.value`, or the URN of a
 /// whole schema. A name that a resource type does not have allows nothing there.
 ///
-/// `id` and the parts of `meta` that never change may always be read. `schemas` is shown without the
-/// extensions of which nothing is shown.
+/// `id` and the parts of `meta` that never change may always be read. `schemas` is shown without
+/// the extensions of which nothing is shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FieldMask(Arc<[String]>);
 

@@ -24,7 +24,7 @@ use crate::http::admission::slow_clients::ConnectionWatch;
 /// that the connection ends.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// Whether a request is the last one of its connection.
+/// The position of a request on its connection: the last one or not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Position {
     Last,

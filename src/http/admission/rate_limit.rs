@@ -13,7 +13,7 @@ use std::time::Duration;
 const SWEEP_AT: usize = 1024;
 
 /// The most buckets of one kind that are not full. More callers than that are not limited one by
-/// one: a client with so many addresses is limited by what all clients share.
+/// one: a client with that many addresses is limited by what all clients share.
 const MAX_BUCKETS: usize = 200_000;
 
 /// The time until buckets are removed again, if there are still that many.

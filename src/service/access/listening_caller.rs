@@ -23,7 +23,7 @@ pub struct ListeningCaller {
     entry: Option<Arc<CacheEntry>>,
 }
 
-/// Whether a caller may still receive what was read for it.
+/// The access of a caller after something was read for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
     Unchanged,

@@ -34,7 +34,7 @@ pub async fn read(
     report(&service.store, name, most).await
 }
 
-/// Reports on a tenant, with at most so many of its largest resources. Reads all rows of the tenant
+/// Reports on a tenant, with up to `most` of its largest resources. Reads all rows of the tenant
 /// if there is one to list.
 ///
 /// # Errors

@@ -72,7 +72,7 @@ pub(super) struct Slice {
     failed: HashSet<usize>,
     /// How many of the remaining units it has run.
     units: usize,
-    /// So many operations have failed that the others do not run.
+    /// Enough operations have failed that the others do not run.
     is_last: bool,
     /// The bytes of resources and changes that it has written.
     bytes: u64,

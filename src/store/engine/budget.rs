@@ -25,7 +25,7 @@ pub(in crate::store) fn within<T>(limit: Duration, work: impl FnOnce() -> T) -> 
     sqlite_deadline::within(now.checked_add(limit).unwrap_or(now), work)
 }
 
-/// Whether the current query has used its time up.
+/// Returns whether the current query has used its time up.
 pub(in crate::store) fn is_over() -> bool {
     sqlite_deadline::is_over()
 }

@@ -23,7 +23,7 @@ struct Subscriptions {
     is_closed: bool,
 }
 
-/// What is known of a tenant. Subscribers are notified when it changes.
+/// The known state of a tenant. Subscribers are notified when it changes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Seen {
     /// The number of the last change.

@@ -18,7 +18,7 @@ use crate::store::{StoreError, TenantId};
 /// The jobs of the service itself belong to no tenant.
 pub(in crate::store) const SERVICE: TenantId = TenantId::SERVICE;
 
-/// What a job is, and so which readers run it.
+/// The kind of a job, which decides which readers run it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::store) enum Lane {
     /// One statement that finds a few rows by an index.
@@ -26,7 +26,7 @@ pub(in crate::store) enum Lane {
     Query,
 }
 
-/// What a reader runs.
+/// The work of a reader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::store) enum Reads {
     Everything,

@@ -60,7 +60,7 @@ pub(super) fn run_all(
     run.one_by_one(jobs, Instant::now() + wait)
 }
 
-/// What all attempts at a batch share.
+/// The state that all attempts at a batch share.
 struct Run<'a> {
     session: &'a mut Session,
     target: Option<TenantId>,

@@ -123,7 +123,7 @@ impl Tx<'_> {
         self.ledger.account.written()
     }
 
-    /// Counts a document that was written, in place of one of so many bytes. Rows count too, so a
+    /// Counts a document that was written, in place of one of that size. Rows count too, so a
     /// new one, a deletion and memberships are [`Tx::count_bytes`].
     pub(in crate::store) fn count_document(&mut self, doc: &str, before_bytes: usize) {
         let bytes = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
@@ -233,7 +233,7 @@ static SETTLE: Statement = Statement::new(
      history_bytes = history_bytes + $3 WHERE id = $4",
 );
 
-/// What all batches are held to.
+/// The rules for all batches.
 #[derive(Debug, Clone, Copy)]
 struct BatchLimits {
     epoch: i64,

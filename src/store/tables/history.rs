@@ -87,7 +87,7 @@ pub fn empty(
     Ok(emptied)
 }
 
-/// Replaces the actor and the payload of a change, which had so many bytes.
+/// Replaces the actor and the payload of a change, which had this number of bytes.
 pub fn rewrite(
     tx: &mut Tx<'_>,
     to: &RecordedChange,

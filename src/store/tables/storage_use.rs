@@ -179,7 +179,7 @@ fn measure(conn: &mut Conn, tenant: TenantId) -> Result<StorageUse, StoreError> 
     }
 }
 
-/// What the counted numbers of a tenant lack.
+/// The correction of the counted numbers of a tenant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Correction {
     tenant: TenantId,

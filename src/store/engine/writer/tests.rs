@@ -162,7 +162,7 @@ fn long_changes_do_not_wait_for_the_end_of_the_batch() {
             let id = |row: changes::RecordedChange| (row.seq, row.change.resource_id.into_string());
             rows.into_iter().map(id).collect::<Vec<_>>()
         };
-        // A read ends after so many bytes, too.
+        // A read ends by its bytes, too.
         let mut found = ids(0).await;
         assert!(found.len() < numbers.len());
         while let Some((last, _)) = found.last()

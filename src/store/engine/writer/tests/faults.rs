@@ -13,7 +13,7 @@ use crate::store::{Backend, Conn, Store, StoreError, Tx};
 /// The jobs of a batch.
 const JOBS: usize = 5;
 
-/// How a job makes its batch fail.
+/// The ways in which a job makes its batch fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fault {
     /// Its change cannot be written.
